@@ -1,0 +1,43 @@
+"""What can go wrong, as one small tree.
+
+TrapmeterError            anything that a user can mend; its text says what to do
+├── InputError            a file, table or argument is not what was expected
+├── MediaError            a video or photo cannot be opened or decoded
+├── ModelError            a model file is missing, damaged or does not fit
+├── RunError              an output folder cannot be used as asked
+└── MissingExtraError     an optional dependency is not installed
+
+Our own mistakes are plain Python errors and end with exit status 1.
+"""
+
+from __future__ import annotations
+
+
+class TrapmeterError(Exception):
+    """Base of every error whose text is meant for the user."""
+
+
+class InputError(TrapmeterError):
+    """A file, table or argument is not what was expected."""
+
+
+class MediaError(TrapmeterError):
+    """A video or photo cannot be opened or decoded."""
+
+
+class ModelError(TrapmeterError):
+    """A model file is missing, damaged or does not fit."""
+
+
+class RunError(TrapmeterError):
+    """An output folder cannot be used as asked."""
+
+
+class MissingExtraError(TrapmeterError):
+    """A feature needs a package that the base install leaves out."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"this needs the package {package!r}, which is not installed; "
+            f"install it with: pip install 'trapmeter[{extra}]'"
+        )
