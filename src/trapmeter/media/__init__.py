@@ -1,0 +1,1 @@
+"""Videos and photos in, pictures at given seconds out."""

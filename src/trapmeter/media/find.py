@@ -1,0 +1,116 @@
+"""Finds the videos and photos in the files and folders that a user names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trapmeter.errors import InputError
+from trapmeter.records import Medium, MediumKind
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".avi", ".asf", ".mov", ".mkv", ".wmv", ".webm", ".m4v", ".3gp", ".gif"},
+)
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands under the given paths.
+
+    root: the folder that all media_id start from; media: in the order of their media_id; n_other: files that are neither
+    video nor photo; unreadable: folders that could not be listed, each with the reason.
+    """
+
+    root: Path
+    media: tuple[Medium, ...]
+    n_other: int
+    unreadable: tuple[tuple[Path, str], ...]
+
+
+def find_media(paths: Sequence[Path]) -> Found:
+    """Videos and photos among the given files and, recursively, folders.
+
+    One folder is its own root; else the root is the folder that all paths have in common. A medium's id is its path below
+    the root with forward slashes, so the same card gives the same ids wherever it is mounted. Links to folders are followed,
+    but no folder is entered twice. Sockets, pipes and devices are left out, and so are hidden files and folders.
+
+    Raises:
+        InputError: a path does not exist, a file is of no known kind, nothing was found, or a folder can't be listed and
+            nothing else was found.
+    """
+    if not paths:
+        raise InputError("no path given; name at least one video, photo or folder")
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        if path.is_file() and _kind(path) is None:
+            raise InputError(f"{path}: neither a video nor a photo; expected one of {_known_suffixes()}")
+    root = _common_root(paths)
+    unreadable: list[tuple[Path, str]] = []
+    files = {_absolute(path): None for given in paths for path in _walk(given, unreadable)}
+    media = [
+        Medium(path.relative_to(root).as_posix(), path, kind) for path in files if (kind := _kind(path)) is not None
+    ]
+    if not media:
+        folders = "".join(f"; {folder}: {reason}" for folder, reason in unreadable)
+        raise InputError(
+            f"{', '.join(map(str, paths))}: no video or photo found "
+            f"({len(files)} other files; expected one of {_known_suffixes()}){folders}"
+        )
+    media.sort(key=lambda medium: medium.media_id)
+    return Found(root, tuple(media), len(files) - len(media), tuple(unreadable))
+
+
+def _walk(given: Path, unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
+    """All regular files at or below a path, each folder once even where links go round in circles."""
+    if given.is_file():
+        yield given
+        return
+    waiting = [given]
+    entered: set[tuple[int, int]] = set()
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir():
+                        waiting.append(Path(entry.path))
+                    elif entry.is_file():
+                        yield Path(entry.path)
+        except OSError as error:
+            unreadable.append((folder, error.strerror or str(error)))
+
+
+def _kind(path: Path) -> MediumKind | None:
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return MediumKind.VIDEO
+    return MediumKind.PHOTO if suffix in PHOTO_SUFFIXES else None
+
+
+def _common_root(paths: Sequence[Path]) -> Path:
+    folders = [_absolute(path if path.is_dir() else path.parent) for path in paths]
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError as error:  # two drives on Windows
+        raise InputError(
+            f"{', '.join(map(str, paths))}: lie on different drives; give them in separate runs"
+        ) from error
+
+
+def _absolute(path: Path) -> Path:
+    # Not resolve(): a link's own name is what the user's tables call it.
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def _known_suffixes() -> str:
+    return " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES | PHOTO_SUFFIXES))

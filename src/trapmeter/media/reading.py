@@ -1,0 +1,82 @@
+"""The seam between the files of the world and the rest: a reader shows pictures at given seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from trapmeter.records import Frame, Medium, MediumKind, Status
+
+
+@dataclass(frozen=True, slots=True)
+class MediumFacts:
+    """What a medium says of itself, and what it really holds.
+
+    declared_s: the length that the file declares; length_s: the length of what can be read; doubts: sentences on what is
+    wrong with the file although it can be read.
+    """
+
+    codec: str
+    width: int
+    height: int
+    declared_s: float | None
+    length_s: float
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why there is no picture at a second: status is past_end or failed."""
+
+    status: Status
+    reason: str
+
+
+class Reader(Protocol):
+    """An opened medium. The seam: PyAV for videos, Pillow for photos, a fake in tests."""
+
+    @property
+    def facts(self) -> MediumFacts:
+        """What is known of the medium as a whole; its doubts may grow until all frames are read."""
+        ...
+
+    def regular_times(self, every_s: float) -> list[float]:
+        """The seconds of a regular sample: 0, every_s, ... before the end."""
+        ...
+
+    def frames(self, times_s: Sequence[float]) -> Iterator[Frame | Absence]:
+        """The picture shown at each of the given seconds (ascending): the last one whose time is not after it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FitWithin:
+    """Pictures are scaled down, never up, to fit within a height and width, keeping their shape."""
+
+    height: int
+    width: int
+
+
+def open_medium(medium: Medium, fit: FitWithin | None = None) -> AbstractContextManager[Reader]:
+    """Opens a video or photo; pictures come scaled to fit, or in full size.
+
+    Raises:
+        MediaError: it can't be opened or holds no picture; the text is the decoder's own.
+    """
+    if medium.kind is MediumKind.PHOTO:
+        from trapmeter.media.photo import open_photo
+
+        return open_photo(medium.path, fit)
+    from trapmeter.media.video import open_video
+
+    return open_video(medium.path, fit)
+
+
+def fitted_size(width: int, height: int, fit: FitWithin | None) -> tuple[int, int]:
+    """Width and height of a picture after scaling it down to fit; each at least 1."""
+    if fit is None:
+        return width, height
+    scale = min(1.0, fit.width / width, fit.height / height)
+    return max(1, round(width * scale)), max(1, round(height * scale))

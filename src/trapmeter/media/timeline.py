@@ -1,0 +1,168 @@
+"""Which packets of a video must be decoded to see given seconds: a pure rule over what the demuxer tells.
+
+A container's frame count, frame rate and seek positions lie; the presentation times (PTS) of its packets are the only clock.
+So a video is first read without decoding, which costs next to nothing, and this module then decides from the packets' times
+and keyframe flags. Nothing here touches a file.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_GAP_S = 3600.0
+"""A pause longer than this between two frames is a damaged timestamp, not a pause."""
+
+MAX_LENGTH_S = 24 * 3600.0
+"""Timestamps beyond a day are damaged: no camera trap records for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The packets of a video in decoding order.
+
+    pts: int64 (n,), in units of time_base; is_key: bool (n,); is_shown: bool (n,), False for packets that only help others
+    to be decoded; end_pts: when the last picture ends; time_base: seconds per unit; is_exact: every packet said when it is
+    to be shown (else pts holds decoding times and only decoding in sequence tells); n_strange: packets left out since their
+    times lie far from all others.
+    """
+
+    pts: NDArray[np.int64]
+    is_key: NDArray[np.bool_]
+    is_shown: NDArray[np.bool_]
+    end_pts: int
+    time_base: Fraction
+    is_exact: bool = True
+    n_strange: int = 0
+
+    @property
+    def start_pts(self) -> int:
+        """The time of the first picture: second 0."""
+        return int(self.pts[self.is_shown].min())
+
+    @property
+    def length(self) -> Fraction:
+        """From the first picture to the end of the last, in seconds."""
+        return (self.end_pts - self.start_pts) * self.time_base
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Packets first..last (inclusive, in decoding order) that are decoded in one go, from a keyframe on.
+
+    targets: the pts of the pictures that are wanted from it, ascending.
+    """
+
+    first: int
+    last: int
+    targets: tuple[int, ...]
+
+
+class PacketFacts(NamedTuple):
+    """What the demuxer tells of a packet; times and duration in units of the stream's time base, None where untold."""
+
+    pts: int | None
+    is_key: bool
+    is_shown: bool
+    duration: int | None
+
+
+def make_timeline(
+    packets: Sequence[PacketFacts], time_base: Fraction, rate: Fraction, *, is_exact: bool = True
+) -> Timeline | None:
+    """The timeline of packets in decoding order; None when no picture is among them.
+
+    Damaged files hold times that are hours off. Times within MAX_GAP_S of each other make a group; the group with the most
+    pictures counts, up to MAX_LENGTH_S from its start. rate: pictures a second, for what packets don't tell. is_exact: False
+    when the given times are not those at which pictures are shown.
+    """
+    if not packets:
+        return None
+    usual = max(1, round(1 / (rate * time_base)))
+    times: list[int] = []
+    for packet in packets:
+        times.append((times[-1] + usual if times else 0) if packet.pts is None else max(-_FAR, min(_FAR, packet.pts)))
+    pts = np.array(times, dtype=np.int64)
+    is_shown = np.array([packet.is_shown for packet in packets])
+    if not is_shown.any():
+        return None
+    start, end = _main_group(np.sort(pts[is_shown]), max(1, int(MAX_GAP_S / time_base)), int(MAX_LENGTH_S / time_base))
+    is_near = is_shown & (pts >= start) & (pts <= end)
+    last = int(np.flatnonzero(is_near & (pts == pts[is_near].max()))[-1])
+    duration = packets[last].duration or usual
+    return Timeline(
+        pts=pts,
+        is_key=np.array([packet.is_key for packet in packets]),
+        is_shown=is_near,
+        # The one duration that counts is believed up to a gap's length.
+        end_pts=int(pts[last]) + min(max(duration, 1), int(MAX_GAP_S / time_base)),
+        time_base=time_base,
+        is_exact=is_exact and all(packet.pts is not None for packet in packets),
+        n_strange=int(is_shown.sum() - is_near.sum()),
+    )
+
+
+_FAR = 2**61
+
+
+def _main_group(pts: NDArray[np.int64], max_gap: int, max_length: int) -> tuple[int, int]:
+    """First and last time of the largest group of ascending times that has no gap above max_gap."""
+    edges = [0, *(np.flatnonzero(np.diff(pts) > max_gap) + 1).tolist(), len(pts)]
+    first, after = max(pairwise(edges), key=lambda edge: edge[1] - edge[0])
+    start = int(pts[first])
+    return start, min(int(pts[after - 1]), start + max_length)
+
+
+def shown_at(timeline: Timeline, times_s: Sequence[float]) -> list[int | None]:
+    """The pts of the picture on display at each time: the last one with pts <= time; None past the end.
+
+    This is what FFmpeg's filter fps=1:round=up returns for whole seconds.
+    """
+    shown = np.unique(timeline.pts[timeline.is_shown]).tolist()
+    found: list[int | None] = []
+    for time in map(exact, times_s):
+        last_pts = timeline.start_pts + time // timeline.time_base
+        found.append(None if time >= timeline.length else shown[bisect_right(shown, last_pts) - 1])
+    return found
+
+
+def plan(timeline: Timeline, targets: Sequence[int]) -> list[Run]:
+    """The least decoding that shows the pictures with the given pts (ascending or not, repeats allowed).
+
+    A picture needs all packets from the last keyframe before it. Pictures that are sent after a keyframe and shown before it
+    (the leading pictures of an open group) may also need the group before. Runs that touch are one run, so that a dense
+    request is decoded in sequence without going back.
+    """
+    keys = np.flatnonzero(timeline.is_key).tolist()
+    packet_of = {int(pts): i for i, pts in enumerate(timeline.pts.tolist()) if timeline.is_shown[i]}
+    runs: list[Run] = []
+    for packet, target in sorted((packet_of[t], t) for t in set(targets)):
+        group = bisect_right(keys, packet) - 1
+        is_leading = group > 0 and target < timeline.pts[keys[group]]
+        first = keys[max(group - is_leading, 0)] if keys else 0
+        # Before the first keyframe of a damaged file: the decoder gets all there is.
+        first = 0 if group < 0 else first
+        if runs and first <= runs[-1].last + 1:
+            runs[-1] = Run(runs[-1].first, packet, tuple(sorted((*runs[-1].targets, target))))
+        else:
+            runs.append(Run(first, packet, (target,)))
+    return runs
+
+
+def regular_times(length: Fraction, every_s: float) -> list[float]:
+    """0, every_s, 2 every_s, ... up to but without length (both in seconds); at least second 0."""
+    step = exact(every_s)
+    return [float(i * step) for i in range(max(1, math.ceil(length / step)))]
+
+
+def exact(time_s: float) -> Fraction:
+    """A time as a fraction of seconds: the microsecond that was meant, since 0.1 has no exact binary form."""
+    return Fraction(round(time_s * 1_000_000), 1_000_000)

@@ -1,0 +1,261 @@
+"""Reads pictures at given seconds from a video, decoding as little as it can.
+
+The file is read once without decoding, for the times and keyframe flags of its packets. `timeline.py` then tells which
+packets lead to the wanted pictures; all others are read over, which costs next to nothing, so no seek position needs to be
+trusted. Pictures that no other one depends on are skipped by the decoder, each wanted one is scaled in the step that turns
+it into RGB and handed on before the next is decoded: memory does not grow with the video. Where a picture does not come out
+that way, the rest is decoded in sequence.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import av.logging
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from trapmeter.errors import MediaError
+from trapmeter.media.reading import Absence, FitWithin, MediumFacts, fitted_size
+from trapmeter.media.timeline import PacketFacts, Run, Timeline, make_timeline, plan, regular_times, shown_at
+from trapmeter.records import Frame, Pixels, Status
+
+MAX_PIXELS = 100_000_000
+"""Larger pictures are refused: no camera trap makes them, and a damaged header can claim any size."""
+
+MAX_STALE_S = 2.0
+"""How long the last good picture may stand in for pictures that can't be decoded."""
+
+# FFmpeg's errors reach us as exceptions with its own words; printed as well, they would fill the user's terminal.
+av.logging.set_level(av.logging.PANIC)
+
+
+@contextmanager
+def open_video(path: Path, fit: FitWithin | None = None) -> Iterator[VideoReader]:
+    """Opens a video and reads its timeline.
+
+    Raises:
+        MediaError: FFmpeg can't open it, or there is no picture in it.
+    """
+    if path.stat().st_size == 0:
+        raise MediaError("the file is empty (0 bytes)")
+    yield VideoReader(path, fit)
+
+
+class VideoReader:
+    """A video whose timeline is known. Satisfies `trapmeter.media.reading.Reader`."""
+
+    def __init__(self, path: Path, fit: FitWithin | None) -> None:
+        self._path = path
+        self._fit = fit
+        self._scaler = VideoReformatter()
+        self._doubts: dict[str, None] = {}
+        with _opened(path) as container, closing(_packets(container)) as packets:
+            stream = _video_stream(container)
+            codec = stream.codec_context
+            self._codec, self._width, self._height = codec.name, codec.width, codec.height
+            self._declared_s = _declared_s(container, stream)
+            time_base = stream.time_base or Fraction(1, 1000)
+            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+            # AVI has no presentation times. With pictures sent out of order, what FFmpeg puts in their place is wrong.
+            is_exact = not (container.format.name == "avi" and codec.has_b_frames)
+            table = [
+                PacketFacts(p.pts if is_exact else p.dts, p.is_keyframe, not p.is_discard, p.duration) for p in packets
+            ]
+        timeline = make_timeline(table, time_base, rate, is_exact=is_exact)
+        if timeline is None:
+            raise MediaError("no picture in the video stream")
+        self._timeline: Timeline = timeline
+        if timeline.n_strange:
+            self._doubt(f"damaged: {timeline.n_strange} pictures have times far from all others and are left out")
+        if self._declared_s is not None and self._declared_s > float(timeline.length) * 1.02 + 1.0:
+            self._doubt(f"breaks off: declares {self._declared_s:.1f} s, holds {float(timeline.length):.1f} s")
+
+    @property
+    def facts(self) -> MediumFacts:
+        """What is known of the video; its doubts are complete once all frames have been read."""
+        length_s = float(self._timeline.length)
+        return MediumFacts(self._codec, self._width, self._height, self._declared_s, length_s, tuple(self._doubts))
+
+    def regular_times(self, every_s: float) -> list[float]:
+        """0, every_s, 2 every_s ... before the end of what the file really holds."""
+        return regular_times(self._timeline.length, every_s)
+
+    def frames(self, times_s: Sequence[float]) -> Iterator[Frame | Absence]:
+        """The picture shown at each time (ascending), decoded when it is asked for.
+
+        Seconds that show the same picture get the same Frame object.
+        """
+        targets = shown_at(self._timeline, times_s)
+        pictures = self._sparse(sorted({target for target in targets if target is not None}))
+        current: int | None = None
+        frame: Frame | Absence = Absence(Status.FAILED, "no picture can be decoded")
+        for target in targets:
+            if target is None:
+                yield Absence(Status.PAST_END, f"the video ends at {float(self._timeline.length):.2f} s")
+                continue
+            if target != current:
+                frame, current = next(pictures), target
+            yield frame
+
+    def _sparse(self, targets: Sequence[int]) -> Iterator[Frame | Absence]:
+        """The pictures with the given pts (ascending), with the least decoding."""
+        waiting = deque(targets)
+        if self._timeline.is_exact:
+            for picture in self._decode(plan(self._timeline, targets), keep_all=False):
+                if picture.pts == waiting[0]:
+                    yield self._frame(picture, waiting.popleft())
+                    if not waiting:
+                        return
+                elif picture.pts is None or picture.pts > waiting[0]:
+                    break
+        if waiting:
+            yield from self._sequential(waiting)
+
+    def _sequential(self, targets: deque[int]) -> Iterator[Frame | Absence]:
+        """The last picture at or before each pts (ascending), decoding everything from the start on."""
+        shown: tuple[int, VideoFrame] | None = None
+        for pts, picture in self._timed(self._decode([Run(0, len(self._timeline.pts) - 1, ())], keep_all=True)):
+            while targets and pts > targets[0]:
+                yield self._shown_for(targets.popleft(), shown)
+            if not targets:
+                return
+            shown = pts, picture
+        while targets:
+            yield self._shown_for(targets.popleft(), shown)
+
+    def _timed(self, pictures: Iterator[VideoFrame]) -> Iterator[tuple[int, VideoFrame]]:
+        """Pictures decoded in sequence with their pts; where packets have none, the first one decoded is the start."""
+        delay: int | None = None
+        for picture in pictures:
+            if self._timeline.is_exact:
+                if picture.pts is not None and picture.pts < self._timeline.end_pts:
+                    yield picture.pts, picture
+            elif picture.dts is not None:
+                delay = picture.dts - self._timeline.start_pts if delay is None else delay
+                yield picture.dts - delay, picture
+
+    def _shown_for(self, target: int, shown: tuple[int, VideoFrame] | None) -> Frame | Absence:
+        if shown is None or self._time_s(target) - self._time_s(shown[0]) > MAX_STALE_S:
+            self._doubt("damaged: some seconds can't be decoded")
+            return Absence(Status.FAILED, f"FFmpeg decodes no picture for {self._time_s(target):.2f} s")
+        if shown[0] != target and self._timeline.is_exact:
+            self._doubt("damaged: some pictures can't be decoded; the one before stands in")
+        return self._frame(shown[1], shown[0])
+
+    def _decode(self, runs: Sequence[Run], *, keep_all: bool) -> Iterator[VideoFrame]:
+        """Feeds the packets of each run to the decoder; unless keep_all, skips pictures that nothing depends on."""
+        with _opened(self._path) as container, closing(_packets(container)) as packets:
+            codec = _video_stream(container).codec_context
+            numbered = enumerate(packets)
+            for run in runs:
+                wanted = frozenset(run.targets)
+                for number, packet in numbered:
+                    if number < run.first:
+                        continue
+                    codec.skip_frame = "DEFAULT" if keep_all or packet.pts in wanted else "NONREF"
+                    yield from self._pictures(codec.decode, packet)
+                    if number >= run.last:
+                        break
+                codec.skip_frame = "DEFAULT"
+                yield from self._pictures(codec.decode, None)
+                codec.flush_buffers()
+
+    def _pictures(
+        self, decode: Callable[[Packet[Any] | None], list[VideoFrame]], packet: Packet[Any] | None
+    ) -> list[VideoFrame]:
+        try:
+            return decode(packet)
+        except av.error.FFmpegError as error:
+            if not isinstance(error, av.error.EOFError):
+                self._doubt(f"damaged: {ffmpeg_words(error)}")
+            return []
+
+    def _frame(self, picture: VideoFrame, pts: int) -> Frame:
+        if picture.width * picture.height > MAX_PIXELS:
+            raise MediaError(f"{picture.width} x {picture.height} pixels; at most {MAX_PIXELS:,} are decoded")
+        is_corrupt = bool(picture.is_corrupt)
+        if is_corrupt:
+            self._doubt("damaged: the decoder calls some pictures corrupt")
+        return Frame(self._pixels(picture), max(0.0, self._time_s(pts)), is_corrupt)
+
+    def _pixels(self, picture: VideoFrame) -> Pixels:
+        """RGB, scaled to fit in the same step, turned as the file's display matrix says."""
+        turns = round(picture.rotation / 90) % 4
+        fit = self._fit if self._fit is None or turns % 2 == 0 else FitWithin(self._fit.width, self._fit.height)
+        width, height = fitted_size(picture.width, picture.height, fit)
+        rgb = self._scaler.reformat(
+            picture, width, height, format="rgb24", interpolation=_SCALING if fit else _FULL_SIZE, threads=1
+        )
+        pixels = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
+        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+    def _time_s(self, pts: int) -> float:
+        return float((pts - self._timeline.start_pts) * self._timeline.time_base)
+
+    def _doubt(self, sentence: str) -> None:
+        self._doubts[sentence] = None
+
+
+_SCALING = Interpolation.AREA
+_FULL_SIZE = Interpolation.BICUBIC  # the same bytes as FFmpeg's own conversion
+
+
+def ffmpeg_words(error: Exception) -> str:
+    """What FFmpeg said, without the number and the path that Python adds."""
+    if not isinstance(error, av.error.FFmpegError):
+        return str(error)
+    # (level, component, message); PyAV's type hints say otherwise.
+    log: tuple[Any, ...] | None = error.log
+    return str(error.strerror) if log is None else f"{error.strerror} ({log[1]}: {log[2].strip()})"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[InputContainer]:
+    try:
+        container = av.open(str(path), metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise MediaError(ffmpeg_words(error)) from error
+    with closing(container):
+        if not container.streams.video:
+            kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none at all"
+            raise MediaError(f"no video stream in the file (streams: {kinds})")
+        codec = _video_stream(container).codec_context
+        # One thread: a survey keeps all cores busy with a video each, and more threads would cost memory and CPU time.
+        codec.thread_type = "NONE"
+        codec.thread_count = 1
+        yield container
+
+
+def _packets(container: InputContainer) -> Generator[Packet[Any]]:
+    """The packets of the video stream in decoding order, as far as the file can be read."""
+    packets = container.demux(_video_stream(container))
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
+            return
+        if packet.size:
+            yield packet
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    """The main video stream as FFmpeg's own program picks it; some files hold several in different sizes."""
+    return max(container.streams.video, key=lambda stream: (stream.width * stream.height, -stream.index))
+
+
+def _declared_s(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / 1_000_000
