@@ -1,0 +1,157 @@
+"""The command line: each verb reads its arguments, makes one library call, and says where the result is.
+
+Heavy packages load inside the verbs, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trapmeter import __version__
+from trapmeter.errors import TrapmeterError
+from trapmeter.geometry import DEFAULT_HFOV_DEG
+
+if TYPE_CHECKING:
+    from trapmeter.predict.run import Run
+    from trapmeter.predict.settings import PredictSettings
+
+EXIT_OUR_ERROR = 1
+EXIT_USAGE = 2
+EXIT_MEDIA_FAILED = 3
+EXIT_STOPPED = 130
+
+app = typer.Typer(
+    name="trapmeter",
+    help="Measures how far animals stand from a camera trap.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Runs the command line and ends with its exit status."""
+    try:
+        app()
+    except TrapmeterError as error:
+        print(f"trapmeter: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(EXIT_USAGE)
+    except KeyboardInterrupt:
+        print("trapmeter: stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(EXIT_STOPPED)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"trapmeter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def _default_jobs() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[Path], typer.Argument(help="Videos, photos, and folders of them (searched to the bottom).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
+    every: Annotated[float | None, typer.Option(help="Measure every so many seconds of a video (default 1).")] = None,
+    times: Annotated[
+        Path | None, typer.Option(help="Measure at these seconds only: a CSV file with video_id and time.")
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take animals from this file: MegaDetector's JSON, DrivenData's metadata CSV or a distances.csv."
+        ),
+    ] = None,
+    site: Annotated[
+        str,
+        typer.Option(
+            help="Where the site stands: folder:1 (top folder), folder:-1 (last), regex:(S[0-9]+), or a CSV file."
+        ),
+    ] = "none",
+    min_score: Annotated[
+        float | None,
+        typer.Option(help="Leave out boxes that score less (0..1). Default: the detector's own, 0 for a file."),
+    ] = None,
+    hfov: Annotated[
+        float, typer.Option(help="The cameras' horizontal field of view in degrees, for the bearing of each animal.")
+    ] = DEFAULT_HFOV_DEG,
+    truth: Annotated[
+        Path | None, typer.Option(help="Known distances to compare with: DrivenData labels or a table with distance_m.")
+    ] = None,
+    box_model: Annotated[Path | None, typer.Option(help="Folder of a box model in place of the embedded one.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start anew where an earlier run left results.")
+    ] = False,
+) -> None:
+    """Measure the distance of every animal in videos and photos.
+
+    Writes distances.csv (a row per medium, second and animal), report.html and run.json into the folder given with --out. A
+    run that was broken off goes on where it stopped when the same command is given again.
+
+    Exit status: 0 all well, 3 some media failed (see report.html), 2 wrong arguments or input, 1 an error of ours.
+
+    **Examples**
+
+    trapmeter predict card1/ --out results/
+
+    trapmeter predict survey/ --out results/ --site folder:1 --every 2
+
+    trapmeter predict videos/ --out results/ --times submission_format.csv --boxes metadata.csv
+    """
+    from trapmeter.errors import InputError
+    from trapmeter.predict.settings import PredictSettings
+    from trapmeter.tables.sites import parse_site_rule
+
+    if every is not None and times is not None:
+        raise InputError("--every and --times exclude each other: give one of them")
+    settings = PredictSettings(
+        paths=tuple(paths),
+        out=out,
+        every_s=1.0 if every is None else every,
+        times=times,
+        boxes=boxes,
+        site=parse_site_rule(site),
+        min_score=min_score,
+        hfov_deg=hfov,
+        truth=truth,
+        box_model=box_model,
+        jobs=_default_jobs() if jobs is None else jobs,
+        overwrite=overwrite,
+    )
+    run = _predict_and_report(settings)
+    if run.summary.n_failed_media:
+        raise typer.Exit(EXIT_MEDIA_FAILED)
+
+
+def _predict_and_report(settings: PredictSettings) -> Run:
+    from trapmeter.console import print_summary, progress_bars
+    from trapmeter.predict.run import predict
+    from trapmeter.report.html import write_report
+    from trapmeter.tables.truth import read_truth
+
+    # Read first: a wrong table should not be found out after an hour's work.
+    truth = None if settings.truth is None else read_truth(settings.truth)
+    with progress_bars() as progress:
+        run = predict(settings, progress)
+    report = write_report(run, settings.out, truth=truth)
+    print_summary(run, settings.out, report)
+    return run

@@ -1,0 +1,85 @@
+"""Which seconds are asked for in which medium, and with which boxes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trapmeter.errors import InputError
+from trapmeter.predict.observe import Task
+from trapmeter.predict.seen import MediumSeen, failed_medium
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.records import Medium
+from trapmeter.tables.boxes import BoxTable, MediumBoxes
+from trapmeter.tables.drivendata import read_moments
+from trapmeter.tables.names import NameIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The work of a run.
+
+    tasks: the media to look at; missing: videos that the table of times names and no given path holds, as failures;
+    n_unasked: media that the table of times doesn't name.
+    """
+
+    tasks: tuple[Task, ...]
+    missing: tuple[MediumSeen, ...]
+    n_unasked: int
+
+
+def what_is_asked(
+    settings: PredictSettings, media: Sequence[Medium], boxes: BoxTable | None, min_score: float
+) -> Asked:
+    """Joins media, times and boxes by name.
+
+    Raises:
+        InputError: a table can't be read, or a name in it could be any of several media.
+    """
+    media_ids = [medium.media_id for medium in media]
+    if boxes is not None:
+        boxes.check(media_ids)
+    times, missing = ({}, ()) if settings.times is None else _times(settings, media_ids)
+    asked = [medium for medium in media if settings.times is None or medium.media_id in times]
+    tasks = tuple(
+        Task(medium, times.get(medium.media_id), settings.every_s, _boxes_of(medium, boxes), min_score)
+        for medium in asked
+    )
+    return Asked(tasks, missing, len(media) - len(asked))
+
+
+def _boxes_of(medium: Medium, boxes: BoxTable | None) -> MediumBoxes | None:
+    if boxes is None:
+        return None
+    found = boxes.find(medium.media_id)
+    return found or MediumBoxes(medium.media_id, failure=f"not in {boxes.path.name}")
+
+
+def _times(
+    settings: PredictSettings, media_ids: Sequence[str]
+) -> tuple[dict[str, tuple[float, ...]], tuple[MediumSeen, ...]]:
+    path = settings.times
+    assert path is not None
+    wanted: dict[str, list[float]] = defaultdict(list)
+    for moment in read_moments(path):
+        wanted[moment.video_id].append(moment.time_s)
+    if not wanted:
+        raise InputError(f"{path}: no row below the header; expected one video_id and time per row")
+    index = NameIndex(media_ids)
+    times: dict[str, tuple[float, ...]] = {}
+    missing: list[MediumSeen] = []
+    for video_id, times_s in wanted.items():
+        found = index.find(video_id)
+        ordered = tuple(sorted(times_s))
+        if len(found) > 1:
+            raise InputError(
+                f"{path}: {video_id} could be any of {', '.join(found[:5])}; put the folder before the name in the table"
+            )
+        if not found:
+            missing.append(failed_medium(video_id, 0, 0, ordered, f"in {path.name}, but no such file was given"))
+        elif found[0] in times:
+            raise InputError(f"{path}: two names, one of them {video_id}, mean {found[0]}; keep one of them")
+        else:
+            times[found[0]] = ordered
+    return times, tuple(missing)

@@ -1,0 +1,98 @@
+"""Keeps what was seen in each medium as soon as it is known, so that a run can be killed at any moment and go on.
+
+One file of JSON lines: the first says with which settings the media were looked at, each other one is a MediumSeen. A line
+that was cut off by a crash is dropped, and its medium is done again.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from trapmeter.errors import RunError
+from trapmeter.predict.seen import MediumSeen
+
+FORMAT = 1
+
+
+class Journal:
+    """The media that are done, by media_id. Open it with `with`; `add` writes through to the file at once."""
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        """Opens or makes the journal.
+
+        settings: what the sight of a medium depends on, as plain JSON values.
+
+        Raises:
+            RunError: the file was made with other settings, or is no journal.
+        """
+        self._path = path
+        self._header = {"trapmeter_journal": FORMAT, "settings": settings}
+        self.done: dict[str, MediumSeen] = {}
+        whole_bytes = self._read() if path.exists() else 0
+        self._file = path.open("ab")
+        self._file.truncate(whole_bytes)
+        if whole_bytes == 0:
+            self._write(self._header)
+
+    def add(self, seen: MediumSeen) -> None:
+        """Stores a medium; a later entry replaces an earlier one."""
+        self.done[seen.media_id] = seen
+        self._write(seen.to_json())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def _write(self, data: dict[str, Any]) -> None:
+        # One write call per line: a kill leaves the line there or not, and at worst its beginning.
+        self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+
+    def _read(self) -> int:
+        """Fills `done`; returns how many bytes of the file are whole lines."""
+        whole_bytes = 0
+        with self._path.open("rb") as file:
+            for number, line in enumerate(file):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    data = json.loads(line)
+                    if number == 0:
+                        self._check_header(data)
+                    else:
+                        seen = MediumSeen.from_json(data)
+                        self.done[seen.media_id] = seen
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise RunError(
+                        f"{self._path}, line {number + 1}: not a line that trapmeter wrote; "
+                        "delete the file to start anew, or choose another folder with --out"
+                    ) from error
+                whole_bytes += len(line)
+        return whole_bytes
+
+    def _check_header(self, data: dict[str, Any]) -> None:
+        if data["trapmeter_journal"] != FORMAT:
+            raise RunError(
+                f"{self._path}: written by another version of trapmeter (format {data['trapmeter_journal']}, "
+                f"here {FORMAT}); choose another folder with --out, or --overwrite to start anew"
+            )
+        before, now = data["settings"], self._header["settings"]
+        # Through JSON and back, so that tuples equal lists.
+        now = json.loads(json.dumps(now))
+        differences = [
+            f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
+            for name in sorted({*before, *now})
+            if before.get(name) != now.get(name)
+        ]
+        if differences:
+            raise RunError(
+                f"{self._path.parent}: holds a run with other settings ({'; '.join(differences)}); "
+                "choose another folder with --out, or --overwrite to start anew"
+            )

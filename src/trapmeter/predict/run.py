@@ -1,0 +1,227 @@
+"""A run from paths to results: find, look, measure, write. Broken off, it goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from trapmeter import __version__
+from trapmeter.boxmodel.model import BoxModel
+from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, MegadetectorLite
+from trapmeter.errors import InputError, RunError
+from trapmeter.files import sha256_of, whole_file
+from trapmeter.media.find import Found, find_media
+from trapmeter.predict.asked import what_is_asked
+from trapmeter.predict.journal import Journal
+from trapmeter.predict.measure import measure
+from trapmeter.predict.observe import Task
+from trapmeter.predict.seen import MediumSeen
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.predict.summary import Summary, summarise
+from trapmeter.predict.workers import Patience, observe_all
+from trapmeter.records import Detector, Estimate, ModelIdentity
+from trapmeter.tables.boxes import read_boxes
+from trapmeter.tables.distances import write_distances
+from trapmeter.tables.sites import assign_sites
+
+JOURNAL = "seen.jsonl"
+DISTANCES = "distances.csv"
+RUN = "run.json"
+
+Progress = Callable[[str, int, int, int], None]
+"""Called with the stage ("look" or "measure"), media done, media in all, and media that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run: its rows, its counts, and all that tells how they came about (the content of run.json)."""
+
+    root: Path
+    estimates: tuple[Estimate, ...]
+    summary: Summary
+    facts: dict[str, Any]
+
+
+def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> Run:
+    """Measures all animals in the given media and writes distances.csv and run.json into settings.out.
+
+    Raises:
+        InputError: a path, table or argument is wrong; nothing was done.
+        RunError: the output folder is in use, holds a run with other settings, or can't be written.
+        ModelError: a model file is damaged.
+    """
+    started_at, clock = datetime.now(UTC), _Clock()
+    with clock.stage("find"):
+        found = find_media(settings.paths)
+        media = assign_sites(found.media, settings.site)
+        boxes = None if settings.boxes is None else read_boxes(settings.boxes)
+        min_score = _min_score(settings)
+        asked = what_is_asked(settings, media, boxes, min_score)
+        if not asked.tasks and not asked.missing:
+            raise InputError("none of the media is asked for")
+    make_detector = _no_detector if boxes is not None else partial(MegadetectorLite.load, min_score=min_score)
+    with clock.stage("load models"):
+        box_model = BoxModel.load(settings.box_model)
+        # Loaded here as well, so that a damaged file is one clear error rather than one in each worker.
+        detector = make_detector()
+        models = _models(box_model, detector)
+        del detector
+    with _locked(settings.out, overwrite=settings.overwrite):
+        with clock.stage("look"), Journal(settings.out / JOURNAL, _sight(settings, min_score, models)) as journal:
+            seen = _look(asked.tasks, journal, make_detector, settings.jobs, progress)
+        seen += asked.missing
+        site_ids = {medium.media_id: medium.site_id for medium in media}
+        with clock.stage("measure"):
+            done = 0
+
+            def measured(n_media: int) -> None:
+                nonlocal done
+                done += n_media
+                progress("measure", done, len(seen), 0)
+
+            estimates = measure(seen, site_ids, box_model, settings.hfov_deg, measured)
+        summary = summarise(seen, estimates, asked.n_unasked)
+        with clock.stage("write"):
+            write_distances(settings.out / DISTANCES, estimates)
+        facts = _facts(settings, found, models, summary, seen, started_at, clock)
+        with whole_file(settings.out / RUN) as file:
+            json.dump(facts, file, indent=2)
+            file.write("\n")
+    return Run(found.root, tuple(estimates), summary, facts)
+
+
+def _look(
+    tasks: Sequence[Task],
+    journal: Journal,
+    make_detector: Callable[[], Detector | None],
+    jobs: int,
+    progress: Progress,
+) -> list[MediumSeen]:
+    """Looks at the media that the journal doesn't hold as they are now; failures are tried again."""
+    kept = [task for task in tasks if _is_done(task, journal)]
+    kept_ids = {task.medium.media_id for task in kept}
+    left = [task for task in tasks if task.medium.media_id not in kept_ids]
+    done, n_failed = len(kept), 0
+    progress("look", done, len(tasks), n_failed)
+    for seen in observe_all(left, make_detector, min(jobs, max(1, len(left))), Patience()) if left else ():
+        journal.add(seen)
+        done += 1
+        n_failed += seen.has_failed
+        progress("look", done, len(tasks), n_failed)
+    return [journal.done[task.medium.media_id] for task in tasks]
+
+
+def _is_done(task: Task, journal: Journal) -> bool:
+    before = journal.done.get(task.medium.media_id)
+    if before is None or before.failure:
+        return False
+    try:
+        status = task.medium.path.stat()
+    except OSError:
+        return False
+    return (before.size_bytes, before.modified_ns) == (status.st_size, status.st_mtime_ns)
+
+
+def _no_detector() -> Detector | None:
+    return None
+
+
+def _min_score(settings: PredictSettings) -> float:
+    if settings.min_score is not None:
+        return settings.min_score
+    return DEFAULT_MIN_SCORE if settings.boxes is None else 0.0
+
+
+def _models(box_model: BoxModel, detector: Detector | None) -> dict[str, ModelIdentity]:
+    models = {"distance": box_model.identity}
+    return models if detector is None else {"detector": detector.identity, **models}
+
+
+def _sight(settings: PredictSettings, min_score: float, models: dict[str, ModelIdentity]) -> dict[str, Any]:
+    """What the sight of a medium depends on: with any of it changed, an earlier run can't be gone on with."""
+    return {
+        "every_s": settings.every_s if settings.times is None else None,
+        "times_sha256": None if settings.times is None else sha256_of(settings.times),
+        "boxes_sha256": None if settings.boxes is None else sha256_of(settings.boxes),
+        "min_score": min_score,
+        "detector_sha256": models["detector"].sha256 if "detector" in models else None,
+    }
+
+
+@contextmanager
+def _locked(out: Path, *, overwrite: bool) -> Iterator[None]:
+    """The output folder, made if need be and for this run alone."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(f"{out}: another run is writing there; wait for it or choose another --out") from error
+    except OSError as error:
+        raise RunError(f"{out}: can't be written: {error.strerror or error}; choose another --out") from error
+    try:
+        if overwrite:
+            for name in (JOURNAL, DISTANCES, RUN):
+                (out / name).unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+
+
+class _Clock:
+    """Wall seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - started, 3)
+
+
+def _facts(
+    settings: PredictSettings,
+    found: Found,
+    models: dict[str, ModelIdentity],
+    summary: Summary,
+    seen: Sequence[MediumSeen],
+    started_at: datetime,
+    clock: _Clock,
+) -> dict[str, Any]:
+    return {
+        "trapmeter": __version__,
+        "started": started_at.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "root": str(found.root),
+        "arguments": {name: _plain(value) for name, value in asdict(settings).items()},
+        "models": {role: asdict(identity) for role, identity in models.items()},
+        "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
+        "other_files": found.n_other,
+        "unreadable_folders": [{"folder": str(folder), "reason": reason} for folder, reason in found.unreadable],
+        "failures": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.failures],
+        "doubts": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.doubts],
+        "seconds": {
+            **clock.seconds,
+            "decode_all_workers": round(sum(medium.decode_s for medium in seen), 3),
+            "detect_all_workers": round(sum(medium.detect_s for medium in seen), 3),
+        },
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -1,0 +1,77 @@
+"""What was seen in one medium: the unit that is worked on, stored and resumed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trapmeter.records import Box, Status
+
+
+@dataclass(frozen=True, slots=True)
+class SecondSeen:
+    """One second of a medium: the animals in it, or why nothing is known.
+
+    status is measured when there are boxes (their distances come later). animal_ids goes with boxes.
+    """
+
+    time_s: float
+    status: Status
+    reason: str = ""
+    boxes: tuple[Box, ...] = ()
+    animal_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.status is Status.MEASURED) != bool(self.boxes) or len(self.boxes) != len(self.animal_ids):
+            raise ValueError(f"status {self.status}, {len(self.boxes)} boxes, {len(self.animal_ids)} ids")
+
+
+@dataclass(frozen=True, slots=True)
+class MediumSeen:
+    """All seconds of a medium that were asked for, in order of time.
+
+    size_bytes and modified_ns tell whether the file is still the one that was read. failure: why nothing could be read.
+    decode_s and detect_s: seconds of work.
+    """
+
+    media_id: str
+    size_bytes: int
+    modified_ns: int
+    seconds: tuple[SecondSeen, ...]
+    failure: str = ""
+    doubts: tuple[str, ...] = ()
+    length_s: float | None = None
+    decode_s: float = 0.0
+    detect_s: float = 0.0
+
+    @property
+    def has_failed(self) -> bool:
+        """Some second that was asked for could not be answered."""
+        return any(second.status is Status.FAILED for second in self.seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values that json writes and `from_json` reads back without loss."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> MediumSeen:
+        """The inverse of `to_json`; ValueError, KeyError or TypeError when it is something else."""
+        seconds = tuple(
+            SecondSeen(
+                second["time_s"],
+                Status(second["status"]),
+                second["reason"],
+                tuple(Box(**box) for box in second["boxes"]),
+                tuple(second["animal_ids"]),
+            )
+            for second in data["seconds"]
+        )
+        return MediumSeen(**{**data, "seconds": seconds, "doubts": tuple(data["doubts"])})
+
+
+def failed_medium(
+    media_id: str, size_bytes: int, modified_ns: int, times_s: tuple[float, ...], reason: str
+) -> MediumSeen:
+    """A medium of which nothing could be read: a failed row for each second asked for, or for second 0."""
+    seconds = tuple(SecondSeen(time_s, Status.FAILED, reason) for time_s in times_s or (0.0,))
+    return MediumSeen(media_id, size_bytes, modified_ns, seconds, failure=reason)

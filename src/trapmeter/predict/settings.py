@@ -1,0 +1,53 @@
+"""What the user asks of a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from trapmeter.errors import InputError
+from trapmeter.geometry import DEFAULT_HFOV_DEG
+from trapmeter.tables.sites import NoSite, SiteRule
+
+_NO_SITE = NoSite()
+
+
+@dataclass(frozen=True, slots=True)
+class PredictSettings:
+    """The arguments of `trapmeter predict`."""
+
+    paths: tuple[Path, ...]
+    """Files and folders to look through."""
+    out: Path
+    """The folder for the results; a run that was broken off there goes on."""
+    every_s: float = 1.0
+    """Seconds from one moment to the next, where no times are given."""
+    times: Path | None = None
+    """A CSV file of video_id and time: these seconds and no others."""
+    boxes: Path | None = None
+    """A table of animals' boxes in place of a detector."""
+    site: SiteRule = _NO_SITE
+    """How a medium's site is told."""
+    min_score: float | None = None
+    """Boxes that score less don't count; None is the default of the detector, or 0 for a table."""
+    hfov_deg: float = DEFAULT_HFOV_DEG
+    """The cameras' horizontal field of view, for the bearing of each animal."""
+    truth: Path | None = None
+    """Known distances to compare with in the report."""
+    box_model: Path | None = None
+    """A box model's folder; None is the embedded one."""
+    jobs: int = 1
+    """Worker processes."""
+    overwrite: bool = False
+    """Forget what an earlier run left in out."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.every_s) and self.every_s >= 0.001):
+            raise InputError(f"--every is a number of seconds of at least 0.001, got {self.every_s:g}")
+        if self.min_score is not None and not 0.0 <= self.min_score <= 1.0:
+            raise InputError(f"--min-score lies in 0..1, got {self.min_score:g}")
+        if not 0.0 < self.hfov_deg < 180.0:
+            raise InputError(f"--hfov lies between 0 and 180 degrees, got {self.hfov_deg:g}")
+        if self.jobs < 1:
+            raise InputError(f"--jobs is at least 1, got {self.jobs}")
