@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -32,7 +32,9 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
             "close it where it is open, and check the folder's permissions and free space"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        # Gone already when all went well; what hinders its removal hindered the writing too, and that error is the one to show.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def sha256_of(path: Path) -> str:

@@ -137,14 +137,20 @@ class VideoReader:
 
     def _timed(self, pictures: Iterator[VideoFrame]) -> Iterator[tuple[int, VideoFrame]]:
         """Pictures decoded in sequence with their pts; where packets have none, the first one decoded is the start."""
+        known = sorted(set(self._timeline.pts.tolist()))
         delay: int | None = None
+        pts = self._timeline.start_pts
         for picture in pictures:
             if self._timeline.is_exact:
                 if picture.pts is not None and picture.pts < self._timeline.end_pts:
                     yield picture.pts, picture
-            elif picture.dts is not None:
+                continue
+            if picture.dts is None:  # the decoder's last ones: each comes after the one before
+                pts = next((later for later in known if later > pts), pts)
+            else:
                 delay = picture.dts - self._timeline.start_pts if delay is None else delay
-                yield picture.dts - delay, picture
+                pts = picture.dts - delay
+            yield pts, picture
 
     def _shown_for(self, target: int, shown: tuple[int, VideoFrame] | None) -> Frame | Absence:
         if shown is None or self._time_s(target) - self._time_s(shown[0]) > MAX_STALE_S:
@@ -252,7 +258,11 @@ def _packets(container: InputContainer) -> Generator[Packet[Any]]:
 
 def _video_stream(container: InputContainer) -> VideoStream:
     """The main video stream as FFmpeg's own program picks it; some files hold several in different sizes."""
-    return max(container.streams.video, key=lambda stream: (stream.width * stream.height, -stream.index))
+    # PyAV's type hints leave out that a stream of an unknown codec has no context.
+    streams = [stream for stream in container.streams.video if getattr(stream, "codec_context", None) is not None]
+    if not streams:
+        raise MediaError("FFmpeg has no decoder for the video's codec")
+    return max(streams, key=lambda stream: (stream.width * stream.height, -stream.index))
 
 
 def _declared_s(container: InputContainer, stream: VideoStream) -> float | None:

@@ -15,6 +15,8 @@ from trapmeter.predict.observe import Task, observe
 from trapmeter.predict.seen import MediumSeen, failed_medium
 from trapmeter.records import Detector
 
+OUR_ERROR = "an error in trapmeter, please report it"
+
 DetectorMaker = Callable[[], Detector | None]
 """Makes the detector inside a worker; a module-level function or a partial of one, since it is sent to other processes."""
 
@@ -39,7 +41,7 @@ def observe_all(
 ) -> Iterator[MediumSeen]:
     """What is seen in each medium, in the order in which they are done.
 
-    A medium that crashes its worker or takes too long comes back as failed; our own errors are raised.
+    A medium that crashes its worker, takes too long or meets an error of ours comes back as failed.
     """
     waiting = iter(tasks)
     running: dict[Future[MediumSeen], Task] = {}
@@ -108,4 +110,8 @@ def _start(make_detector: DetectorMaker) -> None:
 
 
 def _work(task: Task) -> MediumSeen:
-    return observe(task, _detector)
+    try:
+        return observe(task, _detector)
+    except Exception as error:  # one medium that we did not foresee must not end a survey of thousands
+        reason = f"{OUR_ERROR} ({type(error).__name__}: {error})"
+        return failed_medium(task.medium.media_id, _size_bytes(task), _modified_ns(task), task.times_s or (), reason)

@@ -1,0 +1,95 @@
+"""The tables of the competition 'Deep Chimpact' (DrivenData, 2021), which simtrap shares.
+
+Labels: video_id, time (s), distance (m, of the nearest animal). Metadata: video_id, time, x1, y1, x2, y2 (fractions of
+the picture), probability, park, site_id; the box's five cells are empty where the detector saw nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trapmeter.errors import InputError
+from trapmeter.records import Box
+from trapmeter.tables.boxcells import COORDINATES, read_box
+from trapmeter.tables.csvfile import read_rows
+
+METADATA_COLUMNS = ("video_id", "time", *COORDINATES, "probability")
+"""What makes a table one of boxes; park and site_id may be absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How far (metres) the nearest animal stands at time_s (seconds) of a video."""
+
+    video_id: str
+    time_s: float
+    distance_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataRow:
+    """What a detector saw at time_s (seconds) of a video, and where the camera stood; "" where not told."""
+
+    video_id: str
+    time_s: float
+    box: Box | None
+    park: str = ""
+    site_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A second of a video that is asked for."""
+
+    video_id: str
+    time_s: float
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Reads train_labels.csv, in the order of the file.
+
+    Raises:
+        InputError: a cell is not what it should be, or a moment is labelled twice.
+    """
+    labels = []
+    lines: dict[tuple[str, float], int] = {}
+    for row in read_rows(path, required=("video_id", "time", "distance")):
+        label = Label(
+            row.text("video_id"), row.number_from_0("time", "seconds"), row.number_from_0("distance", "metres")
+        )
+        first = lines.setdefault((label.video_id, label.time_s), row.line)
+        if first != row.line:
+            raise InputError(
+                f"{path}, lines {first} and {row.line}: {label.video_id} at {label.time_s:g} s is labelled twice; "
+                "keep one of the rows"
+            )
+        labels.append(label)
+    return labels
+
+
+def read_metadata(path: Path) -> list[MetadataRow]:
+    """Reads train_metadata.csv, in the order of the file. Several rows of one moment are several animals."""
+    return [
+        MetadataRow(
+            row.text("video_id"),
+            row.number_from_0("time", "seconds"),
+            read_box(row, score_column="probability"),
+            row.optional_text("park"),
+            row.optional_text("site_id"),
+        )
+        for row in read_rows(path, required=METADATA_COLUMNS)
+    ]
+
+
+def read_moments(path: Path) -> list[Moment]:
+    """Reads which seconds are asked for, from submission_format.csv or any CSV file with video_id and time.
+
+    Other columns are ignored. In the order of the file; a moment that stands twice (as where every animal has a row)
+    counts once.
+    """
+    moments = (
+        Moment(row.text("video_id"), row.number_from_0("time", "seconds"))
+        for row in read_rows(path, required=("video_id", "time"))
+    )
+    return list(dict.fromkeys(moments))

@@ -1,0 +1,169 @@
+"""MegaDetector's batch output: a JSON file with the boxes of many photos and videos, format 1.x.
+
+The format: https://lila.science/megadetector-output-format. Boxes are [left, top, width, height] as fractions of the
+picture. Videos have frame_rate and frames_processed (since 1.4) and a frame_number with every detection. The other
+JSON that goes by this name, a bare list with boxes in pixels, is refused: it does not tell the picture's size.
+Classifications are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from trapmeter.errors import InputError
+from trapmeter.records import Box
+from trapmeter.tables.boxcells import make_box
+from trapmeter.tables.csvfile import read_text
+
+
+@dataclass(frozen=True, slots=True)
+class TimedBox:
+    """A box and when it was seen: frame_number counts from 0; time_s in seconds. Both None in photos."""
+
+    time_s: float | None
+    frame_number: int | None
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class FileDetections:
+    """What was found in one photo or video.
+
+    failure is why it could not be looked at, "" when it could. frame_rate is in frames per second, None for photos and
+    in files older than format 1.4; processed_s are the times (seconds) that were looked at, with or without detections.
+    """
+
+    file: str
+    detections: tuple[TimedBox, ...]
+    failure: str
+    frame_rate: float | None
+    processed_s: tuple[float, ...] = ()
+
+
+def read_megadetector(path: Path, *, categories: Sequence[str] = ("animal",)) -> list[FileDetections]:
+    """Reads the boxes of the named categories, in the order of the file.
+
+    A file without info or format_version is read as 1.x (old tools left it out); another version is refused.
+    Detections of a category that the file does not name count as none, as the format says.
+
+    Raises:
+        InputError: this is not that format, an entry is broken, or none of the categories occurs.
+    """
+    try:
+        document = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: expected MegaDetector's JSON, but this is no JSON ({error}); make it again"
+        ) from None
+    if isinstance(document, list):
+        raise InputError(
+            f"{path}: expected MegaDetector's batch format (an object with 'images' and boxes as fractions), got a "
+            "list, which has boxes in pixels; write the results in the batch format, "
+            "https://lila.science/megadetector-output-format"
+        )
+    if not isinstance(document, dict) or not isinstance(document.get("images"), list):
+        raise InputError(f"{path}: expected MegaDetector's batch format, but there is no list 'images' in it")
+    _check_version(path, document.get("info"))
+    wanted = _wanted_categories(path, document.get("detection_categories"), categories)
+    first: dict[str, int] = {}
+    files = []
+    for number, image in enumerate(document["images"]):
+        detections = _read_file(f"{path}, images[{number}]", image, wanted)
+        if first.setdefault(detections.file, number) != number:
+            raise InputError(
+                f"{path}, images[{first[detections.file]}] and images[{number}]: both are {detections.file!r}; remove one"
+            )
+        files.append(detections)
+    return files
+
+
+def _check_version(path: Path, info: Any) -> None:
+    version = str(info.get("format_version") or "1.x") if isinstance(info, dict) else "1.x"
+    if version.partition(".")[0] != "1":
+        raise InputError(
+            f"{path}: expected MegaDetector's format 1.x, got format_version {version!r}; export it as 1.x"
+        )
+
+
+def _wanted_categories(path: Path, named: Any, categories: Sequence[str]) -> frozenset[str]:
+    if not isinstance(named, dict):
+        raise InputError(f"{path}: expected 'detection_categories' such as {{'1': 'animal'}}, got {named!r}; add it")
+    wanted = {category.strip().casefold() for category in categories}
+    keys = frozenset(key for key, name in named.items() if str(name).strip().casefold() in wanted)
+    if named and not keys:
+        raise InputError(
+            f"{path}: expected a detection category named {' or '.join(categories)}, "
+            f"found {', '.join(map(str, named.values()))}; name the category to count"
+        )
+    return keys
+
+
+def _read_file(where: str, image: Any, wanted: frozenset[str]) -> FileDetections:
+    if not isinstance(image, dict) or not isinstance(image.get("file"), str) or not image["file"]:
+        raise InputError(f"{where}: expected an entry with 'file', the name of a photo or video; correct or remove it")
+    file = image["file"]
+    where = f"{where} ({file!r})"
+    failure = image.get("failure")
+    if failure:
+        return FileDetections(file, (), str(failure), None)
+    found = image.get("detections")
+    if found is None:
+        return FileDetections(file, (), "the entry has neither detections nor a failure", None)
+    if not isinstance(found, list):
+        raise InputError(f"{where}: expected a list 'detections', got {found!r}; correct or remove the entry")
+    frame_rate = _frame_rate(where, image.get("frame_rate"))
+    detections = []
+    for number, detection in enumerate(found):
+        here = f"{where}, detections[{number}]"
+        if not isinstance(detection, dict) or "category" not in detection:
+            raise InputError(f"{here}: expected category, conf and bbox, got {detection!r}; correct or remove it")
+        if str(detection["category"]) in wanted:
+            detections.append(_read_detection(here, detection, frame_rate))
+    frames = image.get("frames_processed") or []
+    if not isinstance(frames, list):
+        raise InputError(
+            f"{where}: expected frames_processed to be a list of whole numbers, got {frames!r}; correct it"
+        )
+    numbers = [_frame_number(f"{where}, frames_processed", frame) for frame in frames]
+    processed_s = tuple(number / frame_rate for number in numbers) if frame_rate else ()
+    return FileDetections(file, tuple(detections), "", frame_rate, processed_s)
+
+
+def _read_detection(where: str, detection: dict[str, Any], frame_rate: float | None) -> TimedBox:
+    bbox = detection.get("bbox")
+    conf = detection.get("conf")
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(_is_number(value) for value in bbox):
+        raise InputError(f"{where}: expected bbox [left, top, width, height], four fractions, got {bbox!r}; correct it")
+    if not _is_number(conf):
+        raise InputError(f"{where}: expected conf, a number in 0..1, got {conf!r}; correct it")
+    left, top, width, height = bbox
+    box = make_box((left, top, left + width, top + height), conf, f"{where}, bbox")
+    number = detection.get("frame_number")
+    if number is None:
+        return TimedBox(None, None, box)
+    frame_number = _frame_number(f"{where}, frame_number", number)
+    return TimedBox(frame_number / frame_rate if frame_rate else None, frame_number, box)
+
+
+def _frame_rate(where: str, value: Any) -> float | None:
+    # Some writers give a rate of 0 or null where the container does not tell: unknown, like an absent one.
+    if value is None or value == 0:
+        return None
+    if not _is_number(value) or value < 0:
+        raise InputError(f"{where}: expected frame_rate, frames per second > 0, got {value!r}; correct it")
+    return float(value)
+
+
+def _frame_number(where: str, value: Any) -> int:
+    if not _is_number(value) or value < 0 or value != int(value):
+        raise InputError(f"{where}: expected a whole number >= 0, got {value!r}; correct it")
+    return int(value)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

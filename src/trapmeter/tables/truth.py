@@ -1,0 +1,161 @@
+"""Known distances, and which estimate answers which of them.
+
+Read are the competition's labels (one distance per second: that of the nearest animal) and simtrap's truth.csv (every
+animal with its box).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trapmeter.errors import InputError
+from trapmeter.records import Box, Estimate
+from trapmeter.tables.boxcells import COORDINATES, read_box
+from trapmeter.tables.csvfile import read_columns, read_rows
+from trapmeter.tables.drivendata import read_labels
+from trapmeter.tables.names import NameIndex
+
+SAME_ANIMAL_IOU = 0.3
+"""From this overlap on (intersection over union) two boxes show the same animal."""
+
+
+@dataclass(frozen=True, slots=True)
+class TruthRow:
+    """How far (metres) an animal stands at time_s (seconds); box bounds it, None when not told or not visible."""
+
+    video_id: str
+    time_s: float
+    distance_m: float
+    box: Box | None = None
+
+
+def read_truth(path: Path) -> list[TruthRow]:
+    """Reads labels (video_id, time, distance) or simtrap's truth.csv (video_id, time, distance_m, x1, y1, x2, y2).
+
+    Raises:
+        InputError: it is neither, a cell is not what it should be, or a row stands twice.
+    """
+    columns = read_columns(path)
+    if "distance_m" not in columns and "distance" not in columns:
+        raise InputError(
+            f"{path}: expected known distances, a CSV file with video_id, time and distance (of the nearest animal) or "
+            f"video_id, time, distance_m and {', '.join(COORDINATES)} (of each); "
+            f"found {', '.join(map(repr, columns)) or 'nothing'}"
+        )
+    if "distance_m" not in columns:
+        return [TruthRow(label.video_id, label.time_s, label.distance_m) for label in read_labels(path)]
+    return _read_animals(path, has_ids="animal_id" in columns)
+
+
+def match_truth(estimates: Iterable[Estimate], truth: Sequence[TruthRow]) -> list[tuple[Estimate, TruthRow]]:
+    """Pairs measured estimates with known distances of the same medium and time (to the millisecond).
+
+    Where the truth has boxes, boxes are paired so that their overlaps add up to the most, each at least
+    SAME_ANIMAL_IOU; an estimate without any box stands for the nearest visible animal. Where it has none, the truth is
+    the distance of the nearest animal, and the nearest estimate of that second answers it. Who finds no partner is left
+    out: compare the lengths. Pairs come in the order of the truth.
+
+    Raises:
+        InputError: a name is ambiguous between estimates and truth.
+    """
+    measured = [estimate for estimate in estimates if estimate.distance is not None]
+    names = _video_of({estimate.observation.media_id for estimate in measured}, truth)
+    answers: dict[tuple[str, int], list[Estimate]] = {}
+    for estimate in measured:
+        video_id = names.get(estimate.observation.media_id)
+        if video_id is not None:
+            answers.setdefault((video_id, _ms(estimate.observation.time_s)), []).append(estimate)
+    known: dict[tuple[str, int], list[TruthRow]] = {}
+    for row in truth:
+        known.setdefault((row.video_id, _ms(row.time_s)), []).append(row)
+    # Told for the whole table: a second of truth.csv in which no animal is visible must not fall back to nearest.
+    has_boxes = any(row.box is not None for row in truth)
+    pairs: list[tuple[Estimate, TruthRow]] = []
+    for moment, rows in known.items():
+        found = answers.get(moment, [])
+        visible = [row for row in rows if row.box is not None] if has_boxes else rows
+        boxed = [estimate for estimate in found if estimate.observation.box is not None]
+        if has_boxes and boxed:
+            pairs += _by_overlap(boxed, visible)
+        elif found and visible:
+            pairs.append((min(found, key=_distance_m), min(visible, key=lambda row: row.distance_m)))
+    return pairs
+
+
+def iou(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    height = min(one.y2, other.y2) - max(one.y1, other.y1)
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    areas = (one.x2 - one.x1) * (one.y2 - one.y1) + (other.x2 - other.x1) * (other.y2 - other.y1)
+    return both / (areas - both)
+
+
+def _read_animals(path: Path, *, has_ids: bool) -> list[TruthRow]:
+    rows = []
+    lines: dict[tuple[str, float, str], int] = {}
+    for row in read_rows(path, required=("video_id", "time", "distance_m", *COORDINATES)):
+        truth = TruthRow(
+            row.text("video_id"),
+            row.number_from_0("time", "seconds"),
+            row.number_from_0("distance_m", "metres"),
+            read_box(row, score_column=None),
+        )
+        rows.append(truth)
+        if has_ids:
+            key = (truth.video_id, truth.time_s, row.text("animal_id"))
+            first = lines.setdefault(key, row.line)
+            if first != row.line:
+                raise InputError(
+                    f"{path}, lines {first} and {row.line}: animal {key[2]} of {truth.video_id} at {truth.time_s:g} s "
+                    "stands twice; keep one of the rows"
+                )
+    return rows
+
+
+def _video_of(media_ids: set[str], truth: Sequence[TruthRow]) -> dict[str, str]:
+    """The video_id of the truth for each media_id that has one."""
+    index = NameIndex(row.video_id for row in truth)
+    for video_id, media in index.clashes(sorted(media_ids)).items():
+        raise InputError(
+            f"the known distances of {video_id} could belong to any of {', '.join(media[:5])}; name its folder"
+        )
+    names = {}
+    for media_id in sorted(media_ids):
+        found = index.find(media_id)
+        if len(found) > 1:
+            raise InputError(
+                f"the known distances of {', '.join(found[:5])} could all belong to {media_id}; name it fully"
+            )
+        if found:
+            names[media_id] = found[0]
+    return names
+
+
+def _by_overlap(estimates: list[Estimate], rows: list[TruthRow]) -> list[tuple[Estimate, TruthRow]]:
+    """Hungarian assignment on IoU; overlaps that are too small weigh nothing, so they can't outvote a true match."""
+    from scipy.optimize import linear_sum_assignment
+
+    overlap = np.zeros((len(rows), len(estimates)))
+    for i, row in enumerate(rows):
+        for j, estimate in enumerate(estimates):
+            if row.box is not None and estimate.observation.box is not None:
+                overlap[i, j] = iou(row.box, estimate.observation.box)
+    overlap[overlap < SAME_ANIMAL_IOU] = 0.0
+    chosen = linear_sum_assignment(overlap, maximize=True)
+    return [(estimates[j], rows[i]) for i, j in zip(*chosen, strict=True) if overlap[i, j] > 0]
+
+
+def _distance_m(estimate: Estimate) -> float:
+    assert estimate.distance is not None, "only measured estimates are compared"
+    return estimate.distance.distance_m
+
+
+def _ms(time_s: float) -> int:
+    return round(time_s * 1000)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trapmeter.boxmodel.features import FEATURES
+from trapmeter.boxmodel.model import BoxModel
+from trapmeter.errors import ModelError
+from trapmeter.records import Box, Observation
+
+
+def observation(**changes) -> Observation:
+    values = {"media_id": "a.mp4", "time_s": 0.0, "box": Box(0.3, 0.4, 0.5, 0.7, 0.9), "animal_id": 1}
+    return Observation(**{**values, **changes})
+
+
+class TestMeasure:
+    def test_nothing_gives_nothing(self, bundle):
+        assert BoxModel.load(bundle).measure([]) == []
+
+    def test_every_observation_is_answered_in_its_place(self, bundle, world):
+        model = BoxModel.load(bundle)
+        rows = [sample.observation for sample in world]
+        answers = model.measure(rows)
+        assert len(answers) == len(rows)
+        assert model.measure(rows[::-1]) == answers[::-1]
+
+    def test_a_site_alone_is_measured_as_in_a_crowd(self, bundle, world):
+        model = BoxModel.load(bundle)
+        rows = [sample.observation for sample in world]
+        mine = [i for i, seen in enumerate(rows) if seen.site_id == "s3"]
+        answers = model.measure(rows)
+        assert model.measure([rows[i] for i in mine]) == [answers[i] for i in mine]
+
+    def test_photos_answer_alike_alone_and_together(self, bundle):
+        model = BoxModel.load(bundle)
+        photos = [observation(media_id=str(i), box=Box(0.3, 0.2, 0.5, 0.3 + i / 40, 0.9)) for i in range(25)]
+        assert model.measure(photos) == [model.measure([photo])[0] for photo in photos]
+
+    def test_without_box_neighbours_or_site_there_is_an_answer_with_a_wide_interval(self, bundle):
+        (lost,) = BoxModel.load(bundle).measure([observation(box=None, animal_id=0)])
+        (seen,) = BoxModel.load(bundle).measure([observation()])
+        assert lost.high_m - lost.low_m > seen.high_m - seen.low_m
+
+
+class TestLoad:
+    def test_identity_names_the_model_and_its_file(self, bundle):
+        card = json.loads((bundle / "bundle.json").read_text())
+        identity = BoxModel.load(bundle).identity
+        assert (identity.model_id, identity.sha256) == (card["model_id"], card["onnx_sha256"])
+
+    def test_missing_folder_is_refused(self, tmp_path):
+        with pytest.raises(ModelError, match=r"bundle\.json.*cannot be read"):
+            BoxModel.load(tmp_path / "nowhere")
+
+    def test_missing_trees_are_refused(self, bundle, tmp_path):
+        copy = _copy(bundle, tmp_path)
+        (copy / "model.onnx").unlink()
+        with pytest.raises(ModelError, match=r"model\.onnx.*cannot be read"):
+            BoxModel.load(copy)
+
+    def test_a_changed_byte_is_refused(self, bundle, tmp_path):
+        copy = _copy(bundle, tmp_path)
+        content = bytearray((copy / "model.onnx").read_bytes())
+        content[len(content) // 2] ^= 1
+        (copy / "model.onnx").write_bytes(content)
+        with pytest.raises(ModelError, match="damaged"):
+            BoxModel.load(copy)
+
+    def test_a_file_that_is_no_model_is_refused_even_with_the_right_checksum(self, bundle, tmp_path):
+        copy = _copy(bundle, tmp_path)
+        (copy / "model.onnx").write_bytes(b"")
+        empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        _edit(copy, onnx_sha256=empty)
+        with pytest.raises(ModelError, match="onnxruntime cannot load it"):
+            BoxModel.load(copy)
+
+    @pytest.mark.parametrize("text", ["", "{", "[1]", "{}"])
+    def test_broken_cards_are_refused(self, bundle, tmp_path, text):
+        copy = _copy(bundle, tmp_path)
+        (copy / "bundle.json").write_text(text)
+        with pytest.raises(ModelError, match=r"bundle\.json"):
+            BoxModel.load(copy)
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"format": 99}, "format 1, got 99"),
+            ({"surprise": 1}, "unknown: surprise"),
+            ({"target": "sqrt_m"}, "target 'log1p_m', got 'sqrt_m'"),
+            ({"features": list(FEATURES[:-1])}, f"trained on {len(FEATURES) - 1} features"),
+            ({"features": ["park", *FEATURES[1:]]}, "number 0 is 'park'"),
+            ({"features": None}, "list of names"),
+            ({"offsets": {"boxed_low": 0.1}}, "offsets must hold"),
+        ],
+    )
+    def test_cards_of_another_kind_are_refused(self, bundle, tmp_path, changes, reason):
+        copy = _copy(bundle, tmp_path)
+        _edit(copy, **changes)
+        with pytest.raises(ModelError, match=reason):
+            BoxModel.load(copy)
+
+
+class TestEmbedded:
+    def test_is_small_and_says_where_it_comes_from(self):
+        model = BoxModel.load()
+        assert model.identity.model_id.startswith("boxmodel-deepchimpact-")
+        assert "MIT" in model.card.attribution
+        assert model.card.trained_on["rows"] == 15229
+        folder = Path(__file__).parents[2] / "src" / "trapmeter" / "boxmodel" / "embedded"
+        assert sum(file.stat().st_size for file in folder.iterdir()) < 6e6
+
+    def test_nearer_animals_look_larger_and_stand_lower(self):
+        near, far = observation(box=Box(0.2, 0.1, 0.8, 0.98, 0.9)), observation(box=Box(0.48, 0.4, 0.52, 0.45, 0.9))
+        distances = [BoxModel.load().measure([seen])[0].distance_m for seen in (near, far)]
+        assert distances[0] < 4.0 < 8.0 < distances[1]
+
+    def test_no_number_of_rows_a_second_breaks_it(self):
+        model = BoxModel.load()
+        sparse = [observation(time_s=float(t)) for t in range(0, 60, 2)]
+        dense = [observation(time_s=t / 2) for t in range(120)]
+        middles = [np.median([d.distance_m for d in model.measure(rows)]) for rows in (sparse, dense)]
+        assert middles[0] == pytest.approx(middles[1], rel=0.1)
+
+
+def _copy(bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle, tmp_path / "copy"))
+
+
+def _edit(folder: Path, **changes) -> None:
+    card = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps({**card, **changes}))

@@ -1,0 +1,121 @@
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trapmeter.media.timeline import MAX_GAP_S, PacketFacts, Timeline, make_timeline, plan, regular_times, shown_at
+
+MS = Fraction(1, 1000)
+
+
+def timeline(pts: list[int], keys: set[int], duration: int = 40) -> Timeline:
+    made = make_timeline([PacketFacts(p, i in keys, True, duration) for i, p in enumerate(pts)], MS, Fraction(25))
+    assert made is not None
+    return made
+
+
+def test_no_packet_no_timeline() -> None:
+    assert make_timeline([], MS, Fraction(25)) is None
+    assert make_timeline([PacketFacts(0, True, False, 1)], MS, Fraction(25)) is None
+
+
+@pytest.mark.parametrize(
+    ("time_s", "expected"),
+    [(0, 100), (0.0999, 100), (0.1, 200), (0.2499, 200), (0.25, 350), (0.2899, 350), (0.29, None), (5, None)],
+)
+def test_shown_is_the_last_picture_that_is_not_after_the_time(time_s: float, expected: int | None) -> None:
+    # The last picture starts at 0.25 s and lasts 40 ms.
+    assert shown_at(timeline([100, 200, 350], {0}), [time_s]) == [expected]
+
+
+def test_decimal_times_mean_what_they_say() -> None:
+    # 0.3 is a little below 3/10 in binary: the picture at exactly 300 ms must still be the one shown.
+    pts = list(range(0, 2000, 100))
+    assert shown_at(timeline(pts, {0}), [0.1, 0.3, 0.7, 1.1]) == [100, 300, 700, 1100]
+
+
+def test_pictures_out_of_order_are_found_by_their_time() -> None:
+    assert shown_at(timeline([0, 120, 40, 80], {0}), [0.05, 0.1, 0.13]) == [40, 80, 120]
+
+
+@pytest.mark.parametrize(
+    ("length", "every_s", "expected"),
+    [
+        ("0", 1, [0]),
+        ("0.4", 1, [0]),
+        ("1", 1, [0]),
+        ("1.001", 1, [0, 1]),
+        ("3", 1, [0, 1, 2]),
+        ("1", 0.4, [0, 0.4, 0.8]),
+    ],
+)
+def test_regular_times_end_before_the_end(length: str, every_s: float, expected: list[float]) -> None:
+    assert regular_times(Fraction(length), every_s) == expected
+
+
+def test_a_picture_needs_its_group_from_the_keyframe_on() -> None:
+    t = timeline(list(range(0, 400, 40)), {0, 4, 8})
+    (run,) = plan(t, [240])
+    assert (run.first, run.last, run.targets) == (4, 6, (240,))
+
+
+def test_groups_without_a_wanted_picture_are_left_out() -> None:
+    runs = plan(timeline(list(range(0, 1200, 40)), {0, 10, 20}), [0, 880])
+    assert [(run.first, run.last) for run in runs] == [(0, 0), (20, 22)]
+
+
+def test_leading_pictures_of_an_open_group_need_the_group_before() -> None:
+    # Decoding order: key 0, P 40, key 160 (sent before), B 80, B 120, P 200.
+    t = timeline([0, 40, 160, 80, 120, 200], {0, 2})
+    (run,) = plan(t, [80])
+    assert (run.first, run.last) == (0, 3)
+    (run,) = plan(t, [200])
+    assert (run.first, run.last) == (2, 5)
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=8),
+    st.data(),
+)
+def test_every_wanted_picture_is_in_exactly_one_run_that_starts_at_a_keyframe(
+    groups: list[int], data: st.DataObject
+) -> None:
+    keys, n = set(), 0
+    for size in groups:
+        keys.add(n)
+        n += size
+    t = timeline([i * 40 for i in range(n)], keys)
+    targets = data.draw(st.lists(st.sampled_from(t.pts.tolist()), max_size=20))
+    runs = plan(t, targets)
+    assert sorted(target for run in runs for target in run.targets) == sorted(set(targets))
+    for run, following in pairwise(runs):
+        assert run.last < following.first - 1, "runs are apart and in order"
+    for run in runs:
+        assert run.first in keys
+        assert all(run.first <= target // 40 <= run.last for target in run.targets)
+        assert run.targets[-1] // 40 == run.last, "nothing after the last wanted picture is decoded"
+
+
+def test_times_far_from_all_others_are_damage() -> None:
+    hours = int(MAX_GAP_S * 1000)
+    t = timeline([0, 40, 5 * hours, 80, -9 * hours, 2**62], {0})
+    assert (t.start_pts, t.end_pts, t.n_strange) == (0, 120, 3)
+    assert t.length == Fraction(120, 1000)
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30), st.integers(-(2**62), 2**62))
+def test_no_damage_gives_more_than_a_day(pts: list[int], duration: int) -> None:
+    made = make_timeline([PacketFacts(p, True, True, duration) for p in pts], MS, Fraction(25))
+    assert made is not None
+    assert 0 < made.length <= 25 * 3600
+    assert shown_at(made, [0.0]) == [made.start_pts]
+
+
+def test_missing_times_follow_the_packet_before() -> None:
+    made = make_timeline([PacketFacts(p, True, True, None) for p in (0, None, None)], MS, Fraction(25))
+    assert made is not None
+    assert np.array_equal(made.pts, [0, 40, 80])
+    assert not made.is_exact

@@ -1,0 +1,42 @@
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from fakes import BrightDetector, DyingDetector
+from PIL import Image
+
+from trapmeter.predict.observe import Task
+from trapmeter.predict.workers import OUR_ERROR, Patience, observe_all
+from trapmeter.records import Medium, MediumKind
+
+
+def photos(folder: Path, greys: list[int]) -> list[Task]:
+    tasks = []
+    for number, grey in enumerate(greys):
+        path = folder / f"{number}.png"
+        Image.fromarray(np.full((60, 80, 3), grey, np.uint8)).save(path)
+        tasks.append(Task(Medium(path.name, path, MediumKind.PHOTO), None, 1.0))
+    return tasks
+
+
+def test_all_media_come_back_once(tmp_path: Path) -> None:
+    tasks = photos(tmp_path, [200, 100, 200, 100, 200])
+    seen = list(observe_all(tasks, BrightDetector, 2, Patience()))
+    assert sorted(s.media_id for s in seen) == [f"{i}.png" for i in range(5)]
+    assert sum(bool(s.seconds[0].boxes) for s in seen) == 3
+
+
+def test_a_crash_and_a_hang_fail_alone(tmp_path: Path) -> None:
+    tasks = photos(tmp_path, [200, 0, 255, 200, 0, 200])
+    seen = {s.media_id: s.failure for s in observe_all(tasks, DyingDetector, 2, Patience(3.0, 0.0))}
+    assert seen.pop("1.png") == "the decoder crashed (SIGSEGV)"
+    assert seen.pop("4.png") == "the decoder crashed (SIGSEGV)"
+    assert seen.pop("2.png") == "given up after 3 s: decoding hangs"
+    assert set(seen.values()) == {""}
+
+
+def test_an_error_of_ours_fails_its_medium_and_says_so(tmp_path: Path) -> None:
+    tasks = photos(tmp_path, [200] * 3)
+    seen = list(observe_all(tasks, partial(BrightDetector, input_hw=None), 2, Patience()))
+    assert len(seen) == 3
+    assert all(s.failure.startswith(f"{OUR_ERROR} (TypeError") for s in seen)

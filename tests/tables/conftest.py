@@ -1,0 +1,33 @@
+"""Fixtures for tests of tables: a file with given content, and the folder of shared data."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes text or bytes to a new file and returns its path."""
+
+    def write_file(content: str | bytes, name: str = "table.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write_file
+
+
+@pytest.fixture
+def shared() -> Callable[[str], Path]:
+    """The path of a shared file; skips where it is absent."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"shared data {name} is not here")
+        return path
+
+    return find

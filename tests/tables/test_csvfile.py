@@ -1,0 +1,97 @@
+import pytest
+
+from trapmeter.errors import InputError
+from trapmeter.tables.csvfile import read_columns, read_rows
+
+LATIN = "video_id,time\na.mp4,1\nForêt.mp4,2\n".encode("latin-1")
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", " , \n", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_refused_and_tells_what_is_expected(write, content):
+    with pytest.raises(InputError, match=r"table.csv is empty; .*video_id, time"):
+        list(read_rows(write(content), required=("video_id", "time")))
+
+
+def test_a_header_alone_has_no_rows(write):
+    assert list(read_rows(write("video_id,time\n"), required=("video_id",))) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "video_id,time\na b.mp4,1.5\n",
+        "video_id,time\r\na b.mp4,1.5",
+        "video_id,time\ra b.mp4,1.5\r",
+        b"\xef\xbb\xbfvideo_id,time\na b.mp4,1.5\n",
+        'time,other, video_id \n1.5,"x, y",  a b.mp4 \n',
+        "video_id;time\na b.mp4;1.5\n",
+        "video_id;time\na b.mp4;1,5\n",
+        "video_id,time,,\na b.mp4,1.5,,\n",
+        "video_id,time\na b.mp4,1.5,,\n",
+    ],
+)
+def test_what_spreadsheets_save_is_read(write, content):
+    (row,) = read_rows(write(content), required=("video_id", "time"))
+    assert (row.text("video_id"), row.number("time"), row.line) == ("a b.mp4", 1.5, 2)
+
+
+def test_lines_are_those_of_the_file(write):
+    text = '\n\nname,n\n\n"two\nlines",1\n,,\nlast,2\n'.replace(",,", ",")
+    rows = list(read_rows(write(text), required=("name", "n")))
+    assert [(row.line, row.raw("name")) for row in rows] == [(5, "two\nlines"), (8, "last")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "video_id,tiem\na,1\n",
+            r"line 1: expected the columns video_id, time, but time is missing; found 'video_id', 'tiem'",
+        ),
+        ("a\tb\n", r"video_id, time are missing; found 'a\\tb'"),
+        ("video_id,time,time\na,1,2\n", r"line 1: the column 'time' stands twice"),
+        ("video_id,time\na,1\nb\n", r"line 3: expected 2 cells as in the header, got 1"),
+        ("video_id,time\na,1,5\n", r"line 2: expected 2 cells as in the header, got 3"),
+        ('video_id,time\n"a,1\nb,2\n', r"line 2: this is no CSV row"),
+        (LATIN, r"line 3: expected UTF-8 text, got byte 0xea at byte offset 25; save .*CSV UTF-8"),
+        (b"\xef\xbb\xbf" + LATIN, r"line 3: .* byte offset 28"),
+        ("video_id,time\n".encode("utf-16"), r"line 1: expected UTF-8 text, got byte 0xff at byte offset 0"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(write, content, message):
+    with pytest.raises(InputError, match=message):
+        list(read_rows(write(content), required=("video_id", "time")))
+
+
+@pytest.mark.parametrize("cell", ["", "x", "nan", "inf", "1_000", "1 000", '"1,5"', "12m"])
+def test_a_cell_that_is_no_number_is_named(write, cell):
+    (row,) = read_rows(write(f"name,n\na,{cell}\n"), required=("n",))
+    with pytest.raises(InputError, match=r"table.csv, line 2, column 'n': expected a number, got "):
+        row.number("n")
+
+
+def test_thousands_are_not_taken_for_decimals(write):
+    (row,) = read_rows(write("name;n\na;1.234,5\n"), required=("n",))
+    with pytest.raises(InputError, match=r"got '1.234,5'"):
+        row.number("n")
+
+
+def test_optional_cells_and_signs(write):
+    (row,) = read_rows(write("name,n,m\n ,-1,\n"), required=("n",))
+    assert (row.optional_number("m"), row.optional_number("absent"), row.optional_text("absent")) == (None, None, "")
+    with pytest.raises(InputError, match=r"column 'n': expected a number of metres >= 0, got '-1'"):
+        row.number_from_0("n", "metres")
+    with pytest.raises(InputError, match=r"column 'name': expected a text"):
+        row.text("name")
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_columns(tmp_path / "absent.csv")
+    with pytest.raises(InputError, match="can't be read"):
+        read_columns(tmp_path)
+
+
+def test_columns(write):
+    assert read_columns(write("")) == ()
+    assert read_columns(write("a; b\n")) == ("a", "b")

@@ -1,0 +1,92 @@
+import time
+
+import pytest
+
+from trapmeter.errors import InputError
+from trapmeter.records import Box
+from trapmeter.tables.drivendata import Label, MetadataRow, Moment, read_labels, read_metadata, read_moments
+
+METADATA = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
+
+
+def test_headers_alone_hold_nothing(write):
+    assert read_labels(write("video_id,time,distance\n")) == []
+    assert read_metadata(write(METADATA)) == []
+    assert read_moments(write("video_id,time\n")) == []
+
+
+def test_labels(write):
+    assert read_labels(write("video_id,time,distance\na.mp4,0,3.5\na.mp4,1,0\n")) == [
+        Label("a.mp4", 0.0, 3.5),
+        Label("a.mp4", 1.0, 0.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.mp4,0,3\nb.mp4,0,3\na.mp4,0.0,4\n", r"lines 2 and 4: a.mp4 at 0 s is labelled twice"),
+        ("a.mp4,zero,3\n", r"line 2, column 'time': expected a number, got 'zero'"),
+        ("a.mp4,-1,3\n", r"line 2, column 'time': expected a number of seconds >= 0, got '-1'"),
+        ("a.mp4,0,-3\n", r"line 2, column 'distance': expected a number of metres >= 0"),
+        ("a.mp4,0,\n", r"line 2, column 'distance': expected a number, got ''"),
+        (",0,3\n", r"line 2, column 'video_id': expected a text"),
+    ],
+)
+def test_bad_labels(write, rows, message):
+    with pytest.raises(InputError, match=message):
+        read_labels(write("video_id,time,distance\n" + rows))
+
+
+def test_metadata_with_and_without_a_box(write):
+    assert read_metadata(write(METADATA + "a.mp4,0,0.1,0.2,0.3,0.4,0.9,moru,S1\na.mp4,1,,,,,,moru,\n")) == [
+        MetadataRow("a.mp4", 0.0, Box(0.1, 0.2, 0.3, 0.4, 0.9), "moru", "S1"),
+        MetadataRow("a.mp4", 1.0, None, "moru", ""),
+    ]
+
+
+def test_metadata_needs_neither_park_nor_site(write):
+    (row,) = read_metadata(write("video_id,time,x1,y1,x2,y2,probability\na.mp4,0,,,,,\n"))
+    assert row == MetadataRow("a.mp4", 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a.mp4,0,0.1,,0.3,0.4,,p,s\n", r"line 2: expected all of .* or none of them, but y1, probability are empty"),
+        ("a.mp4,0,0.1,0.2,1.3,0.4,0.9,p,s\n", r"line 2, columns x1, y1, x2, y2, probability: a box needs .* x2=1.3"),
+        ("a.mp4,0,0.1,0.2,0.3,0.4,90,p,s\n", r"line 2, .* score must lie in 0..1, got 90"),
+    ],
+)
+def test_bad_metadata(write, row, message):
+    with pytest.raises(InputError, match=message):
+        read_metadata(write(METADATA + row))
+
+
+def test_moments_ignore_other_columns_and_count_once(write):
+    text = "species,time,video_id\nfox,2,a.mp4\nfox,2,a.mp4\nfox,1,a.mp4\n"
+    assert read_moments(write(text)) == [Moment("a.mp4", 2.0), Moment("a.mp4", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "split", "rows"),
+    [
+        ("deep-chimpact", "train", 15229),
+        ("deep-chimpact", "test", 11932),
+        ("simtrap", "train", 2172),
+        ("simtrap", "test", 732),
+    ],
+)
+def test_every_row_of_the_real_tables_loads_quickly(shared, folder, split, rows):
+    path = shared(f"{folder}/{split}_metadata.csv")
+    started = time.process_time()
+    assert len(read_metadata(path)) == rows
+    assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"), [("deep-chimpact/train_labels.csv", 15229), ("simtrap/test_labels.csv", 732)]
+)
+def test_every_label_loads(shared, name, rows):
+    assert len(read_labels(shared(name))) == rows
+    assert len(read_moments(shared(name))) == rows

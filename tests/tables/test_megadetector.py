@@ -1,0 +1,122 @@
+import json
+
+import pytest
+
+from trapmeter.errors import InputError
+from trapmeter.records import Box
+from trapmeter.tables.megadetector import FileDetections, TimedBox, read_megadetector
+
+CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
+FOUND = {"category": "1", "conf": 0.9, "bbox": [0.25, 0.25, 0.5, 0.5]}
+BOX = Box(0.25, 0.25, 0.75, 0.75, 0.9)
+
+
+def document(*images, info=None, **changes):
+    return json.dumps(
+        {"info": info or {"format_version": "1.4"}, "detection_categories": CATEGORIES, "images": list(images)}
+        | changes
+    )
+
+
+def photo(*detections, **changes):
+    return {"file": "a/b.jpg", "detections": list(detections)} | changes
+
+
+def test_no_images(write):
+    assert read_megadetector(write(document())) == []
+
+
+def test_a_photo_and_failures(write):
+    path = write(
+        document(
+            photo(FOUND, FOUND | {"category": "2"}, FOUND | {"category": "77"}),
+            photo(file="blank.jpg", failure=None),
+            {"file": "broken.jpg", "failure": "Failure image access", "detections": None},
+            {"file": "odd.jpg"},
+        )
+    )
+    assert read_megadetector(path) == [
+        FileDetections("a/b.jpg", (TimedBox(None, None, BOX),), "", None),
+        FileDetections("blank.jpg", (), "", None),
+        FileDetections("broken.jpg", (), "Failure image access", None),
+        FileDetections("odd.jpg", (), "the entry has neither detections nor a failure", None),
+    ]
+
+
+def test_a_video_has_times(write):
+    video = photo(FOUND | {"frame_number": 20}, file="v.mp4", frame_rate=20, frames_processed=[0, 20, 50])
+    assert read_megadetector(write(document(video))) == [
+        FileDetections("v.mp4", (TimedBox(1.0, 20, BOX),), "", 20.0, (0.0, 1.0, 2.5))
+    ]
+
+
+@pytest.mark.parametrize("rate", [{}, {"frame_rate": None}, {"frame_rate": 0}])
+def test_a_video_without_frame_rate_has_no_times(write, rate):
+    (file,) = read_megadetector(write(document(photo(FOUND | {"frame_number": 20}, frames_processed=[20], **rate))))
+    assert (file.detections, file.frame_rate, file.processed_s) == ((TimedBox(None, 20, BOX),), None, ())
+
+
+def test_other_categories_on_demand(write):
+    path = write(document(photo(FOUND, FOUND | {"category": 2})))
+    (file,) = read_megadetector(path, categories=("Person", "animal"))
+    assert len(file.detections) == 2
+    with pytest.raises(InputError, match=r"category named bird, found animal, person, vehicle"):
+        read_megadetector(path, categories=("bird",))
+
+
+@pytest.mark.parametrize("info", [{"format_version": "1.0"}, {"format_version": 1.6}, {"detector": "x"}, {}, None])
+def test_versions_that_are_read(write, info):
+    text = json.loads(document(photo(FOUND)))
+    text["info"] = info
+    assert len(read_megadetector(write(json.dumps(text)))) == 1
+    del text["info"]
+    assert len(read_megadetector(write(json.dumps(text)))) == 1
+
+
+@pytest.mark.parametrize("version", ["2.0", "10.1", "new"])
+def test_versions_that_are_refused(write, version):
+    with pytest.raises(InputError, match=rf"format 1.x, got format_version '{version}'"):
+        read_megadetector(write(document(info={"format_version": version})))
+
+
+def test_rounding_is_clipped(write):
+    (file,) = read_megadetector(write(document(photo(FOUND | {"bbox": [0.5, -0.0005, 0.5004, 0.5]}))))
+    assert file.detections[0].box == Box(0.5, 0.0, 1.0, 0.4995, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"this is no JSON"),
+        ("[]", r"got a list, which has boxes in pixels"),
+        ("3", r"there is no list 'images'"),
+        (document(images=None), r"there is no list 'images'"),
+        (document(detection_categories=None), r"expected 'detection_categories'"),
+        (document({"detections": []}), r"images\[0\]: expected an entry with 'file'"),
+        (document(photo(), photo()), r"images\[0\] and images\[1\]: both are 'a/b.jpg'"),
+        (document(photo(detections=3)), r"images\[0\] \('a/b.jpg'\): expected a list 'detections', got 3"),
+        (document(photo(3)), r"detections\[0\]: expected category, conf and bbox, got 3"),
+        (
+            document(photo(FOUND, FOUND | {"bbox": [0.5, 0, 0.6, 0.1]})),
+            r"images\[0\] \('a/b.jpg'\), detections\[1\], bbox",
+        ),
+        (document(photo(FOUND | {"bbox": [0.5, 0, 0.6]})), r"detections\[0\]: expected bbox .* four fractions"),
+        (document(photo(FOUND | {"bbox": ["0", 0, 1, 1]})), r"expected bbox"),
+        (document(photo(FOUND | {"conf": None})), r"expected conf, a number in 0..1, got None"),
+        (document(photo(FOUND | {"conf": 90})), r"score must lie in 0..1, got 90"),
+        (document(photo(FOUND | {"frame_number": -1}, frame_rate=1)), r"frame_number: expected a whole number >= 0"),
+        (document(photo(frame_rate="x")), r"expected frame_rate, frames per second > 0, got 'x'"),
+        (document(photo(frames_processed=3)), r"expected frames_processed to be a list"),
+        (document(photo(frames_processed=[0.5])), r"frames_processed: expected a whole number"),
+    ],
+)
+def test_bad_files(write, text, message):
+    with pytest.raises(InputError, match=message):
+        read_megadetector(write(text, "md.json"))
+
+
+def test_real_files(shared):
+    files = read_megadetector(shared("stills/ena24_megadetector.json"))
+    assert {file.file for file in files} >= {"2480.jpg", "2595.jpg", "2573.jpg"}
+    files = read_megadetector(shared("stills/megadetector_output.json"))
+    assert [bool(file.failure) for file in files] == [False, False, False, True, True]
