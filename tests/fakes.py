@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 
 from trapmeter.records import Box, Distance, ModelIdentity, Observation, Pixels
 
+BRIGHT = ModelIdentity("bright", "0" * 64)
+HEIGHT = ModelIdentity("height", "1" * 64)
+
 
 @dataclass
 class BrightDetector:
     """Sees one animal in every picture whose middle is bright, as large as the middle third."""
 
-    identity: ModelIdentity = ModelIdentity("bright", "0" * 64)
+    identity: ModelIdentity = BRIGHT
     input_hw: tuple[int, int] = (640, 640)
     batches: list[int] = field(default_factory=list)
 
@@ -40,7 +43,7 @@ class DyingDetector(BrightDetector):
 class HeightModel:
     """A box as high as the picture is 1 m away. Remembers nothing and looks at nothing else."""
 
-    identity: ModelIdentity = ModelIdentity("height", "1" * 64)
+    identity: ModelIdentity = HEIGHT
 
     def measure(self, observations: Sequence[Observation]) -> list[Distance]:
         metres = [1 / (o.box.y2 - o.box.y1) if o.box else 5.0 for o in observations]

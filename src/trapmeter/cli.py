@@ -88,7 +88,9 @@ def predict(
     ] = "none",
     min_score: Annotated[
         float | None,
-        typer.Option(help="Leave out boxes that score less (0..1). Default: the detector's own, 0 for a file."),
+        typer.Option(
+            help="Leave out boxes that score less (0..1). Default: 0.25; 0.2 for MegaDetector's JSON, 0 for other files."
+        ),
     ] = None,
     hfov: Annotated[
         float, typer.Option(help="The cameras' horizontal field of view in degrees, for the bearing of each animal.")
@@ -155,3 +157,86 @@ def _predict_and_report(settings: PredictSettings) -> Run:
     report = write_report(run, settings.out, truth=truth)
     print_summary(run, settings.out, report)
     return run
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("trapmeter-demo"),
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
+) -> None:
+    """Measure twelve small clips that come with trapmeter, and compare with their exact distances.
+
+    The clips are rendered, not filmed: they show that everything works, and how far the models carry on scenes they were
+    not made for.
+    """
+    from trapmeter.console import print_demo
+    from trapmeter.demo.clips import TRUTH, demo_settings
+    from trapmeter.report.comparison import compare
+    from trapmeter.tables.truth import read_truth
+
+    run = _predict_and_report(demo_settings(out, _default_jobs() if jobs is None else jobs))
+    print_demo(compare(run.estimates, read_truth(TRUTH)))
+    if run.summary.n_failed_media:
+        raise typer.Exit(EXIT_MEDIA_FAILED)
+
+
+boxmodel_app = typer.Typer(
+    help="Train and judge the model that tells distances from boxes alone.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+app.add_typer(boxmodel_app, name="boxmodel")
+
+_TABLES_HELP = "Folder with train_labels.csv and train_metadata.csv, as DrivenData's Deep Chimpact has them."
+
+
+@boxmodel_app.command("train")
+def boxmodel_train(
+    tables: Annotated[Path, typer.Option(help=_TABLES_HELP)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the trained model.")],
+) -> None:
+    """Train a box model on labelled boxes. Needs `pip install 'trapmeter[boxmodel]'`.
+
+    **Example**
+
+    trapmeter boxmodel train --tables deep-chimpact/ --out my-box-model/
+    """
+    from trapmeter.boxmodel.samples import read_tables
+    from trapmeter.boxmodel.settings import deep_chimpact_recipe
+    from trapmeter.boxmodel.train import train
+
+    train(read_tables(tables), out, deep_chimpact_recipe(), _tell)
+    typer.echo(f"model: {out}")
+
+
+@boxmodel_app.command("evaluate")
+def boxmodel_evaluate(
+    tables: Annotated[Path, typer.Option(help=_TABLES_HELP)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json and oof.csv.")] = None,
+    folds: Annotated[int, typer.Option(help="Groups of sites; each is answered by a model that never saw it.")] = 10,
+) -> None:
+    """Judge the box model at sites it has not seen. Needs `pip install 'trapmeter[boxmodel]'`.
+
+    Every row counts, those without a box too. The intervals are to cover 90 %.
+
+    **Example**
+
+    trapmeter boxmodel evaluate --tables deep-chimpact/ --out evaluation/
+    """
+    from trapmeter.boxmodel.evaluate import evaluate, figure_table, write_evaluation
+    from trapmeter.boxmodel.samples import read_tables
+    from trapmeter.boxmodel.settings import deep_chimpact_recipe
+
+    evaluation = evaluate(read_tables(tables), deep_chimpact_recipe(), folds, _tell)
+    typer.echo(figure_table(evaluation))
+    if out is not None:
+        write_evaluation(evaluation, out)
+        typer.echo(f"every row: {out / 'oof.csv'}")
+
+
+def _tell(what: str) -> None:
+    typer.echo(what, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 
 if TYPE_CHECKING:
     from trapmeter.predict.run import Progress, Run
+    from trapmeter.report.comparison import Comparison
 
 _STAGES = {"look": "Looking for animals", "measure": "Measuring distances"}
 
@@ -73,3 +75,28 @@ def shown(text: str) -> str:
 
 
 _MOST_FAILURES = 10
+
+
+def print_demo(comparison: Comparison) -> None:
+    """How far the demo's distances lie from the truth."""
+    errors = comparison.errors
+    if errors is None:
+        print("no animal was measured")
+        return
+    print(
+        f"against the truth: {comparison.n_matched} of {comparison.n_truth - comparison.n_hidden} sights of an animal\n"
+        f"  mean absolute error {errors.mae_m:.2f} m; always answering the median: {comparison.baseline_mae_m:.2f} m\n"
+        f"  90 % intervals cover {errors.coverage:.0%}"
+    )
+    print("  distance   rows   error   bias")
+    for band in comparison.bands:
+        if band.errors is not None:
+            name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"{band.low_m:g} m on"
+            print(f"  {name:<9}{band.errors.n:>6}{band.errors.mae_m:>8.2f}{band.errors.bias_m:>+7.2f}")
+    print(_DEMO_NOTE)
+
+
+_DEMO_NOTE = (
+    "The clips are rendered; the embedded box model learned from real videos of two West African parks and sees boxes alone, "
+    "no pixels.\nThese figures show that all works, not how good it is on your videos."
+)

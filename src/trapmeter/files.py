@@ -32,7 +32,7 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
             "close it where it is open, and check the folder's permissions and free space"
         ) from error
     finally:
-        # Gone already when all went well; what hinders its removal hindered the writing too, and that error is the one to show.
+        # Gone already when all went well. What hinders its removal hindered the writing too: that error is the one to show.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import SHARED, MakeClip
 from fakes import BrightDetector
-
 from trapmeter.predict.observe import Task
 from trapmeter.predict.workers import OUR_ERROR, Patience, observe_all
 from trapmeter.records import Medium, MediumKind, Status

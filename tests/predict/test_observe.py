@@ -3,10 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeClip
-from fakes import BrightDetector
 from PIL import Image
 
+from conftest import MakeClip
+from fakes import BrightDetector
 from trapmeter.predict.observe import BATCH, Task, observe
 from trapmeter.records import Box, Medium, MediumKind, Status
 from trapmeter.tables.boxes import MediumBoxes

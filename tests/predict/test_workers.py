@@ -2,9 +2,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from fakes import BrightDetector, DyingDetector
 from PIL import Image
 
+from fakes import BrightDetector, DyingDetector
 from trapmeter.predict.observe import Task
 from trapmeter.predict.workers import OUR_ERROR, Patience, observe_all
 from trapmeter.records import Medium, MediumKind

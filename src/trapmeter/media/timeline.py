@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_GAP_S = 3600.0
+MAX_GAP_S = 300.0
 """A pause longer than this between two frames is a damaged timestamp, not a pause."""
 
 MAX_LENGTH_S = 24 * 3600.0

@@ -29,13 +29,16 @@ from trapmeter.predict.settings import PredictSettings
 from trapmeter.predict.summary import Summary, summarise
 from trapmeter.predict.workers import Patience, observe_all
 from trapmeter.records import Detector, Estimate, ModelIdentity
-from trapmeter.tables.boxes import read_boxes
+from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import write_distances
 from trapmeter.tables.sites import assign_sites
 
 JOURNAL = "seen.jsonl"
 DISTANCES = "distances.csv"
 RUN = "run.json"
+
+MEGADETECTOR_MIN_SCORE = 0.2
+"""What MegaDetector's authors recommend for version 5 as the typical threshold."""
 
 Progress = Callable[[str, int, int, int], None]
 """Called with the stage ("look" or "measure"), media done, media in all, and media that failed."""
@@ -64,7 +67,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         found = find_media(settings.paths)
         media = assign_sites(found.media, settings.site)
         boxes = None if settings.boxes is None else read_boxes(settings.boxes)
-        min_score = _min_score(settings)
+        min_score = _min_score(settings, boxes)
         asked = what_is_asked(settings, media, boxes, min_score)
         if not asked.tasks and not asked.missing:
             raise InputError("none of the media is asked for")
@@ -135,10 +138,13 @@ def _no_detector() -> Detector | None:
     return None
 
 
-def _min_score(settings: PredictSettings) -> float:
+def _min_score(settings: PredictSettings, boxes: BoxTable | None) -> float:
     if settings.min_score is not None:
         return settings.min_score
-    return DEFAULT_MIN_SCORE if settings.boxes is None else 0.0
+    if boxes is None:
+        return DEFAULT_MIN_SCORE
+    # MegaDetector writes down every guess; the other tables hold what somebody chose.
+    return MEGADETECTOR_MIN_SCORE if boxes.kind == MEGADETECTOR else 0.0
 
 
 def _models(box_model: BoxModel, detector: Detector | None) -> dict[str, ModelIdentity]:

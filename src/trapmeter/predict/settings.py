@@ -30,7 +30,7 @@ class PredictSettings:
     site: SiteRule = _NO_SITE
     """How a medium's site is told."""
     min_score: float | None = None
-    """Boxes that score less don't count; None is the default of the detector, or 0 for a table."""
+    """Boxes that score less don't count; None: the detector's default, 0.2 for MegaDetector's JSON, 0 for other tables."""
     hfov_deg: float = DEFAULT_HFOV_DEG
     """The cameras' horizontal field of view, for the bearing of each animal."""
     truth: Path | None = None

@@ -19,6 +19,7 @@ from trapmeter.tables.drivendata import METADATA_COLUMNS, read_metadata
 from trapmeter.tables.megadetector import FileDetections, read_megadetector
 from trapmeter.tables.names import NameIndex
 
+MEGADETECTOR = "MegaDetector JSON"
 UNTIMED = "its boxes have frame numbers but no frame rate (MegaDetector format before 1.4); run the detector again"
 
 
@@ -103,7 +104,7 @@ def read_boxes(path: Path) -> BoxTable:
     """
     # A byte order mark is gone by here; JSON starts with { or [ and no CSV header of ours does.
     if read_text(path).lstrip()[:1] in ("{", "["):
-        return BoxTable(path, "MegaDetector JSON", map(_from_megadetector, read_megadetector(path)))
+        return BoxTable(path, MEGADETECTOR, map(_from_megadetector, read_megadetector(path)))
     columns = read_columns(path)
     if "media_id" in columns and "status" in columns:
         return BoxTable(path, "trapmeter distances", _from_distances(path))

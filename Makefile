@@ -1,0 +1,35 @@
+# The two commands that do everything on a fresh machine: make demo, make test.
+PYTHON ?= python3
+BASE := .venv
+FULL := .venv-test
+
+.PHONY: demo test lint format clean
+
+demo: $(BASE)/installed
+	$(BASE)/bin/trapmeter demo --out trapmeter-demo
+
+test: $(FULL)/installed lint
+	$(FULL)/bin/python -m pytest
+
+lint: $(FULL)/installed
+	$(FULL)/bin/ruff format --check .
+	$(FULL)/bin/ruff check .
+	$(FULL)/bin/mypy
+
+format: $(FULL)/installed
+	$(FULL)/bin/ruff format .
+	$(FULL)/bin/ruff check --fix .
+
+$(BASE)/installed: pyproject.toml
+	$(PYTHON) -m venv $(BASE)
+	$(BASE)/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+# torch and torchvision in one command, so that both come from the same index and fit together.
+$(FULL)/installed: pyproject.toml
+	$(PYTHON) -m venv $(FULL)
+	$(FULL)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[boxmodel,train,dev]'
+	touch $@
+
+clean:
+	rm -rf $(BASE) $(FULL) trapmeter-demo dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Twelve rendered clips with exact distances, and the run over them."""

@@ -1,0 +1,1 @@
+"""Finding animals in pictures and following them from second to second."""

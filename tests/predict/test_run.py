@@ -1,0 +1,188 @@
+"""Whole runs: with boxes from a table for speed, and once with the real detector."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import MakeClip
+
+from trapmeter.demo.clips import CLIPS
+from trapmeter.errors import InputError, RunError
+from trapmeter.predict.run import predict
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.records import Status
+from trapmeter.tables.distances import read_distances
+from trapmeter.tables.sites import FolderSite
+
+HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
+
+
+@pytest.fixture
+def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
+    """Two sites, three good videos and a broken one, with a table of boxes."""
+    folder = tmp_path / "survey"
+    for name in ("s1/a.mp4", "s1/b.mp4", "s2/c.mp4"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(make_clip("survey.mp4", n=40, rate=10), folder / name)
+    (folder / "s2/broken.avi").write_bytes(b"RIFF" + b"\x00" * 500)
+    rows = "".join(
+        f"{name},{t},0.{x},0.4,0.{x + 2},0.7,0.{9 - t},park,s\n"
+        for name, x in (("a.mp4", 1), ("b.mp4", 3), ("c.mp4", 5))
+        for t in range(3)
+    )
+    (tmp_path / "boxes.csv").write_text(HEADER + rows + "broken.avi,0,0.1,0.1,0.2,0.2,0.9,park,s\n")
+    return folder
+
+
+def settings(survey: Path, out: str = "out", **changes: object) -> PredictSettings:
+    base = {"paths": (survey,), "out": survey.parent / out, "boxes": survey.parent / "boxes.csv", "jobs": 2}
+    return PredictSettings(**{**base, **changes})
+
+
+def test_every_second_has_a_row_and_every_row_a_status(survey: Path) -> None:
+    run = predict(settings(survey, site=FolderSite(1)))
+    rows = read_distances(survey.parent / "out/distances.csv")
+    assert len(rows) == len(run.estimates) == 3 * 4 + 1
+    by_medium = {
+        name: [r.status for r in rows if r.observation.media_id == name] for name in ("s1/a.mp4", "s2/broken.avi")
+    }
+    assert by_medium["s1/a.mp4"] == [Status.MEASURED] * 3 + [Status.NO_ANIMAL]
+    assert by_medium["s2/broken.avi"] == [Status.FAILED]
+    order = [(r.observation.media_id, r.observation.time_s, r.observation.animal_id) for r in rows]
+    assert order == sorted(order)
+    for row in rows:
+        if row.distance is not None:
+            assert 0 <= row.distance.low_m <= row.distance.distance_m <= row.distance.high_m
+            assert row.model_id
+            assert row.observation.site_id in ("s1", "s2")
+
+
+def test_run_json_says_what_was_done(survey: Path) -> None:
+    predict(settings(survey))
+    facts = json.loads((survey.parent / "out/run.json").read_text())
+    assert facts["counts"]["n_media"] == 4
+    assert facts["counts"]["n_failed_media"] == 1
+    assert facts["failures"][0]["media_id"] == "s2/broken.avi"
+    assert facts["failures"][0]["reason"]
+    assert len(facts["models"]["distance"]["sha256"]) == 64
+    assert facts["arguments"]["every_s"] == 1.0
+    assert {"find", "look", "measure", "write"} <= set(facts["seconds"])
+
+
+def test_times_ask_for_their_seconds_alone(survey: Path) -> None:
+    times = survey.parent / "times.csv"
+    times.write_text("video_id,time\na.mp4,2\na.mp4,0.5\na.mp4,99\nnowhere.mp4,1\n")
+    run = predict(settings(survey, times=times))
+    rows = [(e.observation.media_id, e.observation.time_s, e.status.value) for e in run.estimates]
+    assert rows == [
+        ("nowhere.mp4", 1.0, "failed"),
+        ("s1/a.mp4", 0.5, "measured"),
+        ("s1/a.mp4", 2.0, "measured"),
+        ("s1/a.mp4", 99.0, "past_end"),
+    ]
+    assert run.summary.n_unasked == 3
+
+
+def test_jobs_and_order_of_paths_change_nothing(survey: Path) -> None:
+    predict(settings(survey, "one", jobs=1))
+    predict(settings(survey, "two", jobs=2, paths=(survey / "s2", survey / "s1")))
+    assert (survey.parent / "one/distances.csv").read_bytes() == (survey.parent / "two/distances.csv").read_bytes()
+
+
+def test_again_it_looks_at_nothing_twice_and_gives_the_same_bytes(survey: Path) -> None:
+    predict(settings(survey))
+    before = (survey.parent / "out/distances.csv").read_bytes()
+    steps: list[tuple[str, int, int, int]] = []
+    predict(settings(survey), lambda *step: steps.append(step))
+    assert (survey.parent / "out/distances.csv").read_bytes() == before
+    # Three of four are kept; the broken one is tried again.
+    assert steps[0] == ("look", 3, 4, 0)
+
+
+def test_a_changed_file_is_looked_at_again(survey: Path, make_clip: MakeClip) -> None:
+    predict(settings(survey))
+    shutil.copy(make_clip("longer.mp4", n=60, rate=10), survey / "s1/a.mp4")
+    run = predict(settings(survey))
+    assert sum(e.observation.media_id == "s1/a.mp4" for e in run.estimates) == 6
+
+
+def test_another_runs_folder_is_refused_unless_overwritten(survey: Path) -> None:
+    predict(settings(survey))
+    with pytest.raises(RunError, match=r"every_s was 1\.0, is 2\.0"):
+        predict(settings(survey, every_s=2.0))
+    assert len(predict(settings(survey, every_s=2.0, overwrite=True)).estimates) == 3 * 2 + 1
+
+
+def test_two_runs_do_not_share_a_folder(survey: Path) -> None:
+    from filelock import FileLock
+
+    (survey.parent / "out").mkdir()
+    with FileLock(survey.parent / "out/.lock"), pytest.raises(RunError, match="another run is writing there"):
+        predict(settings(survey))
+
+
+def test_an_output_that_is_a_file_is_refused(survey: Path) -> None:
+    (survey.parent / "out").write_text("x")
+    with pytest.raises(RunError, match="can't be written"):
+        predict(settings(survey))
+
+
+def test_a_bare_name_for_two_media_is_refused(survey: Path) -> None:
+    shutil.copy(survey / "s1/a.mp4", survey / "s2/a.mp4")
+    with pytest.raises(InputError, match=r"a\.mp4 could be any of s1/a\.mp4, s2/a\.mp4"):
+        predict(settings(survey))
+
+
+PREDICT = "from trapmeter.cli import main; main()"
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for path in sorted(CLIPS.glob("*.mp4"))[:4]:
+        shutil.copy(path, videos)
+
+    def arguments(out: str) -> list[str]:
+        return [
+            sys.executable,
+            "-c",
+            PREDICT,
+            "predict",
+            str(videos),
+            "--out",
+            str(tmp_path / out),
+            "--every",
+            "2",
+            "-j",
+            "1",
+        ]
+
+    def n_done(out: str) -> int:
+        journal = tmp_path / out / "seen.jsonl"
+        return journal.read_bytes().count(b"\n") - 1 if journal.exists() else -1
+
+    assert subprocess.run(arguments("whole"), capture_output=True, check=False).returncode == 0
+    n_kills, n_before = 0, 0
+    for _ in range(20):
+        process = subprocess.Popen(
+            arguments("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        while process.poll() is None and n_done("killed") < n_kills + 1:
+            time.sleep(0.02)
+        if process.poll() is not None:
+            break
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        n_kills += 1
+        assert n_done("killed") >= n_before, "nothing that was done is lost"
+        n_before = n_done("killed")
+    assert n_kills >= 2
+    assert subprocess.run(arguments("killed"), capture_output=True, check=False).returncode == 0
+    for name in ("distances.csv",):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

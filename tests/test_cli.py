@@ -1,0 +1,99 @@
+"""The command line as a user meets it: exit statuses, errors that name file and row, help for every verb."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import MakeClip
+
+VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
+
+
+def trapmeter(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from trapmeter.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, "COLUMNS": "200"}
+    )
+
+
+@pytest.fixture
+def clip(make_clip: MakeClip) -> Path:
+    return make_clip("cli.mp4", n=25, rate=10)
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_has_help(verb: list[str]) -> None:
+    result = trapmeter(*verb, "--help")
+    assert result.returncode == 0
+    assert "Usage" in result.stdout
+
+
+def test_version() -> None:
+    import trapmeter as package
+
+    assert trapmeter("--version").stdout.strip() == f"trapmeter {package.__version__}"
+
+
+def test_a_good_run_ends_with_0_and_a_broken_video_with_3(clip: Path, tmp_path: Path) -> None:
+    result = trapmeter("predict", clip, "--out", tmp_path / "good")
+    assert result.returncode == 0, result.stderr
+    assert {"distances.csv", "report.html", "run.json"} <= {path.name for path in (tmp_path / "good").iterdir()}
+    (tmp_path / "bad.mp4").write_bytes(b"bad" * 100)
+    result = trapmeter("predict", clip, tmp_path / "bad.mp4", "--out", tmp_path / "mixed")
+    assert result.returncode == 3
+    assert "bad.mp4: Invalid data found when processing input" in result.stdout
+    with (tmp_path / "mixed/distances.csv").open() as file:
+        statuses = {row["media_id"].split("/")[-1]: row["status"] for row in csv.DictReader(file)}
+    assert statuses["bad.mp4"] == "failed"
+    assert statuses["cli.mp4"] in ("measured", "no_animal")
+
+
+def table(path: Path, content: str) -> Path:
+    path.write_text(content)
+    return path
+
+
+def test_bad_input_names_file_and_row(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "empty").mkdir()
+    no_column = table(tmp_path / "no_column.csv", "video,time\ncli.mp4,1\n")
+    no_number = table(tmp_path / "no_number.csv", "video_id,time\ncli.mp4,0\ncli.mp4,soon\n")
+    header = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
+    outside = table(tmp_path / "outside.csv", header + "cli.mp4,0,0.1,0.1,1.4,0.5,0.9,p,s\n")
+    cases = [
+        ([tmp_path / "empty"], ["no video or photo found", "empty"]),
+        ([tmp_path / "gone.mp4"], ["gone.mp4", "no such file"]),
+        ([clip, "--times", no_column], ["no_column.csv", "video_id", "'video', 'time'"]),
+        ([clip, "--times", no_number], ["no_number.csv", "line 3", "soon"]),
+        ([clip, "--boxes", outside], ["outside.csv", "line 2", "1.4"]),
+        ([clip, "--times", tmp_path / "nowhere.csv"], ["nowhere.csv"]),
+        ([clip, "--site", "folder:x"], ["folder:x", "folder:-1"]),
+        (
+            [
+                clip,
+                "--site",
+                "regex:(",
+            ],
+            ["regular expression"],
+        ),
+        ([clip, "--every", "0"], ["--every"]),
+        ([clip, "--every", "1", "--times", no_number], ["exclude each other"]),
+        ([clip, "--min-score", "2"], ["--min-score"]),
+        ([clip, "--truth", no_column], ["no_column.csv"]),
+        ([clip, "--box-model", tmp_path / "empty"], ["empty"]),
+    ]
+    for arguments, words in cases:
+        result = trapmeter("predict", *arguments, "--out", out)
+        assert result.returncode == 2, (arguments, result.stdout, result.stderr)
+        assert "Traceback" not in result.stderr
+        for word in words:
+            assert word in result.stderr, (arguments, result.stderr)
+        assert not (out / "distances.csv").exists()
+
+
+def test_unknown_option_is_a_usage_error() -> None:
+    assert trapmeter("predict", "--nonsense").returncode == 2
+    assert trapmeter("nonsense").returncode == 2

@@ -1,0 +1,73 @@
+"""Imports run one way, and starting up is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import trapmeter
+
+ROOT = Path(trapmeter.__file__).parent
+
+# From the bottom to the top. A module may import from its own layer's package and from layers below.
+LAYERS = [
+    {"", "errors"},
+    {"records"},
+    {"files", "geometry", "metrics"},
+    {"media", "tables"},
+    {"detect", "boxmodel"},
+    {"predict"},
+    {"report", "demo"},
+    {"console"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "trapmeter":
+            found |= {node.module} if node.module != "trapmeter" else {f"trapmeter.{a.name}" for a in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "trapmeter"}
+    return {name if room(name) in LEVEL else "trapmeter" for name in found}
+
+
+def test_every_room_has_a_layer() -> None:
+    rooms = {p.stem if p.suffix else p.name for p in ROOT.iterdir() if p.suffix in ("", ".py") and p.name[0] != "_"}
+    assert rooms == set(LEVEL) - {""}
+
+
+def test_imports_run_one_way() -> None:
+    wrong = []
+    for path in ROOT.rglob("*.py"):
+        here = path.relative_to(ROOT).parts[0].removesuffix(".py").removeprefix("__init__")
+        for module in imports(path):
+            there = room(module)
+            if there != here and LEVEL[there] >= LEVEL[here]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert wrong == []
+
+
+def loaded_by(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint(*sys.modules)"
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout.split()
+    )
+
+
+def test_start_up_is_light() -> None:
+    heavy = {"torch", "pandas", "cv2", "scipy", "matplotlib", "onnxruntime", "av", "PIL", "jinja2"}
+    assert not heavy & loaded_by("import trapmeter")
+    assert not heavy & loaded_by("import trapmeter.cli")
+
+
+def test_predicting_needs_none_of_the_extras() -> None:
+    extras = {"torch", "torchvision", "lightgbm", "onnx", "sklearn"}
+    assert not extras & loaded_by("import trapmeter.predict.run, trapmeter.report.html, trapmeter.boxmodel.model")
