@@ -35,6 +35,12 @@ CLIPS = {
         "h264.mp4",
         5,
     ),
+    "1080p H.264, a keyframe in 250": (
+        "1920x1080",
+        ["-c:v", "libx264", "-preset", "veryfast", "-b:v", "8M"],
+        "h264-250.mp4",
+        5,
+    ),
     "720p MJPEG avi": ("1280x720", ["-c:v", "mjpeg", "-q:v", "6"], "mjpeg.avi", 15),
     "1080p HEVC mp4": (
         "1920x1080",

@@ -62,6 +62,9 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
         print(f"failed: {shown(media_id)}: {reason}")
     if len(summary.failures) > _MOST_FAILURES:
         print(f"failed: and {len(summary.failures) - _MOST_FAILURES:,} more, see the report")
+    if summary.doubts:
+        n_doubtful = len({media_id for media_id, _ in summary.doubts})
+        print(f"{n_doubtful:,} media are damaged in part and were read as far as possible, see the report")
     if run.facts["arguments"]["hfov_deg"] == DEFAULT_HFOV_DEG:
         print(
             f"bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' with --hfov"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxmodel.pinhole_world import make_samples
-from trapmeter.boxmodel.features import FEATURES, MAX_NEIGHBOURS, features
+from trapmeter.boxmodel.features import FEATURES, MAX_NEIGHBOURS, MAX_OTHER_MEDIA, features
 from trapmeter.records import Box, Observation
 
 
@@ -53,10 +53,13 @@ class TestShape:
         assert not {"park", "time_s", "rows", "count"} & set(FEATURES)
 
     def test_single_observation_without_box_knows_nothing(self):
-        assert np.isnan(features([Observation("a", 3.0)])).all()
+        known = dict(zip(FEATURES, features([Observation("a", 3.0)])[0].tolist(), strict=True))
+        assert known.pop("site_other_media") == 0.0
+        assert np.isnan(list(known.values())).all()
 
     def test_no_boxes_at_all(self):
-        assert np.isnan(features([Observation("a", 3.0), Observation("b", 1.0, site_id="s")])).all()
+        rows = features([Observation("a", 3.0), Observation("b", 1.0, site_id="s")])
+        assert np.isnan(rows).sum() == 2 * (len(FEATURES) - 1)
 
     def test_single_box(self):
         rows = features([Observation("a", 0.0, box(0.5, 0.2), 1)])
@@ -145,6 +148,12 @@ class TestSite:
         others = [Observation(f"v{i}", 0.0, box(0.3 + i / 20), 1, "s") for i in range(9)]
         together = [replace(alone[0], site_id="s"), *others]
         assert column(together, "site_q95_y2")[0] > column(alone, "site_q95_y2")[0]
+
+    def test_other_media_with_boxes_are_counted_up_to_a_limit(self):
+        rows = [Observation(f"v{i}", 0.0, box(), 1, "s") for i in range(3)]
+        assert column([*rows, Observation("empty", 0.0, site_id="s")], "site_other_media") == [2.0, 2.0, 2.0, 3.0]
+        many = [Observation(f"v{i}", 0.0, box(), 1, "s") for i in range(30)]
+        assert column(many, "site_other_media") == [MAX_OTHER_MEDIA] * 30
 
     def test_horizon_is_found_on_flat_ground(self):
         rows = [Observation(f"v{i}", 0.0, box(0.4 + h, h), 1, "s") for i, h in enumerate(np.linspace(0.1, 0.5, 30))]

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import MakeClip
 
+from conftest import MakeClip
 from trapmeter.demo.clips import CLIPS
 from trapmeter.errors import InputError, RunError
 from trapmeter.predict.run import predict

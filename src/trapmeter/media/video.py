@@ -266,6 +266,12 @@ def _video_stream(container: InputContainer) -> VideoStream:
 
 
 def _declared_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """The length that the file's headers tell; the longest of what they say, since FFmpeg mends some of it when it opens."""
+    told = []
     if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return None if container.duration is None else container.duration / 1_000_000
+        told.append(float(stream.duration * stream.time_base))
+    elif container.duration is not None:
+        told.append(container.duration / 1_000_000)
+    if stream.frames and stream.average_rate:
+        told.append(float(stream.frames / stream.average_rate))
+    return max(told, default=None)

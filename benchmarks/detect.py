@@ -1,0 +1,89 @@
+"""The embedded detector by threshold: how many animals it finds, how many of its boxes are right.
+
+On the training videos of simtrap (rendered, every box known; every fourth video unless --all), one picture a second.
+A box is right when it overlaps (IoU >= 0.3) an animal that is at least 20 % visible; boxes on less visible animals don't
+count either way. The threshold was chosen on this table; sites are no matter here, since nothing is trained.
+
+    python benchmarks/detect.py --simtrap DIR [--all]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, MegadetectorLite
+from trapmeter.detect.suppression import iou
+from trapmeter.media.reading import FitWithin
+from trapmeter.media.video import open_video
+from trapmeter.records import Box, Frame
+
+THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7)
+Truth = dict[tuple[str, float], list[tuple[Box, float]]]
+
+
+def read_truth(path: Path) -> Truth:
+    """Box and visible share of each animal, by video and second."""
+    truth: Truth = defaultdict(list)
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["x1"]:
+                box = Box(*(float(row[name]) for name in ("x1", "y1", "x2", "y2")), 1.0)
+                truth[row["video_id"], float(row["time"])].append((box, float(row["visible_fraction"])))
+    return truth
+
+
+def judge(boxes: list[Box], animals: list[tuple[Box, float]]) -> tuple[int, int, int]:
+    """Right boxes, wrong boxes and animals to be found, at one second."""
+    visible = [share >= 0.2 for _, share in animals]
+    if not boxes or not animals:
+        return 0, len(boxes), sum(visible)
+    overlap = iou(np.array([box.xyxy for box in boxes]), np.array([box.xyxy for box, _ in animals]))
+    pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-overlap), strict=True) if overlap[i, j] >= 0.3]
+    right = sum(visible[j] for _, j in pairs)
+    hardly_visible = sum(not visible[j] for _, j in pairs)
+    return right, len(boxes) - right - hardly_visible, sum(visible)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--simtrap", type=Path, required=True, help="folder with train_videos/ and truth.csv")
+    parser.add_argument("--all", action="store_true", help="all training videos")
+    arguments = parser.parse_args()
+    truth = read_truth(arguments.simtrap / "truth.csv")
+    videos = sorted((arguments.simtrap / "train_videos").iterdir())[:: 1 if arguments.all else 4]
+    detector = MegadetectorLite.load(min_score=min(THRESHOLDS))
+    counts = {threshold: np.zeros(3, int) for threshold in THRESHOLDS}
+    n_seconds, cpu_s = 0, 0.0
+    for path in videos:
+        with open_video(path, FitWithin(*detector.input_hw)) as video:
+            times_s = video.regular_times(1.0)
+            for time_s, frame in zip(times_s, video.frames(times_s), strict=True):
+                assert isinstance(frame, Frame)
+                started = time.process_time()
+                (boxes,) = detector.detect([frame.pixels])
+                cpu_s += time.process_time() - started
+                n_seconds += 1
+                for threshold in THRESHOLDS:
+                    kept = [box for box in boxes if box.score >= threshold]
+                    counts[threshold] += judge(kept, truth.get((path.name, time_s), []))
+    print(
+        f"{len(videos)} videos, {n_seconds} seconds, {1000 * cpu_s / n_seconds:.0f} CPU ms per picture on one thread\n"
+    )
+    print("| threshold | boxes right | animals found | F1 |\n| --- | --- | --- | --- |")
+    for threshold, (right, wrong, animals) in counts.items():
+        precision, recall = right / max(1, right + wrong), right / animals
+        mark = " (default)" if threshold == DEFAULT_MIN_SCORE else ""
+        f1 = 2 * precision * recall / max(1e-9, precision + recall)
+        print(f"| {threshold:g}{mark} | {precision:.1%} | {recall:.1%} | {f1:.3f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from trapmeter.report.numbers import IntervalBin
+from trapmeter.report.plots import MANY_POINTS, distances_svg, intervals_svg, truth_svg
+
+BINS = [IntervalBin(3, 2.4, 1.7, 3.6), IntervalBin(1, 7.0, 4.9, 10.5)]
+PLOTS = [
+    lambda: distances_svg([1, 4, 2]),
+    lambda: distances_svg([0] * 25 + [3]),
+    lambda: intervals_svg(BINS),
+    lambda: intervals_svg([IntervalBin(1, 0.0, 0.0, 0.0)]),
+    lambda: truth_svg([(3.5, 3.0), (7.0, 8.0)]),
+    lambda: truth_svg([(0.0, 0.0)]),
+]
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.filterwarnings("error")
+def test_plots_are_svg_elements_that_always_are_the_same(plot):
+    svg = plot()
+    assert svg == plot()
+    assert svg.startswith("<svg ")
+    assert "<style" not in svg
+    root = ET.fromstring(svg)
+    assert root.attrib["aria-label"]
+
+
+def test_ids_of_two_plots_differ():
+    def ids(svg):
+        return {element.attrib["id"] for element in ET.fromstring(svg).iter() if "id" in element.attrib}
+
+    histogram, intervals = distances_svg([1, 4, 2]), intervals_svg(BINS)
+    assert ids(histogram)
+    assert not ids(histogram) & ids(intervals)
+
+
+def test_references_lead_to_ids():
+    root = ET.fromstring(intervals_svg(BINS))
+    ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
+    links = {value[1:] for e in root.iter() for name, value in e.attrib.items() if name.endswith("href")}
+    clips = {e.attrib["clip-path"][5:-1] for e in root.iter() if "clip-path" in e.attrib}
+    assert links
+    assert clips
+    assert links | clips <= ids
+
+
+def test_settings_of_matplotlib_come_back():
+    import matplotlib as mpl
+
+    with mpl.rc_context({"font.size": 33.0}):
+        distances_svg([1])
+        assert mpl.rcParams["font.size"] == 33.0
+
+
+def test_many_points_stay_small():
+    pairs = [(float(i % 20), float(i % 17)) for i in range(20 * MANY_POINTS)]
+    svg = truth_svg(pairs)
+    assert "data:image/png;base64," in svg
+    assert len(svg) < 300_000
