@@ -154,7 +154,7 @@ def _predict_and_report(settings: PredictSettings) -> Run:
     truth = None if settings.truth is None else read_truth(settings.truth)
     with progress_bars() as progress:
         run = predict(settings, progress)
-    report = write_report(run, settings.out, truth=truth)
+        report = write_report(run, settings.out, truth=truth, progress=progress)
     print_summary(run, settings.out, report)
     return run
 
@@ -169,12 +169,13 @@ def demo(
     The clips are rendered, not filmed: they show that everything works, and how far the models carry on scenes they were
     not made for.
     """
-    from trapmeter.console import print_demo
+    from trapmeter.console import print_animals, print_demo
     from trapmeter.demo.clips import TRUTH, demo_settings
     from trapmeter.report.comparison import compare
     from trapmeter.tables.truth import read_truth
 
     run = _predict_and_report(demo_settings(out, _default_jobs() if jobs is None else jobs))
+    print_animals(run.estimates)
     print_demo(compare(run.estimates, read_truth(TRUTH)))
     if run.summary.n_failed_media:
         raise typer.Exit(EXIT_MEDIA_FAILED)

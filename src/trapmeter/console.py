@@ -6,15 +6,19 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trapmeter.predict.run import Progress, Run
+    from trapmeter.records import Distance, Estimate
     from trapmeter.report.comparison import Comparison
 
-_STAGES = {"look": "Looking for animals", "measure": "Measuring distances"}
+_STAGES = {"look": "Looking for animals", "measure": "Measuring distances", "report": "Writing the report"}
 
 
 @contextmanager
@@ -78,6 +82,24 @@ def shown(text: str) -> str:
 
 
 _MOST_FAILURES = 10
+
+
+def print_animals(estimates: Sequence[Estimate]) -> None:
+    """A line per animal: the medians, over its seconds, of its distance and of the ends of its interval."""
+    animals: dict[tuple[str, int], list[Distance]] = {}
+    for estimate in estimates:
+        if estimate.distance is not None:
+            key = estimate.observation.media_id, estimate.observation.animal_id
+            animals.setdefault(key, []).append(estimate.distance)
+    width = max((len(shown(media_id)) for media_id, _ in animals), default=0)
+    for (media_id, animal_id), distances in animals.items():
+        middle, low, high = (
+            median(getattr(distance, name) for distance in distances) for name in ("distance_m", "low_m", "high_m")
+        )
+        seconds = f"{len(distances)} second{'s' if len(distances) > 1 else ''}"
+        print(
+            f"  {shown(media_id):<{width}}  animal {animal_id}  {middle:5.1f} m  ({low:.1f} to {high:.1f} m)  {seconds}"
+        )
 
 
 def print_demo(comparison: Comparison) -> None:

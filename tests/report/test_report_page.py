@@ -198,6 +198,15 @@ def test_ambiguous_truth_is_refused(run_of, row, photos):
         render(run, [TruthRow("a.jpg", 0, 3.0)])
 
 
+@pytest.mark.parametrize(("known_m", "is_beaten"), [((3.0, 9.0), False), ((5.0, 5.1), True)])
+def test_a_model_that_does_not_beat_the_baseline_is_told(run_of, row, photos, known_m, is_beaten):
+    run = run_of(photos, [row(3.2, "a.jpg"), row(8.9, "b.jpg")])
+    truth = [TruthRow("a.jpg", 0, known_m[0]), TruthRow("b.jpg", 0, known_m[1])]
+    text = Page(render(run, truth)).text
+    assert ("not below the baseline" in text) == is_beaten
+    assert "too narrow to rely on" in text
+
+
 def test_a_folder_that_is_not_there(full, tmp_path):
     with pytest.raises(RunError, match="can't be written"):
         write_report(full, tmp_path / "absent")

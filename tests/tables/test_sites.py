@@ -4,7 +4,7 @@ import pytest
 
 from trapmeter.errors import InputError
 from trapmeter.records import Medium, MediumKind
-from trapmeter.tables.sites import CsvSite, FolderSite, NoSite, RegexSite, assign_sites, parse_site_rule
+from trapmeter.tables.sites import CsvSite, FolderSite, NoSite, RegexSite, assign_sites, parse_site_rule, site_rule_text
 
 
 def media(*names: str) -> list[Medium]:
@@ -104,3 +104,8 @@ def test_bad_tables(write, text, message):
 def test_the_competition_metadata_is_a_site_table(shared):
     path = shared("simtrap/train_metadata.csv")
     assert sites(CsvSite(path), "train_videos/abxu1122.mp4", "other.mp4") == ["S0076", ""]
+
+
+@pytest.mark.parametrize("text", ["none", "folder:1", "folder:-2", "regex:(S[0-9]+)_", "csv:sites.csv"])
+def test_a_rule_is_told_by_the_text_that_made_it(text: str) -> None:
+    assert site_rule_text(parse_site_rule(text)) == text

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from trapmeter.predict.workers import Patience, observe_all
 from trapmeter.records import Detector, Estimate, ModelIdentity
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import write_distances
-from trapmeter.tables.sites import assign_sites
+from trapmeter.tables.sites import assign_sites, site_rule_text
 
 JOURNAL = "seen.jsonl"
 DISTANCES = "distances.csv"
@@ -212,7 +212,10 @@ def _facts(
         "started": started_at.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "root": str(found.root),
-        "arguments": {name: _plain(value) for name, value in asdict(settings).items()},
+        "arguments": {
+            **{field.name: _plain(getattr(settings, field.name)) for field in fields(settings)},
+            "site": site_rule_text(settings.site),
+        },
         "models": {role: asdict(identity) for role, identity in models.items()},
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
         "other_files": found.n_other,

@@ -93,6 +93,19 @@ def parse_site_rule(text: str) -> SiteRule:
     raise InputError(f"{text!r} does not say where sites come from; write one of\n{FORMS}")
 
 
+def site_rule_text(rule: SiteRule) -> str:
+    """The text that parse_site_rule makes the rule from."""
+    match rule:
+        case NoSite():
+            return "none"
+        case FolderSite(level):
+            return f"folder:{level}"
+        case RegexSite(pattern):
+            return f"regex:{pattern}"
+        case CsvSite(path):
+            return f"csv:{path}"
+
+
 def assign_sites(media: Sequence[Medium], rule: SiteRule) -> list[Medium]:
     """The media with their sites, in the order given; where the rule tells nothing a medium stays as it is.
 

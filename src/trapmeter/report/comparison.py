@@ -1,0 +1,124 @@
+"""How far the estimates lie from known distances: pure figures for the report. All distances are in metres."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trapmeter import metrics
+from trapmeter.records import Estimate
+from trapmeter.tables.truth import TruthRow, match_truth
+
+BAND_EDGES_M = (0.0, 2.0, 4.0, 6.0, 10.0, 15.0, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Errors of n estimates.
+
+    bias_m: mean of estimate minus truth, positive when animals are placed too far; coverage: share (0..1) of truths inside
+    their 90 % interval.
+    """
+
+    n: int
+    mae_m: float
+    bias_m: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class BandErrors:
+    """Errors where low_m <= true distance < high_m; None when no truth lies there."""
+
+    low_m: float
+    high_m: float
+    errors: Errors | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Estimates against known distances.
+
+    errors: None when nothing matched; mae_interval_m: 95 % bootstrap interval drawn over n_groups groups, None when there is
+    but one; is_by_site: groups are sites, else media; baseline_mae_m: the error of always answering the median of the
+    matched truths; pairs_m: (truth, estimate).
+    """
+
+    n_truth: int
+    n_hidden: int
+    n_matched: int
+    n_groups: int
+    is_by_site: bool
+    errors: Errors | None
+    mae_interval_m: tuple[float, float] | None
+    baseline_mae_m: float | None
+    mean_width_m: float | None
+    bands: tuple[BandErrors, ...]
+    pairs_m: tuple[tuple[float, float], ...]
+
+    @property
+    def n_unmatched(self) -> int:
+        """Rows of truth that no estimate answers; n_hidden of them show no animal in the picture."""
+        return self.n_truth - self.n_matched
+
+
+def compare(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Comparison:
+    """Compares each known distance with the estimate that answers it.
+
+    Raises:
+        InputError: a name is ambiguous between estimates and truth.
+    """
+    pairs = match_truth(estimates, truth)
+    has_boxes = any(row.box is not None for row in truth)
+    n_hidden = sum(row.box is None for row in truth) if has_boxes else 0
+    is_by_site = any(estimate.observation.site_id for estimate, _ in pairs)
+    groups = [_group(estimate, is_by_site=is_by_site) for estimate, _ in pairs]
+    n_groups = len(set(groups))
+    if not pairs:
+        return Comparison(len(truth), n_hidden, 0, 0, is_by_site, None, None, None, None, (), ())
+    # low, estimate, high, truth: one row per pair
+    table = np.array([(*_distance(estimate), row.distance_m) for estimate, row in pairs])
+    low, estimate_m, high, truth_m = table.T
+    absolute = np.abs(estimate_m - truth_m)
+    return Comparison(
+        len(truth),
+        n_hidden,
+        len(pairs),
+        n_groups,
+        is_by_site,
+        _errors(table),
+        metrics.bootstrap_interval(absolute, groups) if n_groups > 1 else None,
+        metrics.median_baseline_mae(truth_m),
+        metrics.mean_width(low, high),
+        tuple(
+            BandErrors(band.low_m, band.high_m, _errors(table[band.index]) if len(band.index) else None)
+            for band in metrics.by_band(truth_m, BAND_EDGES_M)
+        ),
+        tuple(zip(truth_m.tolist(), estimate_m.tolist(), strict=True)),
+    )
+
+
+def _errors(table: metrics.Numbers) -> Errors:
+    low, estimate_m, high, truth_m = table.T
+    return Errors(
+        len(table),
+        metrics.mae(estimate_m, truth_m),
+        metrics.bias(estimate_m, truth_m),
+        metrics.coverage(low, high, truth_m),
+    )
+
+
+def _group(estimate: Estimate, *, is_by_site: bool) -> tuple[str, str]:
+    """Media without a site are groups of their own among the sites."""
+    observation = estimate.observation
+    if is_by_site and observation.site_id:
+        return observation.site_id, ""
+    return "", observation.media_id
+
+
+def _distance(estimate: Estimate) -> tuple[float, float, float]:
+    assert estimate.distance is not None, "only measured estimates are matched"
+    return estimate.distance.low_m, estimate.distance.distance_m, estimate.distance.high_m

@@ -1,0 +1,140 @@
+"""The fixed texts of the report, and how numbers and foreign texts are written in it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from trapmeter.records import Status
+
+if TYPE_CHECKING:
+    from trapmeter.predict.summary import Summary
+
+COLUMN_MEANINGS = {
+    "media_id": "The video or photo: its path below the folder that was measured.",
+    "time_s": "The moment, in seconds from the start of the video; 0 for a photo.",
+    "animal_id": "Counts the animals of a medium from 1 on; an animal keeps its number from second to second.",
+    "x1": "Left edge of the animal's box, from 0 (left edge of the picture) to 1 (right edge).",
+    "y1": "Top edge of the box, from 0 (top of the picture) to 1 (bottom).",
+    "x2": "Right edge of the box.",
+    "y2": "Bottom edge of the box.",
+    "score": "How sure the detector is that there is an animal, from 0 to 1.",
+    "distance_m": "Distance from the camera to the animal, in metres.",
+    "low_m": "Lower end of the 90 % interval, in metres.",
+    "high_m": "Upper end of the 90 % interval, in metres.",
+    "angle_deg": "Direction of the animal in degrees: 0 straight ahead, positive to the right.",
+    "site_id": "The place of the camera, where it is known.",
+    "status": "What became of the moment (see the next table).",
+    "reason": "Why the moment failed, or what is doubtful about it.",
+    "model_id": "The model that measured the distance.",
+}
+"""What the columns of distances.csv mean, in their order."""
+
+STATUS_MEANINGS = {
+    Status.MEASURED: "An animal was found and its distance measured. A row per animal.",
+    Status.NO_ANIMAL: "The picture was read, and no animal was found in it.",
+    Status.FAILED: "The picture could not be read; the reason says why. Nothing is known of animals in it.",
+    Status.PAST_END: "The moment that was asked for lies past the end of the medium.",
+}
+
+ARGUMENT_NAMES = {
+    "paths": "Files and folders",
+    "out": "Folder for the results (--out)",
+    "every_s": "Seconds from one moment to the next (--every)",
+    "times": "Table of moments (--times)",
+    "boxes": "Table of animals' boxes (--boxes)",
+    "site": "Where the site stands (--site)",
+    "min_score": "Least score of a box (--min-score)",
+    "hfov_deg": "Horizontal field of view in degrees (--hfov)",
+    "truth": "Known distances (--truth)",
+    "box_model": "Box model (--box-model)",
+    "jobs": "Worker processes (--jobs)",
+    "overwrite": "Start anew (--overwrite)",
+}
+
+STAGE_NAMES = {
+    "find": "Finding the media",
+    "load models": "Loading the models",
+    "look": "Looking for animals",
+    "measure": "Measuring distances",
+    "write": "Writing the tables",
+    "decode_all_workers": "Decoding, all workers added up",
+    "detect_all_workers": "Detecting, all workers added up",
+}
+
+MODEL_ROLES = {"detector": "Finds the animals", "distance": "Measures the distance"}
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    r"""The text as valid UTF-8 and HTML: what is neither (a file name's bytes, control characters) becomes \x or \u codes."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def metres(value: float | None, decimals: int = 1) -> str:
+    """A distance without its unit; a dash when there is none."""
+    return "–" if value is None else f"{value:.{decimals}f}"
+
+
+def signed(value: float) -> str:
+    """A difference in metres with its sign and without its unit; a difference that rounds to 0 has none."""
+    text = f"{value:+.2f}".replace("-", "−")
+    return "0.00" if text[1:] == "0.00" else text
+
+
+def percent(share: float) -> str:
+    """A share of 0..1 in whole percent."""
+    return f"{share * 100:.0f} %"
+
+
+def seconds(value: float) -> str:
+    """A time without needless decimals and without its unit."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def band(low_m: float, high_m: float) -> str:
+    """The name of a range of distances: 2–4, or 15+ when it has no end."""
+    return f"{low_m:g}+" if math.isinf(high_m) else f"{low_m:g}–{high_m:g}"
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """The number and its noun: 1 medium, 1,200 media."""
+    return f"{n:,} {one if n == 1 else many}"
+
+
+def moment(text: Any) -> str:
+    """A date and time of run.json for people; anything else as it stands."""
+    try:
+        when = datetime.fromisoformat(str(text))
+    except ValueError:
+        return str(text)
+    zone = when.strftime("%Z")
+    return f"{when:%Y-%m-%d %H:%M} {zone}".strip()
+
+
+def plain(value: Any) -> str:
+    """An argument's value as a text."""
+    if value is None or value == {}:
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {plain(item)}" for name, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(plain, value))
+    return str(value)
+
+
+def status_sentence(summary: Summary) -> str:
+    """One sentence on whether all went well."""
+    n, n_failed = summary.n_media, summary.n_failed_media
+    if not n_failed:
+        read = "The one medium was read." if n == 1 else f"All {n:,} media were read."
+    else:
+        read = f"{n - n_failed:,} of {counted(n, 'medium', 'media')} read; {n_failed:,} failed, in whole or in part."
+    return read if summary.n_measured else f"{read} No animal was measured."
