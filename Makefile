@@ -9,7 +9,7 @@ demo: $(BASE)/installed
 	$(BASE)/bin/trapmeter demo --out trapmeter-demo
 
 test: $(FULL)/installed lint
-	$(FULL)/bin/python -m pytest
+	$(FULL)/bin/python -m pytest -n auto
 
 lint: $(FULL)/installed
 	$(FULL)/bin/ruff format --check .

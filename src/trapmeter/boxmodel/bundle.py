@@ -1,0 +1,112 @@
+"""A box model on disk: a folder with model.onnx (the trees) and bundle.json (all that is needed to use them)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from trapmeter.boxmodel.features import FEATURES
+from trapmeter.boxmodel.intervals import Offsets
+from trapmeter.errors import ModelError
+
+FORMAT = 1
+TARGET = "log1p_m"
+TREES, CARD = "model.onnx", "bundle.json"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleCard:
+    """What bundle.json says."""
+
+    model_id: str
+    onnx_sha256: str
+    offsets: Offsets
+    trained_on: Mapping[str, int]
+    """Counts of rows, media and sites."""
+    held_out: Mapping[str, float]
+    """Figures at sites that the trees had not seen."""
+    settings: Mapping[str, Any]
+    attribution: str = ""
+    features: tuple[str, ...] = FEATURES
+    target: str = TARGET
+    format: int = FORMAT
+
+
+def sha256_of(content: bytes) -> str:
+    """The checksum as hexadecimal text."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_bundle(folder: Path, card: BundleCard, trees: bytes) -> None:
+    """Writes both files; the folder is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TREES).write_bytes(trees)
+    text = json.dumps(asdict(card), indent=1, ensure_ascii=False)
+    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+
+
+def read_bundle(folder: Path) -> tuple[BundleCard, bytes]:
+    """Reads and checks a bundle.
+
+    Raises:
+        ModelError: a file is missing or damaged, or the bundle was made for another version of trapmeter.
+    """
+    card = _read_card(folder / CARD)
+    try:
+        trees = (folder / TREES).read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{folder / TREES}: cannot be read ({error.strerror}); a bundle needs {TREES} and {CARD}"
+        ) from error
+    found = sha256_of(trees)
+    if found != card.onnx_sha256:
+        raise ModelError(
+            f"{folder / TREES}: is damaged or not the file that {CARD} tells of: expected sha256 "
+            f"{card.onnx_sha256}, got {found}; copy or train the bundle again"
+        )
+    return card, trees
+
+
+def _read_card(path: Path) -> BundleCard:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); a bundle needs {TREES} and {CARD}") from error
+    except ValueError as error:
+        raise ModelError(f"{path}: is not JSON ({error}); copy or train the bundle again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        came = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise ModelError(f"{path}: expected a bundle of format {FORMAT}, got {came!r}; train it with this version")
+    expected = {field.name for field in fields(BundleCard)}
+    if set(content) != expected:
+        odd = ", ".join(sorted(set(content) ^ expected))
+        raise ModelError(f"{path}: these entries are missing or unknown: {odd}; train the bundle with this version")
+    if content["target"] != TARGET:
+        raise ModelError(f"{path}: expected the target {TARGET!r}, got {content['target']!r}")
+    if content["features"] != list(FEATURES):
+        raise ModelError(f"{path}: {_differing_features(content['features'])}; train the bundle with this version")
+    return BundleCard(**{**content, "offsets": _read_offsets(path, content["offsets"]), "features": FEATURES})
+
+
+def _read_offsets(path: Path, content: object) -> Offsets:
+    expected = {field.name for field in fields(Offsets)}
+    if (
+        not isinstance(content, dict)
+        or set(content) != expected
+        or not all(isinstance(value, float) for value in content.values())
+    ):
+        raise ModelError(f"{path}: offsets must hold the numbers {', '.join(sorted(expected))}, got {content!r}")
+    return Offsets(**content)
+
+
+def _differing_features(names: object) -> str:
+    if not isinstance(names, list):
+        return f"features must be a list of names, got {type(names).__name__}"
+    if len(names) != len(FEATURES):
+        return f"it was trained on {len(names)} features, this version computes {len(FEATURES)}"
+    first = next(i for i, (theirs, ours) in enumerate(zip(names, FEATURES, strict=True)) if theirs != ours)
+    return f"it was trained on other features: number {first} is {names[first]!r}, expected {FEATURES[first]!r}"

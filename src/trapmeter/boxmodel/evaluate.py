@@ -1,0 +1,182 @@
+"""How good the box model is at sites it has not seen. Needs the extra 'boxmodel'."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.boxmodel.heldout import Folds, Progress, held_out_distances, held_out_raw, site_folds
+from trapmeter.boxmodel.intervals import Floats
+from trapmeter.boxmodel.samples import LabelledObservation
+from trapmeter.boxmodel.settings import BoxModelSettings
+from trapmeter.boxmodel.trees import build_table, load_lightgbm
+from trapmeter.boxmodel.views import View
+from trapmeter.metrics import bias, coverage, mae, mean_width
+from trapmeter.records import Distance, Observation
+
+BANDS_M = (0.0, 2.0, 4.0, 6.0, 10.0, 15.0, float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutRow:
+    """A sample and what was answered for it by trees that had not seen its site, under each view."""
+
+    observation: Observation
+    truth_m: float
+    fold: int
+    full: Distance
+    other_detector: Distance
+    site_unknown: Distance
+    single: Distance
+
+
+@dataclass(frozen=True, slots=True)
+class SubsetFigures:
+    """Figures over the rows of a subset. Errors and widths in metres, coverage as a share (0.9 is asked for)."""
+
+    subset: str
+    rows: int
+    mae_m: float
+    median_mae_m: float
+    """Error of always answering the median distance of the other folds' sites."""
+    bias_m: float
+    coverage: float
+    mean_width_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was found at held-out sites."""
+
+    folds: int
+    settings: BoxModelSettings
+    subsets: tuple[SubsetFigures, ...]
+    rows: tuple[HeldOutRow, ...]
+
+    def subset(self, name: str) -> SubsetFigures:
+        """The figures of the subset of that name; KeyError if it has no rows."""
+        for figures in self.subsets:
+            if figures.subset == name:
+                return figures
+        raise KeyError(name)
+
+
+def evaluate(
+    samples: Sequence[LabelledObservation],
+    settings: BoxModelSettings,
+    folds: int = 10,
+    progress: Progress = lambda _: None,
+) -> Evaluation:
+    """Answers every sample with trees and intervals that learned from other folds' sites only.
+
+    Subsets: all, with box, without box; other detector, site unknown and single observation answer all rows as such
+    views show them (views.py); bands of true distance. All rows count, those without a box too.
+
+    Raises:
+        MissingExtraError: LightGBM is not installed.
+        InputError: fewer sites than folds.
+    """
+    load_lightgbm()
+    fold = site_folds(samples, folds)
+    progress(f"features of {len(samples)} rows")
+    table = build_table(samples)
+    answers = held_out_distances(table, fold, held_out_raw(table, fold, settings, progress))
+    truth = np.array([sample.distance_m for sample in samples])
+    rows = tuple(
+        HeldOutRow(sample.observation, sample.distance_m, int(fold[i]), *(answers[view][i] for view in View))
+        for i, sample in enumerate(samples)
+    )
+    return Evaluation(folds, settings, _subsets(truth, fold, table.is_boxed, answers), rows)
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
+    """Writes evaluation.json (figures and settings) and oof.csv (every row's held-out answers, metres)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "folds_by_site": evaluation.folds,
+        "subsets": [asdict(figures) for figures in evaluation.subsets],
+        "settings": asdict(evaluation.settings),
+    }
+    (folder / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    with (folder / "oof.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        ends = [f"{view}_{end}" for view in View for end in ("distance_m", "low_m", "high_m")]
+        writer.writerow(["media_id", "time_s", "animal_id", "site_id", "has_box", "fold", "truth_m", *ends])
+        for row in evaluation.rows:
+            seen = row.observation
+            answers = [
+                f"{value:.3f}"
+                for answer in (row.full, row.other_detector, row.site_unknown, row.single)
+                for value in (answer.distance_m, answer.low_m, answer.high_m)
+            ]
+            has_box = int(seen.box is not None)
+            writer.writerow(
+                [
+                    seen.media_id,
+                    f"{seen.time_s:g}",
+                    seen.animal_id,
+                    seen.site_id,
+                    has_box,
+                    row.fold,
+                    row.truth_m,
+                    *answers,
+                ]
+            )
+
+
+def figure_table(evaluation: Evaluation) -> str:
+    """The figures as text, a line per subset."""
+    lines = [f"{'':<28}{'rows':>7}{'MAE m':>8}{'median':>8}{'bias':>8}{'cover':>8}{'width m':>9}"]
+    lines += [
+        f"{f.subset:<28}{f.rows:>7}{f.mae_m:>8.3f}{f.median_mae_m:>8.3f}{f.bias_m:>8.3f}"
+        f"{f.coverage:>8.1%}{f.mean_width_m:>9.2f}"
+        for f in evaluation.subsets
+    ]
+    return "\n".join(lines)
+
+
+def _subsets(
+    truth_m: Floats, fold: Folds, is_boxed: NDArray[np.bool_], answers: dict[View, list[Distance]]
+) -> tuple[SubsetFigures, ...]:
+    everything = np.ones(len(truth_m), dtype=bool)
+    chosen = [
+        ("all", View.FULL, everything),
+        ("with box", View.FULL, is_boxed),
+        ("without box", View.FULL, ~is_boxed),
+    ]
+    for view, name in (
+        (View.OTHER_DETECTOR, "other detector"),
+        (View.SITE_UNKNOWN, "site unknown"),
+        (View.SINGLE, "single observation"),
+    ):
+        chosen += [(name, view, everything), (f"{name}, boxed", view, is_boxed)]
+    for low, high in pairwise(BANDS_M):
+        name = f"{low:g}-{high:g} m" if np.isfinite(high) else f"{low:g}+ m"
+        chosen.append((name, View.FULL, (truth_m >= low) & (truth_m < high)))
+    medians = np.array([np.median(truth_m[fold != index]) for index in range(int(fold.max()) + 1)])[fold]
+    return tuple(
+        _figures(name, truth_m[rows], medians[rows], [answers[view][i] for i in np.flatnonzero(rows)])
+        for name, view, rows in chosen
+        if rows.any()
+    )
+
+
+def _figures(name: str, truth_m: Floats, median_m: Floats, answers: Sequence[Distance]) -> SubsetFigures:
+    point = [answer.distance_m for answer in answers]
+    low, high = [answer.low_m for answer in answers], [answer.high_m for answer in answers]
+    return SubsetFigures(
+        subset=name,
+        rows=len(answers),
+        mae_m=mae(point, truth_m),
+        median_mae_m=mae(median_m, truth_m),
+        bias_m=bias(point, truth_m),
+        coverage=coverage(low, high, truth_m),
+        mean_width_m=mean_width(low, high),
+    )

@@ -1,0 +1,74 @@
+"""Trains a box model and writes its bundle. Needs the extra 'boxmodel'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from trapmeter.boxmodel.bundle import BundleCard, sha256_of, write_bundle
+from trapmeter.boxmodel.features import FEATURES
+from trapmeter.boxmodel.heldout import Progress, held_out_distances, held_out_raw, site_folds
+from trapmeter.boxmodel.intervals import fit_offsets
+from trapmeter.boxmodel.samples import LabelledObservation
+from trapmeter.boxmodel.settings import BoxModelSettings
+from trapmeter.boxmodel.tree_file import write_trees
+from trapmeter.boxmodel.trees import build_table, fit_forest, load_lightgbm
+from trapmeter.boxmodel.views import View
+from trapmeter.metrics import coverage, mae, mean_width
+
+NOT_RECIPE = ("model_id", "attribution", "threads")
+"""Settings that the card tells elsewhere, or that change no tree."""
+
+
+def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelSettings, progress: Progress) -> None:
+    """Writes the folder `out` with a bundle. The same samples, settings and machine give the same bytes.
+
+    First a few folds by site tell how far the intervals must be widened, then all rows are fitted.
+
+    Raises:
+        MissingExtraError: LightGBM or onnx is not installed.
+        InputError: fewer sites than settings.calibration_folds.
+    """
+    load_lightgbm()
+    samples = sorted(samples, key=_order)
+    fold = site_folds(samples, settings.calibration_folds)
+    progress(f"features of {len(samples)} rows")
+    table = build_table(samples)
+    # One ensemble is enough to learn the widening: the ends of the interval aren't bagged.
+    raw = held_out_raw(table, fold, replace(settings, bags=1), progress)
+    held_out = held_out_distances(table, fold, {View.FULL: raw[View.FULL]})[View.FULL]
+    progress("all rows")
+    forest = fit_forest(table, np.ones(len(samples), dtype=bool), settings)
+    trees = write_trees(forest, len(FEATURES))
+    truth = [sample.distance_m for sample in samples]
+    low, high = [d.low_m for d in held_out], [d.high_m for d in held_out]
+    card = BundleCard(
+        model_id=settings.model_id,
+        onnx_sha256=sha256_of(trees),
+        offsets=fit_offsets(raw[View.FULL], table.target, table.is_boxed),
+        trained_on={
+            "rows": len(samples),
+            "media": len({sample.observation.media_id for sample in samples}),
+            "sites": len({sample.observation.site_id for sample in samples}),
+        },
+        held_out={
+            "folds_by_site": settings.calibration_folds,
+            "mae_m": round(mae([d.distance_m for d in held_out], truth), 4),
+            "coverage": round(coverage(low, high, truth), 4),
+            "mean_width_m": round(mean_width(low, high), 4),
+        },
+        settings={name: value for name, value in asdict(settings).items() if name not in NOT_RECIPE},
+        attribution=settings.attribution,
+    )
+    write_bundle(out, card, trees)
+    progress(f"wrote {out} ({len(trees) / 1e6:.1f} MB)")
+
+
+def _order(sample: LabelledObservation) -> tuple[str, str, float, int, tuple[float, ...], float]:
+    """An order of the samples that does not hang on the order of the file."""
+    seen = sample.observation
+    box = (*seen.box.xyxy, seen.box.score) if seen.box else ()
+    return seen.site_id, seen.media_id, seen.time_s, seen.animal_id, box, sample.distance_m

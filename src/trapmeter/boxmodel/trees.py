@@ -1,0 +1,113 @@
+"""Gradient-boosted trees for the distance and both ends of its interval. Needs the extra 'boxmodel'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.boxmodel.features import FEATURES, features
+from trapmeter.boxmodel.intervals import TAIL, Flags, Floats, to_target
+from trapmeter.boxmodel.samples import LabelledObservation
+from trapmeter.boxmodel.settings import BoxModelSettings
+from trapmeter.boxmodel.views import View, see
+from trapmeter.errors import MissingExtraError
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows to learn from: features under each view (n x len(FEATURES)), target (n) and whether there is a box (n)."""
+
+    features: Mapping[View, NDArray[np.float32]]
+    target: Floats
+    is_boxed: Flags
+
+
+def build_table(samples: Sequence[LabelledObservation]) -> Table:
+    """Features of all samples under all views."""
+    observations = [sample.observation for sample in samples]
+    return Table(
+        {view: features(see(observations, view)) for view in View},
+        to_target(np.array([sample.distance_m for sample in samples])),
+        np.array([seen.box is not None for seen in observations]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """LightGBM boosters: point is averaged; low and high are the ends of the interval before widening."""
+
+    point: tuple[Any, ...]
+    low: Any
+    high: Any
+
+    def predict(self, rows: NDArray[np.float32]) -> Floats:
+        """Point, low and high in the trees' target, n x 3."""
+        columns = [
+            np.mean([booster.predict(rows, num_threads=1) for booster in boosters], axis=0)
+            for boosters in (self.point, (self.low,), (self.high,))
+        ]
+        return np.stack(columns, axis=1)
+
+
+def fit_forest(table: Table, rows: Flags, settings: BoxModelSettings) -> Forest:
+    """Fits all trees to the marked rows (n) of the table."""
+    lightgbm = load_lightgbm()
+    weights = {
+        View.FULL: 1.0,
+        View.OTHER_DETECTOR: settings.other_detector_weight,
+        View.SITE_UNKNOWN: settings.site_unknown_weight,
+        View.SINGLE: settings.single_weight,
+    }
+    views = [view for view, weight in weights.items() if weight > 0]
+    params = _params(settings)
+    data = lightgbm.Dataset(
+        np.concatenate([table.features[view][rows] for view in views]),
+        np.tile(table.target[rows], len(views)),
+        weight=np.repeat([weights[view] for view in views], int(rows.sum())),
+        feature_name=list(FEATURES),
+        params=params,
+        free_raw_data=False,
+    )
+
+    def boost(objective: Mapping[str, object], rounds: int, seed: int) -> Any:
+        return lightgbm.train({**params, **objective, "seed": seed}, data, rounds)
+
+    point = {"objective": "l1"}
+    low, high = ({"objective": "quantile", "alpha": level} for level in (TAIL, 1 - TAIL))
+    return Forest(
+        tuple(boost(point, settings.point_rounds, settings.seed + bag) for bag in range(settings.bags)),
+        boost(low, settings.interval_rounds, settings.seed),
+        boost(high, settings.interval_rounds, settings.seed),
+    )
+
+
+def load_lightgbm() -> Any:
+    """The package, or the error that tells how to install it."""
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise MissingExtraError("lightgbm", "boxmodel") from error
+    return lightgbm
+
+
+def _params(settings: BoxModelSettings) -> dict[str, object]:
+    return {
+        "num_leaves": settings.leaves,
+        "learning_rate": settings.learning_rate,
+        "feature_fraction": settings.feature_share,
+        "bagging_fraction": settings.row_share,
+        "bagging_freq": 1,
+        "min_child_samples": settings.min_rows,
+        "lambda_l2": 5.0,
+        "max_bin": 127,
+        # Folds run side by side instead: LightGBM's own threads spin while they wait, which on a busy machine made
+        # training ten times slower, and one thread gives the same trees on any number of cores.
+        "num_threads": 1,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbose": -1,
+    }

@@ -1,0 +1,87 @@
+"""The documentation is true: its commands run, its reference is up to date, its links lead somewhere."""
+
+import importlib.util
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trapmeter.cli import main
+from trapmeter.demo.clips import CLIPS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def commands(page: Path) -> list[list[str]]:
+    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [shlex.split(line)[1:] for line in lines if line.startswith(("$ trapmeter", "trapmeter"))]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with everything that the pages' commands name in capitals."""
+    site = tmp_path / "VIDEOS/S01"
+    site.mkdir(parents=True)
+    shutil.copy(CLIPS / "bmnq4208.mp4", site / "a.mp4")
+    (tmp_path / "MEGADETECTOR_JSON").write_text(
+        '{"info": {"format_version": "1.4"}, "detection_categories": {"1": "animal"}, "images": [{"file": "S01/a.mp4", '
+        '"frame_rate": 10, "frames_processed": [0, 10], '
+        '"detections": [{"category": "1", "conf": 0.8, "bbox": [0.4, 0.7, 0.2, 0.2], "frame_number": 10}]}]}'
+    )
+    (tmp_path / "TIMES_CSV").write_text("video_id,time,distance\na.mp4,1,0\na.mp4,90,0\n")
+    (tmp_path / "TRUTH_CSV").write_text("video_id,time,distance\na.mp4,1,5\na.mp4,2,5\n")
+    (tmp_path / "TABLES").mkdir()
+    rng = np.random.default_rng(0)
+    labels, metadata = ["video_id,time,distance"], ["video_id,time,x1,y1,x2,y2,probability,park,site_id"]
+    for video in range(36):
+        for second in range(0, 20, 2):
+            metres = float(rng.uniform(2, 15))
+            size = min(0.8, 1.2 / metres)
+            labels.append(f"{video}.mp4,{second},{metres:.1f}")
+            metadata.append(f"{video}.mp4,{second},0.1,{0.9 - size:.3f},{0.1 + size:.3f},0.9,0.8,park,s{video % 12}")
+    (tmp_path / "TABLES/train_labels.csv").write_text("\n".join(labels))
+    (tmp_path / "TABLES/train_metadata.csv").write_text("\n".join(metadata))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda page: page.name)
+def test_commands_run(page: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in commands(page):
+        monkeypatch.setattr(sys, "argv", ["trapmeter", *command])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code, command
+        out = command[command.index("--out") + 1]
+        assert any((world / out).iterdir()), command
+
+
+def test_the_reference_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("write_reference", ROOT / "tools/write_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.PAGE.read_text() == tool.page(), "run python tools/write_reference.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_column_and_status_is_explained() -> None:
+    from trapmeter.records import Status
+    from trapmeter.tables.distances import COLUMNS
+
+    text = (ROOT / "docs/reference/distances.md").read_text()
+    for name in (*COLUMNS, *Status):
+        assert f"`{name}`" in text, name
