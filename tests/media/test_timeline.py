@@ -6,20 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trapmeter.media.timeline import MAX_GAP_S, PacketFacts, Timeline, make_timeline, plan, regular_times, shown_at
+from trapmeter.media.timeline import MAX_GAP_S, PACKET, Timeline, make_timeline, plan, regular_times, shown_at
 
 MS = Fraction(1, 1000)
 
 
+def packets(pts: list[int | None], keys: set[int], duration: int, is_shown: bool = True) -> np.ndarray:
+    rows = [(p or 0, p is not None, i in keys, is_shown, duration) for i, p in enumerate(pts)]
+    return np.array(rows, dtype=PACKET)
+
+
 def timeline(pts: list[int], keys: set[int], duration: int = 40) -> Timeline:
-    made = make_timeline([PacketFacts(p, i in keys, True, duration) for i, p in enumerate(pts)], MS, Fraction(25))
+    made = make_timeline(packets(pts, keys, duration), MS, Fraction(25))
     assert made is not None
     return made
 
 
 def test_no_packet_no_timeline() -> None:
-    assert make_timeline([], MS, Fraction(25)) is None
-    assert make_timeline([PacketFacts(0, True, False, 1)], MS, Fraction(25)) is None
+    assert make_timeline(packets([], set(), 1), MS, Fraction(25)) is None
+    assert make_timeline(packets([0], {0}, 1, is_shown=False), MS, Fraction(25)) is None
 
 
 @pytest.mark.parametrize(
@@ -108,14 +113,14 @@ def test_times_far_from_all_others_are_damage() -> None:
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30), st.integers(-(2**62), 2**62))
 def test_no_damage_gives_more_than_a_day(pts: list[int], duration: int) -> None:
-    made = make_timeline([PacketFacts(p, True, True, duration) for p in pts], MS, Fraction(25))
+    made = make_timeline(packets(pts, {0}, duration), MS, Fraction(25))
     assert made is not None
     assert 0 < made.length <= 25 * 3600
     assert shown_at(made, [0.0]) == [made.start_pts]
 
 
 def test_missing_times_follow_the_packet_before() -> None:
-    made = make_timeline([PacketFacts(p, True, True, None) for p in (0, None, None)], MS, Fraction(25))
+    made = make_timeline(packets([None, None, 500, None, None], {0}, 0), MS, Fraction(25))
     assert made is not None
-    assert np.array_equal(made.pts, [0, 40, 80])
+    assert made.pts.tolist() == [0, 40, 500, 540, 580]
     assert not made.is_exact

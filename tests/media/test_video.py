@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -178,3 +180,27 @@ def test_the_best_of_several_streams_is_read(shared: Path) -> None:
     # nasa_13013.mp4 holds two video streams; FFmpeg shows the larger one.
     with open_video(shared / "clips/codecs/nasa_13013.mp4") as video:
         assert (video.facts.width, video.facts.height) != (320, 180)
+
+
+READ_FIVE_SECONDS = """
+import resource, sys
+from pathlib import Path
+from trapmeter.media.video import open_video
+with open_video(Path(sys.argv[1])) as video:
+    every = len(video.regular_times(1.0)) // 5
+    n = sum(1 for _ in video.frames(video.regular_times(1.0)[::every]))
+print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_length(make_clip: MakeClip) -> None:
+    peak_kb = {}
+    for n in (600, 36_000):
+        path = make_clip(f"long{n}.avi", n=n, rate=30, codec="mpeg4", size=(160, 96))
+        done = subprocess.run(
+            [sys.executable, "-c", READ_FIVE_SECONDS, path], capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert int(done[0]) >= 5
+        peak_kb[n] = int(done[1])
+    # Sixty times as long; a megabyte is for the packets' times.
+    assert peak_kb[36_000] - peak_kb[600] < 8_000

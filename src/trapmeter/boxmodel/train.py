@@ -37,7 +37,7 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
     fold = site_folds(samples, settings.calibration_folds)
     progress(f"features of {len(samples)} rows")
     table = build_table(samples)
-    # One ensemble is enough to learn the widening: the ends of the interval aren't bagged.
+    # One ensemble is enough to learn the widening: the ends of the interval aren't bagged. `evaluate` takes all.
     raw = held_out_raw(table, fold, replace(settings, bags=1), progress)
     held_out = held_out_distances(table, fold, {View.FULL: raw[View.FULL]})[View.FULL]
     progress("all rows")
@@ -56,6 +56,7 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
         },
         held_out={
             "folds_by_site": settings.calibration_folds,
+            "bags": 1,
             "mae_m": round(mae([d.distance_m for d in held_out], truth), 4),
             "coverage": round(coverage(low, high, truth), 4),
             "mean_width_m": round(mean_width(low, high), 4),

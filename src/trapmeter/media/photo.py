@@ -59,7 +59,7 @@ def open_photo(path: Path, fit: FitWithin | None = None) -> Iterator[PhotoReader
         raise MediaError(str(error) or type(error).__name__) from error
     doubts = () if is_whole else ("the file breaks off; the missing part of the picture is grey",)
     yield PhotoReader(
-        MediumFacts(codec, width, height, declared_s=None, length_s=0.0, doubts=doubts),
+        MediumFacts(codec, width, height, frame_rate=None, declared_s=None, length_s=0.0, doubts=doubts),
         Frame(pixels, 0.0, is_corrupt=not is_whole),
     )
 

@@ -14,13 +14,14 @@ from trapmeter.records import Frame, Medium, MediumKind, Status
 class MediumFacts:
     """What a medium says of itself, and what it really holds.
 
-    declared_s: the length that the file declares; length_s: the length of what can be read; doubts: sentences on what is
-    wrong with the file although it can be read.
+    frame_rate: pictures a second on average, None for a photo; declared_s: the length that the file declares; length_s: the
+    length of what can be read; doubts: sentences on what is wrong with the file although it can be read.
     """
 
     codec: str
     width: int
     height: int
+    frame_rate: float | None
     declared_s: float | None
     length_s: float
     doubts: tuple[str, ...] = ()

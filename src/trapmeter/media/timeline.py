@@ -8,12 +8,10 @@ and keyframe flags. Nothing here touches a file.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,48 +64,49 @@ class Run:
     targets: tuple[int, ...]
 
 
-class PacketFacts(NamedTuple):
-    """What the demuxer tells of a packet; times and duration in units of the stream's time base, None where untold."""
-
-    pts: int | None
-    is_key: bool
-    is_shown: bool
-    duration: int | None
+PACKET = np.dtype(
+    [("pts", np.int64), ("has_pts", np.bool_), ("is_key", np.bool_), ("is_shown", np.bool_), ("duration", np.int64)]
+)
+"""What the demuxer tells of a packet: its pts if has_pts, whether it is a keyframe, whether it is shown or only helps others
+to be decoded, and its duration, 0 where untold; times in units of the stream's time base. As an array, since an hour of video
+has a hundred thousand of them."""
 
 
 def make_timeline(
-    packets: Sequence[PacketFacts], time_base: Fraction, rate: Fraction, *, is_exact: bool = True
+    packets: NDArray[np.void], time_base: Fraction, rate: Fraction, *, is_exact: bool = True
 ) -> Timeline | None:
-    """The timeline of packets in decoding order; None when no picture is among them.
+    """The timeline of packets (an array of PACKET) in decoding order; None when no picture is among them.
 
-    Damaged files hold times that are hours off. Times within MAX_GAP_S of each other make a group; the group with the most
+    Damaged files hold times that are far off. Times within MAX_GAP_S of each other make a group; the group with the most
     pictures counts, up to MAX_LENGTH_S from its start. rate: pictures a second, for what packets don't tell. is_exact: False
     when the given times are not those at which pictures are shown.
     """
-    if not packets:
-        return None
-    usual = max(1, round(1 / (rate * time_base)))
-    times: list[int] = []
-    for packet in packets:
-        times.append((times[-1] + usual if times else 0) if packet.pts is None else max(-_FAR, min(_FAR, packet.pts)))
-    pts = np.array(times, dtype=np.int64)
-    is_shown = np.array([packet.is_shown for packet in packets])
+    is_shown = packets["is_shown"]
     if not is_shown.any():
         return None
-    start, end = _main_group(np.sort(pts[is_shown]), max(1, int(MAX_GAP_S / time_base)), int(MAX_LENGTH_S / time_base))
+    usual = max(1, round(1 / (rate * time_base)))
+    pts = _all_told(np.clip(packets["pts"], -_FAR, _FAR), packets["has_pts"], usual)
+    max_gap = max(1, int(MAX_GAP_S / time_base))
+    start, end = _main_group(np.sort(pts[is_shown]), max_gap, int(MAX_LENGTH_S / time_base))
     is_near = is_shown & (pts >= start) & (pts <= end)
     last = int(np.flatnonzero(is_near & (pts == pts[is_near].max()))[-1])
-    duration = packets[last].duration or usual
     return Timeline(
         pts=pts,
-        is_key=np.array([packet.is_key for packet in packets]),
+        is_key=packets["is_key"],
         is_shown=is_near,
         # The one duration that counts is believed up to a gap's length.
-        end_pts=int(pts[last]) + min(max(duration, 1), int(MAX_GAP_S / time_base)),
+        end_pts=int(pts[last]) + min(max(int(packets["duration"][last]) or usual, 1), max_gap),
         time_base=time_base,
-        is_exact=is_exact and all(packet.pts is not None for packet in packets),
+        is_exact=is_exact and bool(packets["has_pts"].all()),
         n_strange=int(is_shown.sum() - is_near.sum()),
     )
+
+
+def _all_told(pts: NDArray[np.int64], has_pts: NDArray[np.bool_], usual: int) -> NDArray[np.int64]:
+    """Times for all packets: one without a time comes right after the one before it, the first one at 0."""
+    number = np.arange(len(pts))
+    told = np.maximum.accumulate(np.where(has_pts, number, -1))
+    return np.where(told >= 0, pts[told] + (number - told) * usual, number * usual)
 
 
 _FAR = 2**61
@@ -126,11 +125,12 @@ def shown_at(timeline: Timeline, times_s: Sequence[float]) -> list[int | None]:
 
     This is what FFmpeg's filter fps=1:round=up returns for whole seconds.
     """
-    shown = np.unique(timeline.pts[timeline.is_shown]).tolist()
+    shown = np.unique(timeline.pts[timeline.is_shown])
     found: list[int | None] = []
     for time in map(exact, times_s):
         last_pts = timeline.start_pts + time // timeline.time_base
-        found.append(None if time >= timeline.length else shown[bisect_right(shown, last_pts) - 1])
+        is_past = time >= timeline.length
+        found.append(None if is_past else int(shown[np.searchsorted(shown, last_pts, side="right") - 1]))
     return found
 
 
@@ -141,15 +141,18 @@ def plan(timeline: Timeline, targets: Sequence[int]) -> list[Run]:
     (the leading pictures of an open group) may also need the group before. Runs that touch are one run, so that a dense
     request is decoded in sequence without going back.
     """
-    keys = np.flatnonzero(timeline.is_key).tolist()
-    packet_of = {int(pts): i for i, pts in enumerate(timeline.pts.tolist()) if timeline.is_shown[i]}
+    keys = np.flatnonzero(timeline.is_key)
+    shown = np.flatnonzero(timeline.is_shown)
+    by_time = shown[np.argsort(timeline.pts[shown], kind="stable")]
+    wanted = np.unique(np.array(targets, dtype=np.int64))
+    # The last of several packets with one time.
+    packets = by_time[np.searchsorted(timeline.pts[by_time], wanted, side="right") - 1]
     runs: list[Run] = []
-    for packet, target in sorted((packet_of[t], t) for t in set(targets)):
-        group = bisect_right(keys, packet) - 1
+    for packet, target in sorted(zip(packets.tolist(), wanted.tolist(), strict=True)):
+        group = int(np.searchsorted(keys, packet, side="right")) - 1
         is_leading = group > 0 and target < timeline.pts[keys[group]]
-        first = keys[max(group - is_leading, 0)] if keys else 0
-        # Before the first keyframe of a damaged file: the decoder gets all there is.
-        first = 0 if group < 0 else first
+        # Before the first keyframe of a damaged file the decoder gets all there is.
+        first = int(keys[group - is_leading]) if group >= 0 else 0
         if runs and first <= runs[-1].last + 1:
             runs[-1] = Run(runs[-1].first, packet, tuple(sorted((*runs[-1].targets, target))))
         else:

@@ -28,7 +28,7 @@ from av.video.stream import VideoStream
 
 from trapmeter.errors import MediaError
 from trapmeter.media.reading import Absence, FitWithin, MediumFacts, fitted_size
-from trapmeter.media.timeline import PacketFacts, Run, Timeline, make_timeline, plan, regular_times, shown_at
+from trapmeter.media.timeline import PACKET, Run, Timeline, make_timeline, plan, regular_times, shown_at
 from trapmeter.records import Frame, Pixels, Status
 
 MAX_PIXELS = 100_000_000
@@ -70,9 +70,7 @@ class VideoReader:
             rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             # AVI has no presentation times. With pictures sent out of order, what FFmpeg puts in their place is wrong.
             is_exact = not (container.format.name == "avi" and codec.has_b_frames)
-            table = [
-                PacketFacts(p.pts if is_exact else p.dts, p.is_keyframe, not p.is_discard, p.duration) for p in packets
-            ]
+            table = np.fromiter((_facts(packet, is_exact=is_exact) for packet in packets), PACKET)
         timeline = make_timeline(table, time_base, rate, is_exact=is_exact)
         if timeline is None:
             raise MediaError("no picture in the video stream")
@@ -85,8 +83,16 @@ class VideoReader:
     @property
     def facts(self) -> MediumFacts:
         """What is known of the video; its doubts are complete once all frames have been read."""
-        length_s = float(self._timeline.length)
-        return MediumFacts(self._codec, self._width, self._height, self._declared_s, length_s, tuple(self._doubts))
+        length = self._timeline.length
+        return MediumFacts(
+            codec=self._codec,
+            width=self._width,
+            height=self._height,
+            frame_rate=float(int(self._timeline.is_shown.sum()) / length),
+            declared_s=self._declared_s,
+            length_s=float(length),
+            doubts=tuple(self._doubts),
+        )
 
     def regular_times(self, every_s: float) -> list[float]:
         """0, every_s, 2 every_s ... before the end of what the file really holds."""
@@ -137,7 +143,7 @@ class VideoReader:
 
     def _timed(self, pictures: Iterator[VideoFrame]) -> Iterator[tuple[int, VideoFrame]]:
         """Pictures decoded in sequence with their pts; where packets have none, the first one decoded is the start."""
-        known = sorted(set(self._timeline.pts.tolist()))
+        known = np.unique(self._timeline.pts)
         delay: int | None = None
         pts = self._timeline.start_pts
         for picture in pictures:
@@ -146,7 +152,7 @@ class VideoReader:
                     yield picture.pts, picture
                 continue
             if picture.dts is None:  # the decoder's last ones: each comes after the one before
-                pts = next((later for later in known if later > pts), pts)
+                pts = int(known[min(int(np.searchsorted(known, pts, side="right")), len(known) - 1)])
             else:
                 delay = picture.dts - self._timeline.start_pts if delay is None else delay
                 pts = picture.dts - delay
@@ -254,6 +260,12 @@ def _packets(container: InputContainer) -> Generator[Packet[Any]]:
             return
         if packet.size:
             yield packet
+
+
+def _facts(packet: Packet[Any], *, is_exact: bool) -> tuple[int, bool, bool, bool, int]:
+    """A packet's fields for `trapmeter.media.timeline.PACKET`; its decoding time where no other can be trusted."""
+    pts = packet.pts if is_exact else packet.dts
+    return pts or 0, pts is not None, packet.is_keyframe, not packet.is_discard, packet.duration or 0
 
 
 def _video_stream(container: InputContainer) -> VideoStream:

@@ -87,8 +87,9 @@ class _Found:
 def _from_table(task: Task, reader: Reader, times_s: Sequence[float]) -> Iterator[_Found]:
     """The boxes that a table has for each second; the medium is opened for its length alone."""
     length_s = reader.facts.length_s
+    table = None if task.boxes is None else task.boxes.timed(reader.facts.frame_rate)
     for time_s in times_s:
-        known = [] if task.boxes is None else task.boxes.at(time_s)
+        known = [] if table is None else table.at(time_s)
         boxes = tuple(box for box in known if box.score >= task.min_score)
         if time_s > 0 and time_s >= length_s:
             yield _Found(time_s, Status.PAST_END, f"the medium ends at {length_s:.2f} s")

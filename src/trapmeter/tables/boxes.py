@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trapmeter.errors import InputError
@@ -20,7 +20,6 @@ from trapmeter.tables.megadetector import FileDetections, read_megadetector
 from trapmeter.tables.names import NameIndex
 
 MEGADETECTOR = "MegaDetector JSON"
-UNTIMED = "its boxes have frame numbers but no frame rate (MegaDetector format before 1.4); run the detector again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,7 @@ class MediumBoxes:
     """What a table tells of one photo or video.
 
     moments: (seconds, boxes) in order of time, with no boxes where the detector looked and saw nothing.
+    by_number: (frame number, boxes) in order, where only the video itself knows the seconds: see timed.
     always: boxes that have no time, as those of a photo. failure: why there are none, "" when there is no reason.
     """
 
@@ -35,6 +35,14 @@ class MediumBoxes:
     moments: tuple[tuple[float, tuple[Box, ...]], ...] = ()
     always: tuple[Box, ...] = ()
     failure: str = ""
+    by_number: tuple[tuple[int, tuple[Box, ...]], ...] = ()
+
+    def timed(self, frame_rate: float | None) -> MediumBoxes:
+        """With moments in place of frame numbers, by the medium's own rate (pictures a second, None for a photo)."""
+        if not self.by_number or frame_rate is None:
+            return self
+        moments = tuple((number / frame_rate, boxes) for number, boxes in self.by_number)
+        return replace(self, moments=moments, by_number=())
 
     def at(self, time_s: float, tolerance_s: float = 0.5) -> list[Box]:
         """The boxes of the moment nearest to time_s (seconds), best score first.
@@ -131,14 +139,17 @@ def _in_order(moments: Mapping[float, list[Box]]) -> tuple[tuple[float, tuple[Bo
 
 
 def _from_megadetector(file: FileDetections) -> MediumBoxes:
-    if any(found.frame_number is not None and found.time_s is None for found in file.detections):
-        return MediumBoxes(file.file, failure=UNTIMED)
+    by_number: dict[int, list[Box]] = {}
+    for found in file.detections:
+        if found.frame_number is not None and found.time_s is None:
+            by_number.setdefault(found.frame_number, []).append(found.box)
     moments: dict[float, list[Box]] = {time_s: [] for time_s in file.processed_s}
     for found in file.detections:
         if found.time_s is not None:
             moments.setdefault(found.time_s, []).append(found.box)
-    always = tuple(found.box for found in file.detections if found.time_s is None)
-    return MediumBoxes(file.file, _in_order(moments), always, file.failure)
+    always = tuple(found.box for found in file.detections if found.time_s is None and found.frame_number is None)
+    numbered = tuple((number, tuple(boxes)) for number, boxes in sorted(by_number.items()))
+    return MediumBoxes(file.file, _in_order(moments), always, file.failure, numbered)
 
 
 def _from_distances(path: Path) -> list[MediumBoxes]:
