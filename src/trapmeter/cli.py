@@ -195,6 +195,8 @@ _TABLES_HELP = "Folder with train_labels.csv and train_metadata.csv, as DrivenDa
 def boxmodel_train(
     tables: Annotated[Path, typer.Option(help=_TABLES_HELP)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the trained model.")],
+    name: Annotated[str, typer.Option(help="What the model is called in every row that it answers.")] = "boxmodel",
+    attribution: Annotated[str, typer.Option(help="Whose data it learned from, under which licence.")] = "",
 ) -> None:
     """Train a box model on labelled boxes. Needs `pip install 'trapmeter[boxmodel]'`.
 
@@ -203,10 +205,10 @@ def boxmodel_train(
     trapmeter boxmodel train --tables deep-chimpact/ --out my-box-model/
     """
     from trapmeter.boxmodel.samples import read_tables
-    from trapmeter.boxmodel.settings import deep_chimpact_recipe
+    from trapmeter.boxmodel.settings import BoxModelSettings
     from trapmeter.boxmodel.train import train
 
-    train(read_tables(tables), out, deep_chimpact_recipe(), _tell)
+    train(read_tables(tables), out, BoxModelSettings(model_id=name, attribution=attribution), _tell)
     typer.echo(f"model: {out}")
 
 
@@ -226,9 +228,9 @@ def boxmodel_evaluate(
     """
     from trapmeter.boxmodel.evaluate import evaluate, figure_table, write_evaluation
     from trapmeter.boxmodel.samples import read_tables
-    from trapmeter.boxmodel.settings import deep_chimpact_recipe
+    from trapmeter.boxmodel.settings import BoxModelSettings
 
-    evaluation = evaluate(read_tables(tables), deep_chimpact_recipe(), folds, _tell)
+    evaluation = evaluate(read_tables(tables), BoxModelSettings(), folds, _tell)
     typer.echo(figure_table(evaluation))
     if out is not None:
         write_evaluation(evaluation, out)
