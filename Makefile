@@ -22,13 +22,13 @@ format: $(FULL)/installed
 
 $(BASE)/installed: pyproject.toml
 	$(PYTHON) -m venv $(BASE)
-	$(BASE)/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BASE)/bin/python -m pip install -qq --disable-pip-version-check -e .
 	touch $@
 
 # torch and torchvision in one command, so that both come from the same index and fit together.
 $(FULL)/installed: pyproject.toml
 	$(PYTHON) -m venv $(FULL)
-	$(FULL)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[boxmodel,train,dev]'
+	$(FULL)/bin/python -m pip install -qq --disable-pip-version-check -e '.[boxmodel,train,dev]'
 	touch $@
 
 clean:

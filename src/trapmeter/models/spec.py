@@ -1,0 +1,81 @@
+"""What a network expects and answers. It travels with the weights: training and prediction both read it, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from trapmeter.errors import InputError
+from trapmeter.windows import IN_TIME_ORDER_S, SECOND_PLACE_OFFSETS_S, Edge
+
+
+class Resize(StrEnum):
+    """How a full-size picture becomes one of the network's size; the aspect ratio is ignored, as in the 2nd-place system."""
+
+    OPENCV_LINEAR = "opencv-linear"
+    """OpenCV's bilinear without antialiasing from the full-size picture: what the published weights saw."""
+    SWSCALE_AREA = "swscale-area"
+    """FFmpeg's area average while decoding: less work and no aliasing."""
+
+
+class Target(StrEnum):
+    """What the network's one output is."""
+
+    METRES = "metres"
+    LOG1P = "log1p"
+    """log(1 + metres)."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """A network's input: float32, 1 x channels x height x width, values 0..1, channels frame by frame in RGB."""
+
+    size_hw: tuple[int, int] = (270, 480)
+    offsets_s: tuple[float, ...] = IN_TIME_ORDER_S
+    resize: Resize = Resize.SWSCALE_AREA
+    edge: Edge = Edge.BLACK
+    box_channel: bool = False
+    """A last channel that is 1 inside the box of the animal in question and 0 elsewhere."""
+    target: Target = Target.METRES
+
+    def __post_init__(self) -> None:
+        if min(self.size_hw) < 32 or max(self.size_hw) > 4096:
+            raise InputError(f"a network's input has 32 to 4096 rows and columns, got {self.size_hw}")
+        if 0.0 not in self.offsets_s or len(self.offsets_s) > 64:
+            raise InputError(f"a window holds the second itself (0) and at most 64 frames, got {self.offsets_s}")
+
+    @property
+    def n_channels(self) -> int:
+        """Three for each frame, and one for the box."""
+        return 3 * len(self.offsets_s) + self.box_channel
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> InputSpec:
+        """The inverse of `to_json`.
+
+        Raises:
+            InputError: a field is missing, unknown or of another kind.
+        """
+        try:
+            return InputSpec(
+                **{
+                    **data,
+                    "size_hw": (int(data["size_hw"][0]), int(data["size_hw"][1])),
+                    "offsets_s": tuple(float(offset) for offset in data["offsets_s"]),
+                    "resize": Resize(data["resize"]),
+                    "edge": Edge(data["edge"]),
+                    "target": Target(data["target"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError(f"not an input specification of trapmeter: {error!r}") from error
+
+
+SECOND_PLACE_INPUT = InputSpec(
+    size_hw=(270, 480), offsets_s=SECOND_PLACE_OFFSETS_S, resize=Resize.OPENCV_LINEAR, edge=Edge.BLACK
+)

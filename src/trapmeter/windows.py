@@ -1,0 +1,55 @@
+"""Which seconds a network sees at once: a window of frames around the second in question."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from trapmeter.errors import InputError
+
+SECOND_PLACE_OFFSETS_S = (-1.0, -2.0, 0.0, 1.0, 2.0)
+"""The order of the 2nd-place system, an accident that its published weights depend on."""
+
+IN_TIME_ORDER_S = (-2.0, -1.0, 0.0, 1.0, 2.0)
+
+
+class Edge(StrEnum):
+    """What stands in for a second before the start or after the end of the video."""
+
+    BLACK = "black"
+    REPEAT = "repeat"
+
+
+def window_times(
+    time_s: float, offsets_s: tuple[float, ...], length_s: float, edge: Edge = Edge.BLACK
+) -> tuple[float | None, ...]:
+    """The time of each frame of the window around time_s, in the order of the offsets; None is a black frame.
+
+    Inside the video is 0 <= t < length_s. With Edge.REPEAT a time outside becomes the nearest whole number of seconds inside
+    that the video has: 0 before the start, the last whole second after the end.
+
+    Raises:
+        InputError: time_s itself lies outside the video.
+    """
+    if not 0 <= time_s < length_s:
+        raise InputError(f"a window needs its second inside the video: {time_s:g} s of {length_s:g} s")
+    # The last whole second before the end: 7 of 8.0 s, 8 of 8.1 s.
+    last_s = max(time_s, float(-(-length_s // 1) - 1))
+    return tuple(
+        t if 0 <= t < length_s else None if edge is Edge.BLACK else 0.0 if t < 0 else last_s
+        for t in (round(time_s + offset, 6) for offset in offsets_s)
+    )
+
+
+def parse_offsets(text: str) -> tuple[float, ...]:
+    """Offsets in seconds from a text such as "-1,-2,0,1,2"; the second itself (0) must be among them.
+
+    Raises:
+        InputError: not numbers, without 0, or one twice.
+    """
+    try:
+        offsets = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"offsets are seconds with commas between, such as -2,-1,0,1,2; got {text!r}") from None
+    if 0.0 not in offsets or len(set(offsets)) != len(offsets):
+        raise InputError(f"offsets must hold 0, the second itself, and none twice; got {text!r}")
+    return offsets
