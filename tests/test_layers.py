@@ -13,7 +13,7 @@ ROOT = Path(trapmeter.__file__).parent
 LAYERS = [
     {"", "errors"},
     {"records"},
-    {"files", "geometry", "metrics", "windows", "folds"},
+    {"files", "folds", "geometry", "journal", "metrics", "windows", "workers"},
     {"media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
     {"predict", "training"},

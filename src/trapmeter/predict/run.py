@@ -19,9 +19,9 @@ from trapmeter.boxmodel.model import BoxModel
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, MegadetectorLite
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import sha256_of, whole_file
+from trapmeter.journal import Journal
 from trapmeter.media.find import Found, find_media
 from trapmeter.predict.asked import what_is_asked
-from trapmeter.predict.journal import Journal
 from trapmeter.predict.measure import measure
 from trapmeter.predict.observe import Task
 from trapmeter.predict.seen import MediumSeen
@@ -79,7 +79,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         models = _models(box_model, detector)
         del detector
     with _locked(settings.out, overwrite=settings.overwrite):
-        with clock.stage("look"), Journal(settings.out / JOURNAL, _sight(settings, min_score, models)) as journal:
+        with clock.stage("look"), _journal(settings, min_score, models) as journal:
             seen = _look(asked.tasks, journal, make_detector, settings.jobs, progress)
         seen += asked.missing
         site_ids = {medium.media_id: medium.site_id for medium in media}
@@ -104,7 +104,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
 
 def _look(
     tasks: Sequence[Task],
-    journal: Journal,
+    journal: Journal[MediumSeen],
     make_detector: Callable[[], Detector | None],
     jobs: int,
     progress: Progress,
@@ -123,7 +123,7 @@ def _look(
     return [journal.done[task.medium.media_id] for task in tasks]
 
 
-def _is_done(task: Task, journal: Journal) -> bool:
+def _is_done(task: Task, journal: Journal[MediumSeen]) -> bool:
     before = journal.done.get(task.medium.media_id)
     if before is None or before.failure:
         return False
@@ -150,6 +150,10 @@ def _min_score(settings: PredictSettings, boxes: BoxTable | None) -> float:
 def _models(box_model: BoxModel, detector: Detector | None) -> dict[str, ModelIdentity]:
     models = {"distance": box_model.identity}
     return models if detector is None else {"detector": detector.identity, **models}
+
+
+def _journal(settings: PredictSettings, min_score: float, models: dict[str, ModelIdentity]) -> Journal[MediumSeen]:
+    return Journal(settings.out / JOURNAL, _sight(settings, min_score, models), MediumSeen.from_json)
 
 
 def _sight(settings: PredictSettings, min_score: float, models: dict[str, ModelIdentity]) -> dict[str, Any]:

@@ -45,6 +45,11 @@ class MediumSeen:
     detect_s: float = 0.0
 
     @property
+    def key(self) -> str:
+        """Under which the journal keeps it."""
+        return self.media_id
+
+    @property
     def has_failed(self) -> bool:
         """Some second that was asked for could not be answered."""
         return any(second.status is Status.FAILED for second in self.seconds)

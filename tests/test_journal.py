@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trapmeter.errors import RunError
-from trapmeter.predict.journal import Journal
+from trapmeter.journal import Journal
 from trapmeter.predict.seen import MediumSeen, SecondSeen, failed_medium
 from trapmeter.records import Box, Status
 
@@ -35,10 +35,10 @@ def test_a_medium_comes_back_exactly(name: str, answered: list[SecondSeen]) -> N
 
 def test_what_was_added_is_there_when_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, MediumSeen.from_json) as journal:
         for medium in media(3):
             journal.add(medium)
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, MediumSeen.from_json) as journal:
         assert list(journal.done.values()) == media(3)
 
 
@@ -47,13 +47,13 @@ def test_cut_anywhere_it_keeps_all_whole_lines_and_goes_on(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("cut") / "seen.jsonl"
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, MediumSeen.from_json) as journal:
         for medium in media(3):
             journal.add(medium)
     content = path.read_bytes()
     cut = data.draw(st.integers(0, len(content)))
     path.write_bytes(content[:cut])
-    with Journal(path, SETTINGS) as journal:
+    with Journal(path, SETTINGS, MediumSeen.from_json) as journal:
         assert list(journal.done.values()) == media(3)[: max(0, content[:cut].count(b"\n") - 1)]
         for medium in media(3):
             if medium.media_id not in journal.done:
@@ -63,15 +63,15 @@ def test_cut_anywhere_it_keeps_all_whole_lines_and_goes_on(
 
 def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
-    with Journal(path, SETTINGS):
+    with Journal(path, SETTINGS, MediumSeen.from_json):
         pass
     with pytest.raises(RunError, match=r"min_score was 0\.25, is 0\.5.*--overwrite"):
-        Journal(path, {**SETTINGS, "min_score": 0.5})
+        Journal(path, {**SETTINGS, "min_score": 0.5}, MediumSeen.from_json)
 
 
 def test_a_foreign_file_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
     path.write_text("something else\n")
     with pytest.raises(RunError, match="line 1: not a line that trapmeter wrote"):
-        Journal(path, SETTINGS)
+        Journal(path, SETTINGS, MediumSeen.from_json)
     assert path.read_text() == "something else\n", "and left as it is"

@@ -1,46 +1,63 @@
-"""Keeps what was seen in each medium as soon as it is known, so that a run can be killed at any moment and go on.
+"""Keeps each piece of a long run as soon as it is done, so that the run can be killed at any moment and go on.
 
-One file of JSON lines: the first says with which settings the media were looked at, each other one is a MediumSeen. A line
-that was cut off by a crash is dropped, and its medium is done again.
+One file of JSON lines: the first says with which settings the run was started, each other one is a piece, such as what was
+seen in one video. A line that was cut off by a crash is dropped, and its piece is done again.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from trapmeter.errors import RunError
-from trapmeter.predict.seen import MediumSeen
 
 FORMAT = 1
 
 
-class Journal:
-    """The media that are done, by media_id. Open it with `with`; `add` writes through to the file at once."""
+class Piece(Protocol):
+    """A part of a run that is done or not, as a whole."""
 
-    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+    @property
+    def key(self) -> str:
+        """What tells it from the other pieces of the run."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values that json writes and the journal's `read` turns back into an equal piece."""
+        ...
+
+
+P = TypeVar("P", bound=Piece)
+
+
+class Journal(Generic[P]):
+    """The pieces that are done, by their keys. Open it with `with`; `add` writes through to the file at once."""
+
+    def __init__(self, path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], P]) -> None:
         """Opens or makes the journal.
 
-        settings: what the sight of a medium depends on, as plain JSON values.
+        settings: what a piece depends on, as plain JSON values; read: the inverse of the pieces' to_json.
 
         Raises:
             RunError: the file was made with other settings, or is no journal.
         """
         self._path = path
         self._header = {"trapmeter_journal": FORMAT, "settings": settings}
-        self.done: dict[str, MediumSeen] = {}
+        self._decode = read
+        self.done: dict[str, P] = {}
         whole_bytes = self._read() if path.exists() else 0
         self._file = path.open("ab")
         self._file.truncate(whole_bytes)
         if whole_bytes == 0:
             self._write(self._header)
 
-    def add(self, seen: MediumSeen) -> None:
-        """Stores a medium; a later entry replaces an earlier one."""
-        self.done[seen.media_id] = seen
-        self._write(seen.to_json())
+    def add(self, piece: P) -> None:
+        """Stores a piece; a later one replaces an earlier one of the same key."""
+        self.done[piece.key] = piece
+        self._write(piece.to_json())
 
     def __enter__(self) -> Self:
         return self
@@ -67,8 +84,8 @@ class Journal:
                     if number == 0:
                         self._check_header(data)
                     else:
-                        seen = MediumSeen.from_json(data)
-                        self.done[seen.media_id] = seen
+                        piece = self._decode(data)
+                        self.done[piece.key] = piece
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise RunError(
                         f"{self._path}, line {number + 1}: not a line that trapmeter wrote; "
