@@ -9,6 +9,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# How long a case takes says more about the machine than about the code.
+settings.register_profile("trapmeter", deadline=None)
+settings.load_profile("trapmeter")
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 MakeClip = Callable[..., Path]

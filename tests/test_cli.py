@@ -2,14 +2,17 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from conftest import MakeClip
 from trapmeter.cli import main
+from trapmeter.demo.clips import CLIPS
 
 VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
 
@@ -75,7 +78,7 @@ def test_bad_input_names_file_and_row(clip: Path, tmp_path: Path, capsys: pytest
     outside = table(tmp_path / "outside.csv", header + "cli.mp4,0,0.1,0.1,1.4,0.5,0.9,p,s\n")
     cases = [
         ([tmp_path / "empty"], ["no video or photo found", "empty"]),
-        ([tmp_path / "gone.mp4"], ["gone.mp4", "no such file"]),
+        ([tmp_path / "gone.mp4"], ["gone.mp4", "No such file"]),
         ([clip, "--times", no_column], ["no_column.csv", "video_id", "'video', 'time'"]),
         ([clip, "--times", no_number], ["no_number.csv", "line 3", "soon"]),
         ([clip, "--boxes", outside], ["outside.csv", "line 2", "1.4"]),
@@ -106,3 +109,63 @@ def test_bad_input_names_file_and_row(clip: Path, tmp_path: Path, capsys: pytest
 def test_unknown_option_is_a_usage_error() -> None:
     assert inside("predict", "--nonsense") == 2
     assert inside("nonsense") == 2
+
+
+def test_real_clips_end_with_3_a_reason_for_each_broken_one_and_chimpanzees_measured(
+    shared: Path, tmp_path: Path
+) -> None:
+    clips = shared / "clips"
+    broken = ["codecs/empty.mp4", "codecs/trunc_nomoov.mp4"]
+    paths = [clips / name for name in (*broken, "codecs/trunc.avi", "real/chimps.mp4")]
+    assert inside("predict", *paths, "--out", tmp_path) == 3
+    with (tmp_path / "distances.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for name in broken:
+        (row,) = (row for row in rows if row["media_id"] == name)
+        assert (row["status"], bool(row["reason"])) == ("failed", True)
+    seconds = {row["time_s"] for row in rows if row["media_id"] == "real/chimps.mp4" and row["status"] == "measured"}
+    assert len(seconds) >= 12
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from trapmeter.cli import main; main()",
+        "predict",
+        str(CLIPS),
+        "--out",
+        str(tmp_path),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while not (tmp_path / "seen.jsonl").exists():
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in said
+
+
+def test_the_demo_never_overwrites_a_survey(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert inside("predict", clip, "--out", tmp_path / "survey") == 0
+    before = (tmp_path / "survey/distances.csv").read_bytes()
+    assert inside("demo", "--out", tmp_path / "survey") == 2
+    assert "not the demo's" in capsys.readouterr().err
+    assert (tmp_path / "survey/distances.csv").read_bytes() == before
+
+
+def test_a_site_rule_that_matches_nothing_is_refused(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inside("predict", clip, "--out", tmp_path, "--site", "folder:1") == 2
+    assert "gives none of the 1 media a site" in capsys.readouterr().err
+
+
+def test_another_cameras_boxes_are_not_taken(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "S01"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(clip.read_bytes())
+    boxes = table(tmp_path / "boxes.csv", "video_id,time,x1,y1,x2,y2,probability\nS02/a.mp4,0,0.1,0.1,0.4,0.5,0.9\n")
+    assert inside("predict", folder, "--out", tmp_path / "out", "--boxes", boxes) == 3
+    assert "which has S02/a.mp4" in (tmp_path / "out/distances.csv").read_text()

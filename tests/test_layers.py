@@ -16,7 +16,7 @@ LAYERS = [
     {"files", "folds", "geometry", "journal", "metrics", "windows", "workers"},
     {"media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
-    {"predict", "training"},
+    {"evaluation", "predict", "training"},
     {"pseudolabels"},
     {"report", "demo"},
     {"console"},

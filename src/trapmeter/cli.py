@@ -5,6 +5,7 @@ Heavy packages load inside the verbs, so that help is instant.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -37,14 +38,15 @@ app = typer.Typer(
 
 def main() -> None:
     """Runs the command line and ends with its exit status."""
+    # A file name that the terminal can't show must not end a run that is done.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except TrapmeterError as error:
         print(f"trapmeter: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(EXIT_USAGE)
-    except KeyboardInterrupt:
-        print("trapmeter: stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
-        sys.exit(EXIT_STOPPED)
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -139,8 +141,14 @@ def predict(
         jobs=_default_jobs() if jobs is None else jobs,
         overwrite=overwrite,
     )
-    run = _predict_and_report(settings)
-    if run.summary.n_failed_media:
+    _exit_with(_predict_and_report(settings))
+
+
+def _exit_with(run: Run) -> None:
+    """Ends with the status that tells how the run went."""
+    if run.facts["errors_of_ours"]:
+        raise typer.Exit(EXIT_OUR_ERROR)
+    if run.summary.n_failed_media or run.facts["unreadable_folders"]:
         raise typer.Exit(EXIT_MEDIA_FAILED)
 
 
@@ -150,11 +158,14 @@ def _predict_and_report(settings: PredictSettings) -> Run:
     from trapmeter.report.html import write_report
     from trapmeter.tables.truth import read_truth
 
-    # Read first: a wrong table should not be found out after an hour's work.
     truth = None if settings.truth is None else read_truth(settings.truth)
-    with progress_bars() as progress:
-        run = predict(settings, progress)
-        report = write_report(run, settings.out, truth=truth, progress=progress)
+    try:
+        with progress_bars() as progress:
+            run = predict(settings, progress)
+            report = write_report(run, settings.out, truth=truth, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo("trapmeter: stopped; the same command goes on from here", err=True)
+        raise typer.Exit(EXIT_STOPPED) from None
     print_summary(run, settings.out, report)
     return run
 
@@ -177,8 +188,7 @@ def demo(
     run = _predict_and_report(demo_settings(out, _default_jobs() if jobs is None else jobs))
     print_animals(run.estimates)
     print_demo(compare(run.estimates, read_truth(TRUTH)))
-    if run.summary.n_failed_media:
-        raise typer.Exit(EXIT_MEDIA_FAILED)
+    _exit_with(run)
 
 
 boxmodel_app = typer.Typer(

@@ -60,6 +60,10 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
     )
     if summary.n_unasked:
         print(f"{summary.n_unasked:,} media stand in no row of the table of times and were left out")
+    if run.facts["arguments"]["site"] != "none" and summary.n_without_site:
+        print(f"{summary.n_without_site:,} media got no site from --site {shown(run.facts['arguments']['site'])}")
+    if run.facts["errors_of_ours"]:
+        print(f"{run.facts['errors_of_ours']:,} media met an error in trapmeter: please report {out / 'errors.log'}")
     for folder in run.facts["unreadable_folders"]:
         print(f"not readable: {shown(folder['folder'])}: {folder['reason']}")
     for media_id, reason in summary.failures[:_MOST_FAILURES]:
@@ -77,8 +81,9 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
 
 
 def shown(text: str) -> str:
-    """A file name that may not be valid UTF-8, as something that any terminal can print."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """A file name as something that any terminal can print: bytes that are no UTF-8 and control characters are spelt out."""
+    printable = "".join(c if c.isprintable() or "\ud800" <= c <= "\udfff" else repr(c)[1:-1] for c in text)
+    return printable.encode("utf-8", "backslashreplace").decode()
 
 
 _MOST_FAILURES = 10

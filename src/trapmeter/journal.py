@@ -7,12 +7,13 @@ seen in one video. A line that was cut off by a crash is dropped, and its piece 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from trapmeter.errors import RunError
+from trapmeter.errors import InputError, RunError
 
 FORMAT = 1
 
@@ -48,9 +49,12 @@ class Journal(Generic[P]):
         self._header = {"trapmeter_journal": FORMAT, "settings": settings}
         self._decode = read
         self.done: dict[str, P] = {}
-        whole_bytes = self._read() if path.exists() else 0
-        self._file = path.open("ab")
-        self._file.truncate(whole_bytes)
+        try:
+            whole_bytes = self._read() if path.exists() else 0
+            self._file = path.open("ab")
+            self._file.truncate(whole_bytes)
+        except OSError as error:
+            raise self._cannot_write(error) from error
         if whole_bytes == 0:
             self._write(self._header)
 
@@ -68,9 +72,20 @@ class Journal(Generic[P]):
         self._file.close()
 
     def _write(self, data: dict[str, Any]) -> None:
-        # One write call per line: a kill leaves the line there or not, and at worst its beginning.
-        self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
+        # One write call per line: a kill leaves the line there or not, and at worst its beginning; fsync holds it against a
+        # power cut.
+        try:
+            self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> RunError:
+        return RunError(
+            f"{self._path} can't be written: {error.strerror or error}; what is done is kept: free some space or check the "
+            "permissions, and give the same command again"
+        )
 
     def _read(self) -> int:
         """Fills `done`; returns how many bytes of the file are whole lines."""
@@ -86,7 +101,7 @@ class Journal(Generic[P]):
                     else:
                         piece = self._decode(data)
                         self.done[piece.key] = piece
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
                     raise RunError(
                         f"{self._path}, line {number + 1}: not a line that trapmeter wrote; "
                         "delete the file to start anew, or choose another folder with --out"

@@ -6,6 +6,7 @@ otherwise. Who is compared with whom is decided in tables/truth.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from trapmeter.errors import InputError
 
 Numbers = NDArray[np.float64]
+
+
+BANDS_M = (0.0, 2.0, 4.0, 6.0, 10.0, 15.0, math.inf)
+"""The bands of true distance (metres) that errors are told by everywhere."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ def ids(*paths: Path) -> list[str]:
 def test_no_path_missing_path_empty_folder_unknown_kind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no path"):
         find_media([])
-    with pytest.raises(InputError, match=r"nowhere: no such file"):
+    with pytest.raises(InputError, match=r"nowhere: No such file"):
         find_media([tmp_path / "nowhere"])
     with pytest.raises(InputError, match="no video or photo found"):
         find_media([tmp_path])
@@ -92,3 +92,28 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
     assert found.unreadable == ((tmp_path / "locked", "Permission denied"),)
     with pytest.raises(InputError, match=r"locked: Permission denied"):
         find_media([tmp_path / "locked"])
+
+
+def test_a_link_that_leads_nowhere_costs_nothing_else(tmp_path: Path) -> None:
+    touch(tmp_path / "a/1.mp4", tmp_path / "a/2.mp4")
+    (tmp_path / "a/self").symlink_to("self")
+    found = find_media([tmp_path])
+    assert [medium.media_id for medium in found.media] == ["a/1.mp4", "a/2.mp4"]
+
+
+def test_a_file_has_one_name_where_links_lead_to_it_too(tmp_path: Path) -> None:
+    touch(tmp_path / "s/real/1.mp4")
+    (tmp_path / "s/alias").symlink_to(tmp_path / "s/real")
+    assert ids(tmp_path / "s") == ["real/1.mp4"]
+    assert ids(tmp_path / "s/real", tmp_path / "s/alias") == ["real/1.mp4"]
+
+
+def test_the_parent_of_a_link_is_where_it_leads(tmp_path: Path) -> None:
+    touch(tmp_path / "x/card/0.mp4", tmp_path / "x/y/1.mp4")
+    (tmp_path / "link").symlink_to(tmp_path / "x/card")
+    assert ids(tmp_path / "link/../y/1.mp4") == ["1.mp4"]
+
+
+def test_a_name_that_is_too_long_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="too long"):
+        find_media([tmp_path / ("a" * 5000)])

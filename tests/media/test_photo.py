@@ -54,6 +54,12 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
     assert read(path).pixels[0, :, 0].tolist() == [0, 127, 255]
 
 
+def test_floats_from_0_to_1_are_not_black(tmp_path: Path) -> None:
+    path = tmp_path / "float.tif"
+    Image.fromarray(np.array([[0.0, 0.5, 1.0]] * 4, np.float32)).save(path)
+    assert read(path).pixels[0, :, 0].tolist() == [0, 127, 255]
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turned_as_exif_says(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
@@ -97,6 +103,7 @@ def test_truncated_photo_keeps_what_is_there(tmp_path: Path) -> None:
     assert frame.is_corrupt
     assert frame.pixels[:100].std() > 10
     with open_photo(path) as photo:
+        list(photo.frames([0.0]))
         assert photo.facts.doubts
 
 

@@ -182,14 +182,63 @@ def test_the_best_of_several_streams_is_read(shared: Path) -> None:
         assert (video.facts.width, video.facts.height) != (320, 180)
 
 
+def test_a_hole_in_the_file_fails_and_is_no_measurement(make_clip: MakeClip, tmp_path: Path) -> None:
+    whole = make_clip("hole.mkv", n=300, rate=10, options={"g": "10"})
+    data = bytearray(whole.read_bytes())
+    a, b = len(data) * 3 // 10, len(data) * 7 // 10
+    data[a:b] = bytes(b - a)
+    path = tmp_path / "hole.mkv"
+    path.write_bytes(data)
+    with open_video(path) as video:
+        times_s = video.regular_times(1.0)
+        shown = list(video.frames(times_s))
+        doubts = video.facts.doubts
+    failed = [time_s for time_s, s in zip(times_s, shown, strict=True) if not isinstance(s, Frame)]
+    assert 4 <= len(failed) <= 18
+    assert doubts
+    for time_s, frame in zip(times_s, shown, strict=True):
+        if isinstance(frame, Frame):
+            assert abs(number_in(frame.pixels) / 10 - time_s) <= 2.1
+
+
+def test_a_picture_each_ten_seconds_is_not_full_of_holes(make_clip: MakeClip) -> None:
+    path = make_clip("lapse.mkv", pts=[0, 10_000, 20_000, 30_000], time_base=Fraction(1, 1000), rate=1000)
+    assert numbers(path, [0, 9, 19, 29]) == [0, 0, 1, 2]
+
+
+def test_a_tiny_file_that_claims_a_huge_picture_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gif"
+    # A GIF of 16,000 x 16,000 pixels in 35 bytes.
+    path.write_bytes(
+        b"GIF89a"
+        + (16000).to_bytes(2, "little") * 2
+        + b"\x00\x00\x00,\x00\x00\x00\x00"
+        + (16000).to_bytes(2, "little") * 2
+        + b"\x00\x02\x02\x4c\x01\x00;"
+    )
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom trapmeter.media.video import open_video\n"
+        "from trapmeter.errors import MediaError\n"
+        "try:\n with open_video(Path(sys.argv[1])) as v: print([type(f).__name__ for f in v.frames([0.0])])\n"
+        "except MediaError as e: print(e)\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    said = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    assert "Frame" not in said[0]
+    assert int(said[1]) < 300_000
+
+
+# getrusage would tell the parent's peak where that is higher.
 READ_FIVE_SECONDS = """
-import resource, sys
+import sys
 from pathlib import Path
 from trapmeter.media.video import open_video
 with open_video(Path(sys.argv[1])) as video:
     every = len(video.regular_times(1.0)) // 5
     n = sum(1 for _ in video.frames(video.regular_times(1.0)[::every]))
-print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(n, next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 

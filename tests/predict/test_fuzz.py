@@ -8,8 +8,9 @@ import pytest
 from conftest import SHARED, MakeClip
 from fakes import BrightDetector
 from trapmeter.predict.observe import Task
-from trapmeter.predict.workers import OUR_ERROR, Patience, observe_all
+from trapmeter.predict.workers import observe_all
 from trapmeter.records import Medium, MediumKind, Status
+from trapmeter.workers import OUR_ERROR, Patience
 
 N_MUTATIONS = 300
 LARGEST = 200_000

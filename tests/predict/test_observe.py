@@ -7,7 +7,7 @@ from PIL import Image
 
 from conftest import MakeClip
 from fakes import BrightDetector
-from trapmeter.predict.observe import BATCH, Task, observe
+from trapmeter.predict.observe import BATCH, NOT_TOLD, Task, observe
 from trapmeter.records import Box, Medium, MediumKind, Status
 from trapmeter.tables.boxes import MediumBoxes
 
@@ -74,6 +74,22 @@ def test_boxes_of_a_table_need_no_detector(clip: Path) -> None:
     seen = observe(task(clip, times_s=(0.0, 1.0, 2.0, 12.0), boxes=boxes, min_score=0.1), None)
     assert [s.status for s in seen.seconds] == [Status.NO_ANIMAL, Status.MEASURED, Status.NO_ANIMAL, Status.PAST_END]
     assert seen.seconds[1].boxes == (strong,)
+
+
+def test_seconds_that_a_table_tells_nothing_of_say_so(clip: Path) -> None:
+    animal = Box(0.1, 0.1, 0.3, 0.3, 0.9)
+    boxes = MediumBoxes("observed.mp4", ((1.0, (animal,)), (2.0, ())), is_exhaustive=True)
+    seen = observe(task(clip, times_s=(1.0, 2.0, 3.0), boxes=boxes), None)
+    assert [(s.status, s.reason) for s in seen.seconds] == [
+        (Status.MEASURED, ""),
+        (Status.NO_ANIMAL, ""),
+        (Status.NO_ANIMAL, NOT_TOLD),
+    ]
+
+
+def test_boxes_of_a_video_need_a_time(clip: Path) -> None:
+    boxes = MediumBoxes("observed.mp4", always=(Box(0.1, 0.1, 0.3, 0.3, 0.9),))
+    assert "doesn't tell when" in observe(task(clip, boxes=boxes), None).failure
 
 
 def test_a_failure_in_a_table_is_the_mediums_failure(clip: Path) -> None:

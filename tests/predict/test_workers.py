@@ -6,8 +6,9 @@ from PIL import Image
 
 from fakes import BrightDetector, DyingDetector
 from trapmeter.predict.observe import Task
-from trapmeter.predict.workers import OUR_ERROR, Patience, observe_all
+from trapmeter.predict.workers import observe_all
 from trapmeter.records import Medium, MediumKind
+from trapmeter.workers import OUR_ERROR, Patience
 
 
 def photos(folder: Path, greys: list[int]) -> list[Task]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -89,6 +90,8 @@ def _read_card(path: Path) -> BundleCard:
         raise ModelError(f"{path}: expected the target {TARGET!r}, got {content['target']!r}")
     if content["features"] != list(FEATURES):
         raise ModelError(f"{path}: {_differing_features(content['features'])}; train the bundle with this version")
+    if not isinstance(content["model_id"], str) or not isinstance(content["onnx_sha256"], str):
+        raise ModelError(f"{path}: model_id and onnx_sha256 must be texts; train the bundle with this version")
     return BundleCard(**{**content, "offsets": _read_offsets(path, content["offsets"]), "features": FEATURES})
 
 
@@ -97,7 +100,7 @@ def _read_offsets(path: Path, content: object) -> Offsets:
     if (
         not isinstance(content, dict)
         or set(content) != expected
-        or not all(isinstance(value, float) for value in content.values())
+        or not all(isinstance(value, float) and math.isfinite(value) for value in content.values())
     ):
         raise ModelError(f"{path}: offsets must hold the numbers {', '.join(sorted(expected))}, got {content!r}")
     return Offsets(**content)

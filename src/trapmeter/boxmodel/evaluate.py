@@ -18,10 +18,10 @@ from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.trees import build_table, load_lightgbm
 from trapmeter.boxmodel.views import View
-from trapmeter.metrics import bias, coverage, mae, mean_width
+from trapmeter.files import whole_file
+from trapmeter.metrics import BANDS_M, bias, coverage, mae, mean_width
 from trapmeter.records import Distance, Observation
-
-BANDS_M = (0.0, 2.0, 4.0, 6.0, 10.0, 15.0, float("inf"))
+from trapmeter.tables.celltext import to_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,31 +104,22 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
         "subsets": [asdict(figures) for figures in evaluation.subsets],
         "settings": asdict(evaluation.settings),
     }
-    (folder / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    with (folder / "oof.csv").open("w", newline="", encoding="utf-8") as file:
+    with whole_file(folder / "evaluation.json") as file:
+        json.dump(content, file, indent=1)
+        file.write("\n")
+    with whole_file(folder / "oof.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
         ends = [f"{view}_{end}" for view in View for end in ("distance_m", "low_m", "high_m")]
         writer.writerow(["media_id", "time_s", "animal_id", "site_id", "has_box", "fold", "truth_m", *ends])
         for row in evaluation.rows:
             seen = row.observation
-            answers = [
+            told = (to_cell(seen.media_id), f"{seen.time_s:g}", seen.animal_id, to_cell(seen.site_id))
+            answers = (
                 f"{value:.3f}"
                 for answer in (row.full, row.other_detector, row.site_unknown, row.single)
                 for value in (answer.distance_m, answer.low_m, answer.high_m)
-            ]
-            has_box = int(seen.box is not None)
-            writer.writerow(
-                [
-                    seen.media_id,
-                    f"{seen.time_s:g}",
-                    seen.animal_id,
-                    seen.site_id,
-                    has_box,
-                    row.fold,
-                    row.truth_m,
-                    *answers,
-                ]
             )
+            writer.writerow([*told, int(seen.box is not None), row.fold, row.truth_m, *answers])
 
 
 def figure_table(evaluation: Evaluation) -> str:

@@ -27,9 +27,9 @@ def site_folds(samples: Sequence[LabelledObservation], count: int) -> Folds:
     """
     sites = [(bool(s.observation.site_id), s.observation.site_id or s.observation.media_id) for s in samples]
     names, site, size = _distinct(sites)
-    if len(names) < count:
+    if count < 2 or len(names) < count:
         raise InputError(
-            f"{count} folds need at least {count} sites, the samples have {len(names)}; ask for fewer folds"
+            f"{count} folds by site need at least 2 folds and as many sites; the samples have {len(names)} sites"
         )
     fold_of_site = np.zeros(len(names), dtype=np.int64)
     filled = np.zeros(count, dtype=np.int64)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.records import Observation
-from trapmeter.tables.drivendata import read_labels, read_metadata
+from trapmeter.tables.drivendata import MetadataRow, read_labels, read_metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,22 @@ def read_tables(folder: Path) -> list[LabelledObservation]:
     Raises:
         InputError: a table is not as expected, or a label has no row of metadata.
     """
-    known = {(row.video_id, row.time_s): row for row in read_metadata(folder / "train_metadata.csv")}
+    known: dict[tuple[str, float], MetadataRow] = {}
+    for row in read_metadata(folder / "train_metadata.csv"):
+        if (row.video_id, row.time_s) in known:
+            raise InputError(
+                f"{folder / 'train_metadata.csv'}: several rows for {row.video_id} at {row.time_s:g} s; a label is of one "
+                "animal, so keep the row of that one"
+            )
+        known[row.video_id, row.time_s] = row
     samples = []
     for label in read_labels(folder / "train_labels.csv"):
-        row = known.get((label.video_id, label.time_s))
-        if row is None:
+        found = known.get((label.video_id, label.time_s))
+        if found is None:
             raise InputError(
                 f"{folder}: train_labels.csv has {label.video_id} at {label.time_s:g} s, but train_metadata.csv has no "
                 "such row; both tables need the same pairs of video_id and time"
             )
-        seen = Observation(row.video_id, row.time_s, row.box, animal_id=1, site_id=row.site_id)
+        seen = Observation(found.video_id, found.time_s, found.box, animal_id=1, site_id=found.site_id)
         samples.append(LabelledObservation(seen, label.distance_m))
     return samples

@@ -17,6 +17,7 @@ from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.tree_file import write_trees
 from trapmeter.boxmodel.trees import build_table, fit_forest, load_lightgbm
 from trapmeter.boxmodel.views import View
+from trapmeter.errors import RunError
 from trapmeter.metrics import coverage, mae, mean_width
 
 NOT_RECIPE = ("model_id", "attribution", "threads")
@@ -33,6 +34,11 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
         InputError: fewer sites than settings.calibration_folds.
     """
     load_lightgbm()
+    try:
+        # Found out now and not after minutes of training.
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{out}: can't be made: {error.strerror or error}; choose another --out") from error
     samples = sorted(samples, key=_order)
     fold = site_folds(samples, settings.calibration_folds)
     progress(f"features of {len(samples)} rows")

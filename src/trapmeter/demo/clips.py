@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.errors import RunError
+from trapmeter.predict.settings import JOURNAL, PredictSettings
 from trapmeter.tables.sites import CsvSite
 
 CLIPS = Path(__file__).parent / "videos"
@@ -14,7 +16,13 @@ TRUTH = CLIPS / "truth.csv"
 
 
 def demo_settings(out: Path, jobs: int) -> PredictSettings:
-    """A run over the clips that is compared with their truth; anew each time, so that it always shows the whole way."""
+    """A run over the clips that is compared with their truth; anew each time, so that it always shows the whole way.
+
+    Raises:
+        RunError: out holds another run, which the demo would overwrite.
+    """
+    if (out / JOURNAL).exists() and not _is_demo(out):
+        raise RunError(f"{out}: holds the results of a run that is not the demo's; choose another --out")
     return PredictSettings(
         paths=(CLIPS,),
         out=out,
@@ -23,3 +31,11 @@ def demo_settings(out: Path, jobs: int) -> PredictSettings:
         jobs=jobs,
         overwrite=True,
     )
+
+
+def _is_demo(out: Path) -> bool:
+    with (out / JOURNAL).open(encoding="utf-8") as file:
+        try:
+            return bool(json.loads(file.readline())["settings"]["root"] == str(CLIPS))
+        except (ValueError, KeyError, TypeError):
+            return False

@@ -44,13 +44,16 @@ def find_media(paths: Sequence[Path]) -> Found:
     if not paths:
         raise InputError("no path given; name at least one video, photo or folder")
     for path in paths:
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder")
+        try:
+            path.stat()
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}") from error
         if path.is_file() and _kind(path) is None:
             raise InputError(f"{path}: neither a video nor a photo; expected one of {_known_suffixes()}")
     root = _common_root(paths)
     unreadable: list[tuple[Path, str]] = []
-    files = {_absolute(path): None for given in paths for path in _walk(given, unreadable)}
+    entered: set[tuple[int, int]] = set()
+    files = {path: None for given in paths for path in _walk(_absolute(given), entered, unreadable)}
     media = [
         Medium(path.relative_to(root).as_posix(), path, kind) for path in files if (kind := _kind(path)) is not None
     ]
@@ -64,13 +67,15 @@ def find_media(paths: Sequence[Path]) -> Found:
     return Found(root, tuple(media), len(files) - len(media), tuple(unreadable))
 
 
-def _walk(given: Path, unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
-    """All regular files at or below a path, each folder once even where links go round in circles."""
+def _walk(given: Path, entered: set[tuple[int, int]], unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
+    """All regular files at or below a path, each folder once even where links go round in circles.
+
+    In the order of names, real folders before links to them, so that a file has one name whatever disk it is on.
+    """
     if given.is_file():
         yield given
         return
     waiting = [given]
-    entered: set[tuple[int, int]] = set()
     while waiting:
         folder = waiting.pop()
         try:
@@ -78,16 +83,25 @@ def _walk(given: Path, unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
             if (status.st_dev, status.st_ino) in entered:
                 continue
             entered.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir():
-                        waiting.append(Path(entry.path))
-                    elif entry.is_file():
-                        yield Path(entry.path)
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: (entry.is_symlink(), entry.name))
         except OSError as error:
             unreadable.append((folder, error.strerror or str(error)))
+            continue
+        folders = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            try:
+                if entry.is_dir():
+                    # Links are followed last of all: what they lead to may have a name of its own.
+                    folders.append((entry.is_symlink(), entry.name, Path(entry.path)))
+                elif entry.is_file():
+                    yield Path(entry.path)
+            except OSError as error:
+                unreadable.append((Path(entry.path), error.strerror or str(error)))
+        links = [path for is_link, _, path in folders if is_link]
+        waiting = [*reversed(links), *waiting, *(path for is_link, _, path in reversed(folders) if not is_link)]
 
 
 def _kind(path: Path) -> MediumKind | None:
@@ -108,8 +122,8 @@ def _common_root(paths: Sequence[Path]) -> Path:
 
 
 def _absolute(path: Path) -> Path:
-    # Not resolve(): a link's own name is what the user's tables call it.
-    return Path(os.path.abspath(path))  # noqa: PTH100
+    # A link's own name is what the user's tables call it; but .. after a link means the parent of where it leads.
+    return path.resolve() if ".." in path.parts else Path.cwd() / path
 
 
 def _known_suffixes() -> str:

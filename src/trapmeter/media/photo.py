@@ -2,74 +2,99 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from trapmeter.errors import MediaError
-from trapmeter.media.reading import Absence, FitWithin, MediumFacts, fitted_size
+from trapmeter.media.reading import Absence, Exactly, FitWithin, MediumFacts, Scale, scaled_size
 from trapmeter.records import Frame, Pixels, Status
 
-MAX_PIXELS = 200_000_000
-"""Larger pictures are refused: they are panoramas or attacks, and 600 MB once decoded."""
+MAX_PIXELS = 170_000_000
+"""Larger pictures are refused: they are panoramas or attacks, and half a gigabyte once decoded."""
+
+DAMAGE = "the file breaks off or is damaged; what could not be decoded is missing from the picture"
 
 
-@dataclass(frozen=True, slots=True)
 class PhotoReader:
-    """A photo, already decoded. Satisfies `trapmeter.media.reading.Reader`."""
+    """A photo whose head was read. Satisfies `trapmeter.media.reading.Reader`."""
 
-    facts: MediumFacts
-    picture: Frame
+    def __init__(self, path: Path, scale: Scale) -> None:
+        self._path, self._scale = path, scale
+        self._doubts: tuple[str, ...] = ()
+        with _opened(path) as image:
+            self._codec, (self._width, self._height) = (image.format or "").lower(), image.size
+        if self._width * self._height > MAX_PIXELS:
+            raise MediaError(f"{self._width} x {self._height} pixels; at most {MAX_PIXELS:,} are decoded")
+
+    @property
+    def facts(self) -> MediumFacts:
+        """What is known of the photo; its doubts are complete once it has been decoded."""
+        return MediumFacts(
+            self._codec, self._width, self._height, frame_rate=None, declared_s=None, length_s=0.0, doubts=self._doubts
+        )
 
     def regular_times(self, every_s: float) -> list[float]:
         """A photo is one moment, whatever the step."""
         return [0.0]
 
     def frames(self, times_s: Sequence[float]) -> Iterator[Frame | Absence]:
-        """The photo at second 0; every later second is past its end."""
+        """The photo at second 0; every later second is past its end.
+
+        Raises:
+            MediaError: it can't be decoded.
+        """
         for time_s in times_s:
-            yield self.picture if time_s == 0 else Absence(Status.PAST_END, "a photo has second 0 alone")
+            yield self._picture() if time_s == 0 else Absence(Status.PAST_END, "a photo has second 0 alone")
+
+    def _picture(self) -> Frame:
+        with _opened(self._path) as image:
+            pixels, is_whole = _decode(image, self._path, self._scale)
+        self._doubts = () if is_whole else (DAMAGE,)
+        return Frame(pixels, 0.0, is_corrupt=not is_whole)
 
 
 @contextmanager
-def open_photo(path: Path, fit: FitWithin | None = None) -> Iterator[PhotoReader]:
-    """Decodes a photo: turned as EXIF says, in RGB (CMYK, grey, palette and 16-bit are converted), scaled to fit.
+def open_photo(path: Path, scale: Scale = None) -> Iterator[PhotoReader]:
+    """Opens a photo; it is decoded when its frame is asked for.
 
-    A photo that breaks off gives what could be decoded, with a doubt.
+    The picture is turned as EXIF says, in RGB (CMYK, grey, palette and 16-bit are converted), and scaled. A photo that breaks
+    off gives what could be decoded, with a doubt.
 
     Raises:
-        MediaError: it can't be read at all.
+        MediaError: it is no picture that can be read.
     """
+    yield PhotoReader(path, scale)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The opened photo; whatever goes wrong with it while it is open is a MediaError."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise MediaError(f"{width} x {height} pixels; at most {MAX_PIXELS:,} are decoded")
-            codec = (image.format or "").lower()
-            pixels, is_whole = _decode(image, path, fit)
-    except MediaError:
-        raise
+        with warnings.catch_warnings():
+            # Pillow warns from half of its limit on; ours is the one that counts.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                yield image
     except UnidentifiedImageError as error:
         raise MediaError("not a picture that can be read" if path.stat().st_size else "the file is empty") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise MediaError(str(error) or type(error).__name__) from error
-    doubts = () if is_whole else ("the file breaks off; the missing part of the picture is grey",)
-    yield PhotoReader(
-        MediumFacts(codec, width, height, frame_rate=None, declared_s=None, length_s=0.0, doubts=doubts),
-        Frame(pixels, 0.0, is_corrupt=not is_whole),
-    )
 
 
-def _decode(image: Image.Image, path: Path, fit: FitWithin | None) -> tuple[Pixels, bool]:
-    if fit is not None:
+def _decode(image: Image.Image, path: Path, scale: Scale) -> tuple[Pixels, bool]:
+    if scale is not None:
         # JPEG can decode at 1/2, 1/4 or 1/8 of its size for a fraction of the work. It is turned only afterwards, so the
-        # longer side of the bound serves both ways round.
-        longest = max(fit.width, fit.height)
-        image.draft(None, fitted_size(*image.size, FitWithin(longest, longest)))
+        # longer side serves both ways round; what is decoded has at least the size that is asked for here.
+        longest = max(scale.width, scale.height)
+        least = (
+            (longest, longest) if isinstance(scale, Exactly) else scaled_size(*image.size, FitWithin(longest, longest))
+        )
+        image.draft(None, least)
     is_whole = True
     try:
         image.load()
@@ -84,7 +109,7 @@ def _decode(image: Image.Image, path: Path, fit: FitWithin | None) -> tuple[Pixe
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
     turned = ImageOps.exif_transpose(image)
-    size = fitted_size(turned.width, turned.height, fit)
+    size = scaled_size(turned.width, turned.height, scale)
     rgb = _to_rgb(turned)
     if rgb.size != size:
         rgb = rgb.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
@@ -93,8 +118,9 @@ def _decode(image: Image.Image, path: Path, fit: FitWithin | None) -> tuple[Pixe
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in {"I;16", "I;16B", "I;16L", "I", "F"}:
-        # Pillow clips these to 255 instead of scaling them.
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if values.max(initial=0.0) > 255 else 255.0
-        return Image.fromarray((values.clip(0, top) * (255.0 / top)).astype(np.uint8)).convert("RGB")
+        # Pillow clips these to 255 instead of scaling them. How bright white is, is told by no header: 1, 255 or 65535.
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+        largest = values.max(initial=0.0)
+        white = 65535.0 if largest > 255 or image.mode.startswith("I;") else 255.0 if largest > 1 else 1.0
+        return Image.fromarray((values.clip(0, white) * (255.0 / white)).astype(np.uint8)).convert("RGB")
     return image.convert("RGB")

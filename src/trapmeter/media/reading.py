@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from trapmeter.errors import InputError
 from trapmeter.records import Frame, Medium, MediumKind, Status
 
 
@@ -60,8 +61,27 @@ class FitWithin:
     width: int
 
 
-def open_medium(medium: Medium, fit: FitWithin | None = None) -> AbstractContextManager[Reader]:
-    """Opens a video or photo; pictures come scaled to fit, or in full size.
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """Pictures are scaled, down or up, to just this height and width; they don't keep their shape.
+
+    Meant is the picture as it is shown: one that was filmed on its side is turned first.
+    """
+
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise InputError(f"a picture needs at least one row and one column, got {self.height} x {self.width}")
+
+
+Scale: TypeAlias = FitWithin | Exactly | None
+"""What becomes of a picture's size; None leaves it as it is."""
+
+
+def open_medium(medium: Medium, scale: Scale = None) -> AbstractContextManager[Reader]:
+    """Opens a video or photo; pictures come scaled, or in full size.
 
     Raises:
         MediaError: it can't be opened or holds no picture; the text is the decoder's own.
@@ -69,15 +89,24 @@ def open_medium(medium: Medium, fit: FitWithin | None = None) -> AbstractContext
     if medium.kind is MediumKind.PHOTO:
         from trapmeter.media.photo import open_photo
 
-        return open_photo(medium.path, fit)
+        return open_photo(medium.path, scale)
     from trapmeter.media.video import open_video
 
-    return open_video(medium.path, fit)
+    return open_video(medium.path, scale)
 
 
-def fitted_size(width: int, height: int, fit: FitWithin | None) -> tuple[int, int]:
-    """Width and height of a picture after scaling it down to fit; each at least 1."""
-    if fit is None:
-        return width, height
-    scale = min(1.0, fit.width / width, fit.height / height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def scaled_size(width: int, height: int, scale: Scale) -> tuple[int, int]:
+    """Width and height of a picture after scaling; each at least 1."""
+    match scale:
+        case None:
+            return width, height
+        case Exactly():
+            return scale.width, scale.height
+        case FitWithin():
+            factor = min(1.0, scale.width / width, scale.height / height)
+            return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def turned(scale: Scale) -> Scale:
+    """The scale of a picture that is turned by a quarter only after scaling: rows and columns change places."""
+    return None if scale is None else type(scale)(height=scale.width, width=scale.height)

@@ -47,6 +47,12 @@ class Timeline:
         return int(self.pts[self.is_shown].min())
 
     @property
+    def usual_step(self) -> Fraction:
+        """From one picture to the next, mostly, in seconds."""
+        steps = np.diff(np.unique(self.pts[self.is_shown]))
+        return (int(np.median(steps)) if len(steps) else self.end_pts - self.start_pts) * self.time_base
+
+    @property
     def length(self) -> Fraction:
         """From the first picture to the end of the last, in seconds."""
         return (self.end_pts - self.start_pts) * self.time_base

@@ -27,7 +27,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from trapmeter.errors import MediaError
-from trapmeter.media.reading import Absence, FitWithin, MediumFacts, fitted_size
+from trapmeter.media.reading import Absence, MediumFacts, Scale, scaled_size, turned
 from trapmeter.media.timeline import PACKET, Run, Timeline, make_timeline, plan, regular_times, shown_at
 from trapmeter.records import Frame, Pixels, Status
 
@@ -35,14 +35,16 @@ MAX_PIXELS = 100_000_000
 """Larger pictures are refused: no camera trap makes them, and a damaged header can claim any size."""
 
 MAX_STALE_S = 2.0
-"""How long the last good picture may stand in for pictures that can't be decoded."""
+MAX_STALE_STEPS = 10
+"""How long the last good picture may stand in for lost ones: two seconds, or ten of the video's usual steps if that is more
+(a video of a picture each ten seconds is not full of holes)."""
 
 # FFmpeg's errors reach us as exceptions with its own words; printed as well, they would fill the user's terminal.
 av.logging.set_level(av.logging.PANIC)
 
 
 @contextmanager
-def open_video(path: Path, fit: FitWithin | None = None) -> Iterator[VideoReader]:
+def open_video(path: Path, scale: Scale = None) -> Iterator[VideoReader]:
     """Opens a video and reads its timeline.
 
     Raises:
@@ -50,15 +52,15 @@ def open_video(path: Path, fit: FitWithin | None = None) -> Iterator[VideoReader
     """
     if path.stat().st_size == 0:
         raise MediaError("the file is empty (0 bytes)")
-    yield VideoReader(path, fit)
+    yield VideoReader(path, scale)
 
 
 class VideoReader:
     """A video whose timeline is known. Satisfies `trapmeter.media.reading.Reader`."""
 
-    def __init__(self, path: Path, fit: FitWithin | None) -> None:
+    def __init__(self, path: Path, scale: Scale) -> None:
         self._path = path
-        self._fit = fit
+        self._scale = scale
         self._scaler = VideoReformatter()
         self._doubts: dict[str, None] = {}
         with _opened(path) as container, closing(_packets(container)) as packets:
@@ -75,6 +77,7 @@ class VideoReader:
         if timeline is None:
             raise MediaError("no picture in the video stream")
         self._timeline: Timeline = timeline
+        self._max_stale_s = max(MAX_STALE_S, MAX_STALE_STEPS * float(timeline.usual_step))
         if timeline.n_strange:
             self._doubt(f"damaged: {timeline.n_strange} pictures have times far from all others and are left out")
         if self._declared_s is not None and self._declared_s > float(timeline.length) * 1.02 + 1.0:
@@ -88,7 +91,7 @@ class VideoReader:
             codec=self._codec,
             width=self._width,
             height=self._height,
-            frame_rate=float(int(self._timeline.is_shown.sum()) / length),
+            frame_rate=float(1 / self._timeline.usual_step),
             declared_s=self._declared_s,
             length_s=float(length),
             doubts=tuple(self._doubts),
@@ -107,13 +110,18 @@ class VideoReader:
         pictures = self._sparse(sorted({target for target in targets if target is not None}))
         current: int | None = None
         frame: Frame | Absence = Absence(Status.FAILED, "no picture can be decoded")
-        for target in targets:
+        for time_s, target in zip(times_s, targets, strict=True):
             if target is None:
                 yield Absence(Status.PAST_END, f"the video ends at {float(self._timeline.length):.2f} s")
                 continue
             if target != current:
                 frame, current = next(pictures), target
-            yield frame
+            shown_s = frame.time_s if isinstance(frame, Frame) else time_s
+            if time_s - shown_s > self._max_stale_s:
+                self._doubt("damaged: there are holes without any picture")
+                yield Absence(Status.FAILED, f"no picture between {shown_s:.2f} s and {time_s:g} s")
+            else:
+                yield frame
 
     def _sparse(self, targets: Sequence[int]) -> Iterator[Frame | Absence]:
         """The pictures with the given pts (ascending), with the least decoding."""
@@ -159,7 +167,7 @@ class VideoReader:
             yield pts, picture
 
     def _shown_for(self, target: int, shown: tuple[int, VideoFrame] | None) -> Frame | Absence:
-        if shown is None or self._time_s(target) - self._time_s(shown[0]) > MAX_STALE_S:
+        if shown is None or self._time_s(target) - self._time_s(shown[0]) > self._max_stale_s:
             self._doubt("damaged: some seconds can't be decoded")
             return Absence(Status.FAILED, f"FFmpeg decodes no picture for {self._time_s(target):.2f} s")
         if shown[0] != target and self._timeline.is_exact:
@@ -203,12 +211,12 @@ class VideoReader:
         return Frame(self._pixels(picture), max(0.0, self._time_s(pts)), is_corrupt)
 
     def _pixels(self, picture: VideoFrame) -> Pixels:
-        """RGB, scaled to fit in the same step, turned as the file's display matrix says."""
+        """RGB, scaled in the same step, turned as the file's display matrix says."""
         turns = round(picture.rotation / 90) % 4
-        fit = self._fit if self._fit is None or turns % 2 == 0 else FitWithin(self._fit.width, self._fit.height)
-        width, height = fitted_size(picture.width, picture.height, fit)
+        scale = turned(self._scale) if turns % 2 else self._scale
+        width, height = scaled_size(picture.width, picture.height, scale)
         rgb = self._scaler.reformat(
-            picture, width, height, format="rgb24", interpolation=_SCALING if fit else _FULL_SIZE, threads=1
+            picture, width, height, format="rgb24", interpolation=_SCALING if scale else _FULL_SIZE, threads=1
         )
         pixels = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
         return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
@@ -247,6 +255,8 @@ def _opened(path: Path) -> Iterator[InputContainer]:
         # One thread: a survey keeps all cores busy with a video each, and more threads would cost memory and CPU time.
         codec.thread_type = "NONE"
         codec.thread_count = 1
+        # FFmpeg looks at this before it allocates a picture.
+        codec.options = {"max_pixels": str(MAX_PIXELS)}
         yield container
 
 
@@ -283,7 +293,8 @@ def _declared_s(container: InputContainer, stream: VideoStream) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         told.append(float(stream.duration * stream.time_base))
     elif container.duration is not None:
-        told.append(container.duration / 1_000_000)
+        # Some formats count the time before the first picture as well.
+        told.append((container.duration - max(0, container.start_time or 0)) / 1_000_000)
     if stream.frames and stream.average_rate:
         told.append(float(stream.frames / stream.average_rate))
     return max(told, default=None)

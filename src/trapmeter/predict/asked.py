@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.predict.observe import Task
@@ -13,7 +14,7 @@ from trapmeter.predict.settings import PredictSettings
 from trapmeter.records import Medium
 from trapmeter.tables.boxes import BoxTable, MediumBoxes
 from trapmeter.tables.drivendata import read_moments
-from trapmeter.tables.names import NameIndex
+from trapmeter.tables.names import NameIndex, contradicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def what_is_asked(
     media_ids = [medium.media_id for medium in media]
     if boxes is not None:
         boxes.check(media_ids)
-    times, missing = ({}, ()) if settings.times is None else _times(settings, media_ids)
+    times, missing = ({}, ()) if settings.times is None else _times(settings.times, media)
     asked = [medium for medium in media if settings.times is None or medium.media_id in times]
     tasks = tuple(
         Task(medium, times.get(medium.media_id), settings.every_s, _boxes_of(medium, boxes), min_score)
@@ -53,24 +54,26 @@ def _boxes_of(medium: Medium, boxes: BoxTable | None) -> MediumBoxes | None:
     if boxes is None:
         return None
     found = boxes.find(medium.media_id)
-    return found or MediumBoxes(medium.media_id, failure=f"not in {boxes.path.name}")
+    if found is None:
+        return MediumBoxes(medium.media_id, failure=f"not in {boxes.path.name}")
+    if contradicts(found.name, medium.media_id, medium.path):
+        return MediumBoxes(medium.media_id, failure=f"not in {boxes.path.name}, which has {found.name}")
+    return found
 
 
-def _times(
-    settings: PredictSettings, media_ids: Sequence[str]
-) -> tuple[dict[str, tuple[float, ...]], tuple[MediumSeen, ...]]:
-    path = settings.times
-    assert path is not None
+def _times(path: Path, media: Sequence[Medium]) -> tuple[dict[str, tuple[float, ...]], tuple[MediumSeen, ...]]:
+    """The seconds of each medium, ascending, and the videos in the table that aren't there."""
     wanted: dict[str, list[float]] = defaultdict(list)
     for moment in read_moments(path):
         wanted[moment.video_id].append(moment.time_s)
     if not wanted:
         raise InputError(f"{path}: no row below the header; expected one video_id and time per row")
-    index = NameIndex(media_ids)
+    path_of = {medium.media_id: medium.path for medium in media}
+    index = NameIndex(path_of)
     times: dict[str, tuple[float, ...]] = {}
     missing: list[MediumSeen] = []
     for video_id, times_s in wanted.items():
-        found = index.find(video_id)
+        found = [name for name in index.find(video_id) if not contradicts(video_id, name, path_of[name])]
         ordered = tuple(sorted(times_s))
         if len(found) > 1:
             raise InputError(

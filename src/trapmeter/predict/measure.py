@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from trapmeter.geometry import bearing_deg
 from trapmeter.predict.seen import MediumSeen
 from trapmeter.records import Distance, Estimate, ModelIdentity, Observation, Status
+
+MEDIA_AT_ONCE = 1000
 
 
 class DistanceModel(Protocol):
@@ -36,12 +38,11 @@ def measure(
     site_ids: the site of each media_id; media without one share no context. hfov_deg: the cameras' horizontal field of view,
     for the bearing of each animal. progress: called with the number of media that were measured.
     """
-    by_site: dict[tuple[str, str], list[MediumSeen]] = defaultdict(list)
+    by_site: dict[str, list[MediumSeen]] = defaultdict(list)
     for medium in seen:
-        site_id = site_ids.get(medium.media_id, "")
-        by_site[site_id, "" if site_id else medium.media_id].append(medium)
+        by_site[site_ids.get(medium.media_id, "")].append(medium)
     estimates: list[Estimate] = []
-    for (site_id, _), media in by_site.items():
+    for site_id, media in _groups(by_site):
         rows = [
             (Observation(medium.media_id, second.time_s, box, animal_id, site_id), second)
             for medium in media
@@ -68,6 +69,14 @@ def measure(
                 )
         progress(len(media))
     return sorted(estimates, key=_order)
+
+
+def _groups(by_site: Mapping[str, list[MediumSeen]]) -> Iterator[tuple[str, list[MediumSeen]]]:
+    """The media of each site; those without a site share no context, so they come in pieces that fit into memory."""
+    for site_id, media in by_site.items():
+        step = len(media) if site_id else MEDIA_AT_ONCE
+        for start in range(0, len(media), step):
+            yield site_id, media[start : start + step]
 
 
 def _order(estimate: Estimate) -> tuple[str, float, int]:

@@ -20,6 +20,7 @@ from trapmeter.tables.boxes import MediumBoxes
 BATCH = 8
 """Pictures that are looked at together: larger batches gain nothing on a processor and cost memory."""
 
+NOT_TOLD = "the table of boxes tells nothing of this second"
 CORRUPT = "the decoder calls this picture corrupt"
 
 
@@ -86,15 +87,18 @@ class _Found:
 
 def _from_table(task: Task, reader: Reader, times_s: Sequence[float]) -> Iterator[_Found]:
     """The boxes that a table has for each second; the medium is opened for its length alone."""
-    length_s = reader.facts.length_s
-    table = None if task.boxes is None else task.boxes.timed(reader.facts.frame_rate)
+    facts = reader.facts
+    table = MediumBoxes("") if task.boxes is None else task.boxes.timed(facts.frame_rate)
+    if table.always and task.medium.kind is MediumKind.VIDEO:
+        raise MediaError("the table of boxes doesn't tell when in the video they were seen")
     for time_s in times_s:
-        known = [] if table is None else table.at(time_s)
-        boxes = tuple(box for box in known if box.score >= task.min_score)
-        if time_s > 0 and time_s >= length_s:
-            yield _Found(time_s, Status.PAST_END, f"the medium ends at {length_s:.2f} s")
+        known = table.at(time_s)
+        if time_s > 0 and time_s >= facts.length_s:
+            yield _Found(time_s, Status.PAST_END, f"the medium ends at {facts.length_s:.2f} s")
+        elif known is None:
+            yield _found(time_s, (), NOT_TOLD)
         else:
-            yield _found(time_s, boxes, "")
+            yield _found(time_s, tuple(box for box in known if box.score >= task.min_score), "")
 
 
 class _Looker:

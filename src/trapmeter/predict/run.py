@@ -25,17 +25,19 @@ from trapmeter.predict.asked import what_is_asked
 from trapmeter.predict.measure import measure
 from trapmeter.predict.observe import Task
 from trapmeter.predict.seen import MediumSeen
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.predict.settings import JOURNAL, PredictSettings
 from trapmeter.predict.summary import Summary, summarise
-from trapmeter.predict.workers import Patience, observe_all
+from trapmeter.predict.workers import observe_all
 from trapmeter.records import Detector, Estimate, ModelIdentity
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import write_distances
-from trapmeter.tables.sites import assign_sites, site_rule_text
+from trapmeter.tables.sites import NoSite, assign_sites, site_rule_text
+from trapmeter.tables.truth import read_truth, truth_names
+from trapmeter.workers import Patience
 
-JOURNAL = "seen.jsonl"
 DISTANCES = "distances.csv"
 RUN = "run.json"
+ERRORS = "errors.log"
 
 MEGADETECTOR_MIN_SCORE = 0.2
 """What MegaDetector's authors recommend for version 5 as the typical threshold."""
@@ -66,6 +68,14 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
     with clock.stage("find"):
         found = find_media(settings.paths)
         media = assign_sites(found.media, settings.site)
+        if not isinstance(settings.site, NoSite) and not any(medium.site_id for medium in media):
+            raise InputError(
+                f"--site {site_rule_text(settings.site)} gives none of the {len(media)} media a site; the first is "
+                f"{media[0].media_id} below {found.root}"
+            )
+        if settings.truth is not None:
+            # An ambiguous name should not be found out after an hour's work.
+            truth_names([medium.media_id for medium in media], read_truth(settings.truth))
         boxes = None if settings.boxes is None else read_boxes(settings.boxes)
         min_score = _min_score(settings, boxes)
         asked = what_is_asked(settings, media, boxes, min_score)
@@ -79,7 +89,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         models = _models(box_model, detector)
         del detector
     with _locked(settings.out, overwrite=settings.overwrite):
-        with clock.stage("look"), _journal(settings, min_score, models) as journal:
+        with clock.stage("look"), _journal(settings, found.root, min_score, models) as journal:
             seen = _look(asked.tasks, journal, make_detector, settings.jobs, progress)
         seen += asked.missing
         site_ids = {medium.media_id: medium.site_id for medium in media}
@@ -96,6 +106,10 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         with clock.stage("write"):
             write_distances(settings.out / DISTANCES, estimates)
         facts = _facts(settings, found, models, summary, seen, started_at, clock)
+        traces = [f"{medium.media_id}\n{medium.trace}" for medium in seen if medium.trace]
+        if traces:
+            with whole_file(settings.out / ERRORS) as file:
+                file.write("\n".join(traces).encode("utf-8", "backslashreplace").decode())
         with whole_file(settings.out / RUN) as file:
             json.dump(facts, file, indent=2)
             file.write("\n")
@@ -152,19 +166,20 @@ def _models(box_model: BoxModel, detector: Detector | None) -> dict[str, ModelId
     return models if detector is None else {"detector": detector.identity, **models}
 
 
-def _journal(settings: PredictSettings, min_score: float, models: dict[str, ModelIdentity]) -> Journal[MediumSeen]:
-    return Journal(settings.out / JOURNAL, _sight(settings, min_score, models), MediumSeen.from_json)
-
-
-def _sight(settings: PredictSettings, min_score: float, models: dict[str, ModelIdentity]) -> dict[str, Any]:
-    """What the sight of a medium depends on: with any of it changed, an earlier run can't be gone on with."""
-    return {
+def _journal(
+    settings: PredictSettings, root: Path, min_score: float, models: dict[str, ModelIdentity]
+) -> Journal[MediumSeen]:
+    """The journal with what the sight of a medium depends on: with any of it changed, a run can't be gone on with."""
+    sight = {
+        "trapmeter": __version__,
+        "root": str(root),
         "every_s": settings.every_s if settings.times is None else None,
         "times_sha256": None if settings.times is None else sha256_of(settings.times),
         "boxes_sha256": None if settings.boxes is None else sha256_of(settings.boxes),
         "min_score": min_score,
         "detector_sha256": models["detector"].sha256 if "detector" in models else None,
     }
+    return Journal(settings.out / JOURNAL, sight, MediumSeen.from_json)
 
 
 @contextmanager
@@ -179,9 +194,11 @@ def _locked(out: Path, *, overwrite: bool) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{out}: can't be written: {error.strerror or error}; choose another --out") from error
     try:
-        if overwrite:
-            for name in (JOURNAL, DISTANCES, RUN):
+        for name in (JOURNAL, DISTANCES, RUN, ERRORS) if overwrite else ():
+            try:
                 (out / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise RunError(f"{out / name} can't be deleted: {error.strerror or error}; close it first") from error
         yield
     finally:
         lock.release()
@@ -223,6 +240,7 @@ def _facts(
         "models": {role: asdict(identity) for role, identity in models.items()},
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
         "other_files": found.n_other,
+        "errors_of_ours": sum(bool(medium.trace) for medium in seen),
         "unreadable_folders": [{"folder": str(folder), "reason": reason} for folder, reason in found.unreadable],
         "failures": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.failures],
         "doubts": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.doubts],

@@ -30,8 +30,8 @@ class SecondSeen:
 class MediumSeen:
     """All seconds of a medium that were asked for, in order of time.
 
-    size_bytes and modified_ns tell whether the file is still the one that was read. failure: why nothing could be read.
-    decode_s and detect_s: seconds of work.
+    size_bytes and modified_ns tell whether the file is still the one that was read. failure: why nothing could be read,
+    with the trace where the error is ours. decode_s and detect_s: seconds of work.
     """
 
     media_id: str
@@ -39,6 +39,7 @@ class MediumSeen:
     modified_ns: int
     seconds: tuple[SecondSeen, ...]
     failure: str = ""
+    trace: str = ""
     doubts: tuple[str, ...] = ()
     length_s: float | None = None
     decode_s: float = 0.0
@@ -75,8 +76,8 @@ class MediumSeen:
 
 
 def failed_medium(
-    media_id: str, size_bytes: int, modified_ns: int, times_s: tuple[float, ...], reason: str
+    media_id: str, size_bytes: int, modified_ns: int, times_s: tuple[float, ...], reason: str, trace: str = ""
 ) -> MediumSeen:
     """A medium of which nothing could be read: a failed row for each second asked for, or for second 0."""
     seconds = tuple(SecondSeen(time_s, Status.FAILED, reason) for time_s in times_s or (0.0,))
-    return MediumSeen(media_id, size_bytes, modified_ns, seconds, failure=reason)
+    return MediumSeen(media_id, size_bytes, modified_ns, seconds, failure=reason, trace=trace)

@@ -10,6 +10,9 @@ from trapmeter.errors import InputError
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.tables.sites import NoSite, SiteRule
 
+JOURNAL = "seen.jsonl"
+"""What was seen in each medium, in the folder of results."""
+
 _NO_SITE = NoSite()
 
 

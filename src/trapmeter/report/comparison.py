@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,6 @@ import numpy as np
 from trapmeter import metrics
 from trapmeter.records import Estimate
 from trapmeter.tables.truth import TruthRow, match_truth
-
-BAND_EDGES_M = (0.0, 2.0, 4.0, 6.0, 10.0, 15.0, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ def compare(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Compari
         metrics.mean_width(low, high),
         tuple(
             BandErrors(band.low_m, band.high_m, _errors(table[band.index]) if len(band.index) else None)
-            for band in metrics.by_band(truth_m, BAND_EDGES_M)
+            for band in metrics.by_band(truth_m, metrics.BANDS_M)
         ),
         tuple(zip(truth_m.tolist(), estimate_m.tolist(), strict=True)),
     )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trapmeter.errors import MediaError
 from trapmeter.media.find import PHOTO_SUFFIXES
 from trapmeter.media.reading import Absence, FitWithin, open_medium
 from trapmeter.records import Estimate, Medium, MediumKind, Pixels
@@ -115,8 +114,10 @@ def thumbnails(
         try:
             for thumbnail in _of_medium(_medium(root, media_id), wanted):
                 done[media_id, thumbnail.moment.time_s] = thumbnail
-        except (MediaError, OSError) as error:
-            unread[media_id] = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        except OSError as error:
+            unread[media_id] = error.strerror or str(error)
+        except Exception as error:  # a picture less must not cost the report of a run that is done
+            unread[media_id] = str(error) or type(error).__name__
         if media_id not in unread and any((media_id, moment.time_s) not in done for moment in wanted):
             unread[media_id] = "some seconds can't be read any more"
         progress(len(wanted))

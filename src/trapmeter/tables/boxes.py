@@ -29,6 +29,7 @@ class MediumBoxes:
     moments: (seconds, boxes) in order of time, with no boxes where the detector looked and saw nothing.
     by_number: (frame number, boxes) in order, where only the video itself knows the seconds: see timed.
     always: boxes that have no time, as those of a photo. failure: why there are none, "" when there is no reason.
+    is_exhaustive: every moment that was looked at stands in moments, so that nothing is known of any other second.
     """
 
     name: str
@@ -36,6 +37,7 @@ class MediumBoxes:
     always: tuple[Box, ...] = ()
     failure: str = ""
     by_number: tuple[tuple[int, tuple[Box, ...]], ...] = ()
+    is_exhaustive: bool = False
 
     def timed(self, frame_rate: float | None) -> MediumBoxes:
         """With moments in place of frame numbers, by the medium's own rate (pictures a second, None for a photo)."""
@@ -44,8 +46,8 @@ class MediumBoxes:
         moments = tuple((number / frame_rate, boxes) for number, boxes in self.by_number)
         return replace(self, moments=moments, by_number=())
 
-    def at(self, time_s: float, tolerance_s: float = 0.5) -> list[Box]:
-        """The boxes of the moment nearest to time_s (seconds), best score first.
+    def at(self, time_s: float, tolerance_s: float = 0.5) -> list[Box] | None:
+        """The boxes of the moment nearest to time_s (seconds), best score first; None if nobody looked there.
 
         A moment counts from time_s - tolerance_s on and before time_s + tolerance_s: with half a second each moment
         belongs to one whole second. Of two that are equally near the earlier is taken. Boxes without a time always count.
@@ -57,6 +59,8 @@ class MediumBoxes:
             for moment in self.moments[max(0, after - 1) : after + 1]
             if -tolerance_s <= moment[0] - time_s < tolerance_s
         ]
+        if not near and self.is_exhaustive:
+            return None
         if near:
             boxes += min(near, key=lambda moment: abs(moment[0] - time_s))[1]
         return sorted(boxes, key=lambda box: -box.score)
@@ -131,7 +135,7 @@ def _grouped(rows: Iterable[tuple[str, float, Box | None]]) -> list[MediumBoxes]
         boxes = media.setdefault(name, {}).setdefault(time_s, [])
         if box is not None:
             boxes.append(box)
-    return [MediumBoxes(name, _in_order(moments)) for name, moments in media.items()]
+    return [MediumBoxes(name, _in_order(moments), is_exhaustive=True) for name, moments in media.items()]
 
 
 def _in_order(moments: Mapping[float, list[Box]]) -> tuple[tuple[float, tuple[Box, ...]], ...]:
@@ -149,7 +153,7 @@ def _from_megadetector(file: FileDetections) -> MediumBoxes:
             moments.setdefault(found.time_s, []).append(found.box)
     always = tuple(found.box for found in file.detections if found.time_s is None and found.frame_number is None)
     numbered = tuple((number, tuple(boxes)) for number, boxes in sorted(by_number.items()))
-    return MediumBoxes(file.file, _in_order(moments), always, file.failure, numbered)
+    return MediumBoxes(file.file, _in_order(moments), always, file.failure, numbered, bool(file.processed_s))
 
 
 def _from_distances(path: Path) -> list[MediumBoxes]:

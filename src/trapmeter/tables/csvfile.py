@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
+from trapmeter.tables.celltext import from_cell
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -45,8 +46,11 @@ class Row:
         return self.cells.get(column, "")
 
     def optional_text(self, column: str) -> str:
-        """The cell without blanks around it; "" when empty or when the file lacks the column."""
-        return self.raw(column).strip()
+        """The cell without blanks around it; "" when empty or when the file lacks the column.
+
+        What our own tables do to texts that a spreadsheet would run is undone.
+        """
+        return from_cell(self.raw(column).strip())
 
     def text(self, column: str) -> str:
         """The cell without blanks around it, which must not be empty."""

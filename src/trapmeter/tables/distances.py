@@ -59,7 +59,7 @@ def _cells(estimate: Estimate) -> list[str]:
     observation, distance, angle = estimate.observation, estimate.distance, estimate.angle_deg
     return [
         to_cell(observation.media_id),
-        _fixed(observation.time_s, 3).rstrip("0").rstrip("."),
+        _fixed(observation.time_s, 6).rstrip("0").rstrip("."),
         str(observation.animal_id) if observation.animal_id else "",
         *_box_cells(observation.box),
         *(

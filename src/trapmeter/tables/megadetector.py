@@ -9,7 +9,6 @@ Classifications are left out.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,4 +165,5 @@ def _frame_number(where: str, value: Any) -> int:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # A whole number of hundreds of digits is valid JSON and no float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300

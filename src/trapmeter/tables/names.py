@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class NameIndex:
@@ -74,6 +75,18 @@ def name_parts(name: str) -> list[str]:
     if not unicodedata.is_normalized("NFC", name):
         name = unicodedata.normalize("NFC", name)
     return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+
+
+def contradicts(name: str, media_id: str, path: Path) -> bool:
+    """Whether a longer name for media_id names another folder than the one above it on the disk.
+
+    Given the folder S01, its a.mp4 is not the "S02/a.mp4" of a table that starts one folder higher.
+    """
+    told, known = name_parts(name), name_parts(media_id)
+    if len(told) <= len(known):
+        return False
+    folders = path.parts[: len(path.parts) - len(known)]
+    return bool(folders) and name_parts(folders[-1]) != told[-len(known) - 1 : -len(known)]
 
 
 def _key(name: str) -> str:

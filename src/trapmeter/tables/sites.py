@@ -160,6 +160,8 @@ def _read_sites(path: Path, column: str) -> dict[str, str]:
     lines: dict[str, int] = {}
     for row in read_rows(path, required=(column, "site_id")):
         name, site = row.text(column), row.optional_text("site_id")
+        if column == "folder":
+            name = "/".join(name_parts(name))
         if sites.setdefault(name, site) != site:
             raise InputError(
                 f"{path}, lines {lines[name]} and {row.line}: {name} has the sites {sites[name]!r} and {site!r}; keep one"

@@ -6,7 +6,7 @@ animal with its box).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +62,10 @@ def match_truth(estimates: Iterable[Estimate], truth: Sequence[TruthRow]) -> lis
     Raises:
         InputError: a name is ambiguous between estimates and truth.
     """
+    estimates = list(estimates)
     measured = [estimate for estimate in estimates if estimate.distance is not None]
-    names = _video_of({estimate.observation.media_id for estimate in measured}, truth)
+    # By the names of all media, not of those alone where an animal was seen.
+    names = truth_names({estimate.observation.media_id for estimate in estimates}, truth)
     answers: dict[tuple[str, int], list[Estimate]] = {}
     for estimate in measured:
         video_id = names.get(estimate.observation.media_id)
@@ -119,8 +121,12 @@ def _read_animals(path: Path, *, has_ids: bool) -> list[TruthRow]:
     return rows
 
 
-def _video_of(media_ids: set[str], truth: Sequence[TruthRow]) -> dict[str, str]:
-    """The video_id of the truth for each media_id that has one."""
+def truth_names(media_ids: Collection[str], truth: Sequence[TruthRow]) -> dict[str, str]:
+    """The video_id of the truth for each media_id that has one.
+
+    Raises:
+        InputError: one could be any of several.
+    """
     index = NameIndex(row.video_id for row in truth)
     for video_id, media in index.clashes(sorted(media_ids)).items():
         raise InputError(

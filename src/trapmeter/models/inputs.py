@@ -1,0 +1,39 @@
+"""From the frames of a window to a network's input: the only place where this is done, for training and prediction alike."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.models.spec import InputSpec
+from trapmeter.records import Box
+
+
+def network_input(frames: NDArray[np.uint8], box: Box | None, spec: InputSpec) -> NDArray[np.uint8]:
+    """The input of one window.
+
+    frames: uint8 (frames, height, width, 3), RGB, in the order of spec.offsets_s, already of spec.size_hw. box: the animal in
+    question in the middle frame. Returns uint8 (spec.n_channels, height, width); the network itself divides by 255.
+    """
+    n_frames, height, width, _ = frames.shape
+    if (n_frames, height, width) != (len(spec.offsets_s), *spec.size_hw):
+        raise ValueError(f"expected {len(spec.offsets_s)} frames of {spec.size_hw}, got {frames.shape}")
+    channels = np.empty((spec.n_channels, height, width), np.uint8)
+    channels[: 3 * n_frames] = frames.transpose(0, 3, 1, 2).reshape(3 * n_frames, height, width)
+    if spec.box_channel:
+        channels[-1] = box_mask(box, height, width)
+    return channels
+
+
+def box_mask(box: Box | None, height: int, width: int) -> NDArray[np.uint8]:
+    """255 in the pixels whose centre lies in the box, at least one; 0 elsewhere and everywhere without a box."""
+    mask = np.zeros((height, width), np.uint8)
+    if box is not None:
+        top, left = min(round(box.y1 * height), height - 1), min(round(box.x1 * width), width - 1)
+        mask[top : max(top + 1, round(box.y2 * height)), left : max(left + 1, round(box.x2 * width))] = 255
+    return mask
+
+
+def mirrored(inputs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The input of the window's mirror image; the last axis is the width."""
+    return np.ascontiguousarray(inputs[..., ::-1])

@@ -1,0 +1,1 @@
+"""Training: what teaches a network to read distances from windows of frames."""

@@ -1,0 +1,102 @@
+"""One process or many: who this process is, and sums over all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from trapmeter.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among all that train together. local_rank counts on this machine."""
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """The process that writes files and talks."""
+        return self.rank == 0
+
+    @property
+    def device(self) -> torch.device:
+        """This process's GPU, or the CPU."""
+        return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def ranks_from_environment(environment: Mapping[str, str] = os.environ) -> Ranks:
+    """What torchrun, or Slurm's srun, says of this process; a lone process without either.
+
+    Raises:
+        InputError: a variable is no number or out of range.
+    """
+    for names in (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")):
+        if not all(name in environment for name in names):
+            continue
+        try:
+            rank, world_size, local_rank = (int(environment[name]) for name in names)
+        except ValueError as error:
+            raise InputError(f"{', '.join(names)} must be whole numbers: {error}") from error
+        if not 0 <= rank < world_size:
+            raise InputError(f"{names[0]}={rank} must lie below {names[1]}={world_size}")
+        return Ranks(rank, world_size, local_rank)
+    return Ranks()
+
+
+@contextmanager
+def process_group(ranks: Ranks) -> Iterator[None]:
+    """Joins the processes for as long as the block runs: nccl between GPUs, gloo between CPUs; nothing for a lone one."""
+    if ranks.world_size == 1:
+        yield
+        return
+    if ranks.device.type == "cuda":
+        torch.cuda.set_device(ranks.device)
+    if "MASTER_ADDR" not in os.environ:
+        # srun sets neither; one machine needs no more than this.
+        os.environ["MASTER_ADDR"] = "127.0.0.1"
+        os.environ.setdefault("MASTER_PORT", "29511")
+    dist.init_process_group(
+        "nccl" if ranks.device.type == "cuda" else "gloo", rank=ranks.rank, world_size=ranks.world_size
+    )
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def share_buffers(network: torch.nn.Module, ranks: Ranks) -> None:
+    """Gives all processes the first one's running statistics, so that they validate the same network."""
+    if ranks.world_size > 1:
+        for buffer in network.buffers():
+            dist.broadcast(buffer, 0)
+
+
+def total(values: list[float], ranks: Ranks) -> list[float]:
+    """The sums of values over all processes, in double precision."""
+    if ranks.world_size == 1:
+        return values
+    tensor = torch.tensor(values, dtype=torch.float64, device=ranks.device if ranks.device.type == "cuda" else None)
+    dist.all_reduce(tensor)
+    return [float(value) for value in tensor.tolist()]
+
+
+def gathered(values: torch.Tensor, ranks: Ranks) -> list[torch.Tensor]:
+    """Every process's 1-D tensor, which may differ in length, in the order of ranks."""
+    if ranks.world_size == 1:
+        return [values]
+    lengths = [torch.zeros(1, dtype=torch.int64, device=values.device) for _ in range(ranks.world_size)]
+    dist.all_gather(lengths, torch.tensor([len(values)], device=values.device))
+    longest = max(int(length) for length in lengths)
+    padded = torch.zeros(longest, dtype=values.dtype, device=values.device)
+    padded[: len(values)] = values
+    parts = [torch.zeros_like(padded) for _ in range(ranks.world_size)]
+    dist.all_gather(parts, padded)
+    return [part[: int(length)] for part, length in zip(parts, lengths, strict=True)]

@@ -1,0 +1,261 @@
+"""The training of one fold: epochs of steps, a validation after each, checkpoints, and going on after a break."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from trapmeter.errors import RunError
+from trapmeter.frames.store import FrameStore
+from trapmeter.training import checkpoints
+from trapmeter.training.dataset import Item, WindowDataset, training_batches, validation_batches
+from trapmeter.training.distributed import Ranks, gathered, share_buffers, total
+from trapmeter.training.network import DistanceNetwork
+from trapmeter.training.recipes import Precision, Recipe
+from trapmeter.training.records import EpochRecord, FoldResult, TrainingLog
+from trapmeter.training.samples import Sample
+
+Progress = Callable[[str], None]
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+BEST, LAST = "best.safetensors", "last.safetensors"
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weights of two or more dimensions decay; biases, norms and other vectors don't."""
+    named = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in named if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in named if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def weighted_l1(raw: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute error of the raw output, each sample counting by its weight."""
+    return ((raw.float() - wanted).abs() * weight).mean()
+
+
+@dataclass
+class Training:
+    """The moving parts of a fold's training. Everything in it is in the state that is stored."""
+
+    network: DistanceNetwork
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    ema: nn.Module | None
+    epoch: int = 0
+    best_mae_m: float = math.inf
+
+    def state(self) -> dict[str, Any]:
+        """For `checkpoints.save_state`."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "epoch": self.epoch,
+            "best_mae_m": self.best_mae_m,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.epoch, self.best_mae_m = int(state["epoch"]), float(state["best_mae_m"])
+
+    @property
+    def judged(self) -> DistanceNetwork:
+        """The network that is validated and kept: the running mean of the weights where there is one."""
+        if self.ema is None:
+            return self.network
+        module = self.ema.module
+        assert isinstance(module, DistanceNetwork)
+        return module
+
+
+def train_fold(
+    recipe: Recipe,
+    store: FrameStore,
+    train: Sequence[Sample],
+    held_out: Sequence[Sample],
+    make: Callable[[], DistanceNetwork],
+    folder: Path,
+    ranks: Ranks,
+    progress: Progress = lambda _: None,
+) -> FoldResult:
+    """Trains one fold to its end, from where an earlier call was broken off.
+
+    Leaves in folder: best.safetensors (lowest error on held_out), last.safetensors, valley-N.safetensors (at the bottoms
+    of the learning rate), metrics.csv, held_out.csv (the best epoch's answers), TensorBoard's events and curve.png.
+
+    Raises:
+        RunError: a loss that is no number, or a disk that is full.
+    """
+    device = ranks.device
+    torch.manual_seed(recipe.seed)
+    training = _make_training(recipe, make, device)
+    state = checkpoints.load_state(folder)
+    if state is not None:
+        training.restore(state)
+        progress(f"goes on after epoch {training.epoch} of {recipe.epochs}")
+    stepped: nn.Module = training.network
+    if ranks.world_size > 1:
+        stepped = DistributedDataParallel(stepped, device_ids=[ranks.local_rank] if device.type == "cuda" else None)
+    if recipe.compile:
+        stepped = torch.compile(stepped)  # type: ignore[assignment]
+    train_set = WindowDataset(store, train, recipe.input, recipe.augment, recipe.seed)
+    val_set = WindowDataset(store, held_out, recipe.input, recipe.augment, recipe.seed)
+    log = TrainingLog(folder, training.epoch) if ranks.is_first else None
+    for epoch in range(training.epoch, recipe.epochs):
+        started = time.perf_counter()
+        rate = recipe.schedule.rate(epoch)
+        # Dropout and the like draw from here: the same after a break as without one, and not the same on every device.
+        torch.manual_seed(_seed(recipe.seed, epoch, ranks.rank))
+        batches = training_batches(len(train), epoch, recipe.seed, recipe.batch_size, ranks.rank, ranks.world_size)
+        loss = _train_epoch(recipe, training, stepped, _loader(train_set, batches, recipe, device), rate, device, ranks)
+        metres = _validate(recipe, training.judged, val_set, device, ranks)
+        mae_m = float(np.abs(metres - [sample.distance_m for sample in held_out]).mean()) if len(metres) else math.nan
+        training.epoch = epoch + 1
+        is_best = mae_m < training.best_mae_m
+        training.best_mae_m = min(training.best_mae_m, mae_m)
+        if log is not None:
+            weights = training.judged.state_dict()
+            if is_best:
+                checkpoints.save_weights(folder / BEST, weights)
+                log.write_held_out(held_out, metres)
+            if recipe.schedule.is_valley(epoch):
+                checkpoints.save_weights(folder / f"valley-{epoch}.safetensors", weights)
+            record = EpochRecord(epoch, rate, loss, mae_m, time.perf_counter() - started)
+            log.add(record)
+            # Last of all: what a break leaves behind before this line is made once more, to the same values.
+            checkpoints.save_state(folder, training.state())
+            progress(
+                f"epoch {epoch + 1} of {recipe.epochs}: loss {loss:.4f}, held-out error {mae_m:.3f} m"
+                f"{' (best)' if is_best else ''}, {record.seconds:.0f} s"
+            )
+    if log is not None:
+        checkpoints.save_weights(folder / LAST, training.judged.state_dict())
+        if not (folder / BEST).exists():
+            # Nothing was held out: the last weights are all there is to choose from.
+            checkpoints.save_weights(folder / BEST, training.judged.state_dict())
+        log.finish()
+    return FoldResult(training.best_mae_m, recipe.epochs)
+
+
+def _make_training(recipe: Recipe, make: Callable[[], DistanceNetwork], device: torch.device) -> Training:
+    network = make().to(device)
+    if device.type == "cuda":
+        network = network.to(memory_format=torch.channels_last)
+    groups = parameter_groups(network, recipe.weight_decay)
+    optimiser = torch.optim.AdamW(groups, lr=recipe.schedule.lr, fused=device.type == "cuda")
+    scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision is Precision.FP16 and device.type == "cuda")
+    ema = None
+    if recipe.ema_decay is not None:
+        from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+        average = get_ema_multi_avg_fn(recipe.ema_decay)  # type: ignore[no-untyped-call]
+        ema = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    return Training(network, optimiser, scaler, ema)
+
+
+def _train_epoch(
+    recipe: Recipe,
+    training: Training,
+    stepped: nn.Module,
+    loader: DataLoader[Any],
+    rate: float,
+    device: torch.device,
+    ranks: Ranks,
+) -> float:
+    """One pass over the training windows; the mean loss over all processes."""
+    training.network.train()
+    for group in training.optimiser.param_groups:
+        group["lr"] = rate
+    loss_sum, n_batches = 0.0, 0
+    last = len(loader) - 1
+    for number, batch in enumerate(loader):
+        windows, distance_m, weight, _ = (part.to(device, non_blocking=True) for part in batch)
+        is_step = (number + 1) % recipe.accumulate == 0 or number == last
+        no_sync = nullcontext() if is_step or ranks.world_size == 1 else stepped.no_sync()  # type: ignore[operator]
+        with no_sync:
+            with _autocast(recipe, device):
+                raw = stepped(windows)
+            loss = weighted_l1(raw, training.network.wanted(distance_m.float()), weight.float())
+            training.scaler.scale(loss / recipe.accumulate).backward()  # type: ignore[no-untyped-call]
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise RunError(
+                f"the loss is {value} in batch {number + 1} of the epoch: the learning rate is too high, or a label or "
+                "frame is damaged; training stops, and the last epoch's state is kept"
+            )
+        loss_sum, n_batches = loss_sum + value, n_batches + 1
+        if not is_step:
+            continue
+        training.scaler.unscale_(training.optimiser)
+        nn.utils.clip_grad_norm_(training.network.parameters(), recipe.clip_norm)
+        training.scaler.step(training.optimiser)
+        training.scaler.update()
+        training.optimiser.zero_grad(set_to_none=True)
+        if training.ema is not None:
+            training.ema.update_parameters(training.network)  # type: ignore[operator]
+    loss_sum, count = total([loss_sum, float(n_batches)], ranks)
+    return loss_sum / count
+
+
+@torch.no_grad()
+def _validate(
+    recipe: Recipe, network: DistanceNetwork, held_out: WindowDataset, device: torch.device, ranks: Ranks
+) -> np.ndarray:
+    """Metres for every held-out sample, in their order, each measured once whatever the number of processes."""
+    network.eval()
+    share_buffers(network, ranks)
+    batches = validation_batches(len(held_out), recipe.batch_size, ranks.rank, ranks.world_size)
+    answers, indices = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
+    for batch in _loader(held_out, batches, recipe, device):
+        windows, _, _, index = batch
+        with _autocast(recipe, device):
+            raw = network(windows.to(device))
+        answers.append(network.metres(raw.float()).double().cpu())
+        indices.append(index.double())
+    metres = np.zeros(len(held_out))
+    found = gathered(torch.cat(answers).to(device), ranks), gathered(torch.cat(indices).to(device), ranks)
+    for part, where in zip(*found, strict=True):
+        metres[where.cpu().numpy().astype(int)] = part.cpu().numpy()
+    return metres
+
+
+def _loader(dataset: WindowDataset, batches: list[list[Item]], recipe: Recipe, device: torch.device) -> DataLoader[Any]:
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=min(recipe.workers, len(batches)),
+        pin_memory=device.type == "cuda",
+        # Forked after threads were started, OpenCV and FFmpeg may hang.
+        multiprocessing_context="spawn" if recipe.workers and batches else None,
+    )
+
+
+def _autocast(recipe: Recipe, device: torch.device) -> Any:
+    dtype = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}.get(recipe.precision)
+    # On a CPU, half precision of 16 bits is slower than none.
+    if dtype is None or (device.type == "cpu" and dtype is torch.float16):
+        return nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def _seed(seed: int, epoch: int, rank: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0])

@@ -1,0 +1,92 @@
+"""What is trained on: labelled moments of videos, from DrivenData's tables and from pseudolabels."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trapmeter.errors import InputError
+from trapmeter.records import Box
+from trapmeter.tables.csvfile import read_rows
+from trapmeter.tables.drivendata import MetadataRow, read_labels, read_metadata
+
+LABELLED = "label"
+PSEUDO = "pseudolabel"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A moment of a video with its distance in metres.
+
+    weight: how much its error counts, 1 for a label; source: label or pseudolabel.
+    """
+
+    video_id: str
+    time_s: float
+    distance_m: float
+    box: Box | None = None
+    site_id: str = ""
+    park: str = ""
+    weight: float = 1.0
+    source: str = LABELLED
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.distance_m) and self.distance_m >= 0 and 0 < self.weight <= 1):
+            raise InputError(
+                f"{self.video_id} at {self.time_s:g} s: a distance is metres >= 0 and a weight lies in (0, 1], "
+                f"got {self.distance_m} and {self.weight}"
+            )
+
+
+def read_samples(labels: Path, metadata: Path | None) -> list[Sample]:
+    """Labels with the best box, park and site of their moment, in the order of the labels.
+
+    Raises:
+        InputError: a table is not as expected.
+    """
+    known = best_boxes(metadata)
+    samples = []
+    for label in read_labels(labels):
+        row = known.get((label.video_id, label.time_s))
+        box, site_id, park = (None, "", "") if row is None else (row.box, row.site_id, row.park)
+        samples.append(Sample(label.video_id, label.time_s, label.distance_m, box, site_id, park))
+    return samples
+
+
+def read_pseudolabels(path: Path, metadata: Path | None) -> list[Sample]:
+    """Pseudolabels as `trapmeter pseudolabel` writes them: video_id, time, distance, weight; more columns are left aside."""
+    known = best_boxes(metadata)
+    samples = []
+    for row in read_rows(path, required=("video_id", "time", "distance", "weight")):
+        video_id, time_s = row.text("video_id"), row.number_from_0("time", "seconds")
+        found = known.get((video_id, time_s))
+        box, site_id, park = (None, "", "") if found is None else (found.box, found.site_id, found.park)
+        distance_m, weight = row.number_from_0("distance", "metres"), row.number("weight")
+        samples.append(Sample(video_id, time_s, distance_m, box, site_id, park, weight, PSEUDO))
+    return samples
+
+
+def best_boxes(metadata: Path | None) -> dict[tuple[str, float], MetadataRow]:
+    """The row of each moment whose box scores best, from a metadata table; nothing without one."""
+    best: dict[tuple[str, float], MetadataRow] = {}
+    for row in () if metadata is None else read_metadata(metadata):
+        key = row.video_id, row.time_s
+        before = best.get(key)
+        if before is None or _score(row) > _score(before):
+            best[key] = row
+    return best
+
+
+def by_video(samples: Sequence[Sample]) -> Mapping[str, list[float]]:
+    """The distances of each video in metres."""
+    distances: dict[str, list[float]] = defaultdict(list)
+    for sample in samples:
+        distances[sample.video_id].append(sample.distance_m)
+    return distances
+
+
+def _score(row: MetadataRow) -> float:
+    return -1.0 if row.box is None else row.box.score

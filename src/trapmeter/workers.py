@@ -1,0 +1,120 @@
+"""Runs one function over many tasks in worker processes that may crash or hang without taking the run along."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from trapmeter.errors import RunError
+
+OUR_ERROR = "an error in trapmeter, please report it"
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a medium may take: base_s, and per_megabyte_s more for each megabyte of the file.
+
+    A minute of video has 5 to 100 MB and takes seconds; what takes longer than this hangs. The base is long enough for the
+    half hour at a picture a second that fits into half a megabyte.
+    """
+
+    base_s: float = 900.0
+    per_megabyte_s: float = 60.0
+
+    def limit_s(self, size_bytes: int) -> float:
+        """Seconds after which a file of this size counts as hanging."""
+        return self.base_s + self.per_megabyte_s * size_bytes / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A task that has no result, and why: its worker crashed or hung, or met an error of ours, whose trace is kept."""
+
+    reason: str
+    trace: str = ""
+
+
+def run_all(
+    tasks: Iterable[Task],
+    work: Callable[[Task], Result],
+    *,
+    jobs: int,
+    limit_s: Callable[[Task], float],
+    start: Callable[[], None] | None = None,
+) -> Iterator[tuple[Task, Result | Lost]]:
+    """Each task with its result, in the order in which they are done.
+
+    work and start (called once in every worker before its first task) are module-level functions or partials of such, since
+    they are sent to other processes; so are tasks and results. limit_s: how many seconds a task may take.
+
+    Raises:
+        RunError: work raised it, as when the disk is full: it would be so for every other task. All workers are stopped.
+    """
+    waiting = iter(tasks)
+    running: dict[Future[Result | Lost], tuple[Task, float]] = {}
+    future: Future[Result | Lost]
+    with ProcessPool(max_workers=jobs, context=get_context("spawn"), initializer=_start, initargs=(start,)) as pool:
+        try:
+            while True:
+                # A short queue: enough to keep every worker busy, and a hundred thousand tasks need no memory.
+                while len(running) < 2 * jobs:
+                    try:
+                        task = next(waiting)
+                    except StopIteration:
+                        break
+                    seconds = limit_s(task)
+                    future = pool.schedule(_call, args=(work, task), timeout=seconds)
+                    running[future] = task, seconds
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    task, seconds = running.pop(future)
+                    yield task, _outcome(future, seconds)
+        except BaseException:
+            pool.stop()  # type: ignore[no-untyped-call]
+            raise
+
+
+def _outcome(future: Future[Result | Lost], seconds: float) -> Result | Lost:
+    try:
+        return future.result()
+    except FutureTimeoutError:
+        return Lost(f"given up after {seconds:.0f} s: decoding hangs")
+    except ProcessExpired as error:
+        return Lost(f"the decoder crashed ({_exit_words(error.exitcode)})")
+
+
+def _exit_words(exitcode: int | None) -> str:
+    if exitcode is None or exitcode >= 0:
+        return f"exit status {exitcode}"
+    try:
+        return signal.Signals(-exitcode).name
+    except ValueError:
+        return f"signal {-exitcode}"
+
+
+def _start(start: Callable[[], None] | None) -> None:
+    # Ctrl-C goes to the parent alone, which then stops its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if start is not None:
+        start()
+
+
+def _call(work: Callable[[Task], Result], task: Task) -> Result | Lost:
+    try:
+        return work(task)
+    except RunError:
+        raise
+    except Exception as error:  # one medium that we did not foresee must not end a run over thousands
+        return Lost(f"{OUR_ERROR} ({type(error).__name__}: {error})", traceback.format_exc())
