@@ -1,0 +1,237 @@
+"""Filling a frame store, and loading windows from it, against the 2nd-place system's way.
+
+The baseline is what the 2nd-place system did: `ffmpeg -vf fps=1:round=up` pipes each whole video in full size into numpy, the
+pictures of the labelled windows are picked, resized by OpenCV to 270 x 480 and saved as a PNG each. Ours fills a store, for
+the same labels, in three ways: the default (scaled while decoding, JPEG), OpenCV's resize from full size as JPEG, and the
+same as PNG, whose pictures are the baseline's. This is checked: to the last digit, but for MPEG-4, whose inverse transform
+is rounded otherwise in other versions of FFmpeg (a few values differ by 1 or 2 of 255).
+
+Each run is a process of its own and counts as a whole, start of Python and of the workers included. CPU seconds are user +
+system of all its processes; memory is the parent's peak plus the largest child's times the children at work at once (FFmpeg:
+one, ours: one per job). A window's load is the median over all labels, from files that the system holds in memory, on one
+thread, five pictures to one uint8 array. Runs alternate; medians are printed.
+
+    python benchmarks/frames.py [--runs 5] [--jobs 2] [--videos DIR --labels CSV | --long DIR]
+
+The default is the demo's twelve clips of eight seconds; --long makes the one-minute clips of benchmarks/decode.py in DIR and
+labels seven seconds in each, as in the competition. Needs Debian's ffmpeg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+OFFSETS_S = (-2.0, -1.0, 0.0, 1.0, 2.0)
+SIZE_HW = (270, 480)
+BASELINE = "whole video, PNG files"
+OURS = {
+    "store, swscale-area, JPEG": ("swscale-area", "jpeg"),
+    "store, opencv-linear, JPEG": ("opencv-linear", "jpeg"),
+    "store, opencv-linear, PNG": ("opencv-linear", "png"),
+}
+LONG_LABELS_S = range(2, 60, 8)
+FIGURES = ("wall s", "CPU s", "MB", "MB on disk", "ms a window")
+
+
+def fill_ours(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> None:
+    """Fills a store as `trapmeter frames` does."""
+    from trapmeter.frames.fill import fill_store
+    from trapmeter.frames.spec import Codec, StoreSpec
+    from trapmeter.frames.store import FrameStore
+    from trapmeter.frames.wanted import read_wanted
+    from trapmeter.models.spec import Resize
+
+    resize, codec = OURS[way]
+    store = FrameStore.create(out, StoreSpec(SIZE_HW, Resize(resize), Codec(codec)))
+    wanted, missing = read_wanted([labels], videos, OFFSETS_S)
+    report = fill_store(store, wanted, jobs, missing=missing)
+    assert not report.failures, report.failures
+
+
+def fill_baseline(videos: Path, labels: Path, out: Path) -> None:
+    """Pipes whole videos, picks, resizes and saves."""
+    import cv2
+    import numpy as np
+
+    for video_id, seconds in labelled(labels).items():
+        path = videos / video_id
+        size = ["-select_streams", "v", "-show_entries", "stream=width,height", "-of", "csv=p=0"]
+        text = subprocess.run(
+            ["ffprobe", "-v", "error", *size, path], capture_output=True, check=True, text=True
+        ).stdout
+        width, height = (int(part) for part in text.strip().strip(",").split(","))
+        raw = ["-vf", "fps=1:round=up", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+        pipe = subprocess.run(["ffmpeg", "-v", "error", "-i", path, *raw], capture_output=True, check=True).stdout
+        pictures = np.frombuffer(pipe, np.uint8).reshape(-1, height, width, 3)
+        for second in sorted({int(s + offset) for s in seconds for offset in OFFSETS_S}):
+            if 0 <= second < len(pictures):
+                small = cv2.resize(pictures[second], SIZE_HW[::-1], interpolation=cv2.INTER_LINEAR)
+                cv2.imwrite(str(out / f"{video_id}-{second}.png"), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+
+
+def load(way: str, labels: Path, out: Path) -> float:
+    """Median milliseconds to load a window."""
+    import cv2
+    import numpy as np
+
+    from trapmeter.frames.store import FrameStore
+
+    cv2.setNumThreads(1)
+
+    def from_files(video_id: str, second: int) -> np.ndarray:
+        window = np.zeros((len(OFFSETS_S), *SIZE_HW, 3), np.uint8)
+        for number, offset in enumerate(OFFSETS_S):
+            path = out / f"{video_id}-{int(second + offset)}.png"
+            if path.exists():
+                cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB, dst=window[number])
+        return window
+
+    store = None if way == BASELINE else FrameStore.open(out)
+    times = []
+    for _ in range(3):
+        for video_id, seconds in labelled(labels).items():
+            for second in seconds:
+                started = time.perf_counter()
+                window = from_files(video_id, second) if store is None else store.window(video_id, second, OFFSETS_S)
+                times.append(time.perf_counter() - started)
+                assert window.any()
+    return 1000 * statistics.median(times)
+
+
+def labelled(labels: Path) -> dict[str, list[int]]:
+    """The labelled seconds of each video."""
+    seconds: dict[str, list[int]] = {}
+    with labels.open(newline="") as file:
+        for row in csv.DictReader(file):
+            seconds.setdefault(row["video_id"], []).append(int(float(row["time"])))
+    return seconds
+
+
+def one(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> None:
+    """A run in this process; prints the parent's and the largest child's peak in megabytes."""
+    if way == BASELINE:
+        fill_baseline(videos, labels, out)
+    else:
+        fill_ours(way, videos, labels, out, jobs)
+    parent, child = (
+        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    print(json.dumps([parent, child]))
+
+
+def measure(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> tuple[float, ...]:
+    """The FIGURES of one run."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    command = [sys.executable, __file__, "--jobs", str(jobs), "--one", way, videos, labels, out]
+    started, before = time.perf_counter(), children_cpu_s()
+    answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    wall_s, cpu_s = time.perf_counter() - started, children_cpu_s() - before
+    parent, child = json.loads(answer)
+    n_children = 1 if way == BASELINE else min(jobs, len(labelled(labels)))
+    disk = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
+    ms = float(subprocess.run([*command, "--load"], stdout=subprocess.PIPE, check=True, text=True).stdout)
+    return wall_s, cpu_s, parent + n_children * child, disk, ms
+
+
+def children_cpu_s() -> float:
+    """CPU seconds of this process's finished children and theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def check_same(labels: Path, baseline: Path, store_folder: Path) -> str:
+    """That the PNG store's pictures are the baseline's; tells how many there are."""
+    import cv2
+    import numpy as np
+
+    from trapmeter.frames.store import FrameStore
+
+    store = FrameStore.open(store_folder)
+    differences = []
+    for video_id in labelled(labels):
+        for second in store.times(video_id):
+            path = baseline / f"{video_id}-{int(second)}.png"
+            if path.exists():  # the store has the last second too, for windows that repeat it
+                theirs = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+                difference = np.abs(theirs.astype(int) - store.read(video_id, second))
+                assert difference.mean() <= 0.05, f"{video_id} differs at {second} s by {difference.mean():.2f}"
+                differences.append(int(difference.max()))
+    assert len(differences) == len(list(baseline.glob("*.png")))
+    n_same = differences.count(0)
+    return f"{len(differences)} pictures, {n_same} of them the same to the last digit, the others within {max(differences)}"
+
+
+def long_clips(folder: Path) -> tuple[Path, Path]:
+    """One-minute clips and their labels."""
+    from decode import make_clips
+
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = folder / "labels.csv"
+    rows = [f"{path.name},{second}\n" for path in make_clips(folder).values() for second in LONG_LABELS_S]
+    labels.write_text("video_id,time\n" + "".join(rows))
+    return folder, labels
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--videos", type=Path)
+    parser.add_argument("--labels", type=Path)
+    parser.add_argument("--long", type=Path)
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--load", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        way, *paths = arguments.one
+        videos, labels, out = map(Path, paths)
+        if arguments.load:
+            print(load(way, labels, out))
+        else:
+            one(way, videos, labels, out, arguments.jobs)
+        return
+    if shutil.which("ffmpeg") is None:
+        sys.exit("ffmpeg is not installed: apt-get install ffmpeg")
+    if arguments.long is not None:
+        videos, labels = long_clips(arguments.long)
+    elif arguments.videos is not None and arguments.labels is not None:
+        videos, labels = arguments.videos, arguments.labels
+    else:
+        from trapmeter.demo.clips import CLIPS, TRUTH
+
+        videos, labels = CLIPS, TRUTH
+    ways = [BASELINE, *OURS]
+    figures: dict[str, list[tuple[float, ...]]] = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = {way: Path(temporary) / str(number) for number, way in enumerate(ways)}
+        for _ in range(arguments.runs):
+            for way in ways:
+                figures[way].append(measure(way, videos, labels, folders[way], arguments.jobs))
+        same = check_same(labels, folders[BASELINE], folders[ways[-1]])
+    base = [statistics.median(column) for column in zip(*figures[BASELINE], strict=True)]
+    print(f"{len(labelled(labels))} videos, {arguments.jobs} jobs, {same}")
+    print("in brackets: the share of the baseline's figure\n")
+    print(f"| | {' | '.join(FIGURES)} |\n|{' --- |' * (len(FIGURES) + 1)}")
+    for way in ways:
+        medians = [statistics.median(column) for column in zip(*figures[way], strict=True)]
+        cells = [
+            f"{m:.1f}" if way == BASELINE else f"{m:.1f} ({m / b:.2f})" for m, b in zip(medians, base, strict=True)
+        ]
+        print(f"| {way} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

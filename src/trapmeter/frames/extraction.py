@@ -1,0 +1,147 @@
+"""One video into one shard: what a worker process does while a store is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from trapmeter.errors import InputError, MediaError
+from trapmeter.frames.codecs import encode
+from trapmeter.frames.index import ShardIndex, Source, moment
+from trapmeter.frames.shard import new_shard
+from trapmeter.frames.spec import StoreSpec
+from trapmeter.frames.store import FrameStore
+from trapmeter.frames.wanted import Failure, Wanted
+from trapmeter.media.reading import Absence, Exactly, open_medium
+from trapmeter.models.spec import Resize
+from trapmeter.records import Frame, Pixels
+
+MOMENT_S = 1e-6
+"""A photo's length: second 0 lies inside it, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What became of one medium: how many pictures are in its shard, what failed, and whether its file is doubtful."""
+
+    n_frames: int
+    failures: tuple[Failure, ...]
+    is_doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What a worker is sent."""
+
+    store: FrameStore
+    wanted: Wanted
+
+
+def start_worker() -> None:
+    """Called once in each worker."""
+    import cv2
+
+    # A worker has a core to itself; with more threads the workers would only be in each other's way.
+    cv2.setNumThreads(1)
+
+
+def extract(task: Extraction) -> Extracted:
+    """Writes the shard of one medium: what is wanted, and what an earlier shard held besides.
+
+    All pictures are decoded anew from the file as it is now: whatever came before, the same wishes give the same bytes.
+
+    Raises:
+        RunError: the shard can't be written.
+    """
+    store, wanted = task.store, task.wanted
+    medium = wanted.medium
+    before = known(store, medium.media_id)
+    asked = {*wanted.times_s, *(() if before is None else (*before.entries, *before.failed))}
+    try:
+        source = source_of(wanted)
+        resize = store.spec.resize
+        with (
+            open_medium(medium, Exactly(*store.spec.size_hw) if resize is Resize.SWSCALE_AREA else None) as reader,
+            new_shard(store.shard_path(medium.media_id)) as shard,
+        ):
+            length_s = max(reader.facts.length_s, MOMENT_S)
+            times_s = times_inside(asked, length_s)
+            last: Frame | None = None
+            for time_s, shown in zip(times_s, reader.frames(times_s), strict=True):
+                if isinstance(shown, Absence):
+                    shard.add_failed(time_s, shown.reason)
+                elif shown is last:
+                    shard.add_same(time_s)
+                else:
+                    shard.add(time_s, shown.time_s, encode(sized(shown.pixels, store.spec), store.spec))
+                    last = shown
+            index = shard.finish(medium.media_id, source, length_s, reader.facts.doubts)
+    except (MediaError, OSError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        return Extracted(0, (Failure(medium.media_id, None, reason),))
+    return extracted(index, wanted)
+
+
+def sized(pixels: Pixels, spec: StoreSpec) -> Pixels:
+    """A picture from the reader in the store's size."""
+    if spec.resize is Resize.SWSCALE_AREA:
+        return pixels
+    import cv2
+
+    height, width = spec.size_hw
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def times_inside(times_s: Iterable[float], length_s: float) -> list[float]:
+    """The wanted seconds that lie inside a medium, ascending.
+
+    Where one lies past the end, the last whole second before it is wanted too: windows that repeat the edge show it.
+    """
+    asked = {moment(time_s) for time_s in times_s}
+    inside = {time_s for time_s in asked if 0 <= time_s < length_s}
+    if len(inside) < len(asked):
+        inside.add(float(-(-length_s // 1) - 1))
+    return sorted(inside)
+
+
+def holds(index: ShardIndex, wanted: Wanted) -> bool:
+    """A shard was made of the file as it is now, and has an answer for every second that is wanted."""
+    try:
+        is_same = index.source == source_of(wanted)
+    except OSError:
+        return False
+    return is_same and all(
+        time_s in index.entries or time_s in index.failed for time_s in times_inside(wanted.times_s, index.length_s)
+    )
+
+
+def extracted(index: ShardIndex, wanted: Wanted) -> Extracted:
+    """What a finished shard says of what was wanted."""
+    video_id = wanted.medium.media_id
+    times_s = {moment(time_s) for time_s in wanted.times_s}
+    reasons = {time_s: reason for time_s, reason in index.failed.items() if time_s in times_s}
+    for time_s in map(moment, wanted.labelled_s):
+        if time_s >= index.length_s:
+            reasons[time_s] = f"the video ends at {index.length_s:.2f} s"
+    failures = tuple(Failure(video_id, time_s, reason) for time_s, reason in sorted(reasons.items()))
+    return Extracted(len(index.entries), failures, bool(index.doubts))
+
+
+def known(store: FrameStore, video_id: str) -> ShardIndex | None:
+    """What the store has of a video; None where it has nothing, or nothing that can be used."""
+    try:
+        return store.index(video_id)
+    except InputError:
+        return None
+
+
+def source_of(wanted: Wanted) -> Source:
+    """The state of the medium's file.
+
+    Raises:
+        OSError: it isn't there.
+    """
+    status = wanted.medium.path.stat()
+    return Source(status.st_size, status.st_mtime_ns)

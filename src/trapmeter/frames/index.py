@@ -1,0 +1,125 @@
+"""What a shard says of itself: which pictures of which video it holds, and where. Checked whole before it is believed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from trapmeter.errors import InputError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a picture lies in the shard (offset and size in bytes), when it is shown (pts_s), and its checksum."""
+
+    offset: int
+    size: int
+    pts_s: float
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which state of a video's file was read: its size, and when it was last changed (nanoseconds since 1970)."""
+
+    size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardIndex:
+    """The pictures of one video.
+
+    entries: by time_s, ascending; several may share a picture. failed: why there is no picture at a second inside the video.
+    length_s: of the video. doubts: what is wrong with the file although it can be read.
+    """
+
+    video_id: str
+    source: Source
+    length_s: float
+    doubts: tuple[str, ...] = ()
+    entries: dict[float, Entry] = field(default_factory=dict)
+    failed: dict[float, str] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """As JSON; the same index always gives the same bytes."""
+        data = {
+            "format": FORMAT,
+            "video_id": self.video_id,
+            "source_bytes": self.source.size_bytes,
+            "source_modified_ns": self.source.modified_ns,
+            "length_s": self.length_s,
+            "doubts": list(self.doubts),
+            "failed": [[time_s, reason] for time_s, reason in sorted(self.failed.items())],
+            "frames": [
+                [time_s, entry.offset, entry.size, entry.pts_s, entry.crc32]
+                for time_s, entry in sorted(self.entries.items())
+            ],
+        }
+        return json.dumps(data, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+    @staticmethod
+    def from_bytes(raw: bytes, first: int, end: int) -> ShardIndex:
+        """The inverse of `to_bytes`. Pictures must lie within the bytes first..end (exclusive) of the file.
+
+        Raises:
+            InputError: anything is not as `to_bytes` writes it.
+        """
+        try:
+            data = json.loads(raw)
+            if data["format"] != FORMAT:
+                raise InputError(f"written by another version of trapmeter (format {data['format']}, here {FORMAT})")
+            return ShardIndex(
+                _text(data["video_id"]),
+                Source(_whole(data["source_bytes"]), _whole(data["source_modified_ns"], least=-(2**63))),
+                _seconds(data["length_s"]),
+                tuple(_text(doubt) for doubt in data["doubts"]),
+                {
+                    time_s: Entry(
+                        _whole(offset, first),
+                        _whole(size, 1, end - offset),
+                        _seconds(pts_s),
+                        _whole(crc32, 0, 2**32 - 1),
+                    )
+                    for time_s, offset, size, pts_s, crc32 in _by_time(data["frames"])
+                },
+                {time_s: _text(reason) for time_s, reason in _by_time(data["failed"])},
+            )
+        except (ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
+            raise InputError(f"its index is not one that trapmeter wrote ({type(error).__name__}: {error})") from error
+
+
+def moment(time_s: float) -> float:
+    """A time as the stores' key: seconds to the microsecond, as everywhere."""
+    return round(float(time_s), 6)
+
+
+def _by_time(rows: Any) -> Any:
+    """Rows that start with a time, once it is sure that these are keys and ascend."""
+    times = [_seconds(row[0]) for row in rows]
+    if any(moment(time_s) != time_s for time_s in times) or any(a >= b for a, b in pairwise(times)):
+        raise ValueError("times are not whole microseconds in ascending order")
+    return rows
+
+
+def _seconds(value: Any) -> float:
+    if not isinstance(value, float) or not 0 <= value < math.inf:
+        raise ValueError(f"a number of seconds >= 0 was expected, got {value!r}")
+    return value
+
+
+def _whole(value: Any, least: int = 0, most: int = 2**63) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"a whole number from {least} to {most} was expected, got {value!r}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text was expected, got {value!r}")
+    return value

@@ -1,0 +1,201 @@
+"""A shard: the file that holds one video's pictures. It appears whole or not at all, and is read without trusting it.
+
+    head     19 bytes that tell the format
+    pictures encoded, back to back
+    index    JSON, see index.py
+    tail     length of the index (8 bytes, little endian), its SHA-256 (32 bytes), 8 bytes that say: complete
+
+Each picture has its own checksum in the index, so that a read need not look at the rest of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from trapmeter.errors import InputError, RunError
+from trapmeter.frames.index import Entry, ShardIndex, Source, moment
+
+HEAD = b"trapmeter frames 1\n"
+TAIL = struct.Struct("<Q32s8s")
+COMPLETE = b"complete"
+SUFFIX = ".frames"
+PART_SUFFIX = ".part"
+
+MAX_INDEX_BYTES = 64_000_000
+"""A day of pictures, one a second, needs a tenth of this."""
+
+
+def shard_name(video_id: str) -> str:
+    """A file name for any video id: what can be read of the id's end, and a hash that tells ids apart.
+
+    At most 100 ASCII letters, digits, dots, dashes and underscores: safe on every system, also where capitals don't count.
+    Lone surrogates (file names that are no UTF-8) are hashed as they are.
+
+    Example:
+        >>> shard_name("card 1/a.mp4")
+        'card_1_a.mp4-d82a0a7a8ed2cfb9ec3d9e8d3b0bcc9e.frames'
+    """
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", video_id)[-_READABLE:].strip("._-")
+    digest = hashlib.sha256(video_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{readable or 'video'}-{digest}{SUFFIX}"
+
+
+_READABLE = 60
+
+
+class ShardReader:
+    """An open shard whose index has been checked. Made by `open_shard`."""
+
+    def __init__(self, path: Path, file: IO[bytes], index: ShardIndex) -> None:
+        self.path = path
+        self.index = index
+        self._file = file
+
+    def encoded(self, time_s: float) -> bytes:
+        """The picture of a stored second, as it was written.
+
+        Raises:
+            InputError: it isn't stored, or its bytes are damaged.
+        """
+        time_s = moment(time_s)
+        entry = self.index.entries.get(time_s)
+        if entry is None:
+            raise InputError(
+                f"{self.index.video_id}: no frame at {time_s:g} s in the frame store ({self._why(time_s)})"
+            )
+        self._file.seek(entry.offset)
+        encoded = self._file.read(entry.size)
+        if zlib.crc32(encoded) != entry.crc32:
+            raise damaged(self.path, f"the frame at {time_s:g} s has a wrong checksum")
+        return encoded
+
+    def _why(self, time_s: float) -> str:
+        if (reason := self.index.failed.get(time_s)) is not None:
+            return f"it could not be decoded: {reason}"
+        if not 0 <= time_s < self.index.length_s:
+            return f"the video has {self.index.length_s:g} s"
+        return "it was not asked for when the store was filled; run `trapmeter frames` with these labels and offsets"
+
+
+@contextmanager
+def open_shard(path: Path) -> Iterator[ShardReader]:
+    """Opens a shard for reading and checks its index.
+
+    Raises:
+        FileNotFoundError: there is none.
+        InputError: it is damaged or no shard at all.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            yield ShardReader(path, file, _read_index(path, file))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def _read_index(path: Path, file: IO[bytes]) -> ShardIndex:
+    size = os.fstat(file.fileno()).st_size
+    if size < len(HEAD) + TAIL.size or file.read(len(HEAD)) != HEAD:
+        raise damaged(path, "it does not start as a shard does")
+    file.seek(size - TAIL.size)
+    length, checksum, mark = TAIL.unpack(file.read(TAIL.size))
+    end = size - TAIL.size - length
+    if mark != COMPLETE or length > MAX_INDEX_BYTES or end < len(HEAD):
+        raise damaged(path, "it does not end as a shard does")
+    file.seek(end)
+    raw = file.read(length)
+    if hashlib.sha256(raw).digest() != checksum:
+        raise damaged(path, "its index has a wrong checksum")
+    try:
+        return ShardIndex.from_bytes(raw, len(HEAD), end)
+    except InputError as error:
+        raise damaged(path, str(error)) from error
+
+
+def damaged(path: Path, what: str) -> InputError:
+    """The error for a shard that can't be used, ready to be raised."""
+    return InputError(f"{path} is damaged: {what}; delete it and run `trapmeter frames` again")
+
+
+class ShardWriter:
+    """A shard that is being written. Made by `new_shard`."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path = path
+        self._file = file
+        self._entries: dict[float, Entry] = {}
+        self._failed: dict[float, str] = {}
+        self._last: Entry | None = None
+        self._at = 0
+        self._write(HEAD)
+
+    def add(self, time_s: float, pts_s: float, encoded: bytes) -> None:
+        """The picture on display at time_s, whose own time is pts_s (both seconds)."""
+        self._last = Entry(self._at, len(encoded), moment(pts_s), zlib.crc32(encoded))
+        self._entries[moment(time_s)] = self._last
+        self._write(encoded)
+
+    def add_same(self, time_s: float) -> None:
+        """The last picture is on display at time_s as well."""
+        assert self._last is not None
+        self._entries[moment(time_s)] = self._last
+
+    def add_failed(self, time_s: float, reason: str) -> None:
+        """There is no picture at time_s."""
+        self._failed[moment(time_s)] = reason
+
+    def finish(self, video_id: str, source: Source, length_s: float, doubts: tuple[str, ...]) -> ShardIndex:
+        """Writes the index; without it the shard counts as damaged."""
+        index = ShardIndex(video_id, source, float(length_s), doubts, self._entries, self._failed)
+        raw = index.to_bytes()
+        self._write(raw + TAIL.pack(len(raw), hashlib.sha256(raw).digest(), COMPLETE))
+        return index
+
+    def _write(self, data: bytes) -> None:
+        with _writing(self._path):
+            self._file.write(data)
+        self._at += len(data)
+
+
+@contextmanager
+def new_shard(path: Path) -> Iterator[ShardWriter]:
+    """Writes a shard that takes its place once the block ends without an error.
+
+    Raises:
+        RunError: it can't be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PART_SUFFIX}")
+    with _writing(path):
+        file = partial.open("wb")
+    try:
+        yield ShardWriter(path, file)
+        with _writing(path):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            partial.replace(path)
+    finally:
+        # Gone already when all went well. On a full disk closing fails once more: the first error is the one to show.
+        with suppress(OSError):
+            file.close()
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path} can't be written: {error.strerror or error}; check the folder's permissions and free space"
+        ) from error

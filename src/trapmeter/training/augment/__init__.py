@@ -1,0 +1,35 @@
+"""Augmentation: random changes to a window of frames and the animal's box, so that a network learns what doesn't matter.
+
+A window is uint8, frames x height x width x 3, RGB. All its frames get the same change, since they show one scene through
+one lens. First a plan is drawn (`draw.py`, records in `plan.py`), then it is carried out (`apply.py`); the plan alone tells
+what will happen, without a pixel. How likely and how strong each change is, `settings.py` says; `second_place()` is the
+list of the 2nd-place system. Written in numpy and OpenCV: no torch here.
+
+Frame by frame a plan is carried out in this order, with everything of one kind fused into one pass:
+
+    holes - blur - tone (tables) - sensor noise - fog's blur - veil (fog, shadow, flare) - warp (flip, distortion, turn)
+
+The 2nd-place system went: flip, holes, blur, brightness, tone, noise, distortion, colour shift, fog, shadow, flare, turn. So
+here the flip and the distortion come later and are one resampling with the turn, and the colour shift goes into the tables
+before the noise. The flip and the shift commute with what they pass (the draws are symmetric between left and right, but for
+rounding at 0 and 255). The distortion now bends fog, shadow and flare along, and its border stays black under them.
+
+Frames outside the video are black and are treated like all others, as in the 2nd-place system: brightness, fog or noise
+leave them brighter than black. The network sees such frames in training as it did there.
+"""
+
+from trapmeter.training.augment.apply import apply_plan, augment, sample_rng
+from trapmeter.training.augment.draw import draw_plan
+from trapmeter.training.augment.plan import Plan
+from trapmeter.training.augment.settings import AugmentSettings, no_augmentation, second_place
+
+__all__ = [
+    "AugmentSettings",
+    "Plan",
+    "apply_plan",
+    "augment",
+    "draw_plan",
+    "no_augmentation",
+    "sample_rng",
+    "second_place",
+]

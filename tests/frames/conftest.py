@@ -1,0 +1,49 @@
+"""Small stores of numbered clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from trapmeter.frames.extraction import Extracted, Extraction, extract
+from trapmeter.frames.spec import StoreSpec
+from trapmeter.frames.store import FrameStore
+from trapmeter.frames.wanted import Wanted
+from trapmeter.records import Medium, MediumKind
+
+SMALL_HW = (48, 80)
+
+
+@pytest.fixture
+def make_store(tmp_path: Path) -> Callable[..., FrameStore]:
+    """Makes a store of small pictures: make_store(name, resize=..., codec=...)."""
+
+    def make(name: str = "store", **fields: object) -> FrameStore:
+        return FrameStore.create(tmp_path / name, StoreSpec(**{"size_hw": SMALL_HW, **fields}))  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def wish() -> Callable[..., Wanted]:
+    """What is wanted of a file: wish(path, times_s, video_id=its name)."""
+
+    def make(
+        path: Path, times_s: Iterable[float], video_id: str | None = None, labelled_s: Iterable[float] = ()
+    ) -> Wanted:
+        kind = MediumKind.PHOTO if path.suffix in (".png", ".jpg") else MediumKind.VIDEO
+        return Wanted(Medium(video_id or path.name, path, kind), tuple(map(float, times_s)), tuple(labelled_s))
+
+    return make
+
+
+@pytest.fixture
+def put(wish: Callable[..., Wanted]) -> Callable[..., Extracted]:
+    """Stores seconds of a file in this very process: put(store, path, times_s, video_id=its name)."""
+
+    def go(store: FrameStore, path: Path, times_s: Iterable[float], video_id: str | None = None) -> Extracted:
+        return extract(Extraction(store, wish(path, times_s, video_id)))
+
+    return go

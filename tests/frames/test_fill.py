@@ -1,0 +1,235 @@
+"""Filling: whole shards only, resumable, and what is wrong with one video stays with that video."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from conftest import MakeClip, number_in
+from trapmeter.errors import InputError, RunError
+from trapmeter.frames import fill
+from trapmeter.frames.fill import FillReport, fill_store
+from trapmeter.frames.store import FrameStore
+from trapmeter.frames.wanted import Failure
+from trapmeter.workers import Lost, run_all
+
+
+def contents(store: FrameStore) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (store.folder / "shards").iterdir()}
+
+
+def failed_rows(store: FrameStore) -> list[list[str]]:
+    with (store.folder / "failed.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_fills_keeps_and_extends(make_clip: MakeClip, make_store, wish) -> None:
+    store = make_store()
+    paths = [make_clip(f"clip{i}.mp4", n=60, rate=15) for i in range(3)]
+    calls: list[tuple[str, int, int, int]] = []
+    report = fill_store(store, [wish(path, [0, 1, 5]) for path in paths], 2, lambda *call: calls.append(call))
+    # Second 5 lies past the end: the last whole second stands in for it in windows that repeat the edge.
+    assert report == FillReport(n_videos=3, n_kept=0, n_frames=9, n_doubtful=0, failures=())
+    assert calls == [("frames", done, 3, 0) for done in range(4)]
+    assert store.times("clip0.mp4") == (0, 1, 3)
+    first = contents(store)
+    modified = {path: path.stat().st_mtime_ns for path in store.shard_paths()}
+
+    again = fill_store(store, [wish(path, [0, 1, 5]) for path in paths], 2)
+    assert (again.n_kept, again.n_frames) == (3, 9)
+    assert {path: path.stat().st_mtime_ns for path in store.shard_paths()} == modified
+
+    more = fill_store(store, [wish(paths[0], [2, 0.5])], 2)
+    assert (more.n_kept, more.n_frames) == (0, 5)
+    assert store.times("clip0.mp4") == (0, 0.5, 1, 2, 3)
+    assert [number_in(store.read("clip0.mp4", time_s)) for time_s in store.times("clip0.mp4")] == [0, 7, 15, 30, 45]
+
+    once = make_store("once")
+    fill_store(once, [wish(paths[0], [0, 0.5, 1, 2, 5])], 1)
+    assert contents(once).items() <= contents(store).items()
+    assert sum(first[name] != data for name, data in contents(store).items()) == 1
+
+
+def test_a_changed_file_is_read_again(make_clip: MakeClip, make_store, put, wish) -> None:
+    store = make_store()
+    path = make_clip("changing.mp4", n=60, rate=15)
+    put(store, path, [0, 1])
+    os.utime(path, ns=(1, 1))
+    assert fill_store(store, [wish(path, [1])], 1).n_kept == 0
+    assert store.times("changing.mp4") == (0, 1)
+    assert store.index("changing.mp4").source.modified_ns == 1
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from trapmeter.frames.fill import fill_store
+from trapmeter.frames.store import FrameStore
+from trapmeter.frames.wanted import Wanted
+from trapmeter.records import Medium, MediumKind
+
+if __name__ == "__main__":
+    store, clip = Path(sys.argv[1]), Path(sys.argv[2])
+    media = [Medium(f"{i}.mp4", clip, MediumKind.VIDEO) for i in range(int(sys.argv[3]))]
+    fill_store(FrameStore.open(store), [Wanted(medium, (0.0, 1.0, 2.0, 3.0)) for medium in media], 2)
+"""
+
+
+def test_killed_at_any_time_it_goes_on_and_ends_with_the_same_bytes(
+    make_clip: MakeClip, make_store: Callable[..., FrameStore], wish, tmp_path: Path
+) -> None:
+    n = 40
+    clip = make_clip("large.mp4", n=60, rate=15, size=(640, 368))
+    script = tmp_path / "filling.py"
+    script.write_text(SCRIPT)
+    store, unbroken = make_store(), make_store("unbroken")
+    process = subprocess.Popen([sys.executable, script, store.folder, clip, str(n)], start_new_session=True)
+    try:
+        give_up = time.monotonic() + 60
+        while len(store.shard_paths()) < 3 and time.monotonic() < give_up:
+            time.sleep(0.002)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = store.shard_paths()
+    assert 3 <= len(done) < n
+    for path in done:
+        assert len(store.index_at(path).entries) == 4
+    (store.folder / "shards" / ".x.frames.1.part").write_bytes(b"half")
+
+    wanted = [wish(clip, [0, 1, 2, 3], f"{i}.mp4") for i in range(n)]
+    assert fill_store(store, wanted, 2).n_kept == len(done)
+    fill_store(unbroken, wanted, 2)
+    assert contents(store) == contents(unbroken)
+
+
+def test_bad_videos_are_rows_and_the_others_are_stored(make_clip: MakeClip, make_store, wish, tmp_path: Path) -> None:
+    good = make_clip("good.mp4", n=60, rate=15)
+    (tmp_path / "=noise.mp4").write_bytes(b"\0no video\xff" * 1000)
+    (tmp_path / "empty.mp4").touch()
+    store = make_store()
+    wanted = [
+        wish(tmp_path / "=noise.mp4", [0]),
+        wish(good, [0, 3, 9], labelled_s=[3, 9]),
+        wish(tmp_path / "empty.mp4", [0]),
+        wish(tmp_path / "gone.mp4", [0]),
+    ]
+    report = fill_store(store, wanted, 2, missing=[Failure("lost.mp4", None, "no such file")])
+    assert (report.n_videos, report.n_frames, report.n_failed_videos) == (5, 2, 5)
+    assert store.video_ids() == ["good.mp4"]
+    header, *rows = failed_rows(store)
+    assert header == ["video_id", "time", "reason"]
+    assert [row[:2] for row in rows] == [
+        ["'=noise.mp4", ""],
+        ["good.mp4", "9"],
+        ["empty.mp4", ""],
+        ["gone.mp4", ""],
+        ["lost.mp4", ""],
+    ]
+    assert rows[1][2] == "the video ends at 4.00 s"
+    assert rows[2][2] == "the file is empty (0 bytes)"
+    assert rows[3][2] == "No such file or directory"
+    # The second past the end is reported again, from the shard.
+    assert fill_store(store, wanted[1:2], 2).failures == (Failure("good.mp4", 9, "the video ends at 4.00 s"),)
+    assert fill_store(store, [wish(good, [0, 3])], 2).failures == ()
+    assert failed_rows(store) == [header]
+
+
+@pytest.fixture
+def holed(make_clip: MakeClip, tmp_path: Path) -> Path:
+    """Eight seconds of MJPEG whose pictures between about 30 and 80 % of the file are wiped."""
+    data = bytearray(make_clip("hole.avi", n=120, codec="mjpeg", pix_fmt="yuvj420p").read_bytes())
+    at, end = int(len(data) * 0.3), int(len(data) * 0.8)
+    while (at := data.find(b"\xff\xd8", at, end)) != -1:
+        stop = data.index(b"\xff\xd9", at)
+        data[at:stop] = bytes(stop - at)
+        at = stop
+    path = tmp_path / "hole.avi"
+    path.write_bytes(data)
+    return path
+
+
+def test_a_bad_second_in_a_good_video_fails_alone_and_is_remembered(make_store, wish, put, holed: Path) -> None:
+    store = make_store()
+    report = fill_store(store, [wish(holed, range(8))], 1)
+    failed = [failure.time_s for failure in report.failures]
+    assert 0 < len(failed) < 6
+    assert report.n_doubtful == 1
+    assert store.times("hole.avi") == tuple(float(t) for t in range(8) if t not in failed)
+    assert list(store.failed("hole.avi")) == failed
+    with pytest.raises(InputError, match=f"no frame at {failed[0]:g} s .*could not be decoded"):
+        store.window("hole.avi", failed[0], (0.0,))
+    again = fill_store(store, [wish(holed, range(8))], 1)
+    assert (again.n_kept, again.failures) == (1, report.failures)
+
+
+def test_a_crash_of_the_decoder_is_a_row(make_clip: MakeClip, make_store, wish, monkeypatch) -> None:
+    store = make_store()
+    path = make_clip("good.mp4", n=60, rate=15)
+    monkeypatch.setattr(
+        fill, "run_all", lambda tasks, *_, **__: ((t, Lost("the decoder crashed (SIGSEGV)")) for t in tasks)
+    )
+    report = fill_store(store, [wish(path, [0])], 1)
+    assert report.failures == (Failure("good.mp4", None, "the decoder crashed (SIGSEGV)"),)
+
+
+def test_a_damaged_shard_is_made_anew(make_clip: MakeClip, make_store, put, wish) -> None:
+    store = make_store()
+    path = make_clip("good.mp4", n=60, rate=15)
+    put(store, path, [0, 1])
+    whole = contents(store)
+    (shard,) = store.shard_paths()
+    shard.write_bytes(shard.read_bytes()[:-100])
+    assert fill_store(store, [wish(path, [0, 1])], 1).n_kept == 0
+    assert contents(store) == whole
+
+
+def test_two_fills_at_once_and_one_video_twice_are_refused(make_clip: MakeClip, make_store, wish) -> None:
+    store = make_store()
+    wanted = wish(make_clip("good.mp4", n=60, rate=15), [0])
+    with pytest.raises(InputError, match="wanted twice"):
+        fill_store(store, [wanted, wanted], 1)
+    with FileLock(store.folder / ".lock"), pytest.raises(RunError, match="another run is filling"):
+        fill_store(store, [wanted], 1)
+
+
+def test_a_full_disk_ends_the_run_and_leaves_nothing_half_written(
+    make_clip: MakeClip, make_store, put, monkeypatch
+) -> None:
+    store = make_store()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match=r"can't be written: No space left on device; check"):
+        put(store, make_clip("good.mp4", n=60, rate=15), [0])
+    assert contents(store) == {}
+
+
+FULL = "(_ for _ in ()).throw(__import__('trapmeter.errors', fromlist=['x']).RunError('disk full'))"
+
+
+def test_workers_that_crash_hang_or_err_lose_their_task_alone() -> None:
+    tasks = ["6 * 7", "__import__('os').abort()", "__import__('time').sleep(60)", "1 / 0", "'last'"]
+    found = dict(run_all(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 60.0))
+    assert found.pop("6 * 7") == 42
+    assert found.pop("'last'") == "last"
+    assert [lost.reason for lost in map(found.pop, tasks[1:4])] == [
+        "the decoder crashed (SIGABRT)",
+        "given up after 1 s: decoding hangs",
+        "an error in trapmeter, please report it (ZeroDivisionError: division by zero)",
+    ]
+    assert not found
+
+
+def test_a_run_error_in_a_worker_ends_the_run() -> None:
+    with pytest.raises(RunError, match="disk full"):
+        list(run_all([FULL], eval, jobs=1, limit_s=lambda _: 60.0))

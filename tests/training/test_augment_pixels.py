@@ -1,0 +1,328 @@
+"""Blur, tone and noise, holes, fog, shadow and flare: each does what its name says on a known picture."""
+
+import numpy as np
+import pytest
+
+from trapmeter.training.augment import Plan, apply_plan
+from trapmeter.training.augment.blurs import blurrer, glass_sources, motion_kernel
+from trapmeter.training.augment.noise import noise_field
+from trapmeter.training.augment.plan import (
+    BoxBlur,
+    BrightnessContrast,
+    ColourJitter,
+    ColourShift,
+    Dropout,
+    Flare,
+    FlareDisc,
+    Fog,
+    Gamma,
+    GaussianBlur,
+    GaussianNoise,
+    GlassBlur,
+    MedianBlur,
+    MotionBlur,
+    MultiplicativeNoise,
+    Shadow,
+    ToneCurve,
+)
+from trapmeter.training.augment.tones import ToneStep, shift_of_colours, toned
+from trapmeter.training.augment.veil import clearness, dimming, through_glow, veil
+
+SIZE_HW = (60, 80)
+RAMP = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+"""One row with every grey."""
+
+
+def grey(value: int, size_hw: tuple[int, int] = SIZE_HW) -> np.ndarray:
+    return np.full((*size_hw, 3), value, np.uint8)
+
+
+def noisy(size_hw: tuple[int, int] = SIZE_HW) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*size_hw, 3), dtype=np.uint8)
+
+
+def roughness(frame: np.ndarray) -> float:
+    return float(
+        np.abs(np.diff(frame.astype(float), axis=1)).mean() + np.abs(np.diff(frame.astype(float), axis=0)).mean()
+    )
+
+
+def done(frame: np.ndarray, **steps: object) -> np.ndarray:
+    return apply_plan(Plan(frame.shape[:2], **steps), frame[None], None)[0][0]
+
+
+# Holes
+
+
+def test_dropout_makes_black_squares_at_the_same_place_in_all_frames() -> None:
+    frames = np.stack([grey(value) for value in (50, 100, 200)])
+    corners = ((0, 0), (72, 52), (20, 30))
+    changed, _ = apply_plan(Plan(SIZE_HW, dropout=Dropout(corners, 8)), frames, None)
+    holes = np.zeros(SIZE_HW, bool)
+    for x, y in corners:
+        holes[y : y + 8, x : x + 8] = True
+    assert holes.sum() == 3 * 64
+    for frame, before in zip(changed, frames, strict=True):
+        assert (frame[holes] == 0).all()
+        assert (frame[~holes] == before[~holes]).all()
+
+
+# Blur
+
+
+@pytest.mark.parametrize(
+    "blur",
+    [BoxBlur(3), BoxBlur(7), GaussianBlur(5), MedianBlur(3), MotionBlur(5, (0, 0), (4, 4)), GlassBlur(0.7, 4, 2, 1)],
+)
+def test_blur_smoothes_and_keeps_the_mean(blur) -> None:
+    frame = noisy()
+    blurred = blurrer(blur, SIZE_HW)(frame)
+    assert roughness(blurred) < 0.8 * roughness(frame)
+    assert blurred.mean() == pytest.approx(frame.mean(), abs=3)
+    assert np.array_equal(blurrer(blur, SIZE_HW)(grey(77)), grey(77))
+
+
+@pytest.mark.parametrize("kind", [BoxBlur, GaussianBlur, MedianBlur])
+def test_wider_kernels_blur_more(kind) -> None:
+    frame = noisy()
+    assert roughness(blurrer(kind(7), SIZE_HW)(frame)) < roughness(blurrer(kind(3), SIZE_HW)(frame))
+
+
+def test_median_blur_removes_a_speck_and_keeps_an_edge() -> None:
+    frame = grey(0)
+    frame[:, 40:] = 200
+    speck = frame.copy()
+    speck[20, 10] = 255
+    assert np.array_equal(blurrer(MedianBlur(3), SIZE_HW)(speck), frame)
+
+
+def test_motion_blur_smears_along_its_line_alone() -> None:
+    kernel = motion_kernel(MotionBlur(5, (0, 2), (4, 2)))
+    assert np.allclose(kernel[2], 0.2)
+    assert kernel.sum() == pytest.approx(1.0)
+    frame = grey(0)
+    frame[30, 40] = 250
+    smeared = blurrer(MotionBlur(5, (0, 2), (4, 2)), SIZE_HW)(frame)
+    assert np.argwhere(smeared[..., 0]).tolist() == [[30, x] for x in range(38, 43)]
+    assert (smeared[30, 38:43] == 50).all()
+
+
+def test_glass_moves_pixels_no_further_than_its_reach() -> None:
+    sources = glass_sources(GlassBlur(0.7, 4, 2, seed=3), SIZE_HW)
+    rows, columns = np.indices(SIZE_HW)
+    moves = sources - np.stack([columns, rows], axis=-1)
+    assert np.abs(moves).max() == 8
+    # Two even steps of -4..4: variance 2 x (81 - 1) / 12.
+    assert moves.var() == pytest.approx(13.3, rel=0.05)
+
+
+# Tone
+
+
+def table_of(step: ToneStep) -> np.ndarray:
+    return toned(RAMP, [step])[0, :, 0].astype(int)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        BrightnessContrast(0.2, 1.2),
+        BrightnessContrast(-0.2, 0.8),
+        Gamma(0.8),
+        Gamma(1.2),
+        ToneCurve(0.1, 0.9),
+        ToneCurve(0.35, 0.6),
+        MultiplicativeNoise(0.9),
+        MultiplicativeNoise(1.1),
+    ],
+)
+def test_tone_steps_keep_the_order_of_greys(step: ToneStep) -> None:
+    assert (np.diff(table_of(step)) >= 0).all()
+
+
+def test_tone_steps_on_known_values() -> None:
+    assert table_of(BrightnessContrast(0.1, 1.0))[[0, 100, 255]].tolist() == [26, 126, 255]
+    assert table_of(BrightnessContrast(0.0, 0.8))[[0, 100, 255]].tolist() == [0, 80, 204]
+    assert table_of(Gamma(1.2))[[0, 128, 255]].tolist() == [0, 112, 255]
+    assert table_of(Gamma(0.8))[128] == 147
+    assert table_of(MultiplicativeNoise(0.9))[[0, 100, 255]].tolist() == [0, 90, 230]
+    # With control points on the diagonal at 1/3 and 2/3 a Bezier curve is straight.
+    assert np.array_equal(table_of(ToneCurve(1 / 3, 2 / 3)), np.arange(256))
+    # Lower first and higher second control point: an S, more contrast.
+    curve = table_of(ToneCurve(0.1, 0.9))
+    assert curve[64] < 64
+    assert curve[192] > 192
+
+
+def test_fused_steps_equal_steps_one_after_the_other() -> None:
+    steps = [BrightnessContrast(0.1, 0.9), Gamma(0.9), MultiplicativeNoise(1.05)]
+    alone = RAMP
+    for step in steps:
+        alone = toned(alone, [step])
+    # But for the rounding in between.
+    assert np.abs(toned(RAMP, steps).astype(int) - alone).max() <= 1
+
+
+def jitter(**changed: object) -> ColourJitter:
+    order = ("brightness", "contrast", "saturation", "hue")
+    return ColourJitter(**{"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0, "order": order} | changed)
+
+
+def test_colour_jitter_brightness_and_contrast() -> None:
+    assert (toned(grey(100), [jitter(brightness=1.2)]) == 120).all()
+    frame = grey(100, (64, 80))
+    frame[:32] = 200  # mean 150
+    flat = toned(frame, [jitter(contrast=0.8)])
+    assert flat[0, 0].tolist() == [190] * 3
+    assert flat[-1, 0].tolist() == [110] * 3
+
+
+def test_colour_jitter_saturation_moves_colours_to_their_grey() -> None:
+    frame = grey(0)
+    frame[...] = (200, 100, 50)
+    luma = 0.299 * 200 + 0.587 * 100 + 0.114 * 50
+    pale = toned(frame, [jitter(saturation=0.5)])[0, 0]
+    assert pale.tolist() == pytest.approx([0.5 * c + 0.5 * luma for c in (200, 100, 50)], abs=1)
+    assert toned(frame, [jitter(saturation=0.0)])[0, 0].tolist() == pytest.approx([luma] * 3, abs=1)
+
+
+def test_colour_jitter_hue_turns_the_colour_circle() -> None:
+    frame = grey(0)
+    frame[...] = (255, 0, 0)
+    assert toned(frame, [jitter(hue=1 / 3)])[0, 0].tolist() == [0, 255, 0]
+    assert toned(frame, [jitter(hue=-1 / 3)])[0, 0].tolist() == [0, 0, 255]
+    assert np.array_equal(toned(grey(90), [jitter(hue=0.2)]), grey(90))
+
+
+def test_colour_jitter_follows_its_order() -> None:
+    frame = grey(200)
+    frame[:30] = 250
+    first = toned(frame, [jitter(brightness=1.2, contrast=0.8, order=("brightness", "contrast"))])
+    last = toned(frame, [jitter(brightness=1.2, contrast=0.8, order=("contrast", "brightness"))])
+    assert not np.array_equal(first, last)
+
+
+def test_colour_shift_goes_along_the_principal_axis() -> None:
+    along = np.array([0.8, 0.6, 0.0])
+    colours = 100.0 + np.random.default_rng(0).normal(0.0, 40.0, (5000, 1)) * along
+    moved = shift_of_colours(colours, alpha=0.5)
+    assert moved / np.linalg.norm(moved) == pytest.approx(along, abs=1e-3)
+    # alpha x variance, in units of white.
+    assert np.linalg.norm(moved) == pytest.approx(255 * 0.5 * (40 / 255) ** 2, rel=0.05)
+    assert shift_of_colours(colours, -0.5) == pytest.approx(-moved)
+
+
+def test_colour_shift_of_a_frame_is_one_colour_for_all_pixels() -> None:
+    frame = np.clip(noisy(), 60, 190)
+    moved = toned(frame, [], ColourShift(0.9)).astype(int) - frame
+    assert all(len(np.unique(moved[..., channel])) == 1 for channel in range(3))
+    assert (moved != 0).any()
+    assert np.array_equal(toned(grey(90), [], ColourShift(0.9)), grey(90))
+
+
+# Noise
+
+
+@pytest.mark.parametrize("variance", [10.0, 30.0, 50.0])
+def test_noise_has_the_variance_asked_for_and_no_bias(variance: float) -> None:
+    frame = grey(128, (200, 300))
+    noise = done(frame, noise=GaussianNoise(variance, per_frame=False, seed=1)).astype(float) - 128
+    n = noise.size
+    assert noise.var() == pytest.approx(variance, rel=6 * (2 / n) ** 0.5)
+    assert noise.mean() == pytest.approx(0.0, abs=5 * (variance / n) ** 0.5)
+    # Normal: 95 % within 1.96 standard deviations (whole grey levels are wide steps), kurtosis 3.
+    assert (noise**4).mean() / noise.var() ** 2 == pytest.approx(3.0, abs=0.1)
+    # Neighbours and channels are independent.
+    assert abs(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.02
+
+
+def test_noise_is_one_pattern_or_one_per_frame() -> None:
+    frames = np.stack([grey(128)] * 3)
+    same, _ = apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=False, seed=1)), frames, None)
+    assert np.array_equal(same[0], same[1])
+    own, _ = apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=True, seed=1)), frames, None)
+    assert not np.array_equal(own[0], own[1])
+    assert not np.array_equal(own[1], own[2])
+    assert np.array_equal(own, apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, True, 1)), frames, None)[0])
+
+
+def test_noise_stays_between_black_and_white() -> None:
+    field = noise_field(50.0, SIZE_HW, np.random.default_rng(0))
+    assert field.on(grey(0)).max() < 60
+    assert field.on(grey(255)).min() > 195
+    assert (np.minimum(field.added, field.taken) == 0).all()
+
+
+# Fog, shadow, flare
+
+
+def test_a_disc_of_fog_mixes_in_white() -> None:
+    fog = Fog(((40, 30),), radius_px=10, alpha=0.25, blur_px=0)
+    changed = done(grey(100), fog=fog)
+    assert changed[30, 40].tolist() == pytest.approx([0.75 * 100 + 0.25 * 255] * 3, abs=1)
+    assert changed[0, 0].tolist() == [100] * 3
+    assert clearness(fog, SIZE_HW)[30, 51] == 1.0
+    twice = clearness(Fog(((40, 30), (40, 30)), 10, 0.25, 0), SIZE_HW)
+    assert twice[30, 40] == pytest.approx(0.75**2)
+
+
+def test_fog_brightens_and_lessens_contrast() -> None:
+    frame = noisy()
+    centres = tuple((x, y) for x in range(0, 90, 10) for y in range(0, 70, 10))
+    changed = done(frame, fog=Fog(centres, 13, 0.08, 3))
+    assert changed.mean() > frame.mean() + 10
+    assert changed.std() < 0.7 * frame.std()
+
+
+def test_discs_of_fog_beyond_the_edges_do_no_harm() -> None:
+    centres = ((-500, 30), (40, 900), (-5, -5), (84, 64), (4000, -4000))
+    clear = clearness(Fog(centres, 10, 0.5, 0), SIZE_HW)
+    assert clear[0, 0] == 0.5
+    assert clear[-1, -1] == 0.5
+    assert clear[30, 40] == 1.0
+
+
+def test_shadow_halves_its_polygon_and_nothing_else() -> None:
+    shadow = Shadow((((10, 40), (60, 40), (60, 59), (10, 59)),))
+    changed = done(grey(100), shadow=shadow)
+    assert (changed[40:60, 10:61] == 50).all()
+    assert (changed[:40] == 100).all()
+    assert (changed[40:, :10] == 100).all()
+    # Two polygons over each other are no darker than one.
+    assert dimming(Shadow(shadow.polygons * 2), SIZE_HW).min() == 0.5
+
+
+def test_flare_is_white_at_its_centre_and_fades_to_its_radius() -> None:
+    size_hw = (270, 480)
+    flare = Flare((200, 100), 150, ())
+    changed = done(grey(50, size_hw), flare=flare)
+    assert changed[100, 200].tolist() == [255] * 3
+    across = changed[100, 200:, 0].astype(int)
+    assert (np.diff(across) <= 0).all()
+    assert (changed[100, 352:] == 50).all()
+    assert (across[:75] > 52).all()
+    glow = through_glow(flare, size_hw)
+    # Second-smallest disc: all but the smallest lie on it. Strengths are (k / 14) cubed.
+    assert glow[100, 205] == pytest.approx(np.prod([1 - (k / 14) ** 3 for k in range(14)]), rel=1e-5)
+
+
+def test_discs_of_a_flare_take_their_colour() -> None:
+    first, second = FlareDisc((20, 30), 3, 0.2, (255, 205, 205)), FlareDisc((60, 30), 3, 0.1, (205, 205, 255))
+    changed = done(grey(0), flare=Flare((-900, -900), 150, (first, second)))
+    # The first disc is laid on again together with the second.
+    share = 1 - 0.8 * 0.9
+    assert changed[30, 20].tolist() == pytest.approx([share * 255, share * 205, share * 205], abs=1)
+    assert changed[30, 60].tolist() == pytest.approx([20.5, 20.5, 25.5], abs=1)
+    assert changed[30, 40].tolist() == [0, 0, 0]
+
+
+def test_fog_shadow_and_flare_together_equal_one_after_the_other() -> None:
+    fog = Fog(((40, 30), (20, 40)), 20, 0.3, 0)
+    shadow = Shadow((((0, 30), (79, 30), (79, 59), (0, 59)),))
+    flare = Flare((30, 20), 40, (FlareDisc((60, 30), 8, 0.2, (255, 230, 205)),))
+    frame = noisy()
+    alone = done(done(done(frame, fog=fog), shadow=shadow), flare=flare)
+    together = done(frame, fog=fog, shadow=shadow, flare=flare)
+    assert np.abs(together.astype(int) - alone).max() <= 2
+    assert veil(Plan(SIZE_HW)) is None
