@@ -8,8 +8,8 @@ is rounded otherwise in other versions of FFmpeg (a few values differ by 1 or 2 
 
 Each run is a process of its own and counts as a whole, start of Python and of the workers included. CPU seconds are user +
 system of all its processes; memory is the parent's peak plus the largest child's times the children at work at once (FFmpeg:
-one, ours: one per job). A window's load is the median over all labels, from files that the system holds in memory, on one
-thread, five pictures to one uint8 array. Runs alternate; medians are printed.
+one, ours: one per job). A window's load is the median over all labels, five pictures to one uint8 array: CPU milliseconds of
+one thread, with the files in memory, so that other work on the machine doesn't count. Runs alternate; medians are printed.
 
     python benchmarks/frames.py [--runs 5] [--jobs 2] [--videos DIR --labels CSV | --long DIR]
 
@@ -81,7 +81,7 @@ def fill_baseline(videos: Path, labels: Path, out: Path) -> None:
 
 
 def load(way: str, labels: Path, out: Path) -> float:
-    """Median milliseconds to load a window."""
+    """Median CPU milliseconds to load a window."""
     import cv2
     import numpy as np
 
@@ -102,9 +102,9 @@ def load(way: str, labels: Path, out: Path) -> float:
     for _ in range(3):
         for video_id, seconds in labelled(labels).items():
             for second in seconds:
-                started = time.perf_counter()
+                started = time.thread_time()
                 window = from_files(video_id, second) if store is None else store.window(video_id, second, OFFSETS_S)
-                times.append(time.perf_counter() - started)
+                times.append(time.thread_time() - started)
                 assert window.any()
     return 1000 * statistics.median(times)
 

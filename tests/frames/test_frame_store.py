@@ -258,4 +258,4 @@ def test_importing_the_room_loads_no_extra() -> None:
     modules = "fill", "store", "check", "wanted", "codecs"
     code = "import sys\n" + "".join(f"import trapmeter.frames.{name}\n" for name in modules) + "print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.split()
-    assert not {"torch", "simplejpeg", "pandas", "cv2"} & set(loaded)
+    assert not {"torch", "simplejpeg", "pandas", "cv2", "av"} & set(loaded)

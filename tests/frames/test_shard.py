@@ -16,6 +16,7 @@ from trapmeter.errors import InputError
 from trapmeter.frames.check import check_store
 from trapmeter.frames.index import Entry, ShardIndex, Source
 from trapmeter.frames.shard import COMPLETE, HEAD, TAIL, new_shard, open_shard, shard_name
+from trapmeter.frames.spec import Codec
 from trapmeter.frames.store import FrameStore
 
 # Any text that Python can hold, lone surrogates included.
@@ -184,7 +185,7 @@ def test_a_picture_that_is_not_the_stores_is_refused(make_store, payload, words)
     "payload", [b"", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x50\0\0\0\x30" + b"x" * 50]
 )
 def test_what_is_no_png_is_refused(make_store, payload) -> None:
-    store = make_store(codec="png")
+    store = make_store(codec=Codec.PNG)
     crafted(store, payload or b"x")
     with pytest.raises(InputError, match="not a PNG picture"):
         store.read("a.mp4", 0)

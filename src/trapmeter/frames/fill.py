@@ -62,7 +62,7 @@ def fill_store(
 
     missing: videos of the tables that there is no file for (`wanted_from_labels` finds them); they are reported with the
     rest. Seconds that can't be decoded are remembered in the shard and not tried again until the file changes; videos that
-    can't be opened, or crash or hang the decoder, are tried again every time.
+    can't be opened, or crash or hang the decoder, are tried again every time, and keep the shard that they have, if any.
 
     Raises:
         InputError: a video is wanted twice.
@@ -135,7 +135,9 @@ def _locked(store: FrameStore) -> Iterator[None]:
 
 
 def _sweep(store: FrameStore) -> None:
-    """Removes what killed workers left half written."""
+    """Removes what killed workers left half written; makes the folder of shards if it got lost."""
+    with suppress(OSError):  # who writes into it will say what is wrong
+        (store.folder / SHARDS).mkdir(exist_ok=True)
     for path in (store.folder / SHARDS).glob(f".*{PART_SUFFIX}"):
         with suppress(OSError):
             path.unlink()

@@ -41,7 +41,7 @@ def shard_name(video_id: str) -> str:
 
     Example:
         >>> shard_name("card 1/a.mp4")
-        'card_1_a.mp4-d82a0a7a8ed2cfb9ec3d9e8d3b0bcc9e.frames'
+        'card_1_a.mp4-9ee4561c173f0dd7d0530743b3f9f28a.frames'
     """
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", video_id)[-_READABLE:].strip("._-")
     digest = hashlib.sha256(video_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
 from trapmeter.models.inputs import network_input
@@ -73,11 +72,7 @@ def answer_moments(
         RunError: the journal is of another ensemble.
     """
     spec = ensemble.spec
-    if (store.spec.size_hw, store.spec.resize) != (spec.size_hw, spec.resize):
-        raise InputError(
-            f"the store has frames of {store.spec.size_hw} by {store.spec.resize}, the networks take {spec.size_hw} by "
-            f"{spec.resize}; make another store with trapmeter frames"
-        )
+    store.spec.check_serves(spec)
     known = set(store.video_ids())
     times_of: dict[str, list[float]] = defaultdict(list)
     for video_id, time_s in dict.fromkeys(moments):

@@ -84,11 +84,7 @@ def check_store(store: FrameStore, samples: Sequence[Sample], spec: InputSpec) -
     Raises:
         InputError: frames are missing, or are of another size or made another way than the network expects.
     """
-    if (store.spec.size_hw, store.spec.resize) != (spec.size_hw, spec.resize):
-        raise InputError(
-            f"the store has frames of {store.spec.size_hw} by {store.spec.resize}, the network takes {spec.size_hw} by "
-            f"{spec.resize}; make another store with trapmeter frames"
-        )
+    store.spec.check_serves(spec)
     known = set(store.video_ids())
     missing: list[str] = []
     for sample in samples:

@@ -1,0 +1,90 @@
+"""Gradients of two processes equal those of one, and the environment tells who is who."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from trapmeter.errors import InputError
+from trapmeter.training.distributed import Ranks, gathered, process_group, ranks_from_environment, total
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, Ranks(0, 1, 0)),
+        ({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}, Ranks(3, 8, 1)),
+        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "4", "SLURM_LOCALID": "0"}, Ranks(2, 4, 0)),
+        (
+            {
+                "RANK": "1",
+                "WORLD_SIZE": "2",
+                "LOCAL_RANK": "1",
+                "SLURM_PROCID": "0",
+                "SLURM_NTASKS": "1",
+                "SLURM_LOCALID": "0",
+            },
+            Ranks(1, 2, 1),
+        ),
+    ],
+)
+def test_who_this_process_is(environment: dict[str, str], expected: Ranks) -> None:
+    assert ranks_from_environment(environment) == expected
+
+
+def test_a_rank_out_of_range_is_refused() -> None:
+    with pytest.raises(InputError, match="WORLD_SIZE"):
+        ranks_from_environment({"RANK": "2", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
+    with pytest.raises(InputError, match="whole numbers"):
+        ranks_from_environment({"RANK": "a", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(4 * 36, 1)).double()
+
+
+def data() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(8, 3, 8, 8, generator=generator, dtype=torch.float64), torch.rand(
+        8, 1, generator=generator
+    ).double()
+
+
+def one_rank(rank: int, folder: str) -> None:
+    import os
+
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29577"}
+    ranks = Ranks(rank, 2, rank)
+    with process_group(ranks):
+        model = DistributedDataParallel(network())
+        windows, wanted = data()
+        (model(windows[rank::2]) - wanted[rank::2]).abs().mean().backward()
+        gradients = [p.grad for p in model.parameters()]
+        sums = total([1.0 + rank, 10.0], ranks)
+        parts = gathered(torch.arange(3 + rank, dtype=torch.float64), ranks)
+        if rank == 0:
+            torch.save(
+                {"gradients": gradients, "sums": sums, "lengths": [len(p) for p in parts]}, Path(folder) / "found.pt"
+            )
+
+
+def test_gradients_of_two_processes_equal_those_of_one(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=one_rank, args=(rank, str(tmp_path))) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    found = torch.load(tmp_path / "found.pt", weights_only=True)
+    alone = network()
+    windows, wanted = data()
+    (alone(windows) - wanted).abs().mean().backward()
+    for theirs, parameter in zip(found["gradients"], alone.parameters(), strict=True):
+        assert torch.allclose(theirs, parameter.grad, atol=1e-5, rtol=0)
+    assert found["sums"] == [3.0, 20.0]
+    assert found["lengths"] == [3, 4]

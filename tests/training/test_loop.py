@@ -1,0 +1,190 @@
+"""Whole trainings of a tiny network: they learn, go on after a kill, and two processes do what one does."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training_world import World, tiny_recipe
+from trapmeter.errors import InputError, RunError
+from trapmeter.frames.store import FrameStore
+from trapmeter.training.dataset import Item, WindowDataset, training_batches, validation_batches
+from trapmeter.training.records import read_metrics
+from trapmeter.training.run import FoldsBy, TrainSettings, train
+from trapmeter.training.samples import read_samples
+
+
+def settings(world: World, out: Path, **changes: object) -> TrainSettings:
+    made = TrainSettings(world.labels, world.metadata, world.store, out, tiny_recipe(), n_folds=2, fold=0)
+    return replace(made, **changes)
+
+
+def losses(out: Path) -> list[tuple[float, float]]:
+    return [(record.loss, record.held_out_mae_m) for record in read_metrics(out / "fold-0")]
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def test_a_training_leaves_what_it_promises(world: World, tmp_path: Path) -> None:
+    said: list[str] = []
+    bundles = train(settings(world, tmp_path, fold=None), said.append)
+    assert bundles == [tmp_path / f"fold-{fold}" / "bundle" for fold in range(2)]
+    for fold in range(2):
+        names = {path.name for path in (tmp_path / f"fold-{fold}").iterdir()}
+        assert {
+            "best.safetensors",
+            "last.safetensors",
+            "metrics.csv",
+            "held_out.csv",
+            "curve.png",
+            "finished.json",
+            "tensorboard",
+        } <= names
+        assert len(losses(tmp_path)) == 3
+    assert any("fold 1" in line for line in said)
+    # Every sample is held out exactly once over the folds.
+    held_out = [row for fold in range(2) for row in csv.DictReader((tmp_path / f"fold-{fold}/held_out.csv").open())]
+    assert len({(row["video_id"], row["time"]) for row in held_out}) == len(held_out) == 48
+    # A second call trains nothing.
+    said.clear()
+    train(settings(world, tmp_path, fold=None), said.append)
+    assert sum("finished before" in line for line in said) == 2
+
+
+def test_the_same_seed_gives_the_same_numbers(world: World, tmp_path: Path) -> None:
+    train(settings(world, tmp_path / "a"), quiet)
+    train(settings(world, tmp_path / "b"), quiet)
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    train(settings(world, tmp_path / "c", recipe=tiny_recipe(seed=1)), quiet)
+    assert losses(tmp_path / "a") != losses(tmp_path / "c")
+
+
+TRAIN = """
+import sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from training_world import World, tiny_recipe
+from trapmeter.training.run import TrainSettings, train
+world = World(*(Path(p) for p in {world!r}))
+recipe = tiny_recipe(epochs={epochs})
+settings = TrainSettings(world.labels, world.metadata, world.store, Path({out!r}), recipe, n_folds=2, fold=0)
+train(settings, lambda text: print(text, flush=True))
+"""
+
+
+def script(world: World, out: Path, epochs: int) -> str:
+    paths = [str(p) for p in (world.labels, world.metadata, world.videos, world.store)]
+    here = [str(Path(__file__).parents[1])]
+    return TRAIN.format(path=here, world=paths, out=str(out), epochs=epochs)
+
+
+def test_killed_it_goes_on_to_the_same_losses(world: World, tmp_path: Path) -> None:
+    train(settings(world, tmp_path / "whole", recipe=tiny_recipe(epochs=5)), quiet)
+    for n_epochs in (1, 3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script(world, tmp_path / "killed", 5)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if f"epoch {n_epochs} of" in line:
+                break
+        time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    train(settings(world, tmp_path / "killed", recipe=tiny_recipe(epochs=5)), quiet)
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    for name in ("best.safetensors", "last.safetensors"):
+        assert (tmp_path / "killed/fold-0" / name).read_bytes() == (tmp_path / "whole/fold-0" / name).read_bytes()
+
+
+def test_two_processes_train_together_and_count_each_held_out_sample_once(world: World, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(script(world, tmp_path / "two", 2))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29533"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "script.py")], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("epoch 2 of 2") == 1, "one process talks"
+    rows = list(csv.DictReader((tmp_path / "two/fold-0/held_out.csv").open()))
+    n = len({(row["video_id"], row["time"]) for row in rows})
+    assert n == len(rows)
+    mae = np.mean([abs(float(row["distance"]) - float(row["truth"])) for row in rows])
+    assert mae == pytest.approx(
+        min(record.held_out_mae_m for record in read_metrics(tmp_path / "two/fold-0")), abs=1e-3
+    )
+
+
+def test_other_settings_in_the_same_folder_are_refused(world: World, tmp_path: Path) -> None:
+    train(settings(world, tmp_path, recipe=tiny_recipe(epochs=1)), quiet)
+    with pytest.raises(RunError, match=r"recipe.epochs was 1, is 2"):
+        train(settings(world, tmp_path, recipe=tiny_recipe(epochs=2)), quiet)
+
+
+def test_a_loss_that_is_no_number_stops_with_words(world: World, tmp_path: Path) -> None:
+    from trapmeter.training.schedule import Cosine
+
+    wild = tiny_recipe(schedule=Cosine(lr=1e30, eta_min=0.0, t_max=3), clip_norm=1e30)
+    with pytest.raises(RunError, match="the loss is"):
+        train(settings(world, tmp_path, recipe=wild), quiet)
+
+
+def test_frames_that_the_store_lacks_are_found_before_training(world: World, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(world.labels.read_text() + "unknown.mp4,0,5\nv00.mp4,99,5\n")
+    with pytest.raises(InputError, match=r"lacks 2 frames, such as unknown.mp4"):
+        train(settings(world, tmp_path / "out", labels=labels), quiet)
+
+
+def test_pseudolabels_of_held_out_sites_are_left_out(world: World, tmp_path: Path) -> None:
+    extra = tmp_path / "extra.csv"
+    rows = "".join(f"v{number:02d}.mp4,1,4.0,0.5\n" for number in range(12))
+    extra.write_text("video_id,time,distance,weight\n" + rows)
+    said: list[str] = []
+    train(settings(world, tmp_path / "out", extra=extra, recipe=tiny_recipe(epochs=1)), said.append)
+    # Three of the six sites, two videos each, are held out.
+    assert any("(6 pseudolabels)" in line for line in said)
+
+
+def test_a_leak_is_named(world: World, tmp_path: Path) -> None:
+    said: list[str] = []
+    train(settings(world, tmp_path, folds_by=FoldsBy.VIDEO, recipe=tiny_recipe(epochs=1)), said.append)
+    assert "sites stand in several folds" in said[0]
+    assert "--folds-by site avoids it" in said[0]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_batches_of_all_processes_hold_every_sample_at_most_once(world_size: int) -> None:
+    parts = [training_batches(50, 3, 7, 4, rank, world_size) for rank in range(world_size)]
+    items = [item for part in parts for batch in part for item in batch]
+    assert len(items) == len({item.index for item in items}) == 50 // (4 * world_size) * 4 * world_size
+    assert all(len(batch) == 4 for part in parts for batch in part), "the last incomplete batch is dropped"
+    held_out = [i.index for r in range(world_size) for batch in validation_batches(50, 4, r, world_size) for i in batch]
+    assert sorted(held_out) == list(range(50))
+
+
+def test_epochs_are_shuffled_in_their_own_way() -> None:
+    assert training_batches(50, 0, 7, 4, 0, 1) != training_batches(50, 1, 7, 4, 0, 1)
+    with pytest.raises(InputError, match="no batch"):
+        training_batches(3, 0, 7, 4, 0, 1)
+
+
+def test_windows_are_the_same_whoever_loads_them(world: World) -> None:
+    from trapmeter.training.augment import second_place
+
+    samples = read_samples(world.labels, world.metadata)
+    store = FrameStore.open(world.store)
+    one, other = (WindowDataset(store, samples, tiny_recipe().input, second_place(), 5) for _ in range(2))
+    assert torch.equal(one[Item(3, 1)][0], other[Item(3, 1)][0])
+    assert not torch.equal(one[Item(3, 1)][0], one[Item(3, 2)][0])
+    assert torch.equal(one[Item(3, None)][0], other[Item(3, None)][0])
