@@ -3,10 +3,14 @@ PYTHON ?= python3
 BASE := .venv
 FULL := .venv-test
 
-.PHONY: demo test lint format clean
+.PHONY: demo demo-train test lint format clean
 
 demo: $(BASE)/installed
 	$(BASE)/bin/trapmeter demo --out trapmeter-demo
+
+# Frames, three folds, ensemble, a round of pseudolabels, submission and evaluation, on the same clips.
+demo-train: $(FULL)/installed
+	$(FULL)/bin/trapmeter run src/trapmeter/demo/chain.toml --out demo-train
 
 test: $(FULL)/installed lint
 	$(FULL)/bin/python -m pytest -n auto
@@ -32,4 +36,4 @@ $(FULL)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(BASE) $(FULL) trapmeter-demo dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(BASE) $(FULL) trapmeter-demo demo-train dist .pytest_cache .mypy_cache .ruff_cache

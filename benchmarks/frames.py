@@ -40,7 +40,7 @@ OURS = {
     "store, opencv-linear, JPEG": ("opencv-linear", "jpeg"),
     "store, opencv-linear, PNG": ("opencv-linear", "png"),
 }
-LONG_LABELS_S = range(2, 60, 8)
+LONG_LABELS_S = range(4, 60, 8)
 FIGURES = ("wall s", "CPU s", "MB", "MB on disk", "ms a window")
 
 

@@ -18,6 +18,7 @@ LAYERS = [
     {"detect", "boxmodel", "frames", "runtimes"},
     {"evaluation", "predict", "training"},
     {"pseudolabels"},
+    {"chain"},
     {"report", "demo"},
     {"console"},
     {"cli"},

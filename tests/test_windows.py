@@ -36,6 +36,6 @@ def test_a_second_outside_is_refused() -> None:
 
 def test_offsets_from_text() -> None:
     assert parse_offsets("-1,-2,0,1,2") == SECOND_PLACE_OFFSETS_S
-    for text in ("", "1,2", "0,0", "a,0"):
+    for text in ("", "1,2", "0,0", "a,0", "0,nan", "0,inf"):
         with pytest.raises(InputError):
             parse_offsets(text)

@@ -14,11 +14,18 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trapmeter.frames.check import Problem
+    from trapmeter.frames.fill import FillReport
     from trapmeter.predict.run import Progress, Run
     from trapmeter.records import Distance, Estimate
     from trapmeter.report.comparison import Comparison
 
-_STAGES = {"look": "Looking for animals", "measure": "Measuring distances", "report": "Writing the report"}
+_STAGES = {
+    "look": "Looking for animals",
+    "measure": "Measuring distances",
+    "report": "Writing the report",
+    "answer": "Asking the networks",
+}
 
 
 @contextmanager
@@ -87,6 +94,27 @@ def shown(text: str) -> str:
 
 
 _MOST_FAILURES = 10
+
+
+def print_fill(report: FillReport, store: Path) -> None:
+    """Counts, the first failures with their reasons, and where the store is."""
+    print(f"{report.n_videos:,} videos, {report.n_kept:,} of them complete before; {report.n_frames:,} frames")
+    for failure in report.failures[:_MOST_FAILURES]:
+        when = "" if failure.time_s is None else f" at {failure.time_s:g} s"
+        print(f"failed: {shown(failure.video_id)}{when}: {shown(failure.reason)}")
+    if len(report.failures) > _MOST_FAILURES:
+        print(f"failed: and {len(report.failures) - _MOST_FAILURES:,} more, see {store / 'failed.csv'}")
+    if report.n_doubtful:
+        print(f"{report.n_doubtful:,} videos are damaged in part and were read as far as possible")
+    print(f"frames:  {store}")
+
+
+def print_problems(problems: Sequence[Problem], store: Path) -> None:
+    """What a check of a frame store found."""
+    for problem in problems[:_MOST_FAILURES]:
+        print(f"wrong: {shown(problem.reason)}")
+    n_shards = len({problem.shard for problem in problems})
+    print(f"{n_shards:,} videos in {store} are damaged" if problems else f"every frame in {store} is sound")
 
 
 def print_animals(estimates: Sequence[Estimate]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 from trapmeter.errors import InputError
@@ -50,6 +51,6 @@ def parse_offsets(text: str) -> tuple[float, ...]:
         offsets = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"offsets are seconds with commas between, such as -2,-1,0,1,2; got {text!r}") from None
-    if 0.0 not in offsets or len(set(offsets)) != len(offsets):
+    if 0.0 not in offsets or len(set(offsets)) != len(offsets) or not all(map(math.isfinite, offsets)):
         raise InputError(f"offsets must hold 0, the second itself, and none twice; got {text!r}")
     return offsets

@@ -93,3 +93,17 @@ def read_moments(path: Path) -> list[Moment]:
         for row in read_rows(path, required=("video_id", "time"))
     )
     return list(dict.fromkeys(moments))
+
+
+def best_rows(path: Path | None) -> dict[tuple[str, float], MetadataRow]:
+    """The row of each moment (video_id, seconds) whose box scores best; nothing without a file."""
+    best: dict[tuple[str, float], MetadataRow] = {}
+    for row in () if path is None else read_metadata(path):
+        key = row.video_id, row.time_s
+        if key not in best or _score(row) > _score(best[key]):
+            best[key] = row
+    return best
+
+
+def _score(row: MetadataRow) -> float:
+    return -1.0 if row.box is None else row.box.score

@@ -41,7 +41,15 @@ class DistanceNetwork(nn.Module):
 
     def metres(self, raw: Tensor) -> Tensor:
         """The raw output in metres."""
-        return torch.expm1(raw) if self.target is Target.LOG1P else raw
+        # No animal stands 400 m away: an untrained network must not overflow.
+        return torch.expm1(raw.clamp(max=6.0)) if self.target is Target.LOG1P else raw
+
+    def start_at(self, distance_m: float) -> None:
+        """Makes the untrained head answer this distance for every window: training need not find the level first."""
+        # timm's own method, on every one of its networks, that torch's types know nothing of.
+        head: nn.Linear = self.backbone.get_classifier()  # type: ignore[operator]
+        nn.init.zeros_(head.weight)
+        nn.init.constant_(head.bias, float(self.wanted(torch.tensor(distance_m))))
 
     def wanted(self, distance_m: Tensor) -> Tensor:
         """The raw output that means these metres."""

@@ -50,7 +50,8 @@ class Recipe:
     """With it, what is validated and kept is a running mean of the weights."""
     compile: bool = False
     """torch.compile: pays on GPUs after some minutes."""
-    dropout: float = 0.0
+    start_at_median: bool = False
+    """The untrained network answers the median of the training labels."""
     workers: int = 4
     """Loader processes on each device."""
     seed: int = 0
@@ -110,10 +111,11 @@ def small() -> Recipe:
         weights=PACKAGE,
         input=InputSpec(size_hw=(96, 160), offsets_s=(-1.0, 0.0, 1.0), target=Target.LOG1P),
         augment=AugmentSettings(),
-        schedule=Cosine(lr=1e-3, eta_min=1e-5, t_max=8),
-        epochs=8,
-        batch_size=16,
+        schedule=Cosine(lr=5e-4, eta_min=1e-5, t_max=20),
+        epochs=20,
+        batch_size=8,
         precision=Precision.FP32,
+        start_at_median=True,
         workers=0,
     )
 
@@ -130,6 +132,7 @@ def default() -> Recipe:
         epochs=25,
         precision=Precision.BF16,
         ema_decay=0.998,
+        start_at_median=True,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from statistics import median
 
 from trapmeter import __version__
 from trapmeter.errors import InputError
@@ -50,6 +51,8 @@ class TrainSettings:
     """The fold to train, None for all one after the other."""
     extra: Path | None = None
     """Pseudolabels, added to the training rows of every fold."""
+    extra_metadata: Path | None = None
+    """Boxes and sites of the pseudolabels' videos, where metadata doesn't hold them."""
     licence: str = "not stated"
     """Of the trained weights; goes into each bundle."""
 
@@ -64,7 +67,11 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
         RunError: a folder holds another training, the loss is no number, or the disk is full.
     """
     samples = read_samples(settings.labels, settings.metadata)
-    extra = [] if settings.extra is None else read_pseudolabels(settings.extra, settings.metadata)
+    extra = (
+        []
+        if settings.extra is None
+        else read_pseudolabels(settings.extra, settings.extra_metadata or settings.metadata)
+    )
     store = FrameStore.open(settings.store)
     check_store(store, [*samples, *extra], settings.recipe.input)
     fold_of = assign_folds(samples, settings.folds_by, settings.n_folds)
@@ -147,7 +154,10 @@ def _train_one(
     tell(f"fold {fold}: {len(train_samples)} moments to train on ({len(added)} pseudolabels), {len(held_out)} held out")
 
     def make(weights: str = recipe.weights) -> DistanceNetwork:
-        return make_network(recipe.backbone, recipe.input, weights)
+        network = make_network(recipe.backbone, recipe.input, weights)
+        if recipe.start_at_median:
+            network.start_at(median(sample.distance_m for sample in train_samples))
+        return network
 
     result = train_fold(
         recipe, store, train_samples, held_out, make, folder, ranks, lambda text: tell(f"fold {fold}: {text}")

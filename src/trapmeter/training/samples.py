@@ -11,7 +11,7 @@ from pathlib import Path
 from trapmeter.errors import InputError
 from trapmeter.records import Box
 from trapmeter.tables.csvfile import read_rows
-from trapmeter.tables.drivendata import MetadataRow, read_labels, read_metadata
+from trapmeter.tables.drivendata import best_rows, read_labels
 
 LABELLED = "label"
 PSEUDO = "pseudolabel"
@@ -47,7 +47,7 @@ def read_samples(labels: Path, metadata: Path | None) -> list[Sample]:
     Raises:
         InputError: a table is not as expected.
     """
-    known = best_boxes(metadata)
+    known = best_rows(metadata)
     samples = []
     for label in read_labels(labels):
         row = known.get((label.video_id, label.time_s))
@@ -58,7 +58,7 @@ def read_samples(labels: Path, metadata: Path | None) -> list[Sample]:
 
 def read_pseudolabels(path: Path, metadata: Path | None) -> list[Sample]:
     """Pseudolabels as `trapmeter pseudolabel` writes them: video_id, time, distance, weight; more columns are left aside."""
-    known = best_boxes(metadata)
+    known = best_rows(metadata)
     samples = []
     for row in read_rows(path, required=("video_id", "time", "distance", "weight")):
         video_id, time_s = row.text("video_id"), row.number_from_0("time", "seconds")
@@ -69,24 +69,9 @@ def read_pseudolabels(path: Path, metadata: Path | None) -> list[Sample]:
     return samples
 
 
-def best_boxes(metadata: Path | None) -> dict[tuple[str, float], MetadataRow]:
-    """The row of each moment whose box scores best, from a metadata table; nothing without one."""
-    best: dict[tuple[str, float], MetadataRow] = {}
-    for row in () if metadata is None else read_metadata(metadata):
-        key = row.video_id, row.time_s
-        before = best.get(key)
-        if before is None or _score(row) > _score(before):
-            best[key] = row
-    return best
-
-
 def by_video(samples: Sequence[Sample]) -> Mapping[str, list[float]]:
     """The distances of each video in metres."""
     distances: dict[str, list[float]] = defaultdict(list)
     for sample in samples:
         distances[sample.video_id].append(sample.distance_m)
     return distances
-
-
-def _score(row: MetadataRow) -> float:
-    return -1.0 if row.box is None else row.box.score

@@ -1,74 +1,26 @@
-"""The command line: each verb reads its arguments, makes one library call, and says where the result is.
-
-Heavy packages load inside the verbs, so that help is instant.
-"""
+"""The verbs that measure: predict and demo."""
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trapmeter import __version__
-from trapmeter.errors import TrapmeterError
+from trapmeter.cli.common import EXIT_MEDIA_FAILED, EXIT_OUR_ERROR, EXIT_STOPPED, default_jobs
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 
 if TYPE_CHECKING:
     from trapmeter.predict.run import Run
     from trapmeter.predict.settings import PredictSettings
 
-EXIT_OUR_ERROR = 1
-EXIT_USAGE = 2
-EXIT_MEDIA_FAILED = 3
-EXIT_STOPPED = 130
 
-app = typer.Typer(
-    name="trapmeter",
-    help="Measures how far animals stand from a camera trap.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+def add_verbs(app: typer.Typer) -> None:
+    """Adds predict and demo."""
+    app.command()(predict)
+    app.command()(demo)
 
 
-def main() -> None:
-    """Runs the command line and ends with its exit status."""
-    # A file name that the terminal can't show must not end a run that is done.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        app()
-    except TrapmeterError as error:
-        print(f"trapmeter: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(EXIT_USAGE)
-
-
-def _show_version(is_wanted: bool) -> None:
-    if is_wanted:
-        typer.echo(f"trapmeter {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
-    ] = False,
-) -> None:
-    pass
-
-
-def _default_jobs() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@app.command()
 def predict(
     paths: Annotated[list[Path], typer.Argument(help="Videos, photos, and folders of them (searched to the bottom).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
@@ -138,7 +90,7 @@ def predict(
         hfov_deg=hfov,
         truth=truth,
         box_model=box_model,
-        jobs=_default_jobs() if jobs is None else jobs,
+        jobs=default_jobs(jobs),
         overwrite=overwrite,
     )
     _exit_with(_predict_and_report(settings))
@@ -170,7 +122,6 @@ def _predict_and_report(settings: PredictSettings) -> Run:
     return run
 
 
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("trapmeter-demo"),
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
@@ -185,71 +136,7 @@ def demo(
     from trapmeter.report.comparison import compare
     from trapmeter.tables.truth import read_truth
 
-    run = _predict_and_report(demo_settings(out, _default_jobs() if jobs is None else jobs))
+    run = _predict_and_report(demo_settings(out, default_jobs(jobs)))
     print_animals(run.estimates)
     print_demo(compare(run.estimates, read_truth(TRUTH)))
     _exit_with(run)
-
-
-boxmodel_app = typer.Typer(
-    help="Train and judge the model that tells distances from boxes alone.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
-app.add_typer(boxmodel_app, name="boxmodel")
-
-_TABLES_HELP = "Folder with train_labels.csv and train_metadata.csv, as DrivenData's Deep Chimpact has them."
-
-
-@boxmodel_app.command("train")
-def boxmodel_train(
-    tables: Annotated[Path, typer.Option(help=_TABLES_HELP)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the trained model.")],
-    name: Annotated[str, typer.Option(help="What the model is called in every row that it answers.")] = "boxmodel",
-    attribution: Annotated[str, typer.Option(help="Whose data it learned from, under which licence.")] = "",
-) -> None:
-    """Train a box model on labelled boxes. Needs `pip install 'trapmeter[boxmodel]'`.
-
-    **Example**
-
-    trapmeter boxmodel train --tables deep-chimpact/ --out my-box-model/
-    """
-    from trapmeter.boxmodel.samples import read_tables
-    from trapmeter.boxmodel.settings import BoxModelSettings
-    from trapmeter.boxmodel.train import train
-
-    train(read_tables(tables), out, BoxModelSettings(model_id=name, attribution=attribution), _tell)
-    typer.echo(f"model: {out}")
-
-
-@boxmodel_app.command("evaluate")
-def boxmodel_evaluate(
-    tables: Annotated[Path, typer.Option(help=_TABLES_HELP)],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json and oof.csv.")] = None,
-    folds: Annotated[int, typer.Option(help="Groups of sites; each is answered by a model that never saw it.")] = 10,
-) -> None:
-    """Judge the box model at sites it has not seen. Needs `pip install 'trapmeter[boxmodel]'`.
-
-    Every row counts, those without a box too. The intervals are to cover 90 %.
-
-    **Example**
-
-    trapmeter boxmodel evaluate --tables deep-chimpact/ --out evaluation/
-    """
-    from trapmeter.boxmodel.evaluate import evaluate, figure_table, write_evaluation
-    from trapmeter.boxmodel.samples import read_tables
-    from trapmeter.boxmodel.settings import BoxModelSettings
-
-    evaluation = evaluate(read_tables(tables), BoxModelSettings(), folds, _tell)
-    typer.echo(figure_table(evaluation))
-    if out is not None:
-        write_evaluation(evaluation, out)
-        typer.echo(f"every row: {out / 'oof.csv'}")
-
-
-def _tell(what: str) -> None:
-    typer.echo(what, err=True)
-
-
-if __name__ == "__main__":
-    main()

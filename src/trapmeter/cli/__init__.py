@@ -1,0 +1,57 @@
+"""The command line: each verb reads its arguments, makes one library call, and says where the result is.
+
+A module for each group of verbs; this one puts them together. Heavy packages load inside the verbs, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from trapmeter import __version__
+from trapmeter.cli import boxmodel, measure, training
+from trapmeter.cli.common import EXIT_USAGE
+from trapmeter.errors import TrapmeterError
+
+app = typer.Typer(
+    name="trapmeter",
+    help="Measures how far animals stand from a camera trap.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+measure.add_verbs(app)
+app.add_typer(boxmodel.app, name="boxmodel")
+training.add_verbs(app)
+
+
+def main() -> None:
+    """Runs the command line and ends with its exit status."""
+    # A file name that the terminal can't show must not end a run that is done.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except TrapmeterError as error:
+        print(f"trapmeter: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(EXIT_USAGE)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"trapmeter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass

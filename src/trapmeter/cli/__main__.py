@@ -1,0 +1,5 @@
+"""`python -m trapmeter.cli`."""
+
+from trapmeter.cli import main
+
+main()

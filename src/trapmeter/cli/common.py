@@ -1,0 +1,53 @@
+"""What all verbs share: exit statuses, the number of workers, lines of progress."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from importlib.util import find_spec
+from typing import TypeVar
+
+import typer
+
+from trapmeter.errors import InputError, MissingExtraError
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+EXIT_OUR_ERROR = 1
+EXIT_USAGE = 2
+EXIT_MEDIA_FAILED = 3
+EXIT_STOPPED = 130
+
+
+def default_jobs(jobs: int | None) -> int:
+    """The number asked for, or one for each core that this process may use."""
+    if jobs is not None:
+        return jobs
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def tell(what: str) -> None:
+    """A line of progress, on standard error."""
+    typer.echo(what, err=True)
+
+
+def need_package(package: str, extra: str) -> None:
+    """Makes sure that a package of an extra is there.
+
+    Raises:
+        MissingExtraError: it isn't; the text says how to install it.
+    """
+    if find_spec(package) is None:
+        raise MissingExtraError(package, extra)
+
+
+def one_of(kind: type[Choice], option: str, text: str) -> Choice:
+    """The member of an enumeration that an option names.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(f"{option} is one of {', '.join(kind)}; got {text!r}") from None

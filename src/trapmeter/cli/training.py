@@ -1,0 +1,297 @@
+"""The verbs of the network: frames, train, submit, pseudolabel, evaluate, and run for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trapmeter.cli.common import EXIT_MEDIA_FAILED, default_jobs, need_package, one_of, tell
+from trapmeter.errors import InputError
+from trapmeter.frames.spec import Codec
+from trapmeter.models.spec import Resize
+
+if TYPE_CHECKING:
+    from trapmeter.predict.stored import Answer, Moment
+
+Labels = Annotated[Path, typer.Option(help="CSV file of video_id, time, distance.")]
+Metadata = Annotated[
+    Path | None, typer.Option(help="CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id.")
+]
+Store = Annotated[Path, typer.Option(help="Folder that `trapmeter frames` has filled.")]
+Models = Annotated[list[Path], typer.Option("--model", help="Folder of a bundle; give several for an ensemble.")]
+Flip = Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")]
+
+
+def add_verbs(app: typer.Typer) -> None:
+    """Adds the verbs in the order in which they are used."""
+    for verb in (frames, train, submit, pseudolabel, evaluate):
+        app.command()(verb)
+    app.command("run")(run_chain)
+
+
+def frames(
+    store: Annotated[Path, typer.Option(help="Folder of the frame store; made if need be.")],
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The moments that need frames: a CSV file with video_id and time. May be given several times."
+        ),
+    ] = None,
+    videos: Annotated[Path | None, typer.Option(help="Folder with the videos (searched to the bottom).")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Height x width of the frames (default: 270x480, or what the store has).")
+    ] = None,
+    offsets: Annotated[
+        str | None, typer.Option(help="The seconds around each moment that are needed (default -2,-1,0,1,2).")
+    ] = None,
+    resize: Annotated[
+        Resize | None,
+        typer.Option(
+            help="swscale-area averages while decoding: quick, no aliasing. opencv-linear is what the 2nd-place weights "
+            "saw (default: swscale-area, or what the store has)."
+        ),
+    ] = None,
+    codec: Annotated[
+        Codec | None, typer.Option(help="jpeg is small and quick, png exact (default: jpeg, or what the store has).")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read back every frame in the store and say what is wrong.")
+    ] = False,
+) -> None:
+    """Store the frames that training and submission need, decoded once and ready to be read.
+
+    For every moment in the tables, the frame at each of --offsets seconds around it is stored; the store has one file per
+    video. A run that was broken off goes on where it stopped, and more tables add what they need. What could not be stored
+    is in failed.csv in the store's folder. JPEG needs `pip install 'trapmeter[train]'`.
+
+    Exit status: 0 all well, 3 some videos failed or the check found something, 2 wrong arguments or input.
+
+    **Examples**
+
+    trapmeter frames --labels train_labels.csv --videos videos/ --store frames/
+
+    trapmeter frames --labels train_labels.csv --videos videos/ --store exact/ --resize opencv-linear --codec png
+
+    trapmeter frames --store frames/ --check
+    """
+    from trapmeter.console import print_fill, print_problems, progress_bars
+    from trapmeter.frames.check import check_store
+    from trapmeter.frames.fill import fill_store
+    from trapmeter.frames.spec import parse_size
+    from trapmeter.frames.store import store_for
+    from trapmeter.frames.wanted import read_wanted
+    from trapmeter.windows import IN_TIME_ORDER_S, parse_offsets
+
+    size_hw = None if size is None else parse_size(size)
+    offsets_s = IN_TIME_ORDER_S if offsets is None else parse_offsets(offsets)
+    has_failed = False
+    if labels and videos is not None:
+        wanted, missing = read_wanted(labels, videos, offsets_s)
+        frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec)
+        with progress_bars() as progress:
+            report = fill_store(frame_store, wanted, default_jobs(jobs), progress, missing=missing)
+        print_fill(report, store)
+        has_failed = bool(report.failures)
+    elif labels or videos is not None or offsets is not None or not check:
+        raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")
+    if check:
+        frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
+        with progress_bars() as progress:
+            problems = check_store(frame_store, progress)
+        print_problems(problems, store)
+        has_failed = has_failed or bool(problems)
+    if has_failed:
+        raise typer.Exit(EXIT_MEDIA_FAILED)
+
+
+def train(
+    labels: Labels,
+    store: Store,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the folds; a training broken off there goes on.")
+    ],
+    metadata: Metadata = None,
+    recipe: Annotated[str, typer.Option(help="second_place, second_place_cpu, small or default.")] = "default",
+    folds: Annotated[str, typer.Option(help="The fold to train, counted from 0, or all.")] = "all",
+    n_folds: Annotated[int, typer.Option(help="Into how many folds the videos are parted.")] = 10,
+    folds_by: Annotated[
+        str, typer.Option(help="site: judged at new sites; video: as the 2nd place did, half a metre too good.")
+    ] = "site",
+    extra: Annotated[Path | None, typer.Option(help="Pseudolabels to train on as well.")] = None,
+    extra_metadata: Annotated[Path | None, typer.Option(help="Metadata of the pseudolabels' videos.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Windows on each device, in place of the recipe's.")] = None,
+    weights: Annotated[str | None, typer.Option(help="hub, package, none or a file, in place of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
+    licence: Annotated[str, typer.Option(help="Of the trained weights; goes into the bundles.")] = "not stated",
+) -> None:
+    """Train networks on labelled windows, fold by fold. Needs `pip install 'trapmeter[train]'`.
+
+    Each fold's best network becomes a bundle for `predict`, `submit` and `pseudolabel`. Given again, the same command goes on
+    after the last whole epoch and skips finished folds. Under `torchrun` or `srun` all devices train together.
+
+    **Examples**
+
+    trapmeter train --labels train_labels.csv --metadata train_metadata.csv --store frames/ --out training/
+
+    torchrun --nproc-per-node 4 -m trapmeter.cli train --recipe second_place --folds-by video --folds 0 --labels ... --out ...
+    """
+    need_package("torch", "train")
+    from trapmeter.training.recipes import recipe_named
+    from trapmeter.training.run import FoldsBy, TrainSettings
+    from trapmeter.training.run import train as run
+
+    changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "weights": weights, "seed": seed}
+    chosen = replace(recipe_named(recipe), **{name: value for name, value in changes.items() if value is not None})
+    if folds != "all" and not folds.isdecimal():
+        raise InputError(f"--folds is all or the number of a fold, got {folds!r}")
+    fold = None if folds == "all" else int(folds)
+    by = one_of(FoldsBy, "--folds-by", folds_by)
+    settings = TrainSettings(labels, metadata, store, out, chosen, by, n_folds, fold, extra, extra_metadata, licence)
+    bundles = run(settings, tell)
+    for bundle in bundles:
+        typer.echo(f"bundle: {bundle}")
+
+
+def submit(
+    form: Annotated[
+        Path, typer.Option("--format", help="CSV file of the video_id and time to predict, in their order.")
+    ],
+    store: Store,
+    model: Models,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The submission to write.")],
+    metadata: Metadata = None,
+    flip: Flip = False,
+    round_to: Annotated[
+        float | None, typer.Option("--round", help="Round to multiples of this, such as 0.5. Never for density.")
+    ] = None,
+) -> None:
+    """Write a DrivenData submission: the plain mean of all networks for every row of the format.
+
+    Broken off, it goes on where it stopped. Rows whose video has no frames get the median of the others, and the exit status
+    is 3 then.
+
+    **Example**
+
+    trapmeter submit --format submission_format.csv --store frames/ --model training/fold-0/bundle --flip --out submission.csv
+    """
+    from trapmeter.predict.submission import write_submission
+    from trapmeter.tables.drivendata import read_moments
+
+    moments = [(moment.video_id, moment.time_s) for moment in read_moments(form)]
+    answers = _answers(moments, store, model, out, metadata, flip=flip)
+    n_missing = write_submission(out, moments, answers, round_to)
+    typer.echo(f"{len(moments)} rows: {out}")
+    if n_missing:
+        typer.echo(f"{n_missing} rows have no frames in the store and got the median of the others")
+        raise typer.Exit(EXIT_MEDIA_FAILED)
+
+
+def pseudolabel(
+    moments: Annotated[Path, typer.Option(help="CSV file of the video_id and time to label.")],
+    store: Store,
+    model: Models,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write, for `train --extra`.")],
+    metadata: Metadata = None,
+    flip: Flip = False,
+    max_spread: Annotated[
+        float,
+        typer.Option(help="Leave out where the networks differ by more than this share of the distance; 0 takes all."),
+    ] = 0.3,
+) -> None:
+    """Turn an ensemble's answers for unlabelled videos into samples to train on.
+
+    The more the networks agree, the more a sample counts. With `--max-spread 0` all count as labels do, as in the 2nd-place
+    system.
+    """
+    from trapmeter.pseudolabels import PseudolabelSettings, write_pseudolabels
+    from trapmeter.tables.drivendata import read_moments
+
+    asked = [(moment.video_id, moment.time_s) for moment in read_moments(moments)]
+    answers = _answers(asked, store, model, out, metadata, flip=flip)
+    n_kept, n_left_out = write_pseudolabels(out, answers, PseudolabelSettings(max_spread or None))
+    typer.echo(f"{n_kept} pseudolabels, {n_left_out} left out where the networks differ: {out}")
+
+
+def evaluate(
+    predictions: Annotated[Path, typer.Option(help="CSV file of video_id, time, distance, such as a submission.")],
+    labels: Labels,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for evaluation.json and evaluation.png.")],
+    metadata: Metadata = None,
+    nights: Annotated[Path | None, typer.Option(help="CSV file of video_id and night (0 or 1).")] = None,
+) -> None:
+    """Compare predicted distances with known ones: error, bias, and where they come from.
+
+    With metadata also by park and box, and with intervals over sites.
+
+    **Example**
+
+    trapmeter evaluate --predictions submission.csv --labels test_labels.csv --metadata test_metadata.csv --out evaluation/
+    """
+    from trapmeter import evaluation
+    from trapmeter.tables.csvfile import read_rows
+    from trapmeter.tables.drivendata import best_rows, read_labels
+
+    is_night = {
+        row.text("video_id"): row.number("night") > 0
+        for row in (() if nights is None else read_rows(nights, required=("video_id", "night")))
+    }
+    pairs = evaluation.pair_up(read_labels(predictions), read_labels(labels), best_rows(metadata), is_night)
+    figures = evaluation.evaluate(pairs)
+    evaluation.write_evaluation(figures, pairs, out)
+    typer.echo(evaluation.figure_table(figures))
+    typer.echo(f"picture: {out / 'evaluation.png'}")
+
+
+def run_chain(
+    configuration: Annotated[Path, typer.Argument(help="TOML file; docs/reference/chain.md lists its settings.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for everything, in place of the file's.")
+    ] = None,
+) -> None:
+    """Do everything from videos to a submission, as a small configuration file says, skipping what is done.
+
+    Frames, folds, training, ensemble, rounds of pseudolabels, submission, and evaluation where labels are given. Prints
+    the plan first. Needs `pip install 'trapmeter[train]'`.
+
+    **Example**
+
+    trapmeter run second-place.toml
+    """
+    need_package("torch", "train")
+    from trapmeter.chain import read_chain
+    from trapmeter.chain import run_chain as run
+
+    settings = read_chain(configuration)
+    submission = run(settings if out is None else replace(settings, out=out), tell)
+    typer.echo(f"submission: {submission}")
+
+
+def _answers(
+    moments: list[Moment], store: Path, models: list[Path], out: Path, metadata: Path | None, *, flip: bool
+) -> dict[Moment, Answer]:
+    """What the ensemble answers; the journal beside the output lets a call that was broken off go on."""
+    from trapmeter.console import progress_bars
+    from trapmeter.frames.store import FrameStore
+    from trapmeter.predict.stored import answer_moments
+    from trapmeter.runtimes.onnx import Ensemble
+    from trapmeter.tables.drivendata import best_rows
+
+    ensemble = Ensemble.load(models, flip=flip, threads=default_jobs(None))
+    boxes = {moment: row.box for moment, row in best_rows(metadata).items()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    journal = out.with_name(f"{out.name}.answers.jsonl")
+    with progress_bars() as progress:
+        return answer_moments(
+            ensemble,
+            FrameStore.open(store),
+            moments,
+            boxes,
+            journal,
+            flip=flip,
+            progress=lambda done, total: progress("answer", done, total, 0),
+        )
