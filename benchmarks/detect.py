@@ -19,9 +19,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, MegadetectorLite
-from trapmeter.detect.suppression import iou
 from trapmeter.media.reading import FitWithin
 from trapmeter.media.video import open_video
+from trapmeter.overlap import iou
 from trapmeter.records import Box, Frame
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7)

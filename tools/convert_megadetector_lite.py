@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, EMBEDDED, SAME_ANIMAL_IOU
+from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, EMBEDDED, NMS_IOU
 
 ZAMBA = "zamba==2.7.2"
 WHEEL_SHA256 = "9683e004af3219635937d2a854b4443fe51527e242b2f3602267159a039571c6"
@@ -344,7 +344,7 @@ def describe(model: bytes) -> dict[str, object]:
         "output": "cells: float32, batch x 8400 x 6: cx, cy, w, h (input pixels), objectness, probability of an animal",
         "score": "objectness x probability",
         "default_min_score": DEFAULT_MIN_SCORE,
-        "nms_iou": SAME_ANIMAL_IOU,
+        "nms_iou": NMS_IOU,
     }
 
 

@@ -87,7 +87,7 @@ def test_it_says_who_it_is(detector: MegadetectorLite) -> None:
 def test_the_card_says_what_the_code_does() -> None:
     card = json.loads(CARD.read_text(encoding="utf-8"))
     assert card["default_min_score"] == megadetector_lite.DEFAULT_MIN_SCORE
-    assert card["nms_iou"] == megadetector_lite.SAME_ANIMAL_IOU
+    assert card["nms_iou"] == megadetector_lite.NMS_IOU
     assert "DrivenData" in (EMBEDDED.parent / card["licence_file"]).read_text(encoding="utf-8")
 
 

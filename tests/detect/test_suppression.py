@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trapmeter.detect.suppression import iou, nms
+from trapmeter.detect.suppression import nms
+from trapmeter.overlap import iou
 
 corners = arrays(np.int64, st.tuples(st.integers(0, 12), st.just(4)), elements=st.integers(0, 12))
 

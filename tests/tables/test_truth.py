@@ -2,7 +2,7 @@ import pytest
 
 from trapmeter.errors import InputError
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.tables.truth import TruthRow, iou, match_truth, read_truth
+from trapmeter.tables.truth import TruthRow, match_truth, read_truth
 
 LEFT = Box(0.0, 0.0, 0.4, 0.4, 1.0)
 NEAR_LEFT = Box(0.1, 0.0, 0.5, 0.4, 0.5)
@@ -37,12 +37,6 @@ def test_labels_and_animals(write):
 def test_bad_tables(write, text, message):
     with pytest.raises(InputError, match=message):
         read_truth(write(text))
-
-
-@pytest.mark.parametrize(("one", "other", "expected"), [(LEFT, LEFT, 1.0), (LEFT, RIGHT, 0.0), (LEFT, NEAR_LEFT, 0.6)])
-def test_iou(one, other, expected):
-    assert iou(one, other) == pytest.approx(expected)
-    assert iou(other, one) == pytest.approx(expected)
 
 
 def test_nothing_to_match():

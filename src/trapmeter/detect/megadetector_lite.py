@@ -25,7 +25,7 @@ from trapmeter.records import Box, ModelIdentity, Pixels
 EMBEDDED = Path(__file__).parent / "embedded" / "megadetector_lite.onnx"
 DEFAULT_MIN_SCORE = 0.25
 """zamba's setting; `benchmarks/detect.py` shows what others would find. From 0.15 to 0.3 the balance hardly changes."""
-SAME_ANIMAL_IOU = 0.45
+NMS_IOU = 0.45
 """Overlap above which two boxes are one animal: YOLOX's and zamba's setting."""
 
 
@@ -109,7 +109,7 @@ def _boxes(cells: NDArray[np.float32], fitted: Letterbox, min_score: float) -> l
     likely = scores >= min_score
     centre, half, scores = cells[likely, :2], cells[likely, 2:4] / 2, scores[likely]
     xyxy = np.concatenate([centre - half, centre + half], axis=1)
-    kept = nms(xyxy, scores, SAME_ANIMAL_IOU)
+    kept = nms(xyxy, scores, NMS_IOU)
     boxes = zip(fitted.to_fractions(xyxy[kept]).tolist(), scores[kept].tolist(), strict=True)
     # What lay wholly in the black margin has no area once clipped to the picture.
     return [Box(x1, y1, x2, y2, score) for (x1, y1, x2, y2), score in boxes if x1 < x2 and y1 < y2]

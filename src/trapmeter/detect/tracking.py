@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from trapmeter.detect.suppression import iou
 from trapmeter.errors import InputError
+from trapmeter.overlap import iou
 from trapmeter.records import Box
 
 

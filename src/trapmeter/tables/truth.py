@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.errors import InputError
+from trapmeter.metrics import Numbers
+from trapmeter.overlap import iou
 from trapmeter.records import Box, Estimate
 from trapmeter.tables.boxcells import COORDINATES, read_box
 from trapmeter.tables.csvfile import read_columns, read_rows
@@ -88,17 +90,6 @@ def match_truth(estimates: Iterable[Estimate], truth: Sequence[TruthRow]) -> lis
     return pairs
 
 
-def iou(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0..1."""
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    areas = (one.x2 - one.x1) * (one.y2 - one.y1) + (other.x2 - other.x1) * (other.y2 - other.y1)
-    return both / (areas - both)
-
-
 def _read_animals(path: Path, *, has_ids: bool) -> list[TruthRow]:
     rows = []
     lines: dict[tuple[str, float, str], int] = {}
@@ -148,14 +139,15 @@ def _by_overlap(estimates: list[Estimate], rows: list[TruthRow]) -> list[tuple[E
     """Hungarian assignment on IoU; overlaps that are too small weigh nothing, so they can't outvote a true match."""
     from scipy.optimize import linear_sum_assignment
 
-    overlap = np.zeros((len(rows), len(estimates)))
-    for i, row in enumerate(rows):
-        for j, estimate in enumerate(estimates):
-            if row.box is not None and estimate.observation.box is not None:
-                overlap[i, j] = iou(row.box, estimate.observation.box)
+    overlap = iou(_xyxy([row.box for row in rows]), _xyxy([estimate.observation.box for estimate in estimates]))
     overlap[overlap < SAME_ANIMAL_IOU] = 0.0
     chosen = linear_sum_assignment(overlap, maximize=True)
     return [(estimates[j], rows[i]) for i, j in zip(*chosen, strict=True) if overlap[i, j] > 0]
+
+
+def _xyxy(boxes: Sequence[Box | None]) -> Numbers:
+    """One row per box; an empty one, which overlaps nothing, for None."""
+    return np.array([(0.0, 0.0, 0.0, 0.0) if box is None else box.xyxy for box in boxes]).reshape(-1, 4)
 
 
 def _distance_m(estimate: Estimate) -> float:
