@@ -1,0 +1,103 @@
+"""The 2nd-place system at a CPU's scale on simtrap, with sites held out, beside what needs no pixels.
+
+Runs the whole chain (frames, three folds by site of `second_place_cpu`, ensemble with flips, one round of pseudolabels)
+on the rendered videos of simtrap and prints one table: the error over the held-out training sites, and on the test sites,
+which nothing was chosen by. Beside it: always answering the training median, and the box model trained on the same boxes.
+
+    python benchmarks/simtrap.py --simtrap DIR --out DIR
+
+Takes some hours on two cores. It can be broken off at any time: the same command goes on, with --out as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from trapmeter.boxmodel.evaluate import evaluate as evaluate_box_model
+from trapmeter.boxmodel.model import BoxModel
+from trapmeter.boxmodel.samples import read_tables
+from trapmeter.boxmodel.settings import BoxModelSettings
+from trapmeter.boxmodel.train import train as train_box_model
+from trapmeter.chain import ChainSettings, run_chain
+from trapmeter.metrics import bootstrap_interval
+from trapmeter.records import Observation
+from trapmeter.tables.drivendata import best_rows, read_labels
+
+N_FOLDS = 3
+
+
+def main() -> None:
+    """Runs what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--simtrap", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=1, help="rounds of pseudolabels")
+    arguments = parser.parse_args()
+    data, out = arguments.simtrap, arguments.out
+    settings = ChainSettings(
+        labels=data / "train_labels.csv",
+        metadata=data / "train_metadata.csv",
+        videos=data / "train_videos",
+        test_format=data / "submission_format.csv",
+        test_metadata=data / "test_metadata.csv",
+        test_labels=data / "test_labels.csv",
+        test_videos=data / "test_videos",
+        out=out / "chain",
+        recipe="second_place_cpu",
+        folds=N_FOLDS,
+        rounds=arguments.rounds,
+    )
+    run_chain(settings, lambda text: print(text, flush=True))
+
+    truth = {(row.video_id, row.time_s): row.distance_m for row in read_labels(data / "test_labels.csv")}
+    metadata = best_rows(data / "test_metadata.csv")
+    sites = [metadata[key].site_id for key in truth]
+    train_m = [row.distance_m for row in read_labels(data / "train_labels.csv")]
+
+    def told(answers: dict[tuple[str, float], float]) -> str:
+        errors = np.array([abs(answers[key] - truth[key]) for key in truth])
+        low, high = bootstrap_interval(errors, sites)
+        return f"{errors.mean():.2f} ({low:.2f} to {high:.2f})"
+
+    box_model = out / "box-model"
+    samples = read_tables(data)
+    if not (box_model / "bundle.json").exists():
+        train_box_model(samples, box_model, BoxModelSettings(model_id="simtrap-boxes"), print)
+    observations = [
+        Observation(video, time_s, metadata[video, time_s].box, 1, metadata[video, time_s].site_id)
+        for video, time_s in truth
+    ]
+    by_boxes = dict(zip(truth, (d.distance_m for d in BoxModel.load(box_model).measure(observations)), strict=True))
+    boxes_cv = evaluate_box_model(samples, BoxModelSettings(), N_FOLDS).subset("all")
+
+    print("\n| method | held-out training sites, m | test sites, m (95 % over sites) |\n| --- | --- | --- |")
+    print(
+        f"| always the training median | {boxes_cv.median_mae_m:.2f} | {told(dict.fromkeys(truth, np.median(train_m)))} |"
+    )
+    print(f"| box model, no pixels | {boxes_cv.mae_m:.2f} | {told(by_boxes)} |")
+    for number in range(arguments.rounds + 1):
+        held_out = [
+            abs(float(row["distance"]) - float(row["truth"]))
+            for fold in range(N_FOLDS)
+            for row in read_csv(out / "chain" / f"round-{number}" / f"fold-{fold}" / "held_out.csv")
+        ]
+        submission = {
+            (row.video_id, row.time_s): row.distance_m
+            for row in read_labels(out / "chain" / f"submission-{number}.csv")
+        }
+        name = "second_place_cpu" if number == 0 else f"... and {number} round(s) of pseudolabels"
+        print(f"| {name}, mean of {N_FOLDS} with flips | {np.mean(held_out):.2f} | {told(submission)} |")
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of ours."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    main()
