@@ -1,6 +1,7 @@
 """The whole chain from one file, with a tiny network: plan, every step, going on, refusals."""
 
 import csv
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,8 +20,28 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make_world(tmp_path_factory.mktemp("chain"))
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One real bundle; translating each network anew would take longer than all else."""
+    from trapmeter.training.export import export
+    from trapmeter.training.network import make_network
+
+    recipe = tiny_recipe()
+    network = make_network(recipe.backbone, recipe.input, "none")
+    network.start_at(5.0)
+    folder = tmp_path_factory.mktemp("exported")
+    export(network, recipe.input, folder, "tiny", "MIT", {})
+    return folder
+
+
 @pytest.fixture
-def configuration(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def configuration(world: World, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import trapmeter.training.export
+
+    def copy(network: object, spec: object, folder: Path, *_: object) -> None:
+        shutil.copytree(exported, folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(trapmeter.training.export, "export", copy)
     monkeypatch.setitem(RECIPES, "tiny", lambda: tiny_recipe(epochs=1))
     # The last two videos are the test set.
     for name, chosen in (("train", lambda video: video < "v10"), ("test", lambda video: video >= "v10")):

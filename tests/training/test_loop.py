@@ -22,6 +22,14 @@ from trapmeter.training.run import FoldsBy, TrainSettings, train
 from trapmeter.training.samples import read_samples
 
 
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Translating a network to ONNX takes longer than training the tiny one."""
+    import trapmeter.training.export
+
+    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+
+
 def settings(world: World, out: Path, **changes: object) -> TrainSettings:
     made = TrainSettings(world.labels, world.metadata, world.store, out, tiny_recipe(), n_folds=2, fold=0)
     return replace(made, **changes)
@@ -61,6 +69,7 @@ def test_a_training_leaves_what_it_promises(world: World, tmp_path: Path) -> Non
     assert sum("finished before" in line for line in said) == 2
 
 
+@pytest.mark.usefixtures("no_export")
 def test_the_same_seed_gives_the_same_numbers(world: World, tmp_path: Path) -> None:
     train(settings(world, tmp_path / "a"), quiet)
     train(settings(world, tmp_path / "b"), quiet)
@@ -88,6 +97,7 @@ def script(world: World, out: Path, epochs: int) -> str:
     return TRAIN.format(path=here, world=paths, out=str(out), epochs=epochs)
 
 
+@pytest.mark.usefixtures("no_export")
 def test_killed_it_goes_on_to_the_same_losses(world: World, tmp_path: Path) -> None:
     train(settings(world, tmp_path / "whole", recipe=tiny_recipe(epochs=5)), quiet)
     for n_epochs in (1, 3):
@@ -125,6 +135,7 @@ def test_two_processes_train_together_and_count_each_held_out_sample_once(world:
     )
 
 
+@pytest.mark.usefixtures("no_export")
 def test_other_settings_in_the_same_folder_are_refused(world: World, tmp_path: Path) -> None:
     train(settings(world, tmp_path, recipe=tiny_recipe(epochs=1)), quiet)
     with pytest.raises(RunError, match=r"recipe.epochs was 1, is 2"):
@@ -146,6 +157,7 @@ def test_frames_that_the_store_lacks_are_found_before_training(world: World, tmp
         train(settings(world, tmp_path / "out", labels=labels), quiet)
 
 
+@pytest.mark.usefixtures("no_export")
 def test_pseudolabels_of_held_out_sites_are_left_out(world: World, tmp_path: Path) -> None:
     extra = tmp_path / "extra.csv"
     rows = "".join(f"v{number:02d}.mp4,1,4.0,0.5\n" for number in range(12))
@@ -156,6 +168,7 @@ def test_pseudolabels_of_held_out_sites_are_left_out(world: World, tmp_path: Pat
     assert any("(6 pseudolabels)" in line for line in said)
 
 
+@pytest.mark.usefixtures("no_export")
 def test_a_leak_is_named(world: World, tmp_path: Path) -> None:
     said: list[str] = []
     train(settings(world, tmp_path, folds_by=FoldsBy.VIDEO, recipe=tiny_recipe(epochs=1)), said.append)
