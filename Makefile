@@ -7,6 +7,7 @@ FULL := .venv-test
 
 demo: $(BASE)/installed
 	$(BASE)/bin/trapmeter demo --out trapmeter-demo
+	@echo "now: $(BASE)/bin/trapmeter predict YOUR_VIDEOS --out results"
 
 # Frames, three folds, ensemble, a round of pseudolabels, submission and evaluation, on the same clips.
 demo-train: $(FULL)/installed
@@ -25,12 +26,14 @@ format: $(FULL)/installed
 	$(FULL)/bin/ruff check --fix .
 
 $(BASE)/installed: pyproject.toml
+	@echo "installing the base package (0.7 GB) into $(BASE) ..."
 	$(PYTHON) -m venv $(BASE)
 	$(BASE)/bin/python -m pip install -qq --disable-pip-version-check -e .
 	touch $@
 
 # torch and torchvision in one command, so that both come from the same index and fit together.
 $(FULL)/installed: pyproject.toml
+	@echo "installing everything (6 GB, most of it torch) into $(FULL) ..."
 	$(PYTHON) -m venv $(FULL)
 	$(FULL)/bin/python -m pip install -qq --disable-pip-version-check -e '.[boxmodel,train,dev]'
 	touch $@

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trapmeter.report.comparison import Comparison
 
 _STAGES = {
-    "look": "Looking for animals",
+    "look": "Looking at media",
     "measure": "Measuring distances",
     "report": "Writing the report",
     "answer": "Asking the networks",
@@ -135,11 +135,13 @@ def print_animals(estimates: Sequence[Estimate]) -> None:
         )
 
 
-def print_demo(comparison: Comparison) -> None:
-    """How far the demo's distances lie from the truth."""
+def print_comparison(comparison: Comparison) -> None:
+    """How far the distances lie from known ones."""
     errors = comparison.errors
     if errors is None:
-        print("no animal was measured")
+        print(
+            f"none of the {comparison.n_truth:,} known distances belongs to a measured animal: do names and seconds agree?"
+        )
         return
     print(
         f"against the truth: {comparison.n_matched} of {comparison.n_truth - comparison.n_hidden} sights of an animal\n"
@@ -151,10 +153,9 @@ def print_demo(comparison: Comparison) -> None:
         if band.errors is not None:
             name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"{band.low_m:g} m on"
             print(f"  {name:<9}{band.errors.n:>6}{band.errors.mae_m:>8.2f}{band.errors.bias_m:>+7.2f}")
-    print(_DEMO_NOTE)
 
 
-_DEMO_NOTE = (
+DEMO_NOTE = (
     "The clips are rendered; the embedded box model learned from real videos of two West African parks and sees boxes alone, "
-    "no pixels.\nThese figures show that all works, not how good it is on your videos."
+    "no pixels.\nThe figures below show that all works, not how good it is on your videos."
 )

@@ -12,6 +12,8 @@ Our own mistakes are plain Python errors and end with exit status 1.
 
 from __future__ import annotations
 
+import sys
+
 
 class TrapmeterError(Exception):
     """Base of every error whose text is meant for the user."""
@@ -39,5 +41,5 @@ class MissingExtraError(TrapmeterError):
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
             f"this needs the package {package!r}, which is not installed; "
-            f"install it with: pip install 'trapmeter[{extra}]'"
+            f"install it with: {sys.executable} -m pip install 'trapmeter[{extra}]'"
         )

@@ -104,9 +104,10 @@ def _exit_with(run: Run) -> None:
         raise typer.Exit(EXIT_MEDIA_FAILED)
 
 
-def _predict_and_report(settings: PredictSettings) -> Run:
-    from trapmeter.console import print_summary, progress_bars
+def _predict_and_report(settings: PredictSettings, *, is_demo: bool = False) -> Run:
+    from trapmeter.console import print_comparison, print_summary, progress_bars
     from trapmeter.predict.run import predict
+    from trapmeter.report.comparison import compare
     from trapmeter.report.html import write_report
     from trapmeter.tables.truth import read_truth
 
@@ -119,6 +120,8 @@ def _predict_and_report(settings: PredictSettings) -> Run:
         typer.echo("trapmeter: stopped; the same command goes on from here", err=True)
         raise typer.Exit(EXIT_STOPPED) from None
     print_summary(run, settings.out, report)
+    if truth is not None and not is_demo:
+        print_comparison(compare(run.estimates, truth))
     return run
 
 
@@ -131,12 +134,14 @@ def demo(
     The clips are rendered, not filmed: they show that everything works, and how far the models carry on scenes they were
     not made for.
     """
-    from trapmeter.console import print_animals, print_demo
+    from trapmeter.console import DEMO_NOTE, print_animals, print_comparison
     from trapmeter.demo.clips import TRUTH, demo_settings
     from trapmeter.report.comparison import compare
     from trapmeter.tables.truth import read_truth
 
-    run = _predict_and_report(demo_settings(out, default_jobs(jobs)))
+    run = _predict_and_report(demo_settings(out, default_jobs(jobs)), is_demo=True)
     print_animals(run.estimates)
-    print_demo(compare(run.estimates, read_truth(TRUTH)))
+    typer.echo(DEMO_NOTE)
+    print_comparison(compare(run.estimates, read_truth(TRUTH)))
+    typer.echo(f"report: {out / 'report.html'}")
     _exit_with(run)

@@ -131,7 +131,7 @@ def train(
 ) -> None:
     """Train networks on labelled windows, fold by fold. Needs `pip install 'trapmeter[train]'`.
 
-    Each fold's best network becomes a bundle for `predict`, `submit` and `pseudolabel`. Given again, the same command goes on
+    Each fold's best network becomes a bundle for `submit` and `pseudolabel`. Given again, the same command goes on
     after the last whole epoch and skips finished folds. Under `torchrun` or `srun` all devices train together.
 
     **Examples**

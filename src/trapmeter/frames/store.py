@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import whole_file
-from trapmeter.frames.codecs import decode_into
+from trapmeter.frames.codecs import check_codec, decode_into
 from trapmeter.frames.index import ShardIndex
 from trapmeter.frames.shard import SUFFIX, ShardReader, damaged, open_shard, shard_name
 from trapmeter.frames.spec import Codec, StoreSpec
@@ -54,6 +54,8 @@ class FrameStore:
         Raises:
             RunError: the folder holds a store with another specification, or can't be written.
         """
+        # Before anything is made: a store of a codec that can't be written would only be in the way.
+        check_codec(spec.codec)
         if (folder / STORE).exists():
             store = FrameStore.open(folder)
             if differences := store.spec.differences(spec):

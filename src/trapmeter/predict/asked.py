@@ -41,6 +41,11 @@ def what_is_asked(
     media_ids = [medium.media_id for medium in media]
     if boxes is not None:
         boxes.check(media_ids)
+        if not any(boxes.find(media_id) for media_id in media_ids):
+            raise InputError(
+                f"{boxes.path}: none of its {len(boxes)} names is one of the media; it names {boxes.example}, and the first "
+                f"medium is {media_ids[0]}"
+            )
     times, missing = ({}, ()) if settings.times is None else _times(settings.times, media)
     asked = [medium for medium in media if settings.times is None or medium.media_id in times]
     tasks = tuple(
@@ -85,4 +90,9 @@ def _times(path: Path, media: Sequence[Medium]) -> tuple[dict[str, tuple[float, 
             raise InputError(f"{path}: two names, one of them {video_id}, mean {found[0]}; keep one of them")
         else:
             times[found[0]] = ordered
+    if not times:
+        raise InputError(
+            f"{path}: none of its {len(wanted)} videos is one of the media; it names {next(iter(wanted))}, and the first "
+            f"medium is {media[0].media_id}"
+        )
     return times, tuple(missing)

@@ -71,7 +71,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         if not isinstance(settings.site, NoSite) and not any(medium.site_id for medium in media):
             raise InputError(
                 f"--site {site_rule_text(settings.site)} gives none of the {len(media)} media a site; the first is "
-                f"{media[0].media_id} below {found.root}"
+                f"{media[0].media_id} below {found.root}; for a single site's folder, give the folder above it"
             )
         if settings.truth is not None:
             # An ambiguous name should not be found out after an hour's work.

@@ -81,6 +81,11 @@ class BoxTable:
         """The number of photos and videos."""
         return len(self._media)
 
+    @property
+    def example(self) -> str:
+        """One of its names, as it stands in the table."""
+        return next(iter(self._media), "nothing")
+
     def find(self, media_id: str) -> MediumBoxes | None:
         """What the table tells of a photo or video, None when it is not in it. How names match: see names.py.
 
