@@ -37,6 +37,11 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
             partial.unlink(missing_ok=True)
 
 
+def sha256_of_bytes(content: bytes) -> str:
+    """The SHA-256 checksum of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 checksum of a file, in hexadecimal."""
     with path.open("rb") as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from trapmeter.boxmodel.features import FEATURES
 from trapmeter.boxmodel.intervals import Offsets
 from trapmeter.errors import ModelError
+from trapmeter.files import sha256_of_bytes
 
 FORMAT = 1
 TARGET = "log1p_m"
@@ -37,11 +37,6 @@ class BundleCard:
     format: int = FORMAT
 
 
-def sha256_of(content: bytes) -> str:
-    """The checksum as hexadecimal text."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def write_bundle(folder: Path, card: BundleCard, trees: bytes) -> None:
     """Writes both files; the folder is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +58,7 @@ def read_bundle(folder: Path) -> tuple[BundleCard, bytes]:
         raise ModelError(
             f"{folder / TREES}: cannot be read ({error.strerror}); a bundle needs {TREES} and {CARD}"
         ) from error
-    found = sha256_of(trees)
+    found = sha256_of_bytes(trees)
     if found != card.onnx_sha256:
         raise ModelError(
             f"{folder / TREES}: is damaged or not the file that {CARD} tells of: expected sha256 "

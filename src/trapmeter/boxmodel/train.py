@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trapmeter.boxmodel.bundle import BundleCard, sha256_of, write_bundle
+from trapmeter.boxmodel.bundle import BundleCard, write_bundle
 from trapmeter.boxmodel.features import FEATURES
 from trapmeter.boxmodel.heldout import Progress, held_out_distances, held_out_raw, site_folds
 from trapmeter.boxmodel.intervals import fit_offsets
@@ -18,6 +18,7 @@ from trapmeter.boxmodel.tree_file import write_trees
 from trapmeter.boxmodel.trees import build_table, fit_forest, load_lightgbm
 from trapmeter.boxmodel.views import View
 from trapmeter.errors import RunError
+from trapmeter.files import sha256_of_bytes
 from trapmeter.metrics import coverage, mae, mean_width
 
 NOT_RECIPE = ("model_id", "attribution", "threads")
@@ -53,7 +54,7 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
     low, high = [d.low_m for d in held_out], [d.high_m for d in held_out]
     card = BundleCard(
         model_id=settings.model_id,
-        onnx_sha256=sha256_of(trees),
+        onnx_sha256=sha256_of_bytes(trees),
         offsets=fit_offsets(raw[View.FULL], table.target, table.is_boxed),
         trained_on={
             "rows": len(samples),

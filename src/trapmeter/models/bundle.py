@@ -5,14 +5,13 @@ The file can run no code. Both parts are checked before use: checksum, sizes, sh
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError, ModelError
-from trapmeter.files import whole_file
+from trapmeter.files import sha256_of, sha256_of_bytes, whole_file
 from trapmeter.models.spec import InputSpec
 from trapmeter.records import ModelIdentity
 
@@ -46,7 +45,7 @@ def write_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CARD).unlink(missing_ok=True)
     (folder / NETWORK).write_bytes(network)
-    sha256 = hashlib.sha256(network).hexdigest()
+    sha256 = sha256_of_bytes(network)
     card = {
         "trapmeter_bundle": FORMAT,
         "model_id": model_id,
@@ -83,8 +82,7 @@ def read_bundle(folder: Path) -> Bundle:
         raise ModelError(f"{folder}: no bundle there ({error.strerror}); expected {CARD} and {NETWORK}") from error
     except (ValueError, KeyError, TypeError, InputError) as error:
         raise ModelError(f"{card_path}: not a card of trapmeter ({error}); export the bundle anew") from error
-    with bundle.network.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(bundle.network)
     if found != bundle.identity.sha256:
         raise ModelError(
             f"{bundle.network}: damaged or another one: expected sha256 {bundle.identity.sha256}, got {found}; copy it anew"

@@ -29,7 +29,7 @@ class Target(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """A network's input: float32, 1 x channels x height x width, values 0..1, channels frame by frame in RGB."""
+    """A network's input: bytes, windows x channels x height x width, frame by frame in RGB; it divides by 255 itself."""
 
     size_hw: tuple[int, int] = (270, 480)
     offsets_s: tuple[float, ...] = IN_TIME_ORDER_S

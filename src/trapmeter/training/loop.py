@@ -27,7 +27,6 @@ from trapmeter.training.records import EpochRecord, FoldResult, TrainingLog
 from trapmeter.training.samples import Sample
 
 Progress = Callable[[str], None]
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 
