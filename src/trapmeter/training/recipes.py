@@ -99,7 +99,7 @@ def second_place_cpu() -> Recipe:
         schedule=Cosine(lr=1e-3, eta_min=1e-5, t_max=12 * 25 / 80),
         epochs=12,
         precision=Precision.FP32,
-        workers=2,
+        workers=1,
     )
 
 
