@@ -7,6 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.models.spec import InputSpec
+from trapmeter.predict.observe import Eyes
 from trapmeter.records import Box, Distance, ModelIdentity, Observation, Pixels
 
 BRIGHT = ModelIdentity("bright", "0" * 64)
@@ -48,3 +53,25 @@ class HeightModel:
     def measure(self, observations: Sequence[Observation]) -> list[Distance]:
         metres = [1 / (o.box.y2 - o.box.y1) if o.box else 5.0 for o in observations]
         return [Distance(m, 0.8 * m, 1.2 * m) for m in metres]
+
+
+@dataclass
+class BrightnessNetworks:
+    """Two networks: one answers the mean of the frames (0..255), one with a metre more. batches: how many windows came."""
+
+    spec: InputSpec
+    batches: list[int] = field(default_factory=list)
+
+    def answers(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+        self.batches.append(len(windows))
+        means = windows[:, : 3 * len(self.spec.offsets_s)].mean(axis=(1, 2, 3))
+        boxes = windows[:, -1].mean(axis=(1, 2)) if self.spec.box_channel else 0
+        return np.stack([means + boxes, means + boxes + 1])
+
+
+def bright_eyes(input_hw: tuple[int, int] = (640, 640)) -> Eyes:
+    return Eyes(BrightDetector(input_hw=input_hw))
+
+
+def dying_eyes() -> Eyes:
+    return Eyes(DyingDetector())

@@ -52,3 +52,24 @@ def test_json_and_picture_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "evaluation.png").stat().st_size > 10_000
     assert '"part": "all"' in (tmp_path / "evaluation.json").read_text()
     assert figure_table(figures).count("\n") == len(figures)
+
+
+def test_nights_are_told_from_the_pictures_of_a_store(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from trapmeter.evaluation import nights
+    from trapmeter.frames.fill import fill_store
+    from trapmeter.frames.spec import Codec, StoreSpec
+    from trapmeter.frames.store import FrameStore
+    from trapmeter.frames.wanted import Wanted
+    from trapmeter.records import Medium, MediumKind
+
+    rng = np.random.default_rng(0)
+    for name, n_colours in (("night.png", 1), ("day.png", 3)):
+        picture = np.broadcast_to(rng.integers(0, 256, (64, 64, n_colours), np.uint8), (64, 64, 3))
+        Image.fromarray(np.ascontiguousarray(picture)).save(tmp_path / name)
+    store = FrameStore.create(tmp_path / "store", StoreSpec((64, 64), codec=Codec.PNG))
+    media = [Medium(name, tmp_path / name, MediumKind.PHOTO) for name in ("night.png", "day.png")]
+    fill_store(store, [Wanted(medium, (0.0,), (0.0,)) for medium in media], 1)
+    assert nights(store, ["night.png", "day.png", "unknown.png"]) == {"night.png": True, "day.png": False}

@@ -13,6 +13,7 @@ from trapmeter.frames.fill import fill_store
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.frames.wanted import read_wanted
+from trapmeter.models.interval import Interval
 from trapmeter.models.spec import InputSpec, Resize, Target
 from trapmeter.training.augment import AugmentSettings
 from trapmeter.training.recipes import Precision, Recipe
@@ -82,3 +83,20 @@ def make_world(folder: Path) -> World:
     assert not missing
     assert fill_store(store, wanted, jobs=1).n_failed_videos == 0
     return made
+
+
+def make_bundles(folder: Path, n: int = 2, interval: Interval | None = None) -> list[Path]:
+    """Untrained networks of `tiny_recipe`, as bundles."""
+    import torch
+
+    from trapmeter.training.export import export
+    from trapmeter.training.network import make_network
+
+    recipe = tiny_recipe()
+    folders = [folder / f"bundle-{seed}" for seed in range(n)]
+    for seed, bundle in enumerate(folders):
+        torch.manual_seed(seed)
+        network = make_network(recipe.backbone, recipe.input, "none")
+        torch.nn.init.constant_(network.backbone.get_classifier().bias, 1.5 + seed)
+        export(network, recipe.input, bundle, f"tiny-{seed}", "MIT", {}, interval)
+    return folders

@@ -205,7 +205,9 @@ def _evaluate(settings: ChainSettings, round_: int) -> str:
     assert settings.test_labels is not None
     predictions = read_labels(settings.out / f"submission-{round_}.csv")
     metadata = best_rows(settings.test_metadata or settings.metadata)
-    pairs = evaluation.pair_up(predictions, read_labels(settings.test_labels), metadata, {})
+    truth = read_labels(settings.test_labels)
+    nights = evaluation.nights(FrameStore.open(settings.out / "frames"), (row.video_id for row in truth))
+    pairs = evaluation.pair_up(predictions, truth, metadata, nights)
     figures = evaluation.evaluate(pairs)
     evaluation.write_evaluation(figures, pairs, settings.out / f"evaluation-{round_}")
     return evaluation.figure_table(figures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
@@ -16,6 +16,8 @@ import numpy as np
 from trapmeter import metrics
 from trapmeter.errors import InputError
 from trapmeter.files import whole_file
+from trapmeter.frames.store import FrameStore
+from trapmeter.media.infrared import is_infrared
 from trapmeter.tables.drivendata import Label, MetadataRow
 
 
@@ -47,6 +49,16 @@ class Figures:
     bias_m: float
     median_mae_m: float
     """Error of answering the median of all true distances."""
+
+
+def nights(store: FrameStore, video_ids: Iterable[str]) -> dict[str, bool]:
+    """Whether each video that the store has pictures of was taken by infrared flash, by its middle one."""
+    found = {}
+    for video_id in sorted(set(video_ids) & set(store.video_ids())):
+        times = store.times(video_id)
+        if times:
+            found[video_id] = is_infrared(store.read(video_id, times[len(times) // 2]))
+    return found
 
 
 def pair_up(

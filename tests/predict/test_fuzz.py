@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import SHARED, MakeClip
-from fakes import BrightDetector
+from fakes import bright_eyes
 from trapmeter.predict.observe import Task
 from trapmeter.predict.workers import observe_all
 from trapmeter.records import Medium, MediumKind, Status
@@ -62,7 +62,7 @@ def test_damaged_videos_end_in_rows(originals: list[Path], tmp_path: Path) -> No
         path = tmp_path / f"{number}{source.suffix.lower()}"
         path.write_bytes(mutate(source.read_bytes(), other.read_bytes(), rng))
         tasks.append(Task(Medium(path.name, path, MediumKind.VIDEO), None, 1.0))
-    seen = list(observe_all(tasks, BrightDetector, 2, Patience(base_s=20.0, per_megabyte_s=0.0)))
+    seen = list(observe_all(tasks, bright_eyes, 2, Patience(base_s=20.0, per_megabyte_s=0.0)))
     assert sorted(s.media_id for s in seen) == sorted(task.medium.media_id for task in tasks)
     bad = ("crashed", "hangs", OUR_ERROR)
     assert [(s.media_id, s.failure) for s in seen if any(words in s.failure for words in bad)] == []

@@ -7,7 +7,7 @@ from PIL import Image
 
 from conftest import MakeClip
 from fakes import BrightDetector
-from trapmeter.predict.observe import BATCH, NOT_TOLD, Task, observe
+from trapmeter.predict.observe import BATCH, NOT_TOLD, Eyes, Task, observe
 from trapmeter.records import Box, Medium, MediumKind, Status
 from trapmeter.tables.boxes import MediumBoxes
 
@@ -23,7 +23,7 @@ def clip(make_clip: MakeClip) -> Path:
 
 
 def test_every_second_asked_for_has_an_answer(clip: Path) -> None:
-    seen = observe(task(clip), BrightDetector())
+    seen = observe(task(clip), Eyes(BrightDetector()))
     assert [second.time_s for second in seen.seconds] == list(range(10))
     assert {second.status for second in seen.seconds} <= {Status.MEASURED, Status.NO_ANIMAL}
     assert not seen.has_failed
@@ -31,7 +31,7 @@ def test_every_second_asked_for_has_an_answer(clip: Path) -> None:
 
 
 def test_times_past_the_end_are_answered(clip: Path) -> None:
-    seen = observe(task(clip, times_s=(0.0, 9.9, 10.0, 60.0)), BrightDetector())
+    seen = observe(task(clip, times_s=(0.0, 9.9, 10.0, 60.0)), Eyes(BrightDetector()))
     assert [second.status is Status.PAST_END for second in seen.seconds] == [False, False, True, True]
     assert seen.seconds[2].reason == "the video ends at 10.00 s"
 
@@ -40,38 +40,38 @@ def test_pictures_go_to_the_detector_in_small_batches_and_repeated_ones_once(mak
     from fractions import Fraction
 
     detector = BrightDetector()
-    observe(task(make_clip("batches.mp4", n=200, rate=10)), detector)
+    observe(task(make_clip("batches.mp4", n=200, rate=10)), Eyes(detector))
     assert detector.batches == [BATCH, BATCH, 4]
     detector = BrightDetector()
     still = make_clip("slow.mkv", pts=[0, 9000, 18000], time_base=Fraction(1, 1000), rate=1000)
-    assert len(observe(task(still), detector).seconds) >= 18
+    assert len(observe(task(still), Eyes(detector)).seconds) >= 18
     assert sum(detector.batches) == 3
 
 
 def test_a_broken_medium_becomes_failed_rows_for_what_was_asked(tmp_path: Path) -> None:
     path = tmp_path / "bad.mp4"
     path.write_bytes(b"bad" * 1000)
-    assert [s.time_s for s in observe(task(path), BrightDetector()).seconds] == [0.0]
-    seen = observe(task(path, times_s=(3.0, 4.0)), BrightDetector())
+    assert [s.time_s for s in observe(task(path), Eyes(BrightDetector())).seconds] == [0.0]
+    seen = observe(task(path, times_s=(3.0, 4.0)), Eyes(BrightDetector()))
     assert [(s.time_s, s.status) for s in seen.seconds] == [(3.0, Status.FAILED), (4.0, Status.FAILED)]
     assert "Invalid data" in seen.failure
-    gone = observe(task(tmp_path / "gone.mp4"), BrightDetector())
+    gone = observe(task(tmp_path / "gone.mp4"), Eyes(BrightDetector()))
     assert gone.failure == "No such file or directory"
 
 
 def test_a_photo_is_second_0(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(np.full((90, 90, 3), 200, np.uint8)).save(path)
-    (second,) = observe(task(path), BrightDetector()).seconds
+    (second,) = observe(task(path), Eyes(BrightDetector())).seconds
     assert (second.time_s, second.status, second.animal_ids) == (0.0, Status.MEASURED, (1,))
-    (late,) = observe(task(path, times_s=(2.0,)), BrightDetector()).seconds
+    (late,) = observe(task(path, times_s=(2.0,)), Eyes(BrightDetector())).seconds
     assert late.status is Status.PAST_END
 
 
 def test_boxes_of_a_table_need_no_detector(clip: Path) -> None:
     strong, weak = Box(0.1, 0.1, 0.3, 0.3, 0.9), Box(0.5, 0.5, 0.6, 0.6, 0.05)
     boxes = MediumBoxes("observed.mp4", ((1.0, (strong, weak)), (2.0, (weak,)), (12.0, (strong,))))
-    seen = observe(task(clip, times_s=(0.0, 1.0, 2.0, 12.0), boxes=boxes, min_score=0.1), None)
+    seen = observe(task(clip, times_s=(0.0, 1.0, 2.0, 12.0), boxes=boxes, min_score=0.1), Eyes())
     assert [s.status for s in seen.seconds] == [Status.NO_ANIMAL, Status.MEASURED, Status.NO_ANIMAL, Status.PAST_END]
     assert seen.seconds[1].boxes == (strong,)
 
@@ -79,7 +79,7 @@ def test_boxes_of_a_table_need_no_detector(clip: Path) -> None:
 def test_seconds_that_a_table_tells_nothing_of_say_so(clip: Path) -> None:
     animal = Box(0.1, 0.1, 0.3, 0.3, 0.9)
     boxes = MediumBoxes("observed.mp4", ((1.0, (animal,)), (2.0, ())), is_exhaustive=True)
-    seen = observe(task(clip, times_s=(1.0, 2.0, 3.0), boxes=boxes), None)
+    seen = observe(task(clip, times_s=(1.0, 2.0, 3.0), boxes=boxes), Eyes())
     assert [(s.status, s.reason) for s in seen.seconds] == [
         (Status.MEASURED, ""),
         (Status.NO_ANIMAL, ""),
@@ -89,18 +89,18 @@ def test_seconds_that_a_table_tells_nothing_of_say_so(clip: Path) -> None:
 
 def test_boxes_of_a_video_need_a_time(clip: Path) -> None:
     boxes = MediumBoxes("observed.mp4", always=(Box(0.1, 0.1, 0.3, 0.3, 0.9),))
-    assert "doesn't tell when" in observe(task(clip, boxes=boxes), None).failure
+    assert "doesn't tell when" in observe(task(clip, boxes=boxes), Eyes()).failure
 
 
 def test_a_failure_in_a_table_is_the_mediums_failure(clip: Path) -> None:
-    seen = observe(task(clip, boxes=MediumBoxes("observed.mp4", failure="Failure image access")), None)
+    seen = observe(task(clip, boxes=MediumBoxes("observed.mp4", failure="Failure image access")), Eyes())
     assert seen.failure == "Failure image access"
 
 
 def test_an_animal_keeps_its_id_from_second_to_second(clip: Path) -> None:
     left, right = Box(0.1, 0.4, 0.3, 0.8, 0.9), Box(0.7, 0.4, 0.9, 0.8, 0.8)
     boxes = MediumBoxes("observed.mp4", ((0.0, (left,)), (1.0, (right, left)), (2.0, (left, right))))
-    seen = observe(task(clip, times_s=(0.0, 1.0, 2.0), boxes=boxes), None)
+    seen = observe(task(clip, times_s=(0.0, 1.0, 2.0), boxes=boxes), Eyes())
     ids = [dict(zip(second.boxes, second.animal_ids, strict=True)) for second in seen.seconds]
     assert [of[left] for of in ids] == [1, 1, 1]
     assert ids[1][right] == ids[2][right] == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training_world import World, make_world, tiny_recipe
+from training_world import World, make_bundles, make_world
 from trapmeter.errors import InputError, ModelError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import read_bundle
@@ -27,18 +27,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two untrained networks."""
-    from trapmeter.training.export import export
-    from trapmeter.training.network import make_network
-
-    recipe = tiny_recipe()
-    folders = []
-    for seed in range(2):
-        torch.manual_seed(seed)
-        network = make_network(recipe.backbone, recipe.input, "none")
-        torch.nn.init.constant_(network.backbone.get_classifier().bias, 1.5 + seed)
-        folders.append(tmp_path_factory.mktemp(f"bundle{seed}"))
-        export(network, recipe.input, folders[-1], f"tiny-{seed}", "MIT", {})
-    return folders
+    return make_bundles(tmp_path_factory.mktemp("bundles"))
 
 
 def answers(world: World, bundles: list[Path], journal: Path, *, flip: bool = True) -> dict[tuple[str, float], Answer]:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fakes import BrightDetector, DyingDetector
+from fakes import bright_eyes, dying_eyes
 from trapmeter.predict.observe import Task
 from trapmeter.predict.workers import observe_all
 from trapmeter.records import Medium, MediumKind
@@ -22,14 +22,14 @@ def photos(folder: Path, greys: list[int]) -> list[Task]:
 
 def test_all_media_come_back_once(tmp_path: Path) -> None:
     tasks = photos(tmp_path, [200, 100, 200, 100, 200])
-    seen = list(observe_all(tasks, BrightDetector, 2, Patience()))
+    seen = list(observe_all(tasks, bright_eyes, 2, Patience()))
     assert sorted(s.media_id for s in seen) == [f"{i}.png" for i in range(5)]
     assert sum(bool(s.seconds[0].boxes) for s in seen) == 3
 
 
 def test_a_crash_and_a_hang_fail_alone(tmp_path: Path) -> None:
     tasks = photos(tmp_path, [200, 0, 255, 200, 0, 200])
-    seen = {s.media_id: s.failure for s in observe_all(tasks, DyingDetector, 2, Patience(3.0, 0.0))}
+    seen = {s.media_id: s.failure for s in observe_all(tasks, dying_eyes, 2, Patience(3.0, 0.0))}
     assert seen.pop("1.png") == "the decoder crashed (SIGSEGV)"
     assert seen.pop("4.png") == "the decoder crashed (SIGSEGV)"
     assert seen.pop("2.png") == "given up after 3 s: decoding hangs"
@@ -38,6 +38,6 @@ def test_a_crash_and_a_hang_fail_alone(tmp_path: Path) -> None:
 
 def test_an_error_of_ours_fails_its_medium_and_says_so(tmp_path: Path) -> None:
     tasks = photos(tmp_path, [200] * 3)
-    seen = list(observe_all(tasks, partial(BrightDetector, input_hw=None), 2, Patience()))
+    seen = list(observe_all(tasks, partial(bright_eyes, input_hw=None), 2, Patience()))
     assert len(seen) == 3
     assert all(s.failure.startswith(f"{OUR_ERROR} (TypeError") for s in seen)

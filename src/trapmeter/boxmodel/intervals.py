@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.conformal import needed_offset
 from trapmeter.records import Distance
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-TAIL = 0.05
-"""Share of truths that may lie beyond each end of the interval."""
 MIN_M, MAX_M = 0.3, 30.0
 """Distances stay between these: nothing nearer or farther can be learned from labels of 0 to 25 m."""
 
@@ -43,10 +42,10 @@ def to_target(distance_m: Floats) -> Floats:
 def fit_offsets(raw: Floats, target: Floats, is_boxed: Flags) -> Offsets:
     """Offsets from held-out rows. raw: n x 3, the trees' point, low and high; target: n, to_target of the truth."""
     return Offsets(
-        _needed(raw[is_boxed, 1] - target[is_boxed]),
-        _needed(target[is_boxed] - raw[is_boxed, 2]),
-        _needed(raw[~is_boxed, 1] - target[~is_boxed]),
-        _needed(target[~is_boxed] - raw[~is_boxed, 2]),
+        needed_offset(raw[is_boxed, 1] - target[is_boxed]),
+        needed_offset(target[is_boxed] - raw[is_boxed, 2]),
+        needed_offset(raw[~is_boxed, 1] - target[~is_boxed]),
+        needed_offset(target[~is_boxed] - raw[~is_boxed, 2]),
     )
 
 
@@ -59,12 +58,3 @@ def to_distances(raw: Floats, is_boxed: Flags, offsets: Offsets) -> list[Distanc
     low = np.minimum(np.clip(np.expm1(raw[:, 1] - low_by), 0.0, MAX_M), point)
     high = np.maximum(np.clip(np.expm1(raw[:, 2] + high_by), 0.0, MAX_M), point)
     return [Distance(*row) for row in zip(point.tolist(), low.tolist(), high.tolist(), strict=True)]
-
-
-def _needed(excess: Floats) -> float:
-    """The smallest offset that leaves a share TAIL beyond the end, with the correction for a small sample."""
-    n = len(excess)
-    if n == 0:
-        return 0.0
-    rank = min(int(np.ceil((1 - TAIL) * (n + 1))), n)
-    return float(np.sort(excess)[rank - 1])

@@ -22,8 +22,10 @@ def add_verbs(app: typer.Typer) -> None:
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(help="Videos, photos, and folders of them (searched to the bottom).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Videos, photos, and folders of them (searched to the bottom).")
+    ] = None,
     every: Annotated[float | None, typer.Option(help="Measure every so many seconds of a video (default 1).")] = None,
     times: Annotated[
         Path | None, typer.Option(help="Measure at these seconds only: a CSV file with video_id and time.")
@@ -53,6 +55,19 @@ def predict(
         Path | None, typer.Option(help="Known distances to compare with: DrivenData labels or a table with distance_m.")
     ] = None,
     box_model: Annotated[Path | None, typer.Option(help="Folder of a box model in place of the embedded one.")] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a network's bundle, in place of the box model; give several for an ensemble."),
+    ] = None,
+    flip: Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")] = False,
+    no_detect: Annotated[
+        bool,
+        typer.Option("--no-detect", help="Don't look for animals: let the networks answer for each second as a whole."),
+    ] = False,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Take the pictures for --times from this frame store: no video is opened, nothing detected."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew where an earlier run left results.")
@@ -72,6 +87,10 @@ def predict(
     trapmeter predict survey/ --out results/ --site folder:1 --every 2
 
     trapmeter predict videos/ --out results/ --times submission_format.csv --boxes metadata.csv
+
+    trapmeter predict card1/ --out results/ --model training/fold-0/bundle --model training/fold-1/bundle --flip
+
+    trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
     """
     from trapmeter.errors import InputError
     from trapmeter.predict.settings import PredictSettings
@@ -80,7 +99,7 @@ def predict(
     if every is not None and times is not None:
         raise InputError("--every and --times exclude each other: give one of them")
     settings = PredictSettings(
-        paths=tuple(paths),
+        paths=tuple(paths or ()),
         out=out,
         every_s=1.0 if every is None else every,
         times=times,
@@ -90,6 +109,10 @@ def predict(
         hfov_deg=hfov,
         truth=truth,
         box_model=box_model,
+        models=tuple(model or ()),
+        flip=flip,
+        detect=not no_detect,
+        store=store,
         jobs=default_jobs(jobs),
         overwrite=overwrite,
     )

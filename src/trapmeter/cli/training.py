@@ -131,8 +131,9 @@ def train(
 ) -> None:
     """Train networks on labelled windows, fold by fold. Needs `pip install 'trapmeter[train]'`.
 
-    Each fold's best network becomes a bundle for `submit` and `pseudolabel`. Given again, the same command goes on
-    after the last whole epoch and skips finished folds. Under `torchrun` or `srun` all devices train together.
+    Each fold's best network becomes a bundle for `predict --model`, `submit` and `pseudolabel`. Given again, the same
+    command goes on after the last whole epoch and skips finished folds. Under `torchrun` or `srun` all devices train
+    together.
 
     **Examples**
 
@@ -222,25 +223,25 @@ def evaluate(
     labels: Labels,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for evaluation.json and evaluation.png.")],
     metadata: Metadata = None,
-    nights: Annotated[Path | None, typer.Option(help="CSV file of video_id and night (0 or 1).")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Frame store with the videos' pictures: they tell night (infrared) from day.")
+    ] = None,
 ) -> None:
     """Compare predicted distances with known ones: error, bias, and where they come from.
 
-    With metadata also by park and box, and with intervals over sites.
+    With metadata also by park and box, and with intervals over sites; with a store by day and night.
 
     **Example**
 
     trapmeter evaluate --predictions submission.csv --labels test_labels.csv --metadata test_metadata.csv --out evaluation/
     """
     from trapmeter import evaluation
-    from trapmeter.tables.csvfile import read_rows
+    from trapmeter.frames.store import FrameStore
     from trapmeter.tables.drivendata import best_rows, read_labels
 
-    is_night = {
-        row.text("video_id"): row.number("night") > 0
-        for row in (() if nights is None else read_rows(nights, required=("video_id", "night")))
-    }
-    pairs = evaluation.pair_up(read_labels(predictions), read_labels(labels), best_rows(metadata), is_night)
+    truth = read_labels(labels)
+    nights = {} if store is None else evaluation.nights(FrameStore.open(store), (row.video_id for row in truth))
+    pairs = evaluation.pair_up(read_labels(predictions), truth, best_rows(metadata), nights)
     figures = evaluation.evaluate(pairs)
     evaluation.write_evaluation(figures, pairs, out)
     typer.echo(evaluation.figure_table(figures))

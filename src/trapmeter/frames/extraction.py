@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from trapmeter.errors import InputError, MediaError
 from trapmeter.frames.codecs import encode
 from trapmeter.frames.index import ShardIndex, Source, moment
 from trapmeter.frames.shard import new_shard
-from trapmeter.frames.spec import StoreSpec
+from trapmeter.frames.sizing import decoded_size, sized
 from trapmeter.frames.store import FrameStore
 from trapmeter.frames.wanted import Failure, Wanted
-from trapmeter.media.reading import Absence, Exactly, open_medium
-from trapmeter.models.spec import Resize
-from trapmeter.records import Frame, Pixels
+from trapmeter.media.reading import Absence, open_medium
+from trapmeter.records import Frame
 
 MOMENT_S = 1e-6
 """A photo's length: second 0 lies inside it, and nothing else."""
@@ -61,9 +58,9 @@ def extract(task: Extraction) -> Extracted:
     asked = {*wanted.times_s, *(() if before is None else (*before.entries, *before.failed))}
     try:
         source = source_of(wanted)
-        resize = store.spec.resize
+        size = store.spec.size_hw, store.spec.resize
         with (
-            open_medium(medium, Exactly(*store.spec.size_hw) if resize is Resize.SWSCALE_AREA else None) as reader,
+            open_medium(medium, decoded_size(*size)) as reader,
             new_shard(store.shard_path(medium.media_id)) as shard,
         ):
             length_s = max(reader.facts.length_s, MOMENT_S)
@@ -75,23 +72,13 @@ def extract(task: Extraction) -> Extracted:
                 elif shown is last:
                     shard.add_same(time_s)
                 else:
-                    shard.add(time_s, shown.time_s, encode(sized(shown.pixels, store.spec), store.spec))
+                    shard.add(time_s, shown.time_s, encode(sized(shown.pixels, *size), store.spec))
                     last = shown
             index = shard.finish(medium.media_id, source, length_s, reader.facts.doubts)
     except (MediaError, OSError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         return Extracted(0, (Failure(medium.media_id, None, reason),))
     return extracted(index, wanted)
-
-
-def sized(pixels: Pixels, spec: StoreSpec) -> Pixels:
-    """A picture from the reader in the store's size."""
-    if spec.resize is Resize.SWSCALE_AREA:
-        return pixels
-    import cv2
-
-    height, width = spec.size_hw
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def times_inside(times_s: Iterable[float], length_s: float) -> list[float]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from trapmeter.errors import InputError, ModelError
 from trapmeter.files import sha256_of, sha256_of_bytes, whole_file
+from trapmeter.models.interval import Interval
 from trapmeter.models.spec import InputSpec
 from trapmeter.records import ModelIdentity
 
@@ -24,10 +25,14 @@ MAX_NETWORK_BYTES = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A network's card. provenance: what it was trained on and how, as plain values; licence: of the weights."""
+    """A network's card. provenance: what it was trained on and how, as plain values; licence: of the weights.
+
+    interval: around its answers, None where nothing was held out to learn it from.
+    """
 
     identity: ModelIdentity
     spec: InputSpec
+    interval: Interval | None
     licence: str
     provenance: dict[str, Any]
     folder: Path
@@ -39,7 +44,13 @@ class Bundle:
 
 
 def write_bundle(
-    folder: Path, network: bytes, model_id: str, spec: InputSpec, licence: str, provenance: dict[str, Any]
+    folder: Path,
+    network: bytes,
+    model_id: str,
+    spec: InputSpec,
+    licence: str,
+    provenance: dict[str, Any],
+    interval: Interval | None = None,
 ) -> Bundle:
     """Writes a bundle; the card comes last, so that a folder with a card is whole."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,13 +62,14 @@ def write_bundle(
         "model_id": model_id,
         "sha256": sha256,
         "input": spec.to_json(),
+        "interval": None if interval is None else interval.to_json(),
         "licence": licence,
         "provenance": provenance,
     }
     with whole_file(folder / CARD) as file:
         json.dump(card, file, indent=1)
         file.write("\n")
-    return Bundle(ModelIdentity(model_id, sha256), spec, licence, provenance, folder)
+    return Bundle(ModelIdentity(model_id, sha256), spec, interval, licence, provenance, folder)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -77,7 +89,8 @@ def read_bundle(folder: Path) -> Bundle:
             )
         spec = InputSpec.from_json(card["input"])
         identity = ModelIdentity(str(card["model_id"]), str(card["sha256"]))
-        bundle = Bundle(identity, spec, str(card["licence"]), dict(card["provenance"]), folder)
+        interval = None if card.get("interval") is None else Interval.from_json(card["interval"])
+        bundle = Bundle(identity, spec, interval, str(card["licence"]), dict(card["provenance"]), folder)
     except OSError as error:
         raise ModelError(f"{folder}: no bundle there ({error.strerror}); expected {CARD} and {NETWORK}") from error
     except (ValueError, KeyError, TypeError, InputError) as error:

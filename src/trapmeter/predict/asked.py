@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
+from trapmeter.frames.store import FrameStore
+from trapmeter.media.find import Found
 from trapmeter.predict.observe import Task
 from trapmeter.predict.seen import MediumSeen, failed_medium
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.records import Medium
+from trapmeter.records import Medium, MediumKind
 from trapmeter.tables.boxes import BoxTable, MediumBoxes
 from trapmeter.tables.drivendata import read_moments
 from trapmeter.tables.names import NameIndex, contradicts
@@ -28,6 +30,18 @@ class Asked:
     tasks: tuple[Task, ...]
     missing: tuple[MediumSeen, ...]
     n_unasked: int
+
+
+def stored_media(store: FrameStore) -> Found:
+    """The videos of a frame store as media; the file of each is its shard.
+
+    Raises:
+        InputError: a shard is damaged, or there is none.
+    """
+    media = tuple(Medium(video_id, store.shard_path(video_id), MediumKind.VIDEO) for video_id in store.video_ids())
+    if not media:
+        raise InputError(f"{store.folder}: no frames in it; fill it with `trapmeter frames`")
+    return Found(store.folder, media, 0, ())
 
 
 def what_is_asked(

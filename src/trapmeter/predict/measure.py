@@ -4,32 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 from trapmeter.geometry import bearing_deg
-from trapmeter.predict.seen import MediumSeen
-from trapmeter.records import Distance, Estimate, ModelIdentity, Observation, Status
+from trapmeter.predict.distances import Distances, Sight
+from trapmeter.predict.seen import MediumSeen, SecondSeen
+from trapmeter.records import Estimate, Observation, Status
 
 MEDIA_AT_ONCE = 1000
-
-
-class DistanceModel(Protocol):
-    """Tells distances from observations. The box model is one; a test's fake is another."""
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """The name and checksum that every measured row carries."""
-        ...
-
-    def measure(self, observations: Sequence[Observation]) -> list[Distance]:
-        """A distance for each observation; all of a site are given at once, since they are each other's context."""
-        ...
 
 
 def measure(
     seen: Sequence[MediumSeen],
     site_ids: Mapping[str, str],
-    model: DistanceModel,
+    model: Distances,
     hfov_deg: float,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Estimate]:
@@ -43,32 +30,36 @@ def measure(
         by_site[site_ids.get(medium.media_id, "")].append(medium)
     estimates: list[Estimate] = []
     for site_id, media in _groups(by_site):
-        rows = [
-            (Observation(medium.media_id, second.time_s, box, animal_id, site_id), second)
-            for medium in media
-            for second in medium.seconds
-            for box, animal_id in (zip(second.boxes, second.animal_ids, strict=True) if second.boxes else [(None, 0)])
-        ]
-        # Seconds without an animal are no observations of one: the model never hears of them.
-        animals = [observation for observation, _ in rows if observation.box is not None]
-        distances = iter(model.measure(animals) if animals else [])
-        for observation, second in rows:
-            if observation.box is None:
+        rows = [row for medium in media for second in medium.seconds for row in _rows(medium, second, site_id)]
+        # Seconds without an animal are no sights of one: the model never hears of them.
+        sights = [sight for sight, second in rows if second.status is Status.MEASURED]
+        distances = iter(model.measure(sights) if sights else [])
+        for sight, second in rows:
+            observation = sight.observation
+            if second.status is not Status.MEASURED:
                 estimates.append(Estimate(observation, second.status, reason=second.reason))
-            else:
-                x = (observation.box.x1 + observation.box.x2) / 2
-                estimates.append(
-                    Estimate(
-                        observation,
-                        Status.MEASURED,
-                        next(distances),
-                        bearing_deg(x, hfov_deg),
-                        second.reason,
-                        model.identity.model_id,
-                    )
+                continue
+            box = observation.box
+            estimates.append(
+                Estimate(
+                    observation,
+                    Status.MEASURED,
+                    next(distances),
+                    None if box is None else bearing_deg((box.x1 + box.x2) / 2, hfov_deg),
+                    second.reason,
+                    model.identity.model_id,
                 )
+            )
         progress(len(media))
     return sorted(estimates, key=_order)
+
+
+def _rows(medium: MediumSeen, second: SecondSeen, site_id: str) -> Iterator[tuple[Sight, SecondSeen]]:
+    """A row for each animal of a second, or one for a second without any."""
+    answers = second.answers or ((),) * len(second.boxes)
+    animals = zip(second.boxes, second.animal_ids, answers, strict=True) if second.boxes else [(None, 0, ())]
+    for box, animal_id, answer in animals:
+        yield Sight(Observation(medium.media_id, second.time_s, box, animal_id, site_id), answer), second
 
 
 def _groups(by_site: Mapping[str, list[MediumSeen]]) -> Iterator[tuple[str, list[MediumSeen]]]:

@@ -16,18 +16,22 @@ from filelock import FileLock, Timeout
 
 from trapmeter import __version__
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, MegadetectorLite
+from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import sha256_of, whole_file
+from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
 from trapmeter.media.find import Found, find_media
-from trapmeter.predict.asked import what_is_asked
+from trapmeter.models.bundle import read_bundle
+from trapmeter.predict.asked import stored_media, what_is_asked
+from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks
+from trapmeter.predict.eyes import open_eyes, share_out
 from trapmeter.predict.measure import measure
 from trapmeter.predict.observe import Task
 from trapmeter.predict.seen import MediumSeen
 from trapmeter.predict.settings import JOURNAL, PredictSettings
 from trapmeter.predict.summary import Summary, summarise
-from trapmeter.predict.workers import observe_all
+from trapmeter.predict.workers import EyesMaker, observe_all
 from trapmeter.records import Detector, Estimate, ModelIdentity
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import write_distances
@@ -54,6 +58,8 @@ class Run:
     estimates: tuple[Estimate, ...]
     summary: Summary
     facts: dict[str, Any]
+    store: FrameStore | None = None
+    """Where the pictures are in place of root."""
 
 
 def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> Run:
@@ -66,7 +72,8 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
     """
     started_at, clock = datetime.now(UTC), _Clock()
     with clock.stage("find"):
-        found = find_media(settings.paths)
+        store = None if settings.store is None else FrameStore.open(settings.store)
+        found = find_media(settings.paths) if store is None else stored_media(store)
         media = assign_sites(found.media, settings.site)
         if not isinstance(settings.site, NoSite) and not any(medium.site_id for medium in media):
             raise InputError(
@@ -81,16 +88,26 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         asked = what_is_asked(settings, media, boxes, min_score)
         if not asked.tasks and not asked.missing:
             raise InputError("none of the media is asked for")
-    make_detector = _no_detector if boxes is not None else partial(MegadetectorLite.load, min_score=min_score)
     with clock.stage("load models"):
-        box_model = BoxModel.load(settings.box_model)
+        workers = share_out(settings.jobs, len(asked.tasks), settings.models)
+        make_eyes = partial(
+            open_eyes,
+            min_score=min_score if boxes is None and settings.detect and store is None else None,
+            models=settings.models,
+            flip=settings.flip,
+            store=store,
+            threads=workers.threads,
+        )
         # Loaded here as well, so that a damaged file is one clear error rather than one in each worker.
-        detector = make_detector()
-        models = _models(box_model, detector)
-        del detector
+        eyes = make_eyes()
+        if store is not None and eyes.networks is not None:
+            store.spec.check_serves(eyes.networks.spec)
+        distances = _distances(settings)
+        models = _models(distances, eyes.detector)
+        del eyes
     with _locked(settings.out, overwrite=settings.overwrite):
         with clock.stage("look"), _journal(settings, found.root, min_score, models) as journal:
-            seen = _look(asked.tasks, journal, make_detector, settings.jobs, progress)
+            seen = _look(asked.tasks, journal, make_eyes, workers.jobs, progress)
         seen += asked.missing
         site_ids = {medium.media_id: medium.site_id for medium in media}
         with clock.stage("measure"):
@@ -101,7 +118,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
                 done += n_media
                 progress("measure", done, len(seen), 0)
 
-            estimates = measure(seen, site_ids, box_model, settings.hfov_deg, measured)
+            estimates = measure(seen, site_ids, distances, settings.hfov_deg, measured)
         summary = summarise(seen, estimates, asked.n_unasked)
         with clock.stage("write"):
             write_distances(settings.out / DISTANCES, estimates)
@@ -113,13 +130,13 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         with whole_file(settings.out / RUN) as file:
             json.dump(facts, file, indent=2)
             file.write("\n")
-    return Run(found.root, tuple(estimates), summary, facts)
+    return Run(found.root, tuple(estimates), summary, facts, store)
 
 
 def _look(
     tasks: Sequence[Task],
     journal: Journal[MediumSeen],
-    make_detector: Callable[[], Detector | None],
+    make_eyes: EyesMaker,
     jobs: int,
     progress: Progress,
 ) -> list[MediumSeen]:
@@ -129,7 +146,7 @@ def _look(
     left = [task for task in tasks if task.medium.media_id not in kept_ids]
     done, n_failed = len(kept), 0
     progress("look", done, len(tasks), n_failed)
-    for seen in observe_all(left, make_detector, min(jobs, max(1, len(left))), Patience()) if left else ():
+    for seen in observe_all(left, make_eyes, min(jobs, max(1, len(left))), Patience()) if left else ():
         journal.add(seen)
         done += 1
         n_failed += seen.has_failed
@@ -148,10 +165,6 @@ def _is_done(task: Task, journal: Journal[MediumSeen]) -> bool:
     return (before.size_bytes, before.modified_ns) == (status.st_size, status.st_mtime_ns)
 
 
-def _no_detector() -> Detector | None:
-    return None
-
-
 def _min_score(settings: PredictSettings, boxes: BoxTable | None) -> float:
     if settings.min_score is not None:
         return settings.min_score
@@ -161,8 +174,14 @@ def _min_score(settings: PredictSettings, boxes: BoxTable | None) -> float:
     return MEGADETECTOR_MIN_SCORE if boxes.kind == MEGADETECTOR else 0.0
 
 
-def _models(box_model: BoxModel, detector: Detector | None) -> dict[str, ModelIdentity]:
-    models = {"distance": box_model.identity}
+def _distances(settings: PredictSettings) -> Distances:
+    if settings.models:
+        return FromNetworks([read_bundle(folder) for folder in settings.models], flip=settings.flip)
+    return FromBoxes(BoxModel.load(settings.box_model))
+
+
+def _models(distances: Distances, detector: Detector | None) -> dict[str, ModelIdentity]:
+    models = {"distance": distances.identity}
     return models if detector is None else {"detector": detector.identity, **models}
 
 
@@ -178,6 +197,8 @@ def _journal(
         "boxes_sha256": None if settings.boxes is None else sha256_of(settings.boxes),
         "min_score": min_score,
         "detector_sha256": models["detector"].sha256 if "detector" in models else None,
+        "networks_sha256": models["distance"].sha256 if settings.models else None,
+        "flip": settings.flip,
     }
     return Journal(settings.out / JOURNAL, sight, MediumSeen.from_json)
 
@@ -248,6 +269,7 @@ def _facts(
             **clock.seconds,
             "decode_all_workers": round(sum(medium.decode_s for medium in seen), 3),
             "detect_all_workers": round(sum(medium.detect_s for medium in seen), 3),
+            "networks_all_workers": round(sum(medium.network_s for medium in seen), 3),
         },
     }
 

@@ -12,18 +12,22 @@ from trapmeter.records import Box, Status
 class SecondSeen:
     """One second of a medium: the animals in it, or why nothing is known.
 
-    status is measured when there are boxes (their distances come later). animal_ids goes with boxes.
+    status is measured when there are boxes (their distances come later); a second that is measured as a whole has the one
+    box None. animal_ids goes with boxes, and so does answers, where networks were asked: the metres of every member.
     """
 
     time_s: float
     status: Status
     reason: str = ""
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[Box | None, ...] = ()
     animal_ids: tuple[int, ...] = ()
+    answers: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if (self.status is Status.MEASURED) != bool(self.boxes) or len(self.boxes) != len(self.animal_ids):
             raise ValueError(f"status {self.status}, {len(self.boxes)} boxes, {len(self.animal_ids)} ids")
+        if self.answers and len(self.answers) != len(self.boxes):
+            raise ValueError(f"{len(self.boxes)} boxes, {len(self.answers)} answers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class MediumSeen:
     """All seconds of a medium that were asked for, in order of time.
 
     size_bytes and modified_ns tell whether the file is still the one that was read. failure: why nothing could be read,
-    with the trace where the error is ours. decode_s and detect_s: seconds of work.
+    with the trace where the error is ours. decode_s, detect_s and network_s: seconds of work.
     """
 
     media_id: str
@@ -44,6 +48,7 @@ class MediumSeen:
     length_s: float | None = None
     decode_s: float = 0.0
     detect_s: float = 0.0
+    network_s: float = 0.0
 
     @property
     def key(self) -> str:
@@ -67,8 +72,9 @@ class MediumSeen:
                 second["time_s"],
                 Status(second["status"]),
                 second["reason"],
-                tuple(Box(**box) for box in second["boxes"]),
+                tuple(None if box is None else Box(**box) for box in second["boxes"]),
                 tuple(second["animal_ids"]),
+                tuple(tuple(row) for row in second["answers"]),
             )
             for second in data["seconds"]
         )

@@ -21,7 +21,7 @@ class PredictSettings:
     """The arguments of `trapmeter predict`."""
 
     paths: tuple[Path, ...]
-    """Files and folders to look through."""
+    """Files and folders to look through; none with a store."""
     out: Path
     """The folder for the results; a run that was broken off there goes on."""
     every_s: float = 1.0
@@ -40,6 +40,14 @@ class PredictSettings:
     """Known distances to compare with in the report."""
     box_model: Path | None = None
     """A box model's folder; None is the embedded one."""
+    models: tuple[Path, ...] = ()
+    """Folders of network bundles that answer in place of the box model; several are an ensemble."""
+    flip: bool = False
+    """Ask each network about the mirror image too."""
+    detect: bool = True
+    """Look for animals where no table of boxes is given; else each second is answered as a whole, by networks alone."""
+    store: Path | None = None
+    """A frame store in place of videos, for networks at the seconds of times."""
     jobs: int = 1
     """Worker processes."""
     overwrite: bool = False
@@ -52,5 +60,11 @@ class PredictSettings:
             raise InputError(f"--min-score lies in 0..1, got {self.min_score:g}")
         if not 0.0 < self.hfov_deg < 180.0:
             raise InputError(f"--hfov lies between 0 and 180 degrees, got {self.hfov_deg:g}")
+        if self.models and self.box_model is not None:
+            raise InputError("--model and --box-model exclude each other: give one of them")
+        if not self.models and (self.flip or not self.detect or self.store is not None):
+            raise InputError("--flip, --no-detect and --store go with networks: give one or more with --model")
+        if self.store is not None and (self.paths or self.times is None):
+            raise InputError("--store takes the place of videos: give --times with it, and no other path")
         if self.jobs < 1:
             raise InputError(f"--jobs is at least 1, got {self.jobs}")

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from trapmeter.predict.observe import Task, observe
+from trapmeter.predict.observe import Eyes, Task, observe
 from trapmeter.predict.seen import MediumSeen, failed_medium
-from trapmeter.records import Detector
 from trapmeter.workers import Lost, Patience, run_all
 
-DetectorMaker = Callable[[], Detector | None]
-"""Makes the detector inside a worker; a module-level function or a partial of one, since it is sent to other processes."""
+EyesMaker = Callable[[], Eyes]
+"""Makes the eyes inside a worker; a module-level function or a partial of one, since it is sent to other processes."""
 
 
-def observe_all(
-    tasks: Sequence[Task], make_detector: DetectorMaker, jobs: int, patience: Patience
-) -> Iterator[MediumSeen]:
+def observe_all(tasks: Sequence[Task], make_eyes: EyesMaker, jobs: int, patience: Patience) -> Iterator[MediumSeen]:
     """What is seen in each medium, in the order in which they are done.
 
     A medium that crashes its worker, takes too long or meets an error of ours comes back as failed.
@@ -25,7 +22,7 @@ def observe_all(
     def limit_s(task: Task) -> float:
         return patience.limit_s(_file_facts(task)[0])
 
-    for task, outcome in run_all(tasks, _work, jobs=jobs, limit_s=limit_s, start=partial(_start, make_detector)):
+    for task, outcome in run_all(tasks, _work, jobs=jobs, limit_s=limit_s, start=partial(_start, make_eyes)):
         if isinstance(outcome, Lost):
             facts = _file_facts(task)
             yield failed_medium(task.medium.media_id, *facts, task.times_s or (), outcome.reason, outcome.trace)
@@ -42,14 +39,18 @@ def _file_facts(task: Task) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-# The worker's side. A process has one detector for its whole life: loading it takes longer than a short video.
-_detector: Detector | None = None
+# The worker's side. A process has its models for its whole life: loading them takes longer than a short video.
+_eyes = Eyes()
 
 
-def _start(make_detector: DetectorMaker) -> None:
-    global _detector  # noqa: PLW0603
-    _detector = make_detector()
+def _start(make_eyes: EyesMaker) -> None:
+    import cv2
+
+    global _eyes  # noqa: PLW0603
+    # A worker has a core to itself; with more threads the workers would only be in each other's way.
+    cv2.setNumThreads(1)
+    _eyes = make_eyes()
 
 
 def _work(task: Task) -> MediumSeen:
-    return observe(task, _detector)
+    return observe(task, _eyes)

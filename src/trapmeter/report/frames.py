@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trapmeter.frames.store import FrameStore
 from trapmeter.media.find import PHOTO_SUFFIXES
 from trapmeter.media.reading import Absence, FitWithin, open_medium
 from trapmeter.records import Estimate, Medium, MediumKind, Pixels
@@ -99,11 +100,15 @@ def choose_frames(estimates: Sequence[Estimate], n: int = MAX_FRAMES) -> list[Mo
 
 
 def thumbnails(
-    root: Path, chosen: Sequence[Moment], progress: Callable[[int], None] = lambda _: None
+    root: Path,
+    chosen: Sequence[Moment],
+    progress: Callable[[int], None] = lambda _: None,
+    store: FrameStore | None = None,
 ) -> tuple[list[Thumbnail], dict[str, str]]:
     """Pictures of the chosen moments in their order, and why media could not be read again.
 
-    Each medium is opened once. progress: called with the number of moments that were done.
+    Each medium is opened once. progress: called with the number of moments that were done. store: where the pictures are
+    taken from in place of the media below root.
     """
     by_medium: dict[str, list[Moment]] = defaultdict(list)
     for moment in sorted(chosen, key=lambda moment: (moment.media_id, moment.time_s)):
@@ -112,7 +117,8 @@ def thumbnails(
     unread: dict[str, str] = {}
     for media_id, wanted in by_medium.items():
         try:
-            for thumbnail in _of_medium(_medium(root, media_id), wanted):
+            shown = _of_medium(_medium(root, media_id), wanted) if store is None else _of_store(store, media_id, wanted)
+            for thumbnail in shown:
                 done[media_id, thumbnail.moment.time_s] = thumbnail
         except OSError as error:
             unread[media_id] = error.strerror or str(error)
@@ -133,6 +139,10 @@ def _of_medium(medium: Medium, wanted: Sequence[Moment]) -> list[Thumbnail]:
             for moment, frame in zip(wanted, frames, strict=True)
             if not isinstance(frame, Absence)
         ]
+
+
+def _of_store(store: FrameStore, media_id: str, wanted: Sequence[Moment]) -> list[Thumbnail]:
+    return [_thumbnail(moment, store.read(media_id, moment.time_s)) for moment in wanted]
 
 
 def _thumbnail(moment: Moment, pixels: Pixels) -> Thumbnail:

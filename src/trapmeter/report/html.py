@@ -60,7 +60,7 @@ def render(run: Run, truth: Sequence[TruthRow] | None = None, progress: Progress
     bins = numbers.interval_bins(estimates)
     comparison = None if truth is None else compare(estimates, truth)
     chosen = choose_frames(estimates)
-    pictures, unread = thumbnails(run.root, chosen, _steps(progress, len(chosen)))
+    pictures, unread = thumbnails(run.root, chosen, _steps(progress, len(chosen)), run.store)
     return _template().render(
         run=run,
         summary=run.summary,

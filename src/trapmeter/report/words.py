@@ -51,6 +51,10 @@ ARGUMENT_NAMES = {
     "hfov_deg": "Horizontal field of view in degrees (--hfov)",
     "truth": "Known distances (--truth)",
     "box_model": "Box model (--box-model)",
+    "models": "Networks (--model)",
+    "flip": "Mirror images too (--flip)",
+    "detect": "Animals are looked for (not with --no-detect)",
+    "store": "Frame store (--store)",
     "jobs": "Worker processes (--jobs)",
     "overwrite": "Start anew (--overwrite)",
 }
@@ -63,6 +67,7 @@ STAGE_NAMES = {
     "write": "Writing the tables",
     "decode_all_workers": "Decoding, all workers added up",
     "detect_all_workers": "Detecting, all workers added up",
+    "networks_all_workers": "Networks, all workers added up",
 }
 
 MODEL_ROLES = {"detector": "Finds the animals", "distance": "Measures the distance"}

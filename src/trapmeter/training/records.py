@@ -91,6 +91,16 @@ def read_metrics(folder: Path) -> list[EpochRecord]:
         ]
 
 
+def read_held_out(folder: Path) -> tuple[list[float], list[float]]:
+    """Answers and truths (metres) of held_out.csv; none without the file."""
+    path = folder / HELD_OUT
+    if not path.exists():
+        return [], []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [float(row["distance"]) for row in rows], [float(row["truth"]) for row in rows]
+
+
 def draw_curve(records: Sequence[EpochRecord], path: Path) -> None:
     """Draws loss and held-out error over the epochs, with the learning rate below."""
     from matplotlib.figure import Figure

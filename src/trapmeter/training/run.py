@@ -16,12 +16,14 @@ from trapmeter.errors import InputError
 from trapmeter.files import whole_file
 from trapmeter.folds import SECOND_PLACE_SEED, folds_by_site, folds_by_video, leaking_sites
 from trapmeter.frames.store import FrameStore
+from trapmeter.models.interval import fit_interval
 from trapmeter.training import checkpoints
 from trapmeter.training.dataset import check_store
 from trapmeter.training.distributed import Ranks, process_group, ranks_from_environment
 from trapmeter.training.loop import BEST, train_fold
 from trapmeter.training.network import NO_WEIGHTS, DistanceNetwork, make_network
 from trapmeter.training.recipes import Recipe
+from trapmeter.training.records import read_held_out
 from trapmeter.training.samples import Sample, by_video, read_pseudolabels, read_samples
 
 BUNDLE = "bundle"
@@ -177,7 +179,8 @@ def _train_one(
             },
         }
         model_id = f"{recipe.name}-fold{fold}"
-        export(network, recipe.input, folder / BUNDLE, model_id, settings.licence, provenance)
+        interval = fit_interval(*read_held_out(folder))
+        export(network, recipe.input, folder / BUNDLE, model_id, settings.licence, provenance, interval)
         with whole_file(finished) as file:
             json.dump({**asdict(result), "bundle": BUNDLE}, file)
         tell(f"fold {fold}: held-out error {result.best_mae_m:.3f} m; bundle in {folder / BUNDLE}")

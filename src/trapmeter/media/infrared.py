@@ -1,0 +1,21 @@
+"""Tells pictures taken by infrared flash, at night, from those with colours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trapmeter.records import Pixels
+
+MAX_COLOUR = 3.0
+"""Between simtrap's nights (at most 1.9) and its days (at least 4.6); real photographs lay below 0.6 and above 10."""
+
+
+def is_infrared(pixels: Pixels) -> bool:
+    """Whether a picture is without colours. A tint that lies over all of it, as some cameras' nights have, is no colour."""
+    return colour(pixels) < MAX_COLOUR
+
+
+def colour(pixels: Pixels) -> float:
+    """How much the colours of a picture's pixels differ, 0..510: mean distance of R - G and B - G from their medians."""
+    red, green, blue = np.moveaxis(pixels.astype(np.int16), -1, 0)
+    return float(sum(np.abs(tint - np.median(tint)).mean() for tint in (red - green, blue - green)))

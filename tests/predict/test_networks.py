@@ -1,0 +1,202 @@
+"""Networks in the main job: straight from videos, from a frame store, for animals and for whole seconds."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import MakeClip
+from fakes import BrightDetector, BrightnessNetworks
+from training_world import World, make_bundles, make_world
+from trapmeter.errors import InputError, ModelError
+from trapmeter.models.interval import Interval
+from trapmeter.models.spec import InputSpec
+from trapmeter.predict.eyes import Workers, share_out
+from trapmeter.predict.observe import SHARED, Eyes, Task, observe
+from trapmeter.predict.run import predict
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.predict.stored import answer_moments
+from trapmeter.records import Box, Medium, MediumKind, Status
+from trapmeter.tables.boxes import MediumBoxes
+
+INPUT = InputSpec(size_hw=(32, 48), offsets_s=(-1.0, 0.0, 1.0))
+LEFT, RIGHT = Box(0.0, 0.25, 0.5, 0.75, 0.9), Box(0.5, 0.0, 1.0, 1.0, 0.8)
+
+
+@pytest.fixture
+def clip(make_clip: MakeClip) -> Path:
+    return make_clip("networks.mp4", n=40, rate=10)
+
+
+def task(clip: Path, *boxes: Box) -> Task:
+    table = MediumBoxes(clip.name, ((1.0, boxes), (2.0, boxes))) if boxes else None
+    return Task(Medium(clip.name, clip, MediumKind.VIDEO), (0.0, 1.0, 2.0, 9.0), 1.0, table)
+
+
+def test_networks_are_asked_about_seconds_with_animals_alone(clip: Path) -> None:
+    networks = BrightnessNetworks(INPUT)
+    seen = observe(task(clip, LEFT), Eyes(networks=networks))
+    assert networks.batches == [2]
+    assert [len(second.answers) for second in seen.seconds] == [0, 1, 1, 0]
+    low, high = seen.seconds[1].answers[0]
+    assert high == pytest.approx(low + 1)
+    assert seen.network_s > 0
+
+
+def test_with_a_detector_the_window_surrounds_what_it_saw(clip: Path) -> None:
+    networks = BrightnessNetworks(INPUT)
+    seen = observe(task(clip), Eyes(BrightDetector(), networks))
+    assert [bool(second.answers) for second in seen.seconds] == [bool(second.boxes) for second in seen.seconds]
+
+
+def test_each_animal_has_its_own_answer_from_a_network_that_sees_boxes(clip: Path) -> None:
+    with_boxes = InputSpec(size_hw=(32, 48), offsets_s=(-1.0, 0.0, 1.0), box_channel=True)
+    one, other = observe(task(clip, LEFT, RIGHT), Eyes(networks=BrightnessNetworks(with_boxes))).seconds[1].answers
+    # The mask of the left box covers a quarter of the picture, that of the right one a half.
+    assert other[0] - one[0] == pytest.approx(255 / 4)
+
+
+def test_one_answer_for_all_animals_is_called_so(clip: Path) -> None:
+    networks = BrightnessNetworks(INPUT)
+    second = observe(task(clip, LEFT, RIGHT), Eyes(networks=networks)).seconds[1]
+    assert second.answers[0] == second.answers[1]
+    assert second.reason == SHARED
+    assert networks.batches == [2]
+
+
+def test_without_detector_and_boxes_seconds_are_answered_as_a_whole(clip: Path) -> None:
+    seen = observe(task(clip), Eyes(networks=BrightnessNetworks(INPUT)))
+    assert [second.status for second in seen.seconds] == [Status.MEASURED] * 3 + [Status.PAST_END]
+    assert seen.seconds[0].boxes == (None,)
+    assert seen.seconds[0].animal_ids == (0,)
+    assert type(seen).from_json(json.loads(json.dumps(seen.to_json()))) == seen
+
+
+def test_many_animals_come_in_batches(clip: Path) -> None:
+    with_boxes = InputSpec(size_hw=(32, 48), offsets_s=(0.0,), box_channel=True)
+    herd = [Box(i / 20, 0.1, i / 20 + 0.04, 0.2, 0.9) for i in range(18)]
+    networks = BrightnessNetworks(with_boxes)
+    seen = observe(task(clip, *herd), Eyes(networks=networks))
+    assert sum(networks.batches) == 36
+    assert max(networks.batches) <= 8
+    assert [len(second.answers) for second in seen.seconds] == [0, 18, 18, 0]
+
+
+def test_large_networks_get_fewer_workers_with_more_threads(tmp_path: Path) -> None:
+    for name, size in (("small", 1_000), ("large", 3_000_000_000)):
+        (tmp_path / name).mkdir()
+        with (tmp_path / name / "model.onnx").open("wb") as file:
+            file.truncate(size)
+    assert share_out(8, 100, [tmp_path / "small"]) == Workers(8, 1)
+    assert share_out(8, 2, [tmp_path / "small"]) == Workers(2, 4)
+    assert share_out(8, 100, [tmp_path / "large"]) == Workers(1, 8)
+    assert share_out(8, 0, []) == Workers(1, 8)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    pytest.importorskip("torch")
+    return make_world(tmp_path_factory.mktemp("networks"))
+
+
+@pytest.fixture(scope="module")
+def bundles(world: World) -> list[Path]:
+    return make_bundles(world.labels.parent, interval=Interval(0.1, 0.2))
+
+
+def settings(world: World, bundles: list[Path], out: Path, **changes: object) -> PredictSettings:
+    base = {"paths": (world.videos,), "out": out, "models": tuple(bundles), "jobs": 2}
+    return PredictSettings(**{**base, **changes})
+
+
+def test_an_ensemble_straight_from_videos_answers_as_through_the_store(
+    world: World, bundles: list[Path], tmp_path: Path
+) -> None:
+    from trapmeter.frames.store import FrameStore
+    from trapmeter.runtimes.onnx import Ensemble
+
+    run = predict(settings(world, bundles, tmp_path / "run", flip=True, boxes=world.metadata))
+    measured = [e for e in run.estimates if e.distance is not None]
+    assert len(measured) == 48
+    moments = [(e.observation.media_id, e.observation.time_s) for e in measured]
+    wanted = answer_moments(
+        Ensemble.load(bundles, flip=True), FrameStore.open(world.store), moments, {}, tmp_path / "j", flip=True
+    )
+    # The store's pictures went through JPEG.
+    for estimate, moment in zip(measured, moments, strict=True):
+        assert estimate.distance.distance_m == pytest.approx(wanted[moment].distance_m, abs=0.05)
+        assert estimate.distance.low_m == pytest.approx(np.expm1(np.log1p(estimate.distance.distance_m) - 0.1))
+        assert estimate.model_id == "tiny-0 and 1 more with flip"
+
+
+def test_a_store_takes_the_place_of_videos(world: World, bundles: list[Path], tmp_path: Path) -> None:
+    times = tmp_path / "times.csv"
+    times.write_text("video_id,time\nv03.mp4,1\nv03.mp4,2\nv03.mp4,99\ngone.mp4,0\n")
+    asked = settings(world, bundles, tmp_path / "run", paths=(), store=world.store, times=times)
+    rows = {
+        (e.observation.media_id, e.observation.time_s): (e.status, e.observation.box) for e in predict(asked).estimates
+    }
+    assert rows == {
+        ("v03.mp4", 1.0): (Status.MEASURED, None),
+        ("v03.mp4", 2.0): (Status.MEASURED, None),
+        ("v03.mp4", 99.0): (Status.PAST_END, None),
+        ("gone.mp4", 0.0): (Status.FAILED, None),
+    }
+
+
+def test_the_report_shows_pictures_of_the_store(world: World, bundles: list[Path], tmp_path: Path) -> None:
+    from trapmeter.report.html import render
+
+    asked = settings(world, bundles, tmp_path, paths=(), store=world.store, times=world.labels)
+    page = render(predict(asked))
+    assert page.count("data:image/jpeg") == 24
+    assert "tiny-0 and 1 more" in page
+
+
+def test_another_ensemble_does_not_go_on_with_a_run(world: World, bundles: list[Path], tmp_path: Path) -> None:
+    from trapmeter.errors import RunError
+
+    predict(settings(world, bundles[:1], tmp_path, boxes=world.metadata))
+    with pytest.raises(RunError, match="networks"):
+        predict(settings(world, bundles, tmp_path, boxes=world.metadata))
+    with pytest.raises(RunError, match="flip"):
+        predict(settings(world, bundles[:1], tmp_path, boxes=world.metadata, flip=True))
+
+
+def test_a_store_of_another_size_is_refused(world: World, bundles: list[Path], tmp_path: Path) -> None:
+    from trapmeter.frames.spec import StoreSpec
+    from trapmeter.frames.store import FrameStore
+
+    shutil.copytree(world.store, tmp_path / "store")
+    (tmp_path / "store" / "store.json").unlink()
+    FrameStore.create(tmp_path / "store", StoreSpec((64, 64)))
+    asked = settings(world, bundles, tmp_path / "out", paths=(), store=tmp_path / "store", times=world.labels)
+    with pytest.raises(InputError, match="make another store with --size 32x48"):
+        predict(asked)
+
+
+def test_a_damaged_network_is_one_clear_error(world: World, bundles: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(bundles[0], tmp_path / "bad")
+    with (tmp_path / "bad" / "model.onnx").open("r+b") as file:
+        file.write(b"x")
+    with pytest.raises(ModelError, match="damaged or another one"):
+        predict(settings(world, [tmp_path / "bad"], tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"models": (), "flip": True}, "go with networks"),
+        ({"models": (), "detect": False}, "go with networks"),
+        ({"models": (), "store": Path("s"), "times": Path("t"), "paths": ()}, "go with networks"),
+        ({"box_model": Path("b")}, "exclude each other"),
+        ({"store": Path("s"), "times": Path("t")}, "no other path"),
+        ({"store": Path("s"), "paths": ()}, "give --times"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(changes: dict[str, object], reason: str) -> None:
+    base = {"paths": (Path("videos"),), "out": Path("out"), "models": (Path("m"),)}
+    with pytest.raises(InputError, match=reason):
+        PredictSettings(**{**base, **changes})
