@@ -60,7 +60,9 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
     """Counts, the first failures with their reasons, and where the results are."""
     summary = run.summary
     distance = "" if summary.median_m is None else f", median distance {summary.median_m:.1f} m"
-    print(f"{summary.n_media:,} media, {summary.n_seconds:,} seconds, {summary.n_animals:,} animals{distance}")
+    # Seconds that are answered as a whole tell nothing of how many animals there were.
+    animals = f", {summary.n_animals:,} animals" if summary.n_animals or not summary.n_measured else ""
+    print(f"{summary.n_media:,} media, {summary.n_seconds:,} seconds{animals}{distance}")
     print(
         f"rows: {summary.n_measured:,} measured, {summary.n_no_animal:,} without animal, "
         f"{summary.n_past_end:,} past the end, {summary.n_failed:,} failed"
@@ -80,7 +82,7 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
     if summary.doubts:
         n_doubtful = len({media_id for media_id, _ in summary.doubts})
         print(f"{n_doubtful:,} media are damaged in part and were read as far as possible, see the report")
-    if run.facts["arguments"]["hfov_deg"] == DEFAULT_HFOV_DEG:
+    if summary.n_animals and run.facts["arguments"]["hfov_deg"] == DEFAULT_HFOV_DEG:
         print(
             f"bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' with --hfov"
         )

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from trapmeter.errors import InputError
-from trapmeter.training.distributed import Ranks, gathered, process_group, ranks_from_environment, total
+from trapmeter.training.distributed import Ranks, gathered, meeting_place, process_group, ranks_from_environment, total
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,31 @@ def test_a_rank_out_of_range_is_refused() -> None:
         ranks_from_environment({"RANK": "a", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
 
 
+def test_processes_of_a_lone_machine_meet_on_it() -> None:
+    assert meeting_place({}) == {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+
+
+@pytest.mark.parametrize(
+    ("node_list", "first"),
+    [
+        ("gpu7", "gpu7"),
+        ("gpu7,gpu9", "gpu7"),
+        ("gpu[003-007,9],cpu1", "gpu003"),
+        ("rack[12,14]-ib,head", "rack12-ib"),
+        ("a-b.example.org", "a-b.example.org"),
+        ("head,gpu[1-3]", "head"),
+    ],
+)
+def test_the_first_of_slurms_machines_is_the_meeting_place(node_list: str, first: str) -> None:
+    found = meeting_place({"SLURM_STEP_NODELIST": node_list, "SLURM_JOB_ID": "4005"})
+    assert found == {"MASTER_ADDR": first, "MASTER_PORT": "30505"}
+
+
+def test_a_strange_list_of_machines_is_refused() -> None:
+    with pytest.raises(InputError, match="set MASTER_ADDR yourself"):
+        meeting_place({"SLURM_STEP_NODELIST": "gpu[1"})
+
+
 def network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(4 * 36, 1)).double()
@@ -57,8 +82,14 @@ def data() -> tuple[torch.Tensor, torch.Tensor]:
 def one_rank(rank: int, folder: str) -> None:
     import os
 
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29577"}
-    ranks = Ranks(rank, 2, rank)
+    os.environ |= {
+        "SLURM_PROCID": str(rank),
+        "SLURM_NTASKS": "2",
+        "SLURM_LOCALID": str(rank),
+        "SLURM_STEP_NODELIST": "localhost,gpu[2-3]",
+        "SLURM_JOB_ID": "77",
+    }
+    ranks = ranks_from_environment()
     with process_group(ranks):
         model = DistributedDataParallel(network())
         windows, wanted = data()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,28 @@ def ranks_from_environment(environment: Mapping[str, str] = os.environ) -> Ranks
     return Ranks()
 
 
+def meeting_place(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where the processes meet when nobody says so: torchrun does, srun doesn't.
+
+    It is Slurm's first machine, and a port that follows from the job's number, so that two jobs don't meet.
+    """
+    machines = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
+    port = 29_500 + int(environment.get("SLURM_JOB_ID", "11")) % 3_000
+    return {"MASTER_ADDR": first_machine(machines) if machines else "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def first_machine(node_list: str) -> str:
+    """The first name of Slurm's short form of many: gpu[003-007,9],cpu1 begins with gpu003.
+
+    Raises:
+        InputError: it has brackets that don't close.
+    """
+    match = re.fullmatch(r"([^\[,]*)(?:\[(\w+)[^\]]*\]([^\[,]*))?(?:,.*)?", node_list)
+    if match is None:
+        raise InputError(f"not a list of machines as Slurm writes it: {node_list!r}; set MASTER_ADDR yourself")
+    return "".join(part or "" for part in match.groups())
+
+
 @contextmanager
 def process_group(ranks: Ranks) -> Iterator[None]:
     """Joins the processes for as long as the block runs: nccl between GPUs, gloo between CPUs; nothing for a lone one."""
@@ -59,10 +82,8 @@ def process_group(ranks: Ranks) -> Iterator[None]:
         return
     if ranks.device.type == "cuda":
         torch.cuda.set_device(ranks.device)
-    if "MASTER_ADDR" not in os.environ:
-        # srun sets neither; one machine needs no more than this.
-        os.environ["MASTER_ADDR"] = "127.0.0.1"
-        os.environ.setdefault("MASTER_PORT", "29511")
+    for name, value in meeting_place(os.environ).items():
+        os.environ.setdefault(name, value)
     dist.init_process_group(
         "nccl" if ranks.device.type == "cuda" else "gloo", rank=ranks.rank, world_size=ranks.world_size
     )

@@ -1,0 +1,84 @@
+"""The settings that change how a step is made: accumulation, a running mean of weights, half precision, compilation."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from training_world import World, tiny_recipe
+from trapmeter.frames.store import FrameStore
+from trapmeter.training.distributed import Ranks
+from trapmeter.training.loop import train_fold
+from trapmeter.training.network import DistanceNetwork
+from trapmeter.training.recipes import Precision, Recipe
+from trapmeter.training.records import read_metrics
+from trapmeter.training.samples import read_samples
+
+
+def linear(recipe: Recipe) -> DistanceNetwork:
+    """Without batch normalisation, so that the size of a batch changes nothing but the mean over it."""
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * recipe.input.n_channels, 1))
+    return DistanceNetwork(backbone, recipe.input)
+
+
+def trained(world: World, folder: Path, **changes: object) -> tuple[dict[str, Tensor], list[float]]:
+    """The last weights, and the loss of each epoch."""
+    recipe = tiny_recipe(**changes)
+    samples = read_samples(world.labels, world.metadata)
+    held_out, train = samples[:16], samples[16:]
+    folder.mkdir()
+    train_fold(recipe, FrameStore.open(world.store), train, held_out, lambda: linear(recipe), folder, Ranks())
+    return load_file(folder / "last.safetensors"), [record.loss for record in read_metrics(folder)]
+
+
+def test_accumulated_batches_make_the_step_of_one_large_batch(world: World, tmp_path: Path) -> None:
+    large, _ = trained(world, tmp_path / "large", batch_size=8)
+    small, _ = trained(world, tmp_path / "small", batch_size=4, accumulate=2)
+    other, _ = trained(world, tmp_path / "other", batch_size=4)
+    for name, weights in large.items():
+        torch.testing.assert_close(small[name], weights, rtol=1e-4, atol=1e-6)
+        assert not torch.allclose(other[name], weights, rtol=1e-3)
+
+
+def test_the_running_mean_lags_behind_the_weights(world: World, tmp_path: Path) -> None:
+    plain, losses = trained(world, tmp_path / "plain")
+    mean, mean_losses = trained(world, tmp_path / "mean", ema_decay=0.9)
+    # What is stepped is the same; what is kept is not.
+    assert losses == mean_losses
+    first = linear(tiny_recipe()).state_dict()
+    for name, weights in plain.items():
+        assert torch.norm(mean[name] - first[name]) < torch.norm(weights - first[name])
+
+
+def test_a_running_mean_goes_on_after_a_break(world: World, tmp_path: Path) -> None:
+    whole, _ = trained(world, tmp_path / "whole", ema_decay=0.9)
+    recipe = tiny_recipe(ema_decay=0.9)
+    samples = read_samples(world.labels, world.metadata)
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    store = FrameStore.open(world.store)
+    for epochs in (1, 3):
+        part = replace(recipe, epochs=epochs)
+        train_fold(part, store, samples[16:], samples[:16], lambda: linear(recipe), folder, Ranks())
+    again = load_file(folder / "last.safetensors")
+    assert all(torch.equal(again[name], weights) for name, weights in whole.items())
+
+
+def test_half_precision_trains_to_about_the_same(world: World, tmp_path: Path) -> None:
+    _, full = trained(world, tmp_path / "full")
+    _, half = trained(world, tmp_path / "half", precision=Precision.BF16)
+    assert half != full
+    assert half == pytest.approx(full, rel=0.02)
+
+
+def test_a_compiled_network_trains_to_the_same(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = torch.compile
+    # The tracing is what could go wrong here; translating to C++ needs a compiler that not every machine has.
+    monkeypatch.setattr(torch, "compile", lambda network: compiled(network, backend="eager"))
+    _, plain = trained(world, tmp_path / "plain")
+    _, traced = trained(world, tmp_path / "compiled", compile=True)
+    assert traced == pytest.approx(plain, rel=1e-5)
