@@ -13,7 +13,7 @@ ROOT = Path(trapmeter.__file__).parent
 LAYERS = [
     {"", "errors"},
     {"records"},
-    {"conformal", "files", "folds", "geometry", "journal", "metrics", "overlap", "windows", "workers"},
+    {"files", "folds", "geometry", "journal", "metrics", "overlap", "uncertainty", "windows", "workers"},
     {"media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
     {"evaluation", "predict", "training"},

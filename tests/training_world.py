@@ -13,11 +13,11 @@ from trapmeter.frames.fill import fill_store
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.frames.wanted import read_wanted
-from trapmeter.models.interval import Interval
 from trapmeter.models.spec import InputSpec, Resize, Target
 from trapmeter.training.augment import AugmentSettings
 from trapmeter.training.recipes import Precision, Recipe
 from trapmeter.training.schedule import Cosine
+from trapmeter.uncertainty import Uncertainty
 
 SIZE_HW = (32, 48)
 SECONDS = 4
@@ -85,7 +85,7 @@ def make_world(folder: Path) -> World:
     return made
 
 
-def make_bundles(folder: Path, n: int = 2, interval: Interval | None = None) -> list[Path]:
+def make_bundles(folder: Path, n: int = 2, uncertainty: Uncertainty | None = None) -> list[Path]:
     """Untrained networks of `tiny_recipe`, as bundles."""
     import torch
 
@@ -98,5 +98,5 @@ def make_bundles(folder: Path, n: int = 2, interval: Interval | None = None) -> 
         torch.manual_seed(seed)
         network = make_network(recipe.backbone, recipe.input, "none")
         torch.nn.init.constant_(network.backbone.get_classifier().bias, 1.5 + seed)
-        export(network, recipe.input, bundle, f"tiny-{seed}", "MIT", {}, interval)
+        export(network, recipe.input, bundle, f"tiny-{seed}", "MIT", {}, uncertainty)
     return folders

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -104,17 +105,31 @@ class Observation:
             raise InputError(f"{self.media_id}: a time is a number of seconds >= 0, got {self.time_s}")
 
 
+N_DRAWS = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """A distance in metres with the ends of its 90 % interval, low_m <= distance_m <= high_m."""
+    """A distance in metres with the ends of its 90 % interval, low_m <= distance_m <= high_m.
+
+    draws_m: the middles of the ten tenths of where the animal may stand (5 %, 15 %, ... 95 %), ascending; empty where nobody
+    knows. They count alike, and their mix over many rows has the spread of the truth, which the distances themselves lack.
+    doubt: why the distance rests on little, empty where nothing is odd.
+    """
 
     distance_m: float
     low_m: float
     high_m: float
+    draws_m: tuple[float, ...] = ()
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.low_m <= self.distance_m <= self.high_m < math.inf:
             raise ValueError(f"expected 0 <= low <= distance <= high, got {self.low_m} {self.distance_m} {self.high_m}")
+        if self.draws_m and (
+            len(self.draws_m) != N_DRAWS or not all(a <= b for a, b in pairwise((0.0, *self.draws_m, math.inf)))
+        ):
+            raise ValueError(f"expected {N_DRAWS} draws >= 0, ascending, got {self.draws_m}")
 
 
 class Status(StrEnum):

@@ -89,13 +89,13 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("changes", "reason"),
         [
-            ({"format": 99}, "format 1, got 99"),
+            ({"format": 99}, "format 2, got 99"),
             ({"surprise": 1}, "unknown: surprise"),
             ({"target": "sqrt_m"}, "target 'log1p_m', got 'sqrt_m'"),
             ({"features": list(FEATURES[:-1])}, f"trained on {len(FEATURES) - 1} features"),
             ({"features": ["park", *FEATURES[1:]]}, "number 0 is 'park'"),
             ({"features": None}, "list of names"),
-            ({"offsets": {"boxed_low": 0.1}}, "offsets must hold"),
+            ({"uncertainty": {"belt_low": [0.1]}}, "not the uncertainty"),
         ],
     )
     def test_cards_of_another_kind_are_refused(self, bundle, tmp_path, changes, reason):

@@ -23,8 +23,8 @@ def write(folder: Path, labels: str) -> Path:
 def test_joins_labels_with_boxes_as_one_animal_per_video(tmp_path):
     samples = read_tables(write(tmp_path, "a.mp4,2,4.5\na.mp4,0,3.0\n"))
     assert samples == [
-        LabelledObservation(Observation("a.mp4", 2.0, None, 1, "s1"), 4.5),
-        LabelledObservation(Observation("a.mp4", 0.0, Box(0.1, 0.2, 0.3, 0.4, 0.9), 1, "s1"), 3.0),
+        LabelledObservation(Observation("a.mp4", 2.0, None, 1, "s1"), 4.5, "moru"),
+        LabelledObservation(Observation("a.mp4", 0.0, Box(0.1, 0.2, 0.3, 0.4, 0.9), 1, "s1"), 3.0, "moru"),
     ]
 
 

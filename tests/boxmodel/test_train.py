@@ -179,7 +179,7 @@ class TestRealTables:
         )
         out = fold == 0
         raw = fit_forest(table, ~out, quick).predict(table.features["full"][out])
-        answers = to_distances(raw, table.is_boxed[out], BoxModel.load().card.offsets)
+        answers = to_distances(raw, BoxModel.load().card.uncertainty)
         truth = np.array([sample.distance_m for sample in samples])
         error = mae([a.distance_m for a in answers], truth[out])
         assert error < 0.75 * mae(np.full(out.sum(), np.median(truth[~out])), truth[out])

@@ -11,7 +11,6 @@ from conftest import MakeClip
 from fakes import BrightDetector, BrightnessNetworks
 from training_world import World, make_bundles, make_world
 from trapmeter.errors import InputError, ModelError
-from trapmeter.models.interval import Interval
 from trapmeter.models.spec import InputSpec
 from trapmeter.predict.eyes import Workers, share_out
 from trapmeter.predict.observe import SHARED, Eyes, Task, observe
@@ -20,7 +19,10 @@ from trapmeter.predict.settings import PredictSettings
 from trapmeter.predict.stored import answer_moments
 from trapmeter.records import Box, Medium, MediumKind, Status
 from trapmeter.tables.boxes import MediumBoxes
+from trapmeter.uncertainty import fit_uncertainty
 
+POINTS = np.linspace(0.5, 3.0, 200)
+UNCERTAINTY = fit_uncertainty(POINTS, np.expm1(POINTS + 0.1 * np.sin(np.arange(200))), ["s"] * 200)
 INPUT = InputSpec(size_hw=(32, 48), offsets_s=(-1.0, 0.0, 1.0))
 LEFT, RIGHT = Box(0.0, 0.25, 0.5, 0.75, 0.9), Box(0.5, 0.0, 1.0, 1.0, 0.8)
 
@@ -103,7 +105,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def bundles(world: World) -> list[Path]:
-    return make_bundles(world.labels.parent, interval=Interval(0.1, 0.2))
+    return make_bundles(world.labels.parent, uncertainty=UNCERTAINTY)
 
 
 def settings(world: World, bundles: list[Path], out: Path, **changes: object) -> PredictSettings:
@@ -127,7 +129,8 @@ def test_an_ensemble_straight_from_videos_answers_as_through_the_store(
     # The store's pictures went through JPEG.
     for estimate, moment in zip(measured, moments, strict=True):
         assert estimate.distance.distance_m == pytest.approx(wanted[moment].distance_m, abs=0.05)
-        assert estimate.distance.low_m == pytest.approx(np.expm1(np.log1p(estimate.distance.distance_m) - 0.1))
+        assert estimate.distance.low_m < estimate.distance.distance_m < estimate.distance.high_m
+        assert len(estimate.distance.draws_m) == 10
         assert estimate.model_id == "tiny-0 and 1 more with flip"
 
 

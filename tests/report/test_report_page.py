@@ -10,7 +10,7 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.records import Status
 from trapmeter.report.html import render, write_report
 from trapmeter.report.words import COLUMN_MEANINGS, STATUS_MEANINGS
-from trapmeter.tables.distances import COLUMNS
+from trapmeter.tables.distances import COLUMNS, DRAWS
 from trapmeter.tables.truth import TruthRow, read_truth
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -219,7 +219,7 @@ def test_progress_is_told(full):
 
 
 def test_all_columns_and_statuses_are_explained():
-    assert tuple(COLUMN_MEANINGS) == COLUMNS
+    assert tuple(COLUMN_MEANINGS) == (*COLUMNS, f"{DRAWS[0]} ... {DRAWS[-1]}")
     assert set(STATUS_MEANINGS) == set(Status)
 
 

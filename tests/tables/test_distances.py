@@ -4,18 +4,19 @@ from hypothesis import strategies as st
 
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.tables.distances import COLUMNS, read_distances, write_distances
+from trapmeter.tables.distances import COLUMNS, DRAWS, read_distances, write_distances
 
-HEADER = ",".join(COLUMNS) + "\n"
+HEADER = ",".join((*COLUMNS, *DRAWS)) + "\n"
 ONE = Estimate(
     Observation("a/b.mp4", 12.5, Box(0.1, 0.2, 0.30004, 1.0, 0.87654), 2, "S1"),
     Status.MEASURED,
-    Distance(5.0, 4.123, 6.999),
+    Distance(5.0, 4.123, 6.999, tuple(3.004 + 0.5 * i for i in range(10))),
     angle_deg=-0.04,
     reason="=edge",
     model_id="m1",
 )
-ROW = "a/b.mp4,12.5,2,0.1000,0.2000,0.3000,1.0000,0.877,5.00,4.12,7.00,0.0,S1,measured,'=edge,m1\n"
+DRAWN = "3.00,3.50,4.00,4.50,5.00,5.50,6.00,6.50,7.00,7.50"
+ROW = f"a/b.mp4,12.5,2,0.1000,0.2000,0.3000,1.0000,0.877,5.00,4.12,7.00,0.0,S1,measured,'=edge,m1,{DRAWN}\n"
 
 texts = st.text(st.characters(exclude_categories=[]) | st.sampled_from("='+-@\\u;,\" \t\n\r"), max_size=12)
 fractions = st.floats(0, 1)
@@ -29,6 +30,10 @@ def boxes(draw):
     return Box(x1, y1, x2, y2, draw(fractions))
 
 
+def draws():
+    return st.just(()) | st.lists(metres, min_size=10, max_size=10).map(sorted).map(tuple)
+
+
 @st.composite
 def estimates(draw):
     status = draw(st.sampled_from(Status))
@@ -39,7 +44,7 @@ def estimates(draw):
     return Estimate(
         observation,
         status,
-        Distance(middle, low, high) if status is Status.MEASURED else None,
+        Distance(middle, low, high, draw(draws())) if status is Status.MEASURED else None,
         draw(st.none() | st.floats(-180, 180)),
         draw(texts.filter(bool)),
         draw(texts),
@@ -57,12 +62,18 @@ def test_numbers_have_fixed_decimals(tmp_path):
     assert (tmp_path / "d.csv").read_bytes().decode() == HEADER + ROW
     (back,) = read_distances(tmp_path / "d.csv")
     assert back.reason == "=edge"
-    assert back.distance == Distance(5.0, 4.12, 7.0)
+    assert back.distance == Distance(5.0, 4.12, 7.0, tuple(3.0 + 0.5 * i for i in range(10)))
 
 
 def test_a_row_without_an_animal_is_blank(tmp_path):
     write_distances(tmp_path / "d.csv", [Estimate(Observation("a.mp4", 0.0), Status.NO_ANIMAL)])
-    assert (tmp_path / "d.csv").read_text() == HEADER + "a.mp4,0,,,,,,,,,,,,no_animal,,\n"
+    blank = "a.mp4,0,,,,,,,,,,,,no_animal,," + "," * len(DRAWS) + "\n"
+    assert (tmp_path / "d.csv").read_text() == HEADER + blank
+
+
+def test_a_table_without_draws_is_read(write):
+    (back,) = read_distances(write(",".join(COLUMNS) + "\n" + ROW.removesuffix(f",{DRAWN}\n") + "\n"))
+    assert back.distance == Distance(5.0, 4.12, 7.0)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -130,6 +141,8 @@ def test_a_spreadsheet_may_have_saved_it_again(write):
         ("5.00,4.12", "5.00,5.12", r"line 2: expected 0 <= low <= distance <= high"),
         ("0.3000", "0.0500", r"line 2, columns x1, y1, x2, y2, score: a box needs"),
         ("0.877", "", r"line 2: expected all of"),
+        ("7.50", "7.00x", r"line 2, column 'q95_m': expected a number"),
+        ("7.50", "6.00", r"line 2: expected 10 draws >= 0, ascending"),
     ],
 )
 def test_bad_rows(write, old, new, message):

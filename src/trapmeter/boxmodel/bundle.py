@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from trapmeter.boxmodel.features import FEATURES
-from trapmeter.boxmodel.intervals import Offsets
-from trapmeter.errors import ModelError
+from trapmeter.boxmodel.novelty import RANGED, Ranges
+from trapmeter.errors import InputError, ModelError
 from trapmeter.files import sha256_of_bytes
+from trapmeter.uncertainty import Uncertainty
 
-FORMAT = 1
+FORMAT = 2
 TARGET = "log1p_m"
 TREES, CARD = "model.onnx", "bundle.json"
 
@@ -25,7 +25,9 @@ class BundleCard:
 
     model_id: str
     onnx_sha256: str
-    offsets: Offsets
+    uncertainty: Uncertainty
+    seen: Ranges
+    """Within which the boxes of the training lay (novelty.py)."""
     trained_on: Mapping[str, int]
     """Counts of rows, media and sites."""
     held_out: Mapping[str, float]
@@ -87,18 +89,18 @@ def _read_card(path: Path) -> BundleCard:
         raise ModelError(f"{path}: {_differing_features(content['features'])}; train the bundle with this version")
     if not isinstance(content["model_id"], str) or not isinstance(content["onnx_sha256"], str):
         raise ModelError(f"{path}: model_id and onnx_sha256 must be texts; train the bundle with this version")
-    return BundleCard(**{**content, "offsets": _read_offsets(path, content["offsets"]), "features": FEATURES})
+    try:
+        uncertainty = Uncertainty.from_json(content["uncertainty"])
+    except InputError as error:
+        raise ModelError(f"{path}: {error}; train the bundle with this version") from error
+    seen = content["seen"]
+    if not isinstance(seen, dict) or not set(seen) <= set(RANGED) or not all(_is_range(ends) for ends in seen.values()):
+        raise ModelError(f"{path}: seen must hold two numbers for some of {', '.join(RANGED)}, got {seen!r}")
+    return BundleCard(**{**content, "uncertainty": uncertainty, "features": FEATURES})
 
 
-def _read_offsets(path: Path, content: object) -> Offsets:
-    expected = {field.name for field in fields(Offsets)}
-    if (
-        not isinstance(content, dict)
-        or set(content) != expected
-        or not all(isinstance(value, float) and math.isfinite(value) for value in content.values())
-    ):
-        raise ModelError(f"{path}: offsets must hold the numbers {', '.join(sorted(expected))}, got {content!r}")
-    return Offsets(**content)
+def _is_range(ends: object) -> bool:
+    return isinstance(ends, list) and len(ends) == 2 and all(isinstance(end, float) for end in ends)
 
 
 def _differing_features(names: object) -> str:

@@ -22,6 +22,7 @@ from trapmeter.files import whole_file
 from trapmeter.metrics import BANDS_M, bias, coverage, mae, mean_width
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.celltext import to_cell
+from trapmeter.tables.distances import DRAWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def evaluate(
     """Answers every sample with trees and intervals that learned from other folds' sites only.
 
     Subsets: all, with box, without box; other detector, site unknown and single observation answer all rows as such
-    views show them (views.py); bands of true distance. All rows count, those without a box too.
+    views show them (views.py); bands of true distance; parks. All rows count, those without a box too.
 
     Raises:
         MissingExtraError: LightGBM is not installed.
@@ -87,13 +88,14 @@ def evaluate(
     fold = site_folds(samples, folds)
     progress(f"features of {len(samples)} rows")
     table = build_table(samples)
-    answers = held_out_distances(table, fold, held_out_raw(table, fold, settings, progress))
+    answers = held_out_distances(samples, fold, held_out_raw(table, fold, settings, progress))
     truth = np.array([sample.distance_m for sample in samples])
+    park = np.array([sample.park for sample in samples])
     rows = tuple(
         HeldOutRow(sample.observation, sample.distance_m, int(fold[i]), *(answers[view][i] for view in View))
         for i, sample in enumerate(samples)
     )
-    return Evaluation(folds, settings, _subsets(truth, fold, table.is_boxed, answers), rows)
+    return Evaluation(folds, settings, _subsets(truth, fold, table.is_boxed, park, answers), rows)
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
@@ -110,7 +112,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     with whole_file(folder / "oof.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
         ends = [f"{view}_{end}" for view in View for end in ("distance_m", "low_m", "high_m")]
-        writer.writerow(["media_id", "time_s", "animal_id", "site_id", "has_box", "fold", "truth_m", *ends])
+        about = ("media_id", "time_s", "animal_id", "site_id", "has_box", "fold", "truth_m")
+        writer.writerow([*about, *ends, *(f"{View.FULL}_{name}" for name in DRAWS)])
         for row in evaluation.rows:
             seen = row.observation
             told = (to_cell(seen.media_id), f"{seen.time_s:g}", seen.animal_id, to_cell(seen.site_id))
@@ -119,7 +122,16 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
                 for answer in (row.full, row.other_detector, row.site_unknown, row.single)
                 for value in (answer.distance_m, answer.low_m, answer.high_m)
             )
-            writer.writerow([*told, int(seen.box is not None), row.fold, row.truth_m, *answers])
+            writer.writerow(
+                [
+                    *told,
+                    int(seen.box is not None),
+                    row.fold,
+                    row.truth_m,
+                    *answers,
+                    *(f"{m:.3f}" for m in row.full.draws_m),
+                ]
+            )
 
 
 def figure_table(evaluation: Evaluation) -> str:
@@ -134,7 +146,11 @@ def figure_table(evaluation: Evaluation) -> str:
 
 
 def _subsets(
-    truth_m: Floats, fold: Folds, is_boxed: NDArray[np.bool_], answers: dict[View, list[Distance]]
+    truth_m: Floats,
+    fold: Folds,
+    is_boxed: NDArray[np.bool_],
+    park: NDArray[np.str_],
+    answers: dict[View, list[Distance]],
 ) -> tuple[SubsetFigures, ...]:
     everything = np.ones(len(truth_m), dtype=bool)
     chosen = [
@@ -151,6 +167,7 @@ def _subsets(
     for low, high in pairwise(BANDS_M):
         name = f"{low:g}-{high:g} m" if np.isfinite(high) else f"{low:g}+ m"
         chosen.append((name, View.FULL, (truth_m >= low) & (truth_m < high)))
+    chosen += [(f"park {name}", View.FULL, park == name) for name in sorted(set(park.tolist()) - {""})]
     medians = np.array([np.median(truth_m[fold != index]) for index in range(int(fold.max()) + 1)])[fold]
     return tuple(
         _figures(name, truth_m[rows], medians[rows], [answers[view][i] for i in np.flatnonzero(rows)])

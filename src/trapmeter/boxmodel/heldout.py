@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.boxmodel.intervals import Floats, fit_offsets, to_distances
+from trapmeter.boxmodel.intervals import Floats, fit, to_distances
 from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.trees import Table, fit_forest
@@ -60,18 +60,22 @@ def held_out_raw(table: Table, fold: Folds, settings: BoxModelSettings, progress
     return raw
 
 
-def held_out_distances(table: Table, fold: Folds, raw: Mapping[View, Floats]) -> dict[View, list[Distance]]:
-    """Distances with intervals whose widening, too, was learned from other folds' rows only.
+def held_out_distances(
+    samples: Sequence[LabelledObservation], fold: Folds, raw: Mapping[View, Floats]
+) -> dict[View, list[Distance]]:
+    """Distances with intervals and draws that, too, were learned from other folds' rows only.
 
     The trees that answered those other rows did see this fold. That is as in cross-conformal prediction (Vovk 2015):
-    four numbers learned from thousands of residuals; trees apart for each pair of folds would cost ten times as much.
+    trees apart for each pair of folds would cost ten times as much.
     """
+    truth = np.array([sample.distance_m for sample in samples])
+    sites = np.array([sample.observation.site_id or sample.observation.media_id for sample in samples])
     answers: dict[View, list[Distance]] = {view: [Distance(0.0, 0.0, 0.0)] * len(fold) for view in raw}
     for index in range(int(fold.max()) + 1):
         out = fold == index
-        offsets = fit_offsets(raw[View.FULL][~out], table.target[~out], table.is_boxed[~out])
+        uncertainty = fit(raw[View.FULL][~out], truth[~out], sites[~out].tolist())
         for view in raw:
-            distances = to_distances(raw[view][out], table.is_boxed[out], offsets)
+            distances = to_distances(raw[view][out], uncertainty)
             for row, distance in zip(np.flatnonzero(out), distances, strict=True):
                 answers[view][row] = distance
     return answers

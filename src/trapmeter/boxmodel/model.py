@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnxruntime
 from trapmeter.boxmodel.bundle import TREES, BundleCard, read_bundle
 from trapmeter.boxmodel.features import FEATURES, features
 from trapmeter.boxmodel.intervals import to_distances
+from trapmeter.boxmodel.novelty import doubts
 from trapmeter.errors import ModelError
 from trapmeter.records import Distance, ModelIdentity, Observation
 
@@ -57,9 +59,13 @@ class BoxModel:
         """
         if not observations:
             return []
-        (raw,) = self._session.run(None, {self._session.get_inputs()[0].name: features(observations)})
-        is_boxed = np.array([seen.box is not None for seen in observations])
-        return to_distances(np.asarray(raw, dtype=np.float64), is_boxed, self.card.offsets)
+        rows = features(observations)
+        (raw,) = self._session.run(None, {self._session.get_inputs()[0].name: rows})
+        distances = to_distances(np.asarray(raw, dtype=np.float64), self.card.uncertainty)
+        return [
+            replace(distance, doubt=doubt) if doubt else distance
+            for distance, doubt in zip(distances, doubts(rows, self.card.seen), strict=True)
+        ]
 
 
 def _check_shapes(path: Path, session: onnxruntime.InferenceSession) -> None:

@@ -13,10 +13,11 @@ from trapmeter.tables.drivendata import MetadataRow, read_labels, read_metadata
 
 @dataclass(frozen=True, slots=True)
 class LabelledObservation:
-    """An observation and how far (metres, >= 0) the animal stood."""
+    """An observation and how far (metres, >= 0) the animal stood. park: for figures alone; no model sees it."""
 
     observation: Observation
     distance_m: float
+    park: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.distance_m) and self.distance_m >= 0):
@@ -49,5 +50,5 @@ def read_tables(folder: Path) -> list[LabelledObservation]:
                 "such row; both tables need the same pairs of video_id and time"
             )
         seen = Observation(found.video_id, found.time_s, found.box, animal_id=1, site_id=found.site_id)
-        samples.append(LabelledObservation(seen, label.distance_m))
+        samples.append(LabelledObservation(seen, label.distance_m, found.park))
     return samples

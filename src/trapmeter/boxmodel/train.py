@@ -11,7 +11,8 @@ import numpy as np
 from trapmeter.boxmodel.bundle import BundleCard, write_bundle
 from trapmeter.boxmodel.features import FEATURES
 from trapmeter.boxmodel.heldout import Progress, held_out_distances, held_out_raw, site_folds
-from trapmeter.boxmodel.intervals import fit_offsets
+from trapmeter.boxmodel.intervals import fit
+from trapmeter.boxmodel.novelty import learn_ranges
 from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.tree_file import write_trees
@@ -46,16 +47,18 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
     table = build_table(samples)
     # One ensemble is enough to learn the widening: the ends of the interval aren't bagged. `evaluate` takes all.
     raw = held_out_raw(table, fold, replace(settings, bags=1), progress)
-    held_out = held_out_distances(table, fold, {View.FULL: raw[View.FULL]})[View.FULL]
+    held_out = held_out_distances(samples, fold, {View.FULL: raw[View.FULL]})[View.FULL]
     progress("all rows")
     forest = fit_forest(table, np.ones(len(samples), dtype=bool), settings)
     trees = write_trees(forest, len(FEATURES))
     truth = [sample.distance_m for sample in samples]
+    sites = [sample.observation.site_id or sample.observation.media_id for sample in samples]
     low, high = [d.low_m for d in held_out], [d.high_m for d in held_out]
     card = BundleCard(
         model_id=settings.model_id,
         onnx_sha256=sha256_of_bytes(trees),
-        offsets=fit_offsets(raw[View.FULL], table.target, table.is_boxed),
+        uncertainty=fit(raw[View.FULL], np.array(truth), sites),
+        seen=learn_ranges(table.features[View.FULL]),
         trained_on={
             "rows": len(samples),
             "media": len({sample.observation.media_id for sample in samples}),

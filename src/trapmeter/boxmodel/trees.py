@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.boxmodel.features import FEATURES, features
-from trapmeter.boxmodel.intervals import Flags, Floats, to_target
+from trapmeter.boxmodel.intervals import TAIL, Flags, Floats, to_target
 from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.views import View, see
-from trapmeter.conformal import TAIL
 from trapmeter.errors import MissingExtraError
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from trapmeter.errors import InputError, ModelError
 from trapmeter.files import sha256_of, sha256_of_bytes, whole_file
-from trapmeter.models.interval import Interval
 from trapmeter.models.spec import InputSpec
 from trapmeter.records import ModelIdentity
+from trapmeter.uncertainty import Uncertainty
 
 FORMAT = 1
 CARD = "bundle.json"
@@ -27,12 +27,12 @@ MAX_NETWORK_BYTES = 2_000_000_000
 class Bundle:
     """A network's card. provenance: what it was trained on and how, as plain values; licence: of the weights.
 
-    interval: around its answers, None where nothing was held out to learn it from.
+    uncertainty: how sure its answers are, None where nothing was held out to learn it from.
     """
 
     identity: ModelIdentity
     spec: InputSpec
-    interval: Interval | None
+    uncertainty: Uncertainty | None
     licence: str
     provenance: dict[str, Any]
     folder: Path
@@ -50,7 +50,7 @@ def write_bundle(
     spec: InputSpec,
     licence: str,
     provenance: dict[str, Any],
-    interval: Interval | None = None,
+    uncertainty: Uncertainty | None = None,
 ) -> Bundle:
     """Writes a bundle; the card comes last, so that a folder with a card is whole."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,14 +62,14 @@ def write_bundle(
         "model_id": model_id,
         "sha256": sha256,
         "input": spec.to_json(),
-        "interval": None if interval is None else interval.to_json(),
+        "uncertainty": None if uncertainty is None else uncertainty.to_json(),
         "licence": licence,
         "provenance": provenance,
     }
     with whole_file(folder / CARD) as file:
         json.dump(card, file, indent=1)
         file.write("\n")
-    return Bundle(ModelIdentity(model_id, sha256), spec, interval, licence, provenance, folder)
+    return Bundle(ModelIdentity(model_id, sha256), spec, uncertainty, licence, provenance, folder)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -89,8 +89,9 @@ def read_bundle(folder: Path) -> Bundle:
             )
         spec = InputSpec.from_json(card["input"])
         identity = ModelIdentity(str(card["model_id"]), str(card["sha256"]))
-        interval = None if card.get("interval") is None else Interval.from_json(card["interval"])
-        bundle = Bundle(identity, spec, interval, str(card["licence"]), dict(card["provenance"]), folder)
+        known = card["uncertainty"]
+        uncertainty = None if known is None else Uncertainty.from_json(known)
+        bundle = Bundle(identity, spec, uncertainty, str(card["licence"]), dict(card["provenance"]), folder)
     except OSError as error:
         raise ModelError(f"{folder}: no bundle there ({error.strerror}); expected {CARD} and {NETWORK}") from error
     except (ValueError, KeyError, TypeError, InputError) as error:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
 
+import numpy as np
+
 from trapmeter.models.bundle import Bundle
-from trapmeter.models.interval import mean_interval, unknown
 from trapmeter.records import Distance, ModelIdentity, Observation
+from trapmeter.uncertainty import mean_uncertainty, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +66,19 @@ class FromBoxes:
 
 
 class FromNetworks:
-    """The plain mean of the networks' answers, with the interval that their held-out errors ask for."""
+    """The plain mean of the networks' answers, with what their held-out errors tell of how sure it is."""
 
     def __init__(self, bundles: Sequence[Bundle], *, flip: bool) -> None:
         self.identity = ensemble_identity(bundles, flip=flip)
-        self._interval = mean_interval([bundle.interval for bundle in bundles])
+        known = [bundle.uncertainty for bundle in bundles if bundle.uncertainty is not None]
+        self._uncertainty = mean_uncertainty(known) if len(known) == len(bundles) else None
 
     def measure(self, sights: Sequence[Sight]) -> list[Distance]:
         """A distance for each sight."""
-        around = unknown if self._interval is None else self._interval.around
-        return [around(fmean(sight.answers)) for sight in sights]
+        metres = [fmean(sight.answers) for sight in sights]
+        if self._uncertainty is None:
+            return [unknown(answer) for answer in metres]
+        return self._uncertainty.distances(np.log1p(metres))
 
 
 def ensemble_identity(bundles: Sequence[Bundle], *, flip: bool) -> ModelIdentity:

@@ -39,14 +39,14 @@ def measure(
             if second.status is not Status.MEASURED:
                 estimates.append(Estimate(observation, second.status, reason=second.reason))
                 continue
-            box = observation.box
+            box, distance = observation.box, next(distances)
             estimates.append(
                 Estimate(
                     observation,
                     Status.MEASURED,
-                    next(distances),
+                    distance,
                     None if box is None else bearing_deg((box.x1 + box.x2) / 2, hfov_deg),
-                    second.reason,
+                    "; ".join(filter(None, (second.reason, distance.doubt))),
                     model.identity.model_id,
                 )
             )

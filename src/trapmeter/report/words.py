@@ -30,6 +30,8 @@ COLUMN_MEANINGS = {
     "status": "What became of the moment (see the next table).",
     "reason": "Why the moment failed, or what is doubtful about it.",
     "model_id": "The model that measured the distance.",
+    "q05_m ... q95_m": "Where the animal may stand: the middles of the ten tenths of all possible distances, in metres. For "
+    "density give each of a row's ten values a tenth of its weight: their mix has the spread that distance_m lacks.",
 }
 """What the columns of distances.csv mean, in their order."""
 

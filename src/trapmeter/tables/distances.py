@@ -32,6 +32,8 @@ COLUMNS = (
     "reason",
     "model_id",
 )
+DRAWS = tuple(f"q{percent:02d}_m" for percent in range(5, 100, 10))
+"""q05_m, q15_m, ... q95_m: the middles of the ten tenths of where the animal may stand."""
 
 
 def write_distances(path: Path, estimates: Iterable[Estimate]) -> None:
@@ -42,7 +44,7 @@ def write_distances(path: Path, estimates: Iterable[Estimate]) -> None:
     """
     with whole_file(path) as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-        writer.writerow(COLUMNS)
+        writer.writerow((*COLUMNS, *DRAWS))
         writer.writerows(_cells(estimate) for estimate in estimates)
 
 
@@ -72,6 +74,8 @@ def _cells(estimate: Estimate) -> list[str]:
         estimate.status.value,
         to_cell(estimate.reason),
         to_cell(estimate.model_id),
+        *(_fixed(m, 2) for m in (distance.draws_m if distance else ())),
+        *([] if distance and distance.draws_m else [""] * len(DRAWS)),
     ]
 
 
@@ -134,4 +138,6 @@ def _distance(row: Row) -> Distance | None:
     if not any(row.optional_text(column) for column in columns):
         return None
     distance_m, low_m, high_m = (row.number_from_0(column, "metres") for column in columns)
-    return Distance(distance_m, low_m, high_m)
+    # Tables of earlier versions have no draws.
+    draws_m = tuple(row.number_from_0(column, "metres") for column in DRAWS if row.optional_text(column))
+    return Distance(distance_m, low_m, high_m, draws_m)

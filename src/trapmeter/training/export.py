@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle, write_bundle
-from trapmeter.models.interval import Interval
 from trapmeter.models.spec import InputSpec
 from trapmeter.runtimes.onnx import OnnxNetwork
 from trapmeter.training.network import DistanceNetwork
+from trapmeter.uncertainty import Uncertainty
 
 TOLERANCE_M = 1e-4
 
@@ -37,7 +37,7 @@ def export(
     model_id: str,
     licence: str,
     provenance: dict[str, Any],
-    interval: Interval | None = None,
+    uncertainty: Uncertainty | None = None,
 ) -> Bundle:
     """Writes a network as a bundle in float32 and compares both on random windows.
 
@@ -47,7 +47,7 @@ def export(
     module = _Metres(network).float().cpu().eval()
     windows = np.random.default_rng(0).integers(0, 256, (2, spec.n_channels, *spec.size_hw), np.uint8)
     onnx = _onnx(module, torch.from_numpy(windows))
-    bundle = write_bundle(folder, onnx, model_id, spec, licence, provenance, interval)
+    bundle = write_bundle(folder, onnx, model_id, spec, licence, provenance, uncertainty)
     with torch.no_grad():
         wanted = np.maximum(module(torch.from_numpy(windows)).double().numpy(), 0.0)
     difference_m = float(np.abs(OnnxNetwork(bundle).metres(windows) - wanted).max())

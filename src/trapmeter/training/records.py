@@ -38,6 +38,16 @@ class FoldResult:
     epochs: int
 
 
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A held-out sample with its answer; metres."""
+
+    video_id: str
+    site_id: str
+    answer_m: float
+    truth_m: float
+
+
 class TrainingLog:
     """Writes metrics.csv and TensorBoard's events of one fold; after a break it goes on at the given epoch."""
 
@@ -91,14 +101,16 @@ def read_metrics(folder: Path) -> list[EpochRecord]:
         ]
 
 
-def read_held_out(folder: Path) -> tuple[list[float], list[float]]:
-    """Answers and truths (metres) of held_out.csv; none without the file."""
+def read_held_out(folder: Path) -> list[HeldOut]:
+    """The rows of held_out.csv; none without the file."""
     path = folder / HELD_OUT
     if not path.exists():
-        return [], []
+        return []
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [float(row["distance"]) for row in rows], [float(row["truth"]) for row in rows]
+        return [
+            HeldOut(row["video_id"], row["site_id"], float(row["distance"]), float(row["truth"]))
+            for row in csv.DictReader(file)
+        ]
 
 
 def draw_curve(records: Sequence[EpochRecord], path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -16,7 +17,6 @@ from trapmeter.errors import InputError
 from trapmeter.files import whole_file
 from trapmeter.folds import SECOND_PLACE_SEED, folds_by_site, folds_by_video, leaking_sites
 from trapmeter.frames.store import FrameStore
-from trapmeter.models.interval import fit_interval
 from trapmeter.training import checkpoints
 from trapmeter.training.dataset import check_store
 from trapmeter.training.distributed import Ranks, process_group, ranks_from_environment
@@ -25,6 +25,7 @@ from trapmeter.training.network import NO_WEIGHTS, DistanceNetwork, make_network
 from trapmeter.training.recipes import Recipe
 from trapmeter.training.records import read_held_out
 from trapmeter.training.samples import Sample, by_video, read_pseudolabels, read_samples
+from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
 BUNDLE = "bundle"
 
@@ -179,12 +180,20 @@ def _train_one(
             },
         }
         model_id = f"{recipe.name}-fold{fold}"
-        interval = fit_interval(*read_held_out(folder))
-        export(network, recipe.input, folder / BUNDLE, model_id, settings.licence, provenance, interval)
+        export(network, recipe.input, folder / BUNDLE, model_id, settings.licence, provenance, _uncertainty(folder))
         with whole_file(finished) as file:
             json.dump({**asdict(result), "bundle": BUNDLE}, file)
         tell(f"fold {fold}: held-out error {result.best_mae_m:.3f} m; bundle in {folder / BUNDLE}")
     return folder / BUNDLE
+
+
+def _uncertainty(folder: Path) -> Uncertainty | None:
+    """What the fold's held-out answers tell; None without any."""
+    rows = read_held_out(folder)
+    if not rows:
+        return None
+    point_log = [math.log1p(max(row.answer_m, 0.0)) for row in rows]
+    return fit_uncertainty(point_log, [row.truth_m for row in rows], [row.site_id or row.video_id for row in rows])
 
 
 def _digest(samples: Sequence[Sample]) -> str:

@@ -1,0 +1,31 @@
+import numpy as np
+
+from trapmeter.boxmodel.features import FEATURES, features
+from trapmeter.boxmodel.novelty import RANGED, doubts, learn_ranges
+from trapmeter.records import Box, Observation
+
+
+def rows(*heights: float) -> np.ndarray:
+    boxes = [Box(0.4, 0.9 - height, 0.5, 0.9, 0.9) for height in heights]
+    return features([Observation(f"{i}.mp4", 0.0, box, 1) for i, box in enumerate(boxes)])
+
+
+RANGES = learn_ranges(rows(*np.linspace(0.1, 0.5, 500)))
+
+
+def test_boxes_like_those_of_the_training_raise_no_doubt() -> None:
+    assert set(RANGES) <= set(RANGED)
+    assert doubts(rows(0.15, 0.3, 0.45), RANGES) == ["", "", ""]
+
+
+def test_a_box_unlike_all_others_is_doubted_in_words() -> None:
+    usual, tall = doubts(rows(0.3, 0.85), RANGES)
+    assert usual == ""
+    assert tall.startswith("the box's height and the box's shape")
+    assert tall.endswith("is unlike any that the model has learnt from")
+
+
+def test_what_is_unknown_raises_no_doubt() -> None:
+    nothing = np.full((1, len(FEATURES)), np.nan, np.float32)
+    assert doubts(nothing, RANGES) == [""]
+    assert learn_ranges(nothing) == {}
