@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.models.spec import InputSpec
+from trapmeter.models.spec import Frames, InputSpec
 from trapmeter.records import Box
 
 
@@ -19,10 +19,26 @@ def network_input(frames: NDArray[np.uint8], box: Box | None, spec: InputSpec) -
     if (n_frames, height, width) != (len(spec.offsets_s), *spec.size_hw):
         raise ValueError(f"expected {len(spec.offsets_s)} frames of {spec.size_hw}, got {frames.shape}")
     channels = np.empty((spec.n_channels, height, width), np.uint8)
-    channels[: 3 * n_frames] = frames.transpose(0, 3, 1, 2).reshape(3 * n_frames, height, width)
+    if spec.frames is Frames.RGB:
+        channels[: 3 * n_frames] = frames.transpose(0, 3, 1, 2).reshape(3 * n_frames, height, width)
+    else:
+        now = spec.offsets_s.index(0.0)
+        channels[:3] = frames[now].transpose(2, 0, 1)
+        channels[3 : 2 + n_frames] = motion(np.delete(frames, now, axis=0), frames[now])
     if spec.box_channel:
         channels[-1] = box_mask(box, height, width)
     return channels
+
+
+def motion(others: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """How much the grey of each other frame (frames, height, width, 3) differs from now's; 0 for one that is all black.
+
+    Such a frame stands for a second outside the video, which tells nothing of what has moved.
+    """
+    grey = others.mean(axis=3, dtype=np.float32)
+    difference = np.abs(grey - now.mean(axis=2, dtype=np.float32))
+    difference[~others.any(axis=(1, 2, 3))] = 0
+    return np.asarray(np.round(difference), np.uint8)
 
 
 def box_mask(box: Box | None, height: int, width: int) -> NDArray[np.uint8]:

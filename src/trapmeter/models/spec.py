@@ -27,14 +27,24 @@ class Target(StrEnum):
     """log(1 + metres)."""
 
 
+class Frames(StrEnum):
+    """What is shown of a window's frames."""
+
+    RGB = "rgb"
+    """All of them in colour, three channels each."""
+    MOTION = "motion"
+    """The second itself in colour, and of every other frame how much its grey differs from it: what has moved."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """A network's input: bytes, windows x channels x height x width, frame by frame in RGB; it divides by 255 itself."""
+    """A network's input: bytes, windows x channels x height x width; it divides by 255 itself."""
 
     size_hw: tuple[int, int] = (270, 480)
     offsets_s: tuple[float, ...] = IN_TIME_ORDER_S
     resize: Resize = Resize.SWSCALE_AREA
     edge: Edge = Edge.BLACK
+    frames: Frames = Frames.RGB
     box_channel: bool = False
     """A last channel that is 1 inside the box of the animal in question and 0 elsewhere."""
     target: Target = Target.METRES
@@ -47,8 +57,9 @@ class InputSpec:
 
     @property
     def n_channels(self) -> int:
-        """Three for each frame, and one for the box."""
-        return 3 * len(self.offsets_s) + self.box_channel
+        """Those of the frames, and one for the box."""
+        n_frames = len(self.offsets_s)
+        return (3 * n_frames if self.frames is Frames.RGB else 3 + n_frames - 1) + self.box_channel
 
     def to_json(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -69,6 +80,7 @@ class InputSpec:
                     "offsets_s": tuple(float(offset) for offset in data["offsets_s"]),
                     "resize": Resize(data["resize"]),
                     "edge": Edge(data["edge"]),
+                    "frames": Frames(data["frames"]),
                     "target": Target(data["target"]),
                 }
             )

@@ -13,7 +13,7 @@ from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.inputs import network_input
 from trapmeter.models.spec import InputSpec
-from trapmeter.training.augment import AugmentSettings, augment, sample_rng
+from trapmeter.training.augment import AugmentSettings, apply_plan, draw_plan, sample_rng
 from trapmeter.training.samples import Sample
 from trapmeter.windows import window_times
 
@@ -33,10 +33,16 @@ class WindowDataset(Dataset[tuple[torch.Tensor, float, float, int]]):
     """
 
     def __init__(
-        self, store: FrameStore, samples: Sequence[Sample], spec: InputSpec, settings: AugmentSettings, seed: int
+        self,
+        store: FrameStore,
+        samples: Sequence[Sample],
+        spec: InputSpec,
+        settings: AugmentSettings,
+        seed: int,
+        box_dropout: float = 0.0,
     ) -> None:
         self._store, self._samples, self._spec = store, tuple(samples), spec
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed, self._box_dropout = settings, seed, box_dropout
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -45,12 +51,16 @@ class WindowDataset(Dataset[tuple[torch.Tensor, float, float, int]]):
         """The window of one sample, augmented by the draw that belongs to sample and epoch whoever loads it."""
         sample, spec = self._samples[item.index], self._spec
         frames = self._store.window(sample.video_id, sample.time_s, spec.offsets_s, spec.edge)
-        box = sample.box
+        box, distance_m = sample.box, sample.distance_m
         if item.epoch is not None:
             rng = sample_rng(self._seed, item.epoch, item.index)
-            frames, box = augment(frames, box, rng, self._settings)
+            plan = draw_plan(self._settings, spec.size_hw, rng)
+            frames, box = apply_plan(plan, frames, box)
+            distance_m /= plan.zoom
+            if rng.random() < self._box_dropout:
+                box = None
         window = torch.from_numpy(network_input(frames, box, spec))
-        return window, sample.distance_m, sample.weight, item.index
+        return window, distance_m, sample.weight, item.index
 
 
 def training_batches(

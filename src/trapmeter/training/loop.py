@@ -116,7 +116,7 @@ def train_fold(
         stepped = DistributedDataParallel(stepped, device_ids=[ranks.local_rank] if device.type == "cuda" else None)
     if recipe.compile:
         stepped = torch.compile(stepped)  # type: ignore[assignment]
-    train_set = WindowDataset(store, train, recipe.input, recipe.augment, recipe.seed)
+    train_set = WindowDataset(store, train, recipe.input, recipe.augment, recipe.seed, recipe.box_dropout)
     val_set = WindowDataset(store, held_out, recipe.input, recipe.augment, recipe.seed)
     log = TrainingLog(folder, training.epoch) if ranks.is_first else None
     for epoch in range(training.epoch, recipe.epochs):

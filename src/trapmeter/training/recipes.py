@@ -50,6 +50,10 @@ class Recipe:
     """With it, what is validated and kept is a running mean of the weights."""
     compile: bool = False
     """torch.compile: pays on GPUs after some minutes."""
+    box_dropout: float = 0.0
+    """Share of windows that are shown without their box, so that the network answers for seconds without one too."""
+    box_head: bool = False
+    """Give the box's place and size, read off its channel, to the last layers as numbers."""
     start_at_median: bool = False
     """The untrained network answers the median of the training labels."""
     workers: int = 4
@@ -62,6 +66,10 @@ class Recipe:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not (self.weight_decay >= 0 and self.clip_norm > 0 and self.workers >= 0):
             raise InputError("weight_decay and workers must not be negative, and clip_norm must be above 0")
+        if not 0 <= self.box_dropout <= 1:
+            raise InputError(f"box_dropout lies between 0 and 1, got {self.box_dropout}")
+        if (self.box_dropout or self.box_head) and not self.input.box_channel:
+            raise InputError("box_dropout and box_head need an input with a box channel")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise InputError(f"ema_decay lies between 0 and 1, got {self.ema_decay}")
 

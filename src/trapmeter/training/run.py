@@ -157,7 +157,7 @@ def _train_one(
     tell(f"fold {fold}: {len(train_samples)} moments to train on ({len(added)} pseudolabels), {len(held_out)} held out")
 
     def make(weights: str = recipe.weights) -> DistanceNetwork:
-        network = make_network(recipe.backbone, recipe.input, weights)
+        network = make_network(recipe.backbone, recipe.input, weights, box_head=recipe.box_head)
         if recipe.start_at_median:
             network.start_at(median(sample.distance_m for sample in train_samples))
         return network

@@ -67,6 +67,8 @@ def draw_plan(settings: AugmentSettings, size_hw: tuple[int, int], rng: np.rando
         shadow=_shadow(s, size_hw, rng) if happens(s.p_shadow) else None,
         flare=_flare(s, size_hw, rng) if happens(s.p_flare) else None,
         turn=_turn(s, rng) if happens(s.p_turn) else None,
+        # Last, so that it changes no other draw.
+        zoom=math.exp(rng.uniform(math.log(s.zoom[0]), math.log(s.zoom[1]))) if happens(s.p_zoom) else 1.0,
     )
 
 

@@ -209,9 +209,12 @@ class Plan:
     shadow: Shadow | None = None
     flare: Flare | None = None
     turn: Turn | None = None
+    zoom: float = 1.0
+    """Magnification; where the animal counts as nearer by as much."""
 
     @property
     def step_names(self) -> tuple[str, ...]:
         """What is done, in the order of the 2nd-place system's list: "Flip", "Dropout", "GlassBlur" ..."""
-        steps = [getattr(self, field.name) for field in fields(self)[2:]]
-        return ("Flip",) * self.flip + tuple(type(step).__name__ for step in steps if step is not None)
+        steps = [getattr(self, field.name) for field in fields(self)[2:-1]]
+        names = tuple(type(step).__name__ for step in steps if step is not None)
+        return ("Flip",) * self.flip + names + ("Zoom",) * (self.zoom != 1.0)

@@ -162,6 +162,11 @@ class AugmentSettings:
     turn_deg: Range = (-45.0, 45.0)
     """Angle, counter-clockwise."""
 
+    p_zoom: float = 0.0
+    """Magnified about the middle, box and all: an animal that looks twice as large counts as half as far away."""
+    zoom: Range = (0.7, 1.4)
+    """How many times, drawn evenly in its logarithm; below 1 black comes in from outside."""
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
@@ -175,6 +180,8 @@ class AugmentSettings:
                 and not (len(value) == 2 and value[0] <= value[1])
             ):
                 raise InputError(f"augmentation: {field.name} is a least and a greatest value, got {value}")
+        if not self.zoom[0] > 0:
+            raise InputError(f"augmentation: zoom is above 0, got {self.zoom}")
         if not all(side % 2 == 1 and side > 0 for side in self.blur_px):
             raise InputError(f"augmentation: blur_px holds odd numbers of pixels, got {self.blur_px}")
 

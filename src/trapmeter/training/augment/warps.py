@@ -7,6 +7,8 @@ map of the last, looked up in the map of the one before.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -49,22 +51,31 @@ class Warp:
 
 
 def warp(plan: Plan) -> Warp | None:
-    """The plan's distortion and turn with its flip; None without the first two, since a flip alone needs no resampling."""
-    if plan.distortion is None and plan.turn is None:
+    """The plan's distortion, turn and zoom with its flip; None without the first three: a flip alone needs no resampling."""
+    turn = _turn_and_zoom(plan)
+    if plan.distortion is None and turn is None:
         return None
     height, width = plan.size_hw
     if plan.distortion is None:
-        assert plan.turn is not None
-        sources = turn_map(plan.turn, plan.size_hw)
+        assert turn is not None
+        sources = turn_map(turn, plan.size_hw)
     else:
         sources = distortion_map(plan.distortion, plan.size_hw)
-        if plan.turn is not None:
-            matrix = turn_matrix(plan.turn, plan.size_hw)
+        if turn is not None:
+            matrix = turn_matrix(turn, plan.size_hw)
             outside = (FAR_OUTSIDE_PX, FAR_OUTSIDE_PX, 0.0, 0.0)
             sources = np.asarray(cv2.warpAffine(sources, matrix, (width, height), borderValue=outside), np.float32)
     if plan.flip:
         sources[..., 0] = (width - 1) - sources[..., 0]
     return Warp(sources)
+
+
+def _turn_and_zoom(plan: Plan) -> Turn | None:
+    """Both are about the middle of the picture, so that one scale holds them."""
+    if plan.zoom == 1.0:
+        return plan.turn
+    turn = plan.turn or Turn(angle_deg=0.0, scale=1.0, shift_x=0.0, shift_y=0.0)
+    return replace(turn, scale=turn.scale * plan.zoom)
 
 
 def flipped_box(box: Box) -> Box:
