@@ -245,5 +245,5 @@ def test_step_names_tell_what_is_done() -> None:
     names = draw_plan(always, SIZE_HW, sample_rng(0, 0, 0)).step_names
     assert len(names) == 13
     assert names[:2] == ("Flip", "Dropout")
-    assert names[-4:] == ("Fog", "Shadow", "Flare", "Turn")
+    assert names[-5:] == ("Fog", "Shadow", "Flare", "Turn", "Zoom")
     assert draw_plan(no_augmentation(), SIZE_HW, sample_rng(0, 0, 0)).step_names == ()

@@ -21,6 +21,7 @@ from trapmeter.training import checkpoints
 from trapmeter.training.dataset import check_store
 from trapmeter.training.distributed import Ranks, process_group, ranks_from_environment
 from trapmeter.training.loop import BEST, train_fold
+from trapmeter.training.memory import keep_freed_memory
 from trapmeter.training.network import NO_WEIGHTS, DistanceNetwork, make_network
 from trapmeter.training.recipes import Recipe
 from trapmeter.training.records import read_held_out
@@ -86,6 +87,8 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     tell(describe_folds(samples, fold_of, settings))
     # torch.export talks about every step of a network's translation.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    if ranks.device.type == "cpu":
+        keep_freed_memory()
     with process_group(ranks):
         return [_train_one(settings, store, samples, extra, fold_of, fold, ranks, tell) for fold in folds]
 
