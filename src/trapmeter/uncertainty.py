@@ -168,7 +168,7 @@ def fit_uncertainty(
     ]
     site = np.unique(np.asarray(site_ids), return_inverse=True)[1]
     belt_low, belt_high = _belt(point, np.log1p(truth), site, *scales)
-    node_log, draws_log = _draws(point, _unrounded(truth))
+    node_log, draws_log = _draws(point, unrounded(truth))
     return Uncertainty(_plain(belt_low), _plain(belt_high), _plain(node_log), tuple(map(_plain, draws_log)))
 
 
@@ -262,7 +262,7 @@ def _draws(point: Floats, truth_m: Floats) -> tuple[Floats, Floats]:
     return nodes[kept], draws[kept]
 
 
-def _unrounded(truth_m: Floats) -> Floats:
+def unrounded(truth_m: Floats) -> Floats:
     """Labels of half metres (of whole ones from 8 m on) stand for all distances that round to them: four copies of each.
 
     Other labels are taken as they are. Rounding heaps distances on the edges of the classes that density is estimated from.

@@ -1,0 +1,121 @@
+"""What density estimation makes of automatic distances: effective detection radii from points and from draws.
+
+Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its site) and
+fits a half-normal and a hazard-rate detection function for point transects to the human labels, to the answers, and to the draws
+q05_m ... q95_m, each draw with a tenth of its row's weight. Density goes with the radius to the power of -2.
+
+    python benchmarks/detection_radius.py DIR/oof.csv [--picture detection.png]
+
+The labels are rounded to half metres, and to whole ones from 8 m on, so that they heap on the edges of the classes: which class an
+edge belongs to moves the radius by 6 %. The reference is the labels with the rounding undone, each spread over all that rounds to
+it; the other two conventions stand beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.density.detection import detection_function
+from trapmeter.density.distances import BinnedDistances, bin_distances
+from trapmeter.density.fit import DetectionFit, fit_detection
+from trapmeter.tables.distances import DRAWS
+from trapmeter.uncertainty import unrounded
+
+CUTPOINTS_M = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0)
+KEYS = ("half-normal", "hazard-rate")
+
+Floats = NDArray[np.float64]
+
+
+def main() -> None:
+    """Prints the table and draws the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("oof", type=Path)
+    parser.add_argument("--picture", type=Path)
+    arguments = parser.parse_args()
+    with arguments.oof.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    truth = np.array([float(row["truth_m"]) for row in rows])
+    points = np.array([float(row["full_distance_m"]) for row in rows])
+    draws = np.array([[float(row[f"full_{name}"]) for name in DRAWS] for row in rows])
+
+    spread = unrounded(truth)
+    answers = {
+        "answers (distance_m)": counted(points),
+        "draws (q05_m ... q95_m)": counted(draws.ravel(), 1 / len(DRAWS)),
+    }
+    references = {
+        "labels, rounding undone": counted(spread, len(truth) / len(spread)),
+        "labels, a class has its lower edge": counted(truth),
+        "labels, a class has its upper edge": counted(np.nextafter(truth, 0.0)),
+    }
+    print(f"{len(truth)} rows, classes {', '.join(f'{edge:g}' for edge in CUTPOINTS_M)} m\n")
+    print("| reference | " + " | ".join(f"{key}, m" for key in KEYS) + " | answers against it | draws against it |")
+    print("| --- | --- | --- | --- | --- |")
+    fits = {name: fitted(counts) for name, counts in answers.items()}
+    for name, counts in references.items():
+        reference = fitted(counts)
+        radii = " | ".join(f"{reference[key].edr_m:.2f}" for key in KEYS)
+        print(f"| {name} | {radii} | " + " | ".join(compared(fit, reference) for fit in fits.values()) + " |")
+    if arguments.picture:
+        draw(references["labels, rounding undone"], answers, arguments.picture)
+
+
+def counted(distance_m: Floats, weight: float = 1.0) -> BinnedDistances:
+    """Counts by class, each distance with the same weight."""
+    return bin_distances(distance_m, CUTPOINTS_M, np.full(len(distance_m), weight))
+
+
+def fitted(counts: BinnedDistances) -> dict[str, DetectionFit]:
+    """Both keys without adjustments."""
+    return {key: fit_detection(detection_function(key), counts) for key in KEYS}
+
+
+def compared(mine: Mapping[str, DetectionFit], reference: Mapping[str, DetectionFit]) -> str:
+    """The radii as differences, and what they make of density."""
+    ratios = [mine[key].edr_m / reference[key].edr_m for key in KEYS]
+    radius = ", ".join(f"{ratio - 1:+.1%}" for ratio in ratios)
+    density = ", ".join(f"{ratio**-2 - 1:+.0%}" for ratio in ratios)
+    return f"{radius} (density {density})"
+
+
+def draw(labels: BinnedDistances, answers: Mapping[str, BinnedDistances], path: Path) -> None:
+    """Shares by class as bars, detection functions below."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    upper, *lower = (figure.add_subplot(2, 1, 1), figure.add_subplot(2, 2, 3), figure.add_subplot(2, 2, 4))
+    shown = {"labels": labels, **answers}
+    edges, r = np.array(CUTPOINTS_M), np.linspace(0, CUTPOINTS_M[-1], 200)
+    for name, counts in shown.items():
+        height = counts.counts / counts.n / np.diff(edges)
+        upper.stairs(
+            height, edges, label=name, fill=name == "labels", alpha=0.35 if name == "labels" else 1, linewidth=2
+        )
+    upper.set(
+        xlabel="distance (m)",
+        ylabel="share of animals per metre",
+        title="How far animals stand: labels, answers, draws",
+    )
+    upper.legend()
+    for axes, key in zip(lower, KEYS, strict=True):
+        for name, counts in shown.items():
+            fit = fit_detection(detection_function(key), counts)
+            axes.plot(
+                r, fit.g(r), label=f"{name.split(' (')[0]}: {fit.edr_m:.2f} m", linewidth=3 if name == "labels" else 1.5
+            )
+        axes.set(
+            xlabel="distance (m)", ylabel="share detected", title=f"{key}: effective detection radius", ylim=(0, 1.05)
+        )
+        axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

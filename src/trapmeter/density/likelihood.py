@@ -1,0 +1,142 @@
+"""How likely distances are under a detection function, with slopes, on point transects.
+
+Animals stand at distance r in proportion to r, so that detected ones have the density f(r) = r g(r) / integral of r g(r) over
+what isn't truncated (Buckland et al. 2001, chapter 3; Howe et al. 2017). Binned distances are multinomial with the integrals
+of f over the bins. The factor r is kept for exact distances, and the multinomial coefficient is left out, as in R's mrds, so
+that log-likelihoods compare.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.density.detection import DetectionFunction
+from trapmeter.density.distances import BinnedDistances, Distances, ExactDistances
+from trapmeter.density.quadrature import nodes_between, nodes_in_bins, panel_edges
+
+Floats = NDArray[np.float64]
+
+FLOOR = 1e-12
+"""Below this share the logarithm goes on as its tangent: adjusted functions may dip below 0 during a search."""
+
+
+class WithSlopes(NamedTuple):
+    """Numbers (a single one, or n) and their slopes in the parameters: (parameters) or (n, parameters)."""
+
+    value: Floats
+    slopes: Floats
+
+
+class Likelihood(ABC):
+    """Of one detection function and one set of distances; parameters are those of `DetectionFunction`."""
+
+    def __init__(self, function: DetectionFunction, distances: Distances, nodes: Floats, node_weights: Floats) -> None:
+        self.function = function
+        self.left_m, self.right_m, self.n = distances.left_m, distances.right_m, distances.n
+        self._nodes, self._weights = nodes.ravel(), (nodes * node_weights).ravel()
+
+    def lnl(self, parameters: Floats) -> WithSlopes:
+        """The log-likelihood."""
+        logs = self._logs(parameters)
+        return WithSlopes(self._counts @ logs.value, self._counts @ logs.slopes)
+
+    def information(self, parameters: Floats) -> Floats:
+        """The sum over observations of the outer product of scores (parameters, parameters).
+
+        Its inverse is the covariance of the parameters (Buckland et al. 2001, chapter 3).
+        """
+        scores = self._logs(parameters).slopes
+        return np.asarray(scores.T @ (self._counts[:, None] * scores))
+
+    def pa(self, parameters: Floats) -> WithSlopes:
+        """Share of the animals within w that are detected: Pa = 2 / w^2 times the integral of r g(r), truncation to w.
+
+        Left truncation counts as not seen, so that n / Pa is all animals from 0 m to w.
+        """
+        g, slopes = self._g(parameters)
+        scale = 2.0 / self.right_m**2
+        return WithSlopes(scale * (self._weights @ g), scale * (self._weights @ slopes))
+
+    def _g(self, parameters: Floats) -> tuple[Floats, Floats]:
+        return self.function.g(self._nodes, parameters, self.right_m)
+
+    def _positive(self, whole: float) -> float:
+        return max(whole, FLOOR * self.right_m**2)
+
+    @property
+    @abstractmethod
+    def _counts(self) -> Floats:
+        """How many observations share each of the logarithms."""
+
+    @abstractmethod
+    def _logs(self, parameters: Floats) -> WithSlopes:
+        """The logarithm of each observation's (or bin's) likelihood."""
+
+
+class BinnedLikelihood(Likelihood):
+    """Of counts between cutpoints."""
+
+    def __init__(self, function: DetectionFunction, distances: BinnedDistances) -> None:
+        super().__init__(function, distances, *nodes_in_bins(distances.edges_m))
+        self._bin_counts = distances.counts
+
+    @property
+    def _counts(self) -> Floats:
+        return self._bin_counts
+
+    def shares(self, parameters: Floats) -> WithSlopes:
+        """The share of detections that is expected in each bin; they sum to 1."""
+        g, slopes = self._g(parameters)
+        shape = len(self._bin_counts), len(self._nodes) // len(self._bin_counts)
+        parts = (self._weights * g).reshape(shape).sum(axis=1)
+        part_slopes = (self._weights[:, None] * slopes).reshape(*shape, slopes.shape[1]).sum(axis=1)
+        whole = self._positive(float(parts.sum()))
+        shares = parts / whole
+        return WithSlopes(shares, (part_slopes - shares[:, None] * part_slopes.sum(axis=0)) / whole)
+
+    def _logs(self, parameters: Floats) -> WithSlopes:
+        shares, slopes = self.shares(parameters)
+        logs, log_slopes = _log(shares)
+        return WithSlopes(logs, log_slopes[:, None] * slopes)
+
+
+class ExactLikelihood(Likelihood):
+    """Of distances as measured."""
+
+    def __init__(self, function: DetectionFunction, distances: ExactDistances) -> None:
+        edges = panel_edges(distances.left_m, distances.right_m)
+        super().__init__(function, distances, *nodes_between(edges))
+        # Cameras and observers report few different distances, so that equal ones are told once.
+        self._distances, inverse = np.unique(distances.distance_m, return_inverse=True)
+        self._distance_counts = np.bincount(inverse, distances.weights).astype(np.float64)
+
+    @property
+    def _counts(self) -> Floats:
+        return self._distance_counts
+
+    def _logs(self, parameters: Floats) -> WithSlopes:
+        g, slopes = self._g(parameters)
+        whole, whole_slopes = self._positive(float(self._weights @ g)), self._weights @ slopes
+        at, at_slopes = self.function.g(self._distances, parameters, self.right_m)
+        # Times w, so that the floor is a share and not of any unit.
+        factor = self._distances * self.right_m / whole
+        logs, log_slopes = _log(factor * at)
+        share_slopes = factor[:, None] * (at_slopes - (at / whole)[:, None] * whole_slopes)
+        return WithSlopes(logs - np.log(self.right_m), log_slopes[:, None] * share_slopes)
+
+
+def likelihood_of(function: DetectionFunction, distances: Distances) -> BinnedLikelihood | ExactLikelihood:
+    """The likelihood that goes with these distances."""
+    if isinstance(distances, BinnedDistances):
+        return BinnedLikelihood(function, distances)
+    return ExactLikelihood(function, distances)
+
+
+def _log(share: Floats) -> tuple[Floats, Floats]:
+    """The logarithm and its slope; below FLOOR, 0 and less included, its tangent at FLOOR."""
+    above = np.maximum(share, FLOOR)
+    return np.log(above) + (share - above) / FLOOR, 1.0 / above

@@ -1,0 +1,23 @@
+"""Simulated point transects: animals at random over a disc, seen as a detection function says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def seen_distances(rng, n_animals, right_m, g):
+    """Distances (metres) of the animals that are seen, of n_animals at random over the disc within right_m."""
+    r = right_m * np.sqrt(rng.random(n_animals))
+    return r[rng.random(n_animals) < g(r)]
+
+
+def half_normal(sigma_m):
+    return lambda r: np.exp(-((r / sigma_m) ** 2) / 2)
+
+
+def hazard_rate(sigma_m, shape):
+    return lambda r: -np.expm1(-((np.maximum(r, 1e-6) / sigma_m) ** -shape))
+
+
+def cosine(b, right_m):
+    return lambda r: 1 + b * (np.cos(np.pi * r / right_m) - 1)
