@@ -1,14 +1,14 @@
 """What density estimation makes of automatic distances: effective detection radii from points and from draws.
 
-Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its site) and
-fits a half-normal and a hazard-rate detection function for point transects to the human labels, to the answers, and to the draws
-q05_m ... q95_m, each draw with a tenth of its row's weight. Density goes with the radius to the power of -2.
+Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its
+site) and fits a half-normal and a hazard-rate detection function for point transects to the human labels, to the answers,
+and to the draws q05_m ... q95_m, each with a tenth of its row's weight. Density goes with the radius to the power of -2.
 
     python benchmarks/detection_radius.py DIR/oof.csv [--picture detection.png]
 
-The labels are rounded to half metres, and to whole ones from 8 m on, so that they heap on the edges of the classes: which class an
-edge belongs to moves the radius by 6 %. The reference is the labels with the rounding undone, each spread over all that rounds to
-it; the other two conventions stand beside it.
+The labels are rounded to half metres, and to whole ones from 8 m on, so that they heap on the edges of the classes: which
+class an edge belongs to moves the radius by 6 %. The reference is the labels with the rounding undone, each spread over all
+that rounds to it; the other two conventions stand beside it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def draw(labels: BinnedDistances, answers: Mapping[str, BinnedDistances], path: 
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
-    upper, *lower = (figure.add_subplot(2, 1, 1), figure.add_subplot(2, 2, 3), figure.add_subplot(2, 2, 4))
+    axes_of = figure.subplot_mosaic([["shares", "shares"], list(KEYS)])
+    upper, lower = axes_of["shares"], [axes_of[key] for key in KEYS]
     shown = {"labels": labels, **answers}
     edges, r = np.array(CUTPOINTS_M), np.linspace(0, CUTPOINTS_M[-1], 200)
     for name, counts in shown.items():
