@@ -57,6 +57,7 @@ def test_flip_mirrors_pixels_and_box() -> None:
 def test_flip_twice_is_where_it_began() -> None:
     box = Box(0.0, 0.2, 1.0, 0.9, 0.7)
     assert flipped_box(box) == box
+    assert flipped_box(Box(0.0, 0.2, 1e-120, 0.9, 0.7)).x2 == 1.0
     assert flipped_box(flipped_box(Box(0.125, 0.2, 0.5, 0.9, 0.7))) == Box(0.125, 0.2, 0.5, 0.9, 0.7)
 
 

@@ -7,6 +7,7 @@ map of the last, looked up in the map of the one before.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import cv2
@@ -80,7 +81,9 @@ def _turn_and_zoom(plan: Plan) -> Turn | None:
 
 def flipped_box(box: Box) -> Box:
     """The box in the mirrored picture."""
-    return Box(1.0 - box.x2, box.y1, 1.0 - box.x1, box.y2, box.score)
+    right = 1.0 - box.x1
+    # A box far thinner than any pixel would lose its width to rounding.
+    return Box(min(1.0 - box.x2, math.nextafter(right, 0.0)), box.y1, right, box.y2, box.score)
 
 
 def turn_matrix(turn: Turn, size_hw: tuple[int, int]) -> NDArray[np.float64]:
