@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trapmeter.boxmodel.intervals import MAX_M, MIN_M, fit, to_distances
+from trapmeter.boxmodel.intervals import MIN_M, fit, to_distances
+from trapmeter.uncertainty import MAX_M
 
 
 def world(n: int = 3000, seed: int = 3):

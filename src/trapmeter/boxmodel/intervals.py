@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.records import Distance
-from trapmeter.uncertainty import Uncertainty, fit_uncertainty
+from trapmeter.uncertainty import MAX_M, Uncertainty, fit_uncertainty
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -22,8 +22,8 @@ TAIL = 0.05
 SCALES = 1.645
 """Standard deviations from the middle of a bell curve to its TAIL: makes a scale comparable to one."""
 MIN_SCALE = 0.03
-MIN_M, MAX_M = 0.3, 30.0
-"""Distances stay between these: nothing nearer or farther can be learned from labels of 0 to 25 m."""
+MIN_M = 0.3
+"""Distances stay between this and MAX_M: nothing nearer or farther can be learned from labels of 0 to 25 m."""
 
 
 def to_target(distance_m: Floats) -> Floats:
