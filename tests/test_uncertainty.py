@@ -135,3 +135,4 @@ def test_an_ensembles_is_between_its_members() -> None:
 
 def test_where_nobody_measured_the_errors_anything_is_possible() -> None:
     assert (unknown(4.0).low_m, unknown(4.0).high_m, unknown(4.0).draws_m) == (0.0, MAX_M, ())
+    assert "nobody has measured" in unknown(4.0).doubt

@@ -145,7 +145,7 @@ def mean_uncertainty(members: Sequence[Uncertainty]) -> Uncertainty:
 
 def unknown(metres: float) -> Distance:
     """An answer of a model whose errors nobody has measured: anything up to MAX_M."""
-    return Distance(metres, 0.0, max(metres, MAX_M))
+    return Distance(metres, 0.0, max(metres, MAX_M), doubt="nobody has measured how sure this model is")
 
 
 def fit_uncertainty(

@@ -11,13 +11,14 @@ from conftest import MakeClip
 from fakes import BrightDetector, BrightnessNetworks
 from training_world import World, make_bundles, make_world
 from trapmeter.errors import InputError, ModelError
+from trapmeter.models.bundle import Bundle
 from trapmeter.models.spec import InputSpec
 from trapmeter.predict.eyes import Workers, share_out
 from trapmeter.predict.observe import SHARED, Eyes, Task, observe
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.predict.stored import answer_moments
-from trapmeter.records import Box, Medium, MediumKind, Status
+from trapmeter.records import Box, Medium, MediumKind, ModelIdentity, Status
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.uncertainty import fit_uncertainty
 
@@ -87,13 +88,16 @@ def test_many_animals_come_in_batches(clip: Path) -> None:
 
 
 def test_large_networks_get_fewer_workers_with_more_threads(tmp_path: Path) -> None:
-    for name, size in (("small", 1_000), ("large", 3_000_000_000)):
-        (tmp_path / name).mkdir()
-        with (tmp_path / name / "model.onnx").open("wb") as file:
+    small, large = (
+        Bundle(ModelIdentity(name, "0" * 64), INPUT, None, "MIT", {}, tmp_path / name) for name in ("small", "large")
+    )
+    for bundle, size in ((small, 1_000), (large, 3_000_000_000)):
+        bundle.folder.mkdir()
+        with bundle.network.open("wb") as file:
             file.truncate(size)
-    assert share_out(8, 100, [tmp_path / "small"]) == Workers(8, 1)
-    assert share_out(8, 2, [tmp_path / "small"]) == Workers(2, 4)
-    assert share_out(8, 100, [tmp_path / "large"]) == Workers(1, 8)
+    assert share_out(8, 100, [small]) == Workers(8, 1)
+    assert share_out(8, 2, [small]) == Workers(2, 4)
+    assert share_out(8, 100, [large]) == Workers(1, 8)
     assert share_out(8, 0, []) == Workers(1, 8)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from training_world import SIZE_HW, World, tiny_recipe
+from training_world import World, tiny_recipe
 from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.inputs import box_mask
@@ -101,4 +101,3 @@ def test_box_settings_need_a_box_channel() -> None:
             tiny_recipe(**changes)
     with pytest.raises(InputError, match="between 0 and 1"):
         tiny_recipe(input=INPUT, box_dropout=1.5)
-    assert INPUT.size_hw == SIZE_HW

@@ -25,7 +25,7 @@ def site_folds(samples: Sequence[LabelledObservation], count: int) -> Folds:
 
     Where the site is unknown a medium counts as a site. Largest sites are dealt first, each into the emptiest fold.
     """
-    sites = [(bool(s.observation.site_id), s.observation.site_id or s.observation.media_id) for s in samples]
+    sites = [(bool(s.observation.site_id), s.place) for s in samples]
     names, site, size = _distinct(sites)
     if count < 2 or len(names) < count:
         raise InputError(
@@ -69,7 +69,7 @@ def held_out_distances(
     trees apart for each pair of folds would cost ten times as much.
     """
     truth = np.array([sample.distance_m for sample in samples])
-    sites = np.array([sample.observation.site_id or sample.observation.media_id for sample in samples])
+    sites = np.array([sample.place for sample in samples])
     answers: dict[View, list[Distance]] = {view: [Distance(0.0, 0.0, 0.0)] * len(fold) for view in raw}
     for index in range(int(fold.max()) + 1):
         out = fold == index

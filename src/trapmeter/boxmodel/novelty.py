@@ -44,5 +44,5 @@ def doubts(rows: NDArray[np.float32], ranges: Ranges) -> list[str]:
         column = rows[:, FEATURES.index(name)]
         margin = MARGIN * (high - low) + 1e-4
         for index in np.flatnonzero((column < low - margin) | (column > high + margin)):
-            found[index].append(f"the box's {RANGED[name]}")
-    return [f"{' and '.join(odd)} is unlike any that the model has learnt from" if odd else "" for odd in found]
+            found[index].append(RANGED[name])
+    return [f"unlike the boxes that the model has learnt from: {' and '.join(odd)}" if odd else "" for odd in found]

@@ -19,6 +19,11 @@ class LabelledObservation:
     distance_m: float
     park: str = ""
 
+    @property
+    def place(self) -> str:
+        """The site, or the medium where the site is unknown: rows of a place are alike."""
+        return self.observation.site_id or self.observation.media_id
+
     def __post_init__(self) -> None:
         if not (math.isfinite(self.distance_m) and self.distance_m >= 0):
             raise InputError(f"{self.observation.media_id}: a distance is metres >= 0, got {self.distance_m}")

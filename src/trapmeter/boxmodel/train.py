@@ -52,12 +52,11 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
     forest = fit_forest(table, np.ones(len(samples), dtype=bool), settings)
     trees = write_trees(forest, len(FEATURES))
     truth = [sample.distance_m for sample in samples]
-    sites = [sample.observation.site_id or sample.observation.media_id for sample in samples]
     low, high = [d.low_m for d in held_out], [d.high_m for d in held_out]
     card = BundleCard(
         model_id=settings.model_id,
         onnx_sha256=sha256_of_bytes(trees),
-        uncertainty=fit(raw[View.FULL], np.array(truth), sites),
+        uncertainty=fit(raw[View.FULL], np.array(truth), [sample.place for sample in samples]),
         seen=learn_ranges(table.features[View.FULL]),
         trained_on={
             "rows": len(samples),

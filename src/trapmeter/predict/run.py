@@ -22,7 +22,7 @@ from trapmeter.files import sha256_of, whole_file
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
 from trapmeter.media.find import Found, find_media
-from trapmeter.models.bundle import read_bundle
+from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.predict.asked import stored_media, what_is_asked
 from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks
 from trapmeter.predict.eyes import open_eyes, share_out
@@ -89,11 +89,12 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         if not asked.tasks and not asked.missing:
             raise InputError("none of the media is asked for")
     with clock.stage("load models"):
-        workers = share_out(settings.jobs, len(asked.tasks), settings.models)
+        bundles = [read_bundle(folder) for folder in settings.models]
+        workers = share_out(settings.jobs, len(asked.tasks), bundles)
         make_eyes = partial(
             open_eyes,
             min_score=min_score if boxes is None and settings.detect and store is None else None,
-            models=settings.models,
+            bundles=bundles,
             flip=settings.flip,
             store=store,
             threads=workers.threads,
@@ -102,7 +103,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         eyes = make_eyes()
         if store is not None and eyes.networks is not None:
             store.spec.check_serves(eyes.networks.spec)
-        distances = _distances(settings)
+        distances = _distances(settings, bundles)
         models = _models(distances, eyes.detector)
         del eyes
     with _locked(settings.out, overwrite=settings.overwrite):
@@ -174,9 +175,9 @@ def _min_score(settings: PredictSettings, boxes: BoxTable | None) -> float:
     return MEGADETECTOR_MIN_SCORE if boxes.kind == MEGADETECTOR else 0.0
 
 
-def _distances(settings: PredictSettings) -> Distances:
-    if settings.models:
-        return FromNetworks([read_bundle(folder) for folder in settings.models], flip=settings.flip)
+def _distances(settings: PredictSettings, bundles: Sequence[Bundle]) -> Distances:
+    if bundles:
+        return FromNetworks(bundles, flip=settings.flip)
     return FromBoxes(BoxModel.load(settings.box_model))
 
 

@@ -44,11 +44,7 @@ _eyes = Eyes()
 
 
 def _start(make_eyes: EyesMaker) -> None:
-    import cv2
-
     global _eyes  # noqa: PLW0603
-    # A worker has a core to itself; with more threads the workers would only be in each other's way.
-    cv2.setNumThreads(1)
     _eyes = make_eyes()
 
 
