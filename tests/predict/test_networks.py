@@ -160,6 +160,7 @@ def test_the_report_shows_pictures_of_the_store(world: World, bundles: list[Path
     page = render(predict(asked))
     assert page.count("data:image/jpeg") == 24
     assert "tiny-0 and 1 more" in page
+    assert "not counted: seconds were answered as a whole" in page
 
 
 def test_another_ensemble_does_not_go_on_with_a_run(world: World, bundles: list[Path], tmp_path: Path) -> None:
