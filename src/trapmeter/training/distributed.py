@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -89,7 +90,12 @@ def process_group(ranks: Ranks) -> Iterator[None]:
     )
     try:
         yield
+        # The first process still writes a bundle while the others are done; who leaves earlier may tear down what it uses.
+        dist.barrier()
     finally:
+        # A DistributedDataParallel that waits for the collector in a circle of references keeps the group's threads alive
+        # until the interpreter ends, which then aborts now and then ("terminate called without an active exception").
+        gc.collect()
         dist.destroy_process_group()
 
 
