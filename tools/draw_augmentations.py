@@ -93,7 +93,7 @@ def main() -> None:
         time_s, box = boxes[medium.media_id]
         settings = no_augmentation() if i == 0 else second_place()
         plan = draw_plan(settings, SIZE_HW, sample_rng(args.seed, 0, i))
-        frames, moved = apply_plan(plan, read_window(medium, time_s), box)
+        frames, (moved,) = apply_plan(plan, read_window(medium, time_s), [box])
         rows.append(row_picture(frames, moved, ", ".join(plan.step_names) or "as filmed"))
     picture = np.concatenate(rows)
     for quality in range(90, 30, -5):

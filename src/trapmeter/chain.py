@@ -47,6 +47,8 @@ class ChainSettings:
     test_metadata: Path | None = None
     test_labels: Path | None = None
     """With it the submissions are evaluated."""
+    animals: Path | None = None
+    """Every animal of the training videos with its drawn box: video_id, time, distance_m, x1, y1, x2, y2."""
     recipe: str = "second_place"
     folds: int = 10
     folds_by: FoldsBy = FoldsBy.SITE
@@ -172,6 +174,7 @@ def _train(settings: ChainSettings, round_: int, tell: Callable[[str], None]) ->
             settings.folds,
             extra=extra,
             extra_metadata=settings.test_metadata,
+            animals=settings.animals,
         ),
         tell,
     )
@@ -224,7 +227,7 @@ def _pseudolabels(out: Path, round_: int) -> Path:
 def _facts(settings: ChainSettings) -> dict[str, str]:
     """What the chain depends on: its settings but for the number of rounds and workers, and the tables' content."""
     told = {name: str(value) for name, value in asdict(settings).items() if name not in ("rounds", "jobs", "out")}
-    tables = (settings.labels, settings.metadata, settings.test_format, settings.test_metadata)
+    tables = (settings.labels, settings.metadata, settings.test_format, settings.test_metadata, settings.animals)
     return told | {f"sha256 of {path.name}": sha256_of(path) for path in tables if path is not None}
 
 

@@ -1,5 +1,7 @@
 """From frames to a network's input: the order of the channels, what has moved, and the box."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -39,11 +41,17 @@ def test_a_black_frame_outside_the_video_tells_of_no_motion() -> None:
 
 
 def test_the_mask_covers_the_box_and_at_least_a_pixel() -> None:
-    mask = box_mask(BOX, *SIZE_HW)
+    mask = box_mask(replace(BOX, score=1.0), *SIZE_HW)
     assert mask[16:, 10:20].min() == 255
     assert mask.sum() == 16 * 10 * 255
-    assert box_mask(Box(0.999, 0.999, 1.0, 1.0, 0.9), *SIZE_HW).sum() == 255
+    assert box_mask(Box(0.999, 0.999, 1.0, 1.0, 1.0), *SIZE_HW).sum() == 255
     assert box_mask(None, *SIZE_HW).sum() == 0
+
+
+def test_the_mask_tells_the_score_and_even_the_least_from_none() -> None:
+    least, middle, most = (int(box_mask(replace(BOX, score=score), *SIZE_HW).max()) for score in (0.0, 0.5, 1.0))
+    assert 0 < least < middle < most == 255
+    assert middle - least == pytest.approx(most - middle, abs=1)
 
 
 def test_the_mirror_image_turns_frames_and_box() -> None:

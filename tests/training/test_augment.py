@@ -61,7 +61,7 @@ def test_each_step_is_as_frequent_as_the_reference_says(plans: list[Plan]) -> No
         "flip": 0.5, "dropout": 0.5, "blur": 0.5, "brightness_contrast": 0.5, "tone": 0.5, "noise": 0.5,
         "distortion": 0.2, "colour_shift": 0.2, "fog": 0.2, "shadow": 0.2, "flare": 0.2, "turn": 0.2,
     }  # fmt: skip
-    assert set(stated) == {field.name for field in fields(Plan)} - {"size_hw", "zoom"}
+    assert set(stated) == {field.name for field in fields(Plan)} - {"size_hw", "zoom", "grey"}
     for name, probability in stated.items():
         share = np.mean([bool(getattr(plan, name)) for plan in plans])
         # Four and a half standard errors.
@@ -223,7 +223,7 @@ def test_frames_that_are_no_window_are_refused() -> None:
     with pytest.raises(ValueError, match="float32"):
         augment(window().astype(np.float32), None, sample_rng(0, 0, 0), second_place())
     with pytest.raises(ValueError, match="the plan is for frames of"):
-        apply_plan(Plan((10, 10)), window(), None)
+        apply_plan(Plan((10, 10)), window())
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, object], words: str)
 def test_step_names_tell_what_is_done() -> None:
     always = AugmentSettings(**{field.name: 1.0 for field in fields(AugmentSettings) if field.name.startswith("p_")})
     names = draw_plan(always, SIZE_HW, sample_rng(0, 0, 0)).step_names
-    assert len(names) == 13
+    assert len(names) == 14
     assert names[:2] == ("Flip", "Dropout")
-    assert names[-5:] == ("Fog", "Shadow", "Flare", "Turn", "Zoom")
+    assert names[-6:] == ("Fog", "Shadow", "Flare", "Turn", "Zoom", "Grey")
     assert draw_plan(no_augmentation(), SIZE_HW, sample_rng(0, 0, 0)).step_names == ()

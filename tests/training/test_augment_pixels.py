@@ -48,7 +48,7 @@ def roughness(frame: np.ndarray) -> float:
 
 
 def done(frame: np.ndarray, **steps: object) -> np.ndarray:
-    return apply_plan(Plan(frame.shape[:2], **steps), frame[None], None)[0][0]
+    return apply_plan(Plan(frame.shape[:2], **steps), frame[None])[0][0]
 
 
 # Holes
@@ -57,7 +57,7 @@ def done(frame: np.ndarray, **steps: object) -> np.ndarray:
 def test_dropout_makes_black_squares_at_the_same_place_in_all_frames() -> None:
     frames = np.stack([grey(value) for value in (50, 100, 200)])
     corners = ((0, 0), (72, 52), (20, 30))
-    changed, _ = apply_plan(Plan(SIZE_HW, dropout=Dropout(corners, 8)), frames, None)
+    changed, _ = apply_plan(Plan(SIZE_HW, dropout=Dropout(corners, 8)), frames)
     holes = np.zeros(SIZE_HW, bool)
     for x, y in corners:
         holes[y : y + 8, x : x + 8] = True
@@ -239,12 +239,12 @@ def test_noise_has_the_variance_asked_for_and_no_bias(variance: float) -> None:
 
 def test_noise_is_one_pattern_or_one_per_frame() -> None:
     frames = np.stack([grey(128)] * 3)
-    same, _ = apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=False, seed=1)), frames, None)
+    same, _ = apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=False, seed=1)), frames)
     assert np.array_equal(same[0], same[1])
-    own, _ = apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=True, seed=1)), frames, None)
+    own, _ = apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=True, seed=1)), frames)
     assert not np.array_equal(own[0], own[1])
     assert not np.array_equal(own[1], own[2])
-    assert np.array_equal(own, apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, True, 1)), frames, None)[0])
+    assert np.array_equal(own, apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, True, 1)), frames)[0])
 
 
 def test_noise_stays_between_black_and_white() -> None:
@@ -326,3 +326,9 @@ def test_fog_shadow_and_flare_together_equal_one_after_the_other() -> None:
     together = done(frame, fog=fog, shadow=shadow, flare=flare)
     assert np.abs(together.astype(int) - alone).max() <= 2
     assert veil(Plan(SIZE_HW)) is None
+
+
+def test_grey_takes_the_colour_and_leaves_the_brightness() -> None:
+    frame = np.zeros((*SIZE_HW, 3), np.uint8)
+    frame[..., 0], frame[..., 1], frame[..., 2] = 30, 60, 90
+    assert np.array_equal(done(frame, grey=True), np.full_like(frame, 60))

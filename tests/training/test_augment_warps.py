@@ -27,7 +27,7 @@ def blob(x: int, y: int, half: int = 3) -> tuple[np.ndarray, Box]:
 
 
 def warped(frame: np.ndarray, box: Box | None, **steps: object) -> tuple[np.ndarray, Box | None]:
-    frames, moved = apply_plan(Plan(SIZE_HW, **steps), frame[None], box)
+    frames, (moved,) = apply_plan(Plan(SIZE_HW, **steps), frame[None], [box])
     return frames[0], moved
 
 
@@ -172,7 +172,7 @@ def test_the_box_follows_its_pixels(kind: Distorting, flip: bool, with_turn: boo
     )
     frame, box = blob(75, 48, half=6)
     for index in range(8):
-        changed, moved = apply_plan(draw_plan(settings, SIZE_HW, sample_rng(0, 0, index)), frame[None], box)
+        changed, (moved,) = apply_plan(draw_plan(settings, SIZE_HW, sample_rng(0, 0, index)), frame[None], [box])
         assert_box_is_seen(changed[0], moved, tolerance_px=1.6)
 
 
@@ -181,7 +181,7 @@ def test_fused_warps_equal_warps_one_after_the_other(kind: Distorting) -> None:
     settings = replace(no_augmentation(), p_flip=1.0, p_distortion=1.0, distortions=(kind,), p_turn=1.0)
     plan = draw_plan(settings, SIZE_HW, sample_rng(3, 0, 0))
     frame = GaussianBlur(np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8), (0, 0), 4)
-    fused = apply_plan(plan, frame[None], None)[0][0]
+    fused = apply_plan(plan, frame[None])[0][0]
     step = warped(frame, None, flip=True)[0]
     step = warped(step, None, distortion=plan.distortion)[0]
     step = warped(step, None, turn=plan.turn)[0]

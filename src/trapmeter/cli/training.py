@@ -45,7 +45,7 @@ def frames(
         str | None, typer.Option(help="Height x width of the frames (default: 270x480, or what the store has).")
     ] = None,
     offsets: Annotated[
-        str | None, typer.Option(help="The seconds around each moment that are needed (default -2,-1,0,1,2).")
+        str | None, typer.Option(help="The seconds around each moment that are needed (default -4,-2,-1,0,1,2,4).")
     ] = None,
     resize: Annotated[
         Resize | None,
@@ -84,10 +84,10 @@ def frames(
     from trapmeter.frames.spec import parse_size
     from trapmeter.frames.store import store_for
     from trapmeter.frames.wanted import read_wanted
-    from trapmeter.windows import IN_TIME_ORDER_S, parse_offsets
+    from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
 
     size_hw = None if size is None else parse_size(size)
-    offsets_s = IN_TIME_ORDER_S if offsets is None else parse_offsets(offsets)
+    offsets_s = WIDE_OFFSETS_S if offsets is None else parse_offsets(offsets)
     has_failed = False
     if labels and videos is not None:
         wanted, missing = read_wanted(labels, videos, offsets_s)
@@ -115,7 +115,13 @@ def train(
         Path, typer.Option("--out", "-o", help="Folder for the folds; a training broken off there goes on.")
     ],
     metadata: Metadata = None,
-    recipe: Annotated[str, typer.Option(help="second_place, second_place_cpu, small or default.")] = "default",
+    animals: Annotated[
+        Path | None,
+        typer.Option(help="CSV file of every animal with its drawn box; teaches `default` recipes where to look."),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="default or second_place, for GPUs; default_cpu, second_place_cpu or small.")
+    ] = "default",
     folds: Annotated[str, typer.Option(help="The fold to train, counted from 0, or all.")] = "all",
     n_folds: Annotated[int, typer.Option(help="Into how many folds the videos are parted.")] = 10,
     folds_by: Annotated[
@@ -130,6 +136,9 @@ def train(
     licence: Annotated[str, typer.Option(help="Of the trained weights; goes into the bundles.")] = "not stated",
 ) -> None:
     """Train networks on labelled windows, fold by fold. Needs `pip install 'trapmeter[train]'`.
+
+    With `--metadata` the network is shown each moment's box, and sites are held out whole. `--animals` takes drawn boxes
+    (video_id, time, distance_m, x1, y1, x2, y2), which teach where the labelled animal is and are not shown.
 
     Each fold's best network becomes a bundle for `predict --model`, `submit` and `pseudolabel`. Given again, the same
     command goes on after the last whole epoch and skips finished folds. Under `torchrun` or `srun` all devices train
@@ -152,7 +161,9 @@ def train(
         raise InputError(f"--folds is all or the number of a fold, got {folds!r}")
     fold = None if folds == "all" else int(folds)
     by = one_of(FoldsBy, "--folds-by", folds_by)
-    settings = TrainSettings(labels, metadata, store, out, chosen, by, n_folds, fold, extra, extra_metadata, licence)
+    settings = TrainSettings(
+        labels, metadata, store, out, chosen, by, n_folds, fold, extra, extra_metadata, licence, animals
+    )
     bundles = run(settings, tell)
     for bundle in bundles:
         typer.echo(f"bundle: {bundle}")

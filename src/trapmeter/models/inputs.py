@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from trapmeter.models.spec import Frames, InputSpec
 from trapmeter.records import Box
 
+LEAST_IN_BOX = 40
+"""So far above 0 that a box is told from none however unsure it is."""
+
 
 def network_input(frames: NDArray[np.uint8], box: Box | None, spec: InputSpec) -> NDArray[np.uint8]:
     """The input of one window.
@@ -42,11 +45,16 @@ def motion(others: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.uint
 
 
 def box_mask(box: Box | None, height: int, width: int) -> NDArray[np.uint8]:
-    """255 in the pixels whose centre lies in the box, at least one; 0 elsewhere and everywhere without a box."""
+    """How sure the box is, in the pixels whose centre lies in it, at least one; 0 elsewhere and everywhere without a box.
+
+    LEAST_IN_BOX stands for a score of 0, 255 for a score of 1.
+    """
     mask = np.zeros((height, width), np.uint8)
     if box is not None:
         top, left = min(round(box.y1 * height), height - 1), min(round(box.x1 * width), width - 1)
-        mask[top : max(top + 1, round(box.y2 * height)), left : max(left + 1, round(box.x2 * width))] = 255
+        mask[top : max(top + 1, round(box.y2 * height)), left : max(left + 1, round(box.x2 * width))] = (
+            LEAST_IN_BOX + round((255 - LEAST_IN_BOX) * box.score)
+        )
     return mask
 
 

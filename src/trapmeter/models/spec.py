@@ -46,7 +46,7 @@ class InputSpec:
     edge: Edge = Edge.BLACK
     frames: Frames = Frames.RGB
     box_channel: bool = False
-    """A last channel that is 1 inside the box of the animal in question and 0 elsewhere."""
+    """A last channel with the score of the animal's box inside it, and 0 elsewhere."""
     target: Target = Target.METRES
 
     def __post_init__(self) -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.inputs import network_input
-from trapmeter.models.spec import InputSpec
-from trapmeter.training.augment import AugmentSettings, apply_plan, draw_plan, sample_rng
+from trapmeter.models.spec import Frames, InputSpec
+from trapmeter.records import Box
+from trapmeter.training.augment import AugmentSettings, Plan, apply_plan, draw_plan, sample_rng
 from trapmeter.training.samples import Sample
 from trapmeter.windows import window_times
+
+SURE_SCORE = 0.3
+"""A box of this score is more often right than wrong, and teaches the network where to look."""
+LEAST_IN_SIGHT = 0.5
+NO_BOX = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +34,22 @@ class Item:
     epoch: int | None
 
 
-class WindowDataset(Dataset[tuple[torch.Tensor, float, float, int]]):
-    """Windows of samples out of a frame store: input bytes, metres, weight, index.
+class Truth(NamedTuple):
+    """What a network is to say of a window, and how much that counts; of a batch, all with a first axis n.
+
+    distance_m and weight: of the sample. box (4): x1, y1, x2, y2 of the animal; box_weight: how far it is to be believed, 0
+    where it isn't known. sample: its number.
+    """
+
+    distance_m: Tensor
+    weight: Tensor
+    box: Tensor
+    box_weight: Tensor
+    sample: Tensor
+
+
+class WindowDataset(Dataset[tuple[torch.Tensor, Truth]]):
+    """Windows of samples out of a frame store: input bytes and targets.
 
     Holds no frames; each item is read when asked for, so that many loader processes can share the store.
     """
@@ -47,20 +69,55 @@ class WindowDataset(Dataset[tuple[torch.Tensor, float, float, int]]):
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, item: Item) -> tuple[torch.Tensor, float, float, int]:
+    def __getitem__(self, item: Item) -> tuple[torch.Tensor, Truth]:
         """The window of one sample, augmented by the draw that belongs to sample and epoch whoever loads it."""
         sample, spec = self._samples[item.index], self._spec
         frames = self._store.window(sample.video_id, sample.time_s, spec.offsets_s, spec.edge)
-        box, distance_m = sample.box, sample.distance_m
+        box, animal, distance_m, is_shown = sample.box, place_of(sample), sample.distance_m, True
         if item.epoch is not None:
             rng = sample_rng(self._seed, item.epoch, item.index)
-            plan = draw_plan(self._settings, spec.size_hw, rng)
-            frames, box = apply_plan(plan, frames, box)
-            distance_m /= plan.zoom
-            if rng.random() < self._box_dropout:
-                box = None
-        window = torch.from_numpy(network_input(frames, box, spec))
-        return window, distance_m, sample.weight, item.index
+            plan = kept_in_sight(draw_plan(self._settings, spec.size_hw, rng), animal)
+            is_outside = ~frames.any(axis=(1, 2, 3))
+            frames, (box, animal) = apply_plan(plan, frames, (box, animal))
+            if spec.frames is Frames.MOTION:
+                # Haze on a frame that stands for none would be taken for motion everywhere.
+                frames[is_outside] = 0
+            distance_m /= plan.zoom.scale if plan.zoom else 1.0
+            is_shown = rng.random() >= self._box_dropout
+        window = torch.from_numpy(network_input(frames, box if is_shown else None, spec))
+        xyxy, sure = (NO_BOX, 0.0) if animal is None else (animal.xyxy, animal.score)
+        facts = (distance_m, sample.weight, xyxy, sure, item.index)
+        return window, Truth(*map(torch.tensor, facts))
+
+
+def place_of(sample: Sample) -> Box | None:
+    """Where the animal is, with how far that is to be believed as its score: as drawn, or a detector's box that is sure."""
+    if sample.drawn is not None:
+        return sample.drawn
+    return sample.box if sample.box is not None and sample.box.score >= SURE_SCORE else None
+
+
+def kept_in_sight(plan: Plan, box: Box | None) -> Plan:
+    """The plan, without a zoom that could push the animal out of the picture.
+
+    Half of its box's area must stay; where its place isn't known, it might stand in the part that is lost.
+    """
+    if plan.zoom is None or plan.zoom.scale <= 1:
+        return plan
+    if box is not None:
+        sides = [
+            _share_inside(low, high, at, plan.zoom.scale)
+            for low, high, at in ((box.x1, box.x2, plan.zoom.x), (box.y1, box.y2, plan.zoom.y))
+        ]
+        if sides[0] * sides[1] >= LEAST_IN_SIGHT:
+            return plan
+    return replace(plan, zoom=None)
+
+
+def _share_inside(low: float, high: float, at: float, scale: float) -> float:
+    """The share of low..high that stays within 0..1 when magnified about a point."""
+    low, high = at + (low - at) * scale, at + (high - at) * scale
+    return max(0.0, min(high, 1.0) - max(low, 0.0)) / (high - low)
 
 
 def training_batches(

@@ -27,7 +27,7 @@ class _Metres(nn.Module):
         self.network = network
 
     def forward(self, windows: Tensor) -> Tensor:
-        return self.network.metres(self.network(windows))
+        return self.network.metres(self.network(windows).raw)
 
 
 def export(

@@ -19,9 +19,10 @@ from torch.utils.data import DataLoader
 from trapmeter.errors import RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.training import checkpoints
-from trapmeter.training.dataset import Item, WindowDataset, training_batches, validation_batches
+from trapmeter.training.dataset import Item, Truth, WindowDataset, training_batches, validation_batches
 from trapmeter.training.distributed import Ranks, gathered, share_buffers, total
-from trapmeter.training.network import DistanceNetwork
+from trapmeter.training.network import DistanceNetwork, Output
+from trapmeter.training.place import place_loss
 from trapmeter.training.recipes import Precision, Recipe
 from trapmeter.training.records import EpochRecord, FoldResult, TrainingLog
 from trapmeter.training.samples import Sample
@@ -186,13 +187,19 @@ def _train_epoch(
     loss_sum, n_batches = 0.0, 0
     last = len(loader) - 1
     for number, batch in enumerate(loader):
-        windows, distance_m, weight, _ = (part.to(device, non_blocking=True) for part in batch)
+        if recipe.warm_up and training.epoch == 0:
+            for group in training.optimiser.param_groups:
+                group["lr"] = rate * (number + 1) / len(loader)
+        windows, truth = batch[0].to(device, non_blocking=True), Truth(*(part.to(device) for part in batch[1]))
         is_step = (number + 1) % recipe.accumulate == 0 or number == last
         no_sync = nullcontext() if is_step or ranks.world_size == 1 else stepped.no_sync()  # type: ignore[operator]
         with no_sync:
             with _autocast(recipe, device):
-                raw = stepped(windows)
-            loss = weighted_l1(raw, training.network.wanted(distance_m.float()), weight.float())
+                output: Output = stepped(windows)
+            wanted = training.network.wanted(truth.distance_m.float())
+            loss = weighted_l1(output.raw, wanted, truth.weight.float())
+            if output.place is not None:
+                loss = loss + recipe.place_weight * place_loss(output.place, truth.box, truth.box_weight.float())
             training.scaler.scale(loss / recipe.accumulate).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -224,11 +231,11 @@ def _validate(
     batches = validation_batches(len(held_out), recipe.batch_size, ranks.rank, ranks.world_size)
     answers, indices = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
     for batch in _loader(held_out, batches, recipe, device):
-        windows, _, _, index = batch
+        windows, truth = batch
         with _autocast(recipe, device):
-            raw = network(windows.to(device))
+            raw = network(windows.to(device)).raw
         answers.append(network.metres(raw.float()).double().cpu())
-        indices.append(index.double())
+        indices.append(truth.sample.double())
     metres = np.zeros(len(held_out))
     found = gathered(torch.cat(answers).to(device), ranks), gathered(torch.cat(indices).to(device), ranks)
     for part, where in zip(*found, strict=True):

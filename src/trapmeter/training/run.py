@@ -22,10 +22,11 @@ from trapmeter.training.dataset import check_store
 from trapmeter.training.distributed import Ranks, process_group, ranks_from_environment
 from trapmeter.training.loop import BEST, train_fold
 from trapmeter.training.memory import keep_freed_memory
-from trapmeter.training.network import NO_WEIGHTS, DistanceNetwork, make_network
+from trapmeter.training.network import DistanceNetwork, make_network
 from trapmeter.training.recipes import Recipe
 from trapmeter.training.records import read_held_out
 from trapmeter.training.samples import Sample, by_video, read_pseudolabels, read_samples
+from trapmeter.training.weights import NO_WEIGHTS
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
 BUNDLE = "bundle"
@@ -59,6 +60,8 @@ class TrainSettings:
     """Boxes and sites of the pseudolabels' videos, where metadata doesn't hold them."""
     licence: str = "not stated"
     """Of the trained weights; goes into each bundle."""
+    animals: Path | None = None
+    """Every animal with its distance and its drawn box: they teach a locating head where to look."""
 
 
 def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> list[Path]:
@@ -70,7 +73,7 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
         InputError: a table, the store or an argument is wrong; nothing was trained.
         RunError: a folder holds another training, the loss is no number, or the disk is full.
     """
-    samples = read_samples(settings.labels, settings.metadata)
+    samples = read_samples(settings.labels, settings.metadata, settings.animals)
     extra = (
         []
         if settings.extra is None
@@ -160,7 +163,7 @@ def _train_one(
     tell(f"fold {fold}: {len(train_samples)} moments to train on ({len(added)} pseudolabels), {len(held_out)} held out")
 
     def make(weights: str = recipe.weights) -> DistanceNetwork:
-        network = make_network(recipe.backbone, recipe.input, weights, box_head=recipe.box_head)
+        network = make_network(recipe.backbone, recipe.input, weights, recipe.head)
         if recipe.start_at_median:
             network.start_at(median(sample.distance_m for sample in train_samples))
         return network

@@ -12,6 +12,7 @@ from trapmeter.errors import InputError
 from trapmeter.records import Box
 from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import best_rows, read_labels
+from trapmeter.tables.truth import read_truth
 
 LABELLED = "label"
 PSEUDO = "pseudolabel"
@@ -21,7 +22,8 @@ PSEUDO = "pseudolabel"
 class Sample:
     """A moment of a video with its distance in metres.
 
-    weight: how much its error counts, 1 for a label; source: label or pseudolabel.
+    box: what a detector saw, right or wrong, which the network is shown; drawn: where the animal is, if somebody drew it,
+    which the network is not shown. weight: how much its error counts, 1 for a label; source: label or pseudolabel.
     """
 
     video_id: str
@@ -32,6 +34,7 @@ class Sample:
     park: str = ""
     weight: float = 1.0
     source: str = LABELLED
+    drawn: Box | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.distance_m) and self.distance_m >= 0 and 0 < self.weight <= 1):
@@ -41,18 +44,32 @@ class Sample:
             )
 
 
-def read_samples(labels: Path, metadata: Path | None) -> list[Sample]:
+def read_samples(labels: Path, metadata: Path | None, animals: Path | None = None) -> list[Sample]:
     """Labels with the best box, park and site of their moment, in the order of the labels.
 
+    animals: a table of every animal with its distance and its drawn box, such as simtrap's truth.csv. A label gets the box
+    of the animal whose distance is nearest to it.
+
     Raises:
-        InputError: a table is not as expected.
+        InputError: a table is not as expected, or there are animals but none at any label's moment.
     """
     known = best_rows(metadata)
+    drawn: dict[tuple[str, float], list[tuple[float, Box]]] = defaultdict(list)
+    for animal in read_truth(animals) if animals is not None else ():
+        if animal.box is not None:
+            drawn[animal.video_id, animal.time_s].append((animal.distance_m, animal.box))
     samples = []
     for label in read_labels(labels):
         row = known.get((label.video_id, label.time_s))
         box, site_id, park = (None, "", "") if row is None else (row.box, row.site_id, row.park)
-        samples.append(Sample(label.video_id, label.time_s, label.distance_m, box, site_id, park))
+        there = drawn.get((label.video_id, label.time_s), [])
+        animal_box = min(there, key=lambda animal: abs(animal[0] - label.distance_m))[1] if there else None
+        samples.append(Sample(label.video_id, label.time_s, label.distance_m, box, site_id, park, drawn=animal_box))
+    if animals is not None and not any(sample.drawn for sample in samples):
+        raise InputError(
+            f"{animals}: no animal with a box at any moment of {labels}; expected video_id, time, distance_m, x1, y1, x2 and "
+            "y2 of the same videos and seconds"
+        )
     return samples
 
 

@@ -7,7 +7,7 @@ list of the 2nd-place system. Written in numpy and OpenCV: no torch here.
 
 Frame by frame a plan is carried out in this order, with everything of one kind fused into one pass:
 
-    holes - blur - tone (tables) - sensor noise - fog's blur - veil (fog, shadow, flare) - warp (flip, distortion, turn)
+    grey - holes - blur - tone (tables) - sensor noise - fog's blur - veil (fog, shadow, flare) - warp (all of geometry)
 
 The 2nd-place system went: flip, holes, blur, brightness, tone, noise, distortion, colour shift, fog, shadow, flare, turn. So
 here the flip and the distortion come later and are one resampling with the turn, and the colour shift goes into the tables
@@ -21,7 +21,7 @@ leave them brighter than black. The network sees such frames in training as it d
 from trapmeter.training.augment.apply import apply_plan, augment, sample_rng
 from trapmeter.training.augment.draw import draw_plan
 from trapmeter.training.augment.plan import Plan
-from trapmeter.training.augment.settings import AugmentSettings, no_augmentation, second_place
+from trapmeter.training.augment.settings import AugmentSettings, no_augmentation, second_place, true_to_distance
 
 __all__ = [
     "AugmentSettings",
@@ -32,4 +32,5 @@ __all__ = [
     "no_augmentation",
     "sample_rng",
     "second_place",
+    "true_to_distance",
 ]

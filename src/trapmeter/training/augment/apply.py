@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 
 import cv2
@@ -34,7 +34,8 @@ def augment(
         rng = sample_rng(seed=1, epoch=0, sample_index=17)
         frames, box = augment(frames, box, rng, second_place())
     """
-    return apply_plan(draw_plan(settings, _size_hw(frames), rng), frames, box)
+    frames, (box,) = apply_plan(draw_plan(settings, _size_hw(frames), rng), frames, [box])
+    return frames, box
 
 
 def sample_rng(seed: int, epoch: int, sample_index: int) -> np.random.Generator:
@@ -50,8 +51,10 @@ def sample_rng(seed: int, epoch: int, sample_index: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(epoch, sample_index))))
 
 
-def apply_plan(plan: Plan, frames: WindowPixels, box: Box | None) -> tuple[WindowPixels, Box | None]:
-    """Does what the plan says. The same plan, frames and box always give the same answer.
+def apply_plan(
+    plan: Plan, frames: WindowPixels, boxes: Sequence[Box | None] = ()
+) -> tuple[WindowPixels, tuple[Box | None, ...]]:
+    """Does what the plan says. The same plan, frames and boxes always give the same answer; a box that has left is None.
 
     Raises:
         ValueError: the frames are not a window, or not of the size that the plan was drawn for.
@@ -64,6 +67,8 @@ def apply_plan(plan: Plan, frames: WindowPixels, box: Box | None) -> tuple[Windo
 
     answer = frames.copy()
     for i, (frame, noise) in enumerate(zip(answer, _noise_fields(plan), strict=False)):
+        if plan.grey:
+            frame[:] = frame.mean(axis=2, keepdims=True, dtype=np.float32)
         if plan.dropout is not None:
             for x, y in plan.dropout.corners:
                 frame[y : y + plan.dropout.side_px, x : x + plan.dropout.side_px] = 0
@@ -85,11 +90,14 @@ def apply_plan(plan: Plan, frames: WindowPixels, box: Box | None) -> tuple[Windo
         if changed is not frame:
             answer[i] = changed
 
-    if box is not None and warped is not None:
-        return answer, warped.box(box)
-    if box is not None and plan.flip:
-        return answer, flipped_box(box)
-    return answer, box
+    def moved(box: Box | None) -> Box | None:
+        if box is None:
+            return None
+        if warped is not None:
+            return warped.box(box)
+        return flipped_box(box) if plan.flip else box
+
+    return answer, tuple(map(moved, boxes))
 
 
 def _noise_fields(plan: Plan) -> Iterator[NoiseField | None]:

@@ -34,6 +34,7 @@ from trapmeter.training.augment.plan import (
     Tone,
     ToneCurve,
     Turn,
+    Zoom,
 )
 from trapmeter.training.augment.settings import AugmentSettings, Blurring, Distorting, Noising, Range, Toning
 
@@ -68,8 +69,15 @@ def draw_plan(settings: AugmentSettings, size_hw: tuple[int, int], rng: np.rando
         flare=_flare(s, size_hw, rng) if happens(s.p_flare) else None,
         turn=_turn(s, rng) if happens(s.p_turn) else None,
         # Last, so that it changes no other draw.
-        zoom=math.exp(rng.uniform(math.log(s.zoom[0]), math.log(s.zoom[1]))) if happens(s.p_zoom) else 1.0,
+        zoom=_zoom(s, rng) if happens(s.p_zoom) else None,
+        grey=happens(s.p_grey),
     )
+
+
+def _zoom(s: AugmentSettings, rng: np.random.Generator) -> Zoom:
+    scale = math.exp(rng.uniform(math.log(s.zoom[0]), math.log(s.zoom[1])))
+    x, y = rng.uniform(size=2).tolist()
+    return Zoom(scale, x, y) if scale > 1 else Zoom(scale, 0.5, 0.5)
 
 
 def _whole(rng: np.random.Generator, least: int, most: int) -> int:

@@ -186,6 +186,15 @@ class Turn:
     shift_y: float
 
 
+@dataclass(frozen=True, slots=True)
+class Zoom:
+    """Magnified about a point in fractions of width and height; the animal counts as nearer by as much."""
+
+    scale: float
+    x: float
+    y: float
+
+
 Blur: TypeAlias = BoxBlur | GaussianBlur | MedianBlur | MotionBlur | GlassBlur
 Tone: TypeAlias = Gamma | ColourJitter | ToneCurve
 Noise: TypeAlias = GaussianNoise | MultiplicativeNoise
@@ -209,12 +218,12 @@ class Plan:
     shadow: Shadow | None = None
     flare: Flare | None = None
     turn: Turn | None = None
-    zoom: float = 1.0
-    """Magnification; where the animal counts as nearer by as much."""
+    zoom: Zoom | None = None
+    grey: bool = False
 
     @property
     def step_names(self) -> tuple[str, ...]:
         """What is done, in the order of the 2nd-place system's list: "Flip", "Dropout", "GlassBlur" ..."""
         steps = [getattr(self, field.name) for field in fields(self)[2:-1]]
         names = tuple(type(step).__name__ for step in steps if step is not None)
-        return ("Flip",) * self.flip + names + ("Zoom",) * (self.zoom != 1.0)
+        return ("Flip",) * self.flip + names + ("Grey",) * self.grey

@@ -5,7 +5,7 @@ The defaults are the 2nd-place system's list with the defaults of albumentations
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -163,9 +163,12 @@ class AugmentSettings:
     """Angle, counter-clockwise."""
 
     p_zoom: float = 0.0
-    """Magnified about the middle, box and all: an animal that looks twice as large counts as half as far away."""
-    zoom: Range = (0.7, 1.4)
-    """How many times, drawn evenly in its logarithm; below 1 black comes in from outside."""
+    """Magnified, box and all: an animal that looks twice as large counts as half as far away."""
+    zoom: Range = (0.75, 1.6)
+    """How many times, drawn evenly in its logarithm: above 1 about any point, below 1 about the middle, black outside."""
+
+    p_grey: float = 0.0
+    """Without colour, as an infrared flash shows it."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -189,6 +192,27 @@ class AugmentSettings:
 def second_place() -> AugmentSettings:
     """The list of the 2nd-place system, every probability and strength."""
     return AugmentSettings()
+
+
+def true_to_distance() -> AugmentSettings:
+    """What changes the picture as another hour, camera or site would, with the distance known: zooms count as a step nearer.
+
+    Nothing stretches, shears or shrinks an animal whose distance stays.
+    """
+    return replace(
+        no_augmentation(),
+        p_flip=0.5,
+        p_brightness_contrast=0.5,
+        p_tone=0.3,
+        p_noise=0.2,
+        p_blur=0.1,
+        p_turn=0.3,
+        turn_deg=(-5.0, 5.0),
+        turn_scale=(1.0, 1.0),
+        turn_shift=(0.0, 0.0),
+        p_zoom=0.5,
+        p_grey=0.25,
+    )
 
 
 def no_augmentation() -> AugmentSettings:

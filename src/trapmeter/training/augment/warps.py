@@ -8,7 +8,6 @@ map of the last, looked up in the map of the one before.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -19,6 +18,9 @@ from trapmeter.training.augment.plan import Distortion, GridDistortion, OpticalD
 
 Map = NDArray[np.float32]
 """height x width x 2."""
+
+Matrix = NDArray[np.float64]
+"""2 x 3."""
 
 NO_SECOND_MAP = np.empty((0, 0), np.float32)
 FAR_OUTSIDE_PX = -1e4
@@ -53,17 +55,15 @@ class Warp:
 
 def warp(plan: Plan) -> Warp | None:
     """The plan's distortion, turn and zoom with its flip; None without the first three: a flip alone needs no resampling."""
-    turn = _turn_and_zoom(plan)
-    if plan.distortion is None and turn is None:
-        return None
+    matrix = _turn_and_zoom(plan)
     height, width = plan.size_hw
     if plan.distortion is None:
-        assert turn is not None
-        sources = turn_map(turn, plan.size_hw)
+        if matrix is None:
+            return None
+        sources = straight_map(matrix, plan.size_hw)
     else:
         sources = distortion_map(plan.distortion, plan.size_hw)
-        if turn is not None:
-            matrix = turn_matrix(turn, plan.size_hw)
+        if matrix is not None:
             outside = (FAR_OUTSIDE_PX, FAR_OUTSIDE_PX, 0.0, 0.0)
             sources = np.asarray(cv2.warpAffine(sources, matrix, (width, height), borderValue=outside), np.float32)
     if plan.flip:
@@ -71,12 +71,16 @@ def warp(plan: Plan) -> Warp | None:
     return Warp(sources)
 
 
-def _turn_and_zoom(plan: Plan) -> Turn | None:
-    """Both are about the middle of the picture, so that one scale holds them."""
-    if plan.zoom == 1.0:
-        return plan.turn
-    turn = plan.turn or Turn(angle_deg=0.0, scale=1.0, shift_x=0.0, shift_y=0.0)
-    return replace(turn, scale=turn.scale * plan.zoom)
+def _turn_and_zoom(plan: Plan) -> Matrix | None:
+    """The zoom after the turn, 2 x 3; None without both."""
+    turn = None if plan.turn is None else turn_matrix(plan.turn, plan.size_hw)
+    if plan.zoom is None:
+        return turn
+    height, width = plan.size_hw
+    zoom = np.array(
+        cv2.getRotationMatrix2D((plan.zoom.x * width, plan.zoom.y * height), 0.0, plan.zoom.scale), np.float64
+    )
+    return zoom if turn is None else zoom @ np.vstack([turn, [0.0, 0.0, 1.0]])
 
 
 def flipped_box(box: Box) -> Box:
@@ -86,7 +90,7 @@ def flipped_box(box: Box) -> Box:
     return Box(min(1.0 - box.x2, math.nextafter(right, 0.0)), box.y1, right, box.y2, box.score)
 
 
-def turn_matrix(turn: Turn, size_hw: tuple[int, int]) -> NDArray[np.float64]:
+def turn_matrix(turn: Turn, size_hw: tuple[int, int]) -> Matrix:
     """2 x 3, from pixels of the frame to pixels of the answer."""
     height, width = size_hw
     matrix = np.array(cv2.getRotationMatrix2D((width / 2, height / 2), turn.angle_deg, turn.scale), np.float64)
@@ -94,9 +98,9 @@ def turn_matrix(turn: Turn, size_hw: tuple[int, int]) -> NDArray[np.float64]:
     return matrix
 
 
-def turn_map(turn: Turn, size_hw: tuple[int, int]) -> Map:
-    """The map of a turn."""
-    (xx, xy, x0), (yx, yy, y0) = cv2.invertAffineTransform(turn_matrix(turn, size_hw)).tolist()
+def straight_map(matrix: Matrix, size_hw: tuple[int, int]) -> Map:
+    """The map of a matrix from pixels of the frame to pixels of the answer."""
+    (xx, xy, x0), (yx, yy, y0) = cv2.invertAffineTransform(matrix).tolist()
     columns, rows = _columns_rows(size_hw)
     return _stacked(xx * columns + (xy * rows + x0), yx * columns + (yy * rows + y0))
 
