@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,8 @@ def test_with_a_detector_the_window_surrounds_what_it_saw(clip: Path) -> None:
 
 def test_each_animal_has_its_own_answer_from_a_network_that_sees_boxes(clip: Path) -> None:
     with_boxes = InputSpec(size_hw=(32, 48), offsets_s=(-1.0, 0.0, 1.0), box_channel=True)
-    one, other = observe(task(clip, LEFT, RIGHT), Eyes(networks=BrightnessNetworks(with_boxes))).seconds[1].answers
+    sure = task(clip, replace(LEFT, score=1.0), replace(RIGHT, score=1.0))
+    one, other = observe(sure, Eyes(networks=BrightnessNetworks(with_boxes))).seconds[1].answers
     # The mask of the left box covers a quarter of the picture, that of the right one a half.
     assert other[0] - one[0] == pytest.approx(255 / 4)
 

@@ -59,6 +59,12 @@ def predict(
         list[Path] | None,
         typer.Option(help="Folder of a network's bundle, in place of the box model; give several for an ensemble."),
     ] = None,
+    blend: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of `trapmeter blend`: networks and box model answer together, each as far as it is good."
+        ),
+    ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")] = False,
     no_detect: Annotated[
         bool,
@@ -110,6 +116,7 @@ def predict(
         truth=truth,
         box_model=box_model,
         models=tuple(model or ()),
+        blend=blend,
         flip=flip,
         detect=not no_detect,
         store=store,

@@ -27,7 +27,7 @@ Flip = Annotated[bool, typer.Option("--flip", help="Ask each network about the m
 
 def add_verbs(app: typer.Typer) -> None:
     """Adds the verbs in the order in which they are used."""
-    for verb in (frames, train, submit, pseudolabel, evaluate):
+    for verb in (frames, train, blend, submit, pseudolabel, evaluate):
         app.command()(verb)
     app.command("run")(run_chain)
 
@@ -167,6 +167,41 @@ def train(
     bundles = run(settings, tell)
     for bundle in bundles:
         typer.echo(f"bundle: {bundle}")
+
+
+def blend(
+    training: Annotated[Path, typer.Option(help="Folder that `trapmeter train` filled; all its folds count.")],
+    metadata: Annotated[
+        Path, typer.Option(help="CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The blend to write, a JSON file.")],
+    box_model: Annotated[Path | None, typer.Option(help="Folder of a box model in place of the embedded one.")] = None,
+    box_answers: Annotated[
+        Path | None,
+        typer.Option(
+            help="oof.csv of `boxmodel evaluate`, for a box model trained on the same labels as the networks."
+        ),
+    ] = None,
+) -> None:
+    """Learn how far networks and box model are each to be heard, for `predict --blend`.
+
+    Learnt from what both said of moments at sites that they had not seen, by whether there is a box, how sure it is, and
+    whether the picture's border cuts it. Prints the errors of both and of the blend, each at held-out sites.
+
+    **Example**
+
+    trapmeter blend --training training/ --metadata train_metadata.csv --out blend.json
+    """
+    from trapmeter.predict.blending import learn
+
+    learnt = learn(training, metadata, out, box_model, box_answers)
+    typer.echo(f"{learnt.moments} moments at {learnt.sites} held-out sites, mean absolute error:")
+    typer.echo(f"  networks  {learnt.networks_mae_m:.2f} m")
+    typer.echo(f"  box model {learnt.boxes_mae_m:.2f} m")
+    typer.echo(f"  blend     {learnt.blend_mae_m:.2f} m")
+    shares = ", ".join(f"{kind} {share:.0%}" for kind, share in learnt.blend.shares.items())
+    typer.echo(f"share of the networks: {shares}")
+    typer.echo(f"blend: {out}")
 
 
 def submit(

@@ -24,7 +24,8 @@ from trapmeter.journal import Journal
 from trapmeter.media.find import Found, find_media
 from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.predict.asked import stored_media, what_is_asked
-from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks
+from trapmeter.predict.blend import FromBoth
+from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks, ensemble_identity
 from trapmeter.predict.eyes import open_eyes, share_out
 from trapmeter.predict.measure import measure
 from trapmeter.predict.observe import Task
@@ -107,7 +108,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         models = _models(distances, eyes.detector)
         del eyes
     with _locked(settings.out, overwrite=settings.overwrite):
-        with clock.stage("look"), _journal(settings, found.root, min_score, models) as journal:
+        with clock.stage("look"), _journal(settings, found.root, min_score, models, bundles) as journal:
             seen = _look(asked.tasks, journal, make_eyes, workers.jobs, progress)
         seen += asked.missing
         site_ids = {medium.media_id: medium.site_id for medium in media}
@@ -176,6 +177,9 @@ def _min_score(settings: PredictSettings, boxes: BoxTable | None) -> float:
 
 
 def _distances(settings: PredictSettings, bundles: Sequence[Bundle]) -> Distances:
+    if settings.blend is not None:
+        boxes = BoxModel.load(settings.box_model)
+        return FromBoth(bundles, flip=settings.flip, boxes=boxes, path=settings.blend)
     if bundles:
         return FromNetworks(bundles, flip=settings.flip)
     return FromBoxes(BoxModel.load(settings.box_model))
@@ -187,7 +191,11 @@ def _models(distances: Distances, detector: Detector | None) -> dict[str, ModelI
 
 
 def _journal(
-    settings: PredictSettings, root: Path, min_score: float, models: dict[str, ModelIdentity]
+    settings: PredictSettings,
+    root: Path,
+    min_score: float,
+    models: dict[str, ModelIdentity],
+    bundles: Sequence[Bundle],
 ) -> Journal[MediumSeen]:
     """The journal with what the sight of a medium depends on: with any of it changed, a run can't be gone on with."""
     sight = {
@@ -198,7 +206,7 @@ def _journal(
         "boxes_sha256": None if settings.boxes is None else sha256_of(settings.boxes),
         "min_score": min_score,
         "detector_sha256": models["detector"].sha256 if "detector" in models else None,
-        "networks_sha256": models["distance"].sha256 if settings.models else None,
+        "networks_sha256": ensemble_identity(bundles, flip=settings.flip).sha256 if bundles else None,
         "flip": settings.flip,
     }
     return Journal(settings.out / JOURNAL, sight, MediumSeen.from_json)

@@ -42,6 +42,8 @@ class PredictSettings:
     """A box model's folder; None is the embedded one."""
     models: tuple[Path, ...] = ()
     """Folders of network bundles that answer in place of the box model; several are an ensemble."""
+    blend: Path | None = None
+    """A file of `trapmeter blend`: networks and box model answer together."""
     flip: bool = False
     """Ask each network about the mirror image too."""
     detect: bool = True
@@ -60,8 +62,10 @@ class PredictSettings:
             raise InputError(f"--min-score lies in 0..1, got {self.min_score:g}")
         if not 0.0 < self.hfov_deg < 180.0:
             raise InputError(f"--hfov lies between 0 and 180 degrees, got {self.hfov_deg:g}")
-        if self.models and self.box_model is not None:
-            raise InputError("--model and --box-model exclude each other: give one of them")
+        if self.models and self.box_model is not None and self.blend is None:
+            raise InputError("--model and --box-model exclude each other: give one of them, or a --blend of both")
+        if self.blend is not None and not self.models:
+            raise InputError("--blend goes with networks: give those that it was learnt with, with --model")
         if not self.models and (self.flip or not self.detect or self.store is not None):
             raise InputError("--flip, --no-detect and --store go with networks: give one or more with --model")
         if self.store is not None and (self.paths or self.times is None):

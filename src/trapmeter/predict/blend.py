@@ -1,0 +1,206 @@
+"""One answer out of two: the networks', which see pixels, and the box model's, which sees all boxes of the site.
+
+They err in different ways, so that a mean of both is better than either. How far each is to be heard depends on the box, and
+is learnt from moments at sites that neither had seen.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.boxmodel.features import EDGE
+from trapmeter.errors import InputError, ModelError
+from trapmeter.files import sha256_of_bytes, whole_file
+from trapmeter.models.bundle import Bundle
+from trapmeter.predict.distances import BoxDistances, Sight, ensemble_identity
+from trapmeter.records import Box, Distance, ModelIdentity
+from trapmeter.uncertainty import Uncertainty, fit_uncertainty
+
+FORMAT = 1
+_FORMAT_KEY = "trapmeter_blend"
+MAX_BYTES = 1_000_000
+SHARES = tuple(round(0.05 * step, 2) for step in range(21))
+"""What the networks' share is chosen from."""
+PRIOR_ROWS = 300
+"""A situation's own rows outweigh those of all situations from this many on."""
+
+
+class Situation(StrEnum):
+    """What tells how far the box model can be trusted."""
+
+    NO_BOX = "no box"
+    CUT_OFF = "cut off"
+    """The box touches the picture's border."""
+    UNSURE = "unsure"
+    """The detector gave it less than SURE_SCORE."""
+    SURE = "sure"
+
+
+SURE_SCORE = 0.3
+
+
+def situation(box: Box | None) -> Situation:
+    """Which situation a box makes."""
+    if box is None:
+        return Situation.NO_BOX
+    if min(box.x1, box.y1) < EDGE or max(box.x2, box.y2) > 1 - EDGE:
+        return Situation.CUT_OFF
+    return Situation.SURE if box.score >= SURE_SCORE else Situation.UNSURE
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A moment of known distance at a site that neither model had seen, and what both said; metres."""
+
+    site_id: str
+    box: Box | None
+    networks_m: float
+    boxes_m: float
+    truth_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """shares: the networks' share (0..1) of the answer in log(1 + metres), the rest being the box model's."""
+
+    shares: dict[Situation, float]
+    uncertainty: Uncertainty
+    box_model_sha256: str
+
+    def __post_init__(self) -> None:
+        if set(self.shares) != set(Situation) or not all(0 <= share <= 1 for share in self.shares.values()):
+            raise InputError(f"a blend has a share of 0 to 1 for each of {', '.join(Situation)}, got {self.shares}")
+
+
+def log_answer(shares: Mapping[Situation, float], box: Box | None, networks_m: float, boxes_m: float) -> float:
+    """The blend of both answers, as log(1 + metres)."""
+    share = shares[situation(box)]
+    return share * math.log1p(networks_m) + (1 - share) * math.log1p(boxes_m)
+
+
+def learn_blend(rows: Sequence[Answered], box_model_sha256: str) -> Blend:
+    """The shares with the least mean absolute error in metres, and how sure the blend is.
+
+    A situation with few rows takes about the share that is best over all of them.
+
+    Raises:
+        InputError: no rows.
+    """
+    if not rows:
+        raise InputError("no held-out answers to learn a blend from")
+    shares = _shares(rows)
+    point = [log_answer(shares, row.box, row.networks_m, row.boxes_m) for row in rows]
+    known = fit_uncertainty(point, [row.truth_m for row in rows], [row.site_id for row in rows])
+    return Blend(shares, known, box_model_sha256)
+
+
+def held_out_errors(rows: Sequence[Answered], groups: int = 5) -> NDArray[np.float64]:
+    """Absolute errors (metres) of blends that were learnt at other sites than each row's."""
+    sites = sorted({row.site_id for row in rows})
+    if len(sites) < groups:
+        raise InputError(f"a blend is judged over {groups} groups of sites; there are {len(sites)} sites")
+    group_of = {site: number % groups for number, site in enumerate(sites)}
+    errors = np.zeros(len(rows))
+    for group in range(groups):
+        shares = _shares([row for row in rows if group_of[row.site_id] != group])
+        for number, row in enumerate(rows):
+            if group_of[row.site_id] == group:
+                answer_m = math.expm1(log_answer(shares, row.box, row.networks_m, row.boxes_m))
+                errors[number] = abs(answer_m - row.truth_m)
+    return errors
+
+
+def write_blend(path: Path, blend: Blend) -> None:
+    """Writes a blend as JSON."""
+    with whole_file(path) as file:
+        content = {
+            _FORMAT_KEY: FORMAT,
+            "box_model_sha256": blend.box_model_sha256,
+            "shares_of_networks": blend.shares,
+            "uncertainty": blend.uncertainty.to_json(),
+        }
+        json.dump(content, file, indent=1)
+        file.write("\n")
+
+
+def read_blend(path: Path) -> tuple[Blend, str]:
+    """A blend and its file's sha256.
+
+    Raises:
+        ModelError: it is none, or can't be read.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path}: larger than any blend; give a file that `trapmeter blend` wrote")
+        text = path.read_bytes()
+        content = json.loads(text)
+        if content[_FORMAT_KEY] != FORMAT:
+            raise ModelError(f"{path}: format {content[_FORMAT_KEY]}, this version reads {FORMAT}; learn it anew")
+        shares = {Situation(name): float(share) for name, share in content["shares_of_networks"].items()}
+        blend = Blend(shares, Uncertainty.from_json(content["uncertainty"]), str(content["box_model_sha256"]))
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror}); expected what `trapmeter blend` wrote") from error
+    except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+        raise ModelError(f"{path}: not a blend of trapmeter ({error}); learn it with `trapmeter blend`") from error
+    return blend, sha256_of_bytes(text)
+
+
+class FromBoth:
+    """The blend of the networks' mean and the box model's answer."""
+
+    def __init__(self, bundles: Sequence[Bundle], *, flip: bool, boxes: BoxDistances, path: Path) -> None:
+        """Reads the blend at path.
+
+        Raises:
+            ModelError: it is none, or was learnt with another box model.
+        """
+        self._boxes = boxes
+        self._blend, sha256 = read_blend(path)
+        if self._blend.box_model_sha256 != boxes.identity.sha256:
+            raise ModelError(
+                f"{path}: learnt with another box model than {boxes.identity.model_id}; give that one with --box-model, "
+                "or learn the blend anew"
+            )
+        networks = ensemble_identity(bundles, flip=flip)
+        self.identity = ModelIdentity(
+            f"{networks.model_id} and {boxes.identity.model_id}",
+            sha256_of_bytes(f"{networks.sha256}{boxes.identity.sha256}{sha256}".encode()),
+        )
+
+    def measure(self, sights: Sequence[Sight]) -> list[Distance]:
+        """A distance for each sight, with the box model's doubts."""
+        by_boxes = self._boxes.measure([sight.observation for sight in sights])
+        point = [
+            log_answer(self._blend.shares, sight.observation.box, fmean(sight.answers), other.distance_m)
+            for sight, other in zip(sights, by_boxes, strict=True)
+        ]
+        distances = self._blend.uncertainty.distances(np.array(point))
+        return [
+            replace(distance, doubt=other.doubt) if other.doubt else distance
+            for distance, other in zip(distances, by_boxes, strict=True)
+        ]
+
+
+def _shares(rows: Sequence[Answered]) -> dict[Situation, float]:
+    where = np.array([situation(row.box) for row in rows])
+    networks, boxes, truth = (
+        np.array([getattr(row, name) for row in rows]) for name in ("networks_m", "boxes_m", "truth_m")
+    )
+    # Rows x shares.
+    blended = np.expm1(
+        np.array(SHARES) * np.log1p(networks)[:, None] + (1 - np.array(SHARES)) * np.log1p(boxes)[:, None]
+    )
+    error = np.abs(blended - truth[:, None])
+    everywhere = error.mean(axis=0)
+    return {
+        kind: SHARES[int((error[where == kind].sum(axis=0) + PRIOR_ROWS * everywhere).argmin())] for kind in Situation
+    }

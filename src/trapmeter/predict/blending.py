@@ -1,0 +1,95 @@
+"""Learns a blend from a training's held-out answers and a box model's for the same moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trapmeter.boxmodel.model import BoxModel
+from trapmeter.errors import InputError
+from trapmeter.predict.blend import Answered, Blend, held_out_errors, learn_blend, write_blend
+from trapmeter.records import Observation
+from trapmeter.tables.csvfile import read_rows
+from trapmeter.tables.drivendata import best_rows
+
+Moment = tuple[str, float]
+
+HELD_OUT = "held_out.csv"
+"""What `train` leaves in each fold's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A blend and what it is worth: mean absolute errors in metres over held-out moments."""
+
+    blend: Blend
+    moments: int
+    sites: int
+    networks_mae_m: float
+    boxes_mae_m: float
+    blend_mae_m: float
+    """Of blends learnt at other sites than those that they are judged at."""
+
+
+def learn(training: Path, metadata: Path, out: Path, box_model: Path | None, box_answers: Path | None) -> Learnt:
+    """Writes a blend to out.
+
+    training: a folder with the folds that `train` left. metadata: the boxes and sites of their moments. box_model: None is
+    the embedded one, which answers for the moments itself; one that was trained on these very labels knows them, and needs
+    box_answers, the table of held-out answers that `boxmodel evaluate` wrote.
+
+    Raises:
+        InputError: a table is not as expected, or no moment has both answers.
+    """
+    model = BoxModel.load(box_model)
+    known = best_rows(metadata)
+    observations = {
+        moment: Observation(row.video_id, row.time_s, row.box, animal_id=1, site_id=row.site_id)
+        for moment, row in known.items()
+    }
+    by_boxes = _asked(model, observations) if box_answers is None else _told(box_answers)
+    rows = []
+    for path in _tables(training):
+        for row in read_rows(path, required=("video_id", "time", "distance", "truth", "site_id")):
+            moment = row.text("video_id"), row.number_from_0("time", "seconds")
+            if moment not in by_boxes or moment not in observations:
+                continue
+            numbers = max(row.number("distance"), 0.0), by_boxes[moment], row.number_from_0("truth", "metres")
+            rows.append(Answered(observations[moment].site_id or moment[0], observations[moment].box, *numbers))
+    if not rows:
+        raise InputError(
+            f"none of the moments in {training}/*/{HELD_OUT} stands in {box_answers or metadata}; "
+            "give the tables of the same videos"
+        )
+    blend = learn_blend(rows, model.identity.sha256)
+    errors = held_out_errors(rows)
+    write_blend(out, blend)
+    return Learnt(
+        blend,
+        len(rows),
+        len({row.site_id for row in rows}),
+        sum(abs(row.networks_m - row.truth_m) for row in rows) / len(rows),
+        sum(abs(row.boxes_m - row.truth_m) for row in rows) / len(rows),
+        float(errors.mean()),
+    )
+
+
+def _tables(training: Path) -> Sequence[Path]:
+    tables = sorted(training.glob(f"*/{HELD_OUT}"))
+    if not tables:
+        raise InputError(f"{training}: no fold with a {HELD_OUT}; give the folder that `trapmeter train --out` filled")
+    return tables
+
+
+def _asked(model: BoxModel, observations: dict[Moment, Observation]) -> dict[Moment, float]:
+    answers = model.measure(list(observations.values()))
+    return {moment: distance.distance_m for moment, distance in zip(observations, answers, strict=True)}
+
+
+def _told(path: Path) -> dict[Moment, float]:
+    rows = read_rows(path, required=("media_id", "time_s", "full_distance_m"))
+    return {
+        (row.text("media_id"), row.number_from_0("time_s", "seconds")): row.number_from_0("full_distance_m", "metres")
+        for row in rows
+    }

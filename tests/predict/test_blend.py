@@ -1,0 +1,194 @@
+"""Networks and box model in one answer, each as far as it was good at sites that it had not seen."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from conftest import MakeClip
+from training_world import make_bundles
+from trapmeter.boxmodel.model import BoxModel
+from trapmeter.cli import app
+from trapmeter.errors import InputError, ModelError
+from trapmeter.predict.blend import (
+    SHARES,
+    Answered,
+    Situation,
+    held_out_errors,
+    learn_blend,
+    log_answer,
+    read_blend,
+    situation,
+    write_blend,
+)
+from trapmeter.predict.blending import learn
+from trapmeter.predict.run import predict
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.records import Box
+
+SURE, CUT = Box(0.2, 0.3, 0.4, 0.6, 0.9), Box(0.2, 0.3, 0.4, 1.0, 0.9)
+rng = np.random.default_rng(0)
+
+
+def rows(n: int = 400, networks_off: float = 0.1, boxes_off: float = 0.1, box: Box | None = SURE) -> list[Answered]:
+    """Both err by so much in log(1 + metres), each in its own way."""
+    truth = np.log1p(rng.uniform(1, 15, n))
+    said = [np.expm1(truth + rng.normal(0, off, n)).clip(0) for off in (networks_off, boxes_off)]
+    known = zip(*said, np.expm1(truth), strict=True)
+    return [Answered(f"s{i % 20}", box, *map(float, numbers)) for i, numbers in enumerate(known)]
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        (None, Situation.NO_BOX),
+        (SURE, Situation.SURE),
+        (replace(SURE, score=0.2), Situation.UNSURE),
+        (CUT, Situation.CUT_OFF),
+        (Box(0.0, 0.3, 0.4, 0.6, 0.1), Situation.CUT_OFF),
+    ],
+)
+def test_what_a_box_makes(box: Box | None, expected: Situation) -> None:
+    assert situation(box) is expected
+
+
+@given(st.sampled_from(SHARES), st.floats(0, 30), st.floats(0, 30))
+def test_the_blend_lies_between_both(share: float, networks_m: float, boxes_m: float) -> None:
+    blended = np.expm1(log_answer(dict.fromkeys(Situation, share), SURE, networks_m, boxes_m))
+    assert min(networks_m, boxes_m) - 1e-9 <= blended <= max(networks_m, boxes_m) + 1e-9
+
+
+def test_who_errs_less_is_heard_more() -> None:
+    both = rows(networks_off=0.1, boxes_off=0.4, box=SURE) + rows(networks_off=0.4, boxes_off=0.1, box=CUT)
+    shares = learn_blend(both, "").shares
+    assert shares[Situation.SURE] > 0.7
+    assert shares[Situation.CUT_OFF] < 0.5
+
+
+def test_two_that_err_alike_are_better_together() -> None:
+    alike = rows(2000)
+    alone = np.mean([abs(row.networks_m - row.truth_m) for row in alike])
+    assert held_out_errors(alike).mean() < 0.8 * alone
+    assert 0.3 <= learn_blend(alike, "").shares[Situation.SURE] <= 0.7
+
+
+def test_a_rare_situation_follows_the_others() -> None:
+    few = rows(4, networks_off=0.5, boxes_off=0.01, box=None)
+    shares = learn_blend(rows(1000, boxes_off=0.5) + few, "").shares
+    assert shares[Situation.NO_BOX] == pytest.approx(shares[Situation.SURE], abs=0.15)
+
+
+def test_a_blend_is_read_as_it_was_written(tmp_path: Path) -> None:
+    blend = learn_blend(rows(), "abc")
+    write_blend(tmp_path / "blend.json", blend)
+    assert read_blend(tmp_path / "blend.json")[0] == blend
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"trapmeter_blend": 9}', '{"trapmeter_blend": 1, "shares_of_networks": {}}']
+)
+def test_what_is_no_blend_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "blend.json").write_text(text)
+    with pytest.raises(ModelError, match=r"blend\.json"):
+        read_blend(tmp_path / "blend.json")
+
+
+def test_no_rows_and_too_few_sites_are_told() -> None:
+    with pytest.raises(InputError, match="no held-out answers"):
+        learn_blend([], "")
+    with pytest.raises(InputError, match="5 groups of sites; there are 1"):
+        held_out_errors([replace(row, site_id="s") for row in rows(10)])
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> tuple[Path, Path]:
+    """A training's held-out answers, and the metadata of its moments."""
+    fold = tmp_path / "training" / "fold-0"
+    fold.mkdir(parents=True)
+    metadata = tmp_path / "metadata.csv"
+    with (fold / "held_out.csv").open("w", newline="") as held, metadata.open("w", newline="") as boxes:
+        answers, known = csv.writer(held), csv.writer(boxes)
+        answers.writerow(("video_id", "time", "distance", "truth", "site_id"))
+        known.writerow(("video_id", "time", "x1", "y1", "x2", "y2", "probability", "park", "site_id"))
+        for number in range(60):
+            moment = f"v{number}.mp4", 0
+            answers.writerow((*moment, 5 + number % 3, 5.5, f"s{number % 6}"))
+            known.writerow((*moment, 0.2, 0.3, 0.4, 0.6, 0.9, "park", f"s{number % 6}"))
+    return tmp_path / "training", metadata
+
+
+def test_learnt_by_the_verb_and_used_by_predict(
+    training: tuple[Path, Path], tmp_path: Path, make_clip: MakeClip
+) -> None:
+    folder, metadata = training
+    path = tmp_path / "blend.json"
+    arguments = ["blend", "--training", str(folder), "--metadata", str(metadata), "--out", str(path)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "60 moments at 6 held-out sites" in result.output
+    content = json.loads(path.read_text())
+    content["shares_of_networks"] = dict.fromkeys(Situation, 0.5)
+    path.write_text(json.dumps(content))
+
+    clip = make_clip("blend.mp4", n=30, rate=10)
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("video_id,time,x1,y1,x2,y2,probability,park,site_id\nblend.mp4,1,0.2,0.3,0.4,0.6,0.9,p,s\n")
+    bundles = tuple(make_bundles(tmp_path, n=2))
+    shared = PredictSettings(paths=(clip,), out=tmp_path / "out", boxes=boxes)
+    said = {
+        "networks": predict(replace(shared, models=bundles, out=tmp_path / "n")),
+        "boxes": predict(replace(shared, out=tmp_path / "b")),
+        "blend": predict(replace(shared, models=bundles, blend=path)),
+    }
+    metres = {
+        name: [e.distance.distance_m for e in run.estimates if e.distance is not None] for name, run in said.items()
+    }
+    assert len(metres["blend"]) == 1
+    expected = np.expm1((np.log1p(metres["networks"]) + np.log1p(metres["boxes"])) / 2)
+    assert metres["blend"] == pytest.approx(expected, rel=1e-3)
+    (row,) = [e for e in said["blend"].estimates if e.distance is not None]
+    assert "boxmodel" in row.model_id
+
+
+def test_a_blend_of_another_box_model_is_refused(tmp_path: Path, make_clip: MakeClip) -> None:
+    path = tmp_path / "blend.json"
+    write_blend(path, learn_blend(rows(), "another"))
+    settings = PredictSettings(
+        paths=(make_clip("x.mp4", n=5),), out=tmp_path / "out", models=tuple(make_bundles(tmp_path, n=1)), blend=path
+    )
+    with pytest.raises(ModelError, match=f"another box model than {BoxModel.load().identity.model_id}"):
+        predict(settings)
+
+
+def test_a_blend_needs_networks(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--blend goes with networks"):
+        PredictSettings(paths=(tmp_path,), out=tmp_path, blend=tmp_path / "blend.json")
+
+
+def test_a_training_without_answers_is_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:
+    with pytest.raises(InputError, match="no fold with a held_out"):
+        learn(tmp_path / "no", training[1], tmp_path / "blend.json", None, None)
+
+
+def test_held_out_answers_of_a_box_model_stand_in_for_its_own(tmp_path: Path, training: tuple[Path, Path]) -> None:
+    answers = tmp_path / "oof.csv"
+    answers.write_text("media_id,time_s,full_distance_m\n" + "".join(f"v{i}.mp4,0,5.5\n" for i in range(60)))
+    learnt = learn(*training, tmp_path / "blend.json", None, answers)
+    assert (learnt.moments, learnt.sites) == (60, 6)
+    assert learnt.boxes_mae_m == 0
+    # Who is always right is heard alone.
+    assert set(learnt.blend.shares.values()) == {0.0}
+    assert learnt.blend_mae_m == pytest.approx(0.0)
+
+
+def test_tables_of_other_videos_are_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:
+    answers = tmp_path / "oof.csv"
+    answers.write_text("media_id,time_s,full_distance_m\nother.mp4,0,5.5\n")
+    with pytest.raises(InputError, match="same videos"):
+        learn(*training, tmp_path / "blend.json", None, answers)
