@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trapmeter.frames.check import Problem
     from trapmeter.frames.fill import FillReport
@@ -86,6 +86,7 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
         print(
             f"bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' with --hfov"
         )
+    print(f"model:   {shown(run.facts['models']['distance']['model_id'])}")
     print(f"results: {out / 'distances.csv'}\nreport:  {report}")
 
 
@@ -119,22 +120,27 @@ def print_problems(problems: Sequence[Problem], store: Path) -> None:
     print(f"{n_shards:,} videos in {store} are damaged" if problems else f"every frame in {store} is sound")
 
 
-def print_animals(estimates: Sequence[Estimate]) -> None:
-    """A line per animal: the medians, over its seconds, of its distance and of the ends of its interval."""
-    animals: dict[tuple[str, int], list[Distance]] = {}
-    for estimate in estimates:
-        if estimate.distance is not None:
-            key = estimate.observation.media_id, estimate.observation.animal_id
-            animals.setdefault(key, []).append(estimate.distance)
+def print_animals(by_model: Mapping[str, Sequence[Estimate]]) -> None:
+    """A line per animal: by each model the medians, over its seconds, of its distance and of the ends of its interval."""
+    animals: dict[tuple[str, int], dict[str, list[Distance]]] = {}
+    for name, estimates in by_model.items():
+        for estimate in estimates:
+            if estimate.distance is not None:
+                key = estimate.observation.media_id, estimate.observation.animal_id
+                animals.setdefault(key, {}).setdefault(name, []).append(estimate.distance)
     width = max((len(shown(media_id)) for media_id, _ in animals), default=0)
-    for (media_id, animal_id), distances in animals.items():
-        middle, low, high = (
-            median(getattr(distance, name) for distance in distances) for name in ("distance_m", "low_m", "high_m")
-        )
-        seconds = f"{len(distances)} second{'s' if len(distances) > 1 else ''}"
-        print(
-            f"  {shown(media_id):<{width}}  animal {animal_id}  {middle:5.1f} m  ({low:.1f} to {high:.1f} m)  {seconds}"
-        )
+    print((f"  {'':<{width}}            seconds" + "".join(f"  {name:<25}" for name in by_model)).rstrip())
+    for (media_id, animal_id), measured in animals.items():
+        n_seconds = max(map(len, measured.values()))
+        cells = "".join(f"  {_typical(measured[name]) if name in measured else '':<25}" for name in by_model)
+        print(f"  {shown(media_id):<{width}}  animal {animal_id}  {n_seconds:7}{cells}".rstrip())
+
+
+def _typical(distances: Sequence[Distance]) -> str:
+    middle, low, high = (
+        median(getattr(distance, name) for distance in distances) for name in ("distance_m", "low_m", "high_m")
+    )
+    return f"{middle:5.1f} m ({low:.1f} to {high:.1f})"
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -158,6 +164,7 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 DEMO_NOTE = (
-    "The clips are rendered; the embedded box model learned from real videos of two West African parks and sees boxes alone, "
-    "no pixels.\nThe figures below show that all works, not how good it is on your videos."
+    "\nThe clips are rendered. The box model, which `predict` uses for real footage, learned from real videos of two West "
+    "African parks\nand sees boxes alone. The network learned from rendered scenes such as these, at other sites: it knows "
+    "nothing of real footage.\nThe figures show that all works, not how good it is on your videos."
 )

@@ -14,7 +14,7 @@ from trapmeter.media.reading import Absence
 from trapmeter.models.spec import InputSpec, Resize
 from trapmeter.predict.windows import decoded_windows, stored_windows
 from trapmeter.records import Medium, MediumKind
-from trapmeter.windows import Edge
+from trapmeter.windows import WIDE_OFFSETS_S, Edge
 
 
 @pytest.mark.parametrize("resize", list(Resize))
@@ -32,6 +32,19 @@ def test_a_window_is_the_same_from_a_video_and_from_a_store(
     straight = list(decoded_windows(medium, times, spec))
     stored = list(stored_windows(store, "w.mp4", times, spec))
     for one, other in zip(straight, stored, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("offsets_s", [WIDE_OFFSETS_S, (0.0, 3.0), (-3.0, 0.0), (-5.0, -0.5, 0.0, 0.5)])
+def test_whatever_seconds_windows_share_each_has_its_own(make_clip: MakeClip, tmp_path, offsets_s) -> None:
+    medium = Medium("g.mp4", make_clip("g.mp4", n=75, rate=10), MediumKind.VIDEO)
+    spec = InputSpec(size_hw=SIZE_HW, offsets_s=offsets_s)
+    times = tuple(map(float, range(7)))
+    store = FrameStore.create(tmp_path, StoreSpec(SIZE_HW, spec.resize, Codec.PNG))
+    fill_store(store, [Wanted(medium, tuple({t + o for t in times for o in offsets_s}), times)], 1)
+    for one, other in zip(
+        decoded_windows(medium, times, spec), stored_windows(store, "g.mp4", times, spec), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 

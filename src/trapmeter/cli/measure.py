@@ -161,17 +161,24 @@ def demo(
 ) -> None:
     """Measure twelve small clips that come with trapmeter, and compare with their exact distances.
 
-    The clips are rendered, not filmed: they show that everything works, and how far the models carry on scenes they were
-    not made for.
+    Once by the box model, which `predict` uses for real footage, and once by a small network that learned from rendered
+    scenes such as these, at other sites. It shows how all works, not how good it is on your videos.
     """
-    from trapmeter.console import DEMO_NOTE, print_animals, print_comparison
-    from trapmeter.demo.clips import TRUTH, demo_settings
+    from trapmeter.console import DEMO_NOTE, print_animals, print_comparison, progress_bars
+    from trapmeter.demo.clips import TRUTH, demo_settings, network_settings
+    from trapmeter.predict.run import predict
     from trapmeter.report.comparison import compare
     from trapmeter.tables.truth import read_truth
 
-    run = _predict_and_report(demo_settings(out, default_jobs(jobs)), is_demo=True)
-    print_animals(run.estimates)
+    settings = demo_settings(out, default_jobs(jobs))
+    run = _predict_and_report(settings, is_demo=True)
+    with progress_bars() as progress:
+        by_network = predict(network_settings(settings), progress)
     typer.echo(DEMO_NOTE)
-    print_comparison(compare(run.estimates, read_truth(TRUTH)))
-    typer.echo(f"report: {out / 'report.html'}")
+    print_animals({"box model": run.estimates, "network": by_network.estimates})
+    truth = read_truth(TRUTH)
+    for name, estimates in (("box model", run.estimates), ("network", by_network.estimates)):
+        typer.echo(f"\n{name}")
+        print_comparison(compare(estimates, truth))
+    typer.echo(f"\nreport: {out / 'report.html'}")
     _exit_with(run)

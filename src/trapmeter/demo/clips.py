@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from trapmeter.errors import RunError
+from trapmeter.predict.run import DISTANCES
 from trapmeter.predict.settings import JOURNAL, PredictSettings
 from trapmeter.tables.sites import CsvSite
 
@@ -13,6 +15,9 @@ CLIPS = Path(__file__).parent / "videos"
 """Videos with truth.csv (distance of every animal and second) and videos.csv (the site of each video)."""
 
 TRUTH = CLIPS / "truth.csv"
+
+NETWORK = Path(__file__).parent / "network"
+"""A small network that learned from 32 rendered sites, none of them the clips'."""
 
 
 def demo_settings(out: Path, jobs: int) -> PredictSettings:
@@ -31,6 +36,16 @@ def demo_settings(out: Path, jobs: int) -> PredictSettings:
         jobs=jobs,
         overwrite=True,
     )
+
+
+def network_settings(demo: PredictSettings) -> PredictSettings:
+    """The same clips and animals once more, measured by the network: boxes as the demo's first run found them.
+
+    Raises:
+        RunError: the folder holds another run.
+    """
+    again = demo_settings(demo.out / "network", demo.jobs)
+    return replace(again, boxes=demo.out / DISTANCES, models=(NETWORK,), flip=True)
 
 
 def _is_demo(out: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +36,14 @@ def decoded_windows(medium: Medium, times_s: Sequence[float], spec: InputSpec) -
         needed = sorted({time_s for times in wanted for time_s in times if time_s is not None})
         shown = zip(needed, reader.frames(needed), strict=True)
         held: dict[float, Pixels | Absence] = {}
-        for times in wanted:
-            inside = [time_s for time_s in times if time_s is not None]
-            while max(inside) not in held:
+        inside = [[time_s for time_s in times if time_s is not None] for times in wanted]
+        # A window at the start may reach less far back than the next one, whose earliest second then lies inside.
+        earliest = list(accumulate(map(min, reversed(inside)), min))[::-1]
+        for times, own, first_needed in zip(wanted, inside, earliest, strict=True):
+            while max(own) not in held:
                 time_s, picture = next(shown)
                 held[time_s] = picture if isinstance(picture, Absence) else sized(picture.pixels, *size)
-            held = {time_s: picture for time_s, picture in held.items() if time_s >= min(inside)}
+            held = {time_s: picture for time_s, picture in held.items() if time_s >= first_needed}
             yield _window(times, held, spec.size_hw)
 
 
