@@ -1,0 +1,258 @@
+"""How far from the truth: every way to a distance in one table, at sites that none of them had seen.
+
+Rows: always the training median; the box model (no pixels, trained on the same sites' boxes); the 2nd-place system at a CPU's
+scale; our own recipe at the same scale; the blend of that with the box model. Columns: rendered training sites held out, and
+rendered test sites, which nothing was chosen by, with 95 % intervals over sites; how many truths the 90 % intervals hold and how
+wide they are at the test sites; the error for each animal of seconds that show several (given its box); real labels (Deep
+Chimpact's tables, boxes alone); milliseconds for an answer on this machine.
+
+    python benchmarks/accuracy.py --simtrap DIR --out DIR [--tables DIR]
+
+Runs `benchmarks/simtrap.py` first, where its results are not in --out: some hours on two cores, going on after a break.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simtrap import N_FOLDS, chain_settings
+from trapmeter.boxmodel.evaluate import evaluate as evaluate_box_model
+from trapmeter.boxmodel.model import BoxModel
+from trapmeter.boxmodel.samples import read_tables
+from trapmeter.boxmodel.settings import BoxModelSettings
+from trapmeter.boxmodel.train import train as train_box_model
+from trapmeter.chain import run_chain
+from trapmeter.frames.store import FrameStore
+from trapmeter.metrics import bootstrap_interval, coverage, mean_width
+from trapmeter.models.inputs import network_input
+from trapmeter.predict.blend import Answered, held_out_errors, learn_blend, log_answer
+from trapmeter.predict.distances import FromNetworks, Sight
+from trapmeter.records import Distance, Observation
+from trapmeter.runtimes.onnx import Ensemble
+from trapmeter.tables.csvfile import read_rows
+from trapmeter.tables.drivendata import best_rows, read_labels
+from trapmeter.tables.truth import TruthRow, read_truth
+
+Moment = tuple[str, float]
+RECIPES = ("second_place_cpu", "default_cpu")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    name: str
+    held_out: str
+    test: str
+    intervals: str = ""
+    several: str = ""
+    real: str = ""
+    ms: str = ""
+
+
+def main() -> None:
+    """Runs what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--simtrap", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tables", type=Path, help="folder with Deep Chimpact's tables, for the column of real labels")
+    arguments = parser.parse_args()
+    data, out = arguments.simtrap, arguments.out
+    for recipe in RECIPES:
+        run_chain(chain_settings(data, out / recipe, recipe, 0), lambda text: print(text, flush=True))
+    world = World(data, out)
+    rows = [world.median_row(), world.box_row(arguments.tables)]
+    rows += [world.network_row(recipe) for recipe in RECIPES]
+    rows.append(world.blend_row("default_cpu"))
+    print(
+        "\n| method | held-out training sites, m | test sites, m (95 % over sites) | 90 % intervals hold, width at test | "
+        "each of several animals, m | real labels, m | ms an answer |\n| --- | --- | --- | --- | --- | --- | --- |"
+    )
+    for row in rows:
+        print(f"| {row.name} | {row.held_out} | {row.test} | {row.intervals} | {row.several} | {row.real} | {row.ms} |")
+
+
+class World:
+    """simtrap's tables, and what each method answers for them."""
+
+    def __init__(self, data: Path, out: Path) -> None:
+        self.data, self.out = data, out
+        self.train_samples = read_tables(data)
+        self.train_m = np.array([sample.distance_m for sample in self.train_samples])
+        self.test = {(row.video_id, row.time_s): row.distance_m for row in read_labels(data / "test_labels.csv")}
+        self.test_known = best_rows(data / "test_metadata.csv")
+        self.train_known = best_rows(data / "train_metadata.csv")
+        self.several = several_animals(read_truth(data / "truth.csv"), self.test)
+        self.box_model = out / "box-model"
+        if not (self.box_model / "bundle.json").exists():
+            train_box_model(self.train_samples, self.box_model, BoxModelSettings(model_id="simtrap-boxes"), print)
+        self.by_boxes = BoxModel.load(self.box_model)
+        evaluation = evaluate_box_model(self.train_samples, BoxModelSettings(), N_FOLDS)
+        self.boxes_held_out = {
+            (row.observation.media_id, row.observation.time_s): row.full.distance_m for row in evaluation.rows
+        }
+
+    def median_row(self) -> Row:
+        """Always the median of the training labels."""
+        middle = float(np.median(self.train_m))
+        several = np.abs([animal.distance_m - middle for animals in self.several.values() for animal in animals]).mean()
+        held_out = np.abs(self.train_m - middle).mean()
+        return Row(
+            "always the median",
+            f"{held_out:.2f}",
+            self.told(dict.fromkeys(self.test, middle)),
+            several=f"{several:.2f}",
+        )
+
+    def box_row(self, tables: Path | None) -> Row:
+        """The box model, trained on these sites; on real labels, held out on them."""
+        answers = self.box_answers()
+        truth = {(s.observation.media_id, s.observation.time_s): s.distance_m for s in self.train_samples}
+        held_out = np.mean([abs(metres - truth[moment]) for moment, metres in self.boxes_held_out.items()])
+        real = ""
+        if tables is not None:
+            figures = evaluate_box_model(read_tables(tables), BoxModelSettings()).subset("all")
+            real = f"{figures.mae_m:.2f}"
+        observations = [
+            Observation(row.video_id, row.time_s, row.box, number, self.test_known[moment].site_id)
+            for moment, animals in self.several.items()
+            for number, row in enumerate(animals, 1)
+        ]
+        several = [
+            abs(answer.distance_m - row.distance_m)
+            for answer, row in zip(
+                self.by_boxes.measure(observations),
+                (row for animals in self.several.values() for row in animals),
+                strict=True,
+            )
+        ]
+        ms = 1000 * seconds(self.box_answers) / len(self.test)
+        return Row(
+            "box model, no pixels",
+            f"{held_out:.2f}",
+            self.told({moment: answer.distance_m for moment, answer in answers.items()}),
+            self.intervals(answers),
+            f"{np.mean(several):.2f}",
+            real,
+            f"{ms:.1f}",
+        )
+
+    def network_row(self, recipe: str) -> Row:
+        """The mean of the folds' networks with mirror images."""
+        answers = self.network_answers(recipe)
+        errors = [abs(row.networks_m - row.truth_m) for row in self.held_out(recipe)]
+        several, ms = self.several_error(recipe)
+        return Row(
+            f"{recipe}, mean of {N_FOLDS} with flips",
+            f"{np.mean(errors):.2f}",
+            self.told({moment: answer.distance_m for moment, answer in answers.items()}),
+            self.intervals(answers),
+            f"{several:.2f}",
+            ms=f"{ms:.0f}",
+        )
+
+    def blend_row(self, recipe: str) -> Row:
+        """Networks and box model, shares learnt at held-out sites."""
+        rows = self.held_out(recipe)
+        errors = held_out_errors(rows)
+        blend = learn_blend(rows, self.by_boxes.identity.sha256)
+        networks, boxes = self.network_answers(recipe), self.box_answers()
+        point = [
+            log_answer(blend.shares, self.test_known[m].box, networks[m].distance_m, boxes[m].distance_m)
+            for m in self.test
+        ]
+        answers = dict(zip(self.test, blend.uncertainty.distances(np.array(point)), strict=True))
+        shares = ", ".join(f"{kind} {share:.0%}" for kind, share in blend.shares.items())
+        print(f"shares of the networks: {shares}")
+        return Row(
+            f"blend of {recipe} and box model",
+            f"{errors.mean():.2f}",
+            self.told({moment: answer.distance_m for moment, answer in answers.items()}),
+            self.intervals(answers),
+        )
+
+    def held_out(self, recipe: str) -> list[Answered]:
+        """What networks and box model said of moments at sites that neither had seen."""
+        rows = []
+        for fold in range(N_FOLDS):
+            path = self.out / recipe / "round-0" / f"fold-{fold}" / "held_out.csv"
+            for row in read_rows(path, required=("video_id", "time", "distance", "truth")):
+                moment = row.text("video_id"), row.number_from_0("time", "seconds")
+                known = self.train_known[moment]
+                numbers = max(row.number("distance"), 0.0), self.boxes_held_out[moment], row.number("truth")
+                rows.append(Answered(known.site_id, known.box, *numbers))
+        return rows
+
+    def box_answers(self) -> dict[Moment, Distance]:
+        """The box model's, for the test moments."""
+        observations = [
+            Observation(video, time_s, self.test_known[video, time_s].box, 1, self.test_known[video, time_s].site_id)
+            for video, time_s in self.test
+        ]
+        return dict(zip(self.test, self.by_boxes.measure(observations), strict=True))
+
+    def network_answers(self, recipe: str) -> dict[Moment, Distance]:
+        """The ensemble's, for the test moments, out of its submission."""
+        submission = {
+            (row.video_id, row.time_s): row.distance_m for row in read_labels(self.out / recipe / "submission-0.csv")
+        }
+        sights = [Sight(Observation(*moment), (submission[moment],)) for moment in self.test]
+        members = self.ensemble(recipe).members
+        return dict(zip(self.test, FromNetworks(members, flip=True).measure(sights), strict=True))
+
+    def ensemble(self, recipe: str) -> Ensemble:
+        """The folds' networks."""
+        folders = [self.out / recipe / "round-0" / f"fold-{fold}" / "bundle" for fold in range(N_FOLDS)]
+        return Ensemble.load(folders, flip=True, threads=2)
+
+    def several_error(self, recipe: str) -> tuple[float, float]:
+        """The error for each animal of seconds that show several, and milliseconds for an answer."""
+        ensemble, store = self.ensemble(recipe), FrameStore.open(self.out / recipe / "frames")
+        errors, spent, n = [], 0.0, 0
+        for (video, time_s), animals in self.several.items():
+            window = store.window(video, time_s, ensemble.spec.offsets_s, ensemble.spec.edge)
+            inputs = np.stack([network_input(window, animal.box, ensemble.spec) for animal in animals])
+            started = time.perf_counter()
+            metres = ensemble.metres(inputs)
+            spent, n = spent + time.perf_counter() - started, n + len(inputs)
+            errors += [abs(answer - animal.distance_m) for answer, animal in zip(metres, animals, strict=True)]
+        return float(np.mean(errors)), 1000 * spent / n
+
+    def told(self, answers: dict[Moment, float]) -> str:
+        """The error at the test sites with its interval."""
+        errors = np.array([abs(answers[moment] - truth) for moment, truth in self.test.items()])
+        low, high = bootstrap_interval(errors, [self.test_known[moment].site_id for moment in self.test])
+        return f"{errors.mean():.2f} ({low:.2f} to {high:.2f})"
+
+    def intervals(self, answers: dict[Moment, Distance]) -> str:
+        """How many of the test truths the intervals hold, and their mean width."""
+        low = [answers[moment].low_m for moment in self.test]
+        high = [answers[moment].high_m for moment in self.test]
+        return f"{coverage(low, high, list(self.test.values())):.0%}, {mean_width(low, high):.1f} m"
+
+
+def several_animals(truth: Sequence[TruthRow], moments: dict[Moment, float]) -> dict[Moment, list[TruthRow]]:
+    """The animals of those moments that show more than one."""
+    animals: dict[Moment, list[TruthRow]] = defaultdict(list)
+    for row in truth:
+        if row.box is not None and (row.video_id, row.time_s) in moments:
+            animals[row.video_id, row.time_s].append(row)
+    return {moment: rows for moment, rows in animals.items() if len(rows) > 1}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall seconds of a call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
