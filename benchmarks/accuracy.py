@@ -2,9 +2,9 @@
 
 Rows: always the training median; the box model (no pixels, trained on the same sites' boxes); the 2nd-place system at a CPU's
 scale; our own recipe at the same scale; the blend of that with the box model. Columns: rendered training sites held out, and
-rendered test sites, which nothing was chosen by, with 95 % intervals over sites; how many truths the 90 % intervals hold and how
-wide they are at the test sites; the error for each animal of seconds that show several (given its box); real labels (Deep
-Chimpact's tables, boxes alone); milliseconds for an answer on this machine.
+rendered test sites, which nothing was chosen by, with 95 % intervals over sites; how many truths the 90 % intervals hold and
+how wide they are at the test sites; the error for each animal of seconds that show several (given its box); real labels
+(Deep Chimpact's tables, boxes alone); milliseconds for an answer on this machine.
 
     python benchmarks/accuracy.py --simtrap DIR --out DIR [--tables DIR]
 
