@@ -34,7 +34,7 @@ def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int,
     recipe = replace(recipe_named(recipe_name), weights=weights)
     ranks = Ranks(rank, processes, rank)
     with process_group(ranks):
-        network = make_network(recipe.backbone, recipe.input, recipe.weights)
+        network = make_network(recipe.backbone, recipe.input, recipe.weights, recipe.head)
         stepped: nn.Module = network if processes == 1 else DistributedDataParallel(network)
         optimiser = torch.optim.AdamW(parameter_groups(network, recipe.weight_decay), lr=recipe.schedule.rate(0))
         generator = torch.Generator().manual_seed(rank)
@@ -44,7 +44,7 @@ def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int,
             windows = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
             distance_m = torch.rand(batch, generator=generator) * 15
             started = time.perf_counter()
-            loss = weighted_l1(stepped(windows), network.wanted(distance_m), torch.ones(batch))
+            loss = weighted_l1(stepped(windows).raw, network.wanted(distance_m), torch.ones(batch))
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
             optimiser.step()
