@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from trapmeter.frames.check import Problem
     from trapmeter.frames.fill import FillReport
@@ -54,6 +54,26 @@ def progress_bars() -> Iterator[Progress]:
             bars.update(tasks[stage], completed=done, note=f"{n_failed} failed" if n_failed else "")
 
         yield show
+
+
+@contextmanager
+def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of bytes with speed and time left; the value is called with the bytes there and how many there will be."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bars:
+        task = bars.add_task(name, total=None, visible=False)
+        yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
 
 
 def print_summary(run: Run, out: Path, report: Path) -> None:

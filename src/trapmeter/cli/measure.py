@@ -56,8 +56,11 @@ def predict(
     ] = None,
     box_model: Annotated[Path | None, typer.Option(help="Folder of a box model in place of the embedded one.")] = None,
     model: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of a network's bundle, in place of the box model; give several for an ensemble."),
+        list[str] | None,
+        typer.Option(
+            help="Folder of a network's bundle, or the name of a pulled one (`trapmeter models`), in place of the box "
+            "model; give several for an ensemble."
+        ),
     ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")] = False,
     no_detect: Annotated[
@@ -93,6 +96,7 @@ def predict(
     trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
     """
     from trapmeter.errors import InputError
+    from trapmeter.models.folder import find_model
     from trapmeter.predict.settings import PredictSettings
     from trapmeter.tables.sites import parse_site_rule
 
@@ -109,7 +113,7 @@ def predict(
         hfov_deg=hfov,
         truth=truth,
         box_model=box_model,
-        models=tuple(model or ()),
+        models=tuple(map(find_model, model or ())),
         flip=flip,
         detect=not no_detect,
         store=store,

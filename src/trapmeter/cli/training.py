@@ -21,7 +21,10 @@ Metadata = Annotated[
     Path | None, typer.Option(help="CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id.")
 ]
 Store = Annotated[Path, typer.Option(help="Folder that `trapmeter frames` has filled.")]
-Models = Annotated[list[Path], typer.Option("--model", help="Folder of a bundle; give several for an ensemble.")]
+Models = Annotated[
+    list[str],
+    typer.Option("--model", help="Folder of a bundle, or the name of a pulled one; give several for an ensemble."),
+]
 Flip = Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")]
 
 
@@ -284,16 +287,17 @@ def run_chain(
 
 
 def _answers(
-    moments: list[Moment], store: Path, models: list[Path], out: Path, metadata: Path | None, *, flip: bool
+    moments: list[Moment], store: Path, models: list[str], out: Path, metadata: Path | None, *, flip: bool
 ) -> dict[Moment, Answer]:
     """What the ensemble answers; the journal beside the output lets a call that was broken off go on."""
     from trapmeter.console import progress_bars
     from trapmeter.frames.store import FrameStore
+    from trapmeter.models.folder import find_model
     from trapmeter.predict.stored import answer_moments
     from trapmeter.runtimes.onnx import Ensemble
     from trapmeter.tables.drivendata import best_rows
 
-    ensemble = Ensemble.load(models, flip=flip, threads=default_jobs(None))
+    ensemble = Ensemble.load([find_model(model) for model in models], flip=flip, threads=default_jobs(None))
     boxes = {moment: row.box for moment, row in best_rows(metadata).items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     journal = out.with_name(f"{out.name}.answers.jsonl")

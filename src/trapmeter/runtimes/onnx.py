@@ -37,12 +37,39 @@ class OnnxNetwork:
         expected = [("windows", "tensor(uint8)", [bundle.spec.n_channels, *bundle.spec.size_hw])]
         if found != expected:
             raise ModelError(f"{bundle.network}: expected the input {expected}, got {found}; export the bundle anew")
+        gives = [(node.name, node.type) for node in self._session.get_outputs()]
+        if gives != [("metres", "tensor(float)")]:
+            raise ModelError(
+                f"{bundle.network}: expected the output metres, tensor(float), got {gives}; export the bundle anew"
+            )
         self.bundle = bundle
 
     def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Distances in metres, at least 0, of windows (n, channels, height, width)."""
-        (answer,) = self._session.run(["metres"], {"windows": windows})
-        return np.maximum(np.asarray(answer, dtype=np.float64).reshape(len(windows)), 0.0)
+        """Distances in metres, at least 0, of windows (n, channels, height, width).
+
+        Raises:
+            ModelError: the network breaks off, or answers anything but a number for each window.
+        """
+        try:
+            (answer,) = self._session.run(["metres"], {"windows": windows})
+        except Exception as error:  # onnxruntime's own exceptions share no base but this
+            raise ModelError(f"{self.bundle.network}: onnxruntime can't run it: {error}") from error
+        return checked_answer(self.bundle, answer, len(windows))
+
+
+def checked_answer(bundle: Bundle, answer: object, n: int) -> NDArray[np.float64]:
+    """A network's answer for n windows as metres of at least 0.
+
+    Raises:
+        ModelError: it is not a number for each window.
+    """
+    metres = np.asarray(answer, dtype=np.float64)
+    if metres.size != n or not np.isfinite(metres).all():
+        raise ModelError(
+            f"{bundle.network}: expected a number for each of {n} windows, got {metres.size}, "
+            f"{int(np.isfinite(metres).sum())} of them finite; not to be used"
+        )
+    return np.maximum(metres.reshape(n), 0.0)
 
 
 class Ensemble:
