@@ -106,6 +106,8 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
         print(
             f"bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' with --hfov"
         )
+    if run.facts.get("runtime") is not None:
+        print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")
     print(f"results: {out / 'distances.csv'}\nreport:  {report}")
 
 

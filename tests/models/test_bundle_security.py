@@ -92,11 +92,13 @@ def test_another_checksum(bundle: Path) -> None:
 def test_a_network_that_is_cut_off(bundle: Path, share: float) -> None:
     content = (bundle / NETWORK).read_bytes()
     replace_network(bundle, content[: int(len(content) * share)])
-    with pytest.raises(ModelError, match="cut off or damaged|is empty|holds no graph"):
+    with pytest.raises(ModelError, match=r"cut off or damaged|is empty|holds no graph"):
         read_bundle(bundle)
 
 
-@pytest.mark.parametrize("content", [b"GIF89a" + bytes(100), b"\xff" * 200, b"PK\x03\x04" * 50, b"\x3a\x00", b"\x08\x07"])
+@pytest.mark.parametrize(
+    "content", [b"GIF89a" + bytes(100), b"\xff" * 200, b"PK\x03\x04" * 50, b"\x3a\x00", b"\x08\x07"]
+)
 def test_a_network_that_is_something_else(bundle: Path, content: bytes) -> None:
     replace_network(bundle, content)
     with pytest.raises(ModelError, match=r"not opened, since|can't open"):
@@ -225,7 +227,17 @@ def test_windows_that_would_fill_the_memory(bundle: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", "[" * 100_000, '{"trapmeter_bundle": 1}', "\xff", "1e999", '{"trapmeter_bundle": 1, "input": 7}'],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "[" * 100_000,
+        '{"trapmeter_bundle": 1}',
+        "\xff",
+        "1e999",
+        '{"trapmeter_bundle": 1, "input": 7}',
+    ],
     ids=range(9),
 )
 def test_a_card_that_is_none(bundle: Path, text: str) -> None:

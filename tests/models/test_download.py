@@ -32,7 +32,9 @@ def fetch(server: Server, part: Path, *kinds: str, max_bytes: int = 10_000_000, 
 
 def test_a_whole_file_comes_in_one_go(server: Server, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    download([server.url("good")], tmp_path / "p", check=is_content, max_bytes=10**7, progress=lambda *a: seen.append(a))
+    download(
+        [server.url("good")], tmp_path / "p", check=is_content, max_bytes=10**7, progress=lambda *a: seen.append(a)
+    )
     assert is_content(tmp_path / "p") is None
     assert server.asked == [("good", None)]
     assert seen[0] == (0, len(CONTENT))
@@ -110,7 +112,7 @@ def test_more_than_expected_is_not_taken(server: Server, tmp_path: Path) -> None
 
 
 def test_nobody_is_sent_on_to_a_file_of_this_machine(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="Redirection to url .file:"):
+    with pytest.raises(ModelError, match=r"Redirection to url .file:"):
         fetch(server, tmp_path / "p", "elsewhere")
     assert not (tmp_path / "p").exists()
 

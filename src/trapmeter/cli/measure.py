@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trapmeter.cli.common import EXIT_MEDIA_FAILED, EXIT_OUR_ERROR, EXIT_STOPPED, default_jobs
+from trapmeter.cli.common import EXIT_MEDIA_FAILED, EXIT_OUR_ERROR, EXIT_STOPPED, RuntimeOption, default_jobs
 from trapmeter.geometry import DEFAULT_HFOV_DEG
+from trapmeter.runtimes.choice import Runtime
 
 if TYPE_CHECKING:
     from trapmeter.predict.run import Run
@@ -63,6 +64,7 @@ def predict(
         ),
     ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")] = False,
+    runtime: RuntimeOption = Runtime.AUTO,
     no_detect: Annotated[
         bool,
         typer.Option("--no-detect", help="Don't look for animals: let the networks answer for each second as a whole."),
@@ -115,6 +117,7 @@ def predict(
         box_model=box_model,
         models=tuple(map(find_model, model or ())),
         flip=flip,
+        runtime=runtime,
         detect=not no_detect,
         store=store,
         jobs=default_jobs(jobs),

@@ -213,11 +213,12 @@ def _convert(file: Path, folder: Path, name: str, origin: Origin, tell: Tell) ->
 def _run_converter(job: dict[str, Any]) -> float:
     environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
     with tempfile.TemporaryDirectory() as empty:
+        told = Path(empty) / "result.json"
         try:
             # -P: no module is taken from the folder in which it runs.
             done = subprocess.run(
                 [sys.executable, "-P", "-m", CONVERTER],
-                input=json.dumps(job),
+                input=json.dumps({**job, "result": str(told)}),
                 capture_output=True,
                 encoding="utf-8",
                 errors="replace",
@@ -228,13 +229,13 @@ def _run_converter(job: dict[str, Any]) -> float:
             )
         except subprocess.TimeoutExpired as error:
             raise ModelError(f"{job['file']}: given up after {error.timeout:.0f} s of converting it") from error
-    lines = done.stdout.strip().splitlines()
+        said = told.read_text(encoding="utf-8") if told.exists() else ""
     try:
-        result = json.loads(lines[-1])
+        result = json.loads(said)
         if "error" in result:
             raise ModelError(result["error"])
         return float(result["difference_m"])
-    except (ValueError, IndexError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ModelError(
             f"{job['file']}: the process that converts it ended with status {done.returncode} ({last[:300]}); "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.geometry import DEFAULT_HFOV_DEG
+from trapmeter.runtimes.choice import Runtime
 from trapmeter.tables.sites import NoSite, SiteRule
 
 JOURNAL = "seen.jsonl"
@@ -44,6 +45,8 @@ class PredictSettings:
     """Folders of network bundles that answer in place of the box model; several are an ensemble."""
     flip: bool = False
     """Ask each network about the mirror image too."""
+    runtime: Runtime = Runtime.AUTO
+    """What runs the networks."""
     detect: bool = True
     """Look for animals where no table of boxes is given; else each second is answered as a whole, by networks alone."""
     store: Path | None = None
@@ -62,8 +65,12 @@ class PredictSettings:
             raise InputError(f"--hfov lies between 0 and 180 degrees, got {self.hfov_deg:g}")
         if self.models and self.box_model is not None:
             raise InputError("--model and --box-model exclude each other: give one of them")
-        if not self.models and (self.flip or not self.detect or self.store is not None):
-            raise InputError("--flip, --no-detect and --store go with networks: give one or more with --model")
+        if not self.models and (
+            self.flip or not self.detect or self.store is not None or self.runtime is not Runtime.AUTO
+        ):
+            raise InputError(
+                "--flip, --runtime, --no-detect and --store go with networks: give one or more with --model"
+            )
         if self.store is not None and (self.paths or self.times is None):
             raise InputError("--store takes the place of videos: give --times with it, and no other path")
         if self.jobs < 1:

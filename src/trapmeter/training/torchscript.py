@@ -4,9 +4,9 @@ A TorchScript file is a program. It can't run Python, but its operators may use 
 trusts it. That is why this happens once, for a file that somebody asked for, away from the process that asked; `predict`
 never sees more than the bundle.
 
-Reads a job as JSON from standard input (trapmeter.models.install makes it) and writes what came of it as the last line of
-standard output. The exporter that takes such programs is the older one of torch (dynamo=False): the newer one wants Python
-modules.
+Reads a job as JSON from standard input (trapmeter.models.install makes it) and writes what came of it into the file that the
+job names: torch's own words go to both streams. The exporter that takes such programs is the older one of torch
+(dynamo=False): the newer one wants Python modules.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class _Metres(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         raw = self.network(windows.to(torch.float32) / 255.0).reshape(-1)
-        return torch.expm1(raw.clamp(max=6.0)) if self.target is Target.LOG1P else raw
+        # The older exporter knows no expm1.
+        return torch.exp(raw.clamp(max=6.0)) - 1.0 if self.target is Target.LOG1P else raw
 
 
 def convert(job: Job) -> float:
@@ -171,7 +172,7 @@ def main() -> None:
         result: dict[str, Any] = {"difference_m": convert(job)}
     except TrapmeterError as error:
         result = {"error": str(error)}
-    sys.stdout.write(f"\n{json.dumps(result)}\n")
+    Path(told["result"]).write_text(json.dumps(result), encoding="utf-8")
 
 
 if __name__ == "__main__":
