@@ -35,7 +35,7 @@ from trapmeter.models.inputs import network_input
 from trapmeter.predict.blend import Answered, held_out_errors, learn_blend, log_answer
 from trapmeter.predict.distances import FromNetworks, Sight
 from trapmeter.records import Distance, Observation
-from trapmeter.runtimes.onnx import Ensemble
+from trapmeter.runtimes.ensemble import Ensemble
 from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import best_rows, read_labels
 from trapmeter.tables.truth import TruthRow, read_truth

@@ -23,7 +23,7 @@ from trapmeter.frames.wanted import read_wanted
 from trapmeter.predict.stored import Answer, Moment, answer_moments
 from trapmeter.predict.submission import write_submission
 from trapmeter.pseudolabels import PseudolabelSettings, write_pseudolabels
-from trapmeter.runtimes.onnx import Ensemble
+from trapmeter.runtimes.ensemble import Ensemble
 from trapmeter.tables.drivendata import best_rows, read_labels, read_moments
 from trapmeter.training.recipes import recipe_named
 from trapmeter.training.run import FoldsBy, TrainSettings, train

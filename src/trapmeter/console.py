@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from trapmeter.frames.check import Problem
     from trapmeter.frames.fill import FillReport
@@ -56,6 +56,26 @@ def progress_bars() -> Iterator[Progress]:
         yield show
 
 
+@contextmanager
+def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of bytes with speed and time left; the value is called with the bytes there and how many there will be."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bars:
+        task = bars.add_task(name, total=None, visible=False)
+        yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+
+
 def print_summary(run: Run, out: Path, report: Path) -> None:
     """Counts, the first failures with their reasons, and where the results are."""
     summary = run.summary
@@ -86,6 +106,8 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
         print(
             f"bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' with --hfov"
         )
+    if run.facts.get("runtime") is not None:
+        print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")
     print(f"model:   {shown(run.facts['models']['distance']['model_id'])}")
     print(f"results: {out / 'distances.csv'}\nreport:  {report}")
 

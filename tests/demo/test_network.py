@@ -7,7 +7,7 @@ from trapmeter.demo.clips import CLIPS, NETWORK, demo_settings, network_settings
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.spec import Frames
 from trapmeter.predict.run import predict
-from trapmeter.runtimes.onnx import Ensemble
+from trapmeter.runtimes.ensemble import Ensemble
 from trapmeter.tables.csvfile import read_rows
 
 

@@ -123,7 +123,7 @@ def test_an_ensemble_straight_from_videos_answers_as_through_the_store(
     world: World, bundles: list[Path], tmp_path: Path
 ) -> None:
     from trapmeter.frames.store import FrameStore
-    from trapmeter.runtimes.onnx import Ensemble
+    from trapmeter.runtimes.ensemble import Ensemble
 
     run = predict(settings(world, bundles, tmp_path / "run", flip=True, boxes=world.metadata))
     measured = [e for e in run.estimates if e.distance is not None]

@@ -14,7 +14,8 @@ from trapmeter.models.inputs import mirrored, network_input
 from trapmeter.predict.stored import Answer, answer_moments
 from trapmeter.predict.submission import write_submission
 from trapmeter.pseudolabels import PseudolabelSettings, write_pseudolabels
-from trapmeter.runtimes.onnx import Ensemble, OnnxNetwork
+from trapmeter.runtimes.ensemble import Ensemble
+from trapmeter.runtimes.onnx import OnnxNetwork
 
 torch = pytest.importorskip("torch")
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from trapmeter.errors import InputError, MissingExtraError
+from trapmeter.runtimes.choice import Runtime
 
 Choice = TypeVar("Choice", bound=StrEnum)
+
+RuntimeOption = Annotated[
+    Runtime,
+    typer.Option(
+        help="What runs the networks: onnxruntime, openvino (an extra), or auto, which says what it took and why."
+    ),
+]
 
 EXIT_OUR_ERROR = 1
 EXIT_USAGE = 2

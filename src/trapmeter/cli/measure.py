@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trapmeter.cli.common import EXIT_MEDIA_FAILED, EXIT_OUR_ERROR, EXIT_STOPPED, default_jobs
+from trapmeter.cli.common import EXIT_MEDIA_FAILED, EXIT_OUR_ERROR, EXIT_STOPPED, RuntimeOption, default_jobs
 from trapmeter.geometry import DEFAULT_HFOV_DEG
+from trapmeter.runtimes.choice import Runtime
 
 if TYPE_CHECKING:
     from trapmeter.predict.run import Run
@@ -56,8 +57,11 @@ def predict(
     ] = None,
     box_model: Annotated[Path | None, typer.Option(help="Folder of a box model in place of the embedded one.")] = None,
     model: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of a network's bundle, in place of the box model; give several for an ensemble."),
+        list[str] | None,
+        typer.Option(
+            help="Folder of a network's bundle, or the name of a pulled one (`trapmeter models`), in place of the box "
+            "model; give several for an ensemble."
+        ),
     ] = None,
     blend: Annotated[
         Path | None,
@@ -66,6 +70,7 @@ def predict(
         ),
     ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")] = False,
+    runtime: RuntimeOption = Runtime.AUTO,
     no_detect: Annotated[
         bool,
         typer.Option("--no-detect", help="Don't look for animals: let the networks answer for each second as a whole."),
@@ -99,6 +104,7 @@ def predict(
     trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
     """
     from trapmeter.errors import InputError
+    from trapmeter.models.folder import find_model
     from trapmeter.predict.settings import PredictSettings
     from trapmeter.tables.sites import parse_site_rule
 
@@ -115,9 +121,10 @@ def predict(
         hfov_deg=hfov,
         truth=truth,
         box_model=box_model,
-        models=tuple(model or ()),
+        models=tuple(map(find_model, model or ())),
         blend=blend,
         flip=flip,
+        runtime=runtime,
         detect=not no_detect,
         store=store,
         jobs=default_jobs(jobs),

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trapmeter.cli.common import EXIT_MEDIA_FAILED, default_jobs, need_package, one_of, tell
+from trapmeter.cli.common import EXIT_MEDIA_FAILED, RuntimeOption, default_jobs, need_package, one_of, tell
 from trapmeter.errors import InputError
 from trapmeter.frames.spec import Codec
 from trapmeter.models.spec import Resize
+from trapmeter.runtimes.choice import Runtime
 
 if TYPE_CHECKING:
     from trapmeter.predict.stored import Answer, Moment
@@ -21,7 +22,10 @@ Metadata = Annotated[
     Path | None, typer.Option(help="CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id.")
 ]
 Store = Annotated[Path, typer.Option(help="Folder that `trapmeter frames` has filled.")]
-Models = Annotated[list[Path], typer.Option("--model", help="Folder of a bundle; give several for an ensemble.")]
+Models = Annotated[
+    list[str],
+    typer.Option("--model", help="Folder of a bundle, or the name of a pulled one; give several for an ensemble."),
+]
 Flip = Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")]
 
 
@@ -213,6 +217,7 @@ def submit(
     out: Annotated[Path, typer.Option("--out", "-o", help="The submission to write.")],
     metadata: Metadata = None,
     flip: Flip = False,
+    runtime: RuntimeOption = Runtime.AUTO,
     round_to: Annotated[
         float | None, typer.Option("--round", help="Round to multiples of this, such as 0.5. Never for density.")
     ] = None,
@@ -230,7 +235,7 @@ def submit(
     from trapmeter.tables.drivendata import read_moments
 
     moments = [(moment.video_id, moment.time_s) for moment in read_moments(form)]
-    answers = _answers(moments, store, model, out, metadata, flip=flip)
+    answers = _answers(moments, store, model, out, metadata, flip=flip, runtime=runtime)
     n_missing = write_submission(out, moments, answers, round_to)
     typer.echo(f"{len(moments)} rows: {out}")
     if n_missing:
@@ -245,6 +250,7 @@ def pseudolabel(
     out: Annotated[Path, typer.Option("--out", "-o", help="The table to write, for `train --extra`.")],
     metadata: Metadata = None,
     flip: Flip = False,
+    runtime: RuntimeOption = Runtime.AUTO,
     max_spread: Annotated[
         float,
         typer.Option(help="Leave out where the networks differ by more than this share of the distance; 0 takes all."),
@@ -259,7 +265,7 @@ def pseudolabel(
     from trapmeter.tables.drivendata import read_moments
 
     asked = [(moment.video_id, moment.time_s) for moment in read_moments(moments)]
-    answers = _answers(asked, store, model, out, metadata, flip=flip)
+    answers = _answers(asked, store, model, out, metadata, flip=flip, runtime=runtime)
     n_kept, n_left_out = write_pseudolabels(out, answers, PseudolabelSettings(max_spread or None))
     typer.echo(f"{n_kept} pseudolabels, {n_left_out} left out where the networks differ: {out}")
 
@@ -319,16 +325,28 @@ def run_chain(
 
 
 def _answers(
-    moments: list[Moment], store: Path, models: list[Path], out: Path, metadata: Path | None, *, flip: bool
+    moments: list[Moment],
+    store: Path,
+    models: list[str],
+    out: Path,
+    metadata: Path | None,
+    *,
+    flip: bool,
+    runtime: Runtime,
 ) -> dict[Moment, Answer]:
     """What the ensemble answers; the journal beside the output lets a call that was broken off go on."""
     from trapmeter.console import progress_bars
     from trapmeter.frames.store import FrameStore
+    from trapmeter.models.folder import find_model
     from trapmeter.predict.stored import answer_moments
-    from trapmeter.runtimes.onnx import Ensemble
+    from trapmeter.runtimes.choice import choose
+    from trapmeter.runtimes.ensemble import Ensemble
     from trapmeter.tables.drivendata import best_rows
 
-    ensemble = Ensemble.load(models, flip=flip, threads=default_jobs(None))
+    chosen = choose(runtime)
+    tell(f"networks run in {chosen.runtime}: {chosen.why}")
+    folders = [find_model(model) for model in models]
+    ensemble = Ensemble.load(folders, flip=flip, threads=default_jobs(None), runtime=chosen.runtime)
     boxes = {moment: row.box for moment, row in best_rows(metadata).items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     journal = out.with_name(f"{out.name}.answers.jsonl")
@@ -340,5 +358,6 @@ def _answers(
             boxes,
             journal,
             flip=flip,
+            runtime=chosen.runtime,
             progress=lambda done, total: progress("answer", done, total, 0),
         )

@@ -9,6 +9,10 @@ from typing import Any
 from trapmeter.errors import InputError
 from trapmeter.windows import IN_TIME_ORDER_S, SECOND_PLACE_OFFSETS_S, Edge
 
+MAX_OFFSET_S = 3600.0
+MAX_WINDOW_BYTES = 100_000_000
+"""Fifty times that of the 2nd-place system. A batch of eight windows of any bundle fits into a laptop's memory."""
+
 
 class Resize(StrEnum):
     """How a full-size picture becomes one of the network's size; the aspect ratio is ignored, as in the 2nd-place system."""
@@ -54,6 +58,14 @@ class InputSpec:
             raise InputError(f"a network's input has 32 to 4096 rows and columns, got {self.size_hw}")
         if 0.0 not in self.offsets_s or len(self.offsets_s) > 64:
             raise InputError(f"a window holds the second itself (0) and at most 64 frames, got {self.offsets_s}")
+        # Comparing is False for what is no number, too.
+        if not all(abs(offset) <= MAX_OFFSET_S for offset in self.offsets_s):
+            raise InputError(f"a window's frames lie within {MAX_OFFSET_S:g} s of its second, got {self.offsets_s}")
+        if not isinstance(self.box_channel, bool):
+            raise InputError(f"box_channel is true or false, got {self.box_channel!r}")
+        n_bytes = self.n_channels * self.size_hw[0] * self.size_hw[1]
+        if n_bytes > MAX_WINDOW_BYTES:
+            raise InputError(f"a window has at most {MAX_WINDOW_BYTES:,} bytes, got {n_bytes:,}")
 
     @property
     def n_channels(self) -> int:
@@ -84,7 +96,7 @@ class InputSpec:
                     "target": Target(data["target"]),
                 }
             )
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
             raise InputError(f"not an input specification of trapmeter: {error!r}") from error
 
 

@@ -9,7 +9,9 @@ from trapmeter.detect.megadetector_lite import MegadetectorLite
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import Bundle
 from trapmeter.predict.observe import Eyes
-from trapmeter.runtimes.onnx import Ensemble, OnnxNetwork
+from trapmeter.runtimes.choice import Runtime
+from trapmeter.runtimes.ensemble import Ensemble
+from trapmeter.runtimes.network import open_network
 
 NETWORK_BYTES = 4_000_000_000
 """What the networks of all workers may take together before there are fewer workers."""
@@ -34,7 +36,13 @@ def share_out(jobs: int, n_tasks: int, bundles: Sequence[Bundle]) -> Workers:
 
 
 def open_eyes(
-    *, min_score: float | None, bundles: Sequence[Bundle], flip: bool, store: FrameStore | None, threads: int
+    *,
+    min_score: float | None,
+    bundles: Sequence[Bundle],
+    flip: bool,
+    store: FrameStore | None,
+    threads: int,
+    runtime: Runtime = Runtime.ONNXRUNTIME,
 ) -> Eyes:
     """Loads a detector where a min_score is given, and the networks.
 
@@ -48,5 +56,5 @@ def open_eyes(
 
         # A worker has a core to itself; with more threads the workers would only be in each other's way.
         cv2.setNumThreads(1)
-        networks = Ensemble([OnnxNetwork(bundle, threads) for bundle in bundles], flip=flip)
+        networks = Ensemble([open_network(bundle, runtime, threads) for bundle in bundles], flip=flip)
     return Eyes(detector, networks, store)

@@ -34,7 +34,7 @@ SHARED = "the network answers for the whole picture, not for each of its animals
 
 
 class WindowNetworks(Protocol):
-    """Networks that answer for windows: `trapmeter.runtimes.onnx.Ensemble` is the one, a test's fake is another."""
+    """Networks that answer for windows: `trapmeter.runtimes.ensemble.Ensemble` is the one, a test's fake is another."""
 
     @property
     def spec(self) -> InputSpec:

@@ -34,6 +34,7 @@ from trapmeter.predict.settings import JOURNAL, PredictSettings
 from trapmeter.predict.summary import Summary, summarise
 from trapmeter.predict.workers import EyesMaker, observe_all
 from trapmeter.records import Detector, Estimate, ModelIdentity
+from trapmeter.runtimes.choice import Chosen, Runtime, choose
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import write_distances
 from trapmeter.tables.sites import NoSite, assign_sites, site_rule_text
@@ -91,6 +92,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
             raise InputError("none of the media is asked for")
     with clock.stage("load models"):
         bundles = [read_bundle(folder) for folder in settings.models]
+        chosen = choose(settings.runtime) if bundles else None
         workers = share_out(settings.jobs, len(asked.tasks), bundles)
         make_eyes = partial(
             open_eyes,
@@ -99,6 +101,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
             flip=settings.flip,
             store=store,
             threads=workers.threads,
+            runtime=Runtime.ONNXRUNTIME if chosen is None else chosen.runtime,
         )
         # Loaded here as well, so that a damaged file is one clear error rather than one in each worker.
         eyes = make_eyes()
@@ -108,7 +111,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         models = _models(distances, eyes.detector)
         del eyes
     with _locked(settings.out, overwrite=settings.overwrite):
-        with clock.stage("look"), _journal(settings, found.root, min_score, models, bundles) as journal:
+        with clock.stage("look"), _journal(settings, found.root, min_score, models, bundles, chosen) as journal:
             seen = _look(asked.tasks, journal, make_eyes, workers.jobs, progress)
         seen += asked.missing
         site_ids = {medium.media_id: medium.site_id for medium in media}
@@ -124,7 +127,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         summary = summarise(seen, estimates, asked.n_unasked)
         with clock.stage("write"):
             write_distances(settings.out / DISTANCES, estimates)
-        facts = _facts(settings, found, models, summary, seen, started_at, clock)
+        facts = _facts(settings, found, models, chosen, summary, seen, started_at, clock)
         traces = [f"{medium.media_id}\n{medium.trace}" for medium in seen if medium.trace]
         if traces:
             with whole_file(settings.out / ERRORS) as file:
@@ -196,6 +199,7 @@ def _journal(
     min_score: float,
     models: dict[str, ModelIdentity],
     bundles: Sequence[Bundle],
+    chosen: Chosen | None,
 ) -> Journal[MediumSeen]:
     """The journal with what the sight of a medium depends on: with any of it changed, a run can't be gone on with."""
     sight = {
@@ -208,6 +212,8 @@ def _journal(
         "detector_sha256": models["detector"].sha256 if "detector" in models else None,
         "networks_sha256": ensemble_identity(bundles, flip=settings.flip).sha256 if bundles else None,
         "flip": settings.flip,
+        # Runtimes round differently, so that one may not go on with another's answers.
+        "runtime": None if chosen is None else chosen.runtime,
     }
     return Journal(settings.out / JOURNAL, sight, MediumSeen.from_json)
 
@@ -253,6 +259,7 @@ def _facts(
     settings: PredictSettings,
     found: Found,
     models: dict[str, ModelIdentity],
+    chosen: Chosen | None,
     summary: Summary,
     seen: Sequence[MediumSeen],
     started_at: datetime,
@@ -268,6 +275,7 @@ def _facts(
             "site": site_rule_text(settings.site),
         },
         "models": {role: asdict(identity) for role, identity in models.items()},
+        "runtime": None if chosen is None else asdict(chosen),
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
         "other_files": found.n_other,
         "errors_of_ours": sum(bool(medium.trace) for medium in seen),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.geometry import DEFAULT_HFOV_DEG
+from trapmeter.runtimes.choice import Runtime
 from trapmeter.tables.sites import NoSite, SiteRule
 
 JOURNAL = "seen.jsonl"
@@ -46,6 +47,8 @@ class PredictSettings:
     """A file of `trapmeter blend`: networks and box model answer together."""
     flip: bool = False
     """Ask each network about the mirror image too."""
+    runtime: Runtime = Runtime.AUTO
+    """What runs the networks."""
     detect: bool = True
     """Look for animals where no table of boxes is given; else each second is answered as a whole, by networks alone."""
     store: Path | None = None
@@ -66,8 +69,12 @@ class PredictSettings:
             raise InputError("--model and --box-model exclude each other: give one of them, or a --blend of both")
         if self.blend is not None and not self.models:
             raise InputError("--blend goes with networks: give those that it was learnt with, with --model")
-        if not self.models and (self.flip or not self.detect or self.store is not None):
-            raise InputError("--flip, --no-detect and --store go with networks: give one or more with --model")
+        if not self.models and (
+            self.flip or not self.detect or self.store is not None or self.runtime is not Runtime.AUTO
+        ):
+            raise InputError(
+                "--flip, --runtime, --no-detect and --store go with networks: give one or more with --model"
+            )
         if self.store is not None and (self.paths or self.times is None):
             raise InputError("--store takes the place of videos: give --times with it, and no other path")
         if self.jobs < 1:

@@ -17,7 +17,8 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
 from trapmeter.models.inputs import network_input
 from trapmeter.records import Box
-from trapmeter.runtimes.onnx import Ensemble
+from trapmeter.runtimes.choice import Runtime
+from trapmeter.runtimes.ensemble import Ensemble
 
 BATCH = 8
 Moment = tuple[str, float]
@@ -64,8 +65,11 @@ def answer_moments(
     *,
     flip: bool,
     progress: Callable[[int, int], None] = lambda *_: None,
+    runtime: Runtime = Runtime.ONNXRUNTIME,
 ) -> dict[Moment, Answer]:
     """Answers for all moments that the store has frames of; those that it lacks are not in the result.
+
+    runtime: the one that the ensemble was opened in.
 
     Raises:
         InputError: the store's frames are not of the ensemble's size or kind.
@@ -78,7 +82,11 @@ def answer_moments(
     for video_id, time_s in dict.fromkeys(moments):
         if video_id in known and time_s < store.length_s(video_id):
             times_of[video_id].append(time_s)
-    settings = {"networks": [bundle.identity.sha256 for bundle in ensemble.members], "flip": flip}
+    settings = {
+        "networks": [bundle.identity.sha256 for bundle in ensemble.members],
+        "flip": flip,
+        "runtime": runtime,
+    }
     found: dict[Moment, Answer] = {}
     with Journal(journal_path, settings, VideoAnswers.from_json) as journal:
         for number, (video_id, times) in enumerate(sorted(times_of.items())):

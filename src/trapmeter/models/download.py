@@ -1,0 +1,182 @@
+"""Fetches one file from the first of several mirrors that gives it whole. Nothing else in trapmeter opens a connection.
+
+What has come is kept in a part file, and the next attempt, or the next call, goes on after it. A part may come from several
+mirrors: whether all is right is judged by size and checksum at the end, and what is wrong is thrown away.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from trapmeter import __version__
+from trapmeter.errors import ModelError, RunError
+
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
+
+BLOCK_BYTES = 1 << 18
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that are there, and how many there will be if the server tells."""
+Check = Callable[[Path], str | None]
+"""Called with a whole file; tells what is wrong with it, None if nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to try. attempts: for each mirror; timeout_s: without a byte; pause_s: before the second, then doubled."""
+
+    attempts: int = 4
+    timeout_s: float = 30.0
+    pause_s: float = 1.0
+
+
+class _FailedError(Exception):
+    """An attempt has failed. is_final: another one at this mirror would fail too."""
+
+    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+        super().__init__(reason)
+        self.is_final = is_final
+
+
+def download(
+    urls: Sequence[str],
+    part: Path,
+    *,
+    check: Check,
+    max_bytes: int,
+    progress: Progress = lambda *_: None,
+    patience: Patience = Patience(),  # noqa: B008 - frozen
+) -> str:
+    """Gathers a file in `part` and checks it; returns the URL that gave the end of it.
+
+    Raises:
+        ModelError: no mirror gave the right file; the text says why for each.
+        RunError: the part file can't be written.
+    """
+    reasons = []
+    for url in urls:
+        pause_s = patience.pause_s
+        for attempt in range(patience.attempts):
+            if attempt:
+                time.sleep(pause_s)
+                pause_s *= 2
+            try:
+                is_fresh = _fetch(url, part, max_bytes, patience.timeout_s, progress)
+                wrong = check(part)
+                if wrong is None:
+                    return url
+                part.unlink()
+                # A part that began elsewhere, or long ago, may be to blame: the same mirror is asked for all of it.
+                raise _FailedError(wrong, is_final=is_fresh)
+            except _FailedError as failure:
+                reason = f"{url}: {failure}"
+                if failure.is_final:
+                    break
+        reasons.append(reason)
+    kept = f"; {part.stat().st_size:,} bytes are kept, and the same command goes on from there" if part.exists() else ""
+    raise ModelError(
+        "can't be downloaded:\n  "
+        + "\n  ".join(reasons)
+        + f"\ncheck the connection and try again{kept}; or fetch the file "
+        "elsewhere and give it to: trapmeter models import FILE"
+    )
+
+
+def _fetch(url: str, part: Path, max_bytes: int, timeout_s: float, progress: Progress) -> bool:
+    """One attempt. True if all of the file came from it, and nothing from an earlier one."""
+    from urllib.error import HTTPError
+    from urllib.request import Request
+
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": f"trapmeter/{__version__}", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        with _opener().open(Request(url, headers=headers), timeout=timeout_s) as answer:  # noqa: S310 - own opener
+            start, total = _extent(getattr(answer, "status", None), answer.headers, have)
+            if total is not None and total > max_bytes:
+                raise _FailedError(f"offers {total:,} bytes, expected at most {max_bytes:,}", is_final=True)
+            _gather(answer, part, start, total, max_bytes, progress)
+    except HTTPError as error:
+        if error.code == 416 and have:
+            # The server has no more than we have: either all is there, which the check will tell, or the part is wrong.
+            return False
+        is_final = 300 <= error.code < 500 and error.code not in (408, 425, 429)
+        raise _FailedError(f"the server answers {error.code} {error.reason}", is_final=is_final) from error
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise _FailedError(f"{reason}" or type(error).__name__) from error
+    return start == 0
+
+
+def _extent(status: int | None, headers: object, have: int) -> tuple[int, int | None]:
+    """The byte that the answer starts at, and the file's size if it is told."""
+    told = getattr(headers, "get", lambda _: None)
+    if status == 206:
+        found = _RANGE.fullmatch(told("Content-Range") or "")
+        if found is None or int(found[1]) != have:
+            raise _FailedError(f"asked for the bytes from {have:,} on, got {told('Content-Range')!r}")
+        return have, None if found[2] == "*" else int(found[2])
+    # Any other good answer is the whole file: the server knows nothing of ranges, so it starts anew.
+    length = told("Content-Length")
+    return 0, int(length) if length and length.isdecimal() else None
+
+
+def _gather(answer: IO[bytes], part: Path, start: int, total: int | None, max_bytes: int, progress: Progress) -> None:
+    try:
+        file = part.open("r+b" if start else "wb")
+    except OSError as error:
+        raise RunError(f"{part} can't be written: {error.strerror}") from error
+    with file:
+        done = file.seek(start)
+        progress(done, total)
+        while block := answer.read(BLOCK_BYTES):
+            done += len(block)
+            if done > max_bytes:
+                raise _FailedError(f"sends more than the {max_bytes:,} bytes expected", is_final=True)
+            try:
+                file.write(block)
+                file.flush()
+            except OSError as error:
+                raise RunError(f"{part} can't be written: {error.strerror}; check the free space") from error
+            progress(done, total)
+    if total is not None and done < total:
+        raise _FailedError(f"broke off after {done:,} of {total:,} bytes")
+
+
+def _opener() -> OpenerDirector:
+    """Opens http, https and file URLs alone, and never goes from https to http."""
+    from http.client import HTTPMessage
+    from urllib import request
+
+    class Redirects(request.HTTPRedirectHandler):
+        def redirect_request(
+            self, req: request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+        ) -> request.Request | None:
+            schemes = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
+            if schemes[1] not in ("http", "https") or schemes == ("https", "http"):
+                raise _FailedError(f"sends on from {schemes[0]} to {newurl}", is_final=True)
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    opener = request.OpenerDirector()
+    for handler in (
+        request.ProxyHandler(),
+        request.UnknownHandler(),
+        request.HTTPHandler(),
+        request.HTTPSHandler(),
+        request.FileHandler(),
+        request.HTTPDefaultErrorHandler(),
+        request.HTTPErrorProcessor(),
+        Redirects(),
+    ):
+        opener.add_handler(handler)
+    return opener

@@ -1,0 +1,131 @@
+"""Published weights: where they are, what is known of them, and the input they expect. Reading this needs no network."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from trapmeter.errors import InputError
+from trapmeter.models.spec import InputSpec
+
+REGISTRY = Path(__file__).parent / "registry.toml"
+SCHEMES = ("https", "http", "file")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]|\.(?!\.)){0,63}")
+_HEX = re.compile(r"[0-9a-f]+")
+
+
+class Format(StrEnum):
+    """What kind of file is published."""
+
+    TORCHSCRIPT = "torchscript"
+    """A program of torch with its weights; converted once."""
+    BUNDLE = "bundle"
+    """A zip file of a bundle's two parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An entry of the registry; registry.toml says what each field means."""
+
+    name: str
+    urls: tuple[str, ...]
+    format: Format
+    licence: str
+    trained_on: str
+    title: str = ""
+    spec: InputSpec | None = None
+    sha256: str | None = None
+    digest_starts: str | None = None
+    size_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if not self.urls:
+            raise InputError(f"{self.name}: expected at least one URL")
+        for url in self.urls:
+            if urlsplit(url).scheme not in SCHEMES:
+                raise InputError(f"{self.name}: a URL starts with {', '.join(SCHEMES)}; got {url!r}")
+        if self.format is Format.TORCHSCRIPT and self.spec is None:
+            raise InputError(f"{self.name}: a TorchScript file says nothing of its input; the entry needs `input`")
+        if self.sha256 is not None:
+            check_sha256(self.sha256)
+        if self.digest_starts is not None and not _HEX.fullmatch(self.digest_starts):
+            raise InputError(f"{self.name}: digest_starts is hexadecimal, got {self.digest_starts!r}")
+        if self.size_bytes is not None and self.size_bytes < 1:
+            raise InputError(f"{self.name}: size_bytes is above 0, got {self.size_bytes}")
+
+
+def check_name(name: str) -> str:
+    """The name, which is also that of a folder: no path may hide in it.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"a model's name has up to 64 small letters, digits, dots, dashes and underscores, such as zamba-depth; "
+            f"got {name!r}"
+        )
+    return name
+
+
+def check_sha256(text: str) -> str:
+    """The checksum in small letters.
+
+    Raises:
+        InputError: it is something else.
+    """
+    lower = text.lower()
+    if len(lower) != 64 or not _HEX.fullmatch(lower):
+        raise InputError(f"a SHA-256 checksum has 64 hexadecimal digits, got {text!r}")
+    return lower
+
+
+def read_registry(path: Path = REGISTRY) -> dict[str, Published]:
+    """The entries by name.
+
+    Raises:
+        InputError: the file is missing or an entry is wrong; the text names it.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: no registry of models there ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a TOML file ({error})") from error
+    return {name: _entry(path, name, fields) for name, fields in content.items()}
+
+
+def published(name: str, path: Path = REGISTRY) -> Published:
+    """The entry of a name.
+
+    Raises:
+        InputError: there is none.
+    """
+    entries = read_registry(path)
+    if name not in entries:
+        raise InputError(f"{name!r} is not in the registry; it has {', '.join(sorted(entries)) or 'nothing'}")
+    return entries[name]
+
+
+def _entry(path: Path, name: str, fields: Any) -> Published:
+    try:
+        if not isinstance(fields, Mapping):
+            raise TypeError("expected a table")
+        known = {**fields}
+        spec = known.pop("input", None)
+        urls = known.pop("urls")
+        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+            raise TypeError("urls must be a list of texts")
+        form = Format(known.pop("format"))
+        return Published(
+            name, tuple(urls), form, spec=None if spec is None else InputSpec.from_json(dict(spec)), **known
+        )
+    except (KeyError, TypeError, ValueError, InputError) as error:
+        raise InputError(f"{path}: the entry {name!r} is wrong: {error}") from error

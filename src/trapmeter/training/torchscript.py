@@ -1,0 +1,182 @@
+"""Turns a TorchScript file into a bundle: `python -m trapmeter.training.torchscript`, in a process of its own.
+
+A TorchScript file is a program. It can't run Python, but its operators may use up memory or touch files, so whoever loads one
+trusts it. That is why this happens once, for a file that somebody asked for, away from the process that asked; `predict`
+never sees more than the bundle.
+
+Reads a job as JSON from standard input (trapmeter.models.install makes it) and writes what came of it into the file that the
+job names: torch's own words go to both streams. The exporter that takes such programs is the older one of torch
+(dynamo=False): the newer one wants Python modules.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trapmeter import __version__
+from trapmeter.errors import ModelError, TrapmeterError
+from trapmeter.models.bundle import NETWORK, Bundle, write_bundle
+from trapmeter.models.spec import InputSpec, Target
+from trapmeter.runtimes.onnx import OnnxNetwork
+
+TOLERANCE_M = 1e-3
+OPSET = 18
+N_TRACED, N_CHECKED = 2, 3
+"""Different, so that a number of windows burnt into the graph would show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to convert into what."""
+
+    file: Path
+    folder: Path
+    model_id: str
+    spec: InputSpec
+    licence: str
+    provenance: dict[str, Any]
+
+
+class _Metres(nn.Module):
+    """Bytes in, metres out, around a network that takes 0..1."""
+
+    def __init__(self, network: nn.Module, target: Target) -> None:
+        super().__init__()
+        self.network = network
+        self.target = target
+
+    def forward(self, windows: Tensor) -> Tensor:
+        raw = self.network(windows.to(torch.float32) / 255.0).reshape(-1)
+        # The older exporter knows no expm1.
+        return torch.exp(raw.clamp(max=6.0)) - 1.0 if self.target is Target.LOG1P else raw
+
+
+def convert(job: Job) -> float:
+    """Writes the bundle; returns by how many metres it differs from the TorchScript file at most.
+
+    Raises:
+        ModelError: the file is no TorchScript, takes or gives something else than the spec says, can't be converted, or the
+            bundle answers differently.
+    """
+    module = _Metres(_load(job.file), job.spec.target).eval()
+    windows = _windows(job.spec)
+    with torch.no_grad():
+        wanted = _ask(module, windows, job)
+        onnx = _onnx(module, torch.from_numpy(windows[:N_TRACED]), job)
+    bundle = write_bundle(job.folder, onnx, job.model_id, job.spec, job.licence, job.provenance)
+    difference_m = _difference(bundle, windows, wanted)
+    told = {"torch": torch.__version__, "trapmeter": __version__, "difference_m": difference_m}
+    write_bundle(job.folder, onnx, job.model_id, job.spec, job.licence, {**job.provenance, "converted": told})
+    return difference_m
+
+
+def _load(path: Path) -> nn.Module:
+    try:
+        module: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelError(
+            f"{path}: not a TorchScript file that torch {torch.__version__} can load ({_first_line(error)}); a file of "
+            "weights alone (torch.save of a state_dict) can't be imported"
+        ) from error
+    return module.float().eval()
+
+
+def _windows(spec: InputSpec) -> NDArray[np.uint8]:
+    """Noise, something with shapes in it, and black: (N_CHECKED, channels, height, width)."""
+    generator = np.random.default_rng(0)
+    shape = (spec.n_channels, *spec.size_hw)
+    noise = generator.integers(0, 256, shape, np.uint8)
+    coarse = generator.integers(0, 256, (spec.n_channels, 8, 8), np.uint8)
+    rows, columns = (np.arange(size) * 8 // size for size in spec.size_hw)
+    return np.stack([noise, coarse[:, rows[:, None], columns[None, :]], np.zeros(shape, np.uint8)])
+
+
+def _ask(module: nn.Module, windows: NDArray[np.uint8], job: Job) -> NDArray[np.float64]:
+    spec = job.spec
+    try:
+        answer: NDArray[np.float64] = module(torch.from_numpy(windows)).double().numpy()
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise ModelError(
+            f"{job.file}: the network doesn't take windows of {spec.n_channels} channels, {spec.size_hw[0]} x "
+            f"{spec.size_hw[1]} ({_first_line(error)}); tell what it takes with --offsets, --size and --box-channel"
+        ) from error
+    if answer.shape != (len(windows),) or not np.isfinite(answer).all():
+        raise ModelError(
+            f"{job.file}: expected one number for each window, got {answer.size} for {len(windows)} windows: "
+            f"{answer[:5].tolist()}; not a network that tells one distance"
+        )
+    return np.maximum(answer, 0.0)
+
+
+def _onnx(module: nn.Module, windows: Tensor, job: Job) -> bytes:
+    file = job.folder / NETWORK
+    try:
+        # Traced around the script, whose own branches and loops stay what they are.
+        traced = torch.jit.trace(module, windows, check_trace=False)  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            # The newer exporter takes no scripts.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.onnx.export(
+                traced,
+                (windows,),
+                str(file),
+                input_names=["windows"],
+                output_names=["metres"],
+                dynamic_axes={"windows": {0: "n"}, "metres": {0: "n"}},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+    except Exception as error:  # the exporter's errors share no base but this
+        raise ModelError(
+            f"{job.file}: torch "
+            f"{torch.__version__} can't turn it into ONNX ({_first_line(error)}); export it where it was made"
+        ) from error
+    return file.read_bytes()
+
+
+def _difference(bundle: Bundle, windows: NDArray[np.uint8], wanted: NDArray[np.float64]) -> float:
+    difference_m = float(np.abs(OnnxNetwork(bundle).metres(windows) - wanted).max())
+    # Of untrained networks the output may be large: what counts is the difference as a share of it then.
+    if not difference_m <= TOLERANCE_M * max(1.0, float(wanted.max()) / 25.0):
+        raise ModelError(
+            f"the converted network differs from the TorchScript file by {difference_m:.2g} m; not to be used"
+        )
+    return difference_m
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
+
+
+def main() -> None:
+    """Does the job on standard input."""
+    warnings.simplefilter("ignore")
+    told = json.load(sys.stdin)
+    job = Job(
+        Path(told["file"]),
+        Path(told["folder"]),
+        told["model_id"],
+        InputSpec.from_json(told["spec"]),
+        told["licence"],
+        told["provenance"],
+    )
+    try:
+        result: dict[str, Any] = {"difference_m": convert(job)}
+    except TrapmeterError as error:
+        result = {"error": str(error)}
+    Path(told["result"]).write_text(json.dumps(result), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Downloads end with the right file or with the reasons, whatever the network does."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.published_world import Server, serving
+from trapmeter.errors import ModelError
+from trapmeter.models.download import Patience, download
+
+CONTENT = hashlib.shake_128(b"weights").digest(300_000)
+PATIENCE = Patience(attempts=4, timeout_s=5.0, pause_s=0.01)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(CONTENT) as server:
+        yield server
+
+
+def is_content(path: Path) -> str | None:
+    return None if path.read_bytes() == CONTENT else f"other bytes ({path.stat().st_size})"
+
+
+def fetch(server: Server, part: Path, *kinds: str, max_bytes: int = 10_000_000, patience: Patience = PATIENCE) -> str:
+    urls = [server.url(kind) for kind in kinds]
+    return download(urls, part, check=is_content, max_bytes=max_bytes, patience=patience)
+
+
+def test_a_whole_file_comes_in_one_go(server: Server, tmp_path: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    download(
+        [server.url("good")], tmp_path / "p", check=is_content, max_bytes=10**7, progress=lambda *a: seen.append(a)
+    )
+    assert is_content(tmp_path / "p") is None
+    assert server.asked == [("good", None)]
+    assert seen[0] == (0, len(CONTENT))
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+
+
+def test_what_breaks_off_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+    fetch(server, tmp_path / "p", "breaks", patience=Patience(30, 5.0, 0.0))
+    assert is_content(tmp_path / "p") is None
+    starts = [0 if wanted is None else int(wanted[6:-1]) for _, wanted in server.asked]
+    assert starts == sorted(set(starts))
+    assert len(starts) > 5
+
+
+def test_a_later_call_goes_on_with_the_part_of_an_earlier_one(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"broke off after [\d,]+ of 300,000 bytes(.|\n)*bytes are kept"):
+        fetch(server, tmp_path / "p", "breaks", patience=Patience(1, 5.0, 0.0))
+    assert (tmp_path / "p").stat().st_size == 150_000
+    fetch(server, tmp_path / "p", "good")
+    assert server.asked[-1] == ("good", "bytes=150000-")
+    assert is_content(tmp_path / "p") is None
+
+
+def test_a_server_without_ranges_starts_anew(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "p").write_bytes(CONTENT[:1000])
+    fetch(server, tmp_path / "p", "noranges")
+    assert server.asked == [("noranges", "bytes=1000-")]
+    assert is_content(tmp_path / "p") is None
+
+
+def test_a_length_that_is_too_short_is_found_out(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="other bytes"):
+        fetch(server, tmp_path / "p", "short")
+
+
+def test_a_length_that_is_too_long_is_found_out(server: Server, tmp_path: Path) -> None:
+    # All has come but for what was never there: asked for the rest, the server has no more.
+    fetch(server, tmp_path / "p", "long")
+    assert is_content(tmp_path / "p") is None
+
+
+def test_wrong_bytes_are_thrown_away_and_the_next_mirror_asked(server: Server, tmp_path: Path) -> None:
+    assert fetch(server, tmp_path / "p", "wrong", "good") == server.url("good")
+    assert server.asked == [("wrong", None), ("good", None)]
+    (tmp_path / "p").unlink()
+    with pytest.raises(ModelError, match="other bytes"):
+        fetch(server, tmp_path / "p", "wrong")
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_part_of_something_else_does_not_spoil_the_download(server: Server, tmp_path: Path) -> None:
+    for foreign in (b"x" * 5000, b"x" * 300_000, b"x" * 400_000):
+        (tmp_path / "p").write_bytes(foreign)
+        fetch(server, tmp_path / "p", "good")
+        assert is_content(tmp_path / "p") is None
+
+
+def test_a_mirror_that_has_no_such_file_is_asked_once(server: Server, tmp_path: Path) -> None:
+    fetch(server, tmp_path / "p", "missing", "good")
+    assert [kind for kind, _ in server.asked] == ["missing", "good"]
+
+
+def test_a_busy_server_is_asked_again_and_the_reasons_are_told(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as error:
+        fetch(server, tmp_path / "p", "busy", "missing")
+    assert [kind for kind, _ in server.asked] == ["busy"] * 4 + ["missing"]
+    for part in ("/busy: the server answers 503", "/missing: the server answers 404", "trapmeter models import"):
+        assert part in str(error.value)
+
+
+def test_more_than_expected_is_not_taken(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="offers 300,000 bytes, expected at most 1,000"):
+        fetch(server, tmp_path / "p", "good", max_bytes=1000)
+    assert len(server.asked) == 1
+
+
+def test_nobody_is_sent_on_to_a_file_of_this_machine(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"Redirection to url .file:"):
+        fetch(server, tmp_path / "p", "elsewhere")
+    assert not (tmp_path / "p").exists()
+
+
+def test_no_server_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="refused"):
+        download(
+            ["http://127.0.0.1:9/x"], tmp_path / "p", check=is_content, max_bytes=10, patience=Patience(2, 1.0, 0.0)
+        )
+
+
+def test_a_file_url_is_a_mirror_too(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(CONTENT)
+    (tmp_path / "p").write_bytes(CONTENT[:10])
+    download([(tmp_path / "source").as_uri()], tmp_path / "p", check=is_content, max_bytes=10**7, patience=PATIENCE)
+    assert is_content(tmp_path / "p") is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists() or os.name != "posix", reason="needs /dev/full")
+def test_a_full_disk_is_told_and_not_tried_again(server: Server, tmp_path: Path) -> None:
+    from trapmeter.errors import RunError
+
+    (tmp_path / "p").symlink_to("/dev/full")
+    with pytest.raises(RunError, match="No space left"):
+        fetch(server, tmp_path / "p", "good", "good")
+    assert len(server.asked) == 1
