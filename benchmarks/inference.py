@@ -2,8 +2,8 @@
 
 All run the same weights on the same windows, each in a process of its own on the same number of threads. Weights are random
 unless a TorchScript file and the bundle that `trapmeter models import` made of it are given. A window's CPU time is that of
-all threads of the process, the least of several rounds: other work on the machine only ever adds. Answers of random weights may be of any size,
-so that differences are told as a share of the largest one.
+all threads of the process, the least of several rounds: other work on the machine only ever adds. Answers of random weights
+may be of any size, so that differences are told as a share of the largest one.
 
     python benchmarks/inference.py [--backbone tf_efficientnetv2_l.in21k] [--torchscript FILE --bundle DIR] [--rounds 3]
 """
