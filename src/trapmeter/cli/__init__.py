@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from trapmeter import __version__
-from trapmeter.cli import boxmodel, measure, training
+from trapmeter.cli import boxmodel, density, measure, training
 from trapmeter.cli.common import EXIT_USAGE
 from trapmeter.errors import TrapmeterError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 measure.add_verbs(app)
 app.add_typer(boxmodel.app, name="boxmodel")
 training.add_verbs(app)
+density.add_verbs(app)
 
 
 def main() -> None:

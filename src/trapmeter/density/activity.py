@@ -1,8 +1,8 @@
 """Availability from times of day: the share of the day in which animals are active (Rowcliffe et al. 2014).
 
-Detections follow a curve over the day. Where it is highest, all animals are taken to be active; the mean of the curve over its
-height is then the share of the time in which an animal is active, and so could be seen at all. The curve is a kernel density
-with von Mises kernels, whose width is that of Taylor (2008) as used by Ridout and Linkie (2009).
+Detections follow a curve over the day. Where it is highest, all animals are taken to be active; the mean of the curve over
+its height is then the share of the time in which an animal is active, and so could be seen at all. The curve is a kernel
+density with von Mises kernels, whose width is that of Taylor (2008) as used by Ridout and Linkie (2009).
 
 Times should be of triggers or visits, one for each, not of every snapshot: an animal that rests before the camera would
 otherwise make a peak of its own.
@@ -26,7 +26,7 @@ HOURS = 24.0
 GRID = 512
 """Points around the day at which the curve is told, 2.8 minutes apart."""
 MOMENTS = 3
-"""Concentrations are estimated from the first three trigonometric moments, and the highest is taken (Ridout & Linkie 2009)."""
+"""Concentrations are estimated from the first three trigonometric moments; the highest is taken (Ridout & Linkie 2009)."""
 MOST_KAPPA = 500.0
 FEW_TIMES = 20
 
@@ -76,8 +76,8 @@ def fit_activity(
         raise InputError(f"expected times of day from 0 up to 24 hours, got {wrong[0]:g}; correct them")
     if len(hours) < FEW_TIMES:
         raise InputError(
-            f"{len(hours)} times of day are too few for a curve of activity, expected {FEW_TIMES} or more and better 100; give "
-            "availability as a number, or leave it out where effort counts only hours in which all are active"
+            f"{len(hours)} times of day are too few for a curve of activity, expected {FEW_TIMES} or more and better 100; "
+            "give availability as a number, or leave it out where effort counts only hours in which all are active"
         )
     is_on = _is_on(operating_hours)
     histogram = np.array([_histogram(hours)])

@@ -112,9 +112,7 @@ def distances_of(survey: Survey, settings: AnalysisSettings) -> Distances:
     """
     metres, weights = survey.distance_m.ravel(), survey.weights()
     if settings.cutpoints_m:
-        return bin_distances(
-            metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m
-        )
+        return bin_distances(metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m)
     if settings.right_m is None and not metres.max(initial=0.0) > 0:
         raise InputError("all distances are 0 m, so that there is nothing to estimate; check that they are in metres")
     right_m = float(metres.max()) if settings.right_m is None else settings.right_m
@@ -124,15 +122,30 @@ def distances_of(survey: Survey, settings: AnalysisSettings) -> Distances:
 def fit_all(
     settings: AnalysisSettings, distances: Distances, starts: Mapping[DetectionFunction, Sequence[float]] | None = None
 ) -> tuple[list[DetectionFit], list[tuple[str, str]]]:
-    """The fits of all candidates that can be fitted, and the name and reason of the others."""
+    """The fits of all candidates that can be fitted, and the name and reason of the others.
+
+    Where several are judged by QAIC, one that leaves no degrees of freedom can't be judged and is none.
+    """
     fits, failures = [], []
+    by_qaic = len(settings.functions) > 1 and select_by_for(settings, distances) is SelectBy.QAIC
     for function in settings.functions:
         try:
+            if by_qaic and isinstance(distances, BinnedDistances):
+                _check_freedom(function, len(distances.counts))
             start = None if starts is None else starts.get(function)
             fits.append(fit_detection(function, distances, start=start, is_monotone=settings.is_monotone))
         except InputError as error:
             failures.append((function.name, str(error)))
     return fits, failures
+
+
+def _check_freedom(function: DetectionFunction, n_bins: int) -> None:
+    n_parameters = len(function.parameter_names)
+    if n_bins - 1 <= n_parameters:
+        raise InputError(
+            f"{n_bins} bins leave no degrees of freedom for {n_parameters} parameters, which QAIC needs; give more cutpoints, "
+            "or select by AIC"
+        )
 
 
 def select_by_for(settings: AnalysisSettings, distances: Distances) -> SelectBy:
@@ -212,7 +225,9 @@ def _warnings(
     if distances.n < FEW_OBSERVATIONS:
         found.append(f"{distances.n:g} observations are few for a detection function; 60 to 80 are advised")
     if len(survey.strata) > 1 and not survey.has_areas:
-        found.append("no areas of strata are known, so that strata count by their effort, as in R; give areas to weight them")
+        found.append(
+            "no areas of strata are known, so that strata count by their effort, as in R; give areas to weight them"
+        )
     if best.fit.at_bound:
         found.append(
             f"{', '.join(best.fit.at_bound)} of {best.fit.function.name} ended on the edge of what is allowed, a sign that "
@@ -221,5 +236,7 @@ def _warnings(
     if not best.fit.is_converged:
         found.append(f"the search for {best.fit.function.name} ended before its best was certain; try other cutpoints")
     if not best.density.cv < POOR_CV:
-        found.append(f"the standard error is as large as the density itself (cv {best.density.cv:.2f}): don't rely on it")
+        found.append(
+            f"the standard error is as large as the density itself (cv {best.density.cv:.2f}): don't rely on it"
+        )
     return found

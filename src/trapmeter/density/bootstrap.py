@@ -2,8 +2,8 @@
 
 Each replicate draws as many cameras as there are, with replacement and within strata, fits all candidates to what they saw,
 selects one anew, and takes its density (Buckland et al. 2001, section 3.6.4; Howe et al. 2017). It needs no assumption that
-snapshots are independent, which those of camera traps are not. Where distances come as draws, each replicate takes one draw of
-each row: the spread over replicates then holds what isn't known of the distances too (multiple imputation by bootstrap;
+snapshots are independent, which those of camera traps are not. Where distances come as draws, each replicate takes one draw
+of each row: the spread over replicates then holds what isn't known of the distances too (multiple imputation by bootstrap;
 Schomaker and Heumann 2018). Fits start at those of the whole survey, which is several times as fast as starting anew.
 """
 
@@ -53,7 +53,8 @@ class BootstrapSettings:
             raise InputError(f"expected {FEWEST} or more bootstrap replicates, such as 1000, got {self.replicates}")
         if not (0 <= self.scale_sd < 1 and 0 <= self.site_scale_sd < 1):
             raise InputError(
-                f"expected errors of scale from 0 up to 1, such as 0.1 for 10 %, got {self.scale_sd:g} and {self.site_scale_sd:g}"
+                f"expected errors of scale from 0 up to 1, such as 0.1 for 10 %, got {self.scale_sd:g} and "
+                f"{self.site_scale_sd:g}"
             )
 
 
@@ -208,10 +209,10 @@ def _seen(plan: _Plan, times: Floats, rng: np.random.Generator) -> tuple[Distanc
     weight = times[plan.camera]
     inside = (weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m)
     metres, weight = metres[inside], weight[inside]
-    n = np.bincount(plan.camera[inside], weight, minlength=len(times))
+    n = np.bincount(plan.camera[inside], weight, minlength=len(times)).astype(np.float64)
     if plan.edges_m is None:
         return truncate(metres, left_m=plan.left_m, right_m=plan.right_m, weights=weight), n
-    counts = np.bincount(bin_numbers(plan.edges_m, metres), weight, minlength=len(plan.edges_m) - 1)
+    counts = np.bincount(bin_numbers(plan.edges_m, metres), weight, minlength=len(plan.edges_m) - 1).astype(np.float64)
     return BinnedDistances(plan.edges_m, counts), n
 
 

@@ -31,8 +31,8 @@ def candidates(keys: Sequence[str] = (), adjustments: Sequence[str] = ()) -> tup
 
     Args:
         keys: half-normal, hazard-rate, uniform (or R's hn, hr, unif); all three when none is given.
-        adjustments: `none`; a series (cosine, hermite, polynomial) for none up to the most terms of the key; or `cosine:2` for
-            exactly so many.
+        adjustments: `none`; a series (cosine, hermite, polynomial) for none up to the most terms of the key; or `cosine:2`
+            for exactly so many.
 
     Raises:
         InputError: there is no such key or series.

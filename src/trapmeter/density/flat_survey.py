@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from trapmeter.density.species import ALL
 from trapmeter.density.survey import Camera, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.flatfile import FlatRow
-
-ALL_SPECIES = "all"
 
 
 def survey_of_rows(
@@ -30,7 +29,9 @@ def survey_of_rows(
             they must share.
     """
     if not rows:
-        raise InputError("the flat file has no rows; expected one for each observation and for each station without any")
+        raise InputError(
+            "the flat file has no rows; expected one for each observation and for each station without any"
+        )
     first: dict[tuple[str, str], FlatRow] = {}
     areas: dict[str, FlatRow] = {}
     for row in rows if has_strata else (replace(row, stratum="") for row in rows):
@@ -48,8 +49,8 @@ def survey_of_rows(
         )
         for (stratum, station), row in first.items()
     )
-    seen = [row for row in rows if row.distance_m is not None and species in (None, ALL_SPECIES, row.species)]
-    _check_seen(rows, seen, species)
+    seen = [row for row in rows if row.distance_m is not None and species in (None, ALL, row.species)]
+    _check_seen(rows, seen)
     return Survey(
         cameras,
         np.array([number[row.stratum if has_strata else "", row.station_id] for row in seen], np.intp),
@@ -123,15 +124,10 @@ def _multiplier(row: FlatRow, given: float | None) -> float:
     return 1.0 if given is None else given
 
 
-def _check_seen(rows: Sequence[FlatRow], seen: Sequence[FlatRow], species: str | None) -> None:
+def _check_seen(rows: Sequence[FlatRow], seen: Sequence[FlatRow]) -> None:
     if seen:
         return
     file = rows[0].where.rsplit(", line", 1)[0]
-    names = sorted({row.species for row in rows if row.distance_m is not None})
-    if species is not None and names:
-        raise InputError(
-            f"{file} has no detection of {species!r}; there are {', '.join(map(repr, names[:10]))}: choose one with --species"
-        )
     raise InputError(
         f"{file} has no detection in {len(rows)} rows, so that there is no density to estimate; check the column 'distance'"
     )

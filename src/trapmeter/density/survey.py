@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera station: effort in snapshots (point transects: visits), the share (0..1) of a circle it covers, its stratum."""
+    """A camera station: effort in snapshots (point transects: visits), share (0..1) of a circle that it covers, stratum."""
 
     station_id: str
     effort_snapshots: float
@@ -47,19 +47,21 @@ class Survey:
 
     camera: which of `cameras` made each observation (n). distance_m: metres, (n, 1) where distances are known and (n, draws)
     where each row tells by equally likely draws where the animal may have stood. areas: of strata, empty where not known.
-    time_of_day: hours 0..24 of each observation (n), or None. notes: what a user should know of how this was read.
+    hours: ranges of the day (0..24) in which cameras worked, () for all day. notes: what to know of how it was read.
     """
 
     cameras: tuple[Camera, ...]
     camera: NDArray[np.intp]
     distance_m: Floats
     areas: Mapping[str, float] = field(default_factory=dict)
-    time_of_day: Floats | None = None
+    hours: tuple[tuple[float, float], ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.distance_m.ndim != 2 or self.camera.shape != (len(self.distance_m),):
-            raise ValueError(f"expected (n) cameras and (n, draws) metres, got {self.camera.shape} {self.distance_m.shape}")
+            raise ValueError(
+                f"expected (n) cameras and (n, draws) metres, got {self.camera.shape} {self.distance_m.shape}"
+            )
         names = [camera.station_id for camera in self.cameras]
         if len(set(names)) < len(names):
             raise ValueError("expected cameras with names of their own")
@@ -67,7 +69,7 @@ class Survey:
     @property
     def n_draws(self) -> int:
         """Distances of each observation: 1, or the number of its draws."""
-        return self.distance_m.shape[1]
+        return int(self.distance_m.shape[1])
 
     @property
     def multiplier(self) -> float:
