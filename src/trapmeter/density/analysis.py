@@ -143,8 +143,8 @@ def _check_freedom(function: DetectionFunction, n_bins: int) -> None:
     n_parameters = len(function.parameter_names)
     if n_bins - 1 <= n_parameters:
         raise InputError(
-            f"{n_bins} bins leave no degrees of freedom for {n_parameters} parameters, which QAIC needs; give more cutpoints, "
-            "or select by AIC"
+            f"{n_bins} bins leave no degrees of freedom for {n_parameters} parameters, which QAIC needs; give more "
+            "cutpoints, or select by AIC"
         )
 
 
