@@ -1,13 +1,15 @@
 """What errors of automatic distances do to density, and what draws mend: simulated surveys whose density is known.
 
 Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its
-site). Each simulated camera takes the errors of one real site: an animal at a true distance gets the answer and the draws of a
-row of that site whose label is about that distance, or of any site where it has none. Cameras differ in how many animals pass.
+site). Each simulated camera takes the errors of one real site: an animal at a true distance gets the answer and the draws of
+a row of that site whose label is about that distance, or of any site where it has none. Cameras differ in how many animals
+pass.
 
     python benchmarks/density_error.py DIR/oof.csv [--surveys 100] [--replicates 100]
 
 Each line: bias of density, and how many of the 95 % intervals hold the truth, by formula and by bootstrap over cameras.
-`like the training`: true distances are mixed as the labels are, which draws take for granted. `nearer`, `farther`: they aren't.
+`like the training`: true distances are mixed as the labels are, which draws take for granted. `nearer`, `farther`: they
+aren't.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from trapmeter.density.bootstrap import BootstrapSettings, bootstrap_density
 from trapmeter.density.candidates import candidates
 from trapmeter.density.distances import bin_distances
 from trapmeter.density.fit import fit_detection
+from trapmeter.density.shift import N_TRAINING
 from trapmeter.density.survey import Camera, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.distances import DRAWS
@@ -54,6 +57,7 @@ class Rows(NamedTuple):
     of_site: dict[tuple[int, int], NDArray[np.intp]]
     of_cell: dict[int, NDArray[np.intp]]
     n_sites: int
+    training_m: Floats | None = None
 
 
 def main() -> None:
@@ -64,6 +68,7 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=100)
     arguments = parser.parse_args()
     rows, truth_m = read_rows(arguments.oof)
+    training_m = read_training_of(truth_m)
     like = fit_detection(candidates(["hazard-rate"], ["none"])[0], bin_distances(unrounded(truth_m), CUTPOINTS_M))
     mixes: dict[str, tuple[str, Detection]] = {
         "like the training": ("hazard-rate", like.g),
@@ -75,8 +80,8 @@ def main() -> None:
     )
     print("| --- | --- | --- | --- | --- | --- |", flush=True)
     for mix, (key, g) in mixes.items():
-        for kind in ("true", "answers", "draws"):
-            line = judge(rows, g, key, kind, arguments.surveys, arguments.replicates)
+        for kind in ("true", "answers", "draws", "draws, shifted"):
+            line = judge(rows._replace(training_m=training_m), g, key, kind, arguments.surveys, arguments.replicates)
             print(f"| {mix}, {key} | {kind} | {line} |", flush=True)
 
 
@@ -97,6 +102,11 @@ def read_rows(path: Path) -> tuple[Rows, Floats]:
         {one: np.flatnonzero(cell == one) for one in range(int(FARTHEST_M) + 1) if (cell == one).any()},
         int(site.max()) + 1,
     ), truth
+
+
+def read_training_of(truth_m: Floats) -> Floats:
+    """Quantiles of the labels, as `trapmeter density --training` takes them."""
+    return np.quantile(unrounded(truth_m), (np.arange(N_TRAINING) + 0.5) / N_TRAINING)
 
 
 def cells(metres: Floats) -> NDArray[np.intp]:
@@ -140,8 +150,9 @@ def simulated(rows: Rows, g: Detection, kind: str, n_surveys: int) -> Iterator[t
         true_m = np.interp(rng.random(len(camera)) * seen[-1], seen, grid)
         site = rng.integers(rows.n_sites, size=N_CAMERAS)[camera]
         picked = [rng.choice(pick(rows, int(one), int(cell))) for one, cell in zip(site, cells(true_m), strict=True)]
-        metres = {"true": true_m, "answers": rows.answer_m[picked], "draws": rows.draws_m[picked]}[kind]
-        yield Survey(cameras, camera, metres.reshape(len(camera), -1)), density
+        metres = {"true": true_m, "answers": rows.answer_m[picked]}.get(kind, rows.draws_m[picked])
+        training_m = rows.training_m if kind == "draws, shifted" else None
+        yield Survey(cameras, camera, metres.reshape(len(camera), -1), training_m=training_m), density
 
 
 def pick(rows: Rows, site: int, cell: int) -> NDArray[np.intp]:

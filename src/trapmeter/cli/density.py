@@ -60,6 +60,12 @@ def density(
     points: Annotated[
         bool, typer.Option("--points", help="Take distance_m as it stands in place of the draws q05_m to q95_m.")
     ] = False,
+    training: Annotated[
+        str | None,
+        typer.Option(
+            help="What the model learned from: deep-chimpact (the embedded one), or a CSV file with distance."
+        ),
+    ] = None,
     media_times: Annotated[
         Path | None,
         typer.Option(help="CSV file of media_id, start: leaves out animals outside of deployments and hours."),
@@ -140,6 +146,7 @@ def density(
         "theta_deg": theta,
         "snapshot_s": snapshot,
         "points": True if points else None,
+        "training": training,
         "media_times": media_times,
         "leave_out": leave_out,
         "availability": availability,

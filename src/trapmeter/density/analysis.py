@@ -88,6 +88,7 @@ def analyse(survey: Survey, settings: AnalysisSettings, availability: Availabili
         InputError: no candidate can be fitted (the first reason is told), there are fewer than two stations in a stratum, or
             bins and truncation don't fit together.
     """
+    survey = survey.shifted(right_of(survey, settings))
     distances = distances_of(survey, settings)
     fits, failures = fit_all(settings, distances)
     if not fits:
@@ -110,13 +111,19 @@ def distances_of(survey: Survey, settings: AnalysisSettings) -> Distances:
     Raises:
         InputError: none lies inside, or bins don't cover what isn't truncated.
     """
-    metres, weights = survey.distance_m.ravel(), survey.weights()
+    metres, weights = survey.distance_m.ravel(), survey.weights().ravel()
     if settings.cutpoints_m:
         return bin_distances(metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m)
     if settings.right_m is None and not metres.max(initial=0.0) > 0:
         raise InputError("all distances are 0 m, so that there is nothing to estimate; check that they are in metres")
-    right_m = float(metres.max()) if settings.right_m is None else settings.right_m
-    return truncate(metres, right_m=right_m, left_m=settings.left_m or 0.0, weights=weights)
+    return truncate(metres, right_m=right_of(survey, settings), left_m=settings.left_m or 0.0, weights=weights)
+
+
+def right_of(survey: Survey, settings: AnalysisSettings) -> float:
+    """Right truncation, metres: as given, the last cutpoint, or the farthest distance."""
+    if settings.right_m is not None:
+        return settings.right_m
+    return settings.cutpoints_m[-1] if settings.cutpoints_m else float(survey.distance_m.max(initial=0.0))
 
 
 def fit_all(
@@ -205,8 +212,8 @@ def _warnings(
     settings: AnalysisSettings,
 ) -> list[str]:
     found = []
-    outside = distances.n_outside / survey.n_draws
-    every = outside + distances.n
+    every = len(survey.distance_m)
+    outside = every - distances.n
     if outside > MANY_OUTSIDE * every:
         found.append(
             f"{outside:,.0f} of {every:,.0f} distances lie outside {distances.left_m:g} to {distances.right_m:g} m and were "

@@ -22,6 +22,7 @@ from trapmeter.density.analysis import Analysis, AnalysisSettings, SelectBy, fit
 from trapmeter.density.detection import DetectionFunction
 from trapmeter.density.distances import BinnedDistances, Distances, bin_numbers, truncate
 from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, Availability
+from trapmeter.density.shift import fit_shift, shifted_weights
 from trapmeter.errors import InputError, RunError
 from trapmeter.workers import Lost, run_all
 
@@ -96,6 +97,8 @@ class _Plan:
     right_m: float
     camera: NDArray[np.intp]
     distance_m: Floats
+    training_m: Floats | None
+    shift: float
     counts: Floats | None
     efforts: Floats
     stratum: NDArray[np.intp]
@@ -163,6 +166,8 @@ def _plan(analysis: Analysis, settings: BootstrapSettings) -> _Plan:
         right_m=distances.right_m,
         camera=survey.camera,
         distance_m=survey.distance_m,
+        training_m=None if survey.draw_weights is None else survey.training_m,
+        shift=survey.shift,
         counts=counts,
         efforts=survey.efforts(),
         stratum=np.array([strata.index(camera.stratum) for camera in survey.cameras]),
@@ -205,8 +210,8 @@ def _seen(plan: _Plan, times: Floats, rng: np.random.Generator) -> tuple[Distanc
     """The distances of a replicate, and the detections that each camera adds to it."""
     if plan.counts is not None and plan.edges_m is not None:
         return BinnedDistances(plan.edges_m, times @ plan.counts), times * plan.counts.sum(axis=1)
-    metres = _draw(plan, rng)
     weight = times[plan.camera]
+    metres = _draw(plan, weight, rng)
     inside = (weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m)
     metres, weight = metres[inside], weight[inside]
     n = np.bincount(plan.camera[inside], weight, minlength=len(times)).astype(np.float64)
@@ -216,10 +221,18 @@ def _seen(plan: _Plan, times: Floats, rng: np.random.Generator) -> tuple[Distanc
     return BinnedDistances(plan.edges_m, counts), n
 
 
-def _draw(plan: _Plan, rng: np.random.Generator) -> Floats:
-    """A distance for each observation: one of its draws, times the errors of scale."""
+def _draw(plan: _Plan, weight: Floats, rng: np.random.Generator) -> Floats:
+    """A distance for each observation: one of its draws, times the errors of scale. weight: of the observations (n)."""
     n, n_draws = plan.distance_m.shape
-    metres = plan.distance_m[np.arange(n), rng.integers(n_draws, size=n)] if n_draws > 1 else plan.distance_m[:, 0]
+    if n_draws == 1:
+        metres = plan.distance_m[:, 0]
+    elif plan.training_m is None:
+        metres = plan.distance_m[np.arange(n), rng.integers(n_draws, size=n)]
+    else:
+        shift = fit_shift(plan.distance_m, plan.training_m, plan.right_m, weight, plan.shift)
+        reached = shifted_weights(plan.distance_m, shift, plan.right_m).cumsum(axis=1)
+        number = (rng.random(n)[:, None] > reached).sum(axis=1)
+        metres = plan.distance_m[np.arange(n), np.minimum(number, n_draws - 1)]
     sd, site_sd = plan.bootstrap.scale_sd, plan.bootstrap.site_scale_sd
     if not sd and not site_sd:
         return metres

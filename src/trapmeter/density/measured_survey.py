@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.estimate import circle_share
+from trapmeter.density.shift import read_training
 from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Camera, Survey
 from trapmeter.errors import InputError
@@ -41,6 +42,7 @@ class MeasuredSettings:
     media_times: Path | None = None
     leave_out: Path | None = None
     takes_draws: bool = True
+    training: str | Path | None = None
     has_strata: bool = True
 
 
@@ -89,6 +91,7 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
         camera=np.array([number[one.observation.site_id] for one in kept], np.intp),
         distance_m=_distances(kept, takes_draws=settings.takes_draws, notes=notes),
         areas=_areas(sites) if settings.has_strata else {},
+        training_m=None if settings.training is None else read_training(settings.training),
         hours=next(iter(hours)) if len(hours) == 1 else (),
         notes=tuple(notes),
     )

@@ -44,7 +44,7 @@ def result(run: DensityRun) -> dict[str, Any]:
                 "availability": density.availability_cv,
             },
             "n": distances.n,
-            "n_outside": distances.n_outside / survey.n_draws,
+            "n_outside": len(survey.distance_m) - distances.n,
             "n_stations": density.n_stations,
             "n_stations_without_detections": sum(
                 not one.n for one in survey.stations(distances.left_m, distances.right_m)
@@ -55,6 +55,7 @@ def result(run: DensityRun) -> dict[str, Any]:
             "right_m": distances.right_m,
             "cutpoints_m": distances.edges_m.tolist() if isinstance(distances, BinnedDistances) else [],
             "draws": survey.n_draws,
+            "shift": survey.shift if survey.draw_weights is not None else None,
             "availability": {"share": analysis.availability.share, "se": analysis.availability.se},
             "fits": [
                 _fit(model, analysis, number == analysis.selected) for number, model in enumerate(analysis.models)

@@ -53,10 +53,10 @@ def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]
     if _format(settings) is SurveyFormat.DISTANCES:
         return _with_areas(read_measured_survey(settings.file, _measured(settings)), settings), None
     given = [name for name in ("deployments", "media_times", "leave_out", "snapshot_s") if getattr(settings, name)]
-    if given or settings.points:
+    if given or settings.points or settings.training:
         raise InputError(
-            f"{', '.join(given) or 'points'} belongs to distances.csv; a flat file tells effort and distances itself, so "
-            "leave it out, or give --format distances"
+            f"{', '.join(given) or 'points or training'} belongs to distances.csv; a flat file tells effort and distances "
+            "itself, so leave it out, or give --format distances"
         )
     column = _species_column(settings)
     rows = read_flat_file(settings.file, column)
@@ -98,6 +98,7 @@ def _measured(settings: DensitySettings) -> MeasuredSettings:
         media_times=settings.media_times,
         leave_out=settings.leave_out,
         takes_draws=not settings.points,
+        training=settings.training,
         has_strata=settings.strata,
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 from trapmeter.density.analysis import AnalysisSettings, SelectBy
 from trapmeter.density.bootstrap import BootstrapSettings
 from trapmeter.density.candidates import candidates
+from trapmeter.density.shift import DEEP_CHIMPACT
 from trapmeter.errors import InputError
 
 
@@ -57,6 +58,8 @@ class DensitySettings:
     """Seconds from one snapshot to the next, for deployments that don't tell their own."""
     points: bool = False
     """Take distance_m in place of the draws q05_m ... q95_m."""
+    training: str | Path | None = None
+    """Distances that the model learned from: a CSV file with distance or distance_m; deep-chimpact for the embedded one."""
     media_times: Path | None = None
     """When each medium starts: media_id, start."""
     leave_out: Path | None = None
@@ -141,7 +144,7 @@ def read_values(path: Path) -> dict[str, Any]:
     if unknown:
         raise InputError(f"{path}: unknown settings {', '.join(unknown)}; there are {', '.join(known)}")
     for name, value in values.items():
-        if "Path" in known[name]:
+        if "Path" in known[name] and value != DEEP_CHIMPACT:
             if not isinstance(value, str):
                 raise InputError(f"{path}: expected the name of a file for {name}, got {value!r}")
             values[name] = path.parent / value
@@ -158,6 +161,7 @@ def _value(name: str, kind: str, value: Any) -> Any:
 
 
 _EXPECTED = {
+    "str | Path": "the name of a file, or deep-chimpact",
     "tuple[str": "a text or a list of texts",
     "tuple[float": "a list of numbers",
     "Mapping": "a table of numbers, such as {north = 12.5}",
@@ -196,6 +200,7 @@ def _exactly(kind: type, value: Any) -> Any:
 
 
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "str | Path": lambda value: value if value == DEEP_CHIMPACT else Path(value),
     "tuple[str": lambda value: tuple(map(_text, [value] if isinstance(value, str) else value)),
     "tuple[float": lambda value: tuple(map(_number, value if isinstance(value, list | tuple) else [value])),
     "Mapping": lambda value: {_text(name): _number(one) for name, one in dict(value).items()},
