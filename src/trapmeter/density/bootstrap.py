@@ -256,7 +256,7 @@ def _summary(outcomes: Sequence[_Outcome], analysis: Analysis, settings: Bootstr
             "adjustments or coarser bins, or pass over the bootstrap"
         )
     level = analysis.settings.level
-    low, median, high = np.quantile(densities, [(1 - level) / 2, 0.5, (1 + level) / 2]).tolist()
+    low, median, high = (float(np.quantile(densities, share)) for share in ((1 - level) / 2, 0.5, (1 + level) / 2))
     se = float(np.std(densities, ddof=1))
     return Bootstrap(
         settings=settings,

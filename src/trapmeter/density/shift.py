@@ -1,8 +1,9 @@
 """What draws of distances become where animals stand nearer or farther than those that the model learned from.
 
 A draw says where an animal may stand, given the model's answer *and* that animals stand as they did in the training: an
-answer of 5 m is more often a far animal where far ones are common. Where a survey's mix of distances differs, its draws are pulled
-towards the training's. Bayes' rule undoes that: each draw r is weighted by f(r) / p(r), the survey's mix over the training's.
+answer of 5 m is more often a far animal where far ones are common. Where a survey's mix of distances differs, its draws are
+pulled towards the training's. Bayes' rule undoes that: each draw r is weighted by f(r) / p(r), the survey's mix over the
+training's.
 
 Of that ratio one number is estimated, a in exp(a t) with t = (min(r, w) / w)^2, which makes a detection function narrower or
 wider as a half-normal does. Its likelihood is that of the answers: for each the mean of exp(a t) over its draws, divided by
@@ -39,7 +40,8 @@ DEEP_CHIMPACT_M = (
 # fmt: on
 """Middles of the hundredths of the 15,229 distances of the public Deep Chimpact labels, rounding undone, metres.
 
-(c) Max Planck Institute for Evolutionary Anthropology and Wild Chimpanzee Foundation, MIT. The embedded model learned from them.
+(c) Max Planck Institute for Evolutionary Anthropology and Wild Chimpanzee Foundation, MIT. The embedded model learned from
+them.
 """
 
 
