@@ -71,6 +71,14 @@ def test_commands_run(page: Path, world: Path, monkeypatch: pytest.MonkeyPatch) 
         assert any((world / out).iterdir()), command
 
 
+def test_the_python_example_of_density_runs(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs/density.md").read_text(), flags=re.DOTALL | re.MULTILINE
+    )
+    exec(code.replace('"bootstrap": 200', '"bootstrap": 20'), {})
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_the_reference_is_up_to_date() -> None:
     spec = importlib.util.spec_from_file_location("write_reference", ROOT / "tools/write_reference.py")
     assert spec is not None

@@ -30,6 +30,8 @@ def test_stations_without_detections_stay(flat):
     assert [camera.station_id for camera in survey.cameras] == ["s0", "s1", "s2", "s3", "s4"]
     assert [station.n > 0 for station in survey.stations(0, 10)] == [True, True, True, True, False]
     assert survey.multiplier == 1
+    assert "taken to see a full circle" in survey.notes[0]
+    assert flat(flat_text(), multiplier=0.1).multiplier == pytest.approx(0.1)
 
 
 def test_other_species_rows_still_tell_of_their_station(flat):
@@ -65,6 +67,7 @@ def test_a_survey_comes_back_from_its_flat_file(flat, tmp_path):
     write_flat_file(tmp_path / "again.csv", rows_of_survey(survey))
     again = survey_of_rows(read_flat_file(tmp_path / "again.csv"))
     assert again.cameras == survey.cameras
+    assert again.notes == ()
     assert sorted(again.distance_m.ravel()) == sorted(survey.distance_m.ravel())
     assert again.areas == survey.areas
 

@@ -231,7 +231,7 @@ def _draw(plan: _Plan, weight: Floats, rng: np.random.Generator) -> Floats:
     else:
         shift = fit_shift(plan.distance_m, plan.training_m, plan.right_m, weight, plan.shift)
         reached = shifted_weights(plan.distance_m, shift, plan.right_m).cumsum(axis=1)
-        number = (rng.random(n)[:, None] > reached).sum(axis=1)
+        number = (rng.random((n, 1)) > reached).sum(axis=1)
         metres = plan.distance_m[np.arange(n), np.minimum(number, n_draws - 1)]
     sd, site_sd = plan.bootstrap.scale_sd, plan.bootstrap.site_scale_sd
     if not sd and not site_sd:

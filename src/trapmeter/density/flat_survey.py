@@ -12,6 +12,11 @@ from trapmeter.density.survey import Camera, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.flatfile import FlatRow
 
+FULL_CIRCLE = (
+    "without a column 'multiplier' or --theta stations are taken to see a full circle, as in point transects; for camera "
+    "traps give the angle of view"
+)
+
 
 def survey_of_rows(
     rows: Sequence[FlatRow], *, species: str | None = None, has_strata: bool = True, multiplier: float | None = None
@@ -56,6 +61,7 @@ def survey_of_rows(
         np.array([number[row.stratum if has_strata else "", row.station_id] for row in seen], np.intp),
         np.array([[row.distance_m] for row in seen], np.float64),
         {stratum: row.area for stratum, row in areas.items() if row.area},
+        notes=() if multiplier is not None or all(row.multiplier is not None for row in rows) else (FULL_CIRCLE,),
     )
 
 
