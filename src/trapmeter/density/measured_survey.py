@@ -82,6 +82,15 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
             f"{path} has no measured animal that counts ({len(measured)} were measured); check species, deployments, "
             "snapshot interval and what is left out"
         )
+    if (
+        settings.training is None
+        and settings.takes_draws
+        and any(one.distance and one.distance.draws_m for one in kept)
+    ):
+        notes.append(
+            "draws follow the distances that the model learned from, and density is pulled with them where animals stand "
+            "nearer or farther; say what it learned from by --training (deep-chimpact for the embedded box model)"
+        )
     number = {site_id: index for index, site_id in enumerate(sites)}
     hours = {deployment.hours for site in sites.values() for deployment in site.deployments}
     if len(hours) > 1:
