@@ -44,7 +44,9 @@ def test_other_species_rows_still_tell_of_their_station(flat):
 def test_one_label_in_two_regions_is_two_stations_unless_strata_are_put_together(flat):
     text = HEADER + "n,1,0.1,1,10,3,\ns,1,0.1,1,10,4,\n"
     assert [camera.station_id for camera in flat(text).cameras] == ["n/1", "s/1"]
-    assert [(camera.station_id, camera.stratum) for camera in flat(text, has_strata=False).cameras] == [("1", "")]
+    together = flat(text, has_strata=False)
+    assert [(camera.station_id, camera.stratum) for camera in together.cameras] == [("1", "")]
+    assert "2 stations of all regions share 1 labels" in together.notes[0]
 
 
 @pytest.mark.parametrize(

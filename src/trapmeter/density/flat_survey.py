@@ -61,8 +61,19 @@ def survey_of_rows(
         np.array([number[row.stratum if has_strata else "", row.station_id] for row in seen], np.intp),
         np.array([[row.distance_m] for row in seen], np.float64),
         {stratum: row.area for stratum, row in areas.items() if row.area},
-        notes=() if multiplier is not None or all(row.multiplier is not None for row in rows) else (FULL_CIRCLE,),
+        notes=tuple(_notes(rows, has_strata=has_strata, multiplier=multiplier)),
     )
+
+
+def _notes(rows: Sequence[FlatRow], *, has_strata: bool, multiplier: float | None) -> Iterator[str]:
+    if multiplier is None and any(row.multiplier is None for row in rows):
+        yield FULL_CIRCLE
+    n_places, n_labels = len({(row.stratum, row.station_id) for row in rows}), len({row.station_id for row in rows})
+    if not has_strata and n_places > n_labels:
+        yield (
+            f"{n_places:,} stations of all regions share {n_labels:,} labels: a label is taken as one station whose effort "
+            "is told once; name them apart if they are stations of their own"
+        )
 
 
 def availability_of_rows(rows: Sequence[FlatRow]) -> float | None:
