@@ -15,7 +15,7 @@ from trapmeter.cli import main
 from trapmeter.demo.clips import CLIPS
 
 VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
-VERBS += [[verb] for verb in ("frames", "train", "submit", "pseudolabel", "evaluate")]
+VERBS += [[verb] for verb in ("frames", "train", "submit", "pseudolabel", "evaluate", "density")]
 
 
 def trapmeter(*arguments: object) -> subprocess.CompletedProcess[str]:

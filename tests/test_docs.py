@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from density.surveys import deployments_text, distances_rows, flat_text, write_distances_rows
 from trapmeter.cli import main
 from trapmeter.demo.clips import CLIPS
 
@@ -47,6 +48,14 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             metadata.append(f"{video}.mp4,{second},0.1,{0.9 - size:.3f},{0.1 + size:.3f},0.9,0.8,park,s{video % 12}")
     (tmp_path / "TABLES/train_labels.csv").write_text("\n".join(labels))
     (tmp_path / "TABLES/train_metadata.csv").write_text("\n".join(metadata))
+    (tmp_path / "FLAT_CSV").write_text(flat_text())
+    (tmp_path / "survey").mkdir()
+    write_distances_rows(tmp_path / "survey/distances.csv", distances_rows())
+    (tmp_path / "survey/deployments.csv").write_text(deployments_text())
+    (tmp_path / "SURVEY_TOML").write_text(
+        'file = "survey/distances.csv"\ndeployments = "survey/deployments.csv"\ntraining = "deep-chimpact"\n'
+        'key = "half-normal"\ncutpoints = [0, 2, 4, 6, 8, 10]\n'
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -60,6 +69,14 @@ def test_commands_run(page: Path, world: Path, monkeypatch: pytest.MonkeyPatch) 
         assert not ended.value.code, command
         out = command[command.index("--out") + 1]
         assert any((world / out).iterdir()), command
+
+
+def test_the_python_example_of_density_runs(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs/density.md").read_text(), flags=re.DOTALL | re.MULTILINE
+    )
+    exec(code.replace('"bootstrap": 200', '"bootstrap": 20'), {})
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_the_reference_is_up_to_date() -> None:
@@ -84,4 +101,15 @@ def test_every_column_and_status_is_explained() -> None:
 
     text = (ROOT / "docs/reference/distances.md").read_text()
     for name in (*COLUMNS, *Status):
+        assert f"`{name}`" in text, name
+
+
+def test_every_setting_and_field_of_density_is_explained() -> None:
+    from dataclasses import fields
+
+    from trapmeter.density.results import CSV_COLUMNS
+    from trapmeter.density.settings import DensitySettings
+
+    text = (ROOT / "docs/reference/density.md").read_text()
+    for name in (*(field.name for field in fields(DensitySettings)), *CSV_COLUMNS):
         assert f"`{name}`" in text, name

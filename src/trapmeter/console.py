@@ -14,6 +14,7 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from trapmeter.density.run import DensityRun
     from trapmeter.frames.check import Problem
     from trapmeter.frames.fill import FillReport
     from trapmeter.predict.run import Progress, Run
@@ -25,6 +26,7 @@ _STAGES = {
     "measure": "Measuring distances",
     "report": "Writing the report",
     "answer": "Asking the networks",
+    "replicate": "Drawing cameras",
 }
 
 
@@ -183,6 +185,58 @@ def print_comparison(comparison: Comparison) -> None:
         if band.errors is not None:
             name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"{band.low_m:g} m on"
             print(f"  {name:<9}{band.errors.n:>6}{band.errors.mae_m:>8.2f}{band.errors.bias_m:>+7.2f}")
+
+
+def print_density(run: DensityRun) -> None:
+    """Each candidate, the selected one's density with its interval, the bootstrap, and what to be aware of."""
+    analysis = run.analysis
+    best, distances = analysis.best, analysis.distances
+    print(
+        f"{distances.n:,.0f} detections between {distances.left_m:g} and {distances.right_m:g} m at "
+        f"{best.density.n_stations:,} stations, {best.density.effort_snapshots:,.0f} snapshots"
+    )
+    names = [model.fit.function.name for model in analysis.models]
+    width = max(len("model"), *map(len, names))
+    heads = f"{'AIC':>10}  {'QAIC':>9}  {'Pa':>6}  {'EDR m':>6}  {'per km2':>8}  {'CV':>6}"
+    print(f"  {'model':<{width}}  {heads}  {best.density.level * 100:g} % interval")
+    for number, (name, model) in enumerate(zip(names, analysis.models, strict=True)):
+        fit, density = model.fit, model.density
+        judged = "-" if model.qaic is None else f"{model.qaic:.1f}"
+        print(
+            f"{'*' if number == analysis.selected else ' '} {name:<{width}}  {fit.aic:>10.1f}  {judged:>9}  {fit.pa:>6.4f}  "
+            f"{fit.edr_m:>6.2f}  {density.density_km2:>8.4g}  {density.cv:>6.3f}  "
+            f"{_interval(density.low_km2, density.high_km2)}"
+        )
+    for name, reason in analysis.failures:
+        print(f"not fitted: {name}: {reason}")
+    if len(names) > 1:
+        print(f"* selected by {analysis.select_by.upper()}")
+    for stratum, density in best.by_stratum.items():
+        print(
+            f"  stratum {shown(stratum) or '(no name)'}: {density.density_km2:.4g} per km2 "
+            f"({_interval(density.low_km2, density.high_km2)})"
+        )
+    if run.activity is not None:
+        print(
+            f"active {run.activity.share:.1%} of the time (se {run.activity.se:.1%}), from {run.activity.n:,} times of day"
+        )
+    density = best.density
+    print(
+        f"density: {density.density_km2:.4f} animals per km2, se {density.se_km2:.3f}, "
+        f"{_interval(density.low_km2, density.high_km2)}"
+    )
+    if run.bootstrap is not None:
+        found = run.bootstrap
+        print(
+            f"bootstrap over cameras: median {found.median_km2:.4f}, {_interval(found.low_km2, found.high_km2)}, "
+            f"{found.settings.replicates:,} replicates, {found.n_failed:,} failed"
+        )
+    for warning in analysis.warnings:
+        print(f"note: {warning}")
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{low:.4g} to {high:.4g}"
 
 
 DEMO_NOTE = (

@@ -48,7 +48,7 @@ def test_lines_are_those_of_the_file(write):
             "video_id,tiem\na,1\n",
             r"line 1: expected the columns video_id, time, but time is missing; found 'video_id', 'tiem'",
         ),
-        ("a\tb\n", r"video_id, time are missing; found 'a\\tb'"),
+        ("a\tb\n", r"video_id, time are missing; found 'a', 'b'"),
         ("video_id,time,time\na,1,2\n", r"line 1: the column 'time' stands twice"),
         ("video_id,time\na,1\nb\n", r"line 3: expected 2 cells as in the header, got 1"),
         ("video_id,time\na,1,5\n", r"line 2: expected 2 cells as in the header, got 3"),

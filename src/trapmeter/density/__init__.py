@@ -14,4 +14,12 @@ fit             maximum likelihood fits, and the record of one
 selection       AIC, and QAIC in two steps
 stations        detections and effort by camera
 estimate        density with its variance and interval
+activity        availability from times of day
+shift           draws of distances weighted for where a survey's animals stand
+survey          cameras and what they saw; flat_survey and measured_survey make one from tables, species picks whose distances
+candidates      the detection functions that are tried
+analysis        all candidates fitted, one selected, density by each
+bootstrap       the same for cameras drawn anew
+settings, run   `trapmeter density` without its command line
+results         JSON and CSV; rscript the script that repeats it in R
 """

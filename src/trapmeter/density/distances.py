@@ -125,10 +125,16 @@ def bin_distances(
             f"the cutpoints run from {edges[0]:g} to {edges[-1]:g} m, but the truncation is at {ends[0]:g} and "
             f"{ends[1]:g} m; let the first and the last cutpoint be the truncation"
         )
-    inside = (distance >= edges[0]) & (distance <= edges[-1])
-    number = np.minimum(np.searchsorted(edges, distance[inside], side="right") - 1, len(edges) - 2)
-    counts = np.bincount(number, weight[inside], minlength=len(edges) - 1).astype(np.float64)
+    number = bin_numbers(edges, distance)
+    inside = number >= 0
+    counts = np.bincount(number[inside], weight[inside], minlength=len(edges) - 1).astype(np.float64)
     return BinnedDistances(edges, counts, int((~inside).sum()))
+
+
+def bin_numbers(edges_m: Floats, distance_m: Floats) -> NDArray[np.intp]:
+    """The bin of each distance (n), counted from 0; -1 beyond the cutpoints. The last bin holds its upper edge too."""
+    number = np.minimum(np.searchsorted(edges_m, distance_m, side="right") - 1, len(edges_m) - 2)
+    return np.where((distance_m >= edges_m[0]) & (distance_m <= edges_m[-1]), number, -1)
 
 
 def truncate(

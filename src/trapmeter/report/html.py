@@ -61,19 +61,19 @@ def render(run: Run, truth: Sequence[TruthRow] | None = None, progress: Progress
     comparison = None if truth is None else compare(estimates, truth)
     chosen = choose_frames(estimates)
     pictures, unread = thumbnails(run.root, chosen, _steps(progress, len(chosen)), run.store)
-    return _template().render(
+    return page_template("report.html.j2").render(
         run=run,
         summary=run.summary,
         facts=run.facts,
         status=words.status_sentence(run.summary),
         spread=numbers.spread(numbers.distances_m(estimates)),
         counts=counts,
-        histogram_svg=_safe(plots.distances_svg(counts)) if counts else "",
-        intervals_svg=_safe(plots.intervals_svg(bins)) if bins else "",
+        histogram_svg=safe(plots.distances_svg(counts)) if counts else "",
+        intervals_svg=safe(plots.intervals_svg(bins)) if bins else "",
         typical=numbers.typical_interval(estimates),
         sites=numbers.site_figures(estimates),
         comparison=comparison,
-        truth_svg=_safe(plots.truth_svg(comparison.pairs_m)) if comparison and comparison.pairs_m else "",
+        truth_svg=safe(plots.truth_svg(comparison.pairs_m)) if comparison and comparison.pairs_m else "",
         pictures=pictures,
         unread=unread,
         words=words,
@@ -105,7 +105,8 @@ def animal_text(animal: Estimate) -> str:
     return f"{d.distance_m:.1f} m ({d.low_m:.1f}–{d.high_m:.1f})"
 
 
-def _template() -> Template:
+def page_template(name: str) -> Template:
+    """A page of this folder, with the style sheet as `css`; every text that goes in is escaped and made printable."""
     from jinja2 import Environment, StrictUndefined
 
     here = files("trapmeter.report")
@@ -113,8 +114,8 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(alt_text=alt_text, caption=caption)
-    environment.globals.update(css=_safe(here.joinpath("report.css").read_text("utf-8")))
-    return environment.from_string(here.joinpath("report.html.j2").read_text("utf-8"))
+    environment.globals.update(css=safe(here.joinpath("report.css").read_text("utf-8")))
+    return environment.from_string(here.joinpath(name).read_text("utf-8"))
 
 
 def _printable(value: Any) -> Any:
@@ -122,7 +123,8 @@ def _printable(value: Any) -> Any:
     return words.printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def _safe(html: str) -> str:
+def safe(html: str) -> str:
+    """Marks our own HTML as such, so that it is not escaped."""
     from markupsafe import Markup
 
     return Markup(html)  # noqa: S704  our own style sheet and matplotlib's SVG, which hold no foreign text

@@ -24,7 +24,7 @@ SIZE_INCH = (4.8, 3.1)
 MANY_POINTS = 1500
 """More points than this are drawn as pixels: as shapes they would make the file large and slow to scroll."""
 
-_BLUE, _GREY, _INK = "#2f6f8f", "#8a8f98", "#333a44"
+BLUE, GREY, INK = "#2f6f8f", "#8a8f98", "#333a44"
 # Any: matplotlib types its settings' names one by one.
 _STYLE: Any = {
     "svg.hashsalt": "trapmeter",
@@ -32,15 +32,15 @@ _STYLE: Any = {
     "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": _GREY,
-    "axes.labelcolor": _INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.linewidth": 0.8,
     "grid.color": "#e6e8eb",
     "grid.linewidth": 0.7,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "xtick.major.size": 3.0,
     "ytick.major.size": 0.0,
     "figure.facecolor": "none",
@@ -51,11 +51,11 @@ _STYLE: Any = {
 
 def distances_svg(counts: Sequence[int]) -> str:
     """How many animals stand at which distance. counts: as numbers.histogram gives them."""
-    with _figure("histogram", f"Histogram of {sum(counts):,} distances in bins of 1 m") as (figure, result):
+    with drawing("histogram", f"Histogram of {sum(counts):,} distances in bins of 1 m") as (figure, result):
         from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
         axes = figure.add_subplot()
-        axes.bar(range(len(counts)), counts, width=0.9, align="edge", color=_BLUE)
+        axes.bar(range(len(counts)), counts, width=0.9, align="edge", color=BLUE)
         axes.set_xlabel("Distance from the camera (m)")
         axes.set_ylabel("Measurements")
         axes.set_xlim(0, max(len(counts), 5))
@@ -70,7 +70,7 @@ def distances_svg(counts: Sequence[int]) -> str:
 
 def intervals_svg(bins: Sequence[IntervalBin]) -> str:
     """The typical 90 % interval at each distance, around the line on which it would have no width."""
-    with _figure("intervals", "Typical 90 % interval at each measured distance") as (figure, result):
+    with drawing("intervals", "Typical 90 % interval at each measured distance") as (figure, result):
         axes = figure.add_subplot()
         x = [one.distance_m for one in bins]
         right = _end(x)
@@ -78,7 +78,7 @@ def intervals_svg(bins: Sequence[IntervalBin]) -> str:
         below = [one.distance_m - one.low_m for one in bins]
         above = [one.high_m - one.distance_m for one in bins]
         axes.errorbar(
-            x, x, yerr=[below, above], fmt="o", color=_BLUE, ecolor=_BLUE, elinewidth=2.2, markersize=4.5, alpha=0.9
+            x, x, yerr=[below, above], fmt="o", color=BLUE, ecolor=BLUE, elinewidth=2.2, markersize=4.5, alpha=0.9
         )
         axes.set_xlabel("Measured distance (m)")
         axes.set_ylabel("Typical 90 % interval (m)")
@@ -90,7 +90,7 @@ def intervals_svg(bins: Sequence[IntervalBin]) -> str:
 def truth_svg(pairs_m: Sequence[tuple[float, float]]) -> str:
     """Estimates against truths, with the line on which they agree. pairs_m: (truth, estimate) in metres."""
     label = f"{len(pairs_m):,} measured distances against known distances, with the line of agreement"
-    with _figure("truth", label, (4.0, 3.8)) as (figure, result):
+    with drawing("truth", label, (4.0, 3.8)) as (figure, result):
         axes = figure.add_subplot()
         top = _end([value for pair in pairs_m for value in pair])
         _diagonal(axes, top)
@@ -98,7 +98,7 @@ def truth_svg(pairs_m: Sequence[tuple[float, float]]) -> str:
             [truth for truth, _ in pairs_m],
             [estimate for _, estimate in pairs_m],
             "o",
-            color=_BLUE,
+            color=BLUE,
             markersize=4.0,
             markeredgewidth=0.0,
             alpha=0.45 if len(pairs_m) <= MANY_POINTS else 0.2,
@@ -118,11 +118,11 @@ def _end(values_m: Sequence[float]) -> float:
 
 
 def _diagonal(axes: Axes, top: float) -> None:
-    axes.plot([0, top], [0, top], color=_GREY, linewidth=1.0, linestyle=(0, (4, 3)))
+    axes.plot([0, top], [0, top], color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
 
 
 @contextmanager
-def _figure(name: str, label: str, size_inch: tuple[float, float] = SIZE_INCH) -> Iterator[tuple[Figure, list[str]]]:
+def drawing(name: str, label: str, size_inch: tuple[float, float] = SIZE_INCH) -> Iterator[tuple[Figure, list[str]]]:
     """A figure to draw on, whatever matplotlibrc says; the list holds its SVG once the block is left.
 
     name: starts the ids in it; label: says what it shows to those who can't see it.

@@ -1,7 +1,7 @@
 """Reads CSV files that people made, and says exactly what is wrong with them.
 
-Accepted: UTF-8 with or without a byte order mark, separated by commas; or by semicolons, as spreadsheets in much of
-Europe save them, and then with decimal commas too. The separator is told from the header line, so a comma in a number
+Accepted: UTF-8 with or without a byte order mark, separated by commas or tabs; or by semicolons, as spreadsheets in much
+of Europe save them, and then with decimal commas too. The separator is told from the header line, so a comma in a number
 can't be mistaken. Blank rows are skipped, columns that nobody asked for are ignored. Meaning is left to the callers.
 """
 
@@ -152,12 +152,12 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str], str]]:
     body = text.lstrip("\r\n")
     skipped = text[: len(text) - len(body)].count("\n")
     header = re.split(r"[\r\n]", body, maxsplit=1)[0]
-    is_semicolon = ";" in header and "," not in header
-    reader = csv.reader(io.StringIO(body, newline=""), delimiter=";" if is_semicolon else ",", strict=True)
+    separator = next((mark for mark in ",;\t" if mark in header), ",")
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=separator, strict=True)
     start = 1
     try:
         for cells in reader:
-            yield skipped + start, cells, "," if is_semicolon else "."
+            yield skipped + start, cells, "," if separator == ";" else "."
             start = reader.line_num + 1
     except csv.Error as error:
         raise InputError(

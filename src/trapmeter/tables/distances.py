@@ -57,6 +57,15 @@ def read_distances(path: Path) -> list[Estimate]:
     return [_estimate(row) for row in read_rows(path, required=COLUMNS)]
 
 
+def read_distances_with(path: Path, column: str) -> list[tuple[Estimate, str]]:
+    """Reads a distances.csv that has a further column of texts, such as species; each estimate with its text.
+
+    Raises:
+        InputError: the column is missing, or a cell is not what it should be; names file, line and column.
+    """
+    return [(_estimate(row), row.optional_text(column)) for row in read_rows(path, required=(*COLUMNS, column))]
+
+
 def _cells(estimate: Estimate) -> list[str]:
     observation, distance, angle = estimate.observation, estimate.distance, estimate.angle_deg
     return [

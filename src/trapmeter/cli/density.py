@@ -1,0 +1,194 @@
+"""The verb that makes density of distances."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trapmeter.errors import InputError
+
+
+def add_verbs(app: typer.Typer) -> None:
+    """Adds density."""
+    app.command()(density)
+
+
+def density(
+    file: Annotated[Path | None, typer.Argument(help="Table of distances: distances.csv, or a flat file of R.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of settings (docs/reference/density.md); options here replace its.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="r-flat or distances (default: told from the columns).")
+    ] = None,
+    deployments: Annotated[
+        Path | None,
+        typer.Option(
+            help="For distances.csv: CSV file of site_id, start, end, theta_deg, snapshot_s, and perhaps hours."
+        ),
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="half-normal, hazard-rate or uniform; several by commas. Default: all, as Howe et al. 2019."),
+    ] = None,
+    adjust: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="none; cosine, hermite or polynomial, with none and more terms; or cosine:2 for two exactly."
+        ),
+    ] = None,
+    cutpoints: Annotated[
+        str | None,
+        typer.Option(help="Edges of bins in metres, such as 2,3,4,5,6,7,8,10,12,15; distances stay exact without."),
+    ] = None,
+    truncation: Annotated[
+        str | None,
+        typer.Option(help="Left and right in metres, such as 2,15; or right alone. Default: the outer cutpoints."),
+    ] = None,
+    select: Annotated[str | None, typer.Option(help="qaic (default with cutpoints) or aic (default without).")] = None,
+    species: Annotated[str | None, typer.Option(help="Whose distances count; all for every row.")] = None,
+    species_column: Annotated[str | None, typer.Option(help="Where the species stands (default species).")] = None,
+    no_strata: Annotated[bool, typer.Option("--no-strata", help="Put all stations together.")] = False,
+    theta: Annotated[
+        float | None, typer.Option(help="Angle of view in degrees, where the tables don't tell it.")
+    ] = None,
+    snapshot: Annotated[
+        float | None, typer.Option(help="Seconds from one snapshot to the next, where the deployments don't tell it.")
+    ] = None,
+    points: Annotated[
+        bool, typer.Option("--points", help="Take distance_m as it stands in place of the draws q05_m to q95_m.")
+    ] = False,
+    training: Annotated[
+        str | None,
+        typer.Option(
+            help="What the model learned from: deep-chimpact (the embedded one), or a CSV file with distance."
+        ),
+    ] = None,
+    media_times: Annotated[
+        Path | None,
+        typer.Option(help="CSV file of media_id, start: leaves out animals outside of deployments and hours."),
+    ] = None,
+    leave_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file of media_id, animal_id that don't count, such as animals that react to the camera."
+        ),
+    ] = None,
+    availability: Annotated[
+        float | None, typer.Option(help="Share (0..1) of the effort in which animals could be seen at all.")
+    ] = None,
+    availability_se: Annotated[float | None, typer.Option(help="Its standard error.")] = None,
+    activity: Annotated[
+        Path | None,
+        typer.Option(help="Estimate availability from times of day: a CSV file with time, and perhaps site_id."),
+    ] = None,
+    bootstrap: Annotated[
+        int | None, typer.Option(help="Replicates over cameras, such as 1000 (default 0), selection included.")
+    ] = None,
+    scale_error: Annotated[
+        float | None,
+        typer.Option(help="Error of scale of all distances, such as 0.05 for 5 %, drawn in each replicate."),
+    ] = None,
+    site_scale_error: Annotated[
+        float | None, typer.Option(help="The same, drawn for each site, beyond what draws know.")
+    ] = None,
+    level: Annotated[float | None, typer.Option(help="Of the intervals (default 0.95).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all random numbers (default 1).")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON to this file.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write a row per fit and stratum to this file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for density.json, density.csv, density.html, flatfile.csv and density.R; made if need be.",
+        ),
+    ] = None,
+) -> None:
+    """Estimate animal density from distances, by camera trap distance sampling (Howe et al. 2017).
+
+    Fits detection functions to binned or exact distances, selects one, and gives animals per square kilometre with a 95 %
+    interval. Stations without detections count: they are rows without a distance in a flat file, or deployments at which
+    nothing was seen. With draws in distances.csv the error of automatic distances is allowed for.
+
+    Exit status: 0 all well, 2 wrong arguments or input.
+
+    **Examples**
+
+    trapmeter density peak.csv --key hazard-rate --adjust none --cutpoints 2,3,4,5,6,7,8,10,12,15 --json peak.json
+
+    trapmeter density results/distances.csv --deployments deployments.csv --cutpoints 2,4,6,8,12,15 --out density/
+
+    trapmeter density --config survey.toml --out density/
+    """
+    from trapmeter.cli.common import default_jobs
+    from trapmeter.console import print_density, progress_bars
+    from trapmeter.density.results import write_csv, write_json
+    from trapmeter.density.run import run_density
+    from trapmeter.density.settings import density_settings, read_values
+    from trapmeter.report.density_page import write_folder
+
+    given: dict[str, Any] = {
+        "file": file,
+        "format": form,
+        "deployments": deployments,
+        "key": _texts(key),
+        "adjust": _texts(adjust),
+        "cutpoints": _numbers("--cutpoints", cutpoints),
+        "truncation": _numbers("--truncation", truncation),
+        "select": select,
+        "species": species,
+        "species_column": species_column,
+        "strata": False if no_strata else None,
+        "theta_deg": theta,
+        "snapshot_s": snapshot,
+        "points": True if points else None,
+        "training": training,
+        "media_times": media_times,
+        "leave_out": leave_out,
+        "availability": availability,
+        "availability_se": availability_se,
+        "activity": activity,
+        "bootstrap": bootstrap,
+        "scale_error": scale_error,
+        "site_scale_error": site_scale_error,
+        "level": level,
+        "seed": seed,
+        "jobs": jobs,
+    }
+    values = {} if config is None else read_values(config)
+    values.setdefault("jobs", default_jobs(None))
+    values |= {name: value for name, value in given.items() if value is not None}
+    settings = density_settings(values)
+    if settings.bootstrap:
+        with progress_bars() as progress:
+            run = run_density(settings, lambda done, total: progress("replicate", done, total, 0))
+    else:
+        run = run_density(settings)
+    print_density(run)
+    for path, write in ((json, write_json), (csv, write_csv)):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path, run)
+            typer.echo(f"results: {path}")
+    if out is not None:
+        typer.echo(f"report:  {write_folder(out, run)}")
+
+
+def _texts(values: list[str] | None) -> list[str] | None:
+    """Texts that were given one by one or by commas."""
+    return None if not values else [text.strip() for value in values for text in value.split(",")]
+
+
+def _numbers(option: str, text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f"{option}: expected metres separated by commas, such as 2,3,5,8, got {text!r}; correct it"
+        ) from None

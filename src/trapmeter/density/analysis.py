@@ -1,0 +1,249 @@
+"""The whole estimation: candidates are fitted, one is selected, and each gives a density, over all strata and in each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from trapmeter.density.candidates import candidates
+from trapmeter.density.detection import DetectionFunction
+from trapmeter.density.distances import BinnedDistances, Distances, bin_distances, truncate
+from trapmeter.density.estimate import Availability, Density, estimate_density
+from trapmeter.density.fit import DetectionFit, fit_detection
+from trapmeter.density.selection import chat_of, qaic, select_by_aic, select_by_qaic
+from trapmeter.density.stations import Station
+from trapmeter.density.survey import Survey
+from trapmeter.errors import InputError
+
+FEW_STATIONS = 10
+FEW_OBSERVATIONS = 60
+MANY_OUTSIDE = 0.2
+POOR_CV = 1.0
+
+
+class SelectBy(StrEnum):
+    """What detection functions are judged by."""
+
+    QAIC = "qaic"
+    AIC = "aic"
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisSettings:
+    """What is fitted to which distances.
+
+    cutpoints_m: of bins, metres; () leaves distances exact. left_m, right_m: truncation; None takes the outer cutpoints, or 0
+    and the farthest distance. select_by: None takes QAIC for binned distances and AIC for exact ones.
+    """
+
+    functions: tuple[DetectionFunction, ...] = field(default_factory=candidates)
+    cutpoints_m: tuple[float, ...] = ()
+    left_m: float | None = None
+    right_m: float | None = None
+    select_by: SelectBy | None = None
+    is_monotone: bool = True
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not self.functions:
+            raise InputError("expected at least one detection function to fit, got none; name a key")
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """A candidate's fit and the densities it means. qaic: None where distances are exact or no bins are left to judge by."""
+
+    fit: DetectionFit
+    density: Density
+    by_stratum: Mapping[str, Density]
+    qaic: float | None = None
+    chat: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What came out: models in the order of the candidates, the number of the one selected, and what failed and why."""
+
+    survey: Survey
+    settings: AnalysisSettings
+    distances: Distances
+    models: tuple[FittedModel, ...]
+    selected: int
+    select_by: SelectBy
+    failures: tuple[tuple[str, str], ...]
+    availability: Availability
+    warnings: tuple[str, ...]
+
+    @property
+    def best(self) -> FittedModel:
+        """The selected model."""
+        return self.models[self.selected]
+
+
+def analyse(survey: Survey, settings: AnalysisSettings, availability: Availability | None = None) -> Analysis:
+    """Fits all candidates to a survey, selects one, and estimates density by each.
+
+    Raises:
+        InputError: no candidate can be fitted (the first reason is told), there are fewer than two stations in a stratum, or
+            bins and truncation don't fit together.
+    """
+    survey = survey.shifted(right_of(survey, settings))
+    distances = distances_of(survey, settings)
+    fits, failures = fit_all(settings, distances)
+    if not fits:
+        name, reason = failures[0]
+        raise InputError(f"{name}: {reason}" if len(settings.functions) > 1 else reason)
+    by = select_by_for(settings, distances)
+    judged = {fit.key: _chat(fits, fit.key) for fit in fits}
+    best = select(fits, by)
+    stations = survey.stations(distances.left_m, distances.right_m)
+    seen = availability or Availability(1.0)
+    models = tuple(_model(fit, survey, stations, seen, settings.level, judged[fit.key]) for fit in fits)
+    selected = next(number for number, fit in enumerate(fits) if fit is best)
+    warnings = (*survey.notes, *_warnings(survey, distances, stations, models[selected], settings))
+    return Analysis(survey, settings, distances, models, selected, by, tuple(failures), seen, warnings)
+
+
+def distances_of(survey: Survey, settings: AnalysisSettings) -> Distances:
+    """The survey's distances, binned or truncated as the settings say; each draw with its part of its row's weight.
+
+    Raises:
+        InputError: none lies inside, or bins don't cover what isn't truncated.
+    """
+    metres, weights = survey.distance_m.ravel(), survey.weights().ravel()
+    if settings.cutpoints_m:
+        return bin_distances(metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m)
+    if settings.right_m is None and not metres.max(initial=0.0) > 0:
+        raise InputError("all distances are 0 m, so that there is nothing to estimate; check that they are in metres")
+    return truncate(metres, right_m=right_of(survey, settings), left_m=settings.left_m or 0.0, weights=weights)
+
+
+def right_of(survey: Survey, settings: AnalysisSettings) -> float:
+    """Right truncation, metres: as given, the last cutpoint, or the farthest distance."""
+    if settings.right_m is not None:
+        return settings.right_m
+    return settings.cutpoints_m[-1] if settings.cutpoints_m else float(survey.distance_m.max(initial=0.0))
+
+
+def fit_all(
+    settings: AnalysisSettings, distances: Distances, starts: Mapping[DetectionFunction, Sequence[float]] | None = None
+) -> tuple[list[DetectionFit], list[tuple[str, str]]]:
+    """The fits of all candidates that can be fitted, and the name and reason of the others.
+
+    Where several are judged by QAIC, one that leaves no degrees of freedom can't be judged and is none.
+    """
+    fits, failures = [], []
+    by_qaic = len(settings.functions) > 1 and select_by_for(settings, distances) is SelectBy.QAIC
+    for function in settings.functions:
+        try:
+            if by_qaic and isinstance(distances, BinnedDistances):
+                _check_freedom(function, len(distances.counts))
+            start = None if starts is None else starts.get(function)
+            fits.append(fit_detection(function, distances, start=start, is_monotone=settings.is_monotone))
+        except InputError as error:
+            failures.append((function.name, str(error)))
+    return fits, failures
+
+
+def _check_freedom(function: DetectionFunction, n_bins: int) -> None:
+    n_parameters = len(function.parameter_names)
+    if n_bins - 1 <= n_parameters:
+        raise InputError(
+            f"{n_bins} bins leave no degrees of freedom for {n_parameters} parameters, which QAIC needs; give more "
+            "cutpoints, or select by AIC"
+        )
+
+
+def select_by_for(settings: AnalysisSettings, distances: Distances) -> SelectBy:
+    """What is judged by where the user doesn't say."""
+    if settings.select_by is not None:
+        return settings.select_by
+    return SelectBy.QAIC if isinstance(distances, BinnedDistances) else SelectBy.AIC
+
+
+def select(fits: Sequence[DetectionFit], by: SelectBy) -> DetectionFit:
+    """The best of the fits; a single one is taken as it is.
+
+    Raises:
+        InputError: QAIC was asked for, and the fits have no chi-square to estimate overdispersion from.
+    """
+    if len(fits) == 1:
+        return fits[0]
+    return select_by_aic(fits) if by is SelectBy.AIC else select_by_qaic(fits).best
+
+
+def _chat(fits: Sequence[DetectionFit], key: str) -> float | None:
+    """The overdispersion of the most general function of a key, None where it can't be told."""
+    general = max((fit for fit in fits if fit.key == key), key=lambda fit: fit.n_parameters)
+    return chat_of(general) if general.chi_square is not None and general.chi_square.df else None
+
+
+def _model(
+    fit: DetectionFit,
+    survey: Survey,
+    stations: Sequence[Station],
+    availability: Availability,
+    level: float,
+    chat: float | None,
+) -> FittedModel:
+    def density(of: Sequence[Station]) -> Density:
+        return estimate_density(
+            fit,
+            of,
+            multiplier=survey.multiplier,
+            areas_km2=survey.stratum_weights(),
+            availability=availability,
+            level=level,
+        )
+
+    strata = {stratum: [one for one in stations if one.stratum == stratum] for stratum in survey.strata}
+    parts = {stratum: density(of) for stratum, of in strata.items() if len(of) > 1 and any(one.n for one in of)}
+    return FittedModel(
+        fit, density(stations), parts if len(strata) > 1 else {}, None if chat is None else qaic(fit, chat), chat
+    )
+
+
+def _warnings(
+    survey: Survey,
+    distances: Distances,
+    stations: Sequence[Station],
+    best: FittedModel,
+    settings: AnalysisSettings,
+) -> list[str]:
+    found = []
+    every = len(survey.distance_m)
+    outside = every - distances.n
+    if outside > MANY_OUTSIDE * every:
+        found.append(
+            f"{outside:,.0f} of {every:,.0f} distances lie outside {distances.left_m:g} to {distances.right_m:g} m and were "
+            "left out; check cutpoints and truncation if that is not intended"
+        )
+    if not settings.cutpoints_m and settings.right_m is None:
+        found.append(
+            f"no truncation was given: the farthest distance, {distances.right_m:g} m, is taken; give --truncation to leave "
+            "out the farthest few, which say little of detection (Buckland et al. 2001, section 4.3)"
+        )
+    if len(stations) < FEW_STATIONS:
+        found.append(
+            f"{len(stations)} stations are few: intervals from so few are rough; 20 or more are advised (Buckland et al. "
+            "2001, section 7.2)"
+        )
+    if distances.n < FEW_OBSERVATIONS:
+        found.append(f"{distances.n:g} observations are few for a detection function; 60 to 80 are advised")
+    if len(survey.strata) > 1 and not survey.has_areas:
+        found.append(
+            "no areas of strata are known, so that strata count by their effort, as in R; give areas to weight them"
+        )
+    if best.fit.at_bound:
+        found.append(
+            f"{', '.join(best.fit.at_bound)} of {best.fit.function.name} ended on the edge of what is allowed, a sign that "
+            "distances don't suit it; look at the plot, and try other cutpoints, truncation or keys"
+        )
+    if not best.fit.is_converged:
+        found.append(f"the search for {best.fit.function.name} ended before its best was certain; try other cutpoints")
+    if not best.density.cv < POOR_CV:
+        found.append(
+            f"the standard error is as large as the density itself (cv {best.density.cv:.2f}): don't rely on it"
+        )
+    return found

@@ -1,0 +1,120 @@
+"""`trapmeter density` without its command line: tables are read, candidates fitted, cameras replicated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from trapmeter.density.activity import Activity, fit_activity
+from trapmeter.density.analysis import Analysis, analyse
+from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
+from trapmeter.density.estimate import Availability, circle_share
+from trapmeter.density.flat_survey import availability_of_rows, survey_of_rows
+from trapmeter.density.measured_survey import MeasuredSettings, read_measured_survey
+from trapmeter.density.settings import DensitySettings, SurveyFormat
+from trapmeter.density.species import ALL, check_species
+from trapmeter.density.survey import Survey
+from trapmeter.errors import InputError
+from trapmeter.tables.csvfile import read_columns
+from trapmeter.tables.flatfile import read_flat_file
+from trapmeter.tables.sightings import read_activity_times
+
+
+@dataclass(frozen=True, slots=True)
+class DensityRun:
+    """What was asked for and what came out."""
+
+    settings: DensitySettings
+    analysis: Analysis
+    activity: Activity | None = None
+    bootstrap: Bootstrap | None = None
+
+
+def run_density(settings: DensitySettings, progress: Callable[[int, int], None] = lambda *_: None) -> DensityRun:
+    """Estimates density as the settings say. progress: called with bootstrap replicates done and in all.
+
+    Raises:
+        InputError: a table is not what it should be, or nothing can be estimated from it; says what to do.
+    """
+    survey, availability = read_survey(settings)
+    activity = None if settings.activity is None else _activity(settings, survey)
+    if settings.availability is not None:
+        availability = Availability(settings.availability, settings.availability_se)
+    elif activity is not None:
+        availability = activity.availability
+    analysis = analyse(survey, settings.analysis(), availability)
+    replication = settings.replication()
+    bootstrap = None if replication is None else bootstrap_density(analysis, replication, progress)
+    return DensityRun(settings, analysis, activity, bootstrap)
+
+
+def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]:
+    """The survey of the settings' tables, and the availability that they tell."""
+    if _format(settings) is SurveyFormat.DISTANCES:
+        return _with_areas(read_measured_survey(settings.file, _measured(settings)), settings), None
+    given = [name for name in ("deployments", "media_times", "leave_out", "snapshot_s") if getattr(settings, name)]
+    if given or settings.points or settings.training:
+        raise InputError(
+            f"{', '.join(given) or 'points or training'} belongs to distances.csv; a flat file tells effort and distances "
+            "itself, so leave it out, or give --format distances"
+        )
+    column = _species_column(settings)
+    rows = read_flat_file(settings.file, column)
+    if column is not None:
+        check_species(
+            settings.file, column, (row.species for row in rows if row.distance_m is not None), settings.species
+        )
+    share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
+    survey = survey_of_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
+    told = availability_of_rows(rows)
+    return _with_areas(survey, settings), None if told is None else Availability(told)
+
+
+def _format(settings: DensitySettings) -> SurveyFormat:
+    if settings.format is not None:
+        return settings.format
+    return SurveyFormat.R_FLAT if "Sample.Label" in read_columns(settings.file) else SurveyFormat.DISTANCES
+
+
+def _species_column(settings: DensitySettings) -> str | None:
+    """The column of species, None where the file has none and nobody asked for one."""
+    if settings.species_column in read_columns(settings.file) or settings.species is not None:
+        return settings.species_column
+    return None
+
+
+def _measured(settings: DensitySettings) -> MeasuredSettings:
+    if settings.deployments is None:
+        raise InputError(
+            "distances.csv tells nothing of effort; give --deployments, a CSV file with site_id, start, end, theta_deg and "
+            "snapshot_s, or name another --format"
+        )
+    return MeasuredSettings(
+        deployments=settings.deployments,
+        species=settings.species,
+        species_column=settings.species_column,
+        theta_deg=settings.theta_deg,
+        snapshot_s=settings.snapshot_s,
+        media_times=settings.media_times,
+        leave_out=settings.leave_out,
+        takes_draws=not settings.points,
+        training=settings.training,
+        has_strata=settings.strata,
+    )
+
+
+def _with_areas(survey: Survey, settings: DensitySettings) -> Survey:
+    unknown = sorted(set(settings.areas) - set(survey.strata))
+    if unknown:
+        raise InputError(f"areas: there is no stratum {unknown[0]!r}; there are {', '.join(map(repr, survey.strata))}")
+    return replace(survey, areas={**survey.areas, **settings.areas})
+
+
+def _activity(settings: DensitySettings, survey: Survey) -> Activity:
+    assert settings.activity is not None, "asked for"
+    column = settings.species_column if settings.species not in (None, ALL) else None
+    times = read_activity_times(settings.activity, species=settings.species, species_column=column)
+    sites = [time.site_id for time in times]
+    return fit_activity(
+        [time.hour for time in times], sites if all(sites) else None, operating_hours=survey.hours, seed=settings.seed
+    )

@@ -1,0 +1,36 @@
+"""Whose distances count, where a table tells of several species."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from trapmeter.errors import InputError
+
+ALL = "all"
+
+
+def check_species(path: Path, column: str, seen: Iterable[str], species: str | None) -> None:
+    """Makes sure that it is clear whose distances count.
+
+    Args:
+        path: the table.
+        column: where the species stands.
+        seen: species that were detected.
+        species: who counts; ALL for every row, None where nobody said.
+
+    Raises:
+        InputError: several were seen and nobody said, or the one that was asked for was not seen.
+    """
+    names = sorted(set(seen))
+    listed = ", ".join(map(repr, names[:10]))
+    if species is None and len(names) > 1:
+        raise InputError(
+            f"{path}, column {column!r}: there are {len(names)} species, {listed}; choose one with --species, or "
+            "--species all"
+        )
+    if species not in (None, ALL) and species not in names:
+        raise InputError(
+            f"{path}, column {column!r}: no detection of {species!r}; there are {listed or 'none'}: choose one of them with "
+            "--species"
+        )

@@ -1,0 +1,95 @@
+"""Writes the folder of a density estimation: results as JSON and CSV, the report, and what R needs to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from trapmeter import __version__
+from trapmeter.density.flat_survey import rows_of_survey
+from trapmeter.density.results import write_csv, write_json
+from trapmeter.density.rscript import r_script
+from trapmeter.density.run import DensityRun
+from trapmeter.errors import RunError
+from trapmeter.files import whole_file
+from trapmeter.report import density_plots as plots
+from trapmeter.report.html import page_template, safe
+from trapmeter.tables.flatfile import write_flat_file
+
+REPORT = "density.html"
+FLAT_FILE = "flatfile.csv"
+MANY_STATIONS = 40
+"""Longer tables are folded up."""
+
+
+class StationRow(NamedTuple):
+    """A station as the report lists it. per_thousand: detections in 1,000 snapshots."""
+
+    station_id: str
+    stratum: str
+    effort_snapshots: float
+    n: float
+    per_thousand: float
+
+
+def write_folder(out: Path, run: DensityRun) -> Path:
+    """Writes density.html, density.json, density.csv, flatfile.csv and density.R into a folder; returns the report's path.
+
+    Raises:
+        RunError: the folder can't be made, or a file can't be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{out} can't be used as a folder for results: {error.strerror or error}; name another"
+        ) from error
+    write_json(out / "density.json", run)
+    write_csv(out / "density.csv", run)
+    availability = run.analysis.availability.share
+    write_flat_file(out / FLAT_FILE, rows_of_survey(run.analysis.survey, availability))
+    for name, text in (("density.R", r_script(run.analysis, FLAT_FILE)), (REPORT, render(run))):
+        with whole_file(out / name) as file:
+            file.write(text)
+    return out / REPORT
+
+
+def render(run: DensityRun) -> str:
+    """The report: one page that needs nothing else. The same run gives the same bytes."""
+    analysis, best = run.analysis, run.analysis.best
+    distances = analysis.distances
+    stations = station_rows(run)
+    square = best.fit.chi_square
+    return page_template("density.html.j2").render(
+        run=run,
+        analysis=analysis,
+        best=best,
+        fit=best.fit,
+        density=best.density,
+        distances=distances,
+        stations=stations,
+        bins=square.bins if square else (),
+        square=square,
+        goodness=None if square else best.fit.goodness(distances),  # type: ignore[arg-type]
+        many_stations=MANY_STATIONS,
+        version=__version__,
+        name=run.settings.file.name,
+        detection_svg=safe(plots.detection_svg(best.fit, distances)),
+        pdf_svg=safe(plots.pdf_svg(best.fit, distances)),
+        encounter_svg=safe(plots.encounter_svg([row.per_thousand for row in stations])),
+        activity_svg=safe(plots.activity_svg(run.activity)) if run.activity else "",
+        bootstrap_svg=safe(plots.bootstrap_svg(run.bootstrap, best.density.density_km2)) if run.bootstrap else "",
+    )
+
+
+def station_rows(run: DensityRun) -> Sequence[StationRow]:
+    """Every station with its detections inside the truncation, those without any too."""
+    survey, distances = run.analysis.survey, run.analysis.distances
+    counted = survey.stations(distances.left_m, distances.right_m)
+    return [
+        StationRow(
+            camera.station_id, camera.stratum, camera.effort_snapshots, one.n, 1000 * one.n / camera.effort_snapshots
+        )
+        for camera, one in zip(survey.cameras, counted, strict=True)
+    ]

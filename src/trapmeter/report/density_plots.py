@@ -1,0 +1,122 @@
+"""The plots of the density report, as SVG to be put into HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trapmeter.density.activity import Activity
+from trapmeter.density.bootstrap import Bootstrap
+from trapmeter.density.distances import BinnedDistances, Distances
+from trapmeter.density.fit import DetectionFit
+from trapmeter.report.plots import BLUE, GREY, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+CURVE_POINTS = 200
+EXACT_BINS = 12
+"""Exact distances are drawn in so many bins of one width."""
+_BARS = "#b9cdd8"
+
+
+def bars_of(distances: Distances) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Edges (bins + 1, metres) and counts (bins) to draw."""
+    if isinstance(distances, BinnedDistances):
+        return distances.edges_m, distances.counts
+    edges = np.linspace(distances.left_m, distances.right_m, EXACT_BINS + 1)
+    return edges, np.histogram(distances.distance_m, edges, weights=distances.weights)[0].astype(np.float64)
+
+
+def detection_svg(fit: DetectionFit, distances: Distances) -> str:
+    """The detection function over the histogram, whose bars are divided by the area that each bin has, and scaled to it.
+
+    A bar's height is the count over the count that would be expected were all animals seen: n pdf(r) = c r g(r).
+    """
+    edges, counts = bars_of(distances)
+    label = f"Detection function {fit.function.name} over the scaled histogram of {distances.n:,.0f} distances"
+    with drawing("detection", label) as (figure, result):
+        axes = figure.add_subplot()
+        areas = np.diff(edges**2) / 2
+        heights = counts / areas * fit.pa * fit.right_m**2 / 2 / distances.n
+        _bars(axes, edges, heights)
+        r = np.linspace(1e-6, fit.right_m, CURVE_POINTS)
+        axes.plot(r, fit.g(r), color=BLUE, linewidth=2.0)
+        axes.set_ylabel("Share of animals detected")
+        _distance_axis(axes, fit.right_m)
+        axes.set_ylim(0, max(1.05, float(heights.max()) * 1.05))
+    return result[0]
+
+
+def pdf_svg(fit: DetectionFit, distances: Distances) -> str:
+    """The density of detected distances over their histogram."""
+    edges, counts = bars_of(distances)
+    label = f"Probability density of detected distances by {fit.function.name} over their histogram"
+    with drawing("pdf", label) as (figure, result):
+        axes = figure.add_subplot()
+        _bars(axes, edges, counts / np.diff(edges) / distances.n)
+        r = np.linspace(fit.left_m, fit.right_m, CURVE_POINTS)
+        axes.plot(r, fit.pdf(r), color=BLUE, linewidth=2.0)
+        axes.set_ylabel("Probability density (1/m)")
+        _distance_axis(axes, fit.right_m)
+        axes.set_ylim(bottom=0)
+    return result[0]
+
+
+def encounter_svg(rates: Sequence[float]) -> str:
+    """Detections per thousand snapshots at each station, the highest first."""
+    label = (
+        f"Detections per 1,000 snapshots at {len(rates):,} stations, {sum(not rate for rate in rates):,} without any"
+    )
+    with drawing("encounter", label) as (figure, result):
+        axes = figure.add_subplot()
+        axes.bar(range(1, len(rates) + 1), sorted(rates, reverse=True), color=BLUE, width=0.85)
+        axes.set_xlabel("Stations, the busiest first")
+        axes.set_ylabel("Detections per 1,000 snapshots")
+        axes.grid(axis="x", visible=False)
+    return result[0]
+
+
+def activity_svg(activity: Activity) -> str:
+    """The curve of activity over the day, and its height: the hatched part is when animals rest."""
+    label = f"Activity over the day from {activity.n:,} times; active {activity.share:.0%} of the time"
+    with drawing("activity", label) as (figure, result):
+        axes = figure.add_subplot()
+        share = activity.density / activity.density.max()
+        axes.fill_between(activity.hours, share, color=_BARS, linewidth=0)
+        axes.plot(activity.hours, share, color=BLUE, linewidth=2.0)
+        axes.set_xlim(0, 24)
+        axes.set_ylim(0, 1.05)
+        axes.set_xticks(range(0, 25, 4))
+        axes.set_xlabel("Hour of the day")
+        axes.set_ylabel("Share of animals active")
+    return result[0]
+
+
+def bootstrap_svg(found: Bootstrap, estimate_km2: float) -> str:
+    """Densities of the replicates, with the estimate and the ends of the interval."""
+    label = f"Densities of {len(found.densities):,} bootstrap replicates"
+    with drawing("bootstrap", label) as (figure, result):
+        axes = figure.add_subplot()
+        # The longest tail would squeeze all else.
+        top = float(np.quantile(found.densities, 0.995))
+        axes.hist([one for one in found.densities if one <= top], bins=30, color=_BARS)
+        for value, style in ((estimate_km2, "-"), (found.low_km2, "--"), (found.high_km2, "--")):
+            axes.axvline(value, color=BLUE if style == "-" else GREY, linestyle=style, linewidth=1.6)
+        axes.set_xlabel("Animals per km²")
+        axes.set_ylabel("Replicates")
+        axes.grid(axis="x", visible=False)
+    return result[0]
+
+
+def _bars(axes: Axes, edges: NDArray[np.float64], heights: NDArray[np.float64]) -> None:
+    axes.bar(edges[:-1], heights, width=np.diff(edges), align="edge", color=_BARS, edgecolor="white", linewidth=0.8)
+    axes.grid(axis="x", visible=False)
+
+
+def _distance_axis(axes: Axes, right_m: float) -> None:
+    axes.set_xlabel("Distance from the camera (m)")
+    axes.set_xlim(0, right_m)

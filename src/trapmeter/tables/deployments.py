@@ -1,0 +1,101 @@
+"""Deployments: where a camera worked from when to when, what it covered, and how often a snapshot counts.
+
+Columns: site_id, start, end, theta_deg, snapshot_s, and if need be hours (such as 06:00-18:00; two ranges are separated by a
+blank), stratum and area_km2. Camtrap DP's deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well; it
+tells neither angle nor interval, so those are given for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from pathlib import Path
+
+from trapmeter.tables.csvfile import Row, read_columns, read_rows
+from trapmeter.tables.sightings import clock_hour, date_and_time
+
+OWN = ("site_id", "start", "end")
+CAMTRAP_DP = ("locationID", "deploymentStart", "deploymentEnd")
+Hours = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A row. hours: ranges of the day in which the camera worked, () for all day. None where the table doesn't tell."""
+
+    where: str
+    site_id: str
+    start: datetime
+    end: datetime
+    theta_deg: float | None
+    snapshot_s: float | None
+    hours: Hours
+    stratum: str
+    area_km2: float | None
+
+    def seconds(self) -> float:
+        """How long the camera worked."""
+        if not self.hours:
+            return (self.end - self.start).total_seconds()
+        day = datetime.combine(self.start.date(), time()) - timedelta(days=1)
+        total = 0.0
+        while day <= self.end:
+            for first, last in self.hours:
+                length = last - first if first < last else last + 24 - first
+                on = day + timedelta(hours=first)
+                overlap = min(self.end, on + timedelta(hours=length)) - max(self.start, on)
+                total += max(overlap.total_seconds(), 0.0)
+            day += timedelta(days=1)
+        return total
+
+    def works_at(self, when: datetime) -> bool:
+        """Whether the camera worked at this moment."""
+        hour = when.hour + when.minute / 60 + when.second / 3600
+        is_on = not self.hours or any(
+            first <= hour < last if first < last else hour >= first or hour < last for first, last in self.hours
+        )
+        return is_on and self.start <= when < self.end
+
+
+def read_deployments(path: Path) -> list[Deployment]:
+    """Reads a table of deployments.
+
+    Raises:
+        InputError: a column is missing, or a cell is not what it should be; names file, line and column.
+    """
+    columns = CAMTRAP_DP if set(CAMTRAP_DP) <= set(read_columns(path)) else OWN
+    return [_deployment(row, *columns) for row in read_rows(path, required=columns)]
+
+
+def _deployment(row: Row, site: str, start: str, end: str) -> Deployment:
+    began, ended = date_and_time(row, start), date_and_time(row, end)
+    if ended <= began:
+        raise row.error(end, f"a time after the start, {row.text(start)} (an effort of 0 is none: leave the row out)")
+    snapshot_s = row.optional_number("snapshot_s")
+    if snapshot_s is not None and snapshot_s <= 0:
+        raise row.error("snapshot_s", "seconds above 0 from one snapshot to the next")
+    area = row.optional_number("area_km2")
+    if area is not None and area <= 0:
+        raise row.error("area_km2", "the stratum's area above 0, or nothing")
+    return Deployment(
+        where=row.where,
+        site_id=row.text(site),
+        start=began,
+        end=ended,
+        theta_deg=row.optional_number("theta_deg"),
+        snapshot_s=snapshot_s,
+        hours=_hours(row),
+        stratum=row.optional_text("stratum"),
+        area_km2=area,
+    )
+
+
+def _hours(row: Row) -> Hours:
+    ranges = []
+    for text in row.optional_text("hours").split():
+        first, dash, last = text.partition("-")
+        ends = clock_hour(first), clock_hour(last)
+        if not dash or ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+            raise row.error("hours", "ranges of the day such as 06:00-18:00, or nothing for all day")
+        ranges.append((ends[0], ends[1]))
+    return tuple(ranges)

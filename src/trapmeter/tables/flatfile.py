@@ -1,0 +1,121 @@
+"""Flat files of R's package Distance: a row per observation, a row with no distance for a station without any.
+
+Columns: Region.Label, Area, Sample.Label, Effort, distance, object, as `Distance::flatfile` describes them; multiplier (the
+share of a circle that cameras cover, theta / 360) and availability (the share of the effort in which animals could be seen),
+as analyses of camera traps have them beside. Sample.Label, Effort and distance are needed. NA is an empty cell.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trapmeter.files import whole_file
+from trapmeter.tables.celltext import to_cell
+from trapmeter.tables.csvfile import Row, read_rows
+
+REQUIRED = ("Sample.Label", "Effort", "distance")
+COLUMNS = ("Region.Label", "Area", "multiplier", "availability", "Sample.Label", "Effort", "distance", "object")
+EMPTY = frozenset({"", "NA", "NaN", "na", "nan"})
+
+
+@dataclass(frozen=True, slots=True)
+class FlatRow:
+    """A row of a flat file; None where a cell is empty or the column lacks.
+
+    effort: snapshots (point transects: visits) of the whole station. distance_m: None says that the station alone is told.
+    species: the cell of the column that was asked for. where: file and line, for messages.
+    """
+
+    where: str
+    stratum: str
+    area: float | None
+    multiplier: float | None
+    availability: float | None
+    station_id: str
+    effort_snapshots: float
+    distance_m: float | None
+    species: str = ""
+
+
+def read_flat_file(path: Path, species_column: str | None = None) -> list[FlatRow]:
+    """Reads a flat file, separated by commas, semicolons or tabs; lines in their order.
+
+    Raises:
+        InputError: a column is missing, or a cell is not what it should be; names file, line and column.
+    """
+    required = REQUIRED if species_column is None else (*REQUIRED, species_column)
+    return [_flat_row(row, species_column) for row in read_rows(path, required=required)]
+
+
+def write_flat_file(path: Path, rows: Iterable[FlatRow], species_column: str = "species") -> None:
+    """Writes rows as R reads them: NA for what isn't known, objects counted from 1. The file appears whole or not at all.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    rows = list(rows)
+    with_species = any(row.species for row in rows)
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow((*COLUMNS, species_column) if with_species else COLUMNS)
+        number = 0
+        for row in rows:
+            number += row.distance_m is not None
+            cells = [
+                to_cell(row.stratum),
+                _cell(row.area),
+                _cell(row.multiplier),
+                _cell(row.availability),
+                to_cell(row.station_id),
+                _cell(row.effort_snapshots),
+                _cell(row.distance_m),
+                "NA" if row.distance_m is None else str(number),
+            ]
+            writer.writerow([*cells, to_cell(row.species)] if with_species else cells)
+
+
+def _flat_row(row: Row, species_column: str | None) -> FlatRow:
+    effort = _optional(row, "Effort")
+    if effort is None or effort <= 0:
+        raise row.error("Effort", "the snapshots of the station, more than 0 (leave stations out that never worked)")
+    size = _optional(row, "size")
+    distance = _optional(row, "distance")
+    if distance is not None and distance < 0:
+        raise row.error("distance", "metres >= 0, or NA for a station without detections")
+    if size not in (None, 1.0) and distance is not None:
+        raise row.error("size", "1, for animals are counted one by one (give each animal of a group a row of its own)")
+    for column, top in (("multiplier", 1.0), ("availability", 1.0)):
+        share = _optional(row, column)
+        if share is not None and not 0 < share <= top:
+            raise row.error(column, _SHARES[column])
+    area = _optional(row, "Area")
+    if area is not None and area < 0:
+        raise row.error("Area", "the area of the stratum >= 0, or NA")
+    return FlatRow(
+        where=row.where,
+        stratum=row.optional_text("Region.Label"),
+        area=area,
+        multiplier=_optional(row, "multiplier"),
+        availability=_optional(row, "availability"),
+        station_id=row.text("Sample.Label"),
+        effort_snapshots=effort,
+        distance_m=distance,
+        species="" if species_column is None else row.optional_text(species_column),
+    )
+
+
+_SHARES = {
+    "multiplier": "the share of a circle that the camera covers, above 0 and up to 1 (divide degrees by 360)",
+    "availability": "the share of the effort in which animals could be seen, above 0 and up to 1",
+}
+
+
+def _optional(row: Row, column: str) -> float | None:
+    return None if row.optional_text(column) in EMPTY else row.number(column)
+
+
+def _cell(number: float | None) -> str:
+    return "NA" if number is None else f"{number:.10g}"

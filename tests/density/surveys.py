@@ -1,0 +1,71 @@
+"""Small surveys as tables: a flat file of R, and distances.csv with deployments, both with animals of known density."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import numpy as np
+
+from density.simulated import half_normal, seen_distances
+
+EDGES = "0,2,4,6,8,10"
+SIGMA_M, RIGHT_M = 4.0, 10.0
+
+
+def flat_text(n_stations=12, per_visit=8.0, seed=3, sep=","):
+    """A flat file of point transects; the last station sees nothing. True density: per_visit / (pi w^2)."""
+    rng = np.random.default_rng(seed)
+    rows = ["Region.Label,Area,Sample.Label,Effort,distance,object"]
+    for station in range(n_stations):
+        seen = seen_distances(rng, rng.poisson(per_visit), RIGHT_M, half_normal(SIGMA_M))
+        seen = seen[:0] if station == n_stations - 1 else seen
+        rows += [f"all,1,s{station},1,{r:.3f},{number}" for number, r in enumerate(seen, 1)] or [
+            f"all,1,s{station},1,NA,NA"
+        ]
+    return "\n".join(rows).replace(",", sep) + "\n"
+
+
+def true_density(per_visit=8.0):
+    return per_visit / (math.pi * RIGHT_M**2) * 1e6
+
+
+def distances_rows(n_sites=6, n_seconds=40, seed=5, with_draws=True):
+    """Rows of distances.csv: one animal in each medium, a second apart."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for site in range(n_sites):
+        r = seen_distances(rng, 9 * n_seconds, RIGHT_M, half_normal(SIGMA_M))[:n_seconds]
+        for second, metres in enumerate(r):
+            draws = sorted(metres * np.exp(rng.normal(0, 0.1, 10)))
+            row = {
+                "media_id": f"S{site}/a.mp4",
+                "time_s": f"{second}",
+                "animal_id": "1",
+                "distance_m": f"{metres:.2f}",
+                "low_m": f"{metres / 2:.2f}",
+                "high_m": f"{metres * 2:.2f}",
+                "site_id": f"S{site}",
+                "status": "measured",
+            }
+            if with_draws:
+                row |= {f"q{5 + 10 * number:02d}_m": f"{draw:.2f}" for number, draw in enumerate(draws)}
+            rows.append(row)
+    return rows
+
+
+def write_distances_rows(path, rows):
+    from trapmeter.tables.distances import COLUMNS, DRAWS
+
+    extra = sorted({name for row in rows for name in row} - {*COLUMNS, *DRAWS})
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*COLUMNS, *DRAWS, *extra], restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def deployments_text(n_sites=7, snapshot_s=1, theta=42, hours=""):
+    rows = ["site_id,start,end,theta_deg,snapshot_s,hours"]
+    rows += [f"S{site},2024-05-01T00:00:00,2024-05-11T00:00:00,{theta},{snapshot_s},{hours}" for site in range(n_sites)]
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import i0
+
+from trapmeter.density.activity import GRID, activity_curve, bandwidth, fit_activity
+from trapmeter.errors import InputError
+
+
+def von_mises_hours(kappa, n, seed=0):
+    return np.random.default_rng(seed).vonmises(0, kappa, n) / (2 * np.pi) * 24 % 24
+
+
+def test_the_share_of_a_known_curve():
+    # A von Mises curve of concentration k has the mean 1 / (2 pi) and the height exp(k) / (2 pi I0(k)).
+    for kappa in (0.5, 2.0):
+        found = fit_activity(von_mises_hours(kappa, 4000))
+        assert found.share == pytest.approx(i0(kappa) / math.exp(kappa), rel=0.06)
+    assert 0.005 < found.se < 0.05
+    assert found.n == 4000
+
+
+def test_animals_active_all_day():
+    assert fit_activity(np.random.default_rng(1).uniform(0, 24, 2000)).share > 0.9
+
+
+def test_hours_of_work_without_the_quiet_ones_raise_the_share():
+    hours = von_mises_hours(2.0, 2000)
+    whole, busy = fit_activity(hours), fit_activity(hours, operating_hours=[(21.0, 3.0)])
+    assert busy.share > 1.5 * whole.share
+
+
+def test_times_of_few_cameras_are_less_certain_than_their_number_says():
+    rng = np.random.default_rng(2)
+    peaks = rng.uniform(0, 24, 8)
+    hours = (np.repeat(peaks, 50) + rng.normal(0, 1, 400)) % 24
+    cameras = [str(number) for number in np.repeat(np.arange(8), 50)]
+    assert fit_activity(hours, cameras).se > 1.5 * fit_activity(hours).se
+
+
+@settings(max_examples=25)
+@given(st.lists(st.floats(0, 23.99), min_size=20, max_size=60))
+def test_a_curve_is_a_density_whatever_the_times(hours):
+    found = fit_activity(hours, replicates=2)
+    assert found.density.mean() * 24 == pytest.approx(1)
+    assert (found.density >= 0).all()
+    assert 0 < found.share <= 1
+
+
+def test_more_times_make_narrower_kernels():
+    angle = 2 * np.pi * np.arange(GRID) / GRID
+    counts = np.exp(np.cos(angle))
+    assert bandwidth(angle, 100 * counts) > bandwidth(angle, counts)
+    assert activity_curve(counts).argmax() == 0
+
+
+@pytest.mark.parametrize(
+    ("hours", "message"),
+    [([1.0] * 5, "5 times of day are too few"), ([25.0] * 30, "up to 24 hours, got 25"), ([math.nan] * 30, "up to 24")],
+)
+def test_bad_times_are_refused(hours, message):
+    with pytest.raises(InputError, match=message):
+        fit_activity(hours)

@@ -1,0 +1,157 @@
+"""Surveys from flat files of R and from distances.csv: what counts, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from density.surveys import deployments_text, distances_rows, flat_text, write_distances_rows
+from trapmeter.density.flat_survey import rows_of_survey, survey_of_rows
+from trapmeter.density.measured_survey import MeasuredSettings, read_measured_survey
+from trapmeter.density.survey import Camera, Survey
+from trapmeter.errors import InputError
+from trapmeter.tables.flatfile import read_flat_file, write_flat_file
+
+HEADER = "Region.Label,Area,multiplier,Sample.Label,Effort,distance,species\n"
+
+
+@pytest.fixture
+def flat(tmp_path):
+    def read(text, species_column=None, **options):
+        path = tmp_path / "flat.csv"
+        path.write_text(text)
+        return survey_of_rows(read_flat_file(path, species_column), **options)
+
+    return read
+
+
+def test_stations_without_detections_stay(flat):
+    survey = flat(flat_text(n_stations=5))
+    assert [camera.station_id for camera in survey.cameras] == ["s0", "s1", "s2", "s3", "s4"]
+    assert [station.n > 0 for station in survey.stations(0, 10)] == [True, True, True, True, False]
+    assert survey.multiplier == 1
+    assert "taken to see a full circle" in survey.notes[0]
+    assert flat(flat_text(), multiplier=0.1).multiplier == pytest.approx(0.1)
+
+
+def test_other_species_rows_still_tell_of_their_station(flat):
+    text = HEADER + "n,1,0.1,a,10,3,fox\nn,1,0.1,b,10,4,cat\nn,1,0.1,b,10,5,fox\n"
+    survey = flat(text, "species", species="cat")
+    assert [(one.station_id, one.n) for one in survey.stations(0, 10)] == [("a", 0), ("b", 1)]
+    assert len(flat(text, "species", species="all").distance_m) == 3
+
+
+def test_one_label_in_two_regions_is_two_stations_unless_strata_are_put_together(flat):
+    text = HEADER + "n,1,0.1,1,10,3,\ns,1,0.1,1,10,4,\n"
+    assert [camera.station_id for camera in flat(text).cameras] == ["n/1", "s/1"]
+    together = flat(text, has_strata=False)
+    assert [(camera.station_id, camera.stratum) for camera in together.cameras] == [("1", "")]
+    assert "2 stations of all regions share 1 labels" in together.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("n,1,0.1,a,10,3,\nn,1,0.1,a,11,4,\n", r"line 3, column 'Effort': .*station 'a', got 11 after 10 in .*line 2"),
+        ("n,1,0.1,a,10,3,\nn,1,0.2,a,10,4,\n", r"line 3, column 'multiplier': .*got 0.2 after 0.1"),
+        ("n,1,0.1,a,10,3,\nn,2,0.1,b,10,4,\n", r"line 3, column 'Area': .*rows of 'n', got 2 after 1"),
+        ("n,1,0.1,a,10,NA,\nn,1,0.1,b,10,NA,\n", r"flat.csv has no detection in 2 rows"),
+        ("", r"has no rows"),
+    ],
+)
+def test_rows_that_contradict_each_other_are_named(flat, rows, message):
+    with pytest.raises(InputError, match=message):
+        flat(HEADER + rows)
+
+
+def test_a_survey_comes_back_from_its_flat_file(flat, tmp_path):
+    survey = flat(flat_text())
+    write_flat_file(tmp_path / "again.csv", rows_of_survey(survey))
+    again = survey_of_rows(read_flat_file(tmp_path / "again.csv"))
+    assert again.cameras == survey.cameras
+    assert again.notes == ()
+    assert sorted(again.distance_m.ravel()) == sorted(survey.distance_m.ravel())
+    assert again.areas == survey.areas
+
+
+def test_a_wider_camera_counts_as_more_effort():
+    survey = Survey((Camera("a", 100, 0.1), Camera("b", 100, 0.3)), np.array([0, 1]), np.array([[2.0], [3.0]]))
+    assert survey.multiplier == pytest.approx(0.2)
+    assert survey.efforts().tolist() == pytest.approx([50, 150])
+
+
+@pytest.fixture
+def measured(tmp_path):
+    def read(rows, deployments, **options):
+        path = write_distances_rows(tmp_path / "distances.csv", rows)
+        (tmp_path / "deployments.csv").write_text(deployments)
+        return read_measured_survey(path, MeasuredSettings(tmp_path / "deployments.csv", **options))
+
+    return read
+
+
+def test_effort_comes_from_deployments_and_draws_from_distances(measured):
+    survey = measured(distances_rows(), deployments_text(snapshot_s=1, hours="06:00-18:00"))
+    assert len(survey.cameras) == 7
+    assert survey.cameras[0].effort_snapshots == 10 * 12 * 3600
+    assert survey.multiplier == pytest.approx(42 / 360)
+    assert survey.distance_m.shape == (240, 10)
+    assert survey.hours == ((6, 18),)
+    assert survey.stations(0, 100)[6].n == 0
+    points = measured(distances_rows(), deployments_text(), takes_draws=False)
+    assert points.distance_m.shape == (240, 1)
+    assert "distance_m is taken as it stands" in points.notes[-1]
+
+
+def test_only_snapshots_count_and_an_animal_once(measured):
+    rows = distances_rows()
+    survey = measured([*rows, rows[0]], deployments_text(snapshot_s=2))
+    assert len(survey.distance_m) == 120
+    assert "120 of 241 measured animals left out: at moments between two snapshots" in survey.notes[0]
+    assert "1 of 121 measured animals left out: second rows" in survey.notes[1]
+
+
+def test_animals_that_react_are_left_out_and_those_outside_of_deployments(measured, tmp_path):
+    (tmp_path / "react.csv").write_text("media_id,animal_id\nS0/a.mp4,1\n")
+    times = [
+        "media_id,start",
+        *(f"S{n}/a.mp4,2024-05-0{n + 1}T12:00:00" for n in range(1, 6)),
+        "S0/a.mp4,2023-01-01T00:00:00",
+    ]
+    (tmp_path / "times.csv").write_text("\n".join(times))
+    survey = measured(distances_rows(), deployments_text(), leave_out=tmp_path / "react.csv")
+    assert len(survey.distance_m) == 200
+    survey = measured(distances_rows(), deployments_text(hours="11:00-13:00"), media_times=tmp_path / "times.csv")
+    assert len(survey.distance_m) == 200
+    with pytest.raises(InputError, match="no measured animal that counts"):
+        measured(distances_rows(), deployments_text(hours="01:00-02:00"), media_times=tmp_path / "times.csv")
+
+
+def test_species_by_column(measured):
+    rows = [{**row, "species": "fox" if row["site_id"] == "S1" else "cat"} for row in distances_rows()]
+    assert len(measured(rows, deployments_text(), species="fox").distance_m) == 40
+    assert len(measured(rows, deployments_text(), species="all").distance_m) == 240
+    with pytest.raises(InputError, match="there are 2 species, 'cat', 'fox'; choose one"):
+        measured(rows, deployments_text())
+    with pytest.raises(InputError, match="no detection of 'cow'"):
+        measured(rows, deployments_text(), species="cow")
+
+
+@pytest.mark.parametrize(
+    ("deployments", "message"),
+    [
+        (deployments_text(n_sites=3), r"at site 'S3', of which .*deployments.csv has no deployment; there are 'S0'"),
+        (deployments_text(snapshot_s=0.5), r"moments of site 'S0' lie 1 s apart, .* every 0.5 s"),
+        (deployments_text(theta=0.73), r"line 2, column 'theta_deg': .*looks like radians"),
+        (deployments_text(theta=""), r"line 2: expected a number above 0 in the column 'theta_deg', got nothing"),
+        (deployments_text(theta=400), r"up to 360 degrees, got 400"),
+        (deployments_text(n_sites=0), r"has no rows"),
+        (
+            deployments_text() + deployments_text(1).split("\n", 1)[1],
+            r"starts before the site's deployment of line 2 ends",
+        ),
+    ],
+)
+def test_deployments_that_don_t_fit_are_refused(measured, deployments, message):
+    with pytest.raises(InputError, match=message):
+        measured(distances_rows(), deployments)

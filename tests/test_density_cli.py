@@ -1,0 +1,219 @@
+"""`trapmeter density` as a user meets it: figures of R, files that it writes, and errors that say what to do."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+
+import pytest
+
+from density.surveys import deployments_text, distances_rows, flat_text, true_density, write_distances_rows
+from trapmeter.cli import main
+
+FIELDS = {"key", "adjustments", "lnl", "aic", "qaic", "pa", "edr_m", "density_km2", "se", "cv", "low", "high", "df"}
+DUIKER = ["--format", "r-flat", "--cutpoints", "2,3,4,5,6,7,8,10,12,15"]
+
+
+@pytest.fixture
+def density(capsys):
+    def call(*arguments):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.setattr(sys, "argv", ["trapmeter", "density", *map(str, arguments)])
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def flat(tmp_path):
+    path = tmp_path / "flat.csv"
+    path.write_text(flat_text())
+    return path
+
+
+def test_the_duikers_of_howe_et_al(shared, density, tmp_path):
+    path = shared / "ctds/duiker_peak.csv"
+    if not path.exists():
+        pytest.skip("no distance sampling data")
+    out = tmp_path / "peak.json"
+    status, said, _ = density(path, *DUIKER, "--key", "hazard-rate", "--adjust", "none", "--json", out)
+    assert status == 0
+    (fit,) = json.loads(out.read_text())["fits"]
+    assert set(fit) >= FIELDS
+    assert (fit["key"], fit["adjustments"]) == ("hazard-rate", "none")
+    assert fit["density_km2"] == pytest.approx(14.5105542, rel=5e-5)
+    assert fit["se"] == pytest.approx(4.384, abs=0.001)
+    assert (fit["low"], fit["high"]) == pytest.approx((7.835, 26.873), abs=0.001)
+    assert "density: 14.5106 animals per km2, se 4.384" in said
+
+
+def test_all_eight_models_with_every_file(flat, density, tmp_path):
+    out = tmp_path / "out"
+    status, said, _ = density(flat, "--cutpoints", "0,2,4,6,8,10", "--bootstrap", 20, "--jobs", 1, "--out", out)
+    assert status == 0
+    assert {path.name for path in out.iterdir()} == {
+        "density.json",
+        "density.csv",
+        "density.html",
+        "density.R",
+        "flatfile.csv",
+    }
+    found = json.loads((out / "density.json").read_text())
+    assert len(found["fits"]) == 8
+    assert [one["model"] for one in found["fits"] if one["selected"]] == [found["selected"]]
+    assert found["low"] < true_density() < found["high"]
+    assert found["n_stations_without_detections"] >= 1
+    assert found["bootstrap"]["replicates"] == 20
+    assert len(found["bootstrap"]["densities"]) == 20 - found["bootstrap"]["failed"]
+    with (out / "density.csv").open() as file:
+        assert [row["model"] for row in csv.DictReader(file)] == [one["model"] for one in found["fits"]]
+    assert "bootstrap over cameras: median" in said
+    assert "* selected by QAIC" in said
+    # What was written is read again to the same.
+    status, _, _ = density(out / "flatfile.csv", "--cutpoints", "0,2,4,6,8,10", "--json", tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text())["density_km2"] == pytest.approx(found["density_km2"])
+    script = (out / "density.R").read_text()
+    assert '"half-normal + cosine(2, 3)" = fit("hn", "cos", c(2, 3))' in script
+    assert str(tmp_path) not in script
+
+
+def test_the_report_has_its_plots_and_no_foreign_html(tmp_path, density):
+    path = tmp_path / "<b>flat.csv"
+    path.write_text(flat_text().replace("s0", "<script>alert(1)</script>").replace("s1,", "=1+1,"))
+    times = tmp_path / "times.csv"
+    times.write_text("time\n" + "\n".join(f"{hour % 24:02d}:15" for hour in range(30)))
+    arguments = ["--cutpoints", "0,2,4,6,8,10", "--key", "half-normal", "--adjust", "none", "--activity", times]
+    status, said, _ = density(path, *arguments, "--bootstrap", 20, "--jobs", 1, "--out", tmp_path / "out")
+    assert status == 0
+    page = (tmp_path / "out/density.html").read_text()
+    assert page.count("<svg") == 5
+    assert "<script" not in page
+    assert "<b>flat" not in page
+    assert "&lt;script&gt;" in page
+    assert str(tmp_path) not in page
+    assert not re.search(r'(src|href)="(?!#)', page)
+    assert "'=1+1" in (tmp_path / "out/flatfile.csv").read_text()
+    assert "active" in said
+
+
+def test_exact_distances_with_left_and_right_truncation(flat, density, tmp_path):
+    out = tmp_path / "exact.json"
+    arguments = ["--key", "half-normal,hazard-rate", "--adjust", "none", "--truncation", "1,9", "--json", out]
+    status, _, _ = density(flat, *arguments, "--out", tmp_path / "out")
+    found = json.loads(out.read_text())
+    assert status == 0
+    assert (found["left_m"], found["right_m"], found["select_by"]) == (1, 9, "aic")
+    assert [fit["qaic"] for fit in found["fits"]] == [None, None]
+    assert found["fits"][0]["ks"]["p"] > 0.001
+    assert "Kolmogorov-Smirnov" in (tmp_path / "out/density.html").read_text()
+
+
+def test_a_configuration_file_from_distances_and_deployments(tmp_path, density):
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    write_distances_rows(folder / "distances.csv", distances_rows())
+    (folder / "deployments.csv").write_text(deployments_text())
+    (folder / "survey.toml").write_text(
+        'file = "distances.csv"\ndeployments = "deployments.csv"\nkey = "half-normal"\nadjust = ["none"]\n'
+        "cutpoints = [0, 2, 4, 6, 8, 10]\navailability = 0.5\navailability_se = 0.05\n"
+    )
+    out = tmp_path / "out.json"
+    assert density("--config", folder / "survey.toml", "--json", out)[0] == 0
+    found = json.loads(out.read_text())
+    assert (found["draws"], found["availability"]["share"]) == (10, 0.5)
+    assert found["cv_parts"]["availability"] == pytest.approx(0.1)
+    # What is given on the command line replaces what the file says.
+    assert density("--config", folder / "survey.toml", "--points", "--key", "hazard-rate", "--json", out)[0] == 0
+    again = json.loads(out.read_text())
+    assert (again["draws"], again["fits"][0]["key"]) == (1, "hazard-rate")
+
+
+def test_several_strata(tmp_path, density):
+    path = tmp_path / "flat.csv"
+    north, south = flat_text(seed=1), flat_text(seed=2)
+    path.write_text(
+        north.replace("all,1,s", "north,30,n") + "\n".join(south.replace("all,1,s", "=S,10,s").splitlines()[1:])
+    )
+    out = tmp_path / "out"
+    assert (
+        density(path, "--cutpoints", "0,2,4,6,8,10", "--key", "half-normal", "--adjust", "none", "--out", out)[0] == 0
+    )
+    (fit,) = json.loads((out / "density.json").read_text())["fits"]
+    parts = {one["stratum"]: one["density_km2"] for one in fit["strata"]}
+    assert fit["density_km2"] == pytest.approx(0.75 * parts["north"] + 0.25 * parts["=S"])
+    with (out / "density.csv").open() as file:
+        assert [row["stratum"] for row in csv.DictReader(file)] == ["", "north", "'=S"]
+    status, said, _ = density(path, "--cutpoints", "0,2,4,6,8,10", "--no-strata")
+    assert status == 0
+    assert "stratum" not in said
+
+
+def edited(path, old, new):
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--key", "normal"], ["expected the key half-normal, hazard-rate, uniform, got 'normal'"]),
+        (["--adjust", "sine"], ["expected the adjustment none, cosine"]),
+        (["--cutpoints", "a,b"], ["--cutpoints: expected metres separated by commas"]),
+        (["--cutpoints", "5,3"], ["two rising cutpoints"]),
+        (["--cutpoints", "0,2,4,8", "--truncation", "0,10"], ["let the first and the last cutpoint be the truncation"]),
+        (["--truncation", "10,2"], ["0 <= left < right"]),
+        (["--truncation", "1,2,3"], ["right, or left and right"]),
+        (["--truncation", "100,200"], ["no detection between 100 and 200 m"]),
+        (["--format", "xls"], ["format: expected one of r-flat, distances, got 'xls'"]),
+        (["--select", "bic"], ["select: expected one of qaic, aic"]),
+        (["--key", "half-normal,hazard-rate", "--select", "qaic"], ["QAIC needs a chi-square by bin"]),
+        (["--theta", "0.73"], ["looks like radians; give 41.83"]),
+        (["--availability", "1.4"], ["an availability above 0 and up to 1"]),
+        (["--availability-se", "0.1"], ["without availability itself"]),
+        (["--species", "fox"], ["species is missing"]),
+        (["--bootstrap", "3"], ["20 or more bootstrap replicates"]),
+        (["--bootstrap", "100", "--scale-error", "5"], ["such as 0.1 for 10 %"]),
+        (["--format", "distances"], ["tells nothing of effort; give --deployments"]),
+        (["--points"], ["points or training belongs to distances.csv"]),
+        (["--level", "95"], ["a level between 0 and 1"]),
+        (["--config", "nowhere.toml"], ["nowhere.toml: No such file"]),
+        (["--jobs", "0"], ["1 or more jobs"]),
+    ],
+)
+def test_wrong_arguments_say_what_is_expected(flat, density, arguments, words):
+    status, _, said = density(flat, *arguments)
+    assert status == 2
+    for word in words:
+        assert word in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("nonsense", "not TOML"),
+        ('file = "flat.csv"\ncolour = 1\n', "unknown settings colour; there are file, format"),
+        ("key = 3\n", "key: expected a text or a list of texts, got 3"),
+        ('cutpoints = ["a"]\n', "cutpoints: expected a list of numbers"),
+        ("areas = 3\n", "areas: expected a table of numbers"),
+        ("areas = {north = 3.0}\n", "there is no stratum 'north'; there are 'all'"),
+        ("file = 3\n", "expected the name of a file for file"),
+        ("bootstrap = 1.5\n", "bootstrap: expected a whole number, got 1.5"),
+        ("strata = 1\n", "strata: expected true or false"),
+    ],
+)
+def test_wrong_configurations_say_what_is_expected(tmp_path, flat, density, content, message):
+    (tmp_path / "survey.toml").write_text(content)
+    status, _, said = density(flat, "--config", tmp_path / "survey.toml")
+    assert status == 2
+    assert message in said
+
+
+def test_no_table_at_all(density, tmp_path):
+    status, _, said = density()
+    assert status == 2
+    assert "no table of distances was given" in said
+    assert density(tmp_path / "gone.csv")[0] == 2
