@@ -23,21 +23,21 @@ same."""
 class Covariance:
     """Variances of the parts, in squares of log(1 + metres), and over which differences (in rows.UNIT) they stay alike.
 
-    Learnt by `benchmarks/calibration.py learn` from errors at held-out sites of the Deep Chimpact tables (marginal
+    Learnt by `benchmarks/learn_covariance.py` from errors at held-out sites of the Deep Chimpact tables (marginal
     likelihood).
     """
 
-    site: float = 0.012
-    answer: float = 0.02
-    box: float = 0.011
-    both: float = 0.018
-    answer_length: float = 0.52
-    box_lengths: tuple[float, float, float, float] = (1.1, 1.1, 1.6, 6.0)
+    site: float = 0.0106
+    answer: float = 0.0155
+    box: float = 0.0097
+    both: float = 0.0132
+    answer_length: float = 0.536
+    box_lengths: tuple[float, float, float, float] = (1.24, 1.06, 1.36, 2.5)
     """Lower edge, log height, middle, log of width over height."""
-    video: float = 0.038
-    video_near: float = 0.014
-    second: float = 0.008
-    second_without_box: float = 0.007
+    video: float = 0.0318
+    video_near: float = 0.0142
+    second: float = 0.00672
+    second_without_box: float = 0.00504
 
     def between(self, one: Rows, other: Rows) -> Floats:
         """Of the errors that sites have of their own: n x m."""
