@@ -15,7 +15,9 @@ def site(videos: list[int], seed: int = 0) -> tuple[list[Observation], np.ndarra
     seen = []
     for i, video in enumerate(videos):
         y2, x = rng.uniform(0.5, 0.95), rng.uniform(0.1, 0.7)
-        seen.append(Observation(f"{video}.mp4", float(i), Box(x, y2 - rng.uniform(0.05, 0.4), x + 0.2, y2, 0.9), 1, "S1"))
+        seen.append(
+            Observation(f"{video}.mp4", float(i), Box(x, y2 - rng.uniform(0.05, 0.4), x + 0.2, y2, 0.9), 1, "S1")
+        )
     return seen, np.log1p(rng.uniform(1, 15, len(videos)))
 
 

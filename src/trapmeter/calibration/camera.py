@@ -2,7 +2,8 @@
 
 A model knows distances from how large animals are in the picture and where they stand in it, and has learnt that with
 the lenses of its training. Through a lens with half the tangent of the half angle, the same animal looks as large at
-twice the distance.
+twice the distance. But models lean on sizes only in part: they answer with medians and draw unusual sizes to the middle.
+So the ratio counts with its root, which is what fits simtrap's cameras (docs/results/calibration.md).
 """
 
 from __future__ import annotations
@@ -21,4 +22,5 @@ def lens_factor(camera: Camera | None, trained_hfov_deg: float = TRAINED_HFOV_DE
     """What distances are to be multiplied by; 1 where the field of view isn't known."""
     if camera is None or camera.hfov_deg is None:
         return 1.0
-    return math.tan(math.radians(trained_hfov_deg) / 2) / math.tan(math.radians(camera.hfov_deg) / 2)
+    ratio = math.tan(math.radians(trained_hfov_deg) / 2) / math.tan(math.radians(camera.hfov_deg) / 2)
+    return math.sqrt(ratio)
