@@ -89,8 +89,9 @@ def report(name: str, runs: Sequence[Sequence[Distance]], truth: Floats, observa
     errors = np.mean([[abs(d.distance_m - m) for d, m in zip(run, truth, strict=True)] for run in runs], axis=0)
     # Labels are rounded to half metres, to whole ones from 8 m on.
     off = np.where(truth < 8, 0.25, 0.5)
-    held = np.mean([[d.low_m - o <= m <= d.high_m + o for d, m, o in zip(run, truth, off, strict=True)] for run in
-    runs]) width = np.mean([[d.high_m - d.low_m for d in run] for run in runs])
+    ends = [np.array([(d.low_m, d.high_m) for d in run]) for run in runs]
+    held = np.mean([(end[:, 0] - off <= truth) & (truth <= end[:, 1] + off) for end in ends])
+    width = np.mean([end[:, 1] - end[:, 0] for end in ends])
     low, high = bootstrap_interval(errors, [seen.site_id for seen in observations])
     print(f"| {name} | {errors.mean():.3f} ({low:.2f} to {high:.2f}) | {held:.1%} | {width:.1f} |", flush=True)
 
