@@ -1,5 +1,4 @@
-"""What six reference points a site are worth on simtrap: error before and after, at sites that the answering model
-hadn't seen.
+"""What six reference points a site are worth on simtrap, where the answering model had not seen the sites.
 
     python benchmarks/calibration_ground.py --simtrap DIR --split train --answers
     OUT/default_cpu/round-0/fold-*/held_out.csv python benchmarks/calibration_ground.py --simtrap DIR --split test
@@ -40,6 +39,7 @@ Floats = NDArray[np.float64]
 Row = Mapping[str, str]
 
 DISTANCES_M = (2.0, 3.0, 5.0, 7.0, 10.0, 15.0)
+REACHABLE_M = np.arange(1.0, 20.0, 0.5)
 READING_SD = 0.006
 FEWEST_FEET = 4
 
@@ -102,8 +102,7 @@ def corrected(
     points: Mapping[str, Sequence[ReferencePoint]],
     cameras: Mapping[str, Camera],
 ) -> list[Distance]:
-    """The distances after calibration, site by site. The cameras that the answers learnt from see 47 degrees on the
-    mean."""
+    """The distances after calibration. The cameras that the answers learnt from see 47 degrees on the mean."""
     of_site: dict[str, list[int]] = defaultdict(list)
     for i, seen in enumerate(observations):
         of_site[seen.site_id].append(i)
@@ -149,8 +148,7 @@ def read_errors(paths: Sequence[Path], simtrap: Path) -> tuple[Floats, Floats, l
 
 
 def true_feet(simtrap: Path) -> tuple[dict[str, Floats], dict[str, float]]:
-    """By site: distance, bearing (radians) and row of fully visible animals' feet; and height over width of the
-    picture."""
+    """By site: distance, bearing (radians) and row of visible animals' feet; and height over width of the picture."""
     videos = {row["video_id"]: row for row in read(simtrap / "videos.csv")}
     feet: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for row in read(simtrap / "truth.csv"):
@@ -189,7 +187,7 @@ def reference_points(camera: Row, feet: Floats, aspect: float, rng: np.random.Ge
     points = []
     for wanted in DISTANCES_M:
         bearing = np.radians(rng.uniform(-0.35, 0.35) * float(camera["hfov_deg"]))
-        for metres in (wanted, *np.arange(1.0, 20.0, 0.5)):
+        for metres in REACHABLE_M[np.argsort(np.abs(REACHABLE_M - wanted), kind="stable")].tolist():
             x, y = project(camera, aspect, np.array([metres]), np.array([bearing]), tilt)
             if 0 < y[0] < 0.97:
                 x, y = (np.clip(value[0] + rng.normal(0, READING_SD), 0, 1) for value in (x, y))

@@ -14,7 +14,7 @@ from conftest import MakeClip
 from trapmeter.cli import main
 from trapmeter.demo.clips import CLIPS
 
-VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
+VERBS = [[], ["predict"], ["demo"], ["calibrate"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
 VERBS += [[verb] for verb in ("frames", "train", "submit", "pseudolabel", "evaluate")]
 
 
