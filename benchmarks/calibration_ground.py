@@ -171,6 +171,8 @@ def project(camera: Row, aspect: float, distance_m: Floats, bearing: Floats, til
     for _ in range(20):
         bent = (1 + k1 * (u * u + v * v)) / (1 + k1)
         u, v = x / bent, y / bent
+    # Far outside the picture the lens formula has no inverse.
+    v = np.where(np.hypot(x, y) < 1.5, v, np.nan)
     return 0.5 + u / 2, 0.5 + v / 2 / aspect
 
 
@@ -180,7 +182,7 @@ def reference_points(camera: Row, feet: Floats, aspect: float, rng: np.random.Ge
     weight = np.sqrt(min(len(feet), 12) / len(feet)) / 0.015
 
     def misfit(tilt: Floats) -> Floats:
-        off = project(camera, aspect, feet[:, 0], feet[:, 1], tilt)[1] - feet[:, 2]
+        off = np.nan_to_num(project(camera, aspect, feet[:, 0], feet[:, 1], tilt)[1] - feet[:, 2], nan=1.0)
         return np.concatenate([weight * off, tilt / (3, 4)])
 
     tilt = least_squares(misfit, np.zeros(2), loss="soft_l1").x

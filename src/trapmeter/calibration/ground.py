@@ -66,11 +66,15 @@ def fit_ground(points: Sequence[ReferencePoint], camera: Ground | None = None) -
 
     def misfit(plane: Floats) -> Floats:
         off = (at @ plane - nearness) / sd
-        # As soft_l1 does it, but of the points alone: what is known beforehand stays a bell curve.
-        robust = np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1))
-        return np.concatenate([robust, root @ (plane - start)])
+        # Cauchy's loss, of the points alone: what is known beforehand stays a bell curve.
+        return np.concatenate([np.sign(off) * np.sqrt(np.log1p(off**2)), root @ (plane - start)])
 
-    found = least_squares(misfit, start)
+    # A point with a wrong number may have made a valley of its own, so the search starts without each of them in turn.
+    begins = [
+        start,
+        *(_through(np.delete(at, i, 0), np.delete(nearness, i), start, root, sd) for i in range(len(points))),
+    ]
+    found = min((least_squares(misfit, begin) for begin in begins), key=lambda one: float(one.cost))
     slopes = np.asarray(found.jac, np.float64)
     if found.x[1] <= 0:
         raise InputError(
@@ -78,6 +82,13 @@ def fit_ground(points: Sequence[ReferencePoint], camera: Ground | None = None) -
             "higher they lie in the picture; y counts from the top, and belongs to the place where the ground is touched"
         )
     return Ground(found.x, np.asarray(np.linalg.inv(slopes.T @ slopes), np.float64))
+
+
+def _through(at: Floats, nearness: Floats, start: Floats, root: Floats, sd: float) -> Floats:
+    """The plane with the least squares from the points and from where it starts."""
+    rows = np.concatenate([at / sd, root])
+    wanted = np.concatenate([nearness / sd, root @ start])
+    return np.asarray(np.linalg.lstsq(rows, wanted, rcond=None)[0], np.float64)
 
 
 def ground_of_camera(camera: Camera) -> Ground | None:
