@@ -100,9 +100,10 @@ def _by_labels(
 
 
 def _by_ground(observations: Sequence[Observation], distances: list[Distance], ground: Ground) -> list[Distance]:
-    tracks: dict[tuple[str, int], list[int]] = defaultdict(list)
+    tracks: dict[tuple[str, int, int], list[int]] = defaultdict(list)
     for i, seen in enumerate(observations):
-        tracks[seen.media_id, seen.animal_id].append(i)
+        # Rows that nobody has tracked may be of several animals: each stands alone.
+        tracks[seen.media_id, seen.animal_id, 0 if seen.animal_id else i].append(i)
     repeated = repeated_shares(observations)
     result = list(distances)
     for rows in tracks.values():
