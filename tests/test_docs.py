@@ -37,6 +37,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     (tmp_path / "TIMES_CSV").write_text("video_id,time,distance\na.mp4,1,0\na.mp4,90,0\n")
     (tmp_path / "TRUTH_CSV").write_text("video_id,time,distance\na.mp4,1,5\na.mp4,2,5\n")
+    (tmp_path / "LABELS_CSV").write_text("video_id,time,distance\na.mp4,2,5\n")
+    (tmp_path / "POINTS_CSV").write_text(
+        "site_id,x,y,width,height,distance_m\nS01,500,600,1280,720,3\nS01,700,400,1280,720,6\nS01,600,330,1280,720,10\n"
+    )
+    (tmp_path / "CAMERAS_CSV").write_text("site_id,focal_35mm,height_m,pitch_deg\nS01,43,1.0,-8\n")
     (tmp_path / "TABLES").mkdir()
     rng = np.random.default_rng(0)
     labels, metadata = ["video_id,time,distance"], ["video_id,time,x1,y1,x2,y2,probability,park,site_id"]

@@ -16,7 +16,7 @@ LAYERS = [
     {"files", "folds", "geometry", "journal", "metrics", "overlap", "uncertainty", "windows", "workers"},
     {"media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
-    {"density", "evaluation", "predict", "training"},
+    {"calibration", "density", "evaluation", "predict", "training"},
     {"pseudolabels"},
     {"chain"},
     {"report", "demo"},

@@ -1,0 +1,212 @@
+"""What six reference points a site are worth on simtrap, where the answering model had not seen the sites.
+
+    python benchmarks/calibration_ground.py --simtrap DIR --split train --answers
+    OUT/default_cpu/round-0/fold-*/held_out.csv python benchmarks/calibration_ground.py --simtrap DIR --split test
+    --answers submission.csv --errors .../held_out.csv ... python benchmarks/calibration_ground.py --simtrap DIR --split
+    test --box-model OUT/box-model
+
+Points: a person at 2, 3, 5, 7, 10 and 15 m (the nearest distance that the picture shows, where that isn't in it), at
+bearings anywhere in the middle 70 % of the picture, read with an error of 0.6 % of the picture. Where they stand in it
+comes from the rendered camera: height, pitch, roll, field of view and lens. simtrap's ground is not level and the files
+don't tell its slope; so two angles a site are fitted to where its animals' feet are, by the true boxes of those that
+are fully visible. Sites that show fewer than four such feet get no points. Camera facts are given with errors of 1
+degree of field of view, 5 % of height and 1.5 degrees of pitch, and as if the ground were level.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from trapmeter.boxmodel.model import BoxModel
+from trapmeter.calibration.site import Known, correct_site
+from trapmeter.metrics import bootstrap_interval
+from trapmeter.records import Distance, Observation
+from trapmeter.tables.cameras import Camera
+from trapmeter.tables.drivendata import best_rows, read_labels
+from trapmeter.tables.reference_points import ReferencePoint
+from trapmeter.uncertainty import fit_uncertainty
+
+Floats = NDArray[np.float64]
+Row = Mapping[str, str]
+
+DISTANCES_M = (2.0, 3.0, 5.0, 7.0, 10.0, 15.0)
+REACHABLE_M = np.arange(1.0, 20.0, 0.5)
+READING_SD = 0.006
+FEWEST_FEET = 4
+
+
+def main() -> None:
+    """Prints errors, coverage and where the gain is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--simtrap", type=Path, required=True)
+    parser.add_argument("--split", choices=("train", "test"), required=True)
+    parser.add_argument("--answers", type=Path, nargs="+", help="CSV files of video_id, time, distance")
+    parser.add_argument("--errors", type=Path, nargs="+", help="held_out.csv that tell how sure the answers are")
+    parser.add_argument("--box-model", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+
+    observations, truth = labelled(arguments.simtrap, arguments.split)
+    if arguments.box_model:
+        distances = BoxModel.load(arguments.box_model).measure(observations)
+    else:
+        answers = read_answers(arguments.answers)
+        errors = read_errors(arguments.errors or arguments.answers, arguments.simtrap)
+        logs = np.log1p([answers[seen.media_id, seen.time_s] for seen in observations])
+        distances = fit_uncertainty(*errors).distances(np.asarray(logs, np.float64))
+    print(f"{len(truth)} labels, {len({seen.site_id for seen in observations})} sites")
+    report("as answered", [distances], truth, observations)
+    cameras = {row["site_id"]: row for row in read(arguments.simtrap / "sites.csv")}
+    feet, aspects = true_feet(arguments.simtrap)
+    ways: dict[str, list[list[Distance]]] = defaultdict(list)
+    for seed in range(arguments.seeds):
+        rng = np.random.default_rng(seed)
+        points = {site: reference_points(cameras[site], feet[site], aspects[site], rng) for site in sorted(feet)}
+        facts = {site: camera_facts(cameras[site], aspects[site], rng) for site in sorted(cameras)}
+        few = {site: found[1::3] for site, found in points.items()}
+        lens = {site: replace(camera, height_m=None, pitch_deg=None) for site, camera in facts.items()}
+        ways["6 points"].append(corrected(observations, distances, points, {}))
+        ways["2 points"].append(corrected(observations, distances, few, {}))
+        ways["lens, height and pitch"].append(corrected(observations, distances, {}, facts))
+        ways["lens, height, pitch and 2 points"].append(corrected(observations, distances, few, facts))
+        ways["lens, height, pitch and 6 points"].append(corrected(observations, distances, points, facts))
+        ways["lens alone"].append(corrected(observations, distances, {}, lens))
+    for way, runs in ways.items():
+        report(way, runs, truth, observations)
+
+
+def report(name: str, runs: Sequence[Sequence[Distance]], truth: Floats, observations: Sequence[Observation]) -> None:
+    """A line: mean error with its 95 % bootstrap interval over sites, and how many truths the 90 % intervals hold."""
+    errors = np.mean([[abs(d.distance_m - m) for d, m in zip(run, truth, strict=True)] for run in runs], axis=0)
+    # Labels are rounded to half metres, to whole ones from 8 m on.
+    off = np.where(truth < 8, 0.25, 0.5)
+    ends = [np.array([(d.low_m, d.high_m) for d in run]) for run in runs]
+    held = np.mean([(end[:, 0] - off <= truth) & (truth <= end[:, 1] + off) for end in ends])
+    width = np.mean([end[:, 1] - end[:, 0] for end in ends])
+    low, high = bootstrap_interval(errors, [seen.site_id for seen in observations])
+    print(f"| {name} | {errors.mean():.3f} ({low:.2f} to {high:.2f}) | {held:.1%} | {width:.1f} |", flush=True)
+
+
+def corrected(
+    observations: Sequence[Observation],
+    distances: Sequence[Distance],
+    points: Mapping[str, Sequence[ReferencePoint]],
+    cameras: Mapping[str, Camera],
+) -> list[Distance]:
+    """The distances after calibration. The cameras that the answers learnt from see 47 degrees on the mean."""
+    of_site: dict[str, list[int]] = defaultdict(list)
+    for i, seen in enumerate(observations):
+        of_site[seen.site_id].append(i)
+    result = list(distances)
+    for site, index in of_site.items():
+        known = Known((), tuple(points.get(site, ())), cameras.get(site), 47.0)
+        after = correct_site([observations[i] for i in index], [distances[i] for i in index], known).distances
+        for i, distance in zip(index, after, strict=True):
+            result[i] = distance
+    return result
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def labelled(simtrap: Path, split: str) -> tuple[list[Observation], Floats]:
+    """The labelled seconds with the detector's best box, and their distances."""
+    boxes = best_rows(simtrap / f"{split}_metadata.csv")
+    labels = read_labels(simtrap / f"{split}_labels.csv")
+    rows = [boxes[label.video_id, label.time_s] for label in labels]
+    observations = [Observation(row.video_id, row.time_s, row.box, 1, row.site_id) for row in rows]
+    return observations, np.array([label.distance_m for label in labels])
+
+
+def read_answers(paths: Sequence[Path]) -> dict[tuple[str, float], float]:
+    """Metres by video and second."""
+    return {(row["video_id"], float(row["time"])): float(row["distance"]) for path in paths for row in read(path)}
+
+
+def read_errors(paths: Sequence[Path], simtrap: Path) -> tuple[Floats, Floats, list[str]]:
+    """Held-out answers (log(1 + m)), their truths (m), and their sites."""
+    truth = {(label.video_id, label.time_s): label.distance_m for label in read_labels(simtrap / "train_labels.csv")}
+    sites = {row["video_id"]: row["site_id"] for row in read(simtrap / "videos.csv")}
+    answers = {moment: metres for moment, metres in read_answers(paths).items() if moment in truth}
+    return (
+        np.log1p(np.array(list(answers.values()))),
+        np.array([truth[moment] for moment in answers]),
+        [sites[video] for video, _ in answers],
+    )
+
+
+def true_feet(simtrap: Path) -> tuple[dict[str, Floats], dict[str, float]]:
+    """By site: distance, bearing (radians) and row of visible animals' feet; and height over width of the picture."""
+    videos = {row["video_id"]: row for row in read(simtrap / "videos.csv")}
+    feet: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for row in read(simtrap / "truth.csv"):
+        if row["x1"] and float(row["visible_fraction"]) > 0.85 and float(row["y2"]) < 0.98:
+            at = float(row["distance_m"]), float(np.radians(float(row["angle_deg"]))), float(row["y2"])
+            feet[videos[row["video_id"]]["site_id"]].append(at)
+    aspects = {row["site_id"]: int(row["height"]) / int(row["width"]) for row in videos.values()}
+    return {site: np.array(found) for site, found in feet.items() if len(found) >= FEWEST_FEET}, aspects
+
+
+def project(camera: Row, aspect: float, distance_m: Floats, bearing: Floats, tilt: Floats) -> tuple[Floats, Floats]:
+    """Where ground at a distance and bearing is in the picture. tilt: degrees added to pitch and roll."""
+    pitch, roll = np.radians(float(camera["pitch_deg"]) + tilt[0]), np.radians(float(camera["roll_deg"]) + tilt[1])
+    half, k1 = np.tan(np.radians(float(camera["hfov_deg"])) / 2), float(camera["k1"])
+    right, ahead, up = distance_m * np.sin(bearing), distance_m * np.cos(bearing), -float(camera["camera_height_m"])
+    depth, high = ahead * np.cos(pitch) + up * np.sin(pitch), -ahead * np.sin(pitch) + up * np.cos(pitch)
+    x = (right * np.cos(roll) + high * np.sin(roll)) / depth / half
+    y = -(-right * np.sin(roll) + high * np.cos(roll)) / depth / half
+    u, v = x, y
+    for _ in range(20):
+        bent = (1 + k1 * (u * u + v * v)) / (1 + k1)
+        u, v = x / bent, y / bent
+    # Far outside the picture the lens formula has no inverse.
+    v = np.where(np.hypot(x, y) < 1.5, v, np.nan)
+    return 0.5 + u / 2, 0.5 + v / 2 / aspect
+
+
+def reference_points(camera: Row, feet: Floats, aspect: float, rng: np.random.Generator) -> list[ReferencePoint]:
+    """Six points as a field team would take them."""
+    # Many seconds of few videos: they count as twelve.
+    weight = np.sqrt(min(len(feet), 12) / len(feet)) / 0.015
+
+    def misfit(tilt: Floats) -> Floats:
+        off = np.nan_to_num(project(camera, aspect, feet[:, 0], feet[:, 1], tilt)[1] - feet[:, 2], nan=1.0)
+        return np.concatenate([weight * off, tilt / (3, 4)])
+
+    tilt = least_squares(misfit, np.zeros(2), loss="soft_l1").x
+    points = []
+    for wanted in DISTANCES_M:
+        bearing = np.radians(rng.uniform(-0.35, 0.35) * float(camera["hfov_deg"]))
+        for metres in REACHABLE_M[np.argsort(np.abs(REACHABLE_M - wanted), kind="stable")].tolist():
+            x, y = project(camera, aspect, np.array([metres]), np.array([bearing]), tilt)
+            if 0 < y[0] < 0.97:
+                x, y = (np.clip(value[0] + rng.normal(0, READING_SD), 0, 1) for value in (x, y))
+                points.append(ReferencePoint(float(x), float(y), float(metres)))
+                break
+    return points
+
+
+def camera_facts(camera: Row, aspect: float, rng: np.random.Generator) -> Camera:
+    """What a field team would write down."""
+    return Camera(
+        float(camera["hfov_deg"]) + rng.normal(0, 1),
+        float(camera["camera_height_m"]) * float(np.exp(rng.normal(0, 0.05))),
+        float(camera["pitch_deg"]) + rng.normal(0, 1.5),
+        1 / aspect,
+    )
+
+
+if __name__ == "__main__":
+    main()

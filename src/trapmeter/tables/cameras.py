@@ -1,0 +1,84 @@
+"""Facts about the cameras: what is known of each site's lens and of how the camera hung.
+
+One row a site: site_id, and any of hfov_deg (horizontal field of view), focal_35mm (focal length in 35 mm equivalents,
+as EXIF has it: 36 mm of film across the picture), height_m (of the lens above the ground), pitch_deg (negative looks
+down), and aspect (width over height of the picture; 16:9 unless given).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from trapmeter.errors import InputError
+from trapmeter.tables.csvfile import Row, read_rows
+
+FILM_WIDTH_MM = 36.0
+DEFAULT_ASPECT = 16 / 9
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """What is known of a site's camera; None where it isn't told.
+
+    hfov_deg: horizontal field of view, degrees. height_m: of the lens above the ground. pitch_deg: negative looks down.
+    aspect: width over height of the picture.
+    """
+
+    hfov_deg: float | None = None
+    height_m: float | None = None
+    pitch_deg: float | None = None
+    aspect: float = DEFAULT_ASPECT
+
+
+def read_cameras(path: Path) -> dict[str, Camera]:
+    """The camera of each site.
+
+    Raises:
+        InputError: a cell is not what it should be, a site stands twice, or a row tells nothing that can be used.
+    """
+    cameras: dict[str, Camera] = {}
+    lines: dict[str, int] = {}
+    for row in read_rows(path, required=("site_id",)):
+        site_id = row.text("site_id")
+        first = lines.setdefault(site_id, row.line)
+        if first != row.line:
+            raise InputError(f"{path}, lines {first} and {row.line}: site {site_id} stands twice; keep one of the rows")
+        cameras[site_id] = _camera(row)
+    return cameras
+
+
+def _camera(row: Row) -> Camera:
+    camera = Camera(
+        _hfov_deg(row),
+        _within(row, "height_m", 0.05, 30, "a height above the ground of 0.05 to 30 m"),
+        _within(row, "pitch_deg", -85, 45, "degrees of -85 (down) to 45; negative looks down"),
+        _within(row, "aspect", 0.3, 4, "width over height of the picture, 0.3 to 4") or DEFAULT_ASPECT,
+    )
+    if (camera.height_m is None) != (camera.pitch_deg is None):
+        missing = "height_m" if camera.height_m is None else "pitch_deg"
+        raise row.error(missing, "a number: height and pitch tell of the ground only together (or leave both empty)")
+    if camera.height_m is not None and camera.hfov_deg is None:
+        raise row.error("hfov_deg", "the field of view (or focal_35mm), without which height and pitch tell nothing")
+    if camera.hfov_deg is None:
+        raise InputError(
+            f"{row.where}: tells nothing of this camera; fill hfov_deg or focal_35mm, and height_m with pitch_deg where "
+            "they are known, or remove the row"
+        )
+    return camera
+
+
+def _hfov_deg(row: Row) -> float | None:
+    hfov_deg = _within(row, "hfov_deg", 5, 170, "a horizontal field of view of 5 to 170 degrees")
+    focal_mm = _within(row, "focal_35mm", 3, 500, "a focal length of 3 to 500 mm (35 mm equivalent)")
+    if hfov_deg is not None and focal_mm is not None:
+        raise row.error("focal_35mm", "nothing, since hfov_deg is given: they mean the same")
+    return hfov_deg if focal_mm is None else math.degrees(2 * math.atan(FILM_WIDTH_MM / 2 / focal_mm))
+
+
+def _within(row: Row, column: str, low: float, high: float, expected: str) -> float | None:
+    value = row.optional_number(column)
+    if value is not None and not low <= value <= high:
+        raise row.error(column, expected)
+    return value

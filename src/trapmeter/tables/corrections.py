@@ -1,0 +1,54 @@
+"""calibration.csv: what was corrected at each site, a row a site."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from trapmeter.files import whole_file
+from trapmeter.tables.celltext import to_cell
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCorrection:
+    """What calibration did at a site.
+
+    rows: measured ones. labels, points: how many were used. camera_factor: what the field of view made of every distance (1
+    where it isn't known). before_m, after_m: medians of the site's distances. label_error_m: mean error of the labelled rows
+    before; label_error_left_out_m: after a correction by the labels of the other videos, an honest figure of the gain; both
+    None where there is nothing to tell. ground_a, ground_b, ground_c: 1/d = a + b (y - 1/2) + c (x - 1/2), None without.
+    """
+
+    site_id: str
+    rows: int
+    labels: int
+    points: int
+    camera_factor: float
+    before_m: float
+    after_m: float
+    label_error_m: float | None = None
+    label_error_left_out_m: float | None = None
+    ground_a: float | None = None
+    ground_b: float | None = None
+    ground_c: float | None = None
+
+
+def write_corrections(path: Path, corrections: Iterable[SiteCorrection]) -> None:
+    """Writes the table in the order given.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    names = [field.name for field in fields(SiteCorrection)]
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([_cell(getattr(correction, name)) for name in names] for correction in corrections)
+
+
+def _cell(value: str | float | None) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "" if value is None else to_cell(value) if isinstance(value, str) else str(value)

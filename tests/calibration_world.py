@@ -1,0 +1,51 @@
+"""A made-up site: animals on flat ground before a pinhole camera, and a model that errs as one wishes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from trapmeter.records import Box, Distance, Estimate, Observation, Status
+from trapmeter.tables.cameras import Camera
+
+CAMERA = Camera(hfov_deg=45.0, height_m=1.0, pitch_deg=-8.0)
+ANIMAL_M = 0.7
+
+
+def row_of(distance_m: float, camera: Camera = CAMERA) -> float:
+    """The row of the picture (fraction) in whose middle the ground is so far away."""
+    assert camera.hfov_deg is not None
+    assert camera.height_m is not None
+    assert camera.pitch_deg is not None
+    below = math.atan(camera.height_m / distance_m) + math.radians(camera.pitch_deg)
+    return 0.5 + math.tan(below) / math.tan(math.radians(camera.hfov_deg) / 2) * camera.aspect / 2
+
+
+def box_at(distance_m: float, score: float = 0.9) -> Box:
+    """The box of an animal that stands so far away."""
+    foot = min(row_of(distance_m), 0.97)
+    high = ANIMAL_M / distance_m * 0.8
+    return Box(0.4, max(foot - high, 0.0), 0.4 + min(high, 0.5), foot, score)
+
+
+def distance(metres: float) -> Distance:
+    """An answer with interval and draws around it."""
+    draws = tuple(metres * factor for factor in np.linspace(0.7, 1.4, 10).tolist())
+    return Distance(metres, 0.5 * metres, 1.8 * metres, draws)
+
+
+def make_estimates(
+    truths_m: Sequence[float], answer: Callable[[float], float], site_id: str = "S1", per_video: int = 4
+) -> list[Estimate]:
+    """Measured rows of a site, so many seconds a video."""
+    return [
+        Estimate(
+            Observation(f"{site_id}/{i // per_video}.mp4", float(i % per_video), box_at(m), 1, site_id),
+            Status.MEASURED,
+            distance(answer(m)),
+            model_id="made-up",
+        )
+        for i, m in enumerate(truths_m)
+    ]
