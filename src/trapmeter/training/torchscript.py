@@ -68,9 +68,11 @@ def convert(job: Job) -> float:
         ModelError: the file is no TorchScript, takes or gives something else than the spec says, can't be converted, or the
             bundle answers differently.
     """
-    module = _Metres(_load(job.file), job.spec.target).eval()
     windows = _windows(job.spec)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # That all of TorchScript is deprecated is known, and no news to the one who has such a file.
+        warnings.simplefilter("ignore")
+        module = _Metres(_load(job.file), job.spec.target).eval()
         wanted = _ask(module, windows, job)
         onnx = _onnx(module, torch.from_numpy(windows[:N_TRACED]), job)
     bundle = write_bundle(job.folder, onnx, job.model_id, job.spec, job.licence, job.provenance)
@@ -161,7 +163,6 @@ def _first_line(error: Exception) -> str:
 
 def main() -> None:
     """Does the job on standard input."""
-    warnings.simplefilter("ignore")
     told = json.load(sys.stdin)
     job = Job(
         Path(told["file"]),
