@@ -33,7 +33,7 @@ from trapmeter.training.run import TrainSettings, train
 from trapmeter.training.schedule import Cosine
 
 N_FOLDS = 3
-WITHOUT_ANIMALS = ("second_place", "without drawn boxes", "without the locating head")
+WITHOUT_ANIMALS = ("second_place", "without drawn boxes")
 
 
 def variants(size_hw: tuple[int, int], epochs: int) -> dict[str, Recipe]:

@@ -109,8 +109,13 @@ def test_no_rows_and_too_few_sites_are_told() -> None:
 @pytest.fixture
 def training(tmp_path: Path) -> tuple[Path, Path]:
     """A training's held-out answers, and the metadata of its moments."""
+    (tmp_path / "training").mkdir()
+    for number, bundle in enumerate(make_bundles(tmp_path, n=2)):
+        fold = tmp_path / "training" / f"fold-{number}"
+        fold.mkdir()
+        bundle.rename(fold / "bundle")
+    (fold / "held_out.csv").write_text("video_id,time,distance,truth,site_id\n")
     fold = tmp_path / "training" / "fold-0"
-    fold.mkdir(parents=True)
     metadata = tmp_path / "metadata.csv"
     with (fold / "held_out.csv").open("w", newline="") as held, metadata.open("w", newline="") as boxes:
         answers, known = csv.writer(held), csv.writer(boxes)
@@ -139,7 +144,7 @@ def test_learnt_by_the_verb_and_used_by_predict(
     clip = make_clip("blend.mp4", n=30, rate=10)
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("video_id,time,x1,y1,x2,y2,probability,park,site_id\nblend.mp4,1,0.2,0.3,0.4,0.6,0.9,p,s\n")
-    bundles = tuple(make_bundles(tmp_path, n=2))
+    bundles = (folder / "fold-0" / "bundle", folder / "fold-1" / "bundle")
     shared = PredictSettings(paths=(clip,), out=tmp_path / "out", boxes=boxes)
     said = {
         "networks": predict(replace(shared, models=bundles, out=tmp_path / "n")),
@@ -166,13 +171,32 @@ def test_a_blend_of_another_box_model_is_refused(tmp_path: Path, make_clip: Make
         predict(settings)
 
 
+def test_a_blend_of_other_networks_is_refused(tmp_path: Path, make_clip: MakeClip) -> None:
+    path = tmp_path / "blend.json"
+    write_blend(path, learn_blend(rows(), BoxModel.load().identity.sha256, {"another"}))
+    settings = PredictSettings(
+        paths=(make_clip("x.mp4", n=5),), out=tmp_path / "out", models=tuple(make_bundles(tmp_path, n=1)), blend=path
+    )
+    with pytest.raises(ModelError, match="other networks than tiny-0"):
+        predict(settings)
+
+
+def test_folds_by_video_are_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:
+    card = training[0] / "fold-0" / "bundle" / "bundle.json"
+    content = json.loads(card.read_text())
+    content["provenance"] = {"held_out": {"folds_by": "video"}}
+    card.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="folds by site"):
+        learn(*training, tmp_path / "blend.json", None, None)
+
+
 def test_a_blend_needs_networks(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--blend goes with networks"):
         PredictSettings(paths=(tmp_path,), out=tmp_path, blend=tmp_path / "blend.json")
 
 
 def test_a_training_without_answers_is_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:
-    with pytest.raises(InputError, match="no fold with a held_out"):
+    with pytest.raises(InputError, match="no finished fold"):
         learn(tmp_path / "no", training[1], tmp_path / "blend.json", None, None)
 
 

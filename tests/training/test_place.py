@@ -17,7 +17,7 @@ from trapmeter.models.inputs import LEAST_IN_BOX, box_mask
 from trapmeter.models.spec import Frames, InputSpec
 from trapmeter.records import Box
 from trapmeter.runtimes.onnx import OnnxNetwork
-from trapmeter.training.augment import no_augmentation
+from trapmeter.training.augment import apply_plan, no_augmentation
 from trapmeter.training.augment.plan import Plan, Zoom
 from trapmeter.training.dataset import Item, WindowDataset, kept_in_sight
 from trapmeter.training.export import export
@@ -168,7 +168,20 @@ def test_a_zoom_that_could_lose_the_animal_is_left_out() -> None:
     assert kept_in_sight(plan, in_the_middle) == plan
     assert kept_in_sight(plan, None).zoom is None
     smaller = Plan((40, 60), zoom=Zoom(0.8, 0.5, 0.5))
-    assert kept_in_sight(smaller, None) == smaller
+    assert kept_in_sight(smaller, near_the_edge) == smaller
+    assert kept_in_sight(smaller, None).zoom is None
+
+
+@given(st.booleans(), st.floats(0.0, 0.8), st.floats(0.0, 0.8), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_what_is_kept_shows_the_animal(flip: bool, left: float, top: float, x: float, y: float) -> None:
+    box = Box(left, top, left + 0.2, top + 0.2, 1.0)
+    plan = kept_in_sight(Plan((60, 90), flip=flip, zoom=Zoom(1.6, x, y)), box)
+    frame = np.zeros((1, 60, 90, 3), np.uint8)
+    frame[:, round(top * 60) : round((top + 0.2) * 60), round(left * 90) : round((left + 0.2) * 90)] = 255
+    shown, _ = apply_plan(plan, frame, [box])
+    scale = 1.0 if plan.zoom is None else plan.zoom.scale
+    # Half of the animal's area, but for what rounding to pixels takes.
+    assert (shown[0, ..., 0] > 127).sum() >= 0.4 * (frame[0, ..., 0] > 127).sum() * scale**2
 
 
 def drawn_animals(world: World, path: Path) -> Path:

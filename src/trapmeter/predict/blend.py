@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -70,11 +70,15 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """shares: the networks' share (0..1) of the answer in log(1 + metres), the rest being the box model's."""
+    """shares: the networks' share (0..1) of the answer in log(1 + metres), the rest being the box model's.
+
+    networks_sha256: of the networks that it was learnt with, any of which may be asked.
+    """
 
     shares: dict[Situation, float]
     uncertainty: Uncertainty
     box_model_sha256: str
+    networks_sha256: frozenset[str]
 
     def __post_init__(self) -> None:
         if set(self.shares) != set(Situation) or not all(0 <= share <= 1 for share in self.shares.values()):
@@ -87,7 +91,7 @@ def log_answer(shares: Mapping[Situation, float], box: Box | None, networks_m: f
     return share * math.log1p(networks_m) + (1 - share) * math.log1p(boxes_m)
 
 
-def learn_blend(rows: Sequence[Answered], box_model_sha256: str) -> Blend:
+def learn_blend(rows: Sequence[Answered], box_model_sha256: str, networks_sha256: Collection[str] = ()) -> Blend:
     """The shares with the least mean absolute error in metres, and how sure the blend is.
 
     A situation with few rows takes about the share that is best over all of them.
@@ -100,7 +104,7 @@ def learn_blend(rows: Sequence[Answered], box_model_sha256: str) -> Blend:
     shares = _shares(rows)
     point = [log_answer(shares, row.box, row.networks_m, row.boxes_m) for row in rows]
     known = fit_uncertainty(point, [row.truth_m for row in rows], [row.site_id for row in rows])
-    return Blend(shares, known, box_model_sha256)
+    return Blend(shares, known, box_model_sha256, frozenset(networks_sha256))
 
 
 def held_out_errors(rows: Sequence[Answered], groups: int = 5) -> NDArray[np.float64]:
@@ -125,6 +129,7 @@ def write_blend(path: Path, blend: Blend) -> None:
         content = {
             _FORMAT_KEY: FORMAT,
             "box_model_sha256": blend.box_model_sha256,
+            "networks_sha256": sorted(blend.networks_sha256),
             "shares_of_networks": blend.shares,
             "uncertainty": blend.uncertainty.to_json(),
         }
@@ -146,7 +151,8 @@ def read_blend(path: Path) -> tuple[Blend, str]:
         if content[_FORMAT_KEY] != FORMAT:
             raise ModelError(f"{path}: format {content[_FORMAT_KEY]}, this version reads {FORMAT}; learn it anew")
         shares = {Situation(name): float(share) for name, share in content["shares_of_networks"].items()}
-        blend = Blend(shares, Uncertainty.from_json(content["uncertainty"]), str(content["box_model_sha256"]))
+        networks = frozenset(map(str, content["networks_sha256"]))
+        blend = Blend(shares, Uncertainty.from_json(content["uncertainty"]), str(content["box_model_sha256"]), networks)
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror}); expected what `trapmeter blend` wrote") from error
     except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
@@ -161,7 +167,7 @@ class FromBoth:
         """Reads the blend at path.
 
         Raises:
-            ModelError: it is none, or was learnt with another box model.
+            ModelError: it is none, or was learnt with other networks or another box model.
         """
         self._boxes = boxes
         self._blend, sha256 = read_blend(path)
@@ -169,6 +175,12 @@ class FromBoth:
             raise ModelError(
                 f"{path}: learnt with another box model than {boxes.identity.model_id}; give that one with --box-model, "
                 "or learn the blend anew"
+            )
+        strangers = [b.identity for b in bundles if b.identity.sha256 not in self._blend.networks_sha256]
+        if strangers:
+            raise ModelError(
+                f"{path}: learnt with other networks than {strangers[0].model_id}; give those of the training that "
+                "`trapmeter blend` was given, or learn the blend anew"
             )
         networks = ensemble_identity(bundles, flip=flip)
         self.identity = ModelIdentity(

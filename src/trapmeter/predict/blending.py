@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.errors import InputError
+from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.predict.blend import Answered, Blend, held_out_errors, learn_blend, write_blend
 from trapmeter.records import Observation
 from trapmeter.tables.csvfile import read_rows
@@ -15,8 +16,8 @@ from trapmeter.tables.drivendata import best_rows
 
 Moment = tuple[str, float]
 
-HELD_OUT = "held_out.csv"
-"""What `train` leaves in each fold's folder."""
+HELD_OUT, BUNDLE = "held_out.csv", "bundle"
+"""What `train` leaves in the folder of each finished fold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ def learn(training: Path, metadata: Path, out: Path, box_model: Path | None, box
     box_answers, the table of held-out answers that `boxmodel evaluate` wrote.
 
     Raises:
-        InputError: a table is not as expected, or no moment has both answers.
+        InputError: a table is not as expected, no fold is finished or parted by site, or no moment has both answers.
+        ModelError: a fold's network is damaged.
     """
     model = BoxModel.load(box_model)
     known = best_rows(metadata)
@@ -50,7 +52,9 @@ def learn(training: Path, metadata: Path, out: Path, box_model: Path | None, box
     }
     by_boxes = _asked(model, observations) if box_answers is None else _told(box_answers)
     rows = []
-    for path in _tables(training):
+    networks = _networks(training)
+    for network in networks:
+        path = network.folder.parent / HELD_OUT
         for row in read_rows(path, required=("video_id", "time", "distance", "truth", "site_id")):
             moment = row.text("video_id"), row.number_from_0("time", "seconds")
             if moment not in by_boxes or moment not in observations:
@@ -62,7 +66,7 @@ def learn(training: Path, metadata: Path, out: Path, box_model: Path | None, box
             f"none of the moments in {training}/*/{HELD_OUT} stands in {box_answers or metadata}; "
             "give the tables of the same videos"
         )
-    blend = learn_blend(rows, model.identity.sha256)
+    blend = learn_blend(rows, model.identity.sha256, {network.identity.sha256 for network in networks})
     errors = held_out_errors(rows)
     write_blend(out, blend)
     return Learnt(
@@ -75,11 +79,21 @@ def learn(training: Path, metadata: Path, out: Path, box_model: Path | None, box
     )
 
 
-def _tables(training: Path) -> Sequence[Path]:
-    tables = sorted(training.glob(f"*/{HELD_OUT}"))
-    if not tables:
-        raise InputError(f"{training}: no fold with a {HELD_OUT}; give the folder that `trapmeter train --out` filled")
-    return tables
+def _networks(training: Path) -> Sequence[Bundle]:
+    """The networks of the folds that are finished, each beside its held-out answers."""
+    folders = sorted(path.parent for path in training.glob(f"*/{BUNDLE}") if (path.parent / HELD_OUT).exists())
+    if not folders:
+        raise InputError(
+            f"{training}: no finished fold with {BUNDLE}/ and {HELD_OUT}; give the folder that `trapmeter train --out` filled"
+        )
+    networks = [read_bundle(folder / BUNDLE) for folder in folders]
+    for network in networks:
+        if network.provenance.get("held_out", {}).get("folds_by") == "video":
+            raise InputError(
+                f"{network.folder}: trained with --folds-by video, so that its answers are of sites that it knew; a blend is "
+                "learnt from folds by site"
+            )
+    return networks
 
 
 def _asked(model: BoxModel, observations: dict[Moment, Observation]) -> dict[Moment, float]:

@@ -16,7 +16,7 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.models.inputs import network_input
 from trapmeter.models.spec import Frames, InputSpec
 from trapmeter.records import Box
-from trapmeter.training.augment import AugmentSettings, Plan, apply_plan, draw_plan, sample_rng
+from trapmeter.training.augment import AugmentSettings, Plan, apply_plan, draw_plan, flipped_box, sample_rng
 from trapmeter.training.samples import Sample
 from trapmeter.windows import window_times
 
@@ -100,14 +100,17 @@ def place_of(sample: Sample) -> Box | None:
 def kept_in_sight(plan: Plan, box: Box | None) -> Plan:
     """The plan, without a zoom that could push the animal out of the picture.
 
-    Half of its box's area must stay; where its place isn't known, it might stand in the part that is lost.
+    Half of its box's area must stay. Where its place isn't known there is no zoom at all: to shrink alone would tell that
+    such animals stand far away.
     """
-    if plan.zoom is None or plan.zoom.scale <= 1:
+    if plan.zoom is None:
         return plan
     if box is not None:
+        # The flip comes before the zoom.
+        seen = flipped_box(box) if plan.flip else box
         sides = [
             _share_inside(low, high, at, plan.zoom.scale)
-            for low, high, at in ((box.x1, box.x2, plan.zoom.x), (box.y1, box.y2, plan.zoom.y))
+            for low, high, at in ((seen.x1, seen.x2, plan.zoom.x), (seen.y1, seen.y2, plan.zoom.y))
         ]
         if sides[0] * sides[1] >= LEAST_IN_SIGHT:
             return plan

@@ -127,10 +127,17 @@ def _levels(backbone: str) -> tuple[int, ...]:
     """Which of a backbone's maps have the strides that the head reads."""
     import timm
 
+    if not timm.is_model(backbone.split(".", maxsplit=1)[0]):
+        raise ModelError(f"timm has no network {backbone!r}; see timm.list_models()")
     try:
-        info = timm.create_model(backbone, features_only=True).feature_info
+        # On no device at all: nothing is reckoned with here.
+        with torch.device("meta"):
+            maps = timm.create_model(backbone, features_only=True)
+        info = maps.feature_info
     except (RuntimeError, AttributeError, TypeError) as error:
         raise ModelError(f"timm has no maps of {backbone!r} ({error}); train it with the pooled head") from error
+    if str(getattr(maps, "output_fmt", "NCHW")).endswith("NHWC"):
+        raise ModelError(f"{backbone} has maps with channels last; the locating head reads others. Use the pooled head")
     strides: list[int] = info.reduction()  # type: ignore[operator, union-attr]
     if not set(STRIDES) <= set(strides):
         raise ModelError(

@@ -85,7 +85,8 @@ def spread(weights: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         mean = (weights * places).sum(dim=(1, 2))
         means.append(mean)
         deviations.append(((weights * (places - mean[:, None, None]) ** 2).sum(dim=(1, 2)) + LEAST_VARIANCE).sqrt())
-    entropy = -(weights * (weights + 1e-9).log()).sum(dim=(1, 2)) / 6.0
+    # Clamped well above what half precision takes for 0.
+    entropy = -(weights * weights.clamp(min=1e-6).log()).sum(dim=(1, 2)) / 6.0
     return torch.stack([*means, *deviations, weights.amax(dim=(1, 2)), entropy], dim=1)
 
 

@@ -87,6 +87,8 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
     ranks = ranks_from_environment()
     tell = progress if ranks.is_first else _silent
+    if settings.animals is not None and not settings.recipe.place_weight:
+        tell(f"the recipe {settings.recipe.name} doesn't look for animals: drawn boxes teach it nothing")
     tell(describe_folds(samples, fold_of, settings))
     # torch.export talks about every step of a network's translation.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -22,6 +22,7 @@ from trapmeter.training.augment.apply import apply_plan, augment, sample_rng
 from trapmeter.training.augment.draw import draw_plan
 from trapmeter.training.augment.plan import Plan
 from trapmeter.training.augment.settings import AugmentSettings, no_augmentation, second_place, true_to_distance
+from trapmeter.training.augment.warps import flipped_box
 
 __all__ = [
     "AugmentSettings",
@@ -29,6 +30,7 @@ __all__ = [
     "apply_plan",
     "augment",
     "draw_plan",
+    "flipped_box",
     "no_augmentation",
     "sample_rng",
     "second_place",
