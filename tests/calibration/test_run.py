@@ -117,6 +117,13 @@ def test_nothing_known_is_refused(results: Path, tmp_path: Path) -> None:
         calibrate(CalibrateSettings(results, tmp_path / "out"))
 
 
+def test_what_is_calibrated_is_not_calibrated_again(results: Path, tmp_path: Path) -> None:
+    known = labels(tmp_path)
+    calibrate(CalibrateSettings(results, tmp_path / "once", labels=known))
+    with pytest.raises(InputError, match="calibrated already"):
+        calibrate(CalibrateSettings(tmp_path / "once", tmp_path / "twice", labels=known))
+
+
 def test_results_are_never_overwritten(results: Path, tmp_path: Path) -> None:
     before = (results / "distances.csv").read_bytes()
     with pytest.raises(RunError, match="holds the results to be calibrated"):

@@ -82,6 +82,11 @@ def calibrate(settings: CalibrateSettings) -> Calibration:
             "nothing is known to calibrate by: give --labels, --points or --cameras, or --pick to be told what to label"
         )
     source, estimates = _read_results(settings.results)
+    if any(estimate.model_id.endswith(CALIBRATED) for estimate in estimates):
+        raise InputError(
+            f"{source} is calibrated already, and its labels would count twice; start from what `predict` wrote, "
+            "with all that is known at once"
+        )
     sites = _sites(estimates)
     named = {seen.site_id for site in sites.values() for seen in site.observations}
     points = {} if settings.points is None else read_reference_points(settings.points)
