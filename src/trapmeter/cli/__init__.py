@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from trapmeter import __version__
-from trapmeter.cli import boxmodel, calibrate, density, measure, models, training
+from trapmeter.cli import boxmodel, calibrate, density, export, measure, models, training
 from trapmeter.cli.common import EXIT_USAGE
 from trapmeter.errors import TrapmeterError
 
@@ -30,6 +30,7 @@ app.add_typer(boxmodel.app, name="boxmodel")
 training.add_verbs(app)
 app.add_typer(models.app, name="models")
 density.add_verbs(app)
+export.add_verbs(app)
 
 
 def main() -> None:
