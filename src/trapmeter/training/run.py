@@ -25,7 +25,7 @@ from trapmeter.training.memory import keep_freed_memory
 from trapmeter.training.network import DistanceNetwork, make_network
 from trapmeter.training.recipes import Recipe
 from trapmeter.training.records import read_held_out
-from trapmeter.training.samples import Sample, by_video, read_pseudolabels, read_samples
+from trapmeter.training.samples import Sample, by_video, labelled, read_pseudolabels, read_samples
 from trapmeter.training.weights import NO_WEIGHTS
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
@@ -81,7 +81,7 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     )
     store = FrameStore.open(settings.store)
     check_store(store, [*samples, *extra], settings.recipe.input)
-    fold_of = assign_folds(samples, settings.folds_by, settings.n_folds)
+    fold_of = assign_folds(labelled(samples), settings.folds_by, settings.n_folds)
     if settings.fold is not None and not 0 <= settings.fold < settings.n_folds:
         raise InputError(f"--fold lies in 0..{settings.n_folds - 1} or is all, got {settings.fold}")
     folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
@@ -89,7 +89,7 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     tell = progress if ranks.is_first else _silent
     if settings.animals is not None and not settings.recipe.place_weight:
         tell(f"the recipe {settings.recipe.name} doesn't look for animals: drawn boxes teach it nothing")
-    tell(describe_folds(samples, fold_of, settings))
+    tell(describe_folds(labelled(samples), fold_of, settings))
     # torch.export talks about every step of a network's translation.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     if ranks.device.type == "cpu":
@@ -141,7 +141,8 @@ def _train_one(
 
     folder = settings.out / f"fold-{fold}"
     recipe = settings.recipe
-    held_out = [sample for sample in samples if fold_of[sample.video_id] == fold]
+    # Other animals of a second teach; judged are the labels alone, as the reference's are.
+    held_out = [sample for sample in labelled(samples) if fold_of[sample.video_id] == fold]
     sites = {sample.site_id for sample in held_out if sample.site_id}
     # A pseudolabel of a held-out site would tell this fold about a place that it is judged at.
     added = [s for s in extra if s.site_id not in sites and fold_of.get(s.video_id) != fold]
