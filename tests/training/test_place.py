@@ -227,6 +227,37 @@ def test_every_other_animal_is_a_sample_that_is_shown_its_own_box(world: World, 
     assert labelled(samples) == samples[::2]
 
 
+def test_other_animals_are_always_shown_with_their_box(world: World, tmp_path: Path) -> None:
+    samples = read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv"))
+    windows = WindowDataset(FrameStore.open(world.store), samples, INPUT, no_augmentation(), 0, box_dropout=1.0)
+    assert not windows[Item(6, 0)][0][-1].any()
+    assert windows[Item(7, 0)][0][-1].any()
+
+
+def test_a_network_without_boxes_learns_from_labels_alone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trapmeter.training.export
+
+    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    animals = drawn_animals(world, tmp_path / "animals.csv")
+    said: list[str] = []
+    train(
+        TrainSettings(
+            world.labels,
+            world.metadata,
+            world.store,
+            tmp_path,
+            tiny_recipe(epochs=1),
+            n_folds=2,
+            fold=0,
+            animals=animals,
+        ),
+        said.append,
+    )
+    assert any("24 moments to train on" in line and "24 held out" in line for line in said)
+
+
 def test_held_out_are_labels_alone(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import trapmeter.training.export
 

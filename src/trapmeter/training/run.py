@@ -61,7 +61,8 @@ class TrainSettings:
     licence: str = "not stated"
     """Of the trained weights; goes into each bundle."""
     animals: Path | None = None
-    """Every animal with its distance and its drawn box: they teach a locating head where to look."""
+    """Every animal with its distance and its drawn box: they teach a locating head where to look, and networks that are shown
+    a box to answer for that animal."""
 
 
 def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> list[Path]:
@@ -74,6 +75,9 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
         RunError: a folder holds another training, the loss is no number, or the disk is full.
     """
     samples = read_samples(settings.labels, settings.metadata, settings.animals)
+    if not settings.recipe.input.box_channel:
+        # A network that sees no box can't be told which animal is meant.
+        samples = labelled(samples)
     extra = (
         []
         if settings.extra is None
@@ -87,7 +91,7 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
     ranks = ranks_from_environment()
     tell = progress if ranks.is_first else _silent
-    if settings.animals is not None and not settings.recipe.place_weight:
+    if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
         tell(f"the recipe {settings.recipe.name} doesn't look for animals: drawn boxes teach it nothing")
     tell(describe_folds(labelled(samples), fold_of, settings))
     # torch.export talks about every step of a network's translation.
