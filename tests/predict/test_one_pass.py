@@ -13,7 +13,6 @@ from trapmeter.media.reading import Absence, FitWithin, open_medium
 from trapmeter.media.video import VideoReader
 from trapmeter.models.spec import InputSpec, Resize
 from trapmeter.predict.observe import Eyes, Task, observe
-from trapmeter.predict.one_pass import is_one_pass
 from trapmeter.predict.seen import MediumSeen
 from trapmeter.predict.windows import decoded_windows
 from trapmeter.records import Box, Frame, Medium, MediumKind, ModelIdentity, Pixels, Status
@@ -103,34 +102,17 @@ def test_a_picture_is_decoded_once_for_both(make_clip: MakeClip, monkeypatch: py
     assert len(made) == len(set(made)) == 7
 
 
-def test_where_windows_need_other_seconds_they_are_decoded_around_animals_alone(
+def test_windows_of_other_seconds_than_the_detector_s_come_out_of_the_same_pass(
     make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, spec = make_clip("sparse.mp4", n=200, rate=10), InputSpec((40, 72), (-1.0, 0.0, 1.0))
-    made = count_decoded(monkeypatch)
-    seen, networks = look(path, (2.0, 8.0, 14.0), KeepingDetector(frozenset({1})), spec)
-    assert len(made) == 3 + 3
-    assert [len(second.answers) for second in seen.seconds] == [0, 1, 0]
+    made, detector = count_decoded(monkeypatch), KeepingDetector(frozenset({1}))
+    seen, networks = look(path, (2.0, 8.0, 14.0, 99.0), detector, spec)
+    assert len(made) == len(set(made)) == 9
+    assert len(detector.shown) == 3
+    assert [len(second.answers) for second in seen.seconds] == [0, 1, 0, 0]
     (window,) = decoded_windows(Medium(path.name, path, MediumKind.VIDEO), (8.0,), spec)
     np.testing.assert_array_equal(networks.asked[0], channels(np.asarray(window)))
-
-
-@pytest.mark.parametrize(
-    ("times_s", "length_s", "expected"),
-    [
-        ((), 5.0, True),
-        ((0.0, 1.0, 2.0, 3.0, 4.0), 5.0, True),
-        ((0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 60.0), 5.0, True),
-        ((0.0, 1.0, 2.0, 3.0), 5.0, False),
-        ((0.0, 2.0, 4.0), 5.0, False),
-        ((0.0, 0.5, 1.0, 1.5, 2.0), 2.5, True),
-        ((0.0,), 0.0, True),
-    ],
-)
-def test_one_pass_is_for_windows_of_seconds_that_are_looked_at(
-    times_s: tuple[float, ...], length_s: float, expected: bool
-) -> None:
-    assert is_one_pass(times_s, length_s, InputSpec(offsets_s=(-1.0, 0.0, 1.0))) is expected
 
 
 def test_only_seconds_with_animals_are_asked_about(make_clip: MakeClip) -> None:

@@ -6,7 +6,6 @@ failed rows; only our own mistakes are raised.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,10 @@ from trapmeter.errors import InputError, MediaError
 from trapmeter.frames.sizing import decoded_size
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.reading import Absence, FitWithin, Scale, open_medium
+from trapmeter.predict.ahead import Ahead
 from trapmeter.predict.asker import Asker, WindowNetworks
 from trapmeter.predict.looker import Looker, found_second
-from trapmeter.predict.one_pass import is_one_pass, look_and_ask
+from trapmeter.predict.one_pass import look_and_ask
 from trapmeter.predict.seen import FoundSecond, MediumSeen, SecondSeen, failed_medium
 from trapmeter.predict.windows import Window, decoded_windows, stored_windows
 from trapmeter.records import Detector, Medium, MediumKind, Status
@@ -58,7 +58,7 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
     """Everything that is seen in one medium. A photo is a single moment: its times are answered at second 0 alone."""
     medium = task.medium
     size_bytes, modified_ns = 0, 0
-    started = time.perf_counter()
+    ahead = Ahead()
     looker = None if eyes.detector is None else Looker(eyes.detector)
     asker = None if eyes.networks is None else Asker(eyes.networks)
     try:
@@ -66,12 +66,13 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
         size_bytes, modified_ns = status.st_size, status.st_mtime_ns
         if task.boxes is not None and task.boxes.failure:
             raise MediaError(task.boxes.failure)
-        sight = _look_at_file(task, looker, asker) if eyes.store is None else _look_at_store(task, eyes.store, asker)
+        if eyes.store is None:
+            sight = _look_at_file(task, looker, asker, ahead)
+        else:
+            sight = _look_at_store(task, eyes.store, asker, ahead)
     except (MediaError, OSError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         return failed_medium(medium.media_id, size_bytes, modified_ns, task.times_s or (), reason)
-    detect_s = 0.0 if looker is None else looker.spent_s
-    network_s = 0.0 if asker is None else asker.spent_s
     return MediumSeen(
         medium.media_id,
         size_bytes,
@@ -82,9 +83,9 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
         ),
         doubts=sight.doubts,
         length_s=None if medium.kind is MediumKind.PHOTO else sight.length_s,
-        decode_s=time.perf_counter() - started - detect_s - network_s,
-        detect_s=detect_s,
-        network_s=network_s,
+        decode_s=ahead.spent_s,
+        detect_s=0.0 if looker is None else looker.spent_s,
+        network_s=0.0 if asker is None else asker.spent_s,
     )
 
 
@@ -97,29 +98,29 @@ class _Sight:
     doubts: tuple[str, ...] = ()
 
 
-def _look_at_file(task: Task, looker: Looker | None, asker: Asker | None) -> _Sight:
+def _look_at_file(task: Task, looker: Looker | None, asker: Asker | None, ahead: Ahead) -> _Sight:
     scales: list[Scale] = [] if looker is None else [FitWithin(*looker.input_hw)]
     if looker is not None and asker is not None:
         scales.append(decoded_size(asker.spec.size_hw, asker.spec.resize))
     with open_medium(task.medium, *scales) as reader:
         length_s = reader.facts.length_s
         times_s = reader.regular_times(task.every_s) if task.times_s is None else task.times_s
-        if looker is not None and asker is not None and is_one_pass(times_s, length_s, asker.spec):
-            found = list(look_and_ask(reader, times_s, looker, asker))
+        if looker is not None and asker is not None:
+            found = list(look_and_ask(reader, times_s, looker, asker, ahead))
             return _Sight(found, length_s, reader.facts.doubts)
         if looker is not None:
-            found = list(looker.look(zip(times_s, reader.frames(times_s), strict=True)))
+            found = list(looker.look(ahead.over(zip(times_s, reader.frames(times_s), strict=True))))
         else:
             found = list(_without_looking(task, times_s, length_s, reader.facts.frame_rate))
         doubts = reader.facts.doubts
     if asker is not None:
         with_animals = [second.time_s for second in found if second.boxes]
         windows = decoded_windows(task.medium, with_animals, asker.spec) if with_animals else iter(())
-        found = _ask(asker, found, windows)
+        found = _ask(asker, found, ahead.over(windows))
     return _Sight(found, length_s, doubts)
 
 
-def _look_at_store(task: Task, store: FrameStore, asker: Asker | None) -> _Sight:
+def _look_at_store(task: Task, store: FrameStore, asker: Asker | None, ahead: Ahead) -> _Sight:
     media_id = task.medium.media_id
     try:
         length_s = store.length_s(media_id)
@@ -128,7 +129,7 @@ def _look_at_store(task: Task, store: FrameStore, asker: Asker | None) -> _Sight
     found = list(_without_looking(task, task.times_s or (), length_s, None))
     if asker is not None:
         with_animals = [second.time_s for second in found if second.boxes]
-        found = _ask(asker, found, stored_windows(store, media_id, with_animals, asker.spec))
+        found = _ask(asker, found, ahead.over(stored_windows(store, media_id, with_animals, asker.spec)))
     return _Sight(found, length_s)
 
 
