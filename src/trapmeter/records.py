@@ -75,16 +75,19 @@ class Medium:
 class Frame:
     """A decoded picture. time_s is its presentation time from the start of the video.
 
-    is_corrupt says that the decoder itself marked the picture as damaged.
+    is_corrupt says that the decoder itself marked the picture as damaged. others: the same picture in the further sizes that
+    its medium was opened for.
     """
 
     pixels: Pixels
     time_s: float
     is_corrupt: bool = False
+    others: tuple[Pixels, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
-            raise ValueError(f"a frame is uint8, height x width x 3; got {self.pixels.dtype} {self.pixels.shape}")
+        for pixels in (self.pixels, *self.others):
+            if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+                raise ValueError(f"a frame is uint8, height x width x 3; got {pixels.dtype} {pixels.shape}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from training_world import World, make_bundles, make_world
 from trapmeter.errors import InputError, ModelError
 from trapmeter.models.bundle import Bundle
 from trapmeter.models.spec import InputSpec
+from trapmeter.predict.asker import SHARED
 from trapmeter.predict.eyes import Workers, share_out
-from trapmeter.predict.observe import SHARED, Eyes, Task, observe
+from trapmeter.predict.observe import Eyes, Task, observe
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.predict.stored import answer_moments

@@ -7,7 +7,7 @@ from PIL import Image
 
 from conftest import MakeClip
 from fakes import BrightDetector
-from trapmeter.predict.observe import BATCH, NOT_TOLD, Eyes, Task, observe
+from trapmeter.predict.observe import NOT_TOLD, Eyes, Task, observe
 from trapmeter.records import Box, Medium, MediumKind, Status
 from trapmeter.tables.boxes import MediumBoxes
 
@@ -36,12 +36,12 @@ def test_times_past_the_end_are_answered(clip: Path) -> None:
     assert seen.seconds[2].reason == "the video ends at 10.00 s"
 
 
-def test_pictures_go_to_the_detector_in_small_batches_and_repeated_ones_once(make_clip: MakeClip) -> None:
+def test_pictures_go_to_the_detector_one_by_one_and_repeated_ones_once(make_clip: MakeClip) -> None:
     from fractions import Fraction
 
     detector = BrightDetector()
-    observe(task(make_clip("batches.mp4", n=200, rate=10)), Eyes(detector))
-    assert detector.batches == [BATCH, BATCH, 4]
+    observe(task(make_clip("single.mp4", n=200, rate=10)), Eyes(detector))
+    assert detector.batches == [1] * 20
     detector = BrightDetector()
     still = make_clip("slow.mkv", pts=[0, 9000, 18000], time_base=Fraction(1, 1000), rate=1000)
     assert len(observe(task(still), Eyes(detector)).seconds) >= 18

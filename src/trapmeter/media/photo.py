@@ -23,8 +23,8 @@ DAMAGE = "the file breaks off or is damaged; what could not be decoded is missin
 class PhotoReader:
     """A photo whose head was read. Satisfies `trapmeter.media.reading.Reader`."""
 
-    def __init__(self, path: Path, scale: Scale) -> None:
-        self._path, self._scale = path, scale
+    def __init__(self, path: Path, scales: tuple[Scale, ...]) -> None:
+        self._path, self._scales = path, scales
         self._doubts: tuple[str, ...] = ()
         with _opened(path) as image:
             self._codec, (self._width, self._height) = (image.format or "").lower(), image.size
@@ -52,15 +52,21 @@ class PhotoReader:
             yield self._picture() if time_s == 0 else Absence(Status.PAST_END, "a photo has second 0 alone")
 
     def _picture(self) -> Frame:
-        with _opened(self._path) as image:
-            pixels, is_whole = _decode(image, self._path, self._scale)
+        pixels: list[Pixels] = []
+        is_whole = True
+        # Decoded anew for each size: how far JPEG is shrunk while it is decoded depends on it.
+        for scale in self._scales:
+            with _opened(self._path) as image:
+                scaled, is_all_there = _decode(image, self._path, scale)
+            pixels.append(scaled)
+            is_whole &= is_all_there
         self._doubts = () if is_whole else (DAMAGE,)
-        return Frame(pixels, 0.0, is_corrupt=not is_whole)
+        return Frame(pixels[0], 0.0, not is_whole, tuple(pixels[1:]))
 
 
 @contextmanager
-def open_photo(path: Path, scale: Scale = None) -> Iterator[PhotoReader]:
-    """Opens a photo; it is decoded when its frame is asked for.
+def open_photo(path: Path, *scales: Scale) -> Iterator[PhotoReader]:
+    """Opens a photo; it is decoded when its frame is asked for. scales: as for `trapmeter.media.reading.open_medium`.
 
     The picture is turned as EXIF says, in RGB (CMYK, grey, palette and 16-bit are converted), and scaled. A photo that breaks
     off gives what could be decoded, with a doubt.
@@ -68,7 +74,7 @@ def open_photo(path: Path, scale: Scale = None) -> Iterator[PhotoReader]:
     Raises:
         MediaError: it is no picture that can be read.
     """
-    yield PhotoReader(path, scale)
+    yield PhotoReader(path, scales or (None,))
 
 
 @contextmanager

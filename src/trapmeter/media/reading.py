@@ -80,8 +80,11 @@ Scale: TypeAlias = FitWithin | Exactly | None
 """What becomes of a picture's size; None leaves it as it is."""
 
 
-def open_medium(medium: Medium, scale: Scale = None) -> AbstractContextManager[Reader]:
-    """Opens a video or photo; pictures come scaled, or in full size.
+def open_medium(medium: Medium, *scales: Scale) -> AbstractContextManager[Reader]:
+    """Opens a video or photo; pictures come scaled, or in full size where no scale is given.
+
+    Of several scales the first is that of Frame.pixels, the further ones those of Frame.others: a picture is decoded once for
+    all of them.
 
     Raises:
         MediaError: it can't be opened or holds no picture; the text is the decoder's own.
@@ -89,10 +92,10 @@ def open_medium(medium: Medium, scale: Scale = None) -> AbstractContextManager[R
     if medium.kind is MediumKind.PHOTO:
         from trapmeter.media.photo import open_photo
 
-        return open_photo(medium.path, scale)
+        return open_photo(medium.path, *scales)
     from trapmeter.media.video import open_video
 
-    return open_video(medium.path, scale)
+    return open_video(medium.path, *scales)
 
 
 def scaled_size(width: int, height: int, scale: Scale) -> tuple[int, int]:

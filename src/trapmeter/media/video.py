@@ -44,24 +44,24 @@ av.logging.set_level(av.logging.PANIC)
 
 
 @contextmanager
-def open_video(path: Path, scale: Scale = None) -> Iterator[VideoReader]:
-    """Opens a video and reads its timeline.
+def open_video(path: Path, *scales: Scale) -> Iterator[VideoReader]:
+    """Opens a video and reads its timeline. scales: as for `trapmeter.media.reading.open_medium`.
 
     Raises:
         MediaError: FFmpeg can't open it, or there is no picture in it.
     """
     if path.stat().st_size == 0:
         raise MediaError("the file is empty (0 bytes)")
-    yield VideoReader(path, scale)
+    yield VideoReader(path, scales or (None,))
 
 
 class VideoReader:
     """A video whose timeline is known. Satisfies `trapmeter.media.reading.Reader`."""
 
-    def __init__(self, path: Path, scale: Scale) -> None:
+    def __init__(self, path: Path, scales: tuple[Scale, ...]) -> None:
         self._path = path
-        self._scale = scale
-        self._scaler = VideoReformatter()
+        # A scaler keeps its tables for one pair of sizes.
+        self._scalers = [(scale, VideoReformatter()) for scale in scales]
         self._doubts: dict[str, None] = {}
         with _opened(path) as container, closing(_packets(container)) as packets:
             stream = _video_stream(container)
@@ -208,18 +208,8 @@ class VideoReader:
         is_corrupt = bool(picture.is_corrupt)
         if is_corrupt:
             self._doubt("damaged: the decoder calls some pictures corrupt")
-        return Frame(self._pixels(picture), max(0.0, self._time_s(pts)), is_corrupt)
-
-    def _pixels(self, picture: VideoFrame) -> Pixels:
-        """RGB, scaled in the same step, turned as the file's display matrix says."""
-        turns = round(picture.rotation / 90) % 4
-        scale = turned(self._scale) if turns % 2 else self._scale
-        width, height = scaled_size(picture.width, picture.height, scale)
-        rgb = self._scaler.reformat(
-            picture, width, height, format="rgb24", interpolation=_SCALING if scale else _FULL_SIZE, threads=1
-        )
-        pixels = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
-        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+        pixels, *others = (_pixels(picture, scale, scaler) for scale, scaler in self._scalers)
+        return Frame(pixels, max(0.0, self._time_s(pts)), is_corrupt, tuple(others))
 
     def _time_s(self, pts: int) -> float:
         return float((pts - self._timeline.start_pts) * self._timeline.time_base)
@@ -230,6 +220,18 @@ class VideoReader:
 
 _SCALING = Interpolation.AREA
 _FULL_SIZE = Interpolation.BICUBIC  # the same bytes as FFmpeg's own conversion
+
+
+def _pixels(picture: VideoFrame, scale: Scale, scaler: VideoReformatter) -> Pixels:
+    """RGB, scaled in the same step, turned as the file's display matrix says."""
+    turns = round(picture.rotation / 90) % 4
+    stored = turned(scale) if turns % 2 else scale
+    width, height = scaled_size(picture.width, picture.height, stored)
+    rgb = scaler.reformat(
+        picture, width, height, format="rgb24", interpolation=_SCALING if stored else _FULL_SIZE, threads=1
+    )
+    pixels = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
 def ffmpeg_words(error: Exception) -> str:

@@ -6,44 +6,24 @@ failed rows; only our own mistakes are raised.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from trapmeter.detect.tracking import track
 from trapmeter.errors import InputError, MediaError
+from trapmeter.frames.sizing import decoded_size
 from trapmeter.frames.store import FrameStore
-from trapmeter.media.reading import Absence, FitWithin, Reader, open_medium
-from trapmeter.models.inputs import network_input
-from trapmeter.models.spec import InputSpec
-from trapmeter.predict.seen import MediumSeen, SecondSeen, failed_medium
+from trapmeter.media.reading import Absence, FitWithin, Scale, open_medium
+from trapmeter.predict.ahead import Ahead
+from trapmeter.predict.asker import Asker, WindowNetworks
+from trapmeter.predict.looker import Looker, found_second
+from trapmeter.predict.one_pass import look_and_ask
+from trapmeter.predict.seen import FoundSecond, MediumSeen, SecondSeen, failed_medium
 from trapmeter.predict.windows import Window, decoded_windows, stored_windows
-from trapmeter.records import Box, Detector, Frame, Medium, MediumKind, Status
+from trapmeter.records import Detector, Medium, MediumKind, Status
 from trapmeter.tables.boxes import MediumBoxes
 
-BATCH = 8
-"""Pictures or windows that are looked at together: larger batches gain nothing on a processor and cost memory."""
-
 NOT_TOLD = "the table of boxes tells nothing of this second"
-CORRUPT = "the decoder calls this picture corrupt"
-SHARED = "the network answers for the whole picture, not for each of its animals"
-
-
-class WindowNetworks(Protocol):
-    """Networks that answer for windows: `trapmeter.runtimes.ensemble.Ensemble` is the one, a test's fake is another."""
-
-    @property
-    def spec(self) -> InputSpec:
-        """The input of all of them."""
-        ...
-
-    def answers(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Every member's answer in metres: (members, windows)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,78 +58,89 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
     """Everything that is seen in one medium. A photo is a single moment: its times are answered at second 0 alone."""
     medium = task.medium
     size_bytes, modified_ns = 0, 0
-    started = time.perf_counter()
-    looker = None if eyes.detector is None else _Looker(eyes.detector)
-    asker = None if eyes.networks is None else _Asker(eyes.networks)
+    ahead = Ahead()
+    looker = None if eyes.detector is None else Looker(eyes.detector)
+    asker = None if eyes.networks is None else Asker(eyes.networks)
     try:
         status = medium.path.stat()
         size_bytes, modified_ns = status.st_size, status.st_mtime_ns
         if task.boxes is not None and task.boxes.failure:
             raise MediaError(task.boxes.failure)
-        found, length_s, doubts = (
-            _look_at_file(task, looker) if eyes.store is None else _look_at_store(task, eyes.store)
-        )
-        if asker is not None:
-            times_s = [second.time_s for second in found if second.boxes]
-            if not times_s:
-                windows: Iterator[Window | Absence] = iter(())
-            elif eyes.store is None:
-                windows = decoded_windows(medium, times_s, asker.spec)
-            else:
-                windows = stored_windows(eyes.store, medium.media_id, times_s, asker.spec)
-            found = list(asker.ask(found, windows))
+        if eyes.store is None:
+            sight = _look_at_file(task, looker, asker, ahead)
+        else:
+            sight = _look_at_store(task, eyes.store, asker, ahead)
     except (MediaError, OSError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         return failed_medium(medium.media_id, size_bytes, modified_ns, task.times_s or (), reason)
-    detect_s = 0.0 if looker is None else looker.spent_s
-    network_s = 0.0 if asker is None else asker.spent_s
     return MediumSeen(
         medium.media_id,
         size_bytes,
         modified_ns,
         tuple(
             SecondSeen(second.time_s, second.status, second.reason, second.boxes, tuple(ids), second.answers)
-            for second, ids in zip(found, _animal_ids(found), strict=True)
+            for second, ids in zip(sight.seconds, _animal_ids(sight.seconds), strict=True)
         ),
-        doubts=doubts,
-        length_s=None if medium.kind is MediumKind.PHOTO else length_s,
-        decode_s=time.perf_counter() - started - detect_s - network_s,
-        detect_s=detect_s,
-        network_s=network_s,
+        doubts=sight.doubts,
+        length_s=None if medium.kind is MediumKind.PHOTO else sight.length_s,
+        decode_s=ahead.spent_s,
+        detect_s=0.0 if looker is None else looker.spent_s,
+        network_s=0.0 if asker is None else asker.spent_s,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    time_s: float
-    status: Status
-    reason: str = ""
-    boxes: tuple[Box | None, ...] = ()
-    answers: tuple[tuple[float, ...], ...] = ()
+class _Sight:
+    """The seconds of a medium, with answers where networks were asked, its length and its doubts."""
+
+    seconds: Sequence[FoundSecond]
+    length_s: float
+    doubts: tuple[str, ...] = ()
 
 
-def _look_at_file(task: Task, looker: _Looker | None) -> tuple[list[_Found], float, tuple[str, ...]]:
-    """The seconds of a medium, its length, and its doubts."""
-    with open_medium(task.medium, None if looker is None else FitWithin(*looker.input_hw)) as reader:
+def _look_at_file(task: Task, looker: Looker | None, asker: Asker | None, ahead: Ahead) -> _Sight:
+    scales: list[Scale] = [] if looker is None else [FitWithin(*looker.input_hw)]
+    if looker is not None and asker is not None:
+        scales.append(decoded_size(asker.spec.size_hw, asker.spec.resize))
+    with open_medium(task.medium, *scales) as reader:
+        length_s = reader.facts.length_s
         times_s = reader.regular_times(task.every_s) if task.times_s is None else task.times_s
+        if looker is not None and asker is not None:
+            found = list(look_and_ask(reader, times_s, looker, asker, ahead))
+            return _Sight(found, length_s, reader.facts.doubts)
         if looker is not None:
-            found = list(looker.look(reader, times_s))
+            found = list(looker.look(ahead.over(zip(times_s, reader.frames(times_s), strict=True))))
         else:
-            found = list(_without_looking(task, times_s, reader.facts.length_s, reader.facts.frame_rate))
-        return found, reader.facts.length_s, reader.facts.doubts
+            found = list(_without_looking(task, times_s, length_s, reader.facts.frame_rate))
+        doubts = reader.facts.doubts
+    if asker is not None:
+        with_animals = [second.time_s for second in found if second.boxes]
+        windows = decoded_windows(task.medium, with_animals, asker.spec) if with_animals else iter(())
+        found = _ask(asker, found, ahead.over(windows))
+    return _Sight(found, length_s, doubts)
 
 
-def _look_at_store(task: Task, store: FrameStore) -> tuple[list[_Found], float, tuple[str, ...]]:
+def _look_at_store(task: Task, store: FrameStore, asker: Asker | None, ahead: Ahead) -> _Sight:
+    media_id = task.medium.media_id
     try:
-        length_s = store.length_s(task.medium.media_id)
+        length_s = store.length_s(media_id)
     except InputError as error:
         raise MediaError(str(error)) from error
-    return list(_without_looking(task, task.times_s or (), length_s, None)), length_s, ()
+    found = list(_without_looking(task, task.times_s or (), length_s, None))
+    if asker is not None:
+        with_animals = [second.time_s for second in found if second.boxes]
+        found = _ask(asker, found, ahead.over(stored_windows(store, media_id, with_animals, asker.spec)))
+    return _Sight(found, length_s)
+
+
+def _ask(asker: Asker, found: Sequence[FoundSecond], windows: Iterator[Window | Absence]) -> list[FoundSecond]:
+    """windows: one for each second that has animals."""
+    return list(asker.ask((second, next(windows) if second.boxes else None) for second in found))
 
 
 def _without_looking(
     task: Task, times_s: Sequence[float], length_s: float, frame_rate: float | None
-) -> Iterator[_Found]:
+) -> Iterator[FoundSecond]:
     """The boxes that a table has for each second; without a table each second counts as one animal, wherever it is."""
     table = None if task.boxes is None else task.boxes.timed(frame_rate)
     if table is not None and task.medium.kind is MediumKind.VIDEO:
@@ -160,100 +151,19 @@ def _without_looking(
     for time_s in times_s:
         known = None if table is None else table.at(time_s)
         if time_s > 0 and time_s >= length_s:
-            yield _Found(time_s, Status.PAST_END, f"the medium ends at {length_s:.2f} s")
+            yield FoundSecond(time_s, Status.PAST_END, f"the medium ends at {length_s:.2f} s")
         elif table is None:
-            yield _Found(time_s, Status.MEASURED, boxes=(None,))
+            yield FoundSecond(time_s, Status.MEASURED, boxes=(None,))
         elif known is None:
-            yield _found(time_s, (), NOT_TOLD)
+            yield found_second(time_s, (), NOT_TOLD)
         else:
-            yield _found(time_s, tuple(box for box in known if box.score >= task.min_score), "")
+            yield found_second(time_s, tuple(box for box in known if box.score >= task.min_score), "")
 
 
-def _animal_ids(found: Sequence[_Found]) -> list[list[int]]:
+def _animal_ids(found: Sequence[FoundSecond]) -> list[list[int]]:
     """The ids of each second's animals; a second that is answered as a whole has 0, since nobody saw who was there."""
     ids = track([(s.time_s, [box for box in s.boxes if box is not None]) for s in found])
     return [
         [0] * len(second.boxes) if None in second.boxes else next_ids
         for second, next_ids in zip(found, ids, strict=True)
     ]
-
-
-class _Looker:
-    """Runs the detector over a medium's pictures in batches, holding no more than one batch."""
-
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self.input_hw = detector.input_hw
-        self.spent_s = 0.0
-
-    def look(self, reader: Reader, times_s: Sequence[float]) -> Iterator[_Found]:
-        """The animals at each second. A picture that stands for several seconds is looked at once."""
-        batch: list[tuple[float, Frame | Absence]] = []
-        pictures: list[Frame] = []
-        for time_s, shown in zip(times_s, reader.frames(times_s), strict=True):
-            if isinstance(shown, Frame) and not (pictures and pictures[-1] is shown):
-                if len(pictures) == BATCH:
-                    yield from self._answer(batch, pictures)
-                    batch, pictures = [], []
-                pictures.append(shown)
-            batch.append((time_s, shown))
-        yield from self._answer(batch, pictures)
-
-    def _answer(self, batch: list[tuple[float, Frame | Absence]], pictures: list[Frame]) -> Iterator[_Found]:
-        started = time.perf_counter()
-        found = self._detector.detect([picture.pixels for picture in pictures]) if pictures else []
-        self.spent_s += time.perf_counter() - started
-        boxes_of = {id(picture): tuple(boxes) for picture, boxes in zip(pictures, found, strict=True)}
-        for time_s, shown in batch:
-            if isinstance(shown, Absence):
-                yield _Found(time_s, shown.status, shown.reason)
-            else:
-                yield _found(time_s, boxes_of[id(shown)], CORRUPT if shown.is_corrupt else "")
-
-
-class _Asker:
-    """Asks the networks for the distance of each animal, holding no more than one batch of windows."""
-
-    def __init__(self, networks: WindowNetworks) -> None:
-        self._networks = networks
-        self.spec = networks.spec
-        self.spent_s = 0.0
-
-    def ask(self, found: Iterable[_Found], windows: Iterator[Window | Absence]) -> Iterator[_Found]:
-        """The seconds with the networks' answers for their animals; windows: one for each second that has animals."""
-        batch: list[_Found] = []
-        inputs: list[NDArray[np.uint8]] = []
-        for second in found:
-            if len(inputs) >= BATCH:
-                yield from self._answer(batch, inputs)
-                batch, inputs = [], []
-            if second.boxes:
-                window = next(windows)
-                if isinstance(window, Absence):
-                    batch.append(_Found(second.time_s, window.status, window.reason))
-                    continue
-                inputs += [network_input(window, box, self.spec) for box in self._asked_for(second)]
-            batch.append(second)
-        yield from self._answer(batch, inputs)
-
-    def _asked_for(self, second: _Found) -> tuple[Box | None, ...]:
-        """A network that doesn't see the box is asked once, however many animals there are."""
-        return second.boxes if self.spec.box_channel else second.boxes[:1]
-
-    def _answer(self, batch: Sequence[_Found], inputs: Sequence[NDArray[np.uint8]]) -> Iterator[_Found]:
-        started = time.perf_counter()
-        # A second with a herd may bring more windows than one batch.
-        parts = [self._networks.answers(np.stack(inputs[i : i + BATCH])) for i in range(0, len(inputs), BATCH)]
-        self.spent_s += time.perf_counter() - started
-        answers = iter([tuple(row) for part in parts for row in part.T.tolist()])
-        for second in batch:
-            mine = [next(answers) for _ in self._asked_for(second)]
-            if len(mine) < len(second.boxes):
-                reason = "; ".join(filter(None, (second.reason, SHARED)))
-                yield replace(second, reason=reason, answers=tuple(mine * len(second.boxes)))
-            else:
-                yield replace(second, answers=tuple(mine))
-
-
-def _found(time_s: float, boxes: tuple[Box, ...], reason: str) -> _Found:
-    return _Found(time_s, Status.MEASURED if boxes else Status.NO_ANIMAL, reason, boxes)

@@ -9,6 +9,17 @@ from trapmeter.records import Box, Status
 
 
 @dataclass(frozen=True, slots=True)
+class FoundSecond:
+    """A second that was looked at, before its animals are told from those of other seconds; fields as in SecondSeen."""
+
+    time_s: float
+    status: Status
+    reason: str = ""
+    boxes: tuple[Box | None, ...] = ()
+    answers: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SecondSeen:
     """One second of a medium: the animals in it, or why nothing is known.
 

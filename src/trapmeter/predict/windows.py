@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -20,6 +20,9 @@ from trapmeter.windows import window_times
 Window = NDArray[np.uint8]
 """uint8 (frames, height, width, 3), RGB, in the order of a network's offsets."""
 
+WindowTimes = tuple[float | None, ...]
+"""The second of each of its frames; None is a black one."""
+
 
 def decoded_windows(medium: Medium, times_s: Sequence[float], spec: InputSpec) -> Iterator[Window | Absence]:
     """The window of each second (ascending, all inside the medium), or why one of its pictures is missing.
@@ -31,20 +34,43 @@ def decoded_windows(medium: Medium, times_s: Sequence[float], spec: InputSpec) -
     """
     size = spec.size_hw, spec.resize
     with open_medium(medium, decoded_size(*size)) as reader:
-        length_s = max(reader.facts.length_s, MOMENT_S)
-        wanted = [window_times(time_s, spec.offsets_s, length_s, spec.edge) for time_s in times_s]
-        needed = sorted({time_s for times in wanted for time_s in times if time_s is not None})
-        shown = zip(needed, reader.frames(needed), strict=True)
-        held: dict[float, Pixels | Absence] = {}
-        inside = [[time_s for time_s in times if time_s is not None] for times in wanted]
-        # A window at the start may reach less far back than the next one, whose earliest second then lies inside.
-        earliest = list(accumulate(map(min, reversed(inside)), min))[::-1]
-        for times, own, first_needed in zip(wanted, inside, earliest, strict=True):
-            while max(own) not in held:
-                time_s, picture = next(shown)
-                held[time_s] = picture if isinstance(picture, Absence) else sized(picture.pixels, *size)
-            held = {time_s: picture for time_s, picture in held.items() if time_s >= first_needed}
-            yield _window(times, held, spec.size_hw)
+        wanted = windows_times(times_s, reader.facts.length_s, spec)
+        needed = sorted(seconds_of(wanted))
+        pictures = (
+            (time_s, shown if isinstance(shown, Absence) else sized(shown.pixels, *size))
+            for time_s, shown in zip(needed, reader.frames(needed), strict=True)
+        )
+        yield from cut_windows(pictures, wanted, spec.size_hw)
+
+
+def windows_times(times_s: Sequence[float], length_s: float, spec: InputSpec) -> list[WindowTimes]:
+    """The seconds of each window around times_s (all inside the medium of length_s; a photo's length is 0)."""
+    return [window_times(time_s, spec.offsets_s, max(length_s, MOMENT_S), spec.edge) for time_s in times_s]
+
+
+def seconds_of(wanted: Iterable[WindowTimes]) -> set[float]:
+    """All seconds that windows are made of."""
+    return {time_s for times in wanted for time_s in times if time_s is not None}
+
+
+def cut_windows(
+    pictures: Iterator[tuple[float, Pixels | Absence]], wanted: Sequence[WindowTimes], size_hw: tuple[int, int]
+) -> Iterator[Window | Absence]:
+    """The wanted windows, or why one of their pictures is missing.
+
+    pictures: by their second, ascending, of size_hw; others may lie between those that are wanted. They are taken as far as
+    the window in question reaches, and forgotten when none needs them any more.
+    """
+    held: dict[float, Pixels | Absence] = {}
+    inside = [[time_s for time_s in times if time_s is not None] for times in wanted]
+    # A window at the start may reach less far back than the next one, whose earliest second then lies inside.
+    earliest = list(accumulate(map(min, reversed(inside)), min))[::-1]
+    for times, own, first_needed in zip(wanted, inside, earliest, strict=True):
+        while max(own) not in held:
+            time_s, picture = next(pictures)
+            held[time_s] = picture
+        held = {time_s: picture for time_s, picture in held.items() if time_s >= first_needed}
+        yield _window(times, held, size_hw)
 
 
 def stored_windows(
@@ -58,9 +84,7 @@ def stored_windows(
             yield Absence(Status.FAILED, str(error))
 
 
-def _window(
-    times: Sequence[float | None], held: dict[float, Pixels | Absence], size_hw: tuple[int, int]
-) -> Window | Absence:
+def _window(times: WindowTimes, held: dict[float, Pixels | Absence], size_hw: tuple[int, int]) -> Window | Absence:
     window = np.zeros((len(times), *size_hw, 3), np.uint8)
     for number, time_s in enumerate(times):
         if time_s is None:

@@ -1,0 +1,288 @@
+"""`trapmeter predict` as a whole: CPU time by minute of 1080p video, stages, memory; and against the whole-video way.
+
+Clips are made from the demo's: enlarged to 1920 x 1080, 30 pictures a second with sensor noise, H.264 at 8 Mbit/s, half of
+them with a keyframe each second and half with one in 250 pictures. A survey of any size is hard links to them.
+
+Growth: predict runs over 10, 100 and 1,000 videos, with the embedded box model and with the demo's network. CPU time is that
+of all its processes; memory is what all of them hold together (PSS, which counts shared pages once), the highest of several
+looks a second. "By further minute" is the CPU time of what a row has more than the row before, by minute: the same in each
+row means linear time. Shares are of the seconds that run.json tells.
+
+Against: our own re-enactment of what the zamba pipeline does: FFmpeg pipes a picture a second of the whole video in full size
+into memory, the same detector looks at all of them, and a TorchScript network of tf_efficientnetv2_l in float32 answers 64
+windows at a time. Weights are random. All on one thread, and CPU time without loading (measured on a clip of one second, and
+taken off).
+
+    python benchmarks/pipeline.py [--counts 10 100 1000] [--seconds 4] [--jobs 2] [--folder DIR] [--part growth|against]
+
+Needs Debian's ffmpeg, and torch and timm for the second part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trapmeter.demo.clips import CLIPS, NETWORK
+
+SOURCES = (("gicj5426.mp4", 30), ("usfa9629.mp4", 250), ("nnbv2619.mp4", 30), ("wrpb7984.mp4", 250))
+"""The demo's clips and the most pictures from one keyframe to the next."""
+
+FILTER = "scale=1920:1080,fps=30,noise=alls=6:allf=t,format=yuv420p"
+BATCH = 64
+STAGES = ("decode", "detect", "networks")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """cpu_s: user and system time of all processes; wall_s; peak_mb: all of them together; seconds: by stage."""
+
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+    seconds: dict[str, float]
+
+
+def make_clips(folder: Path, seconds: int) -> list[Path]:
+    """Encodes the clips once; a folder that has them is used again."""
+    paths = []
+    for name, group in SOURCES:
+        path = folder / f"{Path(name).stem}-{seconds}.mp4"
+        if not path.exists():
+            print(f"making {path.name} ...", file=sys.stderr)
+            partial = path.with_name(f"part-{path.name}")
+            source = ["-stream_loop", "-1", "-i", CLIPS / name, "-t", str(seconds), "-vf", FILTER, "-an"]
+            encoder = ["-c:v", "libx264", "-preset", "veryfast", "-b:v", "8M", "-g", str(group)]
+            subprocess.run(["ffmpeg", "-v", "error", "-y", *source, *encoder, partial], check=True)
+            partial.rename(path)
+        paths.append(path)
+    return paths
+
+
+def make_survey(folder: Path, clips: list[Path], n: int) -> Path:
+    """A folder of n videos."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for number in range(n):
+        os.link(clips[number % len(clips)], folder / f"{number:05}.mp4")
+    return folder
+
+
+def held_mb(pid: int) -> float:
+    """What a process and its descendants hold now."""
+    total, waiting = 0, [pid]
+    while waiting:
+        one = waiting.pop()
+        try:
+            rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
+            total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+            for task in Path(f"/proc/{one}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+        except (OSError, StopIteration):  # it has just ended
+            continue
+    return total / 1024
+
+
+def run(command: list[str | Path]) -> Cost:
+    """Runs it to its end; anything but success ends the benchmark."""
+    started, peak_mb = time.perf_counter(), 0.0
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            peak_mb = max(peak_mb, held_mb(process.pid))
+            time.sleep(0.2)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            log.seek(0)
+            sys.exit(f"{command} failed:\n{log.read()}")
+    return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - started, peak_mb, {})
+
+
+def predict(survey: Path, out: Path, jobs: int, *arguments: str | Path) -> Cost:
+    """One run of the command from nothing."""
+    shutil.rmtree(out, ignore_errors=True)
+    cli: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "trapmeter.cli",
+        "predict",
+        survey,
+        "--out",
+        out,
+        "--jobs",
+        str(jobs),
+    ]
+    cost = run([*cli, *arguments])
+    told = json.loads((out / "run.json").read_text())["seconds"]
+    seconds = {stage: told[f"{stage}_all_workers"] for stage in STAGES}
+    seconds["rest"] = sum(told[name] for name in ("find", "load models", "measure", "write"))
+    return Cost(cost.cpu_s, cost.wall_s, cost.peak_mb, seconds)
+
+
+def growth(folder: Path, counts: list[int], seconds: int, jobs: int) -> None:
+    """Prints the table of growth."""
+    clips = make_clips(folder, seconds)
+    print(f"\nvideos of {seconds} s, {jobs} workers\n")
+    print("| measured by | videos | minutes | CPU s by minute | by further minute | wall s | peak MB | shares |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for name, arguments in (("box model", ()), ("demo's network", ("--model", NETWORK))):
+        before: tuple[float, float] | None = None
+        for n in counts:
+            cost = predict(make_survey(folder / "survey", clips, n), folder / "out", jobs, *arguments)
+            minutes = n * seconds / 60
+            further = "" if before is None else f"{(cost.cpu_s - before[0]) / (minutes - before[1]):.1f}"
+            print(
+                f"| {name} | {n} | {minutes:.1f} | {cost.cpu_s / minutes:.1f} | {further} | {cost.wall_s:.0f} "
+                f"| {cost.peak_mb:.0f} | {shares(cost.seconds)} |",
+                flush=True,
+            )
+            before = cost.cpu_s, minutes
+
+
+def shares(seconds: dict[str, float]) -> str:
+    """As `decode 20 %, detect 75 %, ...`."""
+    total = sum(seconds.values())
+    return ", ".join(f"{stage} {value / total:.0%}" for stage, value in seconds.items())
+
+
+def whole_video(clips: list[Path], torchscript: Path, batch: int) -> dict[str, Any]:
+    """The steps of the whole-video way; CPU seconds of each, and how many seconds had animals."""
+    import cv2
+    import numpy as np
+    import torch
+
+    from trapmeter.detect.megadetector_lite import MegadetectorLite
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    detector = MegadetectorLite.load()
+    network = torch.jit.load(str(torchscript)).eval()
+    size = 1920, 1080
+    windows: list[Any] = []
+    spent, started = dict.fromkeys(STAGES, 0.0), cpu_s()
+
+    def lap(stage: str) -> None:
+        nonlocal started
+        now = cpu_s()
+        spent[stage] += now - started
+        started = now
+
+    n_seconds = 0
+    for clip in clips:
+        decoding = ["ffmpeg", "-v", "error", "-threads", "1", "-i", clip, "-vf", "fps=1:round=up"]
+        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+        pipe = subprocess.run([*decoding, *raw], capture_output=True, check=True).stdout
+        pictures = np.frombuffer(pipe, np.uint8).reshape(-1, size[1], size[0], 3)
+        n_seconds += len(pictures)
+        lap("decode")
+        found = detector.detect(list(pictures))
+        lap("detect")
+        small = np.stack([cv2.resize(picture, (480, 270)) for picture in pictures])
+        black = np.zeros_like(small[:1])
+        for second, boxes in enumerate(found):
+            if boxes:
+                shown = [second + offset for offset in (-1, -2, 0, 1, 2)]
+                parts = [small[i : i + 1] if 0 <= i < len(small) else black for i in shown]
+                windows.append(np.concatenate(parts).transpose(0, 3, 1, 2).reshape(15, 270, 480))
+        lap("decode")
+    with torch.inference_mode():
+        for first in range(0, len(windows), batch):
+            network(torch.from_numpy(np.stack(windows[first : first + batch])).float() / 255.0)
+    lap("networks")
+    return {"seconds": spent, "n_seconds": n_seconds, "n_animals": len(windows)}
+
+
+def cpu_s() -> float:
+    """CPU seconds of this process and its finished children so far."""
+    return sum(os.times()[:4])
+
+
+def against(folder: Path, seconds: int, n_clips: int, batch: int) -> None:
+    """Prints the table of both ways."""
+    clips = make_clips(folder, seconds)[:n_clips]
+    network, bundle = folder / "network.pt", folder / "bundle"
+    if not (bundle / "bundle.json").exists():
+        from inference import make
+
+        bundle.mkdir(exist_ok=True)
+        file, _ = make("tf_efficientnetv2_l.in21k", bundle)
+        file.rename(network)
+    told = folder / "whole.json"
+    itself: list[str | Path] = [sys.executable, __file__, "--whole", network, told, "--batch", str(batch)]
+    peak_mb = run([*itself, *clips]).peak_mb
+    theirs = json.loads(told.read_text())
+    minutes = theirs["n_seconds"] / 60
+    their_cpu = sum(theirs["seconds"].values()) / minutes
+    print(
+        f"\n{len(clips)} videos of {seconds} s, animals found in {theirs['n_animals']} of {theirs['n_seconds']} seconds; "
+        "CPU s by minute on one thread\n"
+    )
+    print("| way | CPU s by minute | times less | peak MB | seconds by minute |\n| --- | --- | --- | --- | --- |")
+    print(row("whole video, TorchScript L", their_cpu, 1.0, peak_mb, theirs["seconds"], minutes), flush=True)
+    instant = make_survey(folder / "instant", make_clips(folder, 1), 1)
+    survey = make_survey(folder / "survey", clips, len(clips))
+    ways: dict[str, tuple[str | Path, ...]] = {
+        "ours, the same network": ("--model", bundle),
+        "ours, box model (default)": (),
+        "ours, demo's network": ("--model", NETWORK),
+    }
+    for name, arguments in ways.items():
+        loading = predict(instant, folder / "out", 1, *arguments)
+        cost = predict(survey, folder / "out", 1, *arguments)
+        more = minutes - 1 / 60
+        cpu = (cost.cpu_s - loading.cpu_s) / more
+        work = {stage: cost.seconds[stage] - loading.seconds[stage] for stage in STAGES}
+        print(row(name, cpu, their_cpu / cpu, cost.peak_mb, work, more), flush=True)
+
+
+def row(name: str, cpu: float, ratio: float, peak_mb: float, seconds: dict[str, float], minutes: float) -> str:
+    """A line of the table."""
+    stages = ", ".join(f"{stage} {value / minutes:.1f}" for stage, value in seconds.items())
+    return f"| {name} | {cpu:.1f} | {ratio:.1f} | {peak_mb:.0f} | {stages} |"
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--counts", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--seconds", type=int, default=4, help="length of the videos that are counted")
+    parser.add_argument("--against-seconds", type=int, default=15, help="length of those that both ways see")
+    parser.add_argument("--against-clips", type=int, default=4, help="how many of those, at most 4")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=BATCH, help="windows at a time in the whole-video way")
+    parser.add_argument(
+        "--folder", type=Path, help="where clips and the network are kept (default: a temporary folder)"
+    )
+    parser.add_argument("--part", choices=("growth", "against"))
+    parser.add_argument("--whole", type=Path, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("clips", type=Path, nargs="*", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.whole:
+        torchscript, told = arguments.whole
+        told.write_text(json.dumps(whole_video(arguments.clips, torchscript, arguments.batch)))
+        return
+    if shutil.which("ffmpeg") is None:
+        sys.exit("ffmpeg is not installed: apt-get install ffmpeg")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if arguments.part != "against":
+            growth(folder, arguments.counts, arguments.seconds, arguments.jobs)
+        if arguments.part != "growth":
+            against(folder, arguments.against_seconds, arguments.against_clips, arguments.batch)
+
+
+if __name__ == "__main__":
+    main()
