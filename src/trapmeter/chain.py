@@ -15,7 +15,7 @@ from typing import Any
 
 from trapmeter import evaluation
 from trapmeter.errors import InputError, RunError
-from trapmeter.files import sha256_of, whole_file
+from trapmeter.files import alone_in, sha256_of, whole_file
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
@@ -113,9 +113,13 @@ def run_chain(settings: ChainSettings, tell: Callable[[str], None]) -> Path:
     """Does all steps that are not done yet, printing the plan first; returns the last submission.
 
     Raises:
-        RunError: the folder holds a chain with other settings or tables.
+        RunError: the folder holds a chain with other settings or tables, or another run is at work there.
     """
-    settings.out.mkdir(parents=True, exist_ok=True)
+    with alone_in(settings.out):
+        return _run_alone(settings, tell)
+
+
+def _run_alone(settings: ChainSettings, tell: Callable[[str], None]) -> Path:
     done = _done_before(settings)
     steps = _steps(settings, tell)
     for number, step in enumerate(steps, 1):

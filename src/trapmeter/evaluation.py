@@ -15,7 +15,7 @@ import numpy as np
 
 from trapmeter import metrics
 from trapmeter.errors import InputError
-from trapmeter.files import whole_file
+from trapmeter.files import whole_file, whole_path
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.infrared import is_infrared
 from trapmeter.tables.drivendata import Label, MetadataRow
@@ -188,4 +188,5 @@ def _draw(figures: Sequence[Figures], pairs: Sequence[Pair], path: Path) -> None
     right.invert_yaxis()
     right.set_xlabel("metres; orange: 95 % interval over sites")
     right.legend(loc="lower right")
-    figure.savefig(path, dpi=110)
+    with whole_path(path) as partial:
+        figure.savefig(partial, format="png", dpi=110)

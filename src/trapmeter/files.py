@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their checksums."""
+"""Files that appear whole or not at all, folders that one run has for itself, and checksums."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from filelock import FileLock, Timeout
 
 from trapmeter.errors import RunError
 
@@ -19,11 +21,22 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
     Raises:
         RunError: it can't be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with whole_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+@contextmanager
+def whole_path(path: Path) -> Iterator[Path]:
+    """The path of a file to write, which takes the place of path once the block ends without an error.
+
+    Raises:
+        RunError: it can't be written.
+    """
+    # A name may have 255 bytes, and the user's own may have them all.
+    partial = path.with_name(f".{path.name[:_MOST_OF_NAME]}.{os.getpid()}.part")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
+        yield partial
+        with partial.open("r+b") as file:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
@@ -35,6 +48,60 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
         # Gone already when all went well. What hinders its removal hindered the writing too: that error is the one to show.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+_MOST_OF_NAME = 40
+
+
+@contextmanager
+def alone_in(folder: Path, option: str = "--out") -> Iterator[None]:
+    """Makes an output folder, if need be, and keeps other runs out of it until the block ends, or the process.
+
+    Files that a killed run left half written are removed.
+
+    option: with which the user named the folder.
+
+    Raises:
+        RunError: another run is at work there, or the folder can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: can't be written: {error.strerror or error}; choose another {option}") from error
+    with _alone(folder / ".lock", folder, option):
+        # What killed runs left half written, by `whole_path`.
+        for path in folder.glob(".*.part"):
+            with suppress(OSError):
+                path.unlink()
+        yield
+
+
+@contextmanager
+def alone_with(path: Path, option: str = "--out") -> Iterator[None]:
+    """As `alone_in`, for a single output file, whose folder must be there.
+
+    Raises:
+        RunError: another run is writing this file, or its folder can't be written.
+    """
+    with _alone(path.with_name(f".{path.name[:_MOST_OF_NAME]}.lock"), path, option):
+        yield
+
+
+@contextmanager
+def _alone(lock_path: Path, what: Path, option: str) -> Iterator[None]:
+    # The system lets go of it when the process ends, however it ends; the file stays and means nothing.
+    lock = FileLock(lock_path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(f"{what}: another run is writing there; wait for it or choose another {option}") from error
+    except OSError as error:
+        raise RunError(f"{what}: can't be written: {error.strerror or error}; choose another {option}") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.release()
 
 
 def sha256_of_bytes(content: bytes) -> str:

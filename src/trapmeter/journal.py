@@ -51,7 +51,8 @@ class Journal(Generic[P]):
         self.done: dict[str, P] = {}
         try:
             whole_bytes = self._read() if path.exists() else 0
-            self._file = path.open("ab")
+            # Unbuffered: what a full disk refused is not tried again when the file is closed.
+            self._file = path.open("ab", buffering=0)
             self._file.truncate(whole_bytes)
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -75,8 +76,10 @@ class Journal(Generic[P]):
         # One write call per line: a kill leaves the line there or not, and at worst its beginning; fsync holds it against a
         # power cut.
         try:
-            self._file.write(json.dumps(data, separators=(",", ":")).encode() + b"\n")
-            self._file.flush()
+            line = json.dumps(data, separators=(",", ":")).encode() + b"\n"
+            while line:
+                # A disk that is nearly full takes a part, and refuses the next.
+                line = line[self._file.write(line) :]
             os.fsync(self._file.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error

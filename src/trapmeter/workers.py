@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import TypeVar
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for_end
+from typing import Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -62,7 +66,7 @@ def run_all(
         RunError: work raised it, as when the disk is full: it would be so for every other task. All workers are stopped.
     """
     waiting = iter(tasks)
-    running: dict[Future[Result | Lost], tuple[Task, float]] = {}
+    running: dict[Future[Result | Lost], _Running[Task]] = {}
     future: Future[Result | Lost]
     with ProcessPool(max_workers=jobs, context=get_context("spawn"), initializer=_start, initargs=(start,)) as pool:
         try:
@@ -73,26 +77,56 @@ def run_all(
                         task = next(waiting)
                     except StopIteration:
                         break
-                    seconds = limit_s(task)
-                    future = pool.schedule(_call, args=(work, task), timeout=seconds)
-                    running[future] = task, seconds
+                    future = pool.schedule(_call, args=(work, task))
+                    running[future] = _Running(task, limit_s(task))
                 if not running:
                     return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    task, seconds = running.pop(future)
-                    yield task, _outcome(future, seconds)
+                done = wait(running, timeout=_LOOK_AGAIN_S, return_when=FIRST_COMPLETED).done
+                for future in done:
+                    yield running.pop(future).task, _outcome(future)
+                # The pool's own limits go by the time of day, which may be set in the midst of a run.
+                now = time.monotonic()
+                for future in [
+                    future for future, one in running.items() if one.is_over(now, is_begun=future.running())
+                ]:
+                    one = running.pop(future)
+                    if future.cancel():  # which ends its worker; a new one takes its place
+                        yield one.task, Lost(f"given up after {one.limit_s:.0f} s: decoding hangs")
+                    else:
+                        yield one.task, _outcome(future)
         except BaseException:
             pool.stop()  # type: ignore[no-untyped-call]
             raise
 
 
-def _outcome(future: Future[Result | Lost], seconds: float) -> Result | Lost:
+_LOOK_AGAIN_S = 0.5
+
+
+@dataclass(slots=True)
+class _Running(Generic[Task]):
+    """A task on its way. since_s: when a worker was first seen at it, by the monotonic clock; None before."""
+
+    task: Task
+    limit_s: float
+    since_s: float | None = None
+
+    def is_over(self, now: float, *, is_begun: bool) -> bool:
+        """Whether a worker has had it for longer than its limit."""
+        if self.since_s is None and is_begun:
+            self.since_s = now
+        return self.since_s is not None and now - self.since_s > self.limit_s
+
+
+def _outcome(future: Future[Result | Lost]) -> Result | Lost:
     try:
         return future.result()
-    except FutureTimeoutError:
-        return Lost(f"given up after {seconds:.0f} s: decoding hangs")
     except ProcessExpired as error:
         return Lost(f"the decoder crashed ({_exit_words(error.exitcode)})")
+    except BrokenProcessPool as error:
+        raise RunError(
+            "all workers ended before they had a task; is there too little memory? give the same command again with a "
+            "smaller --jobs"
+        ) from error
 
 
 def _exit_words(exitcode: int | None) -> str:
@@ -107,8 +141,17 @@ def _exit_words(exitcode: int | None) -> str:
 def _start(start: Callable[[], None] | None) -> None:
     # Ctrl-C goes to the parent alone, which then stops its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if start is not None:
         start()
+
+
+def _end_with_parent() -> None:
+    """Ends this worker as soon as its parent is gone, even killed: nobody is left to take what it would do."""
+    parent = parent_process()
+    assert parent is not None, "only workers call this"
+    wait_for_end([parent.sentinel])
+    os._exit(1)
 
 
 def _call(work: Callable[[Task], Result], task: Task) -> Result | Lost:

@@ -196,7 +196,7 @@ def test_two_fills_at_once_and_one_video_twice_are_refused(make_clip: MakeClip, 
     wanted = wish(make_clip("good.mp4", n=60, rate=15), [0])
     with pytest.raises(InputError, match="wanted twice"):
         fill_store(store, [wanted, wanted], 1)
-    with FileLock(store.folder / ".lock"), pytest.raises(RunError, match="another run is filling"):
+    with FileLock(store.folder / ".lock"), pytest.raises(RunError, match="another run is writing there"):
         fill_store(store, [wanted], 1)
 
 

@@ -1,18 +1,12 @@
 """Whole runs: with boxes from a table for speed, and once with the real detector."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from conftest import MakeClip
-from trapmeter.demo.clips import CLIPS
 from trapmeter.errors import InputError, RunError
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
@@ -137,52 +131,3 @@ def test_a_bare_name_for_two_media_is_refused(survey: Path) -> None:
     shutil.copy(survey / "s1/a.mp4", survey / "s2/a.mp4")
     with pytest.raises(InputError, match=r"a\.mp4 could be any of s1/a\.mp4, s2/a\.mp4"):
         predict(settings(survey))
-
-
-PREDICT = "from trapmeter.cli import main; main()"
-
-
-def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    videos = tmp_path / "videos"
-    videos.mkdir()
-    for path in sorted(CLIPS.glob("*.mp4"))[:4]:
-        shutil.copy(path, videos)
-
-    def arguments(out: str) -> list[str]:
-        return [
-            sys.executable,
-            "-c",
-            PREDICT,
-            "predict",
-            str(videos),
-            "--out",
-            str(tmp_path / out),
-            "--every",
-            "2",
-            "-j",
-            "1",
-        ]
-
-    def n_done(out: str) -> int:
-        journal = tmp_path / out / "seen.jsonl"
-        return journal.read_bytes().count(b"\n") - 1 if journal.exists() else -1
-
-    assert subprocess.run(arguments("whole"), capture_output=True, check=False).returncode == 0
-    n_kills, n_before = 0, 0
-    for _ in range(20):
-        process = subprocess.Popen(
-            arguments("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        while process.poll() is None and n_done("killed") < n_kills + 1:
-            time.sleep(0.02)
-        if process.poll() is not None:
-            break
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        n_kills += 1
-        assert n_done("killed") >= n_before, "nothing that was done is lost"
-        n_before = n_done("killed")
-    assert n_kills >= 2
-    assert subprocess.run(arguments("killed"), capture_output=True, check=False).returncode == 0
-    for name in ("distances.csv",):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -1,11 +1,8 @@
 """Whole trainings of a tiny network: they learn, go on after a kill, and two processes do what one does."""
 
 import csv
-import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,27 +92,6 @@ def script(world: World, out: Path, epochs: int) -> str:
     paths = [str(p) for p in (world.labels, world.metadata, world.videos, world.store)]
     here = [str(Path(__file__).parents[1])]
     return TRAIN.format(path=here, world=paths, out=str(out), epochs=epochs)
-
-
-@pytest.mark.usefixtures("no_export")
-def test_killed_it_goes_on_to_the_same_losses(world: World, tmp_path: Path) -> None:
-    train(settings(world, tmp_path / "whole", recipe=tiny_recipe(epochs=5)), quiet)
-    for n_epochs in (1, 3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script(world, tmp_path / "killed", 5)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        for line in process.stdout:
-            if f"epoch {n_epochs} of" in line:
-                break
-        time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-    train(settings(world, tmp_path / "killed", recipe=tiny_recipe(epochs=5)), quiet)
-    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
-    for name in ("best.safetensors", "last.safetensors"):
-        assert (tmp_path / "killed/fold-0" / name).read_bytes() == (tmp_path / "whole/fold-0" / name).read_bytes()
 
 
 def test_two_processes_train_together_and_count_each_held_out_sample_once(world: World, tmp_path: Path) -> None:

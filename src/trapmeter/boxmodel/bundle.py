@@ -11,7 +11,7 @@ from typing import Any
 from trapmeter.boxmodel.features import FEATURES
 from trapmeter.boxmodel.novelty import RANGED, Ranges
 from trapmeter.errors import InputError, ModelError
-from trapmeter.files import sha256_of_bytes
+from trapmeter.files import sha256_of_bytes, whole_file, whole_path
 from trapmeter.uncertainty import Uncertainty
 
 FORMAT = 2
@@ -42,9 +42,11 @@ class BundleCard:
 def write_bundle(folder: Path, card: BundleCard, trees: bytes) -> None:
     """Writes both files; the folder is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / TREES).write_bytes(trees)
+    with whole_path(folder / TREES) as partial:
+        partial.write_bytes(trees)
     text = json.dumps(asdict(card), indent=1, ensure_ascii=False)
-    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+    with whole_file(folder / CARD) as file:
+        file.write(text + "\n")
 
 
 def read_bundle(folder: Path) -> tuple[BundleCard, bytes]:

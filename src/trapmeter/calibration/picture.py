@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trapmeter.files import whole_path
+
 MOST_PANELS = 12
 COLUMNS = 4
 
@@ -47,4 +49,5 @@ def draw_sites(panels: Sequence[SitePanel], path: Path) -> None:
                 axes.plot(*zip(*panel.labels, strict=True), "x", color="#b3432f", markersize=6, label="labels")
             axes.set(title=panel.site_id, xlim=(0, end), ylim=(0, end), xlabel="before (m)", ylabel="after (m)")
             axes.legend(fontsize=8, frameon=False)
-        figure.savefig(path, dpi=110)
+        with whole_path(path) as partial:
+            figure.savefig(partial, format="png", dpi=110)

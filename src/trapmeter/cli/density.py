@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -129,6 +130,7 @@ def density(
     from trapmeter.density.results import write_csv, write_json
     from trapmeter.density.run import run_density
     from trapmeter.density.settings import density_settings, read_values
+    from trapmeter.files import alone_in
     from trapmeter.report.density_page import write_folder
 
     given: dict[str, Any] = {
@@ -163,19 +165,22 @@ def density(
     values.setdefault("jobs", default_jobs(None))
     values |= {name: value for name, value in given.items() if value is not None}
     settings = density_settings(values)
-    if settings.bootstrap:
-        with progress_bars() as progress:
-            run = run_density(settings, lambda done, total: progress("replicate", done, total, 0))
-    else:
-        run = run_density(settings)
+    # Taken before the work, so that a folder which can't be written is found out before it.
+    with nullcontext() if out is None else alone_in(out):
+        if settings.bootstrap:
+            with progress_bars() as progress:
+                run = run_density(settings, lambda done, total: progress("replicate", done, total, 0))
+        else:
+            run = run_density(settings)
+        report = None if out is None else write_folder(out, run)
     print_density(run)
     for path, write in ((json, write_json), (csv, write_csv)):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write(path, run)
             typer.echo(f"results: {path}")
-    if out is not None:
-        typer.echo(f"report:  {write_folder(out, run)}")
+    if report is not None:
+        typer.echo(f"report:  {report}")
 
 
 def _texts(values: list[str] | None) -> list[str] | None:

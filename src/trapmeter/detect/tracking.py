@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from trapmeter.errors import InputError
 from trapmeter.overlap import iou
@@ -108,12 +107,22 @@ def _match(seen: Sequence[_Sighting], boxes: Sequence[Box], time_s: float, setti
     )
     # One impossible pair costs more than all possible ones together: as many animals as possible go on.
     forbidden = 1.0 + float(cost[possible].sum())
-    rows, columns = linear_sum_assignment(np.where(possible, cost, forbidden))
     return {
         order[column]: animals[row].animal_id
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        for row, column in _assigned(np.where(possible, cost, forbidden))
         if possible[row, column]
     }
+
+
+def _assigned(cost: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """The pairs of rows and columns with the least sum of costs."""
+    if cost.size == 1:
+        return [(0, 0)]
+    # Takes two thirds of a worker's start, and most media show one animal.
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(cost)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def _costs(

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
-from filelock import FileLock, Timeout
-
-from trapmeter.errors import InputError, RunError
-from trapmeter.files import whole_file
+from trapmeter.errors import InputError
+from trapmeter.files import alone_in, whole_file
 from trapmeter.frames.codecs import check_codec
 from trapmeter.frames.extraction import Extracted, Extraction, extract, extracted, holds, known, start_worker
 from trapmeter.frames.shard import PART_SUFFIX
@@ -74,7 +72,7 @@ def fill_store(
         raise InputError("a video is wanted twice; put its times together")
     results: dict[str, Extracted] = {}
     n_videos = len(wanted) + len(missing)
-    with _locked(store):
+    with alone_in(store.folder, "--store"):
         _sweep(store)
         for task in wanted:
             video_id = task.medium.media_id
@@ -117,21 +115,6 @@ def _extract_all(tasks: Sequence[Extraction], jobs: int, patience: Patience) -> 
             yield video_id, Extracted(0, (Failure(video_id, None, result.reason),))
         else:
             yield video_id, result
-
-
-@contextmanager
-def _locked(store: FrameStore) -> Iterator[None]:
-    lock = FileLock(store.folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise RunError(f"{store.folder}: another run is filling this store; wait for it") from error
-    except OSError as error:
-        raise RunError(f"{store.folder}: can't be written: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _sweep(store: FrameStore) -> None:

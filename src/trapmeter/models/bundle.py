@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError, ModelError
-from trapmeter.files import sha256_of, sha256_of_bytes, whole_file
+from trapmeter.files import sha256_of, sha256_of_bytes, whole_file, whole_path
 from trapmeter.models.onnx_file import check_onnx
 from trapmeter.models.spec import InputSpec
 from trapmeter.records import ModelIdentity
@@ -58,7 +58,8 @@ def write_bundle(
     """Writes a bundle; the card comes last, so that a folder with a card is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CARD).unlink(missing_ok=True)
-    (folder / NETWORK).write_bytes(network)
+    with whole_path(folder / NETWORK) as partial:
+        partial.write_bytes(network)
     sha256 = sha256_of_bytes(network)
     card = {
         "trapmeter_bundle": FORMAT,

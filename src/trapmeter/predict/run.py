@@ -12,13 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from trapmeter import __version__
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
 from trapmeter.errors import InputError, RunError
-from trapmeter.files import sha256_of, whole_file
+from trapmeter.files import alone_in, sha256_of, whole_file
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
 from trapmeter.media.find import Found, find_media
@@ -220,24 +218,14 @@ def _journal(
 
 @contextmanager
 def _locked(out: Path, *, overwrite: bool) -> Iterator[None]:
-    """The output folder, made if need be and for this run alone."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise RunError(f"{out}: another run is writing there; wait for it or choose another --out") from error
-    except OSError as error:
-        raise RunError(f"{out}: can't be written: {error.strerror or error}; choose another --out") from error
-    try:
+    """The output folder, made if need be and for this run alone; without what an earlier one left, if so asked."""
+    with alone_in(out):
         for name in (JOURNAL, DISTANCES, RUN, ERRORS) if overwrite else ():
             try:
                 (out / name).unlink(missing_ok=True)
             except OSError as error:
                 raise RunError(f"{out / name} can't be deleted: {error.strerror or error}; close it first") from error
         yield
-    finally:
-        lock.release()
 
 
 class _Clock:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from trapmeter.files import alone_with
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
 from trapmeter.models.inputs import network_input
@@ -73,7 +74,7 @@ def answer_moments(
 
     Raises:
         InputError: the store's frames are not of the ensemble's size or kind.
-        RunError: the journal is of another ensemble.
+        RunError: the journal is of another ensemble, or another run is writing it.
     """
     spec = ensemble.spec
     store.spec.check_serves(spec)
@@ -88,7 +89,7 @@ def answer_moments(
         "runtime": runtime,
     }
     found: dict[Moment, Answer] = {}
-    with Journal(journal_path, settings, VideoAnswers.from_json) as journal:
+    with alone_with(journal_path), Journal(journal_path, settings, VideoAnswers.from_json) as journal:
         for number, (video_id, times) in enumerate(sorted(times_of.items())):
             times_s = tuple(sorted(times))
             key = VideoAnswers(video_id, times_s, ()).key

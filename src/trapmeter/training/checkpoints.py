@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from trapmeter.errors import RunError
-from trapmeter.files import whole_file
+from trapmeter.files import whole_file, whole_path
 
 STATE = "state.pt"
 SETTINGS = "training.json"
@@ -90,14 +90,11 @@ def _differences(name: str, before: Any, now: Any) -> list[str]:
 
 
 def _replace(path: Path, write: Any) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        # torch reports a full disk as a RuntimeError.
-        raise RunError(f"{path} can't be written ({error}); free some space and give the same command again") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_path(path) as partial:
+        try:
+            write(partial)
+        except (RuntimeError, SafetensorError) as error:
+            # As torch and safetensors report a full disk.
+            raise RunError(
+                f"{path} can't be written ({error}); free some space and give the same command again"
+            ) from error

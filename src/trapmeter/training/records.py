@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trapmeter.files import whole_file
+from trapmeter.errors import RunError
+from trapmeter.files import whole_file, whole_path
 from trapmeter.training.samples import Sample
 
 if TYPE_CHECKING:
@@ -57,16 +59,18 @@ class TrainingLog:
         self._folder = folder
         self._records = [record for record in read_metrics(folder) if record.epoch < epoch]
         self._write()
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=epoch)
+        with self._board_errors():
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=epoch)
 
     def add(self, record: EpochRecord) -> None:
         """Adds an epoch."""
         self._records.append(record)
         self._write()
-        self._board.add_scalar("loss", record.loss, record.epoch)
-        self._board.add_scalar("held_out_mae_m", record.held_out_mae_m, record.epoch)
-        self._board.add_scalar("learning_rate", record.learning_rate, record.epoch)
-        self._board.flush()
+        with self._board_errors():
+            self._board.add_scalar("loss", record.loss, record.epoch)
+            self._board.add_scalar("held_out_mae_m", record.held_out_mae_m, record.epoch)
+            self._board.add_scalar("learning_rate", record.learning_rate, record.epoch)
+            self._board.flush()
 
     def write_held_out(self, samples: Sequence[Sample], metres: np.ndarray) -> None:
         """Writes the answers for the held-out samples."""
@@ -79,8 +83,19 @@ class TrainingLog:
 
     def finish(self) -> None:
         """Closes the log and draws the curve."""
-        self._board.close()
+        with self._board_errors():
+            self._board.close()
         draw_curve(self._records, self._folder / CURVE)
+
+    @contextmanager
+    def _board_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"{self._folder / 'tensorboard'} can't be written: {error.strerror or error}; check the folder's permissions "
+                "and free space, and give the same command again"
+            ) from error
 
     def _write(self) -> None:
         with whole_file(self._folder / METRICS) as file:
@@ -129,4 +144,5 @@ def draw_curve(records: Sequence[EpochRecord], path: Path) -> None:
     lower.set_yscale("log")
     lower.set(xlabel="epoch", ylabel="learning rate")
     lower.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    with whole_path(path) as partial:
+        figure.savefig(partial, format="png", dpi=110)

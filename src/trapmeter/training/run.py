@@ -7,6 +7,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,7 @@ from statistics import median
 
 from trapmeter import __version__
 from trapmeter.errors import InputError
-from trapmeter.files import whole_file
+from trapmeter.files import alone_in, whole_file
 from trapmeter.folds import SECOND_PLACE_SEED, folds_by_site, folds_by_video, leaking_sites
 from trapmeter.frames.store import FrameStore
 from trapmeter.training import checkpoints
@@ -72,7 +73,7 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
 
     Raises:
         InputError: a table, the store or an argument is wrong; nothing was trained.
-        RunError: a folder holds another training, the loss is no number, or the disk is full.
+        RunError: a folder holds another training or is in use, the loss is no number, or the disk is full.
     """
     samples = read_samples(settings.labels, settings.metadata, settings.animals)
     if not settings.recipe.input.box_channel:
@@ -99,7 +100,12 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     if ranks.device.type == "cpu":
         keep_freed_memory()
     with process_group(ranks):
-        return [_train_one(settings, store, samples, extra, fold_of, fold, ranks, tell) for fold in folds]
+        bundles = []
+        for fold in folds:
+            # Folds may be trained side by side on several machines, each of them once.
+            with alone_in(settings.out / f"fold-{fold}") if ranks.is_first else nullcontext():
+                bundles.append(_train_one(settings, store, samples, extra, fold_of, fold, ranks, tell))
+        return bundles
 
 
 def assign_folds(samples: Sequence[Sample], folds_by: FoldsBy, n_folds: int) -> dict[str, int]:
@@ -152,7 +158,6 @@ def _train_one(
     added = [s for s in extra if s.site_id not in sites and fold_of.get(s.video_id) != fold]
     train_samples = [sample for sample in samples if fold_of[sample.video_id] != fold] + added
     if ranks.is_first:
-        folder.mkdir(parents=True, exist_ok=True)
         facts = {
             "recipe": recipe.to_json(),
             "fold": fold,
