@@ -16,6 +16,7 @@ from trapmeter.demo.clips import CLIPS
 
 VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
 VERBS += [[verb] for verb in ("calibrate", "frames", "train", "blend", "submit", "pseudolabel", "evaluate", "density")]
+VERBS += [["distil"]]
 VERBS += [["models", verb] for verb in ("list", "pull", "import", "show", "verify")]
 
 

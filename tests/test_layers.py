@@ -18,7 +18,7 @@ LAYERS = [
     {"detect", "boxmodel", "frames", "runtimes"},
     {"calibration", "density", "evaluation", "predict", "training"},
     {"pseudolabels"},
-    {"chain"},
+    {"chain", "distillation"},
     {"report", "demo"},
     {"console"},
     {"cli"},
