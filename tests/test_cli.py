@@ -17,7 +17,7 @@ from trapmeter.demo.clips import CLIPS
 VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
 VERBS += [[verb] for verb in ("calibrate", "frames", "train", "blend", "submit", "pseudolabel", "evaluate", "density")]
 VERBS += [["distil"]]
-VERBS += [["models", verb] for verb in ("list", "pull", "import", "show", "verify")]
+VERBS += [["models", verb] for verb in ("list", "pull", "import", "show", "verify", "quantise")]
 
 
 def trapmeter(*arguments: object) -> subprocess.CompletedProcess[str]:

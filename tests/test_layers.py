@@ -17,7 +17,7 @@ LAYERS = [
     {"media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
     {"calibration", "density", "evaluation", "predict", "training"},
-    {"pseudolabels"},
+    {"pseudolabels", "quantisation"},
     {"chain", "distillation"},
     {"report", "demo"},
     {"console"},

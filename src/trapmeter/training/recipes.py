@@ -163,8 +163,8 @@ def student_cpu() -> Recipe:
         default_cpu(),
         name="student_cpu",
         input=replace(default().input, size_hw=(128, 224)),
-        schedule=Cosine(lr=5e-4, eta_min=1e-5, t_max=4),
-        epochs=5,
+        schedule=Cosine(lr=5e-4, eta_min=1e-5, t_max=3),
+        epochs=4,
     )
 
 
