@@ -44,8 +44,8 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, **attributes: An
 def gemm(a: Tensor, b: Tensor, c: Tensor | None = None, **attributes: Any) -> Tensor:
     """The sum of alpha A B and beta C, both matrices turned if so told."""
     left, right = (a.T if attributes.get("transA") else a), (b.T if attributes.get("transB") else b)
-    product = (left @ right) * attributes.get("alpha", 1.0)
-    return product if c is None else product + c * attributes.get("beta", 1.0)
+    product = torch.mul(left @ right, attributes.get("alpha", 1.0))
+    return product if c is None else product + torch.mul(c, attributes.get("beta", 1.0))
 
 
 def resize(x: Tensor, _roi: Tensor | None, scales: Tensor | None, sizes: Tensor | None = None, **given: Any) -> Tensor:
