@@ -65,8 +65,9 @@ def distil(
 
     **Example**
 
-    trapmeter distil --model training/fold-0/bundle --model training/fold-1/bundle --store frames/ --labels train_labels.csv
-    --metadata train_metadata.csv --recipe small --out student/
+    trapmeter distil --model training/fold-0/bundle --model training/fold-1/bundle --teachers-store frames/
+    --store frames-128x224/ --labels train_labels.csv --metadata train_metadata.csv --start training/fold-0/best.safetensors
+    --out student/
     """
     need_package("torch", "train")
     from trapmeter.console import progress_bars
