@@ -1,7 +1,6 @@
 """A network in 8 bits: which nodes, which windows judge, what is refused, and that the result is a bundle like any other."""
 
 import csv
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from trapmeter.errors import InputError, ModelError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.inputs import network_input
-from trapmeter.quantisation import QuantiseSettings, parted, quantisable, quantise, unseen_videos
+from trapmeter.quantisation import QuantiseSettings, parted, quantisable, quantise
 from trapmeter.runtimes.checks import check_bundle
 from trapmeter.runtimes.choice import Runtime
 from trapmeter.runtimes.network import open_network
@@ -121,13 +120,6 @@ def test_other_videos_judge_than_those_that_calibrate(unseen: set[str], judges: 
 def test_both_are_needed(videos: tuple[str, ...], unseen: set[str]) -> None:
     with pytest.raises(InputError, match="at least two videos"):
         parted(labels_of(*videos), frozenset(unseen))
-
-
-def test_what_a_network_had_not_seen_stands_beside_it(world: World, bundle: Path, tmp_path: Path) -> None:
-    assert unseen_videos(bundle) == frozenset()
-    shutil.copytree(bundle, tmp_path / "fold/bundle")
-    (tmp_path / "fold/held_out.csv").write_text("video_id,time,distance,truth,site_id\nv03.mp4,0,1,2,s\n")
-    assert unseen_videos(tmp_path / "fold/bundle") == {"v03.mp4"}
 
 
 def test_the_first_layers_and_the_head_stay_as_they_are(bundle: Path) -> None:

@@ -25,13 +25,12 @@ from trapmeter.models.inputs import network_input
 from trapmeter.records import Box
 from trapmeter.runtimes.network import Network
 from trapmeter.runtimes.onnx import OnnxNetwork
-from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import Label, best_rows, read_labels
+from trapmeter.training.records import unseen_videos
 
 BATCH = 8
 MAX_LOSS = 0.01
 """Of the error, as a share of it."""
-HELD_OUT = "held_out.csv"
 HEAD = ".head."
 """Stands in the names of weights of trapmeter's own heads."""
 N_FIRST = 3
@@ -121,16 +120,6 @@ def parted(labels: Sequence[Label], unseen: frozenset[str]) -> tuple[list[Label]
             "labels of at least two videos are needed, one of which the network was trained on: some calibrate, some judge"
         )
     return parts[0], parts[1]
-
-
-def unseen_videos(bundle: Path) -> frozenset[str]:
-    """The videos that a network was not trained on, as far as the table beside its bundle tells."""
-    path = bundle.parent / HELD_OUT
-    return (
-        frozenset(row.text("video_id") for row in read_rows(path, required=("video_id",)))
-        if path.exists()
-        else frozenset()
-    )
 
 
 def to_int8(bundle: Bundle, windows: NDArray[np.uint8]) -> bytes:

@@ -135,18 +135,22 @@ distil(settings, lambda text: print(text, flush=True), lambda *done: print("answ
 """
 
 
+def code_of(world: World, teachers: tuple[Path, ...], out: Path) -> str:
+    return DISTIL.format(
+        path=[str(Path(__file__).parents[1])],
+        teachers=[str(path) for path in teachers],
+        store=str(world.store),
+        out=str(out),
+    )
+
+
 @pytest.mark.usefixtures("no_export")
 def test_killed_while_asking_or_training_it_goes_on_to_the_same_student(
     world: World, teachers: tuple[Path, ...], tmp_path: Path
 ) -> None:
     asked = settings(world, teachers, tmp_path / "whole", recipe=tiny_recipe(epochs=5))
     distil(asked, quiet)
-    code = DISTIL.format(
-        path=[str(Path(__file__).parents[1])],
-        teachers=[str(path) for path in teachers],
-        store=str(world.store),
-        out=str(tmp_path / "killed"),
-    )
+    code = code_of(world, teachers, tmp_path / "killed")
     for line_to_kill_at in ("answered (3, 12)", "epoch 2 of"):
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
@@ -160,6 +164,19 @@ def test_killed_while_asking_or_training_it_goes_on_to_the_same_student(
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
     names = ("targets.csv", "student/last.safetensors")
     assert all((tmp_path / "killed" / n).read_bytes() == (tmp_path / "whole" / n).read_bytes() for n in names)
+
+
+def test_of_two_processes_one_asks_and_both_train(world: World, teachers: tuple[Path, ...], tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(code_of(world, teachers, tmp_path / "two"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29537"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "script.py")], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("epoch 5 of 5") == 1, "one process talks"
+    assert len((tmp_path / "two/answers.jsonl").read_text().splitlines()) == 1 + 12, "a header, and each video once"
+    assert json.loads((tmp_path / "two/student/training.json").read_text())["world_size"] == 2
+    assert check_bundle(tmp_path / "two/student/bundle").identity.model_id == "tiny-student"
 
 
 @pytest.mark.usefixtures("no_export")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from trapmeter.distillation.targets import Asked, Told, mixed, targets, told_by_teachers, unseen_videos, write_targets
+from trapmeter.distillation.targets import Asked, Told, mixed, targets, told_by_teachers, write_targets
 from trapmeter.errors import InputError
 from trapmeter.predict.stored import Answer
 from trapmeter.pseudolabels import PseudolabelSettings
+from trapmeter.training.records import unseen_videos
 from trapmeter.training.samples import LABELLED, PSEUDO, Sample
 
 LABEL = Sample("a.mp4", 1.0, 4.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from trapmeter.distillation.targets import Asked, targets, told_by_teachers, unseen_videos, write_targets
+from trapmeter.distillation.targets import Asked, targets, told_by_teachers, write_targets
 from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.spec import InputSpec
@@ -21,6 +21,7 @@ from trapmeter.tables.drivendata import MetadataRow, best_rows, read_moments
 from trapmeter.training.dataset import check_store
 from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.recipes import Recipe
+from trapmeter.training.records import unseen_videos
 from trapmeter.training.samples import PSEUDO, Sample, read_samples
 from trapmeter.training.single import Job, prepare_process, train_one
 from trapmeter.uncertainty import mean_uncertainty

@@ -18,7 +18,6 @@ import numpy as np
 from trapmeter.files import whole_file
 from trapmeter.predict.stored import Answer, Moment
 from trapmeter.pseudolabels import PseudolabelSettings
-from trapmeter.training.records import read_held_out
 from trapmeter.training.samples import Sample
 
 
@@ -33,11 +32,6 @@ class Asked:
     def moments(self) -> list[Moment]:
         """All of them."""
         return [(sample.video_id, sample.time_s) for sample in (*self.labelled, *self.unlabelled)]
-
-
-def unseen_videos(bundle: Path) -> frozenset[str]:
-    """The videos that a network was not trained on, as far as the table beside its bundle tells."""
-    return frozenset(row.video_id for row in read_held_out(bundle.parent))
 
 
 @dataclass(frozen=True, slots=True)
