@@ -86,7 +86,8 @@ def train_one(job: Job, store: FrameStore, ranks: Ranks, tell: Callable[[str], N
         checkpoints.check_settings(folder, facts)
     finished = folder / checkpoints.FINISHED
     if finished.exists():
-        tell(f"{job.name}: finished before{_error(json.loads(finished.read_text(encoding='utf-8'))['best_mae_m'])}")
+        mae_m = json.loads(finished.read_text(encoding="utf-8"))["best_mae_m"]
+        tell(f"{job.name}: finished before; {_error(mae_m)}bundle in {folder / BUNDLE}")
         return folder / BUNDLE
     n_added = sum(sample.source == PSEUDO for sample in job.train)
     tell(f"{job.name}: {len(job.train)} moments to train on ({n_added} pseudolabels), {len(job.held_out)} held out")
@@ -106,7 +107,7 @@ def train_one(job: Job, store: FrameStore, ranks: Ranks, tell: Callable[[str], N
         _export(job, make(NO_WEIGHTS), n_added, result.best_mae_m)
         with whole_file(finished) as file:
             json.dump({**asdict(result), "bundle": BUNDLE}, file)
-        tell(f"{job.name}: done{_error(result.best_mae_m)}; bundle in {folder / BUNDLE}")
+        tell(f"{job.name}: {_error(result.best_mae_m)}bundle in {folder / BUNDLE}")
     return folder / BUNDLE
 
 
@@ -154,4 +155,4 @@ def _uncertainty(folder: Path) -> Uncertainty | None:
 
 def _error(mae_m: float) -> str:
     """Words for a held-out error in metres; none where nothing was held out."""
-    return f", held-out error {mae_m:.3f} m" if math.isfinite(mae_m) else ""
+    return f"held-out error {mae_m:.3f} m; " if math.isfinite(mae_m) else ""
