@@ -1,11 +1,13 @@
 """What a window costs in each runtime, beside the 2nd place's way: TorchScript in float32, eight windows at a time.
 
 All run the same weights on the same windows, each in a process of its own on the same number of threads. Weights are random
-unless a TorchScript file and the bundle that `trapmeter models import` made of it are given. A window's CPU time is that of
-all threads of the process, the least of several rounds: other work on the machine only ever adds. Answers of random weights
-may be of any size, so that differences are told as a share of the largest one.
+unless a TorchScript file and the bundle that `trapmeter models import` made of it are given, or a trained bundle alone, with
+the one that `trapmeter models quantise` made of it. A window's CPU time is that of all threads of the process, the least of
+several rounds: other work on the machine only ever adds. Answers of random weights may be of any size, so that differences
+are told as a share of the largest one; with --store and --labels, real windows are asked about, and differences are metres.
 
     python benchmarks/inference.py [--backbone tf_efficientnetv2_l.in21k] [--torchscript FILE --bundle DIR] [--rounds 3]
+    python benchmarks/inference.py --bundle DIR --int8 DIR --store DIR --labels FILE --metadata FILE
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,34 @@ import numpy as np
 from trapmeter.models.spec import SECOND_PLACE_INPUT, InputSpec
 
 BATCH = 8
-WAYS = ("TorchScript float32", "onnxruntime float32", "OpenVINO float32", "OpenVINO bf16")
+TORCHSCRIPT = "TorchScript float32"
+WAYS = ("onnxruntime float32", "torch float32", "OpenVINO float32", "OpenVINO bf16")
+IN_8_BITS = ("onnxruntime int8", "OpenVINO int8")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What is run: the same network as TorchScript, as a bundle, and in 8 bits; a file of windows, if real ones are asked."""
+
+    torchscript: Path | None
+    bundle: Path
+    int8: Path | None
+    windows: Path | None
+
+
+def real_windows(bundle: Path, store: Path, labels: Path, metadata: Path | None, n: int) -> np.ndarray:
+    """Windows of n labels, evenly out of all."""
+    from trapmeter.frames.store import FrameStore
+    from trapmeter.models.bundle import read_bundle
+    from trapmeter.models.inputs import network_input
+    from trapmeter.tables.drivendata import best_rows, read_labels
+
+    spec, frames, rows = read_bundle(bundle).spec, FrameStore.open(store), best_rows(metadata)
+    known = read_labels(labels)
+    chosen = [known[i] for i in np.linspace(0, len(known) - 1, n).astype(int)]
+    boxes = [rows[row.video_id, row.time_s].box if (row.video_id, row.time_s) in rows else None for row in chosen]
+    shown = [frames.window(row.video_id, row.time_s, spec.offsets_s, spec.edge) for row in chosen]
+    return np.stack([network_input(window, box, spec) for window, box in zip(shown, boxes, strict=True)])
 
 
 def windows(spec: InputSpec, n: int) -> np.ndarray:
@@ -61,36 +91,41 @@ def make(backbone: str, folder: Path) -> tuple[Path, Path]:
     return file, folder
 
 
-def runner(way: str, torchscript: Path, bundle: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+def runner(way: str, paths: Paths, threads: int) -> Callable[[np.ndarray], np.ndarray]:
     """What answers for a batch of windows."""
-    if way.startswith("TorchScript"):
+    from trapmeter.models.bundle import read_bundle
+
+    if way == TORCHSCRIPT:
         import torch
 
         torch.set_num_threads(threads)
-        network = torch.jit.load(str(torchscript)).eval()
+        network = torch.jit.load(str(paths.torchscript)).eval()
 
         def ask(batch: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
                 return np.maximum(network(torch.from_numpy(batch).float() / 255.0).numpy()[:, 0], 0.0)
 
         return ask
-    from trapmeter.models.bundle import read_bundle
+    bundle = read_bundle(paths.int8 if way in IN_8_BITS and paths.int8 else paths.bundle)
+    if way.startswith("torch"):
+        from trapmeter.runtimes.torch import TorchNetwork
 
+        return TorchNetwork(bundle, threads, "cpu").metres
     if way.startswith("onnxruntime"):
         from trapmeter.runtimes.onnx import OnnxNetwork
 
-        return OnnxNetwork(read_bundle(bundle), threads).metres
+        return OnnxNetwork(bundle, threads).metres
     from trapmeter.runtimes.openvino import OpenvinoNetwork
 
-    return OpenvinoNetwork(read_bundle(bundle), threads, "bf16" if way.endswith("bf16") else "f32").metres
+    return OpenvinoNetwork(bundle, threads, "bf16" if way.endswith("bf16") else "f32").metres
 
 
-def measure(queue: Any, way: str, batch: int, paths: tuple[Path, Path], threads: int, rounds: int) -> None:
+def measure(queue: Any, way: str, batch: int, paths: Paths, threads: int, rounds: int) -> None:
     """CPU and wall seconds a window, peak memory in MB and the answers, into the queue."""
     from trapmeter.models.bundle import read_bundle
 
-    ask = runner(way, *paths, threads)
-    inputs = windows(read_bundle(paths[1]).spec, BATCH)
+    ask = runner(way, paths, threads)
+    inputs = windows(read_bundle(paths.bundle).spec, BATCH) if paths.windows is None else np.load(paths.windows)
     batches = [inputs[start : start + batch] for start in range(0, BATCH, batch)]
     ask(batches[0])
     cpu, wall, answers = [], [], []
@@ -100,7 +135,24 @@ def measure(queue: Any, way: str, batch: int, paths: tuple[Path, Path], threads:
         cpu.append((time.process_time() - started[0]) / BATCH)
         wall.append((time.perf_counter() - started[1]) / BATCH)
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    answers += [ask(inputs[start : start + batch]) for start in range(BATCH, len(inputs), batch)]
     queue.put((min(cpu), min(wall), memory_mb, np.concatenate(answers)))
+
+
+def in_own_process(context: Any, *task: Any) -> tuple[float, float, float, np.ndarray] | None:
+    """What `measure` finds, None where it can't run."""
+    queue = context.Queue()
+    process = context.Process(target=measure, args=(queue, *task))
+    process.start()
+    found = None
+    while found is None:
+        try:
+            found = queue.get(timeout=1)
+        except Exception:  # queue.Empty while it works
+            if not process.is_alive():
+                break
+    process.join()
+    return found
 
 
 def main() -> None:
@@ -109,6 +161,11 @@ def main() -> None:
     parser.add_argument("--backbone", default="tf_efficientnetv2_l.in21k")
     parser.add_argument("--torchscript", type=Path)
     parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--int8", type=Path, help="the bundle in 8 bits")
+    parser.add_argument("--store", type=Path, help="frames of real windows")
+    parser.add_argument("--labels", type=Path, help="which windows these are")
+    parser.add_argument("--metadata", type=Path, help="their boxes")
+    parser.add_argument("--windows", type=int, default=120, help="how many of them")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batches", type=int, nargs="+", default=[BATCH, 1])
@@ -117,34 +174,34 @@ def main() -> None:
 
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        given = arguments.torchscript, arguments.bundle
-        paths = given if all(given) else make(arguments.backbone, Path(folder))
+        torchscript, bundle = arguments.torchscript, arguments.bundle
+        if bundle is None:
+            torchscript, bundle = make(arguments.backbone, Path(folder))
+        shown = None
+        if arguments.store is not None:
+            shown = Path(folder) / "windows.npy"
+            real = real_windows(bundle, arguments.store, arguments.labels, arguments.metadata, arguments.windows)
+            np.save(shown, real)
+        paths = Paths(torchscript, bundle, arguments.int8, shown)
+        ways = ([TORCHSCRIPT] if torchscript else []) + [*WAYS] + ([*IN_8_BITS] if arguments.int8 else [])
         bf16 = sorted(read_cpu_flags() & FAST_BF16) or "no bf16"
         print(f"{platform.machine()}, {bf16}, {arguments.threads} threads; CPU and wall in ms a window")
-        print("| runtime | batch | CPU | wall | times less CPU | MB | differs by, share |")
-        print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+        unit = "share" if shown is None else "m"
+        print(f"| runtime | batch | CPU | wall | times less CPU | MB | differs by (median), {unit} | at most |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
         reference: tuple[float, np.ndarray] | None = None
-        for way in WAYS:
-            for batch in arguments.batches if way != WAYS[0] else [BATCH]:
-                queue = context.Queue()
-                rest = (way, batch, paths, arguments.threads, arguments.rounds)
-                process = context.Process(target=measure, args=(queue, *rest))
-                process.start()
-                while True:
-                    try:
-                        cpu, wall, memory_mb, answers = queue.get(timeout=1)
-                        break
-                    except Exception:  # queue.Empty while it works
-                        if not process.is_alive():
-                            break
-                process.join()
-                if process.exitcode:
-                    print(f"| {way} | {batch} | can't run here | | | | |", flush=True)
+        for way in ways:
+            for batch in arguments.batches if way != TORCHSCRIPT else [BATCH]:
+                found = in_own_process(context, way, batch, paths, arguments.threads, arguments.rounds)
+                if found is None:
+                    print(f"| {way} | {batch} | can't run here | | | | | |", flush=True)
                     continue
+                cpu, wall, memory_mb, answers = found
                 reference = reference or (cpu, answers)
+                off = np.abs(answers - reference[1]) / (np.abs(reference[1]).max() if shown is None else 1.0)
                 print(
-                    f"| {way} | {batch} | {cpu * 1e3:.0f} | {wall * 1e3:.0f} | {reference[0] / cpu:.2f} | {memory_mb:.0f} | "
-                    f"{np.abs(answers - reference[1]).max() / np.abs(reference[1]).max():.2g} |",
+                    f"| {way} | {batch} | {cpu * 1e3:.1f} | {wall * 1e3:.1f} | {reference[0] / cpu:.2f} | {memory_mb:.0f} | "
+                    f"{np.median(off):.2g} | {off.max():.2g} |",
                     flush=True,
                 )
 

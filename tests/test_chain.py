@@ -10,6 +10,8 @@ import pytest
 from training_world import World, make_world, tiny_recipe
 from trapmeter.chain import ChainSettings, read_chain, run_chain
 from trapmeter.errors import InputError, RunError
+from trapmeter.runtimes.choice import Chosen, Runtime
+from trapmeter.runtimes.ensemble import Ensemble
 from trapmeter.training.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +75,7 @@ def test_from_videos_to_a_submission_and_again_without_work(configuration: Path)
     }
     assert sum(": to do" in line for line in said) == 8
     assert any("(8 pseudolabels)" in line for line in said)
+    assert any("networks ran in " in line for line in said)
     before = submission.read_bytes()
     said.clear()
     run_chain(read_chain(configuration), said.append)
@@ -103,6 +106,7 @@ def test_one_more_round_goes_on_and_other_settings_are_refused(configuration: Pa
         ('labels = "x"', "missing"),
         ("rounds = -1", "rounds"),
         ('folds_by = "park"', "park"),
+        ('runtime = "abacus"', "abacus"),
     ],
 )
 def test_a_wrong_file_is_refused_in_words(configuration: Path, text: str, words: str) -> None:
@@ -111,6 +115,28 @@ def test_a_wrong_file_is_refused_in_words(configuration: Path, text: str, words:
     configuration.write_text("\n".join([*(kept if words != "missing" else []), text]) + "\n")
     with pytest.raises(InputError, match=words):
         read_chain(configuration)
+
+
+@pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
+def test_the_runtime_that_is_asked_for_runs_the_networks(
+    configuration: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trapmeter import chain
+
+    opened = []
+    monkeypatch.setattr(chain, "choose", lambda asked: Chosen(asked, "asked for"))
+    load = Ensemble.load
+
+    def noted(folders: list[Path], **arguments: object) -> Ensemble:
+        opened.append(arguments.pop("runtime"))
+        return load(folders, **arguments)
+
+    monkeypatch.setattr(chain.Ensemble, "load", noted)
+    configuration.write_text(configuration.read_text().replace("rounds = 1", f'rounds = 0\nruntime = "{runtime}"'))
+    run_chain(read_chain(configuration), lambda _: None)
+    assert opened == [runtime]
+    journal = (configuration.parent / "out/answers-0.jsonl").read_text().splitlines()
+    assert f'"runtime":"{runtime}"' in journal[0]
 
 
 def test_every_setting_is_explained() -> None:

@@ -19,7 +19,8 @@ VERBS += [
     [verb]
     for verb in ("calibrate", "frames", "train", "blend", "submit", "pseudolabel", "evaluate", "density", "export")
 ]
-VERBS += [["models", verb] for verb in ("list", "pull", "import", "show", "verify")]
+VERBS += [["distil"]]
+VERBS += [["models", verb] for verb in ("list", "pull", "import", "show", "verify", "quantise")]
 
 
 def trapmeter(*arguments: object) -> subprocess.CompletedProcess[str]:

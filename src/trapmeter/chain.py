@@ -23,6 +23,7 @@ from trapmeter.frames.wanted import read_wanted
 from trapmeter.predict.stored import Answer, Moment, answer_moments
 from trapmeter.predict.submission import write_submission
 from trapmeter.pseudolabels import PseudolabelSettings, write_pseudolabels
+from trapmeter.runtimes.choice import Runtime, choose
 from trapmeter.runtimes.ensemble import Ensemble
 from trapmeter.tables.drivendata import best_rows, read_labels, read_moments
 from trapmeter.training.recipes import recipe_named
@@ -64,6 +65,8 @@ class ChainSettings:
     weights: str = ""
     """In place of the recipe's."""
     jobs: int = 2
+    runtime: Runtime = Runtime.AUTO
+    """What runs the trained networks."""
 
     def __post_init__(self) -> None:
         if self.folds < 2 or self.rounds < 0 or self.jobs < 1:
@@ -104,6 +107,8 @@ def read_chain(path: Path) -> ChainSettings:
     try:
         if "folds_by" in values:
             values["folds_by"] = FoldsBy(values["folds_by"])
+        if "runtime" in values:
+            values["runtime"] = Runtime(values["runtime"])
         return ChainSettings(**values)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: {error}") from error
@@ -187,18 +192,23 @@ def _train(settings: ChainSettings, round_: int, tell: Callable[[str], None]) ->
 
 def _answers(settings: ChainSettings, round_: int) -> dict[Moment, Answer]:
     folders = [settings.out / f"round-{round_}" / f"fold-{fold}" / "bundle" for fold in range(settings.folds)]
-    ensemble = Ensemble.load(folders, flip=settings.flip, threads=settings.jobs)
+    runtime = choose(settings.runtime).runtime
+    ensemble = Ensemble.load(folders, flip=settings.flip, threads=settings.jobs, runtime=runtime)
     boxes = {moment: row.box for moment, row in best_rows(settings.test_metadata or settings.metadata).items()}
     journal = settings.out / f"answers-{round_}.jsonl"
     store = FrameStore.open(settings.out / "frames")
-    return answer_moments(ensemble, store, _test_moments(settings), boxes, journal, flip=settings.flip)
+    return answer_moments(ensemble, store, _test_moments(settings), boxes, journal, flip=settings.flip, runtime=runtime)
 
 
 def _submit(settings: ChainSettings, round_: int) -> str:
     path = settings.out / f"submission-{round_}.csv"
     moments = _test_moments(settings)
     n_missing = write_submission(path, moments, _answers(settings, round_), settings.round_to or None)
-    return f"{len(moments)} rows in {path}, {n_missing} of them without frames got the median"
+    chosen = choose(settings.runtime)
+    return (
+        f"{len(moments)} rows in {path}, {n_missing} of them without frames got the median; "
+        f"networks ran in {chosen.runtime}: {chosen.why}"
+    )
 
 
 def _label(settings: ChainSettings, round_: int) -> str:
@@ -229,8 +239,12 @@ def _pseudolabels(out: Path, round_: int) -> Path:
 
 
 def _facts(settings: ChainSettings) -> dict[str, str]:
-    """What the chain depends on: its settings but for the number of rounds and workers, and the tables' content."""
-    told = {name: str(value) for name, value in asdict(settings).items() if name not in ("rounds", "jobs", "out")}
+    """What the chain depends on: its settings but for the number of rounds and workers, and the tables' content.
+
+    The runtime is no part of it: answers know theirs, and each step's are of one.
+    """
+    left_out = ("rounds", "jobs", "out", "runtime")
+    told = {name: str(value) for name, value in asdict(settings).items() if name not in left_out}
     tables = (settings.labels, settings.metadata, settings.test_format, settings.test_metadata, settings.animals)
     return told | {f"sha256 of {path.name}": sha256_of(path) for path in tables if path is not None}
 

@@ -24,20 +24,30 @@ def bundle(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("asked", "is_installed", "flags", "taken", "why"),
+    ("asked", "installed", "has_gpu", "flags", "taken", "why"),
     [
-        (Runtime.AUTO, False, {"amx_bf16"}, Runtime.ONNXRUNTIME, "not installed"),
-        (Runtime.AUTO, True, {"avx2"}, Runtime.ONNXRUNTIME, "no bf16"),
-        (Runtime.AUTO, True, {"avx2", "amx_bf16"}, Runtime.OPENVINO, "has bf16"),
-        (Runtime.OPENVINO, True, set(), Runtime.OPENVINO, "asked for"),
-        (Runtime.ONNXRUNTIME, True, {"amx_bf16"}, Runtime.ONNXRUNTIME, "asked for"),
+        (Runtime.AUTO, set(), True, {"amx_bf16"}, Runtime.ONNXRUNTIME, "not installed"),
+        (Runtime.AUTO, {"openvino"}, False, {"avx2"}, Runtime.ONNXRUNTIME, "no bf16"),
+        (Runtime.AUTO, {"openvino"}, True, {"avx2", "amx_bf16"}, Runtime.OPENVINO, "has bf16"),
+        (Runtime.AUTO, {"openvino", "torch", "onnx"}, False, {"amx_bf16"}, Runtime.OPENVINO, "has bf16"),
+        (Runtime.AUTO, {"openvino", "torch", "onnx"}, True, {"amx_bf16"}, Runtime.TORCH, "has a GPU"),
+        (Runtime.AUTO, {"torch"}, True, set(), Runtime.ONNXRUNTIME, "not installed"),
+        (Runtime.OPENVINO, {"openvino"}, False, set(), Runtime.OPENVINO, "asked for"),
+        (Runtime.TORCH, {"torch", "onnx"}, False, set(), Runtime.TORCH, "asked for"),
+        (Runtime.ONNXRUNTIME, {"openvino"}, True, {"amx_bf16"}, Runtime.ONNXRUNTIME, "asked for"),
     ],
 )
 def test_the_choice_and_its_reason(
-    asked: Runtime, is_installed: bool, flags: set[str], taken: Runtime, why: str, monkeypatch: pytest.MonkeyPatch
+    asked: Runtime,
+    installed: set[str],
+    has_gpu: bool,
+    flags: set[str],
+    taken: Runtime,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(choice, "find_spec", lambda _: object() if is_installed else None)
-    chosen = choose(asked, frozenset(flags))
+    monkeypatch.setattr(choice, "find_spec", lambda name: object() if name in installed else None)
+    chosen = choose(asked, frozenset(flags), has_gpu=has_gpu)
     assert chosen.runtime is taken
     assert why in chosen.why
 
@@ -46,6 +56,8 @@ def test_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"trapmeter\[openvino\]"):
         choose(Runtime.OPENVINO)
+    with pytest.raises(MissingExtraError, match=r"trapmeter\[train\]"):
+        choose(Runtime.TORCH)
 
 
 def test_the_processor_is_asked() -> None:
@@ -64,7 +76,7 @@ def test_openvino_answers_as_onnxruntime_does(bundle: Path) -> None:
     assert ensemble.metres(WINDOWS[:1]) == pytest.approx(wanted[:1], rel=0.01)
 
 
-@pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
+@pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.TORCH])
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
@@ -78,8 +90,8 @@ def test_openvino_answers_as_onnxruntime_does(bundle: Path) -> None:
 def test_a_network_of_another_kind_is_refused_by_all(
     bundle: Path, runtime: Runtime, model: object, reason: str
 ) -> None:
-    if runtime is Runtime.OPENVINO:
-        pytest.importorskip("openvino")
+    if runtime is not Runtime.ONNXRUNTIME:
+        pytest.importorskip(runtime)
     replace_network(bundle, model.SerializeToString())
     with pytest.raises(ModelError, match=reason):
         open_network(read_bundle(bundle), runtime).metres(WINDOWS)

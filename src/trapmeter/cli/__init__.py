@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from trapmeter import __version__
-from trapmeter.cli import boxmodel, calibrate, density, export, measure, models, training
+from trapmeter.cli import boxmodel, calibrate, density, distil, export, measure, models, training
 from trapmeter.cli.common import EXIT_USAGE
 from trapmeter.errors import TrapmeterError
 
@@ -28,6 +28,7 @@ measure.add_verbs(app)
 calibrate.add_verbs(app)
 app.add_typer(boxmodel.app, name="boxmodel")
 training.add_verbs(app)
+app.command()(distil.distil)
 app.add_typer(models.app, name="models")
 density.add_verbs(app)
 export.add_verbs(app)

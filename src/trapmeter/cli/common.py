@@ -17,7 +17,8 @@ Choice = TypeVar("Choice", bound=StrEnum)
 RuntimeOption = Annotated[
     Runtime,
     typer.Option(
-        help="What runs the networks: onnxruntime, openvino (an extra), or auto, which says what it took and why."
+        help="What runs the networks: onnxruntime, openvino (an extra), torch (for GPUs), or auto, which says what it took "
+        "and why."
     ),
 ]
 

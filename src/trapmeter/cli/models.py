@@ -1,4 +1,4 @@
-"""The verbs for published and imported weights: list, pull, import, show, verify."""
+"""The verbs for published and imported weights: list, pull, import, show, verify, quantise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trapmeter.cli.common import EXIT_OUR_ERROR, one_of, tell
+from trapmeter.cli.common import EXIT_OUR_ERROR, need_package, one_of, tell
 
 app = typer.Typer(
     help="Get published weights, and keep them. Only `pull` uses the network.",
@@ -202,3 +202,37 @@ def verify_models(
             typer.echo(f"{model}: {error}")
     if n_wrong:
         raise typer.Exit(EXIT_OUR_ERROR)
+
+
+@app.command("quantise")
+def quantise_model(
+    model: Annotated[str, typer.Argument(help="A model's name, or the folder of a bundle.")],
+    store: Annotated[Path, typer.Option(help="Folder that `trapmeter frames` has filled.")],
+    labels: Annotated[
+        Path, typer.Option(help="CSV file of video_id, time, distance: videos to calibrate on, and others to judge by.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new bundle.")],
+    metadata: Annotated[
+        Path | None, typer.Option(help="CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id.")
+    ] = None,
+    calibration: Annotated[int, typer.Option(help="How many windows set the ranges of values.")] = 128,
+) -> None:
+    """Make a network quicker: its backbone in whole numbers of 8 bits. Needs `pip install 'trapmeter[train]'`.
+
+    The ranges of values are taken from real windows. Windows of other videos judge: of those that the network was not trained
+    on, if `held_out.csv` beside the bundle tells them. If the error grows by more than 1 %, nothing is written.
+
+    **Example**
+
+    trapmeter models quantise training/fold-0/bundle --store frames/ --labels train_labels.csv --metadata train_metadata.csv
+    --out quick/
+    """
+    from trapmeter.models.folder import find_model
+    from trapmeter.quantisation import QuantiseSettings, quantise
+
+    need_package("onnx", "train")
+    made = quantise(QuantiseSettings(find_model(model), store, labels, out, metadata, calibration), tell)
+    typer.echo(
+        f"error on {made.n_judged} windows of other videos: {made.before_mae_m:.3f} m, in 8 bits {made.after_mae_m:.3f} m"
+    )
+    typer.echo(f"bundle: {made.bundle.folder}")

@@ -68,9 +68,25 @@ def answer_moments(
     progress: Callable[[int, int], None] = lambda *_: None,
     runtime: Runtime = Runtime.ONNXRUNTIME,
 ) -> dict[Moment, Answer]:
-    """Answers for all moments that the store has frames of; those that it lacks are not in the result.
+    """The ensemble's answer for each moment; otherwise as `member_answers`."""
+    found = member_answers(ensemble, store, moments, boxes, journal_path, flip=flip, progress=progress, runtime=runtime)
+    return {moment: Answer(float(np.mean(metres)), float(np.std(metres))) for moment, metres in found.items()}
 
-    runtime: the one that the ensemble was opened in.
+
+def member_answers(
+    ensemble: Ensemble,
+    store: FrameStore,
+    moments: Sequence[Moment],
+    boxes: Mapping[Moment, Box | None],
+    journal_path: Path,
+    *,
+    flip: bool,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    runtime: Runtime = Runtime.ONNXRUNTIME,
+) -> dict[Moment, tuple[float, ...]]:
+    """Metres by every member, as `Ensemble.answers` orders them, for all moments that the store has frames of.
+
+    Moments that it lacks are not in the result. runtime: the one that the ensemble was opened in.
 
     Raises:
         InputError: the store's frames are not of the ensemble's size or kind.
@@ -88,7 +104,7 @@ def answer_moments(
         "flip": flip,
         "runtime": runtime,
     }
-    found: dict[Moment, Answer] = {}
+    found: dict[Moment, tuple[float, ...]] = {}
     with alone_with(journal_path), Journal(journal_path, settings, VideoAnswers.from_json) as journal:
         for number, (video_id, times) in enumerate(sorted(times_of.items())):
             times_s = tuple(sorted(times))
@@ -96,7 +112,7 @@ def answer_moments(
             if key not in journal.done:
                 journal.add(_answer_video(ensemble, store, video_id, times_s, boxes))
             for time_s, metres in zip(times_s, journal.done[key].metres, strict=True):
-                found[video_id, time_s] = Answer(float(np.mean(metres)), float(np.std(metres)))
+                found[video_id, time_s] = metres
             progress(number + 1, len(times_of))
     return found
 

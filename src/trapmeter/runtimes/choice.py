@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
@@ -21,6 +22,8 @@ class Runtime(StrEnum):
     """Comes with trapmeter; 32-bit floats everywhere."""
     OPENVINO = "openvino"
     """The extra of that name; 16-bit floats (bf16) where the processor has them."""
+    TORCH = "torch"
+    """Comes with the extra `train`; for machines with a GPU that torch can use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +34,39 @@ class Chosen:
     why: str
 
 
-def choose(asked: Runtime, cpu_flags: frozenset[str] | None = None) -> Chosen:
-    """The runtime for this machine. cpu_flags: of the processor, as Linux names them; None looks them up.
+def choose(asked: Runtime, cpu_flags: frozenset[str] | None = None, *, has_gpu: bool | None = None) -> Chosen:
+    """The runtime for this machine. cpu_flags: of the processor, as Linux names them; None looks them and has_gpu up.
 
-    Auto takes OpenVINO only where it multiplies matrices of bf16 in hardware: elsewhere its gain is small, and onnxruntime
-    answers the same on every machine.
+    Auto takes torch where it has a GPU, and OpenVINO only where it multiplies matrices of bf16 in hardware: elsewhere its
+    gain is small, and onnxruntime answers the same on every machine.
 
     Raises:
-        MissingExtraError: OpenVINO was asked for and is not installed.
+        MissingExtraError: OpenVINO or torch was asked for and is not installed.
     """
     has_openvino = find_spec("openvino") is not None
     if asked is Runtime.OPENVINO and not has_openvino:
         raise MissingExtraError("openvino", "openvino")
+    missing = [package for package in ("torch", "onnx") if find_spec(package) is None]
+    if asked is Runtime.TORCH and missing:
+        raise MissingExtraError(missing[0], "train")
     if asked is not Runtime.AUTO:
         return Chosen(asked, "asked for")
+    if not missing and (find_gpu() if has_gpu is None else has_gpu):
+        return Chosen(Runtime.TORCH, "torch is installed and has a GPU")
     if not has_openvino:
         return Chosen(Runtime.ONNXRUNTIME, "OpenVINO is not installed (extra `openvino`)")
     if not (read_cpu_flags() if cpu_flags is None else cpu_flags) & FAST_BF16:
         return Chosen(Runtime.ONNXRUNTIME, "this processor has no bf16 that OpenVINO could use")
     return Chosen(Runtime.OPENVINO, "OpenVINO is installed and this processor has bf16")
+
+
+def find_gpu() -> bool:
+    """Whether torch can use a GPU here; it is loaded, which takes seconds, only where the system has one."""
+    if os.name == "posix" and not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/kfd").exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def read_cpu_flags() -> frozenset[str]:

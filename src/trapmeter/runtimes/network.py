@@ -34,6 +34,10 @@ def open_network(bundle: Bundle, runtime: Runtime, threads: int = 1) -> Network:
         from trapmeter.runtimes.openvino import OpenvinoNetwork
 
         return OpenvinoNetwork(bundle, threads)
+    if runtime is Runtime.TORCH:
+        from trapmeter.runtimes.torch import TorchNetwork
+
+        return TorchNetwork(bundle, threads)
     from trapmeter.runtimes.onnx import OnnxNetwork
 
     return OnnxNetwork(bundle, threads)

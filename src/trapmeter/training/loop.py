@@ -144,8 +144,9 @@ def train_fold(
             # Last of all: what a break leaves behind before this line is made once more, to the same values.
             checkpoints.save_state(folder, training.state())
             progress(
-                f"epoch {epoch + 1} of {recipe.epochs}: loss {loss:.4f}, held-out error {mae_m:.3f} m"
-                f"{' (best)' if is_best else ''}, {record.seconds:.0f} s"
+                f"epoch {epoch + 1} of {recipe.epochs}: loss {loss:.4f}"
+                f"{f', held-out error {mae_m:.3f} m' if held_out else ''}{' (best)' if is_best else ''}, "
+                f"{record.seconds:.0f} s"
             )
     if log is not None:
         checkpoints.save_weights(folder / LAST, training.judged.state_dict())

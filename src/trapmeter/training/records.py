@@ -128,6 +128,11 @@ def read_held_out(folder: Path) -> list[HeldOut]:
         ]
 
 
+def unseen_videos(bundle: Path) -> frozenset[str]:
+    """The videos that a network was not trained on, as far as the table beside its bundle tells."""
+    return frozenset(row.video_id for row in read_held_out(bundle.parent))
+
+
 def draw_curve(records: Sequence[EpochRecord], path: Path) -> None:
     """Draws loss and held-out error over the epochs, with the learning rate below."""
     from matplotlib.figure import Figure

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from statistics import median
 
-from trapmeter import __version__
 from trapmeter.errors import InputError
-from trapmeter.files import alone_in, whole_file
 from trapmeter.folds import SECOND_PLACE_SEED, folds_by_site, folds_by_video, leaking_sites
 from trapmeter.frames.store import FrameStore
-from trapmeter.training import checkpoints
 from trapmeter.training.dataset import check_store
-from trapmeter.training.distributed import Ranks, process_group, ranks_from_environment
-from trapmeter.training.loop import BEST, train_fold
-from trapmeter.training.memory import keep_freed_memory
-from trapmeter.training.network import DistanceNetwork, make_network
+from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.recipes import Recipe
-from trapmeter.training.records import read_held_out
 from trapmeter.training.samples import Sample, by_video, labelled, read_pseudolabels, read_samples
-from trapmeter.training.weights import NO_WEIGHTS
-from trapmeter.uncertainty import Uncertainty, fit_uncertainty
-
-BUNDLE = "bundle"
+from trapmeter.training.single import Job, prepare_process, train_one
 
 
 class FoldsBy(StrEnum):
@@ -95,17 +79,9 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
         tell(f"the recipe {settings.recipe.name} doesn't look for animals: drawn boxes teach it nothing")
     tell(describe_folds(labelled(samples), fold_of, settings))
-    # torch.export talks about every step of a network's translation.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    if ranks.device.type == "cpu":
-        keep_freed_memory()
+    prepare_process(ranks)
     with process_group(ranks):
-        bundles = []
-        for fold in folds:
-            # Folds may be trained side by side on several machines, each of them once.
-            with alone_in(settings.out / f"fold-{fold}") if ranks.is_first else nullcontext():
-                bundles.append(_train_one(settings, store, samples, extra, fold_of, fold, ranks, tell))
-        return bundles
+        return [train_one(_job(settings, samples, extra, fold_of, fold), store, ranks, tell) for fold in folds]
 
 
 def assign_folds(samples: Sequence[Sample], folds_by: FoldsBy, n_folds: int) -> dict[str, int]:
@@ -137,86 +113,26 @@ def describe_folds(samples: Sequence[Sample], fold_of: Mapping[str, int], settin
     return "\n".join(lines)
 
 
-def _train_one(
-    settings: TrainSettings,
-    store: FrameStore,
-    samples: Sequence[Sample],
-    extra: Sequence[Sample],
-    fold_of: Mapping[str, int],
-    fold: int,
-    ranks: Ranks,
-    tell: Callable[[str], None],
-) -> Path:
-    from trapmeter.training.export import export
-
-    folder = settings.out / f"fold-{fold}"
-    recipe = settings.recipe
+def _job(
+    settings: TrainSettings, samples: Sequence[Sample], extra: Sequence[Sample], fold_of: Mapping[str, int], fold: int
+) -> Job:
+    """The training of one fold: what it learns from, and what it is judged by."""
     # Other animals of a second teach; judged are the labels alone, as the reference's are.
     held_out = [sample for sample in labelled(samples) if fold_of[sample.video_id] == fold]
     sites = {sample.site_id for sample in held_out if sample.site_id}
     # A pseudolabel of a held-out site would tell this fold about a place that it is judged at.
     added = [s for s in extra if s.site_id not in sites and fold_of.get(s.video_id) != fold]
-    train_samples = [sample for sample in samples if fold_of[sample.video_id] != fold] + added
-    if ranks.is_first:
-        facts = {
-            "recipe": recipe.to_json(),
-            "fold": fold,
-            "n_folds": settings.n_folds,
-            "folds_by": settings.folds_by,
-            "world_size": ranks.world_size,
-            "training_rows": _digest(train_samples),
-            "held_out_rows": _digest(held_out),
-        }
-        checkpoints.check_settings(folder, facts)
-    finished = folder / checkpoints.FINISHED
-    if finished.exists():
-        tell(f"fold {fold}: finished before, {json.loads(finished.read_text(encoding='utf-8'))['best_mae_m']:.3f} m")
-        return folder / BUNDLE
-    tell(f"fold {fold}: {len(train_samples)} moments to train on ({len(added)} pseudolabels), {len(held_out)} held out")
-
-    def make(weights: str = recipe.weights) -> DistanceNetwork:
-        network = make_network(recipe.backbone, recipe.input, weights, recipe.head)
-        if recipe.start_at_median:
-            network.start_at(median(sample.distance_m for sample in train_samples))
-        return network
-
-    result = train_fold(
-        recipe, store, train_samples, held_out, make, folder, ranks, lambda text: tell(f"fold {fold}: {text}")
+    return Job(
+        name=f"fold {fold}",
+        folder=settings.out / f"fold-{fold}",
+        recipe=settings.recipe,
+        train=[sample for sample in samples if fold_of[sample.video_id] != fold] + added,
+        held_out=held_out,
+        facts={"fold": fold, "n_folds": settings.n_folds, "folds_by": settings.folds_by},
+        held_out_facts={"fold": fold, "folds_by": settings.folds_by},
+        model_id=f"{settings.recipe.name}-fold{fold}",
+        licence=settings.licence,
     )
-    if ranks.is_first:
-        network = make(NO_WEIGHTS)
-        network.load_state_dict(checkpoints.load_weights(folder / BEST))
-        provenance = {
-            "trapmeter": __version__,
-            "recipe": recipe.to_json(),
-            "trained_on": {"moments": len(train_samples), "pseudolabels": len(added), "sha256": _digest(train_samples)},
-            "held_out": {
-                "fold": fold,
-                "folds_by": settings.folds_by,
-                "moments": len(held_out),
-                "mae_m": result.best_mae_m,
-            },
-        }
-        model_id = f"{recipe.name}-fold{fold}"
-        export(network, recipe.input, folder / BUNDLE, model_id, settings.licence, provenance, _uncertainty(folder))
-        with whole_file(finished) as file:
-            json.dump({**asdict(result), "bundle": BUNDLE}, file)
-        tell(f"fold {fold}: held-out error {result.best_mae_m:.3f} m; bundle in {folder / BUNDLE}")
-    return folder / BUNDLE
-
-
-def _uncertainty(folder: Path) -> Uncertainty | None:
-    """What the fold's held-out answers tell; None without any."""
-    rows = read_held_out(folder)
-    if not rows:
-        return None
-    point_log = [math.log1p(max(row.answer_m, 0.0)) for row in rows]
-    return fit_uncertainty(point_log, [row.truth_m for row in rows], [row.site_id or row.video_id for row in rows])
-
-
-def _digest(samples: Sequence[Sample]) -> str:
-    """A checksum of samples: two trainings with the same one saw the same rows."""
-    return hashlib.sha256("\n".join(map(repr, samples)).encode()).hexdigest()
 
 
 def _silent(_: str) -> None:

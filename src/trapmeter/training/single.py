@@ -1,0 +1,164 @@
+"""One network: from samples to a bundle. What a fold's training and a student's have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from trapmeter import __version__
+from trapmeter.errors import ModelError
+from trapmeter.files import alone_in, sha256_of, whole_file
+from trapmeter.frames.store import FrameStore
+from trapmeter.training import checkpoints
+from trapmeter.training.distributed import Ranks
+from trapmeter.training.loop import BEST, train_fold
+from trapmeter.training.memory import keep_freed_memory
+from trapmeter.training.network import DistanceNetwork, make_network
+from trapmeter.training.recipes import Recipe
+from trapmeter.training.records import read_held_out
+from trapmeter.training.samples import PSEUDO, Sample
+from trapmeter.training.weights import NO_WEIGHTS
+from trapmeter.uncertainty import Uncertainty, fit_uncertainty
+
+BUNDLE = "bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A network to train.
+
+    name: what its lines of progress begin with. facts: what it depends on beside recipe and samples; a folder with others
+    is not gone on with. held_out_facts, provenance: for the card.
+    """
+
+    name: str
+    folder: Path
+    recipe: Recipe
+    train: Sequence[Sample]
+    held_out: Sequence[Sample]
+    facts: Mapping[str, Any]
+    held_out_facts: Mapping[str, Any]
+    model_id: str
+    licence: str
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    uncertainty: Uncertainty | None = None
+    """Where nothing is held out to learn it from."""
+    start: Path | None = None
+    """Weights of a whole network of the same recipe to begin with, such as a fold's best.safetensors."""
+
+
+def prepare_process(ranks: Ranks) -> None:
+    """Settings of this process that a training wants; once, before it."""
+    # torch.export talks about every step of a network's translation.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    if ranks.device.type == "cpu":
+        keep_freed_memory()
+
+
+def train_one(job: Job, store: FrameStore, ranks: Ranks, tell: Callable[[str], None]) -> Path:
+    """Trains a network, or goes on with it, and exports its best state; returns the bundle's folder.
+
+    Under several processes all call this alike; the first one writes and talks.
+
+    Raises:
+        RunError: the folder holds another training or is in use, the loss is no number, or the disk is full.
+        ModelError: the weights to start with are another network's.
+    """
+    # Folds may be trained side by side on several machines, each of them once.
+    with alone_in(job.folder) if ranks.is_first else nullcontext():
+        return _train_alone(job, store, ranks, tell)
+
+
+def _train_alone(job: Job, store: FrameStore, ranks: Ranks, tell: Callable[[str], None]) -> Path:
+    folder, recipe = job.folder, job.recipe
+    if ranks.is_first:
+        facts = {
+            "recipe": recipe.to_json(),
+            **job.facts,
+            "world_size": ranks.world_size,
+            "training_rows": digest(job.train),
+            "held_out_rows": digest(job.held_out),
+        }
+        if job.start is not None:
+            facts["start"] = sha256_of(job.start)
+        checkpoints.check_settings(folder, facts)
+    finished = folder / checkpoints.FINISHED
+    if finished.exists():
+        mae_m = json.loads(finished.read_text(encoding="utf-8"))["best_mae_m"]
+        tell(f"{job.name}: finished before; {_error(mae_m)}bundle in {folder / BUNDLE}")
+        return folder / BUNDLE
+    n_added = sum(sample.source == PSEUDO for sample in job.train)
+    tell(f"{job.name}: {len(job.train)} moments to train on ({n_added} pseudolabels), {len(job.held_out)} held out")
+
+    def make(weights: str = recipe.weights) -> DistanceNetwork:
+        if job.start is not None:
+            return _started(make_network(recipe.backbone, recipe.input, NO_WEIGHTS, recipe.head), job.start)
+        network = make_network(recipe.backbone, recipe.input, weights, recipe.head)
+        if recipe.start_at_median:
+            network.start_at(median(sample.distance_m for sample in job.train))
+        return network
+
+    result = train_fold(
+        recipe, store, job.train, job.held_out, make, folder, ranks, lambda text: tell(f"{job.name}: {text}")
+    )
+    if ranks.is_first:
+        _export(job, make(NO_WEIGHTS), n_added, result.best_mae_m)
+        with whole_file(finished) as file:
+            json.dump({**asdict(result), "bundle": BUNDLE}, file)
+        tell(f"{job.name}: {_error(result.best_mae_m)}bundle in {folder / BUNDLE}")
+    return folder / BUNDLE
+
+
+def digest(samples: Sequence[Sample]) -> str:
+    """A checksum of samples: two trainings with the same one saw the same rows."""
+    return hashlib.sha256("\n".join(map(repr, samples)).encode()).hexdigest()
+
+
+def _started(network: DistanceNetwork, path: Path) -> DistanceNetwork:
+    weights = checkpoints.load_weights(path)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: weights of another network than the recipe's; give those of the same backbone, head and input "
+            f"({str(error).splitlines()[-1].strip()})"
+        ) from error
+    return network
+
+
+def _export(job: Job, network: DistanceNetwork, n_added: int, mae_m: float) -> None:
+    from trapmeter.training.export import export
+
+    network.load_state_dict(checkpoints.load_weights(job.folder / BEST))
+    provenance = {
+        "trapmeter": __version__,
+        "recipe": job.recipe.to_json(),
+        "trained_on": {"moments": len(job.train), "pseudolabels": n_added, "sha256": digest(job.train)},
+        **job.provenance,
+    }
+    if job.held_out:
+        provenance["held_out"] = {**job.held_out_facts, "moments": len(job.held_out), "mae_m": mae_m}
+    uncertainty = _uncertainty(job.folder) if job.held_out else job.uncertainty
+    export(network, job.recipe.input, job.folder / BUNDLE, job.model_id, job.licence, provenance, uncertainty)
+
+
+def _uncertainty(folder: Path) -> Uncertainty | None:
+    """What the held-out answers tell; None without any."""
+    rows = read_held_out(folder)
+    if not rows:
+        return None
+    point_log = [math.log1p(max(row.answer_m, 0.0)) for row in rows]
+    return fit_uncertainty(point_log, [row.truth_m for row in rows], [row.site_id or row.video_id for row in rows])
+
+
+def _error(mae_m: float) -> str:
+    """Words for a held-out error in metres; none where nothing was held out."""
+    return f"held-out error {mae_m:.3f} m; " if math.isfinite(mae_m) else ""
