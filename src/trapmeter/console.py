@@ -104,9 +104,15 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
     if summary.doubts:
         n_doubtful = len({media_id for media_id, _ in summary.doubts})
         print(f"{n_doubtful:,} media are damaged in part and were read as far as possible, see the report")
-    if summary.n_animals and run.facts["arguments"]["hfov_deg"] == DEFAULT_HFOV_DEG:
+    if summary.n_animals and not run.facts["cameras"]["told"]:
         print(
-            f"bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' with --hfov"
+            f"distances and bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' "
+            "with --hfov or --cameras"
+        )
+    if run.facts["cameras"]["exif"] is not None and not run.facts["arguments"]["exif"]:
+        print(
+            f"EXIF of {run.facts['cameras']['n_exif']:,} photos tells of {run.facts['cameras']['exif']:.0f} degrees (median), "
+            "which was not used; --exif believes it"
         )
     if run.facts.get("runtime") is not None:
         print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")

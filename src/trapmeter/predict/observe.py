@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from trapmeter.detect.tracking import track
 from trapmeter.errors import InputError, MediaError
 from trapmeter.frames.store import FrameStore
-from trapmeter.media.reading import Absence, FitWithin, Reader, open_medium
+from trapmeter.media.reading import Absence, FitWithin, MediumFacts, Reader, open_medium
 from trapmeter.models.inputs import network_input
 from trapmeter.models.spec import InputSpec
 from trapmeter.predict.seen import MediumSeen, SecondSeen, failed_medium
@@ -86,9 +86,7 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
         size_bytes, modified_ns = status.st_size, status.st_mtime_ns
         if task.boxes is not None and task.boxes.failure:
             raise MediaError(task.boxes.failure)
-        found, length_s, doubts = (
-            _look_at_file(task, looker) if eyes.store is None else _look_at_store(task, eyes.store)
-        )
+        found, facts = _look_at_file(task, looker) if eyes.store is None else _look_at_store(task, eyes.store)
         if asker is not None:
             times_s = [second.time_s for second in found if second.boxes]
             if not times_s:
@@ -111,11 +109,13 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
             SecondSeen(second.time_s, second.status, second.reason, second.boxes, tuple(ids), second.answers)
             for second, ids in zip(found, _animal_ids(found), strict=True)
         ),
-        doubts=doubts,
-        length_s=None if medium.kind is MediumKind.PHOTO else length_s,
+        doubts=facts.doubts,
+        length_s=None if medium.kind is MediumKind.PHOTO else facts.length_s,
         decode_s=time.perf_counter() - started - detect_s - network_s,
         detect_s=detect_s,
         network_s=network_s,
+        hfov_deg=facts.hfov_deg,
+        aspect=facts.aspect,
     )
 
 
@@ -128,23 +128,33 @@ class _Found:
     answers: tuple[tuple[float, ...], ...] = ()
 
 
-def _look_at_file(task: Task, looker: _Looker | None) -> tuple[list[_Found], float, tuple[str, ...]]:
-    """The seconds of a medium, its length, and its doubts."""
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is known of a video whose frames are in a store."""
+
+    length_s: float
+    doubts: tuple[str, ...] = ()
+    hfov_deg: float | None = None
+    aspect: float | None = None
+
+
+def _look_at_file(task: Task, looker: _Looker | None) -> tuple[list[_Found], MediumFacts]:
+    """The seconds of a medium, and what is known of it."""
     with open_medium(task.medium, None if looker is None else FitWithin(*looker.input_hw)) as reader:
         times_s = reader.regular_times(task.every_s) if task.times_s is None else task.times_s
         if looker is not None:
             found = list(looker.look(reader, times_s))
         else:
             found = list(_without_looking(task, times_s, reader.facts.length_s, reader.facts.frame_rate))
-        return found, reader.facts.length_s, reader.facts.doubts
+        return found, reader.facts
 
 
-def _look_at_store(task: Task, store: FrameStore) -> tuple[list[_Found], float, tuple[str, ...]]:
+def _look_at_store(task: Task, store: FrameStore) -> tuple[list[_Found], _Stored]:
     try:
         length_s = store.length_s(task.medium.media_id)
     except InputError as error:
         raise MediaError(str(error)) from error
-    return list(_without_looking(task, task.times_s or (), length_s, None)), length_s, ()
+    return list(_without_looking(task, task.times_s or (), length_s, None)), _Stored(length_s)
 
 
 def _without_looking(
