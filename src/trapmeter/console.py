@@ -109,11 +109,10 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
             f"distances and bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' "
             "with --hfov or --cameras"
         )
-    if run.facts["cameras"]["exif"] is not None and not run.facts["arguments"]["exif"]:
-        print(
-            f"EXIF of {run.facts['cameras']['n_exif']:,} photos tells of {run.facts['cameras']['exif']:.0f} degrees (median), "
-            "which was not used; --exif believes it"
-        )
+    by_exif = run.facts["cameras"]["exif"]
+    if by_exif is not None and not run.facts["arguments"]["exif"]:
+        n_photos = run.facts["cameras"]["n_exif"]
+        print(f"EXIF of {n_photos:,} photos tells of {by_exif:.0f} degrees (median), unused; --exif believes it")
     if run.facts.get("runtime") is not None:
         print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")
     print(f"model:   {shown(run.facts['models']['distance']['model_id'])}")

@@ -27,7 +27,7 @@ def test_where_nothing_is_known_nothing_changes() -> None:
 
 @given(st.floats(6, 160))
 def test_the_narrower_the_lens_the_farther(hfov_deg: float) -> None:
-    assert lens_ratio(Camera(hfov_deg - 1)) > lens_factor(Camera(hfov_deg))
+    assert lens_ratio(Camera(hfov_deg - 1)) > lens_ratio(Camera(hfov_deg))
     assert lens_ratio(Camera(hfov_deg), hfov_deg) == 1.0
 
 

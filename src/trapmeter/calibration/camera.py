@@ -19,9 +19,12 @@ from trapmeter.tables.cameras import DEFAULT_ASPECT, Camera
 TRAINED_HFOV_DEG = DEFAULT_HFOV_DEG
 """Taken as the field of view of the cameras that the models learnt from: nobody has told it. The tables of Deep
 Chimpact name no camera; the videos of the programme behind them are from trail cameras, which see 38 to 55 degrees."""
-BOX_SHARE = 0.9
-"""The power of the lens by which boxes shrink. Near 1, which is what a pinhole says: boxes that the picture's edge cuts
-shrink to look like whole ones, farther away, and a little less makes up for that (docs/results/calibration.md)."""
+BOX_SHARE = 0.95
+"""How much of a lens is reckoned in at most. A pinhole says all of it; but boxes that the picture's edge cuts shrink to
+look like whole ones, farther away, and a little less makes up for that (docs/results/calibration.md)."""
+TRAINED_SD_LOG = 0.15
+"""How far the tangent of the training's lenses may be from what is assumed (log): trail cameras see 38 to 55 degrees. Of
+a difference that is as small as that, half is reckoned in."""
 NETWORK_SHARE = 0.5
 """The power with which the lens multiplies a network's answers: they lean on sizes only in part (docs/log.md)."""
 THINNEST = 1e-4
@@ -86,7 +89,14 @@ def times(distance: Distance, factor: float) -> Distance:
     )
 
 
+def box_scale(ratio: float) -> float:
+    """By how much boxes grow that a lens shows `ratio` times larger than those of the training do; falls with it."""
+    log_ratio = math.log(ratio)
+    share = BOX_SHARE * log_ratio**2 / (log_ratio**2 + TRAINED_SD_LOG**2)
+    return math.exp(-share * log_ratio)
+
+
 def _scales(camera: Camera, ratio: float) -> tuple[float, float]:
     """By how much boxes grow across and down. The training's pictures are taken as 16:9."""
-    scale = math.pow(ratio, -BOX_SHARE)
+    scale = box_scale(ratio)
     return scale, scale * DEFAULT_ASPECT / camera.width_over_height

@@ -1,22 +1,75 @@
-"""The verb that corrects results by what is known of the sites: calibrate."""
+"""The verbs that correct results by what is known of the sites: calibrate, and points to make a table for it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trapmeter.cli.common import CamerasOption, ShoulderOption, SpeciesOption, TrainedHfovOption
 from trapmeter.errors import InputError
+from trapmeter.geometry import DEFAULT_HFOV_DEG
 
 if TYPE_CHECKING:
+    from trapmeter.calibration.run import Calibration
+    from trapmeter.tables.corrections import SiteCorrection
+
+
+def add_verbs(app: typer.Typer) -> None:
+    """Adds calibrate and points."""
+    app.command()(calibrate)
+    app.command()(points)
+
+
+def calibrate(
+    results: Annotated[Path, typer.Argument(help="Folder of `trapmeter predict`, or its distances.csv.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the corrected results; made if need be.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Known distances of some seconds: a CSV file of video_id, time, distance, or what --pick wrote."
+        ),
+    ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(
+            help="Reference points: a CSV file of site_id, x, y (fractions, or pixels with width and height), distance_m; "
+            "`trapmeter points` makes one by clicking."
+        ),
+    ] = None,
+    cameras: CamerasOption = None,
+    species: SpeciesOption = None,
+    shoulder_height: ShoulderOption = None,
+    pick: Annotated[
+        int | None, typer.Option(help="Only write which so many seconds of each site are worth a label (to-label.csv).")
+    ] = None,
+    trained_hfov: TrainedHfovOption = DEFAULT_HFOV_DEG,
+    box_model: Annotated[
+        Path | None, typer.Option(help="Folder of the box model that answered, where it isn't the embedded one.")
+    ] = None,
+) -> None:
+    """Correct the distances of a run by whatever is known of its sites; nothing of it is required.
+
+    Labels, reference points, facts of cameras and the animals' size each work alone, and together. Sites of which nothing
+    is known stay as they are. Writes distances.csv in the same format, with point, interval and draws moved alike,
+    calibration.csv (what was corrected at each site), calibration.png and run.json.
+
+    **Examples**
+
+    trapmeter calibrate results/ --pick 10 --out labels/
+
+    trapmeter calibrate results/ --labels labels/to-label.csv --out calibrated/
+
+    trapmeter calibrate results/ --points points.csv --cameras cameras.csv --species "red fox" --out calibrated/
+    """
     from trapmeter.calibration.run import calibrate as run
     from trapmeter.calibration.run import pick_seconds
     from trapmeter.calibration.told import CalibrateSettings
 
     if pick is not None:
         if any(told is not None for told in (labels, points, cameras, species, shoulder_height)):
-            raise InputError("--pick needs nothing that is known: give it alone")
+            raise InputError("--pick needs nothing that is known: leave out all but --out")
         picked = pick_seconds(results, out, pick)
         if not picked.has_sites:
             typer.echo(
@@ -25,20 +78,34 @@ if TYPE_CHECKING:
             )
         typer.echo(f"{picked.n_rows} seconds to label: fill in distance_m in {picked.path}")
         return
-    done = run(
-        CalibrateSettings(
-            results,
-            out,
-            labels,
-            points,
-            cameras,
-            trained_hfov_deg=trained_hfov,
-            species=species,
-            shoulder_m=shoulder_height,
-            box_model=box_model,
-        )
+    settings = CalibrateSettings(
+        results, out, labels, points, cameras, trained_hfov, species, shoulder_height, box_model
     )
-    _tell(done, out)
+    _tell(run(settings), out)
+
+
+def points(
+    medium: Annotated[Path, typer.Argument(help="A video or photo of the person or pole at known distances.")],
+    site: Annotated[str, typer.Option(help="The site's name, as in the results.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("points.html"),
+    time: Annotated[
+        list[float] | None, typer.Option(help="Seconds of the video to show, one for each place of the person.")
+    ] = None,
+) -> None:
+    """Write a page on which reference points are clicked: where the ground is touched, and how far away that is.
+
+    Open it in any browser; it needs no network. Its button saves the table that `trapmeter calibrate --points` reads.
+
+    **Examples**
+
+    trapmeter points setup.mp4 --site S01 --time 3 --time 8 --time 15 --out points.html
+
+    trapmeter points pole.jpg --site S01 --out points.html
+    """
+    from trapmeter.report.points_page import write_points_page
+
+    n_pictures = write_points_page(medium, site, tuple(time or (0.0,)), out)
+    typer.echo(f"open {out} in a browser and click on the {n_pictures} pictures; its button saves the table")
 
 
 def _tell(done: Calibration, out: Path) -> None:
@@ -57,9 +124,8 @@ def _site_line(site: SiteCorrection) -> str:
     line = f"{site.site_id}: median {site.before_m:.1f} m before, {site.after_m:.1f} m after"
     before, after = site.label_error_m, site.label_error_left_out_m
     if before is None or after is None:
-        few = "labels of one video can't tell whether that is better" if site.labels else ""
-        return "; ".join(filter(None, (line, few)))
-    line += f"; error at labelled seconds {before:.2f} m, {after:.2f} m when corrected without their own video's labels"
-    if after > before:
-        line += ": WORSE, so look at its labels and facts, or leave them out"
-    return line
+        return f"{line}; labels of one video can't tell whether that is better" if site.labels else line
+    line += (
+        f"; error at labelled seconds {before:.2f} m, {after:.2f} m when corrected by the labels of the other videos"
+    )
+    return f"{line}: WORSE; look at its labels and facts, or leave them out" if after > before else line

@@ -15,7 +15,7 @@ from trapmeter.errors import InputError
 from trapmeter.predict.distances import Distances, Sight
 from trapmeter.predict.seen import MediumSeen
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.records import Distance, ModelIdentity
+from trapmeter.records import Distance, Medium, ModelIdentity
 from trapmeter.tables.cameras import Camera, read_cameras
 from trapmeter.tables.species import Shoulder
 
@@ -25,8 +25,9 @@ ALIKE = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a user tells: cameras by site, shoulders by media_id."""
+    """What a user tells: the site of each medium, cameras by site, shoulders by media_id."""
 
+    site_ids: Mapping[str, str]
     cameras: Mapping[str, Camera]
     shoulders: Mapping[str, Shoulder]
 
@@ -76,24 +77,25 @@ class WithFacts:
         return Sight(replace(seen, box=box), tuple(metres * factor for metres in sight.answers))
 
 
-def read_told(settings: PredictSettings, site_ids: Mapping[str, str]) -> Told:
-    """Reads what the settings tell of cameras and animals; site_ids: the site of each media_id.
+def read_told(settings: PredictSettings, media: Sequence[Medium]) -> Told:
+    """Reads what the settings tell of cameras and animals.
 
     Raises:
         InputError: a table is not as expected, tells of none of the media, or a species isn't known.
     """
+    site_ids = {medium.media_id: medium.site_id for medium in media}
     shoulders = told_shoulders(settings.species, settings.shoulder_m, site_ids.items())
     if settings.cameras is None:
-        return Told({}, shoulders)
+        return Told(site_ids, {}, shoulders)
     cameras = read_cameras(settings.cameras)
     named = sorted({site_id for site_id in site_ids.values() if site_id})
     if not cameras.keys() & set(named):
         have = f"the sites are {', '.join(named[:8])}" if named else "the media have no site; tell it with --site"
         raise InputError(f"{settings.cameras}: none of its {len(cameras)} cameras is of a site of this run; {have}")
-    return Told(cameras, shoulders)
+    return Told(site_ids, cameras, shoulders)
 
 
-def facts_of(seen: Sequence[MediumSeen], site_ids: Mapping[str, str], told: Told, settings: PredictSettings) -> Facts:
+def facts_of(seen: Sequence[MediumSeen], told: Told, settings: PredictSettings) -> Facts:
     """What is known of each medium's camera: from the table, else from --hfov, else from EXIF if wanted.
 
     Pictures tell their width over height themselves, where the table doesn't. A site has one camera: EXIF counts where
@@ -102,10 +104,10 @@ def facts_of(seen: Sequence[MediumSeen], site_ids: Mapping[str, str], told: Told
     by_exif: dict[str, list[float]] = defaultdict(list)
     for medium in seen:
         if settings.exif and medium.hfov_deg is not None:
-            by_exif[site_ids.get(medium.media_id) or medium.media_id].append(medium.hfov_deg)
+            by_exif[told.site_ids.get(medium.media_id) or medium.media_id].append(medium.hfov_deg)
     cameras: dict[str, Camera] = {}
     for medium in seen:
-        site_id = site_ids.get(medium.media_id, "")
+        site_id = told.site_ids.get(medium.media_id, "")
         camera = told.cameras.get(site_id)
         if camera is None:
             hfov_deg = settings.hfov_deg or _agreed(by_exif.get(site_id or medium.media_id, ()))

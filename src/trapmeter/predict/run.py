@@ -92,8 +92,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         asked = what_is_asked(settings, media, boxes, min_score)
         if not asked.tasks and not asked.missing:
             raise InputError("none of the media is asked for")
-        site_ids = {medium.media_id: medium.site_id for medium in media}
-        told = read_told(settings, site_ids)
+        told = read_told(settings, media)
     with clock.stage("load models"):
         bundles = [read_bundle(folder) for folder in settings.models]
         chosen = choose(settings.runtime) if bundles else None
@@ -119,7 +118,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
             seen = _look(asked.tasks, journal, make_eyes, workers.jobs, progress)
         seen += asked.missing
         with clock.stage("measure"):
-            known = facts_of(seen, site_ids, told, settings)
+            known = facts_of(seen, told, settings)
             done = 0
 
             def measured(n_media: int) -> None:
@@ -127,7 +126,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
                 done += n_media
                 progress("measure", done, len(seen), 0)
 
-            estimates = measure(seen, site_ids, distances, known, measured)
+            estimates = measure(seen, told.site_ids, distances, known, measured)
         summary = summarise(seen, estimates, asked.n_unasked)
         with clock.stage("write"):
             write_distances(settings.out / DISTANCES, estimates)
