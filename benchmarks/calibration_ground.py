@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.calibration.site import Known, correct_site
+from trapmeter.calibration.site import Known, correct_site, through_lens
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.cameras import Camera
@@ -56,8 +56,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     observations, truth = labelled(arguments.simtrap, arguments.split)
-    if arguments.box_model:
-        distances = BoxModel.load(arguments.box_model).measure(observations)
+    model = BoxModel.load(arguments.box_model) if arguments.box_model else None
+    if model is not None:
+        distances = model.measure(observations)
     else:
         answers = read_answers(arguments.answers)
         errors = read_errors(arguments.errors or arguments.answers, arguments.simtrap)
@@ -74,12 +75,12 @@ def main() -> None:
         facts = {site: camera_facts(cameras[site], aspects[site], rng) for site in sorted(cameras)}
         few = {site: found[1::3] for site, found in points.items()}
         lens = {site: replace(camera, height_m=None, pitch_deg=None) for site, camera in facts.items()}
-        ways["6 points"].append(corrected(observations, distances, points, {}))
-        ways["2 points"].append(corrected(observations, distances, few, {}))
-        ways["lens, height and pitch"].append(corrected(observations, distances, {}, facts))
-        ways["lens, height, pitch and 2 points"].append(corrected(observations, distances, few, facts))
-        ways["lens, height, pitch and 6 points"].append(corrected(observations, distances, points, facts))
-        ways["lens alone"].append(corrected(observations, distances, {}, lens))
+        ways["6 points"].append(corrected(observations, distances, points, {}, model))
+        ways["2 points"].append(corrected(observations, distances, few, {}, model))
+        ways["lens, height and pitch"].append(corrected(observations, distances, {}, facts, model))
+        ways["lens, height, pitch and 2 points"].append(corrected(observations, distances, few, facts, model))
+        ways["lens, height, pitch and 6 points"].append(corrected(observations, distances, points, facts, model))
+        ways["lens alone"].append(corrected(observations, distances, {}, lens, model))
     for way, runs in ways.items():
         report(way, runs, truth, observations)
 
@@ -101,6 +102,7 @@ def corrected(
     distances: Sequence[Distance],
     points: Mapping[str, Sequence[ReferencePoint]],
     cameras: Mapping[str, Camera],
+    model: BoxModel | None,
 ) -> list[Distance]:
     """The distances after calibration. The cameras that the answers learnt from see 47 degrees on the mean."""
     of_site: dict[str, list[int]] = defaultdict(list)
@@ -108,8 +110,10 @@ def corrected(
         of_site[seen.site_id].append(i)
     result = list(distances)
     for site, index in of_site.items():
-        known = Known((), tuple(points.get(site, ())), cameras.get(site), 47.0)
-        after = correct_site([observations[i] for i in index], [distances[i] for i in index], known).distances
+        known = Known((), tuple(points.get(site, ())), cameras.get(site))
+        seen = [observations[i] for i in index]
+        lensed = through_lens(seen, [distances[i] for i in index], known.camera, 47.0, model)
+        after = correct_site(seen, lensed, known).distances
         for i, distance in zip(index, after, strict=True):
             result[i] = distance
     return result

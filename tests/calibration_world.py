@@ -20,7 +20,7 @@ def row_of(distance_m: float, camera: Camera = CAMERA) -> float:
     assert camera.height_m is not None
     assert camera.pitch_deg is not None
     below = math.atan(camera.height_m / distance_m) + math.radians(camera.pitch_deg)
-    return 0.5 + math.tan(below) / math.tan(math.radians(camera.hfov_deg) / 2) * camera.aspect / 2
+    return 0.5 + math.tan(below) / math.tan(math.radians(camera.hfov_deg) / 2) * camera.width_over_height / 2
 
 
 def box_at(distance_m: float, score: float = 0.9) -> Box:

@@ -104,10 +104,15 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
     if summary.doubts:
         n_doubtful = len({media_id for media_id, _ in summary.doubts})
         print(f"{n_doubtful:,} media are damaged in part and were read as far as possible, see the report")
-    if summary.n_animals and run.facts["arguments"]["hfov_deg"] == DEFAULT_HFOV_DEG:
+    if summary.n_animals and not run.facts["cameras"]["told"]:
         print(
-            f"bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' with --hfov"
+            f"distances and bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' "
+            "with --hfov or --cameras"
         )
+    by_exif = run.facts["cameras"]["exif"]
+    if by_exif is not None and not run.facts["arguments"]["exif"]:
+        n_photos = run.facts["cameras"]["n_exif"]
+        print(f"EXIF of {n_photos:,} photos tells of {by_exif:.0f} degrees (median), unused; --exif believes it")
     if run.facts.get("runtime") is not None:
         print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")
     print(f"model:   {shown(run.facts['models']['distance']['model_id'])}")

@@ -6,6 +6,8 @@ import math
 
 DEFAULT_HFOV_DEG = 45.0
 """Horizontal field of view taken when none is given: trail cameras have 38 to 55 degrees."""
+FILM_WIDTH_MM = 36.0
+"""Across the picture, for focal lengths in 35 mm equivalents."""
 
 
 def bearing_deg(x: float, hfov_deg: float) -> float:

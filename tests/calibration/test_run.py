@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from calibration_world import CAMERA, row_of
-from trapmeter.calibration.run import CalibrateSettings, calibrate, pick_seconds
+from trapmeter.calibration.run import calibrate, pick_seconds
+from trapmeter.calibration.told import CalibrateSettings
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Estimate
 from trapmeter.tables.distances import read_distances
@@ -113,8 +114,8 @@ def test_a_site_without_rows_is_refused(results: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_known_is_refused(results: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="give --labels, --points or --cameras"):
-        calibrate(CalibrateSettings(results, tmp_path / "out"))
+    with pytest.raises(InputError, match="give --labels, --points, --cameras, --species"):
+        CalibrateSettings(results, tmp_path / "out")
 
 
 def test_what_is_calibrated_is_not_calibrated_again(results: Path, tmp_path: Path) -> None:
@@ -134,8 +135,9 @@ def test_results_are_never_overwritten(results: Path, tmp_path: Path) -> None:
 
 
 def test_picked_seconds_come_back_as_labels(results: Path, tmp_path: Path) -> None:
-    path, n_rows = pick_seconds(results, tmp_path / "picked", 3)
-    assert n_rows == 6
+    picked = pick_seconds(results, tmp_path / "picked", 3)
+    path = picked.path
+    assert (picked.n_rows, picked.n_sites, picked.has_sites) == (6, 2, True)
     head, *rows = path.read_text().splitlines()
     assert len({row.split(",")[1] for row in rows}) == 6
     path.write_text("\n".join([head, *(f"{row}6.5" for row in rows[:3])]))

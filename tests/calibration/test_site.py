@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration_world import distance, make_estimates, row_of
-from trapmeter.calibration.camera import lens_factor
+from trapmeter.calibration.camera import lens_ratio
 from trapmeter.calibration.site import Known, correct_site
 from trapmeter.records import Observation
 from trapmeter.tables.cameras import Camera
@@ -27,8 +27,8 @@ def test_where_nothing_is_known_nothing_changes() -> None:
 
 @given(st.floats(6, 160))
 def test_the_narrower_the_lens_the_farther(hfov_deg: float) -> None:
-    assert lens_factor(Camera(hfov_deg - 1)) > lens_factor(Camera(hfov_deg))
-    assert lens_factor(Camera(hfov_deg), hfov_deg) == 1.0
+    assert lens_ratio(Camera(hfov_deg - 1)) > lens_ratio(Camera(hfov_deg))
+    assert lens_ratio(Camera(hfov_deg), hfov_deg) == 1.0
 
 
 def test_rows_that_nobody_tracked_stand_alone() -> None:

@@ -109,7 +109,7 @@ def _plane(camera: Camera, height_m: float, pitch_deg: float, roll_deg: float) -
     assert camera.hfov_deg is not None, "asked of cameras with a known lens alone"
     x, y = (grid.ravel() for grid in np.meshgrid(np.linspace(0.1, 0.9, 9), np.linspace(0.0, 1.0, 41)))
     half = math.tan(math.radians(camera.hfov_deg) / 2)
-    across, up = (2 * x - 1) * half, (1 - 2 * y) * half / camera.aspect
+    across, up = (2 * x - 1) * half, (1 - 2 * y) * half / camera.width_over_height
     roll, down = math.radians(roll_deg), math.radians(-pitch_deg)
     across, up = across * math.cos(roll) - up * math.sin(roll), across * math.sin(roll) + up * math.cos(roll)
     sinks = math.sin(down) - up * math.cos(down)
@@ -177,11 +177,11 @@ def foot_likelihood(
         hidden = (ndtr(off) - ndtr(off - reach / spread)) / reach
         right = (1 - settings.hidden) * seen + settings.hidden * hidden
     # A box that shows no animal may have its edge on any row.
-    is_animal = _is_animal(box, settings, repeated)
-    return np.asarray(is_animal * right + (1 - is_animal) / slope, np.float64)
+    shown = is_animal(box, settings, repeated)
+    return np.asarray(shown * right + (1 - shown) / slope, np.float64)
 
 
-def _is_animal(box: Box, settings: FootSettings, repeated: float) -> float:
+def is_animal(box: Box, settings: FootSettings, repeated: float) -> float:
     """How likely a box shows an animal (0..1)."""
     area = (box.x2 - box.x1) * (box.y2 - box.y1)
     odds_log = (

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -13,41 +12,28 @@ from typing import Any
 import numpy as np
 
 from trapmeter import __version__
-from trapmeter.calibration.camera import TRAINED_HFOV_DEG
+from trapmeter.boxmodel.model import BoxModel
 from trapmeter.calibration.picking import pick
 from trapmeter.calibration.picture import SitePanel, draw_sites
 from trapmeter.calibration.rows import make_rows
-from trapmeter.calibration.site import COVARIANCE, Corrected, Known, correct_site, label_errors_m
+from trapmeter.calibration.site import COVARIANCE, Corrected, Known, correct_site, label_errors_m, through_lens
+from trapmeter.calibration.told import (
+    CALIBRATED,
+    CalibrateSettings,
+    Measured,
+    SiteKey,
+    measured_sites,
+    read_told,
+)
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import sha256_of, whole_file
-from trapmeter.records import Distance, Estimate, Observation
-from trapmeter.tables.cameras import Camera, read_cameras
+from trapmeter.records import Distance, Estimate
 from trapmeter.tables.corrections import SiteCorrection, write_corrections
 from trapmeter.tables.distances import read_distances, write_distances
-from trapmeter.tables.picks import LabelledRow, read_labelled, write_picks
-from trapmeter.tables.reference_points import ReferencePoint, read_reference_points
-from trapmeter.tables.truth import match_truth, truth_names
+from trapmeter.tables.picks import write_picks
 
 DISTANCES, CORRECTIONS, PICTURE, RUN = "distances.csv", "calibration.csv", "calibration.png", "run.json"
 PICKS = "to-label.csv"
-CALIBRATED = "calibrated"
-"""Added to the model_id of every row that was moved."""
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrateSettings:
-    """results: a folder of `predict` or its distances.csv; out: the folder to write into; the rest: what is known."""
-
-    results: Path
-    out: Path
-    labels: Path | None = None
-    points: Path | None = None
-    cameras: Path | None = None
-    trained_hfov_deg: float = TRAINED_HFOV_DEG
-
-    def __post_init__(self) -> None:
-        if not 5 <= self.trained_hfov_deg <= 170:
-            raise InputError(f"--trained-hfov must be 5 to 170 degrees, got {self.trained_hfov_deg:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +48,13 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
-    """The measured rows of a site: their positions in the table, and what is in them."""
+class Picked:
+    """The table of seconds to label, how many it has, of how many sites, and whether these are videos without a site."""
 
-    positions: tuple[int, ...]
-    observations: tuple[Observation, ...]
-    distances: tuple[Distance, ...]
+    path: Path
+    n_rows: int
+    n_sites: int
+    has_sites: bool
 
 
 def calibrate(settings: CalibrateSettings) -> Calibration:
@@ -75,67 +62,54 @@ def calibrate(settings: CalibrateSettings) -> Calibration:
 
     Raises:
         InputError: a table is not as expected, or speaks of videos and sites that the results lack.
+        ModelError: the box model can't be read.
         RunError: the output folder can't be used.
     """
-    if settings.labels is None and settings.points is None and settings.cameras is None:
-        raise InputError(
-            "nothing is known to calibrate by: give --labels, --points or --cameras, or --pick to be told what to label"
-        )
     source, estimates = _read_results(settings.results)
-    if any(estimate.model_id.endswith(CALIBRATED) for estimate in estimates):
-        raise InputError(
-            f"{source} is calibrated already, and its labels would count twice; start from what `predict` wrote, "
-            "with all that is known at once"
-        )
-    sites = _sites(estimates)
-    named = {seen.site_id for site in sites.values() for seen in site.observations}
-    points = {} if settings.points is None else read_reference_points(settings.points)
-    cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
-    for path, told in ((settings.points, points), (settings.cameras, cameras)):
-        _check_sites(path, told, named, source)
-    rows = [] if settings.labels is None else read_labelled(settings.labels)
-    labels = _match_labels(settings.labels, rows, estimates, source)
-    n_used = len(labels)
+    sites = measured_sites(estimates)
+    told = read_told(settings, source, estimates)
+    model = BoxModel.load(settings.box_model) if told.cameras else None
 
     _make_folder(settings.out, source)
     after = list(estimates)
     corrections, panels = [], []
     for key, site in sites.items():
-        known = _known(key, site, labels, points, cameras, settings.trained_hfov_deg)
-        corrected = _correct(key, site, known)
+        known = told.of(key, site)
+        lensed, corrected = _correct(key, site, known, model, settings.trained_hfov_deg)
         for position, distance in zip(site.positions, corrected.distances, strict=True):
             if distance is not estimates[position].distance:
                 before = estimates[position]
                 after[position] = replace(before, distance=distance, model_id=f"{before.model_id}; {CALIBRATED}")
-        if corrected.factor != 1.0 or corrected.ground is not None or known.labels:
-            corrections.append(_correction(key, site, known, corrected))
+        if known.labels or any(new is not old for new, old in zip(corrected.distances, site.distances, strict=True)):
+            corrections.append(_correction(key, site, known, lensed, corrected))
             panels.append(_panel(key, site, known, corrected))
     write_distances(settings.out / DISTANCES, after)
     write_corrections(settings.out / CORRECTIONS, corrections)
     draw_sites(panels, settings.out / PICTURE)
     n_moved = sum(old is not new for old, new in zip(estimates, after, strict=True))
-    done = Calibration(tuple(after), tuple(corrections), n_moved, n_used, len(rows) - n_used)
+    done = Calibration(tuple(after), tuple(corrections), n_moved, len(told.labels), told.n_unused)
     _write_facts(settings, source, done)
     return done
 
 
-def pick_seconds(results: Path, out: Path, count: int) -> tuple[Path, int]:
-    """Writes which `count` seconds of each site to label into to-label.csv; returns the file and how many rows it has.
+def pick_seconds(results: Path, out: Path, count: int) -> Picked:
+    """Writes which `count` seconds of each site to label into to-label.csv.
 
     Raises:
-        InputError: the results hold no measured animal, or count is less than 1.
+        InputError: the results hold no measured animal, some of it has a site and some not, or count is less than 1.
         RunError: the folder can't be used.
     """
     if count < 1:
         raise InputError(f"--pick needs a number of seconds of 1 or more for each site, got {count}")
     source, estimates = _read_results(results)
+    sites = measured_sites(estimates)
     chosen = []
-    for site in _sites(estimates).values():
+    for site in sites.values():
         answers = np.log1p(np.array([distance.distance_m for distance in site.distances]))
         chosen += [site.observations[i] for i in pick(make_rows(site.observations, answers), count, COVARIANCE)]
     _make_folder(out, source)
     write_picks(out / PICKS, chosen)
-    return out / PICKS, len(chosen)
+    return Picked(out / PICKS, len(chosen), len(sites), all(site_id for site_id, _ in sites))
 
 
 def _read_results(results: Path) -> tuple[Path, list[Estimate]]:
@@ -145,90 +119,31 @@ def _read_results(results: Path) -> tuple[Path, list[Estimate]]:
     return source, read_distances(source)
 
 
-def _sites(estimates: Sequence[Estimate]) -> dict[tuple[str, str], _Measured]:
-    """Measured rows by site; a medium without one is a site by itself. The key says which of both it is."""
-    rows: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for position, estimate in enumerate(estimates):
-        seen = estimate.observation
-        if estimate.distance is not None:
-            rows[(seen.site_id, "") if seen.site_id else ("", seen.media_id)].append(position)
-    if not rows:
-        raise InputError("the results hold no measured animal: there is nothing to calibrate")
-    return {
-        key: _Measured(
-            tuple(positions),
-            tuple(estimates[i].observation for i in positions),
-            tuple(distance for i in positions if (distance := estimates[i].distance) is not None),
-        )
-        for key, positions in sorted(rows.items())
-    }
-
-
-def _check_sites(path: Path | None, told: Collection[str], named: Collection[str], source: Path) -> None:
-    for site_id in told:
-        if site_id not in named:
-            sites = ", ".join(sorted(name for name in named if name)[:8])
-            have = f"its sites are {sites}" if sites else "its rows have no site; measure with --site"
-            raise InputError(f"{path}: {source} has no measured row of site {site_id!r}; {have}")
-
-
-def _match_labels(
-    path: Path | None, rows: Sequence[LabelledRow], estimates: Sequence[Estimate], source: Path
-) -> dict[int, float]:
-    """The known distance (metres) of each labelled row, by its position in the table."""
-    if path is None:
-        return {}
-    truth = [row.truth for row in rows]
-    known = set(truth_names({estimate.observation.media_id for estimate in estimates}, truth).values())
-    for row in rows:
-        if row.truth.video_id not in known:
-            raise InputError(
-                f"{path}, line {row.line}: {source} has no video {row.truth.video_id!r}; its names begin with "
-                f"{estimates[0].observation.media_id!r}; correct the name or remove the row"
-            )
-    position = {id(estimate): i for i, estimate in enumerate(estimates)}
-    with_box = [row for row in truth if row.box is not None]
-    pairs = match_truth(estimates, with_box) if with_box else []
-    without = [row for row in truth if row.box is None]
-    pairs += match_truth(estimates, without) if without else []
-    if not pairs:
-        raise InputError(
-            f"{path}: none of its {len(rows)} labels is of a second at which {source} has a measured animal (line "
-            f"{rows[0].line}: {truth[0].video_id} at {truth[0].time_s:g} s); --pick writes a table of such seconds"
-        )
-    return {position[id(estimate)]: row.distance_m for estimate, row in pairs}
-
-
-def _known(
-    key: tuple[str, str],
-    site: _Measured,
-    labels: Mapping[int, float],
-    points: Mapping[str, Sequence[ReferencePoint]],
-    cameras: Mapping[str, Camera],
-    trained_hfov_deg: float,
-) -> Known:
-    own = tuple((i, labels[position]) for i, position in enumerate(site.positions) if position in labels)
-    # A medium without a site is no site of that name.
-    site_id = key[0]
-    return Known(own, tuple(points.get(site_id, ())), cameras.get(site_id), trained_hfov_deg)
-
-
-def _correct(key: tuple[str, str], site: _Measured, known: Known) -> Corrected:
+def _correct(
+    key: SiteKey, site: Measured, known: Known, model: BoxModel | None, trained_hfov_deg: float
+) -> tuple[list[Distance], Corrected]:
+    """The site's distances with the lens reckoned in, and with all that is known."""
+    # A network's answers can't be asked for anew: a lens multiplies them.
+    answered = model if model is not None and site.model_ids == {model.identity.model_id} else None
+    lensed = through_lens(site.observations, site.distances, known.camera, trained_hfov_deg, answered)
     try:
-        return correct_site(site.observations, site.distances, known)
+        return lensed, correct_site(site.observations, lensed, known)
     except InputError as error:
         raise InputError(f"site {key[0] or key[1]}: {error}") from error
 
 
-def _correction(key: tuple[str, str], site: _Measured, known: Known, corrected: Corrected) -> SiteCorrection:
-    errors = label_errors_m(site.observations, site.distances, known)
+def _correction(
+    key: SiteKey, site: Measured, known: Known, lensed: Sequence[Distance], corrected: Corrected
+) -> SiteCorrection:
+    errors = label_errors_m(site.observations, site.distances, lensed, known)
     plane = (None, None, None) if corrected.ground is None else corrected.ground.plane.tolist()
+    ratios = [new.distance_m / max(old.distance_m, 0.1) for new, old in zip(lensed, site.distances, strict=True)]
     return SiteCorrection(
         key[0] or key[1],
         len(site.positions),
         len(known.labels),
         len(known.points),
-        corrected.factor,
+        median(ratios),
         median(distance.distance_m for distance in site.distances),
         median(distance.distance_m for distance in corrected.distances),
         *(errors or (None, None)),
@@ -236,7 +151,7 @@ def _correction(key: tuple[str, str], site: _Measured, known: Known, corrected: 
     )
 
 
-def _panel(key: tuple[str, str], site: _Measured, known: Known, corrected: Corrected) -> SitePanel:
+def _panel(key: SiteKey, site: Measured, known: Known, corrected: Corrected) -> SitePanel:
     return SitePanel(
         key[0] or key[1],
         tuple(distance.distance_m for distance in site.distances),
@@ -262,6 +177,8 @@ def _write_facts(settings: CalibrateSettings, source: Path, done: Calibration) -
         "trapmeter": __version__,
         "inputs": {name: {"file": str(path), "sha256": sha256_of(path)} for name, path in told.items() if path},
         "trained_hfov_deg": settings.trained_hfov_deg,
+        "species": settings.species,
+        "shoulder_m": settings.shoulder_m,
         "counts": {
             "rows": len(done.estimates),
             "moved": done.n_moved,

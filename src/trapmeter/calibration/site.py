@@ -1,42 +1,59 @@
-"""All that is known of a site brought to bear on its distances: the lens first, then labels, then the ground."""
+"""All that is known of a site brought to bear on its distances: the lens first, then labels, then ground and size."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.calibration.camera import TRAINED_HFOV_DEG, lens_factor
+from trapmeter.calibration.camera import (
+    TRAINED_HFOV_DEG,
+    changes_boxes,
+    network_factor,
+    seen_as_trained,
+    times,
+)
 from trapmeter.calibration.covariance import Covariance
 from trapmeter.calibration.feet import FeetSettings, weigh_track
 from trapmeter.calibration.ground import Ground, fit_ground, ground_of_camera
 from trapmeter.calibration.labels import LabelCorrection, correct_by_labels
 from trapmeter.calibration.repeats import repeated_shares
 from trapmeter.calibration.rows import make_rows
+from trapmeter.calibration.size import Size
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.cameras import Camera
 from trapmeter.tables.reference_points import ReferencePoint
+from trapmeter.tables.species import Shoulder
 
 Floats = NDArray[np.float64]
 COVARIANCE = Covariance()
 FEET = FeetSettings()
 
 
+class BoxAnswers(Protocol):
+    """Tells distances from boxes alone, as `trapmeter.boxmodel.model.BoxModel` does."""
+
+    def measure(self, observations: Sequence[Observation]) -> list[Distance]:
+        """A distance for each observation of a site."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a field team knows of a site; any of it may be missing.
 
-    labels: position of a row and its true distance in metres. points: places on the ground. trained_hfov_deg: the field
-    of view of the cameras that the model learnt from.
+    labels: position of a row and its true distance in metres. points: places on the ground. shoulders: the shoulder of
+    the animals of a medium, by media_id.
     """
 
     labels: tuple[tuple[int, float], ...] = ()
     points: tuple[ReferencePoint, ...] = ()
     camera: Camera | None = None
-    trained_hfov_deg: float = TRAINED_HFOV_DEG
+    shoulders: Mapping[str, Shoulder] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,33 +61,50 @@ class Corrected:
     """A site's distances after it, in the same order, and what the ground was taken to be."""
 
     distances: tuple[Distance, ...]
-    factor: float = 1.0
     ground: Ground | None = None
 
 
+def through_lens(
+    observations: Sequence[Observation],
+    distances: Sequence[Distance],
+    camera: Camera | None,
+    trained_hfov_deg: float = TRAINED_HFOV_DEG,
+    model: BoxAnswers | None = None,
+) -> list[Distance]:
+    """The measured rows of a site with the lens reckoned in; as they are, to the last bit, where it isn't known.
+
+    model: the box model that gave the distances, which is asked anew; without it they are taken as those of networks.
+    """
+    if not changes_boxes(camera, trained_hfov_deg):
+        return list(distances)
+    if model is not None:
+        return model.measure(seen_as_trained(observations, camera, trained_hfov_deg))
+    return [times(distance, network_factor(camera, trained_hfov_deg)) for distance in distances]
+
+
 def correct_site(observations: Sequence[Observation], distances: Sequence[Distance], known: Known) -> Corrected:
-    """Corrects the measured rows of a site. What nothing is known for stays as it is, to the last bit.
+    """Corrects the measured rows of a site, through whose lens distances were told already.
+
+    What nothing is known for stays as it is, to the last bit.
 
     Raises:
         InputError: the reference points contradict each other, or the camera sees no ground.
     """
-    factor = lens_factor(known.camera, known.trained_hfov_deg)
-    scaled = [_times(distance, factor) for distance in distances]
-    shifted = _by_labels(observations, scaled, known.labels)
+    shifted = _by_labels(observations, list(distances), known.labels)
     ground = None if known.camera is None else ground_of_camera(known.camera)
     if known.points:
         ground = fit_ground(known.points, ground)
-    if ground is not None:
-        shifted = _by_ground(observations, shifted, ground)
-    return Corrected(tuple(shifted), factor, ground)
+    if ground is not None or known.shoulders:
+        shifted = _by_geometry(observations, shifted, ground, known)
+    return Corrected(tuple(shifted), ground)
 
 
 def label_errors_m(
-    observations: Sequence[Observation], distances: Sequence[Distance], known: Known
+    observations: Sequence[Observation], distances: Sequence[Distance], lensed: Sequence[Distance], known: Known
 ) -> tuple[float, float] | None:
     """Mean errors of the labelled rows before any correction, and after one by the labels of the other videos alone.
 
-    None where labels are of fewer than two videos.
+    distances: before any correction; lensed: with the lens reckoned in. None where labels are of fewer than two videos.
     """
     of_video: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for position, metres in known.labels:
@@ -80,7 +114,7 @@ def label_errors_m(
     before, after = [], []
     for left_out, held in of_video.items():
         others = tuple(label for video, labels in of_video.items() if video != left_out for label in labels)
-        corrected = correct_site(observations, distances, replace(known, labels=others)).distances
+        corrected = correct_site(observations, lensed, replace(known, labels=others)).distances
         for position, metres in held:
             before.append(abs(distances[position].distance_m - metres))
             after.append(abs(corrected[position].distance_m - metres))
@@ -99,7 +133,9 @@ def _by_labels(
     return [_moved(d, shift) for d, shift in zip(distances, correction.shift_log(rows).tolist(), strict=True)]
 
 
-def _by_ground(observations: Sequence[Observation], distances: list[Distance], ground: Ground) -> list[Distance]:
+def _by_geometry(
+    observations: Sequence[Observation], distances: list[Distance], ground: Ground | None, known: Known
+) -> list[Distance]:
     tracks: dict[tuple[str, int, int], list[int]] = defaultdict(list)
     for i, seen in enumerate(observations):
         # Rows that nobody has tracked may be of several animals: each stands alone.
@@ -109,10 +145,12 @@ def _by_ground(observations: Sequence[Observation], distances: list[Distance], g
     for rows in tracks.values():
         rows.sort(key=lambda i: observations[i].time_s)
         boxes = [observations[i].box for i in rows]
-        if not any(boxes):
+        shoulder = known.shoulders.get(observations[rows[0]].media_id)
+        if not any(boxes) or (ground is None and shoulder is None):
             continue
+        size = None if shoulder is None else Size(shoulder, known.camera)
         time_s = np.array([observations[i].time_s for i in rows])
-        weighed = weigh_track(ground, boxes, [distances[i] for i in rows], time_s, repeated[rows], FEET)
+        weighed = weigh_track(ground, boxes, [distances[i] for i in rows], time_s, repeated[rows], FEET, size)
         for i, distance in zip(rows, weighed, strict=True):
             result[i] = distance
     return result
@@ -120,18 +158,6 @@ def _by_ground(observations: Sequence[Observation], distances: list[Distance], g
 
 def _logs(distances: Sequence[Distance]) -> Floats:
     return np.log1p(np.array([distance.distance_m for distance in distances], np.float64))
-
-
-def _times(distance: Distance, factor: float) -> Distance:
-    if factor == 1.0:
-        return distance
-    return replace(
-        distance,
-        distance_m=distance.distance_m * factor,
-        low_m=distance.low_m * factor,
-        high_m=distance.high_m * factor,
-        draws_m=tuple(metres * factor for metres in distance.draws_m),
-    )
 
 
 def _moved(distance: Distance, shift_log: float) -> Distance:

@@ -1,4 +1,4 @@
-"""The verb that corrects results by what is known of the sites: calibrate."""
+"""The verbs that correct results by what is known of the sites: calibrate, and points to make a table for it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trapmeter.cli.common import CamerasOption, ShoulderOption, SpeciesOption, TrainedHfovOption
 from trapmeter.errors import InputError
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 
 if TYPE_CHECKING:
     from trapmeter.calibration.run import Calibration
+    from trapmeter.tables.corrections import SiteCorrection
 
 
 def add_verbs(app: typer.Typer) -> None:
-    """Adds calibrate."""
+    """Adds calibrate and points."""
     app.command()(calibrate)
+    app.command()(points)
 
 
 def calibrate(
@@ -31,27 +34,26 @@ def calibrate(
     points: Annotated[
         Path | None,
         typer.Option(
-            help="Reference points: a CSV file of site_id, x, y (fractions, or pixels with width and height), distance_m."
+            help="Reference points: a CSV file of site_id, x, y (fractions, or pixels with width and height), distance_m; "
+            "`trapmeter points` makes one by clicking."
         ),
     ] = None,
-    cameras: Annotated[
-        Path | None,
-        typer.Option(
-            help="Facts of the cameras: a CSV file of site_id, hfov_deg or focal_35mm, height_m, pitch_deg, aspect."
-        ),
-    ] = None,
+    cameras: CamerasOption = None,
+    species: SpeciesOption = None,
+    shoulder_height: ShoulderOption = None,
     pick: Annotated[
         int | None, typer.Option(help="Only write which so many seconds of each site are worth a label (to-label.csv).")
     ] = None,
-    trained_hfov: Annotated[
-        float, typer.Option(help="Horizontal field of view in degrees of the cameras that the model learnt from.")
-    ] = DEFAULT_HFOV_DEG,
+    trained_hfov: TrainedHfovOption = DEFAULT_HFOV_DEG,
+    box_model: Annotated[
+        Path | None, typer.Option(help="Folder of the box model that answered, where it isn't the embedded one.")
+    ] = None,
 ) -> None:
     """Correct the distances of a run by whatever is known of its sites; nothing of it is required.
 
-    Labels, reference points and camera facts each work alone, and together. Sites of which nothing is known stay as
-    they are. Writes distances.csv in the same format, with point, interval and draws moved alike, calibration.csv (what
-    was corrected at each site), calibration.png and run.json.
+    Labels, reference points, facts of cameras and the animals' size each work alone, and together. Sites of which nothing
+    is known stay as they are. Writes distances.csv in the same format, with point, interval and draws moved alike,
+    calibration.csv (what was corrected at each site), calibration.png and run.json.
 
     **Examples**
 
@@ -59,19 +61,51 @@ def calibrate(
 
     trapmeter calibrate results/ --labels labels/to-label.csv --out calibrated/
 
-    trapmeter calibrate results/ --points points.csv --cameras cameras.csv --out calibrated/
+    trapmeter calibrate results/ --points points.csv --cameras cameras.csv --species "red fox" --out calibrated/
     """
-    from trapmeter.calibration.run import CalibrateSettings, pick_seconds
     from trapmeter.calibration.run import calibrate as run
+    from trapmeter.calibration.run import pick_seconds
+    from trapmeter.calibration.told import CalibrateSettings
 
     if pick is not None:
-        if labels is not None or points is not None or cameras is not None:
-            raise InputError("--pick needs none of --labels, --points and --cameras; leave them out")
-        path, n_rows = pick_seconds(results, out, pick)
-        typer.echo(f"{n_rows} seconds to label: fill in distance_m in {path}")
+        if any(told is not None for told in (labels, points, cameras, species, shoulder_height)):
+            raise InputError("--pick needs nothing that is known: leave out all but --out")
+        picked = pick_seconds(results, out, pick)
+        if not picked.has_sites:
+            typer.echo(
+                f"some rows have no site, so that each of their videos counts as one ({picked.n_sites} in all); measure with "
+                "--site to label by camera"
+            )
+        typer.echo(f"{picked.n_rows} seconds to label: fill in distance_m in {picked.path}")
         return
-    done = run(CalibrateSettings(results, out, labels, points, cameras, trained_hfov))
-    _tell(done, out)
+    settings = CalibrateSettings(
+        results, out, labels, points, cameras, trained_hfov, species, shoulder_height, box_model
+    )
+    _tell(run(settings), out)
+
+
+def points(
+    medium: Annotated[Path, typer.Argument(help="A video or photo of the person or pole at known distances.")],
+    site: Annotated[str, typer.Option(help="The site's name, as in the results.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("points.html"),
+    time: Annotated[
+        list[float] | None, typer.Option(help="Seconds of the video to show, one for each place of the person.")
+    ] = None,
+) -> None:
+    """Write a page on which reference points are clicked: where the ground is touched, and how far away that is.
+
+    Open it in any browser; it needs no network. Its button saves the table that `trapmeter calibrate --points` reads.
+
+    **Examples**
+
+    trapmeter points setup.mp4 --site S01 --time 3 --time 8 --time 15 --out points.html
+
+    trapmeter points pole.jpg --site S01 --out points.html
+    """
+    from trapmeter.report.points_page import write_points_page
+
+    n_pictures = write_points_page(medium, site, tuple(time or (0.0,)), out)
+    typer.echo(f"open {out} in a browser and click on the {n_pictures} pictures; its button saves the table")
 
 
 def _tell(done: Calibration, out: Path) -> None:
@@ -80,10 +114,18 @@ def _tell(done: Calibration, out: Path) -> None:
     if done.n_labels_unused:
         typer.echo(f"{done.n_labels_unused:,} labels are of seconds at which no animal was measured, and were left out")
     for site in done.corrections:
-        if site.label_error_m is not None and site.label_error_left_out_m is not None:
-            typer.echo(
-                f"{site.site_id}: error at labelled seconds {site.label_error_m:.2f} m, "
-                f"{site.label_error_left_out_m:.2f} m when corrected by the labels of the other videos"
-            )
+        typer.echo(_site_line(site))
     typer.echo(f"table: {out / 'distances.csv'}")
     typer.echo(f"picture: {out / 'calibration.png'}")
+
+
+def _site_line(site: SiteCorrection) -> str:
+    """What became of a site, and what its own labels say of that."""
+    line = f"{site.site_id}: median {site.before_m:.1f} m before, {site.after_m:.1f} m after"
+    before, after = site.label_error_m, site.label_error_left_out_m
+    if before is None or after is None:
+        return f"{line}; labels of one video can't tell whether that is better" if site.labels else line
+    line += (
+        f"; error at labelled seconds {before:.2f} m, {after:.2f} m when corrected by the labels of the other videos"
+    )
+    return f"{line}: WORSE; look at its labels and facts, or leave them out" if after > before else line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -20,6 +21,26 @@ RuntimeOption = Annotated[
         help="What runs the networks: onnxruntime, openvino (an extra), torch (for GPUs), or auto, which says what it took "
         "and why."
     ),
+]
+
+CamerasOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Facts of the cameras: a CSV file of site_id, hfov_deg or focal_35mm, height_m, pitch_deg, aspect."
+    ),
+]
+SpeciesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The animals' species (English or scientific name), or a CSV file of media_id or site_id, and species or "
+        "shoulder_m."
+    ),
+]
+ShoulderOption = Annotated[
+    float | None, typer.Option(help="The animals' shoulder height in metres, in place of --species.")
+]
+TrainedHfovOption = Annotated[
+    float, typer.Option(help="Horizontal field of view in degrees of the cameras that the model learnt from.")
 ]
 
 EXIT_OUR_ERROR = 1

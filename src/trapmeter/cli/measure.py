@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trapmeter.cli.common import EXIT_MEDIA_FAILED, EXIT_OUR_ERROR, EXIT_STOPPED, RuntimeOption, default_jobs
+from trapmeter.cli.common import (
+    EXIT_MEDIA_FAILED,
+    EXIT_OUR_ERROR,
+    EXIT_STOPPED,
+    CamerasOption,
+    RuntimeOption,
+    ShoulderOption,
+    SpeciesOption,
+    TrainedHfovOption,
+    default_jobs,
+)
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.runtimes.choice import Runtime
 
@@ -50,8 +60,17 @@ def predict(
         ),
     ] = None,
     hfov: Annotated[
-        float, typer.Option(help="The cameras' horizontal field of view in degrees, for the bearing of each animal.")
-    ] = DEFAULT_HFOV_DEG,
+        float | None,
+        typer.Option(help="The cameras' horizontal field of view in degrees, where --cameras doesn't tell it."),
+    ] = None,
+    cameras: CamerasOption = None,
+    exif: Annotated[
+        bool,
+        typer.Option("--exif", help="Believe the field of view in photos' EXIF, where nothing else tells it."),
+    ] = False,
+    species: SpeciesOption = None,
+    shoulder_height: ShoulderOption = None,
+    trained_hfov: TrainedHfovOption = DEFAULT_HFOV_DEG,
     truth: Annotated[
         Path | None, typer.Option(help="Known distances to compare with: DrivenData labels or a table with distance_m.")
     ] = None,
@@ -97,6 +116,8 @@ def predict(
 
     trapmeter predict survey/ --out results/ --site folder:1 --every 2
 
+    trapmeter predict card1/ --out results/ --hfov 25 --species "red fox"
+
     trapmeter predict videos/ --out results/ --times submission_format.csv --boxes metadata.csv
 
     trapmeter predict card1/ --out results/ --model training/fold-0/bundle --model training/fold-1/bundle --flip
@@ -119,6 +140,11 @@ def predict(
         site=parse_site_rule(site),
         min_score=min_score,
         hfov_deg=hfov,
+        cameras=cameras,
+        exif=exif,
+        trained_hfov_deg=trained_hfov,
+        species=species,
+        shoulder_m=shoulder_height,
         truth=truth,
         box_model=box_model,
         models=tuple(map(find_model, model or ())),

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from trapmeter.errors import MediaError
+from trapmeter.media.exif import hfov_of_exif, size_as_shown
 from trapmeter.media.reading import Absence, Exactly, FitWithin, MediumFacts, Scale, scaled_size
 from trapmeter.records import Frame, Pixels, Status
 
@@ -27,7 +28,8 @@ class PhotoReader:
         self._path, self._scales = path, scales
         self._doubts: tuple[str, ...] = ()
         with _opened(path) as image:
-            self._codec, (self._width, self._height) = (image.format or "").lower(), image.size
+            self._codec, (self._width, self._height) = (image.format or "").lower(), size_as_shown(image)
+            self._hfov_deg = hfov_of_exif(image)
         if self._width * self._height > MAX_PIXELS:
             raise MediaError(f"{self._width} x {self._height} pixels; at most {MAX_PIXELS:,} are decoded")
 
@@ -35,7 +37,14 @@ class PhotoReader:
     def facts(self) -> MediumFacts:
         """What is known of the photo; its doubts are complete once it has been decoded."""
         return MediumFacts(
-            self._codec, self._width, self._height, frame_rate=None, declared_s=None, length_s=0.0, doubts=self._doubts
+            self._codec,
+            self._width,
+            self._height,
+            frame_rate=None,
+            declared_s=None,
+            length_s=0.0,
+            doubts=self._doubts,
+            hfov_deg=self._hfov_deg,
         )
 
     def regular_times(self, every_s: float) -> list[float]:

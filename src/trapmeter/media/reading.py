@@ -16,7 +16,8 @@ class MediumFacts:
     """What a medium says of itself, and what it really holds.
 
     frame_rate: pictures a second on average, None for a photo; declared_s: the length that the file declares; length_s: the
-    length of what can be read; doubts: sentences on what is wrong with the file although it can be read.
+    length of what can be read; doubts: sentences on what is wrong with the file although it can be read; hfov_deg: the
+    horizontal field of view that a photo's EXIF tells, None where it tells none.
     """
 
     codec: str
@@ -26,6 +27,12 @@ class MediumFacts:
     declared_s: float | None
     length_s: float
     doubts: tuple[str, ...] = ()
+    hfov_deg: float | None = None
+
+    @property
+    def aspect(self) -> float:
+        """Width over height."""
+        return self.width / self.height
 
 
 @dataclass(frozen=True, slots=True)

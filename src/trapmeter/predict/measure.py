@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from trapmeter.calibration.facts import Facts
 from trapmeter.geometry import bearing_deg
 from trapmeter.predict.distances import Distances, Sight
+from trapmeter.predict.facts import WithFacts
 from trapmeter.predict.seen import MediumSeen, SecondSeen
 from trapmeter.records import Estimate, Observation, Status
 
@@ -17,14 +19,17 @@ def measure(
     seen: Sequence[MediumSeen],
     site_ids: Mapping[str, str],
     model: Distances,
-    hfov_deg: float,
+    facts: Facts | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Estimate]:
     """Estimates for every second and animal, in the order of media_id, time and animal_id.
 
-    site_ids: the site of each media_id; media without one share no context. hfov_deg: the cameras' horizontal field of view,
-    for the bearing of each animal. progress: called with the number of media that were measured.
+    site_ids: the site of each media_id; media without one share no context. facts: what is known of cameras and animals
+    by media_id; they are reckoned in, and each row tells so beside its model. progress: called with the number of media
+    that were measured.
     """
+    facts = facts or Facts()
+    model = WithFacts(model, facts)
     by_site: dict[str, list[MediumSeen]] = defaultdict(list)
     for medium in seen:
         by_site[site_ids.get(medium.media_id, "")].append(medium)
@@ -45,9 +50,9 @@ def measure(
                     observation,
                     Status.MEASURED,
                     distance,
-                    None if box is None else bearing_deg((box.x1 + box.x2) / 2, hfov_deg),
+                    None if box is None else bearing_deg((box.x1 + box.x2) / 2, facts.hfov_deg(observation.media_id)),
                     "; ".join(filter(None, (second.reason, distance.doubt))),
-                    model.identity.model_id,
+                    f"{model.identity.model_id}{facts.note(observation.media_id)}",
                 )
             )
         progress(len(media))

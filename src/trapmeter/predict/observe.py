@@ -13,7 +13,7 @@ from trapmeter.detect.tracking import track
 from trapmeter.errors import InputError, MediaError
 from trapmeter.frames.sizing import decoded_size
 from trapmeter.frames.store import FrameStore
-from trapmeter.media.reading import Absence, FitWithin, Scale, open_medium
+from trapmeter.media.reading import Absence, FitWithin, MediumFacts, Scale, open_medium
 from trapmeter.predict.ahead import Ahead
 from trapmeter.predict.asker import Asker, WindowNetworks
 from trapmeter.predict.looker import Looker, found_second
@@ -82,6 +82,8 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
             for second, ids in zip(sight.seconds, _animal_ids(sight.seconds), strict=True)
         ),
         doubts=sight.doubts,
+        hfov_deg=sight.hfov_deg,
+        aspect=sight.aspect,
         length_s=None if medium.kind is MediumKind.PHOTO else sight.length_s,
         decode_s=ahead.spent_s,
         detect_s=0.0 if looker is None else looker.spent_s,
@@ -91,11 +93,13 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """The seconds of a medium, with answers where networks were asked, its length and its doubts."""
+    """The seconds of a medium, with answers where networks were asked, and what is known of the medium."""
 
     seconds: Sequence[FoundSecond]
     length_s: float
     doubts: tuple[str, ...] = ()
+    hfov_deg: float | None = None
+    aspect: float | None = None
 
 
 def _look_at_file(task: Task, looker: Looker | None, asker: Asker | None, ahead: Ahead) -> _Sight:
@@ -103,21 +107,26 @@ def _look_at_file(task: Task, looker: Looker | None, asker: Asker | None, ahead:
     if looker is not None and asker is not None:
         scales.append(decoded_size(asker.spec.size_hw, asker.spec.resize))
     with open_medium(task.medium, *scales) as reader:
-        length_s = reader.facts.length_s
+        facts = reader.facts
         times_s = reader.regular_times(task.every_s) if task.times_s is None else task.times_s
         if looker is not None and asker is not None:
             found = list(look_and_ask(reader, times_s, looker, asker, ahead))
-            return _Sight(found, length_s, reader.facts.doubts)
+            return _sight(found, reader.facts)
         if looker is not None:
             found = list(looker.look(ahead.over(zip(times_s, reader.frames(times_s), strict=True))))
         else:
-            found = list(_without_looking(task, times_s, length_s, reader.facts.frame_rate))
-        doubts = reader.facts.doubts
+            found = list(_without_looking(task, times_s, facts.length_s, facts.frame_rate))
+        # Doubts have grown while frames were read.
+        facts = reader.facts
     if asker is not None:
         with_animals = [second.time_s for second in found if second.boxes]
         windows = decoded_windows(task.medium, with_animals, asker.spec) if with_animals else iter(())
         found = _ask(asker, found, ahead.over(windows))
-    return _Sight(found, length_s, doubts)
+    return _sight(found, facts)
+
+
+def _sight(seconds: Sequence[FoundSecond], facts: MediumFacts) -> _Sight:
+    return _Sight(seconds, facts.length_s, facts.doubts, facts.hfov_deg, facts.aspect)
 
 
 def _look_at_store(task: Task, store: FrameStore, asker: Asker | None, ahead: Ahead) -> _Sight:

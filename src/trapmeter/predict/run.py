@@ -14,6 +14,7 @@ from typing import Any
 
 from trapmeter import __version__
 from trapmeter.boxmodel.model import BoxModel
+from trapmeter.calibration.facts import Facts
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import alone_in, sha256_of, whole_file
@@ -25,6 +26,7 @@ from trapmeter.predict.asked import stored_media, what_is_asked
 from trapmeter.predict.blend import FromBoth
 from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks, ensemble_identity
 from trapmeter.predict.eyes import open_eyes, share_out
+from trapmeter.predict.facts import cameras_told, facts_of, read_told
 from trapmeter.predict.measure import measure
 from trapmeter.predict.observe import Task
 from trapmeter.predict.seen import MediumSeen
@@ -88,6 +90,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         asked = what_is_asked(settings, media, boxes, min_score)
         if not asked.tasks and not asked.missing:
             raise InputError("none of the media is asked for")
+        told = read_told(settings, media)
     with clock.stage("load models"):
         bundles = [read_bundle(folder) for folder in settings.models]
         chosen = choose(settings.runtime) if bundles else None
@@ -112,8 +115,8 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         with clock.stage("look"), _journal(settings, found.root, min_score, models, bundles, chosen) as journal:
             seen = _look(asked.tasks, journal, make_eyes, workers.jobs, progress)
         seen += asked.missing
-        site_ids = {medium.media_id: medium.site_id for medium in media}
         with clock.stage("measure"):
+            known = facts_of(seen, told, settings)
             done = 0
 
             def measured(n_media: int) -> None:
@@ -121,11 +124,11 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
                 done += n_media
                 progress("measure", done, len(seen), 0)
 
-            estimates = measure(seen, site_ids, distances, settings.hfov_deg, measured)
+            estimates = measure(seen, told.site_ids, distances, known, measured)
         summary = summarise(seen, estimates, asked.n_unasked)
         with clock.stage("write"):
             write_distances(settings.out / DISTANCES, estimates)
-        facts = _facts(settings, found, models, chosen, summary, seen, started_at, clock)
+        facts = _facts(settings, found, models, chosen, summary, seen, known, started_at, clock)
         traces = [f"{medium.media_id}\n{medium.trace}" for medium in seen if medium.trace]
         if traces:
             with whole_file(settings.out / ERRORS) as file:
@@ -250,6 +253,7 @@ def _facts(
     chosen: Chosen | None,
     summary: Summary,
     seen: Sequence[MediumSeen],
+    known: Facts,
     started_at: datetime,
     clock: _Clock,
 ) -> dict[str, Any]:
@@ -264,6 +268,7 @@ def _facts(
         },
         "models": {role: asdict(identity) for role, identity in models.items()},
         "runtime": None if chosen is None else asdict(chosen),
+        "cameras": cameras_told(seen, known),
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
         "other_files": found.n_other,
         "errors_of_ours": sum(bool(medium.trace) for medium in seen),

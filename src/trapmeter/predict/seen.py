@@ -46,7 +46,8 @@ class MediumSeen:
     """All seconds of a medium that were asked for, in order of time.
 
     size_bytes and modified_ns tell whether the file is still the one that was read. failure: why nothing could be read,
-    with the trace where the error is ours. decode_s, detect_s and network_s: seconds of work.
+    with the trace where the error is ours. decode_s, detect_s and network_s: seconds of work. hfov_deg:
+    what a photo's EXIF says of its lens; aspect: width over height of the pictures; None where nobody knows.
     """
 
     media_id: str
@@ -60,6 +61,8 @@ class MediumSeen:
     decode_s: float = 0.0
     detect_s: float = 0.0
     network_s: float = 0.0
+    hfov_deg: float | None = None
+    aspect: float | None = None
 
     @property
     def key(self) -> str:

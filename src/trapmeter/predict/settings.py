@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from trapmeter.calibration.camera import TRAINED_HFOV_DEG
 from trapmeter.errors import InputError
-from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.runtimes.choice import Runtime
 from trapmeter.tables.sites import NoSite, SiteRule
 
@@ -35,8 +35,18 @@ class PredictSettings:
     """How a medium's site is told."""
     min_score: float | None = None
     """Boxes that score less don't count; None: the detector's default, 0.2 for MegaDetector's JSON, 0 for other tables."""
-    hfov_deg: float = DEFAULT_HFOV_DEG
-    """The cameras' horizontal field of view, for the bearing of each animal."""
+    hfov_deg: float | None = None
+    """The horizontal field of view of all cameras that the table of cameras doesn't tell of; None is not known."""
+    cameras: Path | None = None
+    """A table of cameras' facts by site."""
+    exif: bool = False
+    """Believe the field of view in photos' EXIF, where nobody tells another."""
+    trained_hfov_deg: float = TRAINED_HFOV_DEG
+    """The field of view of the cameras that the models learnt from."""
+    species: str | None = None
+    """The species of all animals, or the path of a table."""
+    shoulder_m: float | None = None
+    """The shoulder height of all animals in metres."""
     truth: Path | None = None
     """Known distances to compare with in the report."""
     box_model: Path | None = None
@@ -63,8 +73,9 @@ class PredictSettings:
             raise InputError(f"--every is a number of seconds of at least 0.001, got {self.every_s:g}")
         if self.min_score is not None and not 0.0 <= self.min_score <= 1.0:
             raise InputError(f"--min-score lies in 0..1, got {self.min_score:g}")
-        if not 0.0 < self.hfov_deg < 180.0:
-            raise InputError(f"--hfov lies between 0 and 180 degrees, got {self.hfov_deg:g}")
+        for option, degrees in (("--hfov", self.hfov_deg), ("--trained-hfov", self.trained_hfov_deg)):
+            if degrees is not None and not 5.0 <= degrees <= 170.0:
+                raise InputError(f"{option} lies between 5 and 170 degrees, got {degrees:g}")
         if self.models and self.box_model is not None and self.blend is None:
             raise InputError("--model and --box-model exclude each other: give one of them, or a --blend of both")
         if self.blend is not None and not self.models:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
+from trapmeter.geometry import FILM_WIDTH_MM
 from trapmeter.tables.csvfile import Row, read_rows
 
-FILM_WIDTH_MM = 36.0
 DEFAULT_ASPECT = 16 / 9
 
 
@@ -23,13 +23,18 @@ class Camera:
     """What is known of a site's camera; None where it isn't told.
 
     hfov_deg: horizontal field of view, degrees. height_m: of the lens above the ground. pitch_deg: negative looks down.
-    aspect: width over height of the picture.
+    aspect: width over height of the picture, 16:9 where it isn't told.
     """
 
     hfov_deg: float | None = None
     height_m: float | None = None
     pitch_deg: float | None = None
-    aspect: float = DEFAULT_ASPECT
+    aspect: float | None = None
+
+    @property
+    def width_over_height(self) -> float:
+        """Of the picture, as told or as usual."""
+        return DEFAULT_ASPECT if self.aspect is None else self.aspect
 
 
 def read_cameras(path: Path) -> dict[str, Camera]:
@@ -54,7 +59,7 @@ def _camera(row: Row) -> Camera:
         _hfov_deg(row),
         _within(row, "height_m", 0.05, 30, "a height above the ground of 0.05 to 30 m"),
         _within(row, "pitch_deg", -85, 45, "degrees of -85 (down) to 45; negative looks down"),
-        _within(row, "aspect", 0.3, 4, "width over height of the picture, 0.3 to 4") or DEFAULT_ASPECT,
+        _within(row, "aspect", 0.3, 4, "width over height of the picture, 0.3 to 4"),
     )
     if (camera.height_m is None) != (camera.pitch_deg is None):
         missing = "height_m" if camera.height_m is None else "pitch_deg"

@@ -15,10 +15,11 @@ from trapmeter.tables.celltext import to_cell
 class SiteCorrection:
     """What calibration did at a site.
 
-    rows: measured ones. labels, points: how many were used. camera_factor: what the field of view made of every distance (1
-    where it isn't known). before_m, after_m: medians of the site's distances. label_error_m: mean error of the labelled rows
-    before; label_error_left_out_m: after a correction by the labels of the other videos, an honest figure of the gain; both
-    None where there is nothing to tell. ground_a, ground_b, ground_c: 1/d = a + b (y - 1/2) + c (x - 1/2), None without.
+    rows: measured ones. labels, points: how many were used. camera_factor: what the field of view made of the distances,
+    a median (1 where it isn't known). before_m, after_m: medians of the site's distances. label_error_m: mean error of
+    the labelled rows before; label_error_left_out_m: after a correction by the labels of the other videos, an honest
+    figure of the gain; both None where there is nothing to tell. ground_a, ground_b, ground_c:
+    1/d = a + b (y - 1/2) + c (x - 1/2), None without.
     """
 
     site_id: str

@@ -1,0 +1,169 @@
+"""What the lens and the animal's size are worth: on simtrap, and on boxes as a narrower lens would have shown them.
+
+    python benchmarks/camera_facts.py --simtrap DIR --split train
+    python benchmarks/camera_facts.py --tables deep-chimpact
+
+simtrap: the embedded box model, which has learnt from other cameras and animals, on the detector's boxes and on the true
+ones of animals that are at least 20 % visible. Fields of view are told with an error of 1 degree, species by a field
+guide's name (elephant calves by 1.2 m).
+
+Tables: three folds by site. A lens that is z times longer shows the middle of the picture, so its boxes are known
+exactly: those of which at least half is left, enlarged and cut. The animals and their distances are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from calibration_ground import Floats, labelled, read, report
+from trapmeter.boxmodel.features import features
+from trapmeter.boxmodel.heldout import site_folds
+from trapmeter.boxmodel.model import BoxModel
+from trapmeter.boxmodel.samples import read_tables
+from trapmeter.boxmodel.settings import BoxModelSettings
+from trapmeter.boxmodel.trees import build_table, fit_forest
+from trapmeter.calibration.camera import as_trained
+from trapmeter.calibration.site import Known, correct_site, through_lens
+from trapmeter.records import Box, Distance, Observation
+from trapmeter.tables.cameras import Camera
+from trapmeter.tables.species import Shoulder, shoulder_of
+
+NAMES = {
+    "elephant": "forest elephant",
+    "hog": "red river hog",
+    "buffalo": "forest buffalo",
+    "monkey": "sooty mangabey",
+    "golden_cat": "African golden cat",
+    "fox": "red fox",
+}
+CALF = Shoulder(1.2)
+LEAST_VISIBLE = 0.2
+LONGER = (1.25, 1.5, 2.0, 3.0)
+TRAINED_HFOV_DEG = 45.0
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--simtrap", type=Path)
+    parser.add_argument("--split", choices=("train", "test"), default="train")
+    parser.add_argument("--tables", type=Path)
+    arguments = parser.parse_args()
+    if arguments.simtrap:
+        simtrap(arguments.simtrap, arguments.split)
+    if arguments.tables:
+        narrow_lenses(arguments.tables)
+
+
+def simtrap(folder: Path, split: str) -> None:
+    """Errors with and without facts."""
+    model = BoxModel.load()
+    observations, truth = labelled(folder, split)
+    rng = np.random.default_rng(0)
+    videos = {row["video_id"]: row for row in read(folder / "videos.csv")}
+    cameras = {
+        row["site_id"]: Camera(float(row["hfov_deg"]) + rng.normal(0, 1), aspect=16 / 9)
+        for row in read(folder / "sites.csv")
+    }
+    shoulders = {video: shoulder(row["species"]) for video, row in videos.items() if row["species"]}
+    for name, seen in (("detector's boxes", observations), ("true boxes", true_boxes(folder, observations))):
+        answers = model.measure(seen)
+        print(f"\n{name}: {len(seen)} rows")
+        ways: dict[str, tuple[Mapping[str, Camera], Mapping[str, Shoulder]]] = {
+            "nothing": ({}, {}),
+            "lens": (cameras, {}),
+            "species": ({}, shoulders),
+            "lens and species": (cameras, shoulders),
+        }
+        for way, (known_cameras, known_shoulders) in ways.items():
+            report(way, [corrected(seen, answers, known_cameras, known_shoulders, model)], truth, seen)
+
+
+def shoulder(species: str) -> Shoulder:
+    """As a field team would tell it of a rendered species."""
+    return CALF if species == "elephant_calf" else shoulder_of(NAMES.get(species, species))
+
+
+def true_boxes(folder: Path, observations: Sequence[Observation]) -> list[Observation]:
+    """The observations with the true box of the nearest animal that is visible."""
+    nearest: dict[tuple[str, float], tuple[float, Box]] = {}
+    for row in read(folder / "truth.csv"):
+        if row["x1"] and float(row["visible_fraction"]) >= LEAST_VISIBLE:
+            moment, metres = (row["video_id"], float(row["time"])), float(row["distance_m"])
+            if metres < nearest.get(moment, (math.inf, None))[0]:
+                x1, y1, x2, y2 = (float(row[name]) for name in ("x1", "y1", "x2", "y2"))
+                nearest[moment] = metres, Box(x1, y1, x2, y2, 0.9)
+    return [replace(seen, box=nearest[seen.media_id, seen.time_s][1]) for seen in observations]
+
+
+def corrected(
+    observations: Sequence[Observation],
+    distances: Sequence[Distance],
+    cameras: Mapping[str, Camera],
+    shoulders: Mapping[str, Shoulder],
+    model: BoxModel,
+) -> list[Distance]:
+    """The distances with what is known reckoned in."""
+    of_site: dict[str, list[int]] = defaultdict(list)
+    for i, seen in enumerate(observations):
+        of_site[seen.site_id].append(i)
+    result = list(distances)
+    for site, index in of_site.items():
+        seen = [observations[i] for i in index]
+        known = Known(camera=cameras.get(site), shoulders=shoulders)
+        lensed = through_lens(seen, [distances[i] for i in index], known.camera, TRAINED_HFOV_DEG, model)
+        for i, distance in zip(index, correct_site(seen, lensed, known).distances, strict=True):
+            result[i] = distance
+    return result
+
+
+def narrow_lenses(folder: Path) -> None:
+    """Errors of models that have not seen the sites, on boxes as narrower lenses show them."""
+    samples = read_tables(folder)
+    fold = site_folds(samples, 3)
+    table = build_table(samples)
+    forests = [fit_forest(table, fold != k, BoxModelSettings(bags=1)) for k in range(3)]
+    truth = np.array([sample.distance_m for sample in samples])
+    print(
+        "| lens, times longer | rows | plain picture, m | as answered, m | times root, m | times ratio, m | boxes, m |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for longer in LONGER:
+        camera = Camera(math.degrees(2 * math.atan(math.tan(math.radians(TRAINED_HFOV_DEG) / 2) / longer)))
+        seen: dict[int, Observation] = {}
+        for i, sample in enumerate(samples):
+            box = None if sample.observation.box is None else enlarged(sample.observation.box, longer)
+            if box is not None:
+                seen[i] = replace(sample.observation, box=box)
+        rows = np.array(list(seen))
+        trained = [replace(one, box=as_trained(one.box, camera)) for one in seen.values() if one.box is not None]
+
+        def ask(observations: Sequence[Observation], folds: np.ndarray = fold[rows]) -> Floats:
+            values = features(observations)
+            answers = np.stack([np.expm1(forest.predict(values)[:, 0]) for forest in forests])
+            return np.asarray(answers[folds, np.arange(len(folds))], np.float64)
+
+        plain, answered = ask([samples[i].observation for i in rows]), ask(list(seen.values()))
+        ways = [plain, answered, answered * math.sqrt(longer), answered * longer, ask(trained)]
+        errors = " | ".join(f"{np.abs(way - truth[rows]).mean():.3f}" for way in ways)
+        print(f"| {longer:g} | {len(rows)} | {errors} |", flush=True)
+
+
+def enlarged(box: Box, longer: float) -> Box | None:
+    """The box as a longer lens shows it; None where less than half of it is left in the picture."""
+    x1, y1, x2, y2 = (0.5 + (value - 0.5) * longer for value in box.xyxy)
+    left, top, right, bottom = (min(max(value, 0.0), 1.0) for value in (x1, y1, x2, y2))
+    if left >= right or top >= bottom or (right - left) * (bottom - top) < 0.5 * (x2 - x1) * (y2 - y1):
+        return None
+    return Box(left, top, right, bottom, box.score)
+
+
+if __name__ == "__main__":
+    main()

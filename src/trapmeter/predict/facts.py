@@ -1,0 +1,130 @@
+"""Distances with what is known of cameras and animals reckoned in, whichever models answer."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from trapmeter.calibration.camera import as_trained, network_factor
+from trapmeter.calibration.facts import Facts, told_shoulders
+from trapmeter.calibration.site import Known, correct_site
+from trapmeter.errors import InputError
+from trapmeter.predict.distances import Distances, Sight
+from trapmeter.predict.seen import MediumSeen
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.records import Distance, Medium, ModelIdentity
+from trapmeter.tables.cameras import Camera, read_cameras
+from trapmeter.tables.species import Shoulder
+
+ALIKE = 1.2
+"""Focal lengths of a site's photos that differ by more are not of one camera, or nonsense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a user tells: the site of each medium, cameras by site, shoulders by media_id."""
+
+    site_ids: Mapping[str, str]
+    cameras: Mapping[str, Camera]
+    shoulders: Mapping[str, Shoulder]
+
+
+class WithFacts:
+    """Another's distances with facts. Satisfies `trapmeter.predict.distances.Distances`.
+
+    Boxes are shown to the models as the cameras of their training would have seen them; ground and size are weighed
+    against the answers afterwards. What nothing is known of stays as it is, to the last bit.
+    """
+
+    def __init__(self, answers: Distances, facts: Facts) -> None:
+        self._answers, self._facts = answers, facts
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The models' own: facts are told row by row."""
+        return self._answers.identity
+
+    def measure(self, sights: Sequence[Sight]) -> list[Distance]:
+        """A distance for each sight, in the same order."""
+        distances = self._answers.measure([self._as_trained(sight) for sight in sights])
+        places: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for i, sight in enumerate(sights):
+            seen = sight.observation
+            places[(seen.site_id, "") if seen.site_id else ("", seen.media_id)].append(i)
+        for rows in places.values():
+            observations = [sights[i].observation for i in rows]
+            media_ids = {seen.media_id for seen in observations}
+            shoulders = {name: self._facts.shoulders[name] for name in media_ids & self._facts.shoulders.keys()}
+            camera = self._facts.cameras.get(observations[0].media_id)
+            if camera is None and not shoulders:
+                continue
+            known = Known(camera=camera, shoulders=shoulders)
+            corrected = correct_site(observations, [distances[i] for i in rows], known).distances
+            for i, distance in zip(rows, corrected, strict=True):
+                distances[i] = distance
+        return distances
+
+    def _as_trained(self, sight: Sight) -> Sight:
+        seen, trained = sight.observation, self._facts.trained_hfov_deg
+        camera = self._facts.cameras.get(seen.media_id)
+        if camera is None:
+            return sight
+        factor = network_factor(camera, trained)
+        box = None if seen.box is None else as_trained(seen.box, camera, trained)
+        return Sight(replace(seen, box=box), tuple(metres * factor for metres in sight.answers))
+
+
+def read_told(settings: PredictSettings, media: Sequence[Medium]) -> Told:
+    """Reads what the settings tell of cameras and animals.
+
+    Raises:
+        InputError: a table is not as expected, tells of none of the media, or a species isn't known.
+    """
+    site_ids = {medium.media_id: medium.site_id for medium in media}
+    shoulders = told_shoulders(settings.species, settings.shoulder_m, site_ids.items())
+    if settings.cameras is None:
+        return Told(site_ids, {}, shoulders)
+    cameras = read_cameras(settings.cameras)
+    named = sorted({site_id for site_id in site_ids.values() if site_id})
+    if not cameras.keys() & set(named):
+        have = f"the sites are {', '.join(named[:8])}" if named else "the media have no site; tell it with --site"
+        raise InputError(f"{settings.cameras}: none of its {len(cameras)} cameras is of a site of this run; {have}")
+    return Told(site_ids, cameras, shoulders)
+
+
+def facts_of(seen: Sequence[MediumSeen], told: Told, settings: PredictSettings) -> Facts:
+    """What is known of each medium's camera: from the table, else from --hfov, else from EXIF if wanted.
+
+    Pictures tell their width over height themselves, where the table doesn't. A site has one camera: EXIF counts where
+    its photos agree.
+    """
+    by_exif: dict[str, list[float]] = defaultdict(list)
+    for medium in seen:
+        if settings.exif and medium.hfov_deg is not None:
+            by_exif[told.site_ids.get(medium.media_id) or medium.media_id].append(medium.hfov_deg)
+    cameras: dict[str, Camera] = {}
+    for medium in seen:
+        site_id = told.site_ids.get(medium.media_id, "")
+        camera = told.cameras.get(site_id)
+        if camera is None:
+            hfov_deg = settings.hfov_deg or _agreed(by_exif.get(site_id or medium.media_id, ()))
+            camera = None if hfov_deg is None else Camera(hfov_deg)
+        if camera is not None:
+            cameras[medium.media_id] = replace(camera, aspect=camera.aspect or medium.aspect)
+    return Facts(cameras, told.shoulders, settings.trained_hfov_deg)
+
+
+def cameras_told(seen: Sequence[MediumSeen], known: Facts) -> dict[str, int | float | None]:
+    """For run.json: of how many media the field of view is known, and what EXIF says of it (median of so many photos)."""
+    by_exif = [medium.hfov_deg for medium in seen if medium.hfov_deg is not None]
+    return {"told": len(known.cameras), "n_exif": len(by_exif), "exif": median(by_exif) if by_exif else None}
+
+
+def _agreed(hfov_deg: Sequence[float]) -> float | None:
+    if not hfov_deg:
+        return None
+    widest, narrowest = (math.tan(math.radians(degrees) / 2) for degrees in (max(hfov_deg), min(hfov_deg)))
+    return median(hfov_deg) if widest <= ALIKE * narrowest else None

@@ -1,0 +1,104 @@
+"""The page on which reference points are clicked: pictures of a medium, and a script that makes the table.
+
+One file that needs nothing else and sends nothing anywhere. Its policy (CSP) lets its own script run, told by its
+checksum, and no other: not even a hostile name could bring one in.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from trapmeter.errors import InputError, MediaError
+from trapmeter.files import whole_file
+from trapmeter.media.find import find_media
+from trapmeter.media.reading import Absence, FitWithin, open_medium
+from trapmeter.records import Frame
+from trapmeter.tables.celltext import to_cell
+
+FIT = FitWithin(1600, 1600)
+JPEG_QUALITY = 85
+MOST_PICTURES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to click on; jpeg_uri is a data URI, width and height are in pixels."""
+
+    title: str
+    jpeg_uri: str
+    width: int
+    height: int
+
+
+def write_points_page(path: Path, site_id: str, times_s: Sequence[float], out: Path) -> int:
+    """Writes the page with the pictures of a video or photo at given seconds; returns how many it shows.
+
+    Raises:
+        InputError: path is no video or photo, a second lies past its end, or the site has no name.
+        RunError: the page can't be written.
+    """
+    if not site_id.strip():
+        raise InputError("--site needs the name of the site, as it stands in the results")
+    if not 1 <= len(times_s) <= MOST_PICTURES or min(times_s) < 0:
+        raise InputError(f"--time takes 1 to {MOST_PICTURES} seconds of 0 or more, got {', '.join(map(str, times_s))}")
+    pictures = _pictures(path, sorted(set(times_s)))
+    with whole_file(out) as file:
+        file.write(render(site_id, pictures))
+    return len(pictures)
+
+
+def render(site_id: str, pictures: Sequence[Picture]) -> str:
+    """The page itself."""
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    folder = files("trapmeter.report")
+    script = (folder / "points.js").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    template = Environment(autoescape=True).from_string((folder / "points.html.j2").read_text("utf-8"))
+    return template.render(
+        site=site_id,
+        site_cell=_cell(site_id),
+        pictures=pictures,
+        # Our own file, which no user's text comes into.
+        script=Markup(script),  # noqa: S704
+        script_hash=f"sha256-{digest}",
+    )
+
+
+def _pictures(path: Path, times_s: Sequence[float]) -> list[Picture]:
+    found = find_media([path]).media
+    if len(found) != 1:
+        raise InputError(f"{path}: expected one video or photo, got a folder with {len(found)}; give the file")
+    try:
+        with open_medium(found[0], FIT) as reader:
+            shown = list(zip(times_s, reader.frames(times_s), strict=True))
+    except MediaError as error:
+        raise InputError(f"{path}: {error}") from error
+    return [_picture(path, time_s, frame) for time_s, frame in shown]
+
+
+def _picture(path: Path, time_s: float, frame: Frame | Absence) -> Picture:
+    from PIL import Image
+
+    if isinstance(frame, Absence):
+        raise InputError(f"{path}: no picture at {time_s:g} s: {frame.reason}; choose another --time")
+    height, width = frame.pixels.shape[:2]
+    file = io.BytesIO()
+    Image.fromarray(frame.pixels).save(file, "JPEG", quality=JPEG_QUALITY)
+    uri = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return Picture(f"{path.name}, second {time_s:g}", uri, width, height)
+
+
+def _cell(text: str) -> str:
+    """A text as it stands in a CSV file."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="").writerow([to_cell(text)])
+    return file.getvalue()

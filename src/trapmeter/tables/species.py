@@ -1,0 +1,137 @@
+"""How high animals are: by their species, or by a number that somebody knows.
+
+`embedded/shoulder_heights.csv` has the usual range of adults' shoulder heights, on all fours, in metres: what field
+guides give, rounded. Its column `source` names the guide: Kingdon, The Kingdon Field Guide to African Mammals (2015);
+Macdonald and Barrett, Collins Field Guide Mammals of Britain and Europe (1993); Reid, Peterson Field Guide to Mammals
+of North America (2006); Emmons and Feer, Neotropical Rainforest Mammals (1997); Francis, A Field Guide to the Mammals of
+South-East Asia (2019); Porter and others, Mason's World Encyclopedia of Livestock Breeds (2016). Left out are animals
+whose box tells little of their shoulder: giraffes, kangaroos, birds, squirrels.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from trapmeter.errors import InputError
+from trapmeter.tables.csvfile import Row, read_columns, read_rows
+from trapmeter.tables.names import NameIndex
+
+TABLE = Path(__file__).parent / "embedded" / "shoulder_heights.csv"
+LEAST_M, GREATEST_M = 0.05, 4.0
+KNOWN_SHARE = 0.05
+"""What a height that somebody gives may be off by, as a share of it."""
+RANGE_SDS = 4.0
+"""Standard deviations from one end of a field guide's range to the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shoulder:
+    """An animal's shoulder: height_m above the ground, and how far it may be off (sd_log, of log metres)."""
+
+    height_m: float
+    sd_log: float = KNOWN_SHARE
+
+    def __post_init__(self) -> None:
+        if not LEAST_M <= self.height_m <= GREATEST_M:
+            raise InputError(f"a shoulder's height lies between {LEAST_M} and {GREATEST_M} m, got {self.height_m:g}")
+
+
+def shoulder_of(species: str) -> Shoulder:
+    """The shoulder of a species by its English or scientific name; capitals, hyphens and underscores don't matter.
+
+    Raises:
+        InputError: the table doesn't know it; the text has names that are much like it.
+
+    Example:
+        >>> round(shoulder_of("Vulpes vulpes").height_m, 2)
+        0.4
+    """
+    known = _shoulders()
+    found = known.get(_plain(species))
+    if found is None:
+        alike = difflib.get_close_matches(_plain(species), known, n=4, cutoff=0.6)
+        hint = f"known are {', '.join(map(repr, alike))}" if alike else "its names are English or scientific"
+        raise InputError(f"no shoulder height is known of {species!r}; {hint}; or give the height in metres")
+    return found
+
+
+def read_shoulders(path: Path, media: Iterable[tuple[str, str]]) -> dict[str, Shoulder]:
+    """The shoulder of each medium that a table tells of.
+
+    A CSV file with media_id, video_id, file or site_id, and species or shoulder_m. Rows with neither of these two are
+    skipped: blanks, people.
+
+    Args:
+        path: the table.
+        media: media_id and site_id of all media.
+
+    Raises:
+        InputError: a column is missing, a species isn't known, a name fits several media or stands twice with different
+            heights, or no medium is told of.
+    """
+    columns = read_columns(path)
+    name = next((column for column in ("media_id", "video_id", "file", "site_id") if column in columns), "media_id")
+    value = next((column for column in ("shoulder_m", "species", "scientificName") if column in columns), "species")
+    told: dict[str, Shoulder] = {}
+    for row in read_rows(path, required=(name, value)):
+        shoulder = _shoulder(row)
+        if shoulder is None:
+            continue
+        if told.setdefault(row.text(name), shoulder) != shoulder:
+            raise InputError(
+                f"{row.where}: {row.text(name)} has another height above; one shoulder counts for all animals of a medium"
+            )
+    both = list(media)
+    if name == "site_id":
+        found = {media_id: told[site_id] for media_id, site_id in both if site_id in told}
+    else:
+        found = _by_name(path, told, [media_id for media_id, _ in both])
+    if not found:
+        raise InputError(f"{path}: none of its {len(told)} names in column {name!r} is of what was measured")
+    return found
+
+
+def _by_name(path: Path, told: dict[str, Shoulder], media_ids: list[str]) -> dict[str, Shoulder]:
+    index = NameIndex(told)
+    for entry, users in index.clashes(media_ids).items():
+        raise InputError(f"{path}: {entry} could be any of {', '.join(users[:5])}; put the folder before the name")
+    found: dict[str, Shoulder] = {}
+    for media_id in media_ids:
+        names = index.find(media_id)
+        if len(names) > 1:
+            raise InputError(f"{path}: {media_id} could be any of {', '.join(names[:5])}; put folders before the names")
+        if names:
+            found[media_id] = told[names[0]]
+    return found
+
+
+def _shoulder(row: Row) -> Shoulder | None:
+    height_m = row.optional_number("shoulder_m")
+    species = row.optional_text("species") or row.optional_text("scientificName")
+    try:
+        if height_m is not None:
+            return Shoulder(height_m)
+        return shoulder_of(species) if species else None
+    except InputError as error:
+        raise InputError(f"{row.where}: {error}; leave the cell empty where it isn't known") from None
+
+
+@cache
+def _shoulders() -> dict[str, Shoulder]:
+    known: dict[str, Shoulder] = {}
+    for row in read_rows(TABLE, required=("scientific", "english", "low_m", "high_m")):
+        low, high = math.log(row.number("low_m")), math.log(row.number("high_m"))
+        shoulder = Shoulder(math.exp((low + high) / 2), (high - low) / RANGE_SDS)
+        for name in (row.text("scientific"), *row.text("english").split("; ")):
+            known[_plain(name)] = shoulder
+    return known
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.sub(r"[-_’']", " ", name.casefold()).split())
