@@ -60,11 +60,16 @@ def density(
     points: Annotated[
         bool, typer.Option("--points", help="Take distance_m as it stands in place of the draws q05_m to q95_m.")
     ] = False,
-    training: Annotated[
+    errors: Annotated[
         str | None,
         typer.Option(
-            help="What the model learned from: deep-chimpact (the embedded one), or a CSV file with distance."
+            help="Allow for the model's error, as its answers at held-out sites show it: deep-chimpact (the embedded box "
+            "model), or a CSV file of truth_m, distance_m, site_id, such as oof.csv of boxmodel evaluate."
         ),
+    ] = None,
+    distance_cv: Annotated[
+        float | None,
+        typer.Option(help="Allow for a random error of distances, such as 0.2 for 20 %, where --errors has nothing."),
     ] = None,
     media_times: Annotated[
         Path | None,
@@ -112,7 +117,7 @@ def density(
 
     Fits detection functions to binned or exact distances, selects one, and gives animals per square kilometre with a 95 %
     interval. Stations without detections count: they are rows without a distance in a flat file, or deployments at which
-    nothing was seen. With draws in distances.csv the error of automatic distances is allowed for.
+    nothing was seen. The error of automatic distances is allowed for with --errors.
 
     Exit status: 0 all well, 2 wrong arguments or input.
 
@@ -120,7 +125,7 @@ def density(
 
     trapmeter density peak.csv --key hazard-rate --adjust none --cutpoints 2,3,4,5,6,7,8,10,12,15 --json peak.json
 
-    trapmeter density results/distances.csv --deployments deployments.csv --cutpoints 2,4,6,8,12,15 --out density/
+    trapmeter density results/distances.csv --deployments deployments.csv --cutpoints 0,2,4,6,8,12 --errors deep-chimpact
 
     trapmeter density --config survey.toml --out density/
     """
@@ -146,7 +151,8 @@ def density(
         "theta_deg": theta,
         "snapshot_s": snapshot,
         "points": True if points else None,
-        "training": training,
+        "errors": errors,
+        "distance_cv": distance_cv,
         "media_times": media_times,
         "leave_out": leave_out,
         "availability": availability,

@@ -4,7 +4,7 @@ Each replicate draws as many cameras as there are, with replacement and within s
 selects one anew, and takes its density (Buckland et al. 2001, section 3.6.4; Howe et al. 2017). It needs no assumption that
 snapshots are independent, which those of camera traps are not. Where distances come as draws, each replicate takes one draw
 of each row: the spread over replicates then holds what isn't known of the distances too (multiple imputation by bootstrap;
-Schomaker and Heumann 2018). Fits start at those of the whole survey, which is several times as fast as starting anew.
+Schomaker and Heumann 2018). Where their error is known instead, each replicate takes an error that may be true too. Fits start at those of the whole survey, which is several times as fast as starting anew.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.analysis import Analysis, AnalysisSettings, SelectBy, fit_all, select
+from trapmeter.density.blur import Blurs
 from trapmeter.density.detection import DetectionFunction
 from trapmeter.density.distances import BinnedDistances, Distances, bin_numbers, truncate
 from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, Availability
-from trapmeter.density.shift import fit_shift, shifted_weights
 from trapmeter.errors import InputError, RunError
 from trapmeter.workers import Lost, run_all
 
@@ -97,8 +97,7 @@ class _Plan:
     right_m: float
     camera: NDArray[np.intp]
     distance_m: Floats
-    training_m: Floats | None
-    shift: float
+    blurs: Blurs | None
     counts: Floats | None
     efforts: Floats
     stratum: NDArray[np.intp]
@@ -166,8 +165,7 @@ def _plan(analysis: Analysis, settings: BootstrapSettings) -> _Plan:
         right_m=distances.right_m,
         camera=survey.camera,
         distance_m=survey.distance_m,
-        training_m=None if survey.draw_weights is None else survey.training_m,
-        shift=survey.shift,
+        blurs=None if survey.errors is None or edges is None else survey.errors.over(edges),
         counts=counts,
         efforts=survey.efforts(),
         stratum=np.array([strata.index(camera.stratum) for camera in survey.cameras]),
@@ -185,6 +183,8 @@ def _replicate(plan: _Plan, rng: np.random.Generator) -> _Outcome:
     times = _times_drawn(plan.stratum, rng)
     try:
         distances, n = _seen(plan, times, rng)
+        if plan.blurs is not None and isinstance(distances, BinnedDistances):
+            distances = replace(distances, blur=plan.blurs.drawn(rng))
         fits, failures = fit_all(plan.settings, distances, plan.starts)
         if not fits:
             return math.nan, failures[0][1]
@@ -211,7 +211,7 @@ def _seen(plan: _Plan, times: Floats, rng: np.random.Generator) -> tuple[Distanc
     if plan.counts is not None and plan.edges_m is not None:
         return BinnedDistances(plan.edges_m, times @ plan.counts), times * plan.counts.sum(axis=1)
     weight = times[plan.camera]
-    metres = _draw(plan, weight, rng)
+    metres = _draw(plan, rng)
     inside = (weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m)
     metres, weight = metres[inside], weight[inside]
     n = np.bincount(plan.camera[inside], weight, minlength=len(times)).astype(np.float64)
@@ -221,18 +221,13 @@ def _seen(plan: _Plan, times: Floats, rng: np.random.Generator) -> tuple[Distanc
     return BinnedDistances(plan.edges_m, counts), n
 
 
-def _draw(plan: _Plan, weight: Floats, rng: np.random.Generator) -> Floats:
-    """A distance for each observation: one of its draws, times the errors of scale. weight: of the observations (n)."""
+def _draw(plan: _Plan, rng: np.random.Generator) -> Floats:
+    """A distance for each observation: one of its draws, times the errors of scale."""
     n, n_draws = plan.distance_m.shape
     if n_draws == 1:
         metres = plan.distance_m[:, 0]
-    elif plan.training_m is None:
-        metres = plan.distance_m[np.arange(n), rng.integers(n_draws, size=n)]
     else:
-        shift = fit_shift(plan.distance_m, plan.training_m, plan.right_m, weight, plan.shift)
-        reached = shifted_weights(plan.distance_m, shift, plan.right_m).cumsum(axis=1)
-        number = (rng.random((n, 1)) > reached).sum(axis=1)
-        metres = plan.distance_m[np.arange(n), np.minimum(number, n_draws - 1)]
+        metres = plan.distance_m[np.arange(n), rng.integers(n_draws, size=n)]
     sd, site_sd = plan.bootstrap.scale_sd, plan.bootstrap.site_scale_sd
     if not sd and not site_sd:
         return metres

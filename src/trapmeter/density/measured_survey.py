@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.estimate import circle_share
-from trapmeter.density.shift import read_training
+from trapmeter.density.blur import ErrorModel
 from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Camera, Survey
 from trapmeter.errors import InputError
@@ -28,6 +28,9 @@ from trapmeter.tables.distances import read_distances, read_distances_with
 from trapmeter.tables.sightings import read_left_out, read_media_starts
 
 SAME_TIME_S = 1e-3
+ALLOW_FOR_ERRORS = (
+    "allow for it by --errors (deep-chimpact for the embedded box model, or held-out answers with their truths)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class MeasuredSettings:
     media_times: Path | None = None
     leave_out: Path | None = None
     takes_draws: bool = True
-    training: str | Path | None = None
+    errors: ErrorModel | None = None
     has_strata: bool = True
 
 
@@ -82,15 +85,6 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
             f"{path} has no measured animal that counts ({len(measured)} were measured); check species, deployments, "
             "snapshot interval and what is left out"
         )
-    if (
-        settings.training is None
-        and settings.takes_draws
-        and any(one.distance and one.distance.draws_m for one in kept)
-    ):
-        notes.append(
-            "draws follow the distances that the model learned from, and density is pulled with them where animals stand "
-            "nearer or farther; say what it learned from by --training (deep-chimpact for the embedded box model)"
-        )
     number = {site_id: index for index, site_id in enumerate(sites)}
     hours = {deployment.hours for site in sites.values() for deployment in site.deployments}
     if len(hours) > 1:
@@ -98,9 +92,9 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
     return Survey(
         cameras=tuple(site.camera for site in sites.values()),
         camera=np.array([number[one.observation.site_id] for one in kept], np.intp),
-        distance_m=_distances(kept, takes_draws=settings.takes_draws, notes=notes),
+        distance_m=_distances(kept, settings, notes),
         areas=_areas(sites) if settings.has_strata else {},
-        training_m=None if settings.training is None else read_training(settings.training),
+        errors=settings.errors,
         hours=next(iter(hours)) if len(hours) == 1 else (),
         notes=tuple(notes),
     )
@@ -249,14 +243,16 @@ def _tell(what: str, before: Sequence[Estimate], after: list[Estimate], notes: l
     return after
 
 
-def _distances(kept: Sequence[Estimate], *, takes_draws: bool, notes: list[str]) -> NDArray[np.float64]:
+def _distances(kept: Sequence[Estimate], settings: MeasuredSettings, notes: list[str]) -> NDArray[np.float64]:
     known = [one.distance for one in kept if one.distance is not None]
-    if not takes_draws or not any(distance.draws_m for distance in known):
-        notes.append(
-            "distance_m is taken as it stands: automatic distances are drawn to the middle, and density is biased by that; "
-            "measure with a model that gives draws (q05_m to q95_m)"
-        )
+    if settings.errors is not None or not settings.takes_draws or not any(one.draws_m for one in known):
+        if settings.errors is None:
+            notes.append(f"distance_m is taken as if it were true, and density is biased by its error; {ALLOW_FOR_ERRORS}")
         return np.array([[distance.distance_m] for distance in known], np.float64)
+    notes.append(
+        "draws follow the distances that the model learned from, and density is pulled with them where animals stand nearer or "
+        f"farther; {ALLOW_FOR_ERRORS}"
+    )
     return np.array([distance.draws_m or (distance.distance_m,) * N_DRAWS for distance in known], np.float64)
 
 

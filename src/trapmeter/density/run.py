@@ -53,10 +53,10 @@ def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]
     if _format(settings) is SurveyFormat.DISTANCES:
         return _with_areas(read_measured_survey(settings.file, _measured(settings)), settings), None
     given = [name for name in ("deployments", "media_times", "leave_out", "snapshot_s") if getattr(settings, name)]
-    if given or settings.points or settings.training:
+    if given or settings.points:
         raise InputError(
-            f"{', '.join(given) or 'points or training'} belongs to distances.csv; a flat file tells effort and distances "
-            "itself, so leave it out, or give --format distances"
+            f"{', '.join(given) or 'points'} belongs to distances.csv; a flat file tells effort and distances itself, so leave "
+            "it out, or give --format distances"
         )
     column = _species_column(settings)
     rows = read_flat_file(settings.file, column)
@@ -67,7 +67,8 @@ def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
     survey = survey_of_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
     told = availability_of_rows(rows)
-    return _with_areas(survey, settings), None if told is None else Availability(told)
+    survey = replace(_with_areas(survey, settings), errors=settings.error_model())
+    return survey, None if told is None else Availability(told)
 
 
 def _format(settings: DensitySettings) -> SurveyFormat:
@@ -98,7 +99,7 @@ def _measured(settings: DensitySettings) -> MeasuredSettings:
         media_times=settings.media_times,
         leave_out=settings.leave_out,
         takes_draws=not settings.points,
-        training=settings.training,
+        errors=settings.error_model(),
         has_strata=settings.strata,
     )
 
