@@ -94,9 +94,7 @@ def main() -> None:
     parser.add_argument("--random", action="store_true")
     arguments = parser.parse_args()
     rows = read_rows(arguments.oof)
-    like = fit_detection(
-        candidates(["hazard-rate"], ["none"])[0], bin_distances(unrounded(rows.truth_m), CUTPOINTS_M)
-    )
+    like = fit_detection(candidates(["hazard-rate"], ["none"])[0], bin_distances(unrounded(rows.truth_m), CUTPOINTS_M))
     mixes: dict[str, tuple[str, Detection]] = {
         "like the training": ("hazard-rate", like.g),
         "nearer": ("half-normal", lambda r: np.exp(-((r / 3.5) ** 2) / 2)),
@@ -130,7 +128,7 @@ def read_rows(path: Path) -> Rows:
 
 
 def on_labels(rows: Rows) -> None:
-    """Density from the answers to all labelled seconds against that from the labels; errors are those of nine other tenths."""
+    """Density from the answers to all labelled seconds against that from the labels; errors are those at other sites."""
     part = np.random.default_rng(5).permutation(int(rows.site.max()) + 1)[rows.site] % 10
     labels = bin_distances(unrounded(rows.truth_m), CUTPOINTS_M, np.full(4 * len(rows.truth_m), 0.25))
     answers = bin_distances(rows.answer_m, CUTPOINTS_M)

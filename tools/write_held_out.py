@@ -1,7 +1,7 @@
 """Writes the held-out answers of the embedded box model that `trapmeter density --errors deep-chimpact` takes.
 
-    trapmeter boxmodel evaluate --tables deep-chimpact --out EVAL
-    python tools/write_held_out.py EVAL/oof.csv
+trapmeter boxmodel evaluate --tables deep-chimpact --out EVAL
+python tools/write_held_out.py EVAL/oof.csv
 """
 
 from __future__ import annotations

@@ -63,6 +63,8 @@ def calibrate(
     """
     from trapmeter.calibration.run import CalibrateSettings, pick_seconds
     from trapmeter.calibration.run import calibrate as run
+    from trapmeter.tables.cameras import COLUMNS as CAMERA_COLUMNS
+    from trapmeter.tables.csvfile import misspelt
 
     if pick is not None:
         if labels is not None or points is not None or cameras is not None:
@@ -70,6 +72,8 @@ def calibrate(
         path, n_rows = pick_seconds(results, out, pick)
         typer.echo(f"{n_rows} seconds to label: fill in distance_m in {path}")
         return
+    for note in [] if cameras is None else misspelt(cameras, CAMERA_COLUMNS):
+        typer.echo(f"note: {note}")
     done = run(CalibrateSettings(results, out, labels, points, cameras, trained_hfov))
     _tell(done, out)
 

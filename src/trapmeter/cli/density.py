@@ -16,12 +16,16 @@ def add_verbs(app: typer.Typer) -> None:
 
 
 def density(
-    file: Annotated[Path | None, typer.Argument(help="Table of distances: distances.csv, or a flat file of R.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Table of distances: distances.csv, a flat file of R, or a Camtrap DP (folder or zip)."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file of settings (docs/reference/density.md); options here replace its.")
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="r-flat or distances (default: told from the columns).")
+        str | None,
+        typer.Option("--format", help="r-flat, distances or camtrap-dp (default: told from name and columns)."),
     ] = None,
     deployments: Annotated[
         Path | None,
@@ -81,6 +85,10 @@ def density(
             help="CSV file of media_id, animal_id that don't count, such as animals that react to the camera."
         ),
     ] = None,
+    leave_out_tags: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a Camtrap DP: leave out observations with this in behavior or observationTags."),
+    ] = None,
     availability: Annotated[
         float | None, typer.Option(help="Share (0..1) of the effort in which animals could be seen at all.")
     ] = None,
@@ -134,6 +142,7 @@ def density(
     from trapmeter.density.results import write_csv, write_json
     from trapmeter.density.run import run_density
     from trapmeter.density.settings import density_settings, read_values
+    from trapmeter.files import check_file, check_folder
     from trapmeter.report.density_page import write_folder
 
     given: dict[str, Any] = {
@@ -155,6 +164,7 @@ def density(
         "distance_cv": distance_cv,
         "media_times": media_times,
         "leave_out": leave_out,
+        "leave_out_tags": _texts(leave_out_tags),
         "availability": availability,
         "availability_se": availability_se,
         "activity": activity,
@@ -169,6 +179,10 @@ def density(
     values.setdefault("jobs", default_jobs(None))
     values |= {name: value for name, value in given.items() if value is not None}
     settings = density_settings(values)
+    # Before minutes of bootstrap, not after.
+    for path in (json, csv):
+        check_file(path)
+    check_folder(out)
     if settings.bootstrap:
         with progress_bars() as progress:
             run = run_density(settings, lambda done, total: progress("replicate", done, total, 0))
@@ -177,7 +191,6 @@ def density(
     print_density(run)
     for path, write in ((json, write_json), (csv, write_csv)):
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
             write(path, run)
             typer.echo(f"results: {path}")
     if out is not None:

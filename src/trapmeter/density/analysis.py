@@ -28,6 +28,11 @@ class SelectBy(StrEnum):
     QAIC = "qaic"
     AIC = "aic"
 
+    @property
+    def rule(self) -> str:
+        """For people."""
+        return "AIC" if self is SelectBy.AIC else "QAIC within each key, and chi-square / df between keys"
+
 
 @dataclass(frozen=True, slots=True)
 class AnalysisSettings:
@@ -112,12 +117,12 @@ def distances_of(survey: Survey, settings: AnalysisSettings) -> Distances:
     """
     metres, weights = survey.distance_m.ravel(), survey.weights().ravel()
     if settings.cutpoints_m:
-        binned = bin_distances(
-            metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m
-        )
+        binned = bin_distances(metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m)
         return binned if survey.errors is None else replace(binned, blur=survey.errors.over(binned.edges_m).mean())
     if survey.errors is not None:
-        raise InputError("errors of distances are allowed for in bins; give cutpoints, such as --cutpoints 0,2,4,6,8,12")
+        raise InputError(
+            "errors of distances are allowed for in bins; give cutpoints, such as --cutpoints 0,2,4,6,8,12"
+        )
     if settings.right_m is None and not metres.max(initial=0.0) > 0:
         raise InputError("all distances are 0 m, so that there is nothing to estimate; check that they are in metres")
     right_m = float(metres.max()) if settings.right_m is None else settings.right_m
@@ -232,6 +237,11 @@ def _warnings(
     if len(survey.strata) > 1 and not survey.has_areas:
         found.append(
             "no areas of strata are known, so that strata count by their effort, as in R; give areas to weight them"
+        )
+    if survey.errors is not None:
+        found.append(
+            "the interval by formula takes errors of distances as independent, which those of one camera are not; take the "
+            "bootstrap's"
         )
     if best.fit.at_bound:
         found.append(

@@ -4,7 +4,8 @@ Each replicate draws as many cameras as there are, with replacement and within s
 selects one anew, and takes its density (Buckland et al. 2001, section 3.6.4; Howe et al. 2017). It needs no assumption that
 snapshots are independent, which those of camera traps are not. Where distances come as draws, each replicate takes one draw
 of each row: the spread over replicates then holds what isn't known of the distances too (multiple imputation by bootstrap;
-Schomaker and Heumann 2018). Where their error is known instead, each replicate takes an error that may be true too. Fits start at those of the whole survey, which is several times as fast as starting anew.
+Schomaker and Heumann 2018). Where their error is known instead, each replicate takes an error that may be true too.
+Fits start at those of the whole survey, which is several times as fast as starting anew.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ CHUNK = 25
 CHUNK_LIMIT_S = 3600.0
 FEWEST = 20
 """Percentiles of fewer replicates say nothing."""
+FEW = 200
+"""Ends of a 95 % interval rest on the five farthest replicates on either side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,16 @@ class Bootstrap:
     high_km2: float
     se_km2: float
     cv: float
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to be aware of."""
+        if self.settings.replicates >= FEW:
+            return ()
+        return (
+            f"{self.settings.replicates} bootstrap replicates are few: the ends of the interval are rough; take 1000 for "
+            "what you report",
+        )
 
     @property
     def n_failed(self) -> int:
@@ -224,13 +237,12 @@ def _seen(plan: _Plan, times: Floats, rng: np.random.Generator) -> tuple[Distanc
 def _draw(plan: _Plan, rng: np.random.Generator) -> Floats:
     """A distance for each observation: one of its draws, times the errors of scale."""
     n, n_draws = plan.distance_m.shape
-    if n_draws == 1:
-        metres = plan.distance_m[:, 0]
-    else:
-        metres = plan.distance_m[np.arange(n), rng.integers(n_draws, size=n)]
+    # Without a choice the generator is left alone, so that other numbers don't change.
+    number = rng.integers(n_draws, size=n) if n_draws > 1 else np.zeros(n, np.intp)
+    metres = plan.distance_m[np.arange(n), number]
     sd, site_sd = plan.bootstrap.scale_sd, plan.bootstrap.site_scale_sd
     if not sd and not site_sd:
-        return metres
+        return np.asarray(metres)
     logs = sd * rng.standard_normal() + site_sd * rng.standard_normal(len(plan.efforts))
     return np.asarray(metres * np.exp(logs)[plan.camera])
 

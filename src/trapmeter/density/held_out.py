@@ -54,8 +54,8 @@ class HeldOutErrors:
         farthest_m, right_m = float(truth_m.max()), float(edges_m[-1])
         if farthest_m <= right_m:
             raise InputError(
-                f"{self.name}: the truths of the held-out answers end at {farthest_m:g} m, so that nothing is known of errors "
-                f"up to the last cutpoint, {right_m:g} m; give cutpoints that end before"
+                f"{self.name}: the truths of the held-out answers end at {farthest_m:g} m, so that nothing is known of "
+                f"errors up to the last cutpoint, {right_m:g} m; give cutpoints that end before"
             )
         copies = len(truth_m) // len(self.truth_m)
         values, number = np.unique(np.round(truth_m / FINEST_M), return_inverse=True)
@@ -120,7 +120,9 @@ def read_held_out(text: str | Path) -> HeldOutErrors:
     columns = read_columns(path)
     answer = next((name for name in ANSWER_COLUMNS if name in columns), ANSWER_COLUMNS[0])
     rows = [
-        row for row in read_rows(path, required=["truth_m", answer]) if row.optional_text(answer) and row.text("truth_m")
+        row
+        for row in read_rows(path, required=["truth_m", answer])
+        if row.optional_text(answer) and row.text("truth_m")
     ]
     if len(rows) < FEWEST:
         raise InputError(

@@ -57,8 +57,8 @@ class Likelihood(ABC):
     def pa(self, parameters: Floats) -> WithSlopes:
         """Share of the animals within w that are detected: Pa = 2 / w^2 times the integral of r g(r), truncation to w.
 
-        Left truncation counts as not seen, so that n / Pa is all animals from 0 m to w. With a blur the animals are those that
-        are measured within the truncation, wherever they stand: n / Pa is the same.
+        Left truncation counts as not seen, so that n / Pa is all animals from 0 m to w. With a blur animals count that are
+        measured within the truncation, wherever they stand: n / Pa is the same.
         """
         g, slopes = self._g(parameters)
         weights = self._weights * self._measured

@@ -62,7 +62,7 @@ def result(run: DensityRun) -> dict[str, Any]:
             ],
             "failures": [{"model": name, "reason": reason} for name, reason in analysis.failures],
             "bootstrap": _bootstrap(run),
-            "warnings": list(analysis.warnings),
+            "warnings": list(run.warnings),
         }
     )
     return record

@@ -24,6 +24,8 @@ class SurveyFormat(StrEnum):
     """A flat file of R's Distance: effort and stations stand in it."""
     DISTANCES = "distances"
     """Our own distances.csv, with a table of deployments beside it."""
+    CAMTRAP_DP = "camtrap-dp"
+    """A Camtrap DP: its folder, zip archive or datapackage.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class DensitySettings:
     file: Path
     """The table of distances."""
     format: SurveyFormat | None = None
-    """None tells it from the columns."""
+    """None tells it from the name and the columns."""
     deployments: Path | None = None
     """Site, start, end, angle of view, snapshot interval and hours of each deployment; needed with distances.csv."""
     key: tuple[str, ...] = ()
@@ -68,6 +70,8 @@ class DensitySettings:
     """When each medium starts: media_id, start."""
     leave_out: Path | None = None
     """Media, or animals in them, that don't count, as those that react to the camera: media_id, animal_id."""
+    leave_out_tags: tuple[str, ...] = ()
+    """Of a Camtrap DP: observations with one of these in behavior or observationTags don't count."""
     availability: float | None = None
     availability_se: float = 0.0
     activity: Path | None = None

@@ -34,8 +34,8 @@ def bars_of(distances: Distances) -> tuple[NDArray[np.float64], NDArray[np.float
 def detection_svg(fit: DetectionFit, distances: Distances) -> str:
     """The detection function over the histogram, whose bars are divided by the area that each bin has, and scaled to it.
 
-    A bar's height is the count over the count that would be expected were all animals seen: n pdf(r) = c r g(r). With errors of
-    distances, those that all seen animals would be measured by.
+    A bar's height is the count over the count that would be expected were all animals seen: n pdf(r) = c r g(r). With errors
+    of distances, those that all seen animals would be measured by.
     """
     edges, counts = bars_of(distances)
     label = f"Detection function {fit.function.name} over the scaled histogram of {distances.n:,.0f} distances"
