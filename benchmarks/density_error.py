@@ -1,15 +1,17 @@
-"""What errors of automatic distances do to density, and what draws mend: simulated surveys whose density is known.
+"""What errors of distances do to density, and what allowing for them mends: simulated surveys whose density is known.
+
+    python benchmarks/density_error.py DIR/oof.csv [--surveys 100] [--replicates 100] [--picture FILE.svg] [--random]
 
 Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its
-site). Each simulated camera takes the errors of one real site: an animal at a true distance gets the answer and the draws of
-a row of that site whose label is about that distance, or of any site where it has none. Cameras differ in how many animals
-pass.
-
-    python benchmarks/density_error.py DIR/oof.csv [--surveys 100] [--replicates 100]
+site). Each survey takes 40 sites for its 40 cameras: an animal at a true distance gets the answer and the draws of a row of
+that site whose label is about that distance, or of another of the 40 where it has none. The error model is that of the
+answers at the *other* sites, so that it knows as little of the survey's cameras as that of a real one. Cameras differ in how
+many animals pass.
 
 Each line: bias of density, and how many of the 95 % intervals hold the truth, by formula and by bootstrap over cameras.
 `like the training`: true distances are mixed as the labels are, which draws take for granted. `nearer`, `farther`: they
-aren't.
+aren't. First the labels themselves, where density is compared with that from true distances; with `--random` only simulated
+errors (a random error of 20 %, a scale of 10 %).
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,11 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.analysis import AnalysisSettings, analyse
+from trapmeter.density.blur import ErrorModel, RandomError
 from trapmeter.density.bootstrap import BootstrapSettings, bootstrap_density
 from trapmeter.density.candidates import candidates
-from trapmeter.density.distances import bin_distances
+from trapmeter.density.distances import BinnedDistances, bin_distances
 from trapmeter.density.fit import fit_detection
-from trapmeter.density.shift import N_TRAINING
+from trapmeter.density.held_out import HeldOutErrors
 from trapmeter.density.survey import Camera, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.distances import DRAWS
@@ -44,20 +48,40 @@ CAMERA_CV = 0.8
 """How much cameras differ in the animals that pass them."""
 CIRCLE_SHARE = 42 / 360
 EFFORT = 1e6
+HEAD = "| true distances, key | distances fitted | bias | holds by formula | holds by bootstrap | failed |"
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.intp]
 Detection = Callable[[Floats], Floats]
 
 
 class Rows(NamedTuple):
-    """Held-out rows: label cell, answer, draws, and rows by (site, cell) and by cell."""
+    """Held-out rows: label, answer, draws, site."""
 
+    truth_m: Floats
     answer_m: Floats
     draws_m: Floats
-    of_site: dict[tuple[int, int], NDArray[np.intp]]
-    of_cell: dict[int, NDArray[np.intp]]
-    n_sites: int
-    training_m: Floats | None = None
+    site: Numbers
+
+    def errors(self, is_known: NDArray[np.bool_]) -> HeldOutErrors:
+        """The error model of some of the rows."""
+        site = np.unique(self.site[is_known], return_inverse=True)[1]
+        return HeldOutErrors("held-out", self.truth_m[is_known], self.answer_m[is_known], site.astype(np.intp))
+
+
+class Judged(NamedTuple):
+    """Bias of density with its standard error, shares of intervals that hold, surveys that failed."""
+
+    bias: float
+    se: float
+    by_formula: float
+    by_bootstrap: float
+    n_failed: int
+
+    def cells(self) -> str:
+        """As cells of a table."""
+        holds = f"{self.by_formula:.0%} | {self.by_bootstrap:.0%}"
+        return f"{self.bias:+.1%} (se {self.se:.1%}) | {holds} | {self.n_failed}"
 
 
 def main() -> None:
@@ -66,56 +90,71 @@ def main() -> None:
     parser.add_argument("oof", type=Path)
     parser.add_argument("--surveys", type=int, default=100)
     parser.add_argument("--replicates", type=int, default=100)
+    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--random", action="store_true")
     arguments = parser.parse_args()
-    rows, truth_m = read_rows(arguments.oof)
-    training_m = read_training_of(truth_m)
-    like = fit_detection(candidates(["hazard-rate"], ["none"])[0], bin_distances(unrounded(truth_m), CUTPOINTS_M))
+    rows = read_rows(arguments.oof)
+    like = fit_detection(candidates(["hazard-rate"], ["none"])[0], bin_distances(unrounded(rows.truth_m), CUTPOINTS_M))
     mixes: dict[str, tuple[str, Detection]] = {
         "like the training": ("hazard-rate", like.g),
         "nearer": ("half-normal", lambda r: np.exp(-((r / 3.5) ** 2) / 2)),
         "farther": ("half-normal", lambda r: np.exp(-((r / 7.0) ** 2) / 2)),
     }
-    print(
-        "| true distances, key | distances fitted | bias | holds by formula | holds by bootstrap | failed |", flush=True
-    )
-    print("| --- | --- | --- | --- | --- | --- |", flush=True)
+    if arguments.random:
+        kinds: Sequence[str] = ("random 20 %", "random 20 %, allowed for", "scale +10 %")
+    else:
+        kinds = ("true", "answers", "draws", "answers, error allowed for")
+        on_labels(rows)
+    print(f"{HEAD}\n| --- | --- | --- | --- | --- | --- |", flush=True)
+    found: dict[tuple[str, str], Judged] = {}
     for mix, (key, g) in mixes.items():
-        for kind in ("true", "answers", "draws", "draws, shifted"):
-            line = judge(rows._replace(training_m=training_m), g, key, kind, arguments.surveys, arguments.replicates)
-            print(f"| {mix}, {key} | {kind} | {line} |", flush=True)
+        for kind in kinds:
+            found[mix, kind] = judge(rows, g, key, kind, arguments.surveys, arguments.replicates)
+            print(f"| {mix}, {key} | {kind} | {found[mix, kind].cells()} |", flush=True)
+    if arguments.picture:
+        draw(found, arguments.picture)
 
 
-def read_rows(path: Path) -> tuple[Rows, Floats]:
-    """The held-out rows and their labels."""
+def read_rows(path: Path) -> Rows:
+    """The held-out rows."""
     with path.open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
-    truth = np.array([float(row["truth_m"]) for row in table])
-    site = np.unique([row["site_id"] for row in table], return_inverse=True)[1]
-    cell = cells(truth)
-    of_site: dict[tuple[int, int], list[int]] = {}
-    for number, key in enumerate(zip(site.tolist(), cell.tolist(), strict=True)):
-        of_site.setdefault(key, []).append(number)
     return Rows(
+        np.array([float(row["truth_m"]) for row in table]),
         np.array([float(row["full_distance_m"]) for row in table]),
         np.array([[float(row[f"full_{name}"]) for name in DRAWS] for row in table]),
-        {key: np.array(numbers) for key, numbers in of_site.items()},
-        {one: np.flatnonzero(cell == one) for one in range(int(FARTHEST_M) + 1) if (cell == one).any()},
-        int(site.max()) + 1,
-    ), truth
+        np.unique([row["site_id"] for row in table], return_inverse=True)[1].astype(np.intp),
+    )
 
 
-def read_training_of(truth_m: Floats) -> Floats:
-    """Quantiles of the labels, as `trapmeter density --training` takes them."""
-    return np.quantile(unrounded(truth_m), (np.arange(N_TRAINING) + 0.5) / N_TRAINING)
+def on_labels(rows: Rows) -> None:
+    """Density from the answers to all labelled seconds against that from the labels; errors are those at other sites."""
+    part = np.random.default_rng(5).permutation(int(rows.site.max()) + 1)[rows.site] % 10
+    labels = bin_distances(unrounded(rows.truth_m), CUTPOINTS_M, np.full(4 * len(rows.truth_m), 0.25))
+    answers = bin_distances(rows.answer_m, CUTPOINTS_M)
+    blurs = [rows.errors(part != one).over(answers.edges_m).mean() for one in range(10)]
+    sizes = np.bincount(part) / len(part)
+    shares = sum(size * blur.shares for size, blur in zip(sizes, blurs, strict=True))
+    allowed = replace(answers, blur=replace(max(blurs, key=lambda blur: blur.farthest_m), shares=shares))
+    print("| key | density from answers, against labels | with the error allowed for |\n| --- | --- | --- |")
+    for key in ("half-normal", "hazard-rate"):
+        truth, plain, mended = (per_area(key, distances) for distances in (labels, answers, allowed))
+        print(f"| {key} | {plain / truth - 1:+.1%} | {mended / truth - 1:+.1%} |", flush=True)
+    print()
 
 
-def cells(metres: Floats) -> NDArray[np.intp]:
+def per_area(key: str, distances: BinnedDistances) -> float:
+    """Density, in any unit."""
+    return distances.n / fit_detection(candidates([key], ["none"])[0], distances).pa
+
+
+def cells(metres: Floats) -> Numbers:
     """The whole metre that a distance rounds to: as finely as labels tell at all distances."""
     return np.round(metres).astype(np.intp)
 
 
-def judge(rows: Rows, g: Detection, key: str, kind: str, n_surveys: int, replicates: int) -> str:
-    """Bias and coverage over simulated surveys, as cells of a table."""
+def judge(rows: Rows, g: Detection, key: str, kind: str, n_surveys: int, replicates: int) -> Judged:
+    """Bias and coverage over simulated surveys."""
     settings = AnalysisSettings(candidates([key], ["none"]), CUTPOINTS_M)
     ratios, by_formula, by_bootstrap, n_failed = [], 0, 0, 0
     for number, (survey, density) in enumerate(simulated(rows, g, kind, n_surveys)):
@@ -129,9 +168,14 @@ def judge(rows: Rows, g: Detection, key: str, kind: str, n_surveys: int, replica
         ratios.append(best.density_km2 / density)
         by_formula += best.low_km2 <= density <= best.high_km2
         by_bootstrap += found.low_km2 <= density <= found.high_km2
-    error = np.std(ratios) / math.sqrt(len(ratios))
-    holds = f"{by_formula / len(ratios):.0%} | {by_bootstrap / len(ratios):.0%}"
-    return f"{np.mean(ratios) - 1:+.1%} (se {error:.1%}) | {holds} | {n_failed}"
+    n = len(ratios)
+    return Judged(
+        float(np.mean(ratios)) - 1,
+        float(np.std(ratios)) / math.sqrt(n),
+        by_formula / n,
+        by_bootstrap / n,
+        n_failed,
+    )
 
 
 def simulated(rows: Rows, g: Detection, kind: str, n_surveys: int) -> Iterator[tuple[Survey, float]]:
@@ -148,19 +192,70 @@ def simulated(rows: Rows, g: Detection, kind: str, n_surveys: int) -> Iterator[t
         counts = rng.poisson(PER_CAMERA * rng.gamma(CAMERA_CV**-2, CAMERA_CV**2, N_CAMERAS))
         camera = np.repeat(np.arange(N_CAMERAS), counts)
         true_m = np.interp(rng.random(len(camera)) * seen[-1], seen, grid)
-        site = rng.integers(rows.n_sites, size=N_CAMERAS)[camera]
-        picked = [rng.choice(pick(rows, int(one), int(cell))) for one, cell in zip(site, cells(true_m), strict=True)]
-        metres = {"true": true_m, "answers": rows.answer_m[picked]}.get(kind, rows.draws_m[picked])
-        training_m = rows.training_m if kind == "draws, shifted" else None
-        yield Survey(cameras, camera, metres.reshape(len(camera), -1), training_m=training_m), density
+        sites = rng.permutation(int(rows.site.max()) + 1)[:N_CAMERAS]
+        metres, errors = measured(rows, kind, true_m, sites, camera, rng)
+        yield Survey(cameras, camera, metres.reshape(len(camera), -1), errors=errors), density
 
 
-def pick(rows: Rows, site: int, cell: int) -> NDArray[np.intp]:
-    """Rows of this site at about this distance, of any site where it has none, of the nearest distance where nobody has."""
-    own = rows.of_site.get((site, cell))
-    if own is not None:
-        return own
-    return rows.of_cell[min(rows.of_cell, key=lambda one: abs(one - cell))]
+def measured(
+    rows: Rows, kind: str, true_m: Floats, sites: Numbers, camera: Numbers, rng: np.random.Generator
+) -> tuple[Floats, ErrorModel | None]:
+    """The distances of a kind, (n) or (n, draws), and what is known of their error."""
+    if kind.startswith("random"):
+        error = RandomError(0.2)
+        sd = math.sqrt(math.log1p(error.cv**2))
+        factor = np.exp(sd * rng.standard_normal(len(true_m)) - sd**2 / 2)
+        return true_m * factor, error if kind.endswith("allowed for") else None
+    if kind.startswith("scale"):
+        return true_m * 1.1, None
+    if kind == "true":
+        return true_m, None
+    picked = pick(rows, sites, camera, cells(true_m), rng)
+    if kind == "draws":
+        return rows.draws_m[picked], None
+    is_known = ~np.isin(rows.site, sites)
+    return rows.answer_m[picked], rows.errors(is_known) if kind.endswith("allowed for") else None
+
+
+def pick(rows: Rows, sites: Numbers, camera: Numbers, cell: Numbers, rng: np.random.Generator) -> Numbers:
+    """A row for each animal: of its camera's site at about its distance, else of another of the sites, else the nearest."""
+    mine = np.flatnonzero(np.isin(rows.site, sites))
+    of_cell = cells(rows.truth_m[mine])
+    picked = np.zeros(len(cell), np.intp)
+    for one in np.unique(cell):
+        there = mine[np.abs(of_cell - one) == np.abs(of_cell - one).min()]
+        of_site = {site: there[rows.site[there] == site] for site in sites.tolist()}
+        for number in np.flatnonzero(cell == one):
+            own = of_site[int(sites[camera[number]])]
+            picked[number] = rng.choice(own if len(own) else there)
+    return picked
+
+
+def draw(found: dict[tuple[str, str], Judged], path: Path) -> None:
+    """Bias with two standard errors, and coverage, for each mix and kind."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams["svg.hashsalt"] = "trapmeter"
+    kinds = list(dict.fromkeys(kind for _, kind in found))
+    mixes = list(dict.fromkeys(mix for mix, _ in found))
+    colours = dict(zip(kinds, ("#888888", "#d1495b", "#edae49", "#00798c"), strict=False))
+    figure = Figure(figsize=(8.5, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for row, (mix, kind) in enumerate(found):
+        one = found[mix, kind]
+        at = mixes.index(mix) + (kinds.index(kind) - (len(kinds) - 1) / 2) * 0.18
+        label = kind if row < len(kinds) else None
+        left.errorbar(100 * one.bias, at, xerr=200 * one.se, fmt="o", color=colours[kind], label=label, markersize=5)
+        right.plot(100 * one.by_bootstrap, at, "o", color=colours[kind], markersize=5)
+    left.axvspan(-5, 5, color="#00798c", alpha=0.1, linewidth=0)
+    right.axvspan(93, 97, color="#00798c", alpha=0.1, linewidth=0)
+    left.set_yticks(range(len(mixes)), mixes)
+    left.invert_yaxis()
+    left.set_xlabel("bias of density (%)")
+    right.set_xlabel("95 % bootstrap intervals that hold the truth (%)")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=len(kinds), frameon=False)
+    figure.savefig(path, metadata={"Date": None})
 
 
 if __name__ == "__main__":

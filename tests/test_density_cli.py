@@ -177,7 +177,7 @@ def edited(path, old, new):
         (["--bootstrap", "3"], ["20 or more bootstrap replicates"]),
         (["--bootstrap", "100", "--scale-error", "5"], ["such as 0.1 for 10 %"]),
         (["--format", "distances"], ["tells nothing of effort; give --deployments"]),
-        (["--points"], ["points or training belongs to distances.csv"]),
+        (["--points"], ["points belongs to distances.csv"]),
         (["--level", "95"], ["a level between 0 and 1"]),
         (["--config", "nowhere.toml"], ["nowhere.toml: No such file"]),
         (["--jobs", "0"], ["1 or more jobs"]),

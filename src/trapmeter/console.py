@@ -215,7 +215,7 @@ def print_density(run: DensityRun) -> None:
     for name, reason in analysis.failures:
         print(f"not fitted: {name}: {reason}")
     if len(names) > 1:
-        print(f"* selected by {analysis.select_by.upper()}")
+        print(f"* selected by {analysis.select_by.rule}")
     for stratum, density in best.by_stratum.items():
         print(
             f"  stratum {shown(stratum) or '(no name)'}: {density.density_km2:.4g} per km2 "
@@ -236,7 +236,7 @@ def print_density(run: DensityRun) -> None:
             f"bootstrap over cameras: median {found.median_km2:.4f}, {_interval(found.low_km2, found.high_km2)}, "
             f"{found.settings.replicates:,} replicates, {found.n_failed:,} failed"
         )
-    for warning in analysis.warnings:
+    for warning in run.warnings:
         print(f"note: {warning}")
 
 

@@ -104,6 +104,22 @@ def _alone(lock_path: Path, what: Path, option: str) -> Iterator[None]:
             lock.release()
 
 
+def check_file(path: Path | None) -> None:
+    """Makes sure that a file can be written here, before work is done for it; None is nothing to check.
+
+    Raises:
+        RunError: its folder doesn't exist, nobody may write there, or the name is that of a folder.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise RunError(f"{path} is a folder, expected the name of a file")
+    if not path.parent.is_dir():
+        raise RunError(f"{path} can't be written: there is no folder {path.parent}; make it or correct the name")
+    if not os.access(path.parent, os.W_OK):
+        raise RunError(f"{path} can't be written: check the permissions of {path.parent}")
+
+
 def sha256_of_bytes(content: bytes) -> str:
     """The SHA-256 checksum of bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

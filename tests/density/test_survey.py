@@ -100,7 +100,7 @@ def test_effort_comes_from_deployments_and_draws_from_distances(measured):
     assert survey.stations(0, 100)[6].n == 0
     points = measured(distances_rows(), deployments_text(), takes_draws=False)
     assert points.distance_m.shape == (240, 1)
-    assert "distance_m is taken as it stands" in points.notes[-1]
+    assert "distance_m is taken as if it were true" in points.notes[-1]
 
 
 def test_only_snapshots_count_and_an_animal_once(measured):

@@ -66,6 +66,8 @@ def calibrate(
     from trapmeter.calibration.run import calibrate as run
     from trapmeter.calibration.run import pick_seconds
     from trapmeter.calibration.told import CalibrateSettings
+    from trapmeter.tables.cameras import COLUMNS as CAMERA_COLUMNS
+    from trapmeter.tables.csvfile import misspelt
 
     if pick is not None:
         if any(told is not None for told in (labels, points, cameras, species, shoulder_height)):
@@ -78,6 +80,8 @@ def calibrate(
             )
         typer.echo(f"{picked.n_rows} seconds to label: fill in distance_m in {picked.path}")
         return
+    for note in [] if cameras is None else misspelt(cameras, CAMERA_COLUMNS):
+        typer.echo(f"note: {note}")
     settings = CalibrateSettings(
         results, out, labels, points, cameras, trained_hfov, species, shoulder_height, box_model
     )

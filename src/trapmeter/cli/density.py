@@ -17,12 +17,16 @@ def add_verbs(app: typer.Typer) -> None:
 
 
 def density(
-    file: Annotated[Path | None, typer.Argument(help="Table of distances: distances.csv, or a flat file of R.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Table of distances: distances.csv, a flat file of R, or a Camtrap DP (folder or zip)."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file of settings (docs/reference/density.md); options here replace its.")
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="r-flat or distances (default: told from the columns).")
+        str | None,
+        typer.Option("--format", help="r-flat, distances or camtrap-dp (default: told from name and columns)."),
     ] = None,
     deployments: Annotated[
         Path | None,
@@ -61,11 +65,16 @@ def density(
     points: Annotated[
         bool, typer.Option("--points", help="Take distance_m as it stands in place of the draws q05_m to q95_m.")
     ] = False,
-    training: Annotated[
+    errors: Annotated[
         str | None,
         typer.Option(
-            help="What the model learned from: deep-chimpact (the embedded one), or a CSV file with distance."
+            help="Allow for the model's error, as its answers at held-out sites show it: deep-chimpact (the embedded box "
+            "model), or a CSV file of truth_m, distance_m, site_id, such as oof.csv of boxmodel evaluate."
         ),
+    ] = None,
+    distance_cv: Annotated[
+        float | None,
+        typer.Option(help="Allow for a random error of distances, such as 0.2 for 20 %, where --errors has nothing."),
     ] = None,
     media_times: Annotated[
         Path | None,
@@ -76,6 +85,10 @@ def density(
         typer.Option(
             help="CSV file of media_id, animal_id that don't count, such as animals that react to the camera."
         ),
+    ] = None,
+    leave_out_tags: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a Camtrap DP: leave out observations with this in behavior or observationTags."),
     ] = None,
     availability: Annotated[
         float | None, typer.Option(help="Share (0..1) of the effort in which animals could be seen at all.")
@@ -113,7 +126,7 @@ def density(
 
     Fits detection functions to binned or exact distances, selects one, and gives animals per square kilometre with a 95 %
     interval. Stations without detections count: they are rows without a distance in a flat file, or deployments at which
-    nothing was seen. With draws in distances.csv the error of automatic distances is allowed for.
+    nothing was seen. The error of automatic distances is allowed for with --errors.
 
     Exit status: 0 all well, 2 wrong arguments or input.
 
@@ -121,7 +134,7 @@ def density(
 
     trapmeter density peak.csv --key hazard-rate --adjust none --cutpoints 2,3,4,5,6,7,8,10,12,15 --json peak.json
 
-    trapmeter density results/distances.csv --deployments deployments.csv --cutpoints 2,4,6,8,12,15 --out density/
+    trapmeter density results/distances.csv --deployments deployments.csv --cutpoints 0,2,4,6,8,12 --errors deep-chimpact
 
     trapmeter density --config survey.toml --out density/
     """
@@ -130,7 +143,7 @@ def density(
     from trapmeter.density.results import write_csv, write_json
     from trapmeter.density.run import run_density
     from trapmeter.density.settings import density_settings, read_values
-    from trapmeter.files import alone_in
+    from trapmeter.files import alone_in, check_file
     from trapmeter.report.density_page import write_folder
 
     given: dict[str, Any] = {
@@ -148,9 +161,11 @@ def density(
         "theta_deg": theta,
         "snapshot_s": snapshot,
         "points": True if points else None,
-        "training": training,
+        "errors": errors,
+        "distance_cv": distance_cv,
         "media_times": media_times,
         "leave_out": leave_out,
+        "leave_out_tags": _texts(leave_out_tags),
         "availability": availability,
         "availability_se": availability_se,
         "activity": activity,
@@ -165,6 +180,8 @@ def density(
     values.setdefault("jobs", default_jobs(None))
     values |= {name: value for name, value in given.items() if value is not None}
     settings = density_settings(values)
+    for path in (json, csv):
+        check_file(path)
     # Taken before the work, so that a folder which can't be written is found out before it.
     with nullcontext() if out is None else alone_in(out):
         if settings.bootstrap:
@@ -176,7 +193,6 @@ def density(
     print_density(run)
     for path, write in ((json, write_json), (csv, write_csv)):
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
             write(path, run)
             typer.echo(f"results: {path}")
     if report is not None:

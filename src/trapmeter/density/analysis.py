@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from trapmeter.density.candidates import candidates
@@ -27,6 +27,11 @@ class SelectBy(StrEnum):
 
     QAIC = "qaic"
     AIC = "aic"
+
+    @property
+    def rule(self) -> str:
+        """For people."""
+        return "AIC" if self is SelectBy.AIC else "QAIC within each key, and chi-square / df between keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,6 @@ def analyse(survey: Survey, settings: AnalysisSettings, availability: Availabili
         InputError: no candidate can be fitted (the first reason is told), there are fewer than two stations in a stratum, or
             bins and truncation don't fit together.
     """
-    survey = survey.shifted(right_of(survey, settings))
     distances = distances_of(survey, settings)
     fits, failures = fit_all(settings, distances)
     if not fits:
@@ -113,17 +117,16 @@ def distances_of(survey: Survey, settings: AnalysisSettings) -> Distances:
     """
     metres, weights = survey.distance_m.ravel(), survey.weights().ravel()
     if settings.cutpoints_m:
-        return bin_distances(metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m)
+        binned = bin_distances(metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m)
+        return binned if survey.errors is None else replace(binned, blur=survey.errors.over(binned.edges_m).mean())
+    if survey.errors is not None:
+        raise InputError(
+            "errors of distances are allowed for in bins; give cutpoints, such as --cutpoints 0,2,4,6,8,12"
+        )
     if settings.right_m is None and not metres.max(initial=0.0) > 0:
         raise InputError("all distances are 0 m, so that there is nothing to estimate; check that they are in metres")
-    return truncate(metres, right_m=right_of(survey, settings), left_m=settings.left_m or 0.0, weights=weights)
-
-
-def right_of(survey: Survey, settings: AnalysisSettings) -> float:
-    """Right truncation, metres: as given, the last cutpoint, or the farthest distance."""
-    if settings.right_m is not None:
-        return settings.right_m
-    return settings.cutpoints_m[-1] if settings.cutpoints_m else float(survey.distance_m.max(initial=0.0))
+    right_m = float(metres.max()) if settings.right_m is None else settings.right_m
+    return truncate(metres, right_m=right_m, left_m=settings.left_m or 0.0, weights=weights)
 
 
 def fit_all(
@@ -234,6 +237,11 @@ def _warnings(
     if len(survey.strata) > 1 and not survey.has_areas:
         found.append(
             "no areas of strata are known, so that strata count by their effort, as in R; give areas to weight them"
+        )
+    if survey.errors is not None:
+        found.append(
+            "the interval by formula takes errors of distances as independent, which those of one camera are not; take the "
+            "bootstrap's"
         )
     if best.fit.at_bound:
         found.append(

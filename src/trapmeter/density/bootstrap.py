@@ -4,7 +4,8 @@ Each replicate draws as many cameras as there are, with replacement and within s
 selects one anew, and takes its density (Buckland et al. 2001, section 3.6.4; Howe et al. 2017). It needs no assumption that
 snapshots are independent, which those of camera traps are not. Where distances come as draws, each replicate takes one draw
 of each row: the spread over replicates then holds what isn't known of the distances too (multiple imputation by bootstrap;
-Schomaker and Heumann 2018). Fits start at those of the whole survey, which is several times as fast as starting anew.
+Schomaker and Heumann 2018). Where their error is known instead, each replicate takes an error that may be true too.
+Fits start at those of the whole survey, which is several times as fast as starting anew.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.analysis import Analysis, AnalysisSettings, SelectBy, fit_all, select
+from trapmeter.density.blur import Blurs
 from trapmeter.density.detection import DetectionFunction
 from trapmeter.density.distances import BinnedDistances, Distances, bin_numbers, truncate
 from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, Availability
-from trapmeter.density.shift import fit_shift, shifted_weights
 from trapmeter.errors import InputError, RunError
 from trapmeter.workers import Lost, run_all
 
@@ -33,6 +34,8 @@ CHUNK = 25
 CHUNK_LIMIT_S = 3600.0
 FEWEST = 20
 """Percentiles of fewer replicates say nothing."""
+FEW = 200
+"""Ends of a 95 % interval rest on the five farthest replicates on either side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,16 @@ class Bootstrap:
     cv: float
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What to be aware of."""
+        if self.settings.replicates >= FEW:
+            return ()
+        return (
+            f"{self.settings.replicates} bootstrap replicates are few: the ends of the interval are rough; take 1000 for "
+            "what you report",
+        )
+
+    @property
     def n_failed(self) -> int:
         """Replicates without a density."""
         return sum(self.failures.values())
@@ -97,8 +110,7 @@ class _Plan:
     right_m: float
     camera: NDArray[np.intp]
     distance_m: Floats
-    training_m: Floats | None
-    shift: float
+    blurs: Blurs | None
     counts: Floats | None
     efforts: Floats
     stratum: NDArray[np.intp]
@@ -166,8 +178,7 @@ def _plan(analysis: Analysis, settings: BootstrapSettings) -> _Plan:
         right_m=distances.right_m,
         camera=survey.camera,
         distance_m=survey.distance_m,
-        training_m=None if survey.draw_weights is None else survey.training_m,
-        shift=survey.shift,
+        blurs=None if survey.errors is None or edges is None else survey.errors.over(edges),
         counts=counts,
         efforts=survey.efforts(),
         stratum=np.array([strata.index(camera.stratum) for camera in survey.cameras]),
@@ -185,6 +196,8 @@ def _replicate(plan: _Plan, rng: np.random.Generator) -> _Outcome:
     times = _times_drawn(plan.stratum, rng)
     try:
         distances, n = _seen(plan, times, rng)
+        if plan.blurs is not None and isinstance(distances, BinnedDistances):
+            distances = replace(distances, blur=plan.blurs.drawn(rng))
         fits, failures = fit_all(plan.settings, distances, plan.starts)
         if not fits:
             return math.nan, failures[0][1]
@@ -211,7 +224,7 @@ def _seen(plan: _Plan, times: Floats, rng: np.random.Generator) -> tuple[Distanc
     if plan.counts is not None and plan.edges_m is not None:
         return BinnedDistances(plan.edges_m, times @ plan.counts), times * plan.counts.sum(axis=1)
     weight = times[plan.camera]
-    metres = _draw(plan, weight, rng)
+    metres = _draw(plan, rng)
     inside = (weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m)
     metres, weight = metres[inside], weight[inside]
     n = np.bincount(plan.camera[inside], weight, minlength=len(times)).astype(np.float64)
@@ -221,21 +234,15 @@ def _seen(plan: _Plan, times: Floats, rng: np.random.Generator) -> tuple[Distanc
     return BinnedDistances(plan.edges_m, counts), n
 
 
-def _draw(plan: _Plan, weight: Floats, rng: np.random.Generator) -> Floats:
-    """A distance for each observation: one of its draws, times the errors of scale. weight: of the observations (n)."""
+def _draw(plan: _Plan, rng: np.random.Generator) -> Floats:
+    """A distance for each observation: one of its draws, times the errors of scale."""
     n, n_draws = plan.distance_m.shape
-    if n_draws == 1:
-        metres = plan.distance_m[:, 0]
-    elif plan.training_m is None:
-        metres = plan.distance_m[np.arange(n), rng.integers(n_draws, size=n)]
-    else:
-        shift = fit_shift(plan.distance_m, plan.training_m, plan.right_m, weight, plan.shift)
-        reached = shifted_weights(plan.distance_m, shift, plan.right_m).cumsum(axis=1)
-        number = (rng.random((n, 1)) > reached).sum(axis=1)
-        metres = plan.distance_m[np.arange(n), np.minimum(number, n_draws - 1)]
+    # Without a choice the generator is left alone, so that other numbers don't change.
+    number = rng.integers(n_draws, size=n) if n_draws > 1 else np.zeros(n, np.intp)
+    metres = plan.distance_m[np.arange(n), number]
     sd, site_sd = plan.bootstrap.scale_sd, plan.bootstrap.site_scale_sd
     if not sd and not site_sd:
-        return metres
+        return np.asarray(metres)
     logs = sd * rng.standard_normal() + site_sd * rng.standard_normal(len(plan.efforts))
     return np.asarray(metres * np.exp(logs)[plan.camera])
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trapmeter.density.blur import Blur
 from trapmeter.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -22,12 +23,13 @@ class BinnedDistances:
     """Counts between cutpoints; the first cutpoint is the left truncation and the last the right one.
 
     edges_m: rising, bins + 1. counts: one per bin, >= 0, may be fractions. n_outside: observations that were left out because
-    they lie beyond the cutpoints.
+    they lie beyond the cutpoints. blur: where animals at each distance are measured to be; None takes distances as true.
     """
 
     edges_m: Floats
     counts: Floats
     n_outside: int = 0
+    blur: Blur | None = None
 
     def __post_init__(self) -> None:
         check_edges(self.edges_m)
@@ -50,6 +52,11 @@ class BinnedDistances:
     def right_m(self) -> float:
         """Right truncation w, metres."""
         return float(self.edges_m[-1])
+
+    @property
+    def width_m(self) -> float:
+        """How far the detection function reaches: w, or where errors bring animals from beyond w into it, farther, metres."""
+        return self.right_m if self.blur is None else self.blur.farthest_m
 
     @property
     def n(self) -> float:
@@ -86,6 +93,11 @@ class ExactDistances:
                 "a distance of 0 m can't be used as it is: a point transect has no area there, so that no detection function "
                 "explains it; give cutpoints, or a left truncation above 0"
             )
+
+    @property
+    def width_m(self) -> float:
+        """How far the detection function reaches: w, metres."""
+        return self.right_m
 
     @property
     def n(self) -> float:

@@ -29,8 +29,10 @@ class DetectionFit:
     """A detection function that was fitted by maximum likelihood.
 
     parameters: as named by `function.parameter_names`. left_m, right_m: truncation. n: observations inside it, the sum of
-    their weights. pa: share (0..1) of the animals within right_m that are detected. pa_se is infinite where the data don't
-    tell the parameters apart. at_bound: parameters that ended on the edge of what is allowed, a sign of a poor model.
+    their weights. pa: share (0..1) of the animals within right_m that are detected; with a blur, animals that are measured
+    within the truncation for each that stands within right_m. pa_se is infinite where the data don't tell the parameters
+    apart. width_m: how far the function reaches, right_m without a blur. at_bound: parameters that ended on the edge of what
+    is allowed, a sign of a poor model.
     """
 
     function: DetectionFunction
@@ -42,6 +44,7 @@ class DetectionFit:
     pa: float
     pa_se: float
     chi_square: ChiSquare | None
+    width_m: float
     at_bound: tuple[str, ...] = ()
     is_converged: bool = True
 
@@ -68,7 +71,17 @@ class DetectionFit:
     @property
     def edr_m(self) -> float:
         """Effective detection radius, metres: as many animals are detected beyond it as are missed within."""
-        return self.right_m * math.sqrt(self.pa)
+        return math.sqrt(2 * self.seen_m2)
+
+    @property
+    def seen_m2(self) -> float:
+        """The integral of r g(r) over what isn't truncated: w^2 Pa / 2 where distances are measured without error."""
+        return float(self._integrals(*nodes_between(panel_edges(self.left_m, self.right_m))).sum())
+
+    @property
+    def has_blur(self) -> bool:
+        """Whether errors of distances were allowed for."""
+        return self.width_m > self.right_m
 
     @property
     def pa_cv(self) -> float:
@@ -78,7 +91,7 @@ class DetectionFit:
     def g(self, r_m: ArrayLike) -> Floats:
         """The share (0..1) of animals at distances (n, metres) that are detected."""
         r = np.atleast_1d(np.asarray(r_m, np.float64))
-        return self.function.g(r, np.array(self.parameters), self.right_m)[0]
+        return self.function.g(r, np.array(self.parameters), self.width_m)[0]
 
     @property
     def coefficients(self) -> tuple[float, ...]:
@@ -88,8 +101,7 @@ class DetectionFit:
     def pdf(self, r_m: ArrayLike) -> Floats:
         """The density (per metre) of detected distances at distances (n, metres); 0 beyond the truncation."""
         r = np.atleast_1d(np.asarray(r_m, np.float64))
-        whole = self.pa * self.right_m**2 / 2
-        return np.where((r >= self.left_m) & (r <= self.right_m), r * self.g(r) / whole, 0.0)
+        return np.where((r >= self.left_m) & (r <= self.right_m), r * self.g(r) / self.seen_m2, 0.0)
 
     def cdf(self, r_m: ArrayLike) -> Floats:
         """The share (0..1) of detected distances below distances (n, metres)."""
@@ -167,6 +179,7 @@ def fit_detection(
         pa=float(pa.value),
         pa_se=_delta_se(pa.slopes, likelihood.information(found.parameters)),
         chi_square=goodness,
+        width_m=distances.width_m,
         at_bound=found.at_bound,
         is_converged=found.is_converged,
     )

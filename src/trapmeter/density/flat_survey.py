@@ -68,6 +68,12 @@ def survey_of_rows(
 def _notes(rows: Sequence[FlatRow], *, has_strata: bool, multiplier: float | None) -> Iterator[str]:
     if multiplier is None and any(row.multiplier is None for row in rows):
         yield FULL_CIRCLE
+    told = {row.multiplier for row in rows}
+    if multiplier is not None and None not in told and told != {multiplier}:
+        yield (
+            f"the angle of view that was given ({360 * multiplier:g} degrees) was not used: the column 'multiplier' tells "
+            "each row's own"
+        )
     n_places, n_labels = len({(row.stratum, row.station_id) for row in rows}), len({row.station_id for row in rows})
     if not has_strata and n_places > n_labels:
         yield (

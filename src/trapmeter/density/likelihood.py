@@ -2,7 +2,8 @@
 
 Animals stand at distance r in proportion to r, so that detected ones have the density f(r) = r g(r) / integral of r g(r) over
 what isn't truncated (Buckland et al. 2001, chapter 3; Howe et al. 2017). Binned distances are multinomial with the integrals
-of f over the bins. The factor r is kept for exact distances, and the multinomial coefficient is left out, as in R's mrds, so
+of f over the bins; where errors of distances are known, with those of f times where animals are measured to be (blur.py). The
+factor r is kept for exact distances, and the multinomial coefficient is left out, as in R's mrds, so
 that log-likelihoods compare.
 """
 
@@ -37,6 +38,7 @@ class Likelihood(ABC):
     def __init__(self, function: DetectionFunction, distances: Distances, nodes: Floats, node_weights: Floats) -> None:
         self.function = function
         self.left_m, self.right_m, self.n = distances.left_m, distances.right_m, distances.n
+        self.width_m = distances.width_m
         self._nodes, self._weights = nodes.ravel(), (nodes * node_weights).ravel()
 
     def lnl(self, parameters: Floats) -> WithSlopes:
@@ -55,14 +57,21 @@ class Likelihood(ABC):
     def pa(self, parameters: Floats) -> WithSlopes:
         """Share of the animals within w that are detected: Pa = 2 / w^2 times the integral of r g(r), truncation to w.
 
-        Left truncation counts as not seen, so that n / Pa is all animals from 0 m to w.
+        Left truncation counts as not seen, so that n / Pa is all animals from 0 m to w. With a blur animals count that are
+        measured within the truncation, wherever they stand: n / Pa is the same.
         """
         g, slopes = self._g(parameters)
+        weights = self._weights * self._measured
         scale = 2.0 / self.right_m**2
-        return WithSlopes(scale * (self._weights @ g), scale * (self._weights @ slopes))
+        return WithSlopes(scale * (weights @ g), scale * (weights @ slopes))
 
     def _g(self, parameters: Floats) -> tuple[Floats, Floats]:
-        return self.function.g(self._nodes, parameters, self.right_m)
+        return self.function.g(self._nodes, parameters, self.width_m)
+
+    @property
+    def _measured(self) -> Floats | float:
+        """Share of the animals at each node that are measured within the truncation, if detected."""
+        return 1.0
 
     def _positive(self, whole: float) -> float:
         return max(whole, FLOOR * self.right_m**2)
@@ -81,8 +90,13 @@ class BinnedLikelihood(Likelihood):
     """Of counts between cutpoints."""
 
     def __init__(self, function: DetectionFunction, distances: BinnedDistances) -> None:
-        super().__init__(function, distances, *nodes_in_bins(distances.edges_m))
+        blur = distances.blur
+        nodes = nodes_in_bins(distances.edges_m) if blur is None else (blur.nodes_m, blur.weights_m)
+        super().__init__(function, distances, *nodes)
         self._bin_counts = distances.counts
+        n_bins = len(distances.counts)
+        # Which part of the animals at each node is measured in each bin (bins, nodes).
+        self._shares = np.repeat(np.eye(n_bins), nodes[0].shape[1], axis=1) if blur is None else blur.shares
 
     @property
     def _counts(self) -> Floats:
@@ -91,12 +105,15 @@ class BinnedLikelihood(Likelihood):
     def shares(self, parameters: Floats) -> WithSlopes:
         """The share of detections that is expected in each bin; they sum to 1."""
         g, slopes = self._g(parameters)
-        shape = len(self._bin_counts), len(self._nodes) // len(self._bin_counts)
-        parts = (self._weights * g).reshape(shape).sum(axis=1)
-        part_slopes = (self._weights[:, None] * slopes).reshape(*shape, slopes.shape[1]).sum(axis=1)
+        parts = self._shares @ (self._weights * g)
+        part_slopes = self._shares @ (self._weights[:, None] * slopes)
         whole = self._positive(float(parts.sum()))
         shares = parts / whole
         return WithSlopes(shares, (part_slopes - shares[:, None] * part_slopes.sum(axis=0)) / whole)
+
+    @property
+    def _measured(self) -> Floats | float:
+        return np.asarray(self._shares.sum(axis=0))
 
     def _logs(self, parameters: Floats) -> WithSlopes:
         shares, slopes = self.shares(parameters)

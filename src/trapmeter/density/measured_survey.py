@@ -1,4 +1,4 @@
-"""A survey from distances.csv and a table of deployments: effort from when cameras worked, distances from their draws.
+"""A survey from distances.csv and a table of deployments: distances as answers or draws, at moments that snapshots have.
 
 Snapshots are the moments that a snapshot interval apart; effort counts them while a camera worked, and observations at other
 moments are left out, so that both count the same thing (Howe et al. 2017). An animal counts once in a snapshot.
@@ -16,43 +16,33 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.estimate import circle_share
-from trapmeter.density.shift import read_training
+from trapmeter.density.blur import ErrorModel
+from trapmeter.density.sites import Site, SiteSettings, areas_of, hours_of, read_sites
 from trapmeter.density.species import ALL, check_species
-from trapmeter.density.survey import Camera, Survey
+from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
 from trapmeter.records import N_DRAWS, Estimate
 from trapmeter.tables.csvfile import read_columns
-from trapmeter.tables.deployments import Deployment, read_deployments
 from trapmeter.tables.distances import read_distances, read_distances_with
 from trapmeter.tables.sightings import read_left_out, read_media_starts
 
 SAME_TIME_S = 1e-3
+ALLOW_FOR_ERRORS = (
+    "allow for it by --errors (deep-chimpact for the embedded box model, or held-out answers with their truths)"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredSettings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredSettings(SiteSettings):
     """Tables beside distances.csv, and what stands in none; see `DensitySettings` for the meaning of each."""
 
     deployments: Path
     species: str | None = None
     species_column: str = "species"
-    theta_deg: float | None = None
-    snapshot_s: float | None = None
     media_times: Path | None = None
     leave_out: Path | None = None
     takes_draws: bool = True
-    training: str | Path | None = None
-    has_strata: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Site:
-    """A camera place: its camera, its deployments and its snapshot interval."""
-
-    camera: Camera
-    deployments: tuple[Deployment, ...]
-    snapshot_s: float
+    errors: ErrorModel | None = None
 
 
 def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
@@ -62,12 +52,12 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
         InputError: a table is not what it should be; a site has no deployment; moments are farther apart than snapshots; or
             nothing is left to estimate from.
     """
-    sites = _sites(read_deployments(settings.deployments), settings)
+    notes: list[str] = []
+    sites = read_sites(settings.deployments, settings, notes)
     estimates = _of_species(path, settings)
     _check_spacing(path, estimates, sites)
     measured = [one for one in estimates if one.distance is not None]
     _check_sites(path, measured, sites, settings.deployments)
-    notes: list[str] = []
     kept = _tell("at moments between two snapshots", measured, _on_snapshot(measured, sites), notes)
     kept = _tell("second rows of an animal at one moment", kept, _once(kept), notes)
     if settings.leave_out is not None:
@@ -82,82 +72,16 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
             f"{path} has no measured animal that counts ({len(measured)} were measured); check species, deployments, "
             "snapshot interval and what is left out"
         )
-    if (
-        settings.training is None
-        and settings.takes_draws
-        and any(one.distance and one.distance.draws_m for one in kept)
-    ):
-        notes.append(
-            "draws follow the distances that the model learned from, and density is pulled with them where animals stand "
-            "nearer or farther; say what it learned from by --training (deep-chimpact for the embedded box model)"
-        )
     number = {site_id: index for index, site_id in enumerate(sites)}
-    hours = {deployment.hours for site in sites.values() for deployment in site.deployments}
-    if len(hours) > 1:
-        notes.append("cameras worked at different hours: an activity curve is taken over all day")
     return Survey(
         cameras=tuple(site.camera for site in sites.values()),
         camera=np.array([number[one.observation.site_id] for one in kept], np.intp),
-        distance_m=_distances(kept, takes_draws=settings.takes_draws, notes=notes),
-        areas=_areas(sites) if settings.has_strata else {},
-        training_m=None if settings.training is None else read_training(settings.training),
-        hours=next(iter(hours)) if len(hours) == 1 else (),
+        distance_m=_distances(kept, settings, notes),
+        areas=areas_of(sites) if settings.has_strata else {},
+        errors=settings.errors,
+        hours=hours_of(sites, notes),
         notes=tuple(notes),
     )
-
-
-def _sites(deployments: Sequence[Deployment], settings: MeasuredSettings) -> dict[str, _Site]:
-    by_site: dict[str, list[Deployment]] = defaultdict(list)
-    for deployment in deployments:
-        by_site[deployment.site_id].append(deployment)
-    if not by_site:
-        raise InputError(f"{settings.deployments} has no rows; expected one for each deployment of a camera")
-    return {site_id: _site(site_id, rows, settings) for site_id, rows in by_site.items()}
-
-
-def _site(site_id: str, rows: Sequence[Deployment], settings: MeasuredSettings) -> _Site:
-    intervals = {_told(row, row.snapshot_s, settings.snapshot_s, "snapshot_s") for row in rows}
-    strata = {row.stratum for row in rows} if settings.has_strata else {""}
-    for what, values in (("snapshot_s", intervals), ("stratum", strata)):
-        if len(values) > 1:
-            raise InputError(
-                f"{rows[-1].where}, column {what!r}: expected one for all deployments of site {site_id!r}, got "
-                f"{', '.join(map(str, sorted(values)))}; correct it, or give the site two names"
-            )
-    for before, after in pairwise(sorted(rows, key=lambda row: row.start)):
-        if after.start < before.end:
-            raise InputError(
-                f"{after.where}: starts before the site's deployment of {before.where.rsplit(', ', 1)[-1]} ends, so that "
-                "time would count twice; correct start or end, or name two cameras at one place apart"
-            )
-    (interval,) = intervals
-    snapshots = [row.seconds() / interval for row in rows]
-    if not sum(snapshots) > 0:
-        raise InputError(
-            f"{rows[0].where}: site {site_id!r} has an effort of 0 snapshots; its hours never fall between start and end, so "
-            "correct them or leave the row out"
-        )
-    shares = [_circle_share(row, settings) for row in rows]
-    multiplier = sum(n * share for n, share in zip(snapshots, shares, strict=True)) / sum(snapshots)
-    return _Site(Camera(site_id, sum(snapshots), multiplier, next(iter(strata))), tuple(rows), interval)
-
-
-def _circle_share(row: Deployment, settings: MeasuredSettings) -> float:
-    theta = _told(row, row.theta_deg, settings.theta_deg, "theta_deg")
-    try:
-        return circle_share(theta)
-    except InputError as error:
-        raise InputError(f"{row.where}, column 'theta_deg': {error}") from None
-
-
-def _told(row: Deployment, own: float | None, for_all: float | None, column: str) -> float:
-    value = for_all if own is None else own
-    if value is None or not value > 0:
-        raise InputError(
-            f"{row.where}: expected a number above 0 in the column {column!r}, got {'nothing' if value is None else value}; "
-            f"fill it in, or give {column} for all deployments"
-        )
-    return value
 
 
 def _of_species(path: Path, settings: MeasuredSettings) -> list[Estimate]:
@@ -172,7 +96,7 @@ def _of_species(path: Path, settings: MeasuredSettings) -> list[Estimate]:
     return [one for one, name in rows if is_any or one.distance is None or name == settings.species]
 
 
-def _check_spacing(path: Path, estimates: Sequence[Estimate], sites: Mapping[str, _Site]) -> None:
+def _check_spacing(path: Path, estimates: Sequence[Estimate], sites: Mapping[str, Site]) -> None:
     """Refuses effort that counts more snapshots than were looked at."""
     times: dict[tuple[str, str], set[float]] = defaultdict(set)
     for one in estimates:
@@ -191,7 +115,7 @@ def _check_spacing(path: Path, estimates: Sequence[Estimate], sites: Mapping[str
             )
 
 
-def _check_sites(path: Path, measured: Sequence[Estimate], sites: Mapping[str, _Site], deployments: Path) -> None:
+def _check_sites(path: Path, measured: Sequence[Estimate], sites: Mapping[str, Site], deployments: Path) -> None:
     for one in measured:
         site_id = one.observation.site_id
         if site_id not in sites:
@@ -202,7 +126,7 @@ def _check_sites(path: Path, measured: Sequence[Estimate], sites: Mapping[str, _
             )
 
 
-def _on_snapshot(estimates: Iterable[Estimate], sites: Mapping[str, _Site]) -> list[Estimate]:
+def _on_snapshot(estimates: Iterable[Estimate], sites: Mapping[str, Site]) -> list[Estimate]:
     def is_on(one: Estimate) -> bool:
         interval = sites[one.observation.site_id].snapshot_s
         number = one.observation.time_s / interval
@@ -228,7 +152,7 @@ def _is_named(one: Estimate, left_out: set[tuple[str, int | None]]) -> bool:
     return (media_id, None) in left_out or (media_id, one.observation.animal_id) in left_out
 
 
-def _while_working(estimates: Iterable[Estimate], sites: Mapping[str, _Site], media_times: Path) -> list[Estimate]:
+def _while_working(estimates: Iterable[Estimate], sites: Mapping[str, Site], media_times: Path) -> list[Estimate]:
     starts = read_media_starts(media_times)
 
     def is_while(one: Estimate) -> bool:
@@ -249,24 +173,16 @@ def _tell(what: str, before: Sequence[Estimate], after: list[Estimate], notes: l
     return after
 
 
-def _distances(kept: Sequence[Estimate], *, takes_draws: bool, notes: list[str]) -> NDArray[np.float64]:
+def _distances(kept: Sequence[Estimate], settings: MeasuredSettings, notes: list[str]) -> NDArray[np.float64]:
     known = [one.distance for one in kept if one.distance is not None]
-    if not takes_draws or not any(distance.draws_m for distance in known):
-        notes.append(
-            "distance_m is taken as it stands: automatic distances are drawn to the middle, and density is biased by that; "
-            "measure with a model that gives draws (q05_m to q95_m)"
-        )
+    if settings.errors is not None or not settings.takes_draws or not any(one.draws_m for one in known):
+        if settings.errors is None:
+            notes.append(
+                f"distance_m is taken as if it were true, and density is biased by its error; {ALLOW_FOR_ERRORS}"
+            )
         return np.array([[distance.distance_m] for distance in known], np.float64)
+    notes.append(
+        "draws follow the distances that the model learned from, and density is pulled with them where animals stand nearer "
+        f"or farther; {ALLOW_FOR_ERRORS}"
+    )
     return np.array([distance.draws_m or (distance.distance_m,) * N_DRAWS for distance in known], np.float64)
-
-
-def _areas(sites: Mapping[str, _Site]) -> dict[str, float]:
-    areas: dict[str, float] = {}
-    for site in sites.values():
-        for row in site.deployments:
-            if row.area_km2 is not None and areas.setdefault(row.stratum, row.area_km2) != row.area_km2:
-                raise InputError(
-                    f"{row.where}, column 'area_km2': expected one number for all of stratum {row.stratum!r}, got "
-                    f"{row.area_km2:g} after {areas[row.stratum]:g}; correct it"
-                )
-    return areas

@@ -55,14 +55,14 @@ def result(run: DensityRun) -> dict[str, Any]:
             "right_m": distances.right_m,
             "cutpoints_m": distances.edges_m.tolist() if isinstance(distances, BinnedDistances) else [],
             "draws": survey.n_draws,
-            "shift": survey.shift if survey.draw_weights is not None else None,
+            "errors": None if survey.errors is None else survey.errors.name,
             "availability": {"share": analysis.availability.share, "se": analysis.availability.se},
             "fits": [
                 _fit(model, analysis, number == analysis.selected) for number, model in enumerate(analysis.models)
             ],
             "failures": [{"model": name, "reason": reason} for name, reason in analysis.failures],
             "bootstrap": _bootstrap(run),
-            "warnings": list(analysis.warnings),
+            "warnings": list(run.warnings),
         }
     )
     return record

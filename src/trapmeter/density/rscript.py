@@ -27,6 +27,10 @@ def r_script(analysis: Analysis, flat_file: str) -> str:
             ["# Each distance is the middle one of its draws, so that results differ from trapmeter's."]
             * (survey.n_draws > 1)
         ),
+        *(
+            ["# The error of distances is not allowed for here, so that results differ from trapmeter's."]
+            * (survey.errors is not None)
+        ),
         "library(Distance)",
         f"data <- read.csv({json.dumps(flat_file)})",
         "data$distance <- as.numeric(data$distance)",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from trapmeter.density.activity import Activity, fit_activity
 from trapmeter.density.analysis import Analysis, analyse
 from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
+from trapmeter.density.camtrap_survey import CamtrapSettings, read_camtrap_survey
 from trapmeter.density.estimate import Availability, circle_share
 from trapmeter.density.flat_survey import availability_of_rows, survey_of_rows
 from trapmeter.density.measured_survey import MeasuredSettings, read_measured_survey
@@ -15,6 +16,7 @@ from trapmeter.density.settings import DensitySettings, SurveyFormat
 from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
+from trapmeter.tables.camtrapdp import is_package
 from trapmeter.tables.csvfile import read_columns
 from trapmeter.tables.flatfile import read_flat_file
 from trapmeter.tables.sightings import read_activity_times
@@ -28,6 +30,11 @@ class DensityRun:
     analysis: Analysis
     activity: Activity | None = None
     bootstrap: Bootstrap | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to be aware of, of the data, the fit and the bootstrap."""
+        return (*self.analysis.warnings, *(self.bootstrap.notes if self.bootstrap else ()))
 
 
 def run_density(settings: DensitySettings, progress: Callable[[int, int], None] = lambda *_: None) -> DensityRun:
@@ -50,14 +57,12 @@ def run_density(settings: DensitySettings, progress: Callable[[int, int], None] 
 
 def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]:
     """The survey of the settings' tables, and the availability that they tell."""
-    if _format(settings) is SurveyFormat.DISTANCES:
+    form = _format(settings)
+    _refuse_unused(settings, form)
+    if form is SurveyFormat.DISTANCES:
         return _with_areas(read_measured_survey(settings.file, _measured(settings)), settings), None
-    given = [name for name in ("deployments", "media_times", "leave_out", "snapshot_s") if getattr(settings, name)]
-    if given or settings.points or settings.training:
-        raise InputError(
-            f"{', '.join(given) or 'points or training'} belongs to distances.csv; a flat file tells effort and distances "
-            "itself, so leave it out, or give --format distances"
-        )
+    if form is SurveyFormat.CAMTRAP_DP:
+        return _with_areas(read_camtrap_survey(settings.file, _of_package(settings)), settings), None
     column = _species_column(settings)
     rows = read_flat_file(settings.file, column)
     if column is not None:
@@ -67,12 +72,36 @@ def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
     survey = survey_of_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
     told = availability_of_rows(rows)
-    return _with_areas(survey, settings), None if told is None else Availability(told)
+    survey = replace(_with_areas(survey, settings), errors=settings.error_model())
+    return survey, None if told is None else Availability(told)
+
+
+def _refuse_unused(settings: DensitySettings, form: SurveyFormat) -> None:
+    """What the user gave is used, or refused."""
+    given = [name for name in _ONLY_FOR if getattr(settings, name) and form not in _ONLY_FOR[name]]
+    if given:
+        name = given[0]
+        raise InputError(
+            f"{name} belongs to {' and '.join(_ONLY_FOR[name])}, and {settings.file} is read as {form}; leave it out, or "
+            f"give --format {_ONLY_FOR[name][0]}"
+        )
+
+
+_ONLY_FOR = {
+    "deployments": (SurveyFormat.DISTANCES, SurveyFormat.CAMTRAP_DP),
+    "snapshot_s": (SurveyFormat.DISTANCES, SurveyFormat.CAMTRAP_DP),
+    "media_times": (SurveyFormat.DISTANCES,),
+    "leave_out": (SurveyFormat.DISTANCES,),
+    "points": (SurveyFormat.DISTANCES,),
+    "leave_out_tags": (SurveyFormat.CAMTRAP_DP,),
+}
 
 
 def _format(settings: DensitySettings) -> SurveyFormat:
     if settings.format is not None:
         return settings.format
+    if is_package(settings.file):
+        return SurveyFormat.CAMTRAP_DP
     return SurveyFormat.R_FLAT if "Sample.Label" in read_columns(settings.file) else SurveyFormat.DISTANCES
 
 
@@ -98,8 +127,20 @@ def _measured(settings: DensitySettings) -> MeasuredSettings:
         media_times=settings.media_times,
         leave_out=settings.leave_out,
         takes_draws=not settings.points,
-        training=settings.training,
+        errors=settings.error_model(),
         has_strata=settings.strata,
+    )
+
+
+def _of_package(settings: DensitySettings) -> CamtrapSettings:
+    return CamtrapSettings(
+        species=settings.species,
+        deployments=settings.deployments,
+        leave_out_tags=settings.leave_out_tags,
+        theta_deg=settings.theta_deg,
+        snapshot_s=settings.snapshot_s,
+        has_strata=settings.strata,
+        errors=settings.error_model(),
     )
 
 

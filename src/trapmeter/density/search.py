@@ -108,13 +108,14 @@ def _own_starts(function: DetectionFunction, distances: Distances, is_monotone: 
     smaller = best_parameters(
         likelihood_of(fewer, distances), distances, start=None, is_monotone=is_monotone
     ).parameters
-    r = np.linspace(distances.left_m, distances.right_m, 41)
-    target = fewer.g(r, smaller, distances.right_m)[0]
+    width_m = distances.width_m
+    r = np.linspace(distances.left_m, width_m, 41)
+    target = fewer.g(r, smaller, width_m)[0]
     starts = [np.append(smaller, 0.0)]
     for start in function.key.adjusted_starts(distances.right_m):
         zeros = np.concatenate([start, np.zeros(len(orders))])
         # g is linear in the coefficients. Weighted by r, as animals are.
-        key, slopes = function.g(r, zeros, distances.right_m)
+        key, slopes = function.g(r, zeros, width_m)
         terms = slopes[:, len(start) :]
         coefficients = np.linalg.lstsq(r[:, None] * terms, r * (target - key), rcond=1e-6)[0]
         starts.append(np.concatenate([start, np.clip(coefficients, -MAX_COEFFICIENT, MAX_COEFFICIENT)]))
@@ -170,16 +171,16 @@ def _search(
 
 def _constraints(likelihood: Likelihood, is_monotone: bool) -> list[Any]:
     """What an adjusted function must satisfy, as scipy wants it: numbers >= 0 and their slopes. A key alone never rises."""
-    function, right_m = likelihood.function, likelihood.right_m
+    function, width_m = likelihood.function, likelihood.width_m
     if function.adjustment is None:
         return []
-    points = monotone_points(right_m)
+    points = monotone_points(width_m)
     kept = _falls if is_monotone else np.asarray
     return [
         {
             "type": "ineq",
-            "fun": lambda parameters: kept(function.g(points, parameters, right_m)[0]),
-            "jac": lambda parameters: kept(function.g(points, parameters, right_m)[1]),
+            "fun": lambda parameters: kept(function.g(points, parameters, width_m)[0]),
+            "jac": lambda parameters: kept(function.g(points, parameters, width_m)[1]),
         }
     ]
 

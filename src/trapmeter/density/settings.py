@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.density.analysis import AnalysisSettings, SelectBy
+from trapmeter.density.blur import ErrorModel, RandomError
 from trapmeter.density.bootstrap import BootstrapSettings
 from trapmeter.density.candidates import candidates
-from trapmeter.density.shift import DEEP_CHIMPACT
+from trapmeter.density.held_out import DEEP_CHIMPACT, read_held_out
 from trapmeter.errors import InputError
 
 
@@ -23,6 +24,8 @@ class SurveyFormat(StrEnum):
     """A flat file of R's Distance: effort and stations stand in it."""
     DISTANCES = "distances"
     """Our own distances.csv, with a table of deployments beside it."""
+    CAMTRAP_DP = "camtrap-dp"
+    """A Camtrap DP: its folder, zip archive or datapackage.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class DensitySettings:
     file: Path
     """The table of distances."""
     format: SurveyFormat | None = None
-    """None tells it from the columns."""
+    """None tells it from the name and the columns."""
     deployments: Path | None = None
     """Site, start, end, angle of view, snapshot interval and hours of each deployment; needed with distances.csv."""
     key: tuple[str, ...] = ()
@@ -58,12 +61,17 @@ class DensitySettings:
     """Seconds from one snapshot to the next, for deployments that don't tell their own."""
     points: bool = False
     """Take distance_m in place of the draws q05_m ... q95_m."""
-    training: str | Path | None = None
-    """Distances that the model learned from: a CSV file with distance or distance_m; deep-chimpact for the embedded one."""
+    errors: str | Path | None = None
+    """Answers at held-out sites with their truths: a CSV file of truth_m, distance_m, site_id; deep-chimpact for the embedded
+    box model."""
+    distance_cv: float | None = None
+    """Coefficient of variation of a random error of distances, where no such answers are at hand."""
     media_times: Path | None = None
     """When each medium starts: media_id, start."""
     leave_out: Path | None = None
     """Media, or animals in them, that don't count, as those that react to the camera: media_id, animal_id."""
+    leave_out_tags: tuple[str, ...] = ()
+    """Of a Camtrap DP: observations with one of these in behavior or observationTags don't count."""
     availability: float | None = None
     availability_se: float = 0.0
     activity: Path | None = None
@@ -84,6 +92,8 @@ class DensitySettings:
             raise InputError("availability is either given as a number or estimated from times of day; leave out one")
         if self.availability_se and self.availability is None:
             raise InputError("a standard error of availability was given without availability itself; give both")
+        if self.errors is not None and self.distance_cv is not None:
+            raise InputError("errors of distances are either those of held-out answers or random; leave out one")
         if self.jobs < 1:
             raise InputError(f"expected 1 or more jobs, got {self.jobs}")
 
@@ -101,6 +111,12 @@ class DensitySettings:
             is_monotone=self.monotone,
             level=self.level,
         )
+
+    def error_model(self) -> ErrorModel | None:
+        """How distances are measured; None takes them as true, or their draws as they are."""
+        if self.errors is not None:
+            return read_held_out(self.errors)
+        return None if self.distance_cv is None else RandomError(self.distance_cv)
 
     def replication(self) -> BootstrapSettings | None:
         """The bootstrap, None without."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.shift import fit_shift, shifted_weights
+from trapmeter.density.blur import ErrorModel
 from trapmeter.density.stations import Station
 from trapmeter.errors import InputError
 
@@ -48,8 +48,7 @@ class Survey:
 
     camera: which of `cameras` made each observation (n). distance_m: metres, (n, 1) where distances are known and (n, draws)
     where each row tells by equally likely draws where the animal may have stood. areas: of strata, empty where not known.
-    draw_weights: how much each draw counts (n, draws), rows summing to 1; alike when None. training_m: distances that the
-    model learned from, by which draws can be weighted (see shift.py).
+    errors: how distances are measured, where that is known and they are answers, not draws.
     hours: ranges of the day (0..24) in which cameras worked, () for all day. notes: what to know of how it was read.
     """
 
@@ -57,11 +56,9 @@ class Survey:
     camera: NDArray[np.intp]
     distance_m: Floats
     areas: Mapping[str, float] = field(default_factory=dict)
-    draw_weights: Floats | None = None
-    training_m: Floats | None = None
+    errors: ErrorModel | None = None
     hours: tuple[tuple[float, float], ...] = ()
     notes: tuple[str, ...] = ()
-    shift: float = 0.0
 
     def __post_init__(self) -> None:
         if self.distance_m.ndim != 2 or self.camera.shape != (len(self.distance_m),):
@@ -71,6 +68,8 @@ class Survey:
         names = [camera.station_id for camera in self.cameras]
         if len(set(names)) < len(names):
             raise ValueError("expected cameras with names of their own")
+        if self.errors is not None and self.n_draws > 1:
+            raise ValueError("expected one distance for each observation where its error is known, got draws")
 
     @property
     def n_draws(self) -> int:
@@ -98,16 +97,7 @@ class Survey:
 
     def weights(self) -> Floats:
         """Of distances (n, draws): an observation counts 1, whatever its draws."""
-        if self.draw_weights is not None:
-            return self.draw_weights
         return np.full(self.distance_m.shape, 1.0 / self.n_draws)
-
-    def shifted(self, right_m: float) -> Survey:
-        """The survey with its draws weighted for where its animals stand, if it is known where those of the training did."""
-        if self.training_m is None or self.n_draws == 1:
-            return self
-        strength = fit_shift(self.distance_m, self.training_m, right_m)
-        return replace(self, draw_weights=shifted_weights(self.distance_m, strength, right_m), shift=strength)
 
     def stations(self, left_m: float, right_m: float) -> list[Station]:
         """What each camera saw between left_m and right_m."""

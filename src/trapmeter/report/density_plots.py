@@ -34,14 +34,19 @@ def bars_of(distances: Distances) -> tuple[NDArray[np.float64], NDArray[np.float
 def detection_svg(fit: DetectionFit, distances: Distances) -> str:
     """The detection function over the histogram, whose bars are divided by the area that each bin has, and scaled to it.
 
-    A bar's height is the count over the count that would be expected were all animals seen: n pdf(r) = c r g(r).
+    A bar's height is the count over the count that would be expected were all animals seen: n pdf(r) = c r g(r). With errors
+    of distances, those that all seen animals would be measured by.
     """
     edges, counts = bars_of(distances)
     label = f"Detection function {fit.function.name} over the scaled histogram of {distances.n:,.0f} distances"
     with drawing("detection", label) as (figure, result):
         axes = figure.add_subplot()
         areas = np.diff(edges**2) / 2
-        heights = counts / areas * fit.pa * fit.right_m**2 / 2 / distances.n
+        heights = counts / areas * fit.seen_m2 / distances.n
+        if fit.has_blur and fit.chi_square is not None:
+            expected = np.array([one.expected for one in fit.chi_square.bins])
+            # What each bin would hold were distances measured without error, times how far the count is from the expected.
+            heights = counts / expected * np.diff(fit.cdf(edges)) * fit.seen_m2 / areas
         _bars(axes, edges, heights)
         r = np.linspace(1e-6, fit.right_m, CURVE_POINTS)
         axes.plot(r, fit.g(r), color=BLUE, linewidth=2.0)
@@ -58,8 +63,12 @@ def pdf_svg(fit: DetectionFit, distances: Distances) -> str:
     with drawing("pdf", label) as (figure, result):
         axes = figure.add_subplot()
         _bars(axes, edges, counts / np.diff(edges) / distances.n)
-        r = np.linspace(fit.left_m, fit.right_m, CURVE_POINTS)
-        axes.plot(r, fit.pdf(r), color=BLUE, linewidth=2.0)
+        if fit.has_blur and fit.chi_square is not None:
+            expected = np.array([one.expected for one in fit.chi_square.bins])
+            axes.stairs(expected / np.diff(edges) / distances.n, edges, color=BLUE, linewidth=2.0)
+        else:
+            r = np.linspace(fit.left_m, fit.right_m, CURVE_POINTS)
+            axes.plot(r, fit.pdf(r), color=BLUE, linewidth=2.0)
         axes.set_ylabel("Probability density (1/m)")
         _distance_axis(axes, fit.right_m)
         axes.set_ylim(bottom=0)

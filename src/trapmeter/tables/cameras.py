@@ -16,6 +16,7 @@ from trapmeter.geometry import FILM_WIDTH_MM
 from trapmeter.tables.csvfile import Row, read_rows
 
 DEFAULT_ASPECT = 16 / 9
+COLUMNS = ("site_id", "hfov_deg", "focal_35mm", "height_m", "pitch_deg", "aspect")
 
 
 @dataclass(frozen=True, slots=True)

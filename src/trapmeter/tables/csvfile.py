@@ -8,6 +8,7 @@ can't be mistaken. Blank rows are skipped, columns that nobody asked for are ign
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import math
 import re
@@ -19,6 +20,8 @@ from trapmeter.errors import InputError
 from trapmeter.tables.celltext import from_cell
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NEAR = 0.65
+"""How alike two names are (difflib's ratio) that may be the same: theta and theta_deg, hfov and hfov_deg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +94,18 @@ class Row:
 
 
 def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[Row]:
-    """Yields the rows of a CSV file that has at least the required columns.
+    """The rows of a CSV file that has at least the required columns.
 
     Raises:
         InputError: the file can't be read, is empty, is no UTF-8 text, lacks a column or has one twice, or a row has
             more or fewer cells than the header.
     """
-    table = _rows(path, read_text(path))
+    return rows_of_text(path, read_text(path), required=required)
+
+
+def rows_of_text(path: Path, text: str, *, required: Sequence[str]) -> Iterator[Row]:
+    """`read_rows` of a text that was read already, as from an archive; path is its name for messages."""
+    table = _rows(path, text)
     header_line, header, decimal = next(table, (0, [], "."))
     columns = [name.strip() for name in header]
     if not any(columns):
@@ -123,6 +131,18 @@ def read_columns(path: Path) -> tuple[str, ...]:
     return tuple(name.strip() for name in header)
 
 
+def misspelt(path: Path, known: Sequence[str]) -> list[str]:
+    """Says which columns of a CSV file look like known ones that it lacks: such columns are passed over."""
+    columns = read_columns(path)
+    missing = [name for name in known if name not in columns]
+    found = []
+    for column in columns:
+        near = difflib.get_close_matches(column.lower(), missing, 1, NEAR) if column not in known else []
+        if near:
+            found.append(f"{path}: the column {column!r} is passed over; rename it {near[0]!r} if that is what it is")
+    return found
+
+
 def read_text(path: Path) -> str:
     """The whole file as text, without a byte order mark; line ends as they stand.
 
@@ -135,6 +155,15 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} does not exist; check the name and the folder") from None
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from error
+    return decoded(path, raw)
+
+
+def decoded(path: Path, raw: bytes) -> str:
+    """The content of a file as text, without a byte order mark; path is its name for messages.
+
+    Raises:
+        InputError: it is not UTF-8; names the byte offset and the line.
+    """
     offset = len(BYTE_ORDER_MARK) if raw.startswith(BYTE_ORDER_MARK) else 0
     try:
         return raw[offset:].decode("utf-8")

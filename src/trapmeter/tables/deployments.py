@@ -2,7 +2,7 @@
 
 Columns: site_id, start, end, theta_deg, snapshot_s, and if need be hours (such as 06:00-18:00; two ranges are separated by a
 blank), stratum and area_km2. Camtrap DP's deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well; it
-tells neither angle nor interval, so those are given for all.
+tells neither angle nor interval, so those are given for all, or stand in columns of our names beside its own.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
+from trapmeter.tables.camtrapdp import Place, place_of
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
 from trapmeter.tables.sightings import clock_hour, date_and_time
 
 OWN = ("site_id", "start", "end")
-CAMTRAP_DP = ("locationID", "deploymentStart", "deploymentEnd")
+OPTIONAL = ("theta_deg", "snapshot_s", "hours", "stratum", "area_km2")
+CAMTRAP_DP = ("deploymentStart", "deploymentEnd")
 Hours = tuple[tuple[float, float], ...]
 
 
@@ -63,14 +65,27 @@ def read_deployments(path: Path) -> list[Deployment]:
     Raises:
         InputError: a column is missing, or a cell is not what it should be; names file, line and column.
     """
-    columns = CAMTRAP_DP if set(CAMTRAP_DP) <= set(read_columns(path)) else OWN
-    return [_deployment(row, *columns) for row in read_rows(path, required=columns)]
+    if set(CAMTRAP_DP) <= set(read_columns(path)):
+        return [deployment_at(place_of(row)) for row in read_rows(path, required=CAMTRAP_DP)]
+    return [
+        _deployment(row, row.text("site_id"), date_and_time(row, "start"), date_and_time(row, "end"))
+        for row in read_rows(path, required=OWN)
+    ]
 
 
-def _deployment(row: Row, site: str, start: str, end: str) -> Deployment:
-    began, ended = date_and_time(row, start), date_and_time(row, end)
+def deployment_at(place: Place) -> Deployment:
+    """A deployment of Camtrap DP, with what columns of our names tell beside.
+
+    Raises:
+        InputError: a cell is not what it should be; names file, line and column.
+    """
+    return _deployment(place.row, place.site_id, place.start, place.end)
+
+
+def _deployment(row: Row, site_id: str, began: datetime, ended: datetime) -> Deployment:
     if ended <= began:
-        raise row.error(end, f"a time after the start, {row.text(start)} (an effort of 0 is none: leave the row out)")
+        end = "end" if "end" in row.cells else "deploymentEnd"
+        raise row.error(end, f"a time after the start, {began.isoformat()} (an effort of 0 is none: leave the row out)")
     snapshot_s = row.optional_number("snapshot_s")
     if snapshot_s is not None and snapshot_s <= 0:
         raise row.error("snapshot_s", "seconds above 0 from one snapshot to the next")
@@ -79,7 +94,7 @@ def _deployment(row: Row, site: str, start: str, end: str) -> Deployment:
         raise row.error("area_km2", "the stratum's area above 0, or nothing")
     return Deployment(
         where=row.where,
-        site_id=row.text(site),
+        site_id=site_id,
         start=began,
         end=ended,
         theta_deg=row.optional_number("theta_deg"),

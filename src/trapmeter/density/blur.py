@@ -1,0 +1,113 @@
+"""What errors of distances do: where animals at one distance are measured, by chance or by a model's error.
+
+A detection function fitted to measured distances as if they were true takes the error for a property of detection. Here the
+error stays apart: an animal at r is detected with g(r) and then measured in bin k with a probability that is known, so that
+the share of detections in bin k is the integral of r g(r) P(k | r) over all r, over the sum of that over bins. Maximum
+likelihood of the measured bins then gives g of the *true* distances (Borchers et al. 2010, "Estimating distance sampling
+detection functions when distances are measured with error"; Marques 2004). No mix of distances is taken for granted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.density.quadrature import nodes_between, panel_edges
+from trapmeter.errors import InputError
+
+Floats = NDArray[np.float64]
+
+TAIL_SDS = 3.0
+"""Of a random error: animals so much farther than the truncation are still told to be within it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blur:
+    """Where animals are measured to be: the share (bins, nodes; 0..1) of those at each node that is measured in each bin.
+
+    nodes_m, weights_m: points of an integral from 0 to farthest_m (nodes). Shares of a node sum to less than 1 where some
+    are measured outside of all bins. Nobody farther than farthest_m is measured inside.
+    """
+
+    nodes_m: Floats
+    weights_m: Floats
+    shares: Floats
+    farthest_m: float
+
+
+class Blurs(Protocol):
+    """A blur over given bins, and what is not known of it."""
+
+    def mean(self) -> Blur:
+        """As it is estimated."""
+        ...
+
+    def drawn(self, rng: np.random.Generator) -> Blur:
+        """As it may be too: one for each replicate of a bootstrap."""
+        ...
+
+
+class ErrorModel(Protocol):
+    """How distances are measured with error."""
+
+    @property
+    def name(self) -> str:
+        """For people, such as 'random error of 20 %'."""
+        ...
+
+    def over(self, edges_m: Floats) -> Blurs:
+        """The blur over bins between these edges (bins + 1, metres)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RandomError:
+    """Measured is true times a random factor: lognormal, with mean 1 and this coefficient of variation."""
+
+    cv: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.cv < 1:
+            raise InputError(
+                f"expected the error of distances as a share above 0 and below 1, such as 0.2 for 20 %, got {self.cv:g}"
+            )
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"random error of {self.cv:.3g} of the distance"
+
+    def over(self, edges_m: Floats) -> KnownBlur:
+        """The blur over bins between these edges (bins + 1, metres)."""
+        from scipy.special import ndtr
+
+        sd = math.sqrt(math.log1p(self.cv**2))
+        nodes, weights, farthest_m = nodes_to(float(edges_m[-1]) * math.exp(TAIL_SDS * sd))
+        with np.errstate(divide="ignore"):
+            z = (np.log(edges_m)[:, None] - np.log(nodes)) / sd + sd / 2
+        return KnownBlur(Blur(nodes, weights, np.diff(ndtr(z), axis=0), farthest_m))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBlur:
+    """A blur of which all is known."""
+
+    blur: Blur
+
+    def mean(self) -> Blur:
+        """The blur."""
+        return self.blur
+
+    def drawn(self, rng: np.random.Generator) -> Blur:  # noqa: ARG002
+        """The same."""
+        return self.blur
+
+
+def nodes_to(farthest_m: float) -> tuple[Floats, Floats, float]:
+    """Points (nodes) and weights of an integral from 0 to farthest_m, and that itself."""
+    nodes, weights = nodes_between(panel_edges(0.0, farthest_m))
+    return nodes.ravel(), weights.ravel(), farthest_m
