@@ -1,11 +1,14 @@
 """Imports run one way, and starting up is light."""
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import trapmeter
+from trapmeter.demo.clips import CLIPS, NETWORK
 
 ROOT = Path(trapmeter.__file__).parent
 
@@ -71,6 +74,32 @@ def test_start_up_is_light() -> None:
     assert not heavy & loaded_by("import trapmeter.cli")
 
 
+EXTRAS = {"torch", "torchvision", "lightgbm", "onnx", "sklearn"}
+
+
 def test_predicting_needs_none_of_the_extras() -> None:
-    extras = {"torch", "torchvision", "lightgbm", "onnx", "sklearn"}
-    assert not extras & loaded_by("import trapmeter.predict.run, trapmeter.report.html, trapmeter.boxmodel.model")
+    assert not EXTRAS & loaded_by("import trapmeter.predict.run, trapmeter.report.html, trapmeter.boxmodel.model")
+
+
+def test_neither_predict_nor_its_workers_load_an_extra(tmp_path: Path) -> None:
+    traps, told = tmp_path / "traps", tmp_path / "told.txt"
+    traps.mkdir()
+    for name in EXTRAS:
+        trap = f"open({str(told)!r}, 'a').write({name!r} + chr(10))\nraise ImportError({name!r})\n"
+        (traps / f"{name}.py").write_text(trap)
+    clip = tmp_path / "clip.avi"
+    shutil.copy(CLIPS / "gwcx6611.avi", clip)
+    (tmp_path / "times.csv").write_text("video_id,time\nclip.avi,1\n")
+    paths = os.pathsep.join([str(traps), str(ROOT.parent), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "trapmeter.cli", "predict", clip, "--times", tmp_path / "times.csv"]
+    command += ["--model", NETWORK, "--out", tmp_path / "out"]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": paths}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not told.exists(), told.read_text()
+    # The traps do catch.
+    subprocess.run(
+        [sys.executable, "-c", "import torch"], env={"PYTHONPATH": str(traps)}, capture_output=True, check=False
+    )
+    assert told.read_text() == "torch\n"

@@ -1,5 +1,6 @@
 """Detector and networks see, out of one pass, just the pictures that they would see out of a pass each."""
 
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from conftest import MakeClip
 from trapmeter.media.reading import Absence, FitWithin, open_medium
 from trapmeter.media.video import VideoReader
 from trapmeter.models.spec import InputSpec, Resize
+from trapmeter.predict.ahead import N_AHEAD
 from trapmeter.predict.observe import Eyes, Task, observe
 from trapmeter.predict.seen import MediumSeen
 from trapmeter.predict.windows import decoded_windows
@@ -190,3 +192,28 @@ def test_a_second_with_the_pixels_of_the_one_before_keeps_its_boxes(make_clip: M
     seen = observe(Task(Medium(path.name, path, MediumKind.VIDEO), None, 1.0), Eyes(detector))
     assert len(detector.shown) == 3
     assert [bool(second.boxes) for second in seen.seconds] == [False, False, True, True, True, False]
+
+
+@pytest.mark.parametrize("with_animal", [frozenset(), None])
+def test_pictures_are_let_go_of_as_the_video_passes(
+    make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch, with_animal: frozenset[int] | None
+) -> None:
+    pictures: list[weakref.ref[Pixels]] = []
+    most = 0
+    frame = VideoReader._frame  # noqa: SLF001
+
+    def counted(self: VideoReader, picture: object, pts: int) -> Frame:
+        nonlocal most
+        made = frame(self, picture, pts)  # type: ignore[arg-type]
+        pictures.append(weakref.ref(made.pixels))
+        most = max(most, sum(known() is not None for known in pictures))
+        return made
+
+    monkeypatch.setattr(VideoReader, "_frame", counted)
+    monkeypatch.setattr(KeepingDetector, "detect", lambda self, shown: [[ANIMAL] if self.with_animal is None else []])
+    seen, _ = look(
+        make_clip("long.mp4", n=200, rate=2), None, KeepingDetector(with_animal), InputSpec((40, 72), WIDE_OFFSETS_S)
+    )
+    assert len(seen.seconds) == len(pictures) == 100
+    # Four that a window reaches ahead, those decoded ahead, and the ones in hand: looked at, the one before, just decoded.
+    assert most <= 4 + N_AHEAD + 4

@@ -52,13 +52,14 @@ class Asker:
             if len(inputs) >= BATCH:
                 yield from self._answer(batch, inputs)
                 batch, inputs = [], []
-            if second.boxes and isinstance(window, Absence):
+            if not second.boxes:
+                batch.append(second)
+            elif isinstance(window, Absence):
                 batch.append(FoundSecond(second.time_s, window.status, window.reason))
-                continue
-            if second.boxes:
+            else:
                 assert window is not None, "a second with animals has a window"
                 inputs += [network_input(window, box, self.spec) for box in self._asked_for(second)]
-            batch.append(second)
+                batch.append(second)
         yield from self._answer(batch, inputs)
 
     def _asked_for(self, second: FoundSecond) -> tuple[Box | None, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import tee
+from typing import TypeVar
 
 from trapmeter.frames.extraction import MOMENT_S
 from trapmeter.frames.sizing import sized
@@ -16,6 +17,8 @@ from trapmeter.predict.looker import Looker
 from trapmeter.predict.seen import FoundSecond
 from trapmeter.predict.windows import cut_windows, seconds_of, windows_times
 from trapmeter.records import Frame, Pixels
+
+Item = TypeVar("Item")
 
 
 def look_and_ask(
@@ -31,10 +34,10 @@ def look_and_ask(
     inside = [time_s for time_s in times_s if 0 <= time_s < max(length_s, MOMENT_S)]
     wanted = windows_times(inside, length_s, spec)
     needed = sorted(seconds_of(wanted).union(times_s))
-    for_detector, for_windows = tee(ahead.over(_in_both_sizes(reader, needed, spec)))
+    for_detector, for_windows = _parted(ahead.over(_in_both_sizes(reader, needed, spec)))
     is_asked, has_window = frozenset(times_s), frozenset(inside)
-    found = looker.look((time_s, picture) for time_s, picture, _ in for_detector if time_s in is_asked)
-    windows = cut_windows(((time_s, view) for time_s, _, view in for_windows), wanted, spec.size_hw)
+    found = looker.look((time_s, picture) for time_s, picture in for_detector if time_s in is_asked)
+    windows = cut_windows(for_windows, wanted, spec.size_hw)
     return asker.ask((second, next(windows) if second.time_s in has_window else None) for second in found)
 
 
@@ -47,3 +50,27 @@ def _in_both_sizes(
             yield time_s, shown, shown
         else:
             yield time_s, replace(shown, others=()), sized(shown.others[0], spec.size_hw, spec.resize)
+
+
+def _parted(
+    pictures: Iterator[tuple[float, Frame | Absence, Pixels | Absence]],
+) -> tuple[Iterator[tuple[float, Frame | Absence]], Iterator[tuple[float, Pixels | Absence]]]:
+    """One iterator for the detector and one for windows; each holds what only the other has taken so far.
+
+    itertools.tee would hold 57 pictures at least.
+    """
+    for_detector: deque[tuple[float, Frame | Absence]] = deque()
+    for_windows: deque[tuple[float, Pixels | Absence]] = deque()
+
+    def take(own: deque[Item]) -> Iterator[Item]:
+        while True:
+            if not own:
+                both = next(pictures, None)
+                if both is None:
+                    return
+                time_s, picture, view = both
+                for_detector.append((time_s, picture))
+                for_windows.append((time_s, view))
+            yield own.popleft()
+
+    return take(for_detector), take(for_windows)
