@@ -144,6 +144,15 @@ def copied(folder: Path) -> Path:
     return folder / EMBEDDED.name
 
 
+def test_more_threads_see_the_same_to_the_bit() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 255, (1, 640, 640, 3), np.uint8)
+    one, three = (
+        MegadetectorLite.load(threads=threads).session.run(None, {"pictures": pictures}) for threads in (1, 3)
+    )
+    np.testing.assert_array_equal(one[0], three[0])
+
+
 def test_a_copy_elsewhere_works(tmp_path: Path, detector: MegadetectorLite) -> None:
     assert MegadetectorLite.load(copied(tmp_path)).identity == detector.identity
 

@@ -19,7 +19,7 @@ NETWORK_BYTES = 4_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """How many processes there are, and the threads that each one's networks use."""
+    """How many processes there are, and the threads that each one's detector and networks use."""
 
     jobs: int
     threads: int
@@ -49,7 +49,7 @@ def open_eyes(
     Raises:
         ModelError: a file is missing, damaged or of another kind; or the networks take different inputs.
     """
-    detector = None if min_score is None else MegadetectorLite.load(min_score=min_score)
+    detector = None if min_score is None else MegadetectorLite.load(min_score=min_score, threads=threads)
     networks = None
     if bundles:
         import cv2
