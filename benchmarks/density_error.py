@@ -4,7 +4,7 @@
 
 Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its
 site). Each survey takes 40 sites for its 40 cameras: an animal at a true distance gets the answer and the draws of a row of
-that site whose label is about that distance, or of another of the 40 where it has none. The error model is that of the
+that site whose label is about that distance, or of any site where it has none. The error model is that of the
 answers at the *other* sites, so that it knows as little of the survey's cameras as that of a real one. Cameras differ in how
 many animals pass.
 
@@ -19,7 +19,8 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,7 @@ from trapmeter.density.analysis import AnalysisSettings, analyse
 from trapmeter.density.blur import ErrorModel, RandomError
 from trapmeter.density.bootstrap import BootstrapSettings, bootstrap_density
 from trapmeter.density.candidates import candidates
+from trapmeter.density.detection import detection_function
 from trapmeter.density.distances import BinnedDistances, bin_distances
 from trapmeter.density.fit import fit_detection
 from trapmeter.density.held_out import HeldOutErrors
@@ -52,7 +54,6 @@ HEAD = "| true distances, key | distances fitted | bias | holds by formula | hol
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.intp]
-Detection = Callable[[Floats], Floats]
 
 
 class Rows(NamedTuple):
@@ -67,6 +68,17 @@ class Rows(NamedTuple):
         """The error model of some of the rows."""
         site = np.unique(self.site[is_known], return_inverse=True)[1]
         return HeldOutErrors("held-out", self.truth_m[is_known], self.answer_m[is_known], site.astype(np.intp))
+
+
+class Mix(NamedTuple):
+    """The detection function that makes a mix of distances: key and parameters."""
+
+    key: str
+    parameters: tuple[float, ...]
+
+    def g(self, r_m: Floats) -> Floats:
+        """The share of animals at distances (n, metres) that are seen."""
+        return detection_function(self.key).g(r_m, np.array(self.parameters), FARTHEST_M)[0]
 
 
 class Judged(NamedTuple):
@@ -95,10 +107,10 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = read_rows(arguments.oof)
     like = fit_detection(candidates(["hazard-rate"], ["none"])[0], bin_distances(unrounded(rows.truth_m), CUTPOINTS_M))
-    mixes: dict[str, tuple[str, Detection]] = {
-        "like the training": ("hazard-rate", like.g),
-        "nearer": ("half-normal", lambda r: np.exp(-((r / 3.5) ** 2) / 2)),
-        "farther": ("half-normal", lambda r: np.exp(-((r / 7.0) ** 2) / 2)),
+    mixes = {
+        "like the training": Mix("hazard-rate", like.parameters),
+        "nearer": Mix("half-normal", (math.log(3.5),)),
+        "farther": Mix("half-normal", (math.log(7.0),)),
     }
     if arguments.random:
         kinds: Sequence[str] = ("random 20 %", "random 20 %, allowed for", "scale +10 %")
@@ -107,10 +119,13 @@ def main() -> None:
         on_labels(rows)
     print(f"{HEAD}\n| --- | --- | --- | --- | --- | --- |", flush=True)
     found: dict[tuple[str, str], Judged] = {}
-    for mix, (key, g) in mixes.items():
-        for kind in kinds:
-            found[mix, kind] = judge(rows, g, key, kind, arguments.surveys, arguments.replicates)
-            print(f"| {mix}, {key} | {kind} | {found[mix, kind].cells()} |", flush=True)
+    asked = [(mix, kind) for mix in mixes for kind in kinds]
+    counts = arguments.surveys, arguments.replicates
+    with ProcessPoolExecutor() as pool:
+        answers = [pool.submit(judge, rows, mixes[mix], kind, *counts) for mix, kind in asked]
+        for (mix, kind), answer in zip(asked, answers, strict=True):
+            found[mix, kind] = answer.result()
+            print(f"| {mix}, {mixes[mix].key} | {kind} | {found[mix, kind].cells()} |", flush=True)
     if arguments.picture:
         draw(found, arguments.picture)
 
@@ -153,11 +168,11 @@ def cells(metres: Floats) -> Numbers:
     return np.round(metres).astype(np.intp)
 
 
-def judge(rows: Rows, g: Detection, key: str, kind: str, n_surveys: int, replicates: int) -> Judged:
+def judge(rows: Rows, mix: Mix, kind: str, n_surveys: int, replicates: int) -> Judged:
     """Bias and coverage over simulated surveys."""
-    settings = AnalysisSettings(candidates([key], ["none"]), CUTPOINTS_M)
+    settings = AnalysisSettings(candidates([mix.key], ["none"]), CUTPOINTS_M)
     ratios, by_formula, by_bootstrap, n_failed = [], 0, 0, 0
-    for number, (survey, density) in enumerate(simulated(rows, g, kind, n_surveys)):
+    for number, (survey, density) in enumerate(simulated(rows, mix, kind, n_surveys)):
         try:
             analysis = analyse(survey, settings)
             found = bootstrap_density(analysis, BootstrapSettings(replicates, seed=number))
@@ -178,10 +193,10 @@ def judge(rows: Rows, g: Detection, key: str, kind: str, n_surveys: int, replica
     )
 
 
-def simulated(rows: Rows, g: Detection, kind: str, n_surveys: int) -> Iterator[tuple[Survey, float]]:
+def simulated(rows: Rows, mix: Mix, kind: str, n_surveys: int) -> Iterator[tuple[Survey, float]]:
     """Surveys and their true density; the same animals for every kind of distance."""
     grid = np.linspace(0, FARTHEST_M, 5001)
-    seen = np.cumsum(grid * np.nan_to_num(g(np.maximum(grid, 1e-6))))
+    seen = np.cumsum(grid * mix.g(np.maximum(grid, 1e-6)))
     # Of animals at random over the sector, the share that is seen.
     share = 2 * float(seen[-1]) * (grid[1] - grid[0]) / FARTHEST_M**2
     area_km2 = CIRCLE_SHARE * math.pi * FARTHEST_M**2 / 1e6
@@ -218,12 +233,12 @@ def measured(
 
 
 def pick(rows: Rows, sites: Numbers, camera: Numbers, cell: Numbers, rng: np.random.Generator) -> Numbers:
-    """A row for each animal: of its camera's site at about its distance, else of another of the sites, else the nearest."""
-    mine = np.flatnonzero(np.isin(rows.site, sites))
-    of_cell = cells(rows.truth_m[mine])
+    """A row for each animal: of its camera's site at about its distance, else of any site, else the nearest in distance."""
+    of_cell = cells(rows.truth_m)
     picked = np.zeros(len(cell), np.intp)
     for one in np.unique(cell):
-        there = mine[np.abs(of_cell - one) == np.abs(of_cell - one).min()]
+        away = np.abs(of_cell - one)
+        there = np.flatnonzero(away == away.min())
         of_site = {site: there[rows.site[there] == site] for site in sites.tolist()}
         for number in np.flatnonzero(cell == one):
             own = of_site[int(sites[camera[number]])]

@@ -7,9 +7,12 @@ import json
 import re
 import sys
 
+import numpy as np
 import pytest
 
+from density.simulated import half_normal, seen_distances
 from density.surveys import deployments_text, distances_rows, flat_text, true_density, write_distances_rows
+from tables.test_camtrapdp import package, zipped
 from trapmeter.cli import main
 
 FIELDS = {"key", "adjustments", "lnl", "aic", "qaic", "pa", "edr_m", "density_km2", "se", "cv", "low", "high", "df"}
@@ -72,7 +75,9 @@ def test_all_eight_models_with_every_file(flat, density, tmp_path):
     with (out / "density.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == [one["model"] for one in found["fits"]]
     assert "bootstrap over cameras: median" in said
-    assert "* selected by QAIC" in said
+    assert "* selected by QAIC within each key, and chi-square / df between keys" in said
+    assert "note: 20 bootstrap replicates are few" in said
+    assert "bootstrap replicates are few" in found["warnings"][-1]
     # What was written is read again to the same.
     status, _, _ = density(out / "flatfile.csv", "--cutpoints", "0,2,4,6,8,10", "--json", tmp_path / "again.json")
     assert json.loads((tmp_path / "again.json").read_text())["density_km2"] == pytest.approx(found["density_km2"])
@@ -177,7 +182,15 @@ def edited(path, old, new):
         (["--bootstrap", "3"], ["20 or more bootstrap replicates"]),
         (["--bootstrap", "100", "--scale-error", "5"], ["such as 0.1 for 10 %"]),
         (["--format", "distances"], ["tells nothing of effort; give --deployments"]),
-        (["--points"], ["points belongs to distances.csv"]),
+        (["--points"], ["points belongs to distances, and", "is read as r-flat; leave it out, or give --format distances"]),
+        (["--snapshot", "2"], ["snapshot_s belongs to distances and camtrap-dp"]),
+        (["--leave-out-tags", "odd"], ["leave_out_tags belongs to camtrap-dp"]),
+        (["--errors", "deep-chimpact"], ["errors of distances are allowed for in bins; give cutpoints"]),
+        (["--errors", "deep-chimpact", "--distance-cv", "0.2"], ["leave out one"]),
+        (["--distance-cv", "20"], ["such as 0.2 for 20 %, got 20"]),
+        (["--errors", "gone.csv"], ["gone.csv does not exist"]),
+        (["--json", "/no/such/x.json"], ["x.json can't be written: there is no folder /no/such"]),
+        (["--csv", "/"], ["/ is a folder, expected the name of a file"]),
         (["--level", "95"], ["a level between 0 and 1"]),
         (["--config", "nowhere.toml"], ["nowhere.toml: No such file"]),
         (["--jobs", "0"], ["1 or more jobs"]),
@@ -217,3 +230,96 @@ def test_no_table_at_all(density, tmp_path):
     assert status == 2
     assert "no table of distances was given" in said
     assert density(tmp_path / "gone.csv")[0] == 2
+
+
+def test_what_cannot_be_written_is_said_before_the_work(flat, density, tmp_path):
+    (tmp_path / "taken").write_text("")
+    status, said, error = density(flat, "--bootstrap", 1000, "--out", tmp_path / "taken" / "out")
+    assert (status, said) == (2, "")
+    assert f"{tmp_path / 'taken'} is a file; name another" in error
+
+
+def flat_rows(*rows, head="Sample.Label,Effort,distance"):
+    return "\n".join((head, *rows)) + "\n"
+
+
+TWENTY = [f"s{number % 5},10,{1 + number * 0.37:.2f}" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments", "words"),
+    [
+        (flat_rows("a,10,NA", "b,10,NA"), [], "has no detection in 2 rows"),
+        (flat_rows(*(row.replace("s1", "s0") for row in TWENTY if row[:2] in "s0s1")), [], "at least 2 are needed, got 1"),
+        (flat_rows("a,10,4", "b,10,4", "b,10,4", "a,10,4"), ["--key", "half-normal"], "have the same distance"),
+        (flat_rows("a,10,4", "b,10,4", "b,10,4"), ["--cutpoints", "0,3,6,9", "--key", "hazard-rate"], "the same bin"),
+        (flat_rows("a,10,0", "b,10,0"), [], "all distances are 0 m"),
+        (flat_rows(*TWENTY, "s1,10,-3"), [], "line 22, column 'distance': expected metres >= 0"),
+        (flat_rows(*TWENTY), ["--truncation", "20,30"], "no detection between 20 and 30 m (20 beyond)"),
+        (flat_rows(*TWENTY, "s9,0,NA"), [], "line 22, column 'Effort'"),
+        (flat_rows(*TWENTY), ["--theta", "361"], "above 0 and up to 360 degrees, got 361"),
+        (flat_rows(*TWENTY), ["--theta", "0"], "above 0 and up to 360 degrees, got 0"),
+        (flat_rows(*TWENTY), ["--theta", "1.05"], "looks like radians; give 60.16 if so"),
+        (flat_rows(*TWENTY), ["--cutpoints", "2,4,6", "--truncation", "0,8"], "the truncation is at 0 and 8 m"),
+        (flat_rows("a,10,3,42", head="Sample.Label,Effort,distance,multiplier"), [], "divide degrees by 360"),
+        (flat_rows(), [], "has no rows"),
+        ("", [], "is empty"),
+    ],
+)
+def test_bad_tables_say_what_is_wrong(tmp_path, density, table, arguments, words):
+    path = tmp_path / "bad.csv"
+    path.write_text(table)
+    status, _, error = density(path, "--format", "r-flat", *arguments)
+    assert status == 2
+    assert words in error
+    assert "Traceback" not in error
+
+
+def test_an_angle_that_is_not_used_is_said(tmp_path, density):
+    path = tmp_path / "flat.csv"
+    rows = [row + ",0.1" for row in TWENTY]
+    path.write_text(flat_rows(*rows, head="Sample.Label,Effort,distance,multiplier"))
+    arguments = ["--key", "half-normal", "--adjust", "none", "--cutpoints", "0,2,4,6,9"]
+    assert "the angle of view that was given (42 degrees) was not used" in density(path, *arguments, "--theta", 42)[1]
+    assert "was not used" not in density(path, *arguments, "--theta", 36)[1]
+
+
+def test_errors_of_distances_are_allowed_for(flat, density, tmp_path):
+    arguments = ["--cutpoints", "0,2,4,6,8,10", "--key", "half-normal", "--adjust", "none", "--bootstrap", 20, "--jobs", 1]
+    found = {}
+    for name, errors in (("plain", []), ("random", ["--distance-cv", "0.3"]), ("pairs", ["--errors", "deep-chimpact"])):
+        status, said, _ = density(flat, *arguments, *errors, "--out", tmp_path / name)
+        assert status == 0
+        found[name] = json.loads((tmp_path / name / "density.json").read_text())
+        assert ("take the bootstrap's" in said) == (name != "plain")
+    assert [found[name]["errors"] for name in found] == [None, "random error of 0.3 of the distance", "deep-chimpact"]
+    assert len({round(found[name]["density_km2"]) for name in found}) == 3
+    assert "Error of distances" in (tmp_path / "pairs/density.html").read_text()
+    assert "is not allowed for here" in (tmp_path / "pairs/density.R").read_text()
+
+
+def test_a_camtrap_dp(tmp_path, density):
+    rng = np.random.default_rng(0)
+    rows, places = [], []
+    for site in range(6):
+        places.append(f"d{site},S{site},2024-05-01T00:00:00,2024-05-11T00:00:00\n")
+        for second, metres in enumerate(seen_distances(rng, 200, 10.0, half_normal(4.0))):
+            time = f"2024-05-02T06:{second // 60:02d}:{second % 60:02d}"
+            rows.append(f"o{second},d{site},m,{time},media,animal,fox,{metres:.2f}\n")
+    head = "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,individualPositionRadius\n"
+    folder = package(
+        tmp_path / "dp",
+        deployments="deploymentID,locationID,deploymentStart,deploymentEnd\n" + "".join(places),
+        media="mediaID,deploymentID,timestamp,filePath\n",
+        observations=head + "".join(rows),
+    )
+    out = tmp_path / "out.json"
+    arguments = ["--theta", 42, "--snapshot", 1, "--cutpoints", "0,2,4,6,8,10", "--json", out]
+    for path in (folder, folder / "datapackage.json", zipped(folder, tmp_path / "dp.zip")):
+        assert density(path, *arguments)[0] == 0
+        found = json.loads(out.read_text())
+        assert (found["n"], found["n_stations"]) == (len(rows), 6)
+    assert found["effort_snapshots"] == 6 * 10 * 86400
+    status, _, error = density(folder, "--theta", 42, "--points")
+    assert status == 2
+    assert "points belongs to distances, and" in error

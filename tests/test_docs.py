@@ -60,7 +60,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_distances_rows(tmp_path / "survey/distances.csv", distances_rows())
     (tmp_path / "survey/deployments.csv").write_text(deployments_text())
     (tmp_path / "SURVEY_TOML").write_text(
-        'file = "survey/distances.csv"\ndeployments = "survey/deployments.csv"\ntraining = "deep-chimpact"\n'
+        'file = "survey/distances.csv"\ndeployments = "survey/deployments.csv"\nerrors = "deep-chimpact"\n'
         'key = "half-normal"\ncutpoints = [0, 2, 4, 6, 8, 10]\n'
     )
     monkeypatch.chdir(tmp_path)

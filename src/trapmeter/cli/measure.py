@@ -198,7 +198,7 @@ def demo(
     scenes such as these, at other sites. It shows how all works, not how good it is on your videos.
     """
     from trapmeter.console import DEMO_NOTE, print_animals, print_comparison, progress_bars
-    from trapmeter.demo.clips import TRUTH, demo_settings, network_settings
+    from trapmeter.demo.clips import TRUTH, demo_settings, network_settings, write_survey
     from trapmeter.predict.run import predict
     from trapmeter.report.comparison import compare
     from trapmeter.tables.truth import read_truth
@@ -214,4 +214,5 @@ def demo(
         typer.echo(f"\n{name}")
         print_comparison(compare(estimates, truth))
     typer.echo(f"\nreport: {out / 'report.html'}")
+    typer.echo(f"on to density: trapmeter density --config {write_survey(out)} --out {out / 'density'}")
     _exit_with(run)

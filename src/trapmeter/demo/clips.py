@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,9 @@ CLIPS = Path(__file__).parent / "videos"
 """Videos with truth.csv (distance of every animal and second) and videos.csv (the site of each video)."""
 
 TRUTH = CLIPS / "truth.csv"
+
+SURVEY = Path(__file__).parent / "survey"
+"""What `trapmeter density` needs besides the clips' distances: invented deployments, and settings."""
 
 NETWORK = Path(__file__).parent / "network"
 """A small network that learned from 32 rendered sites, none of them the clips'."""
@@ -46,6 +50,13 @@ def network_settings(demo: PredictSettings) -> PredictSettings:
     """
     again = demo_settings(demo.out / "network", demo.jobs)
     return replace(again, boxes=demo.out / DISTANCES, models=(NETWORK,), flip=True)
+
+
+def write_survey(out: Path) -> Path:
+    """Puts deployments and settings beside the demo's distances, for `trapmeter density --config`; returns the settings."""
+    for file in SURVEY.iterdir():
+        shutil.copyfile(file, out / file.name)
+    return out / "survey.toml"
 
 
 def _is_demo(out: Path) -> bool:

@@ -2,6 +2,7 @@
 
 Point transects only; distances are radial and in metres. From the bottom to the top:
 
+blur            errors of distances: where animals at one distance are measured; held_out has it from a model's answers
 distances       what was measured: exact or counted by bin, with truncation and weights
 keys            what a key function is; half_normal, hazard_rate and uniform hold one each
 adjustments     cosine, Hermite and simple polynomial series
@@ -15,8 +16,8 @@ selection       AIC, and QAIC in two steps
 stations        detections and effort by camera
 estimate        density with its variance and interval
 activity        availability from times of day
-shift           draws of distances weighted for where a survey's animals stand
-survey          cameras and what they saw; flat_survey and measured_survey make one from tables, species picks whose distances
+survey          cameras and what they saw; flat_survey, measured_survey and camtrap_survey make one from tables, sites from
+                deployments, species picks whose distances
 candidates      the detection functions that are tried
 analysis        all candidates fitted, one selected, density by each
 bootstrap       the same for cameras drawn anew

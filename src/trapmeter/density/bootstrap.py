@@ -64,7 +64,7 @@ class BootstrapSettings:
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """What the replicates gave. median, low and high (percentiles at level) are animals per km2; cv is the sd over the mean.
+    """What the replicates gave. median, low and high (percentiles, see `_tail`) are animals per km2; cv: sd over mean.
 
     densities: of the replicates that could be fitted, per km2. chosen: how often each function was selected. failures: how
     often which reason kept a replicate from a density.
@@ -253,6 +253,18 @@ def _availability(availability: Availability, rng: np.random.Generator) -> float
     return float(np.clip(drawn, availability.share / 10, 1.0))
 
 
+def _tail(level: float, n_cameras: int, n_strata: int) -> float:
+    """The share of replicates beyond either end of the interval: expanded percentiles (Hesterberg 2015, section 5.3).
+
+    Cameras drawn from so few vary less than so few cameras do, by (n - 1) / n in variance, and Student's tails are missing:
+    2.0 % in place of 2.5 % with 40 cameras, 1.2 % with 12.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    df = max(n_cameras - n_strata, 1)
+    return float(ndtr(-math.sqrt(n_cameras / df) * stdtrit(df, (1 + level) / 2)))
+
+
 def _summary(outcomes: Sequence[_Outcome], analysis: Analysis, settings: BootstrapSettings) -> Bootstrap:
     densities = [density for density, _ in outcomes if math.isfinite(density)]
     failures = Counter(reason for density, reason in outcomes if not math.isfinite(density))
@@ -263,7 +275,8 @@ def _summary(outcomes: Sequence[_Outcome], analysis: Analysis, settings: Bootstr
             "adjustments or coarser bins, or pass over the bootstrap"
         )
     level = analysis.settings.level
-    low, median, high = (float(np.quantile(densities, share)) for share in ((1 - level) / 2, 0.5, (1 + level) / 2))
+    tail = _tail(level, len(analysis.survey.cameras), len(analysis.survey.strata))
+    low, median, high = (float(np.quantile(densities, share)) for share in (tail, 0.5, 1 - tail))
     se = float(np.std(densities, ddof=1))
     return Bootstrap(
         settings=settings,

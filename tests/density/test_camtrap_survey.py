@@ -1,0 +1,87 @@
+"""Surveys from Camtrap DP: which observations count, with which effort."""
+
+from __future__ import annotations
+
+import pytest
+
+from tables.test_camtrapdp import DEPLOYMENTS, package
+from trapmeter.density.blur import RandomError
+from trapmeter.density.camtrap_survey import CamtrapSettings, read_camtrap_survey
+from trapmeter.errors import InputError
+
+HEAD = (
+    "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,count,behavior,"
+    "individualID,individualPositionRadius\n"
+)
+PLACES = DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-05-01T00:00:00,2024-05-02T00:00:00\n"
+
+
+def row(second, radius, *, level="media", species="fox", count="", behavior="", individual="", deployment="d1", day="02"):
+    time = f"2024-05-{day}T06:{second // 60:02d}:{second % 60:02d}"
+    return f"o,{deployment},m,{time},{level},animal,{species},{count},{behavior},{individual},{radius}\n"
+
+
+def survey(tmp_path, rows, **settings):
+    path = package(tmp_path / "dp", deployments=PLACES, observations=HEAD + "".join(rows))
+    return read_camtrap_survey(path, CamtrapSettings(**{"theta_deg": 42, "snapshot_s": 2, **settings}))
+
+
+def test_effort_is_that_of_places_also_of_those_that_saw_nothing(tmp_path):
+    found = survey(tmp_path, [row(0, 4), row(2, 5), row(0, 3, deployment="d3", day="01")])
+    assert [(one.station_id, one.effort_snapshots) for one in found.cameras] == [("S1", 11 * 43200), ("d3", 43200)]
+    assert found.distance_m.ravel().tolist() == [4, 5, 3]
+    assert found.camera.tolist() == [0, 0, 1]
+    assert found.notes == ()
+    assert survey(tmp_path, [row(0, 4)], errors=RandomError(0.2)).errors == RandomError(0.2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "metres", "note"),
+    [
+        # Photos a second apart with a snapshot each two: the first of each interval counts, with all animals in it.
+        ([row(second, 4 + second) for second in range(5)], {}, [4, 6, 8], "2 of 5 measured animals left out: within"),
+        ([row(0, 4), row(0, 5), row(1, 6)], {}, [4, 5], "within an interval"),
+        ([row(0, 4, individual="a"), row(0, 5, individual="b"), row(0, 6, individual="a")], {}, [4, 5], "1 of 3"),
+        ([row(0, 4, count="3"), row(2, 5)], {}, [4, 4, 4, 5], "1 observations are of groups"),
+        ([row(0, 4), row(2, "")], {}, [4], "1 of 2 animal observations have no individualPositionRadius"),
+        ([row(0, 4), row(0, 4, level="event")], {}, [4], "1 observations of events left out"),
+        ([row(0, 4, level="event"), row(9, 5, level="event")], {}, [4, 5], "distances are those of events"),
+        ([row(0, 4), row(2, 5, behavior="vigilance|Looks")], {"leave_out_tags": ("looks",)}, [4], "tagged looks"),
+        ([row(0, 4), row(2, 5, day="20")], {}, [4], "outside of deployments"),
+    ],
+)
+def test_what_counts(tmp_path, rows, settings, metres, note):
+    found = survey(tmp_path, rows, **settings)
+    assert found.distance_m.ravel().tolist() == metres
+    assert any(note in one for one in found.notes)
+
+
+def test_species(tmp_path):
+    rows = [row(0, 4), row(2, 5, species="deer")]
+    with pytest.raises(InputError, match="there are 2 species, 'deer', 'fox'"):
+        survey(tmp_path, rows)
+    assert survey(tmp_path, rows, species="deer").distance_m.ravel().tolist() == [5]
+    assert survey(tmp_path, rows, species="all").distance_m.ravel().tolist() == [4, 5]
+
+
+def test_a_table_of_deployments_replaces_the_packages(tmp_path):
+    table = tmp_path / "deployments.csv"
+    text = "site_id,start,end,theta_deg,snapshot_s,hour\nS1,2024-05-01,2024-06-03,55,10,\n"
+    table.write_text(text)
+    with pytest.raises(InputError, match="has no deployment of 'd3'; there are 'S1'"):
+        survey(tmp_path, [row(0, 4)], deployments=table)
+    table.write_text(text + "d3,2024-05-01,2024-05-02,55,10,\n")
+    found = survey(tmp_path, [row(0, 4)], deployments=table)
+    assert found.multiplier == pytest.approx(55 / 360)
+    assert found.notes == (
+        f"{table}: the column 'hour' is passed over; rename it 'hours' if that is what it is",
+        "theta_deg = 42 was not used: deployments.csv tells its own in each row",
+        "snapshot_s = 2 was not used: deployments.csv tells its own in each row",
+    )
+
+
+def test_nothing_measured_and_no_angle(tmp_path):
+    with pytest.raises(InputError, match="has no animal with an individualPositionRadius"):
+        survey(tmp_path, [row(0, "")])
+    with pytest.raises(InputError, match=r"deployments\.csv, line 2: expected a number above 0 in the column 'theta_deg'"):
+        survey(tmp_path, [row(0, 4)], theta_deg=None)
