@@ -182,7 +182,10 @@ def edited(path, old, new):
         (["--bootstrap", "3"], ["20 or more bootstrap replicates"]),
         (["--bootstrap", "100", "--scale-error", "5"], ["such as 0.1 for 10 %"]),
         (["--format", "distances"], ["tells nothing of effort; give --deployments"]),
-        (["--points"], ["points belongs to distances, and", "is read as r-flat; leave it out, or give --format distances"]),
+        (
+            ["--points"],
+            ["points belongs to distances, and", "is read as r-flat; leave it out, or give --format distances"],
+        ),
         (["--snapshot", "2"], ["snapshot_s belongs to distances and camtrap-dp"]),
         (["--leave-out-tags", "odd"], ["leave_out_tags belongs to camtrap-dp"]),
         (["--errors", "deep-chimpact"], ["errors of distances are allowed for in bins; give cutpoints"]),
@@ -250,7 +253,11 @@ TWENTY = [f"s{number % 5},10,{1 + number * 0.37:.2f}" for number in range(20)]
     ("table", "arguments", "words"),
     [
         (flat_rows("a,10,NA", "b,10,NA"), [], "has no detection in 2 rows"),
-        (flat_rows(*(row.replace("s1", "s0") for row in TWENTY if row[:2] in "s0s1")), [], "at least 2 are needed, got 1"),
+        (
+            flat_rows(*(row.replace("s1", "s0") for row in TWENTY if row[:2] in "s0s1")),
+            [],
+            "at least 2 are needed, got 1",
+        ),
         (flat_rows("a,10,4", "b,10,4", "b,10,4", "a,10,4"), ["--key", "half-normal"], "have the same distance"),
         (flat_rows("a,10,4", "b,10,4", "b,10,4"), ["--cutpoints", "0,3,6,9", "--key", "hazard-rate"], "the same bin"),
         (flat_rows("a,10,0", "b,10,0"), [], "all distances are 0 m"),
@@ -285,7 +292,18 @@ def test_an_angle_that_is_not_used_is_said(tmp_path, density):
 
 
 def test_errors_of_distances_are_allowed_for(flat, density, tmp_path):
-    arguments = ["--cutpoints", "0,2,4,6,8,10", "--key", "half-normal", "--adjust", "none", "--bootstrap", 20, "--jobs", 1]
+    arguments = [
+        "--cutpoints",
+        "0,2,4,6,8,10",
+        "--key",
+        "half-normal",
+        "--adjust",
+        "none",
+        "--bootstrap",
+        20,
+        "--jobs",
+        1,
+    ]
     found = {}
     for name, errors in (("plain", []), ("random", ["--distance-cv", "0.3"]), ("pairs", ["--errors", "deep-chimpact"])):
         status, said, _ = density(flat, *arguments, *errors, "--out", tmp_path / name)

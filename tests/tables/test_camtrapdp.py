@@ -42,7 +42,12 @@ def same(found):
 
 def test_folder_descriptor_and_archive_are_the_same(tmp_path):
     folder = package(tmp_path / "dp")
-    paths = [folder, folder / "datapackage.json", zipped(folder, tmp_path / "a.zip"), zipped(folder, tmp_path / "b.zip", "dp/")]
+    paths = [
+        folder,
+        folder / "datapackage.json",
+        zipped(folder, tmp_path / "a.zip"),
+        zipped(folder, tmp_path / "b.zip", "dp/"),
+    ]
     assert all(is_package(path) for path in paths)
     assert not is_package(folder / "media.csv")
     tables = [read_package(path) for path in paths]
