@@ -324,7 +324,10 @@ def test_a_camtrap_dp(tmp_path, density):
         for second, metres in enumerate(seen_distances(rng, 200, 10.0, half_normal(4.0))):
             time = f"2024-05-02T06:{second // 60:02d}:{second % 60:02d}"
             rows.append(f"o{second},d{site},m,{time},media,animal,fox,{metres:.2f}\n")
-    head = "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,individualPositionRadius\n"
+    head = (
+        "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,"
+        "individualPositionRadius\n"
+    )
     folder = package(
         tmp_path / "dp",
         deployments="deploymentID,locationID,deploymentStart,deploymentEnd\n" + "".join(places),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_a_blur_without_error_changes_nothing():
     r = seen(np.random.default_rng(0), 20000, half_normal(4.0))
     plain = bin_distances(r, EDGES)
     nodes, weights, farthest_m = nodes_to(EDGES[-1])
-    inside = np.stack([(nodes >= low) & (nodes < high) for low, high in zip(EDGES, EDGES[1:], strict=False)])
+    inside = np.stack([(nodes >= low) & (nodes < high) for low, high in pairwise(EDGES)])
     same = replace(plain, blur=Blur(nodes, weights, inside.astype(float), farthest_m))
     a, b = (fit_detection(detection_function("half-normal"), one) for one in (plain, same))
     # The quadrature's panels don't end at the edges of bins, which is all that differs.
