@@ -1,6 +1,5 @@
 """A disk that fills up at whatever moment: a clear error, nothing half written, and the same bytes once there is room."""
 
-import csv
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -8,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MakeClip
 from terminal import inside
-from training_world import World, make_world, tiny_recipe
-from unbreakable.clips import Survey, contents, half_written, make_survey, numbered
+from unbreakable.clips import Survey, contents, half_written, learned
 from unbreakable.disks import Disk, short_files, small_tmpfs
 
 PAGE = 4096
@@ -25,11 +22,6 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         except pytest.skip.Exception:
             made = stack.enter_context(short_files(tmp_path))
         yield made
-
-
-@pytest.fixture
-def survey(tmp_path: Path, make_clip: MakeClip) -> Survey:
-    return make_survey(tmp_path, make_clip("full.mp4", n=40, rate=10), numbered(6))
 
 
 def until_there_is_room(
@@ -74,34 +66,6 @@ def test_frames(disk: Disk, survey: Survey, tmp_path: Path, capsys: pytest.Captu
     errors = until_there_is_room(disk, store, survey.frames(store), capsys)
     assert any(".frames can't" in error for error in errors)
     assert contents(store) == contents(tmp_path / "roomy")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture
-def train(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
-    """Arguments that train a tiny network, all but the output folder."""
-    import torch
-
-    import trapmeter.training.export
-    import trapmeter.training.recipes
-
-    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
-    monkeypatch.setattr(trapmeter.training.recipes, "recipe_named", lambda _: tiny_recipe(epochs=2))
-    tables = ["--labels", world.labels, "--metadata", world.metadata, "--store", world.store]
-    # Two threads wait for each other longer than either works at so small a network.
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield ["train", *tables, "--n-folds", 2, "--folds", 0]
-    torch.set_num_threads(n_threads)
-
-
-def learned(out: Path) -> list[dict[str, str]]:
-    with (out / "fold-0/metrics.csv").open(encoding="utf-8") as file:
-        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
 
 
 def test_train(disk: Disk, train: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,7 +103,9 @@ def fill_store(
     )
 
 
-def _extract_all(tasks: Sequence[Extraction], jobs: int, patience: Patience) -> Generator[tuple[str, Extracted], None, None]:
+def _extract_all(
+    tasks: Sequence[Extraction], jobs: int, patience: Patience
+) -> Generator[tuple[str, Extracted], None, None]:
     if not tasks:
         return
 
