@@ -71,7 +71,7 @@ def files(out: Path) -> frozenset[tuple[str, int]]:
     for folder, _, names in os.walk(out):
         for name in names:
             try:
-                found.add((f"{folder}/{name}", os.stat(f"{folder}/{name}").st_size))
+                found.add((f"{folder}/{name}", Path(folder, name).stat().st_size))
             except FileNotFoundError:
                 continue
     return frozenset(found)

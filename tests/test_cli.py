@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeClip
-from trapmeter.cli import main
+from terminal import inside
 from trapmeter.demo.clips import CLIPS
 
 VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
@@ -65,14 +65,6 @@ def test_a_good_run_ends_with_0_and_a_broken_video_with_3(clip: Path, tmp_path: 
 def table(path: Path, content: str) -> Path:
     path.write_text(content)
     return path
-
-
-def inside(*arguments: object) -> int:
-    """The exit status of the same call in this process, which saves starting Python anew."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr(sys, "argv", ["trapmeter", *map(str, arguments)])
-        main()
-    return int(ended.value.code or 0)
 
 
 def test_bad_input_names_file_and_row(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

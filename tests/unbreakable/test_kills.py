@@ -1,6 +1,5 @@
 """Twenty random kills each: what is resumed ends with the bytes of an unbroken run."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -9,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeClip
-from training_world import World, make_world
+from training_world import World
+from unbreakable.clips import Survey, contents, half_written, learned, make_survey, numbered
 
 HERE = Path(__file__).parents[1]
 KILLS = 20
@@ -48,50 +48,26 @@ def kill_often(tmp_path: Path, argv: list[object], before: str, *, seed: int, mo
     return [outs / str(number) for number in range(len(told["statuses"]) - 1)]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files but those that are hidden."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name[0] != "."
-    }
-
-
-def copies(make_clip: MakeClip, folder: Path, n: int) -> list[str]:
-    """A folder with n short clips under it."""
-    clip = make_clip(f"{folder.name}.mp4", n=40, rate=10).read_bytes()
-    names = [f"S{number % 3}/{number:02d}.mp4" for number in range(n)]
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(clip)
-    return names
+def survey_of(tmp_path: Path, make_clip: MakeClip, n: int) -> Survey:
+    return make_survey(tmp_path, make_clip("killed.mp4", n=40, rate=10), numbered(n))
 
 
 def test_predict_killed_20_times_ends_with_the_same_bytes(tmp_path: Path, make_clip: MakeClip) -> None:
-    names = copies(make_clip, tmp_path / "killed", 8)
-    boxes = tmp_path / "boxes.csv"
-    rows = [(name, t, 0.3, 0.4, 0.35 + t / 50, 0.7, 0.9, "p", "s") for name in names for t in range(4)]
-    with boxes.open("w", newline="") as file:
-        csv.writer(file).writerows(
-            [("video_id", "time", "x1", "y1", "x2", "y2", "probability", "park", "site_id"), *rows]
-        )
-    argv = ["predict", tmp_path / "killed", "--out", "OUT", "--boxes", boxes, "--site", "folder:1", "-j", 2]
-    before = "import trapmeter.cli, trapmeter.predict.run, trapmeter.report.html, matplotlib.backends.backend_svg, rich.progress"
+    argv = survey_of(tmp_path, make_clip, 8).predict(Path("OUT"), "--site", "folder:1", "--jobs", 2)
+    before = "import trapmeter.cli, trapmeter.predict.run, trapmeter.report.html, matplotlib.backends.backend_svg"
     for out in kill_often(tmp_path, argv, before, seed=1, most=6):
         unbroken = tmp_path / "outs/unbroken"
         assert (out / "distances.csv").read_bytes() == (unbroken / "distances.csv").read_bytes()
-        assert {path.name for path in out.iterdir()} == {path.name for path in unbroken.iterdir()}
+        assert contents(out).keys() == contents(unbroken).keys()
+        assert not half_written(out)
 
 
 def test_frames_killed_20_times_ends_with_the_same_store(tmp_path: Path, make_clip: MakeClip) -> None:
-    names = copies(make_clip, tmp_path / "killed", 16)
-    labels = tmp_path / "labels.csv"
-    labels.write_text("video_id,time,distance\n" + "".join(f"{name},{t},5\n" for name in names for t in (1, 2)))
-    argv = ["frames", "--labels", labels, "--videos", tmp_path / "killed", "--store", "OUT", "--size", "48x80", "-j", 2]
+    argv = survey_of(tmp_path, make_clip, 16).frames(Path("OUT"), "--jobs", 2)
     before = "import trapmeter.cli, trapmeter.frames.fill, trapmeter.console, rich.progress, simplejpeg"
     for out in kill_often(tmp_path, argv, before, seed=2, most=10):
         assert contents(out) == contents(tmp_path / "outs/unbroken")
-        assert not list(out.rglob("*.part")), "what kills left half written is swept away"
+        assert not half_written(out), "what kills left half written is swept away"
 
 
 TRAIN = """
@@ -108,20 +84,13 @@ trapmeter.training.export.export = lambda *_: None
 """
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
 def test_train_killed_20_times_ends_with_the_same_losses(tmp_path: Path, world: World) -> None:
     argv = ["train", "--labels", world.labels, "--metadata", world.metadata, "--store", world.store, "--out", "OUT"]
     argv += ["--n-folds", 2, "--folds", 0]
     for out in kill_often(tmp_path, argv, TRAIN.format(here=str(HERE)), seed=3, most=16):
-        unbroken = tmp_path / "outs/unbroken/fold-0"
-        with (out / "fold-0/metrics.csv").open() as one, (unbroken / "metrics.csv").open() as other:
-            resumed, whole = ([{**row, "seconds": ""} for row in csv.DictReader(file)] for file in (one, other))
-        assert resumed == whole
-        assert len(whole) == 5
+        unbroken = tmp_path / "outs/unbroken"
+        assert learned(out) == learned(unbroken)
+        assert len(learned(out)) == 5
         for name in ("best.safetensors", "last.safetensors", "held_out.csv", "finished.json"):
-            assert (out / "fold-0" / name).read_bytes() == (unbroken / name).read_bytes(), name
-        assert not list(out.rglob("*.part"))
+            assert (out / "fold-0" / name).read_bytes() == (unbroken / "fold-0" / name).read_bytes(), name
+        assert not half_written(out)

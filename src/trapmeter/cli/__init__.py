@@ -5,6 +5,7 @@ A module for each group of verbs; this one puts them together. Heavy packages lo
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from typing import Annotated
@@ -45,6 +46,21 @@ def main() -> None:
     except TrapmeterError as error:
         print(f"trapmeter: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(EXIT_USAGE)
+    except OSError as error:
+        if error.errno not in _NOT_OURS:
+            raise
+        what = "" if error.filename is None else f"{error.filename}: "
+        print(  # noqa: T201
+            f"trapmeter: {what}{error.strerror}; check the path, its permissions and the free space", file=sys.stderr
+        )
+        sys.exit(EXIT_USAGE)
+
+
+_NOT_OURS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+    | {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.ESTALE}
+)
+"""What a disk may refuse at any moment. Where it is foreseen there is a better text; here is the rest."""
 
 
 def _show_version(is_wanted: bool) -> None:

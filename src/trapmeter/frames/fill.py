@@ -7,8 +7,8 @@ of what is done: a run that was killed loses at most the videos in hand, and the
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from trapmeter.errors import InputError
@@ -82,10 +82,15 @@ def fill_store(
         n_failed = len(missing) + sum(bool(result.failures) for result in results.values())
         progress("frames", n_kept + len(missing), n_videos, n_failed)
         left = [Extraction(store, task) for task in wanted if task.medium.media_id not in results]
-        for video_id, result in _extract_all(left, jobs, patience or Patience()):
-            results[video_id] = result
-            n_failed += bool(result.failures)
-            progress("frames", len(results) + len(missing), n_videos, n_failed)
+        try:
+            with closing(_extract_all(left, jobs, patience or Patience())) as extracted_now:
+                for video_id, result in extracted_now:
+                    results[video_id] = result
+                    n_failed += bool(result.failures)
+                    progress("frames", len(results) + len(missing), n_videos, n_failed)
+        finally:
+            # Where the run ends early its other workers are stopped in the midst of theirs, on a disk that may be full.
+            _sweep(store)
         ordered = [results[task.medium.media_id] for task in wanted]
         failures = (*(failure for result in ordered for failure in result.failures), *missing)
         _write_failures(store, failures)
@@ -98,7 +103,9 @@ def fill_store(
     )
 
 
-def _extract_all(tasks: Sequence[Extraction], jobs: int, patience: Patience) -> Iterator[tuple[str, Extracted]]:
+def _extract_all(
+    tasks: Sequence[Extraction], jobs: int, patience: Patience
+) -> Generator[tuple[str, Extracted], None, None]:
     if not tasks:
         return
 

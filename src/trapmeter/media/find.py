@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,10 @@ def _walk(given: Path, entered: set[tuple[int, int]], unreadable: list[tuple[Pat
     if given.is_file():
         yield given
         return
-    waiting = [given]
-    while waiting:
-        folder = waiting.pop()
+    folders, links = [given], deque[Path]()
+    while folders or links:
+        # Links are followed last of all: what they lead to may have a name of its own.
+        folder = folders.pop() if folders else links.popleft()
         try:
             status = folder.stat()
             if (status.st_dev, status.st_ino) in entered:
@@ -88,20 +90,18 @@ def _walk(given: Path, entered: set[tuple[int, int]], unreadable: list[tuple[Pat
         except OSError as error:
             unreadable.append((folder, error.strerror or str(error)))
             continue
-        folders = []
+        inner = []
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             try:
                 if entry.is_dir():
-                    # Links are followed last of all: what they lead to may have a name of its own.
-                    folders.append((entry.is_symlink(), entry.name, Path(entry.path)))
+                    (links if entry.is_symlink() else inner).append(Path(entry.path))
                 elif entry.is_file():
                     yield Path(entry.path)
             except OSError as error:
                 unreadable.append((Path(entry.path), error.strerror or str(error)))
-        links = [path for is_link, _, path in folders if is_link]
-        waiting = [*reversed(links), *waiting, *(path for is_link, _, path in reversed(folders) if not is_link)]
+        folders += reversed(inner)
 
 
 def kind_of(path: Path) -> MediumKind | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from trapmeter.errors import RunError
+from trapmeter.errors import InputError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.training import checkpoints
 from trapmeter.training.dataset import Item, Truth, WindowDataset, training_batches, validation_batches
@@ -187,7 +187,7 @@ def _train_epoch(
         group["lr"] = rate
     loss_sum, n_batches = 0.0, 0
     last = len(loader) - 1
-    for number, batch in enumerate(loader):
+    for number, batch in enumerate(_fetched(loader)):
         if recipe.warm_up and training.epoch == 0:
             for group in training.optimiser.param_groups:
                 group["lr"] = rate * (number + 1) / len(loader)
@@ -231,7 +231,7 @@ def _validate(
     share_buffers(network, ranks)
     batches = validation_batches(len(held_out), recipe.batch_size, ranks.rank, ranks.world_size)
     answers, indices = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
-    for batch in _loader(held_out, batches, recipe, device):
+    for batch in _fetched(_loader(held_out, batches, recipe, device)):
         windows, truth = batch
         with _autocast(recipe, device):
             raw = network(windows.to(device)).raw
@@ -253,6 +253,14 @@ def _loader(dataset: WindowDataset, batches: list[list[Item]], recipe: Recipe, d
         # Forked after threads were started, OpenCV and FFmpeg may hang.
         multiprocessing_context="spawn" if recipe.workers and batches else None,
     )
+
+
+def _fetched(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The batches; an error of the user's in a loader process says what it said there, without the process's trace."""
+    try:
+        yield from loader
+    except (InputError, RunError) as error:
+        raise type(error)(str(error).rpartition(f".{type(error).__name__}: ")[2].strip()) from error
 
 
 def _autocast(recipe: Recipe, device: torch.device) -> Any:

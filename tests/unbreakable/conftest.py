@@ -1,0 +1,43 @@
+"""A small survey, and the arguments of a tiny training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import MakeClip
+from training_world import World, make_world, tiny_recipe
+from unbreakable.clips import Survey, make_survey, numbered
+
+
+@pytest.fixture
+def survey(tmp_path: Path, make_clip: MakeClip) -> Survey:
+    """Six clips at three sites."""
+    return make_survey(tmp_path, make_clip("survey.mp4", n=40, rate=10), numbered(6))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """What the training learns from."""
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def train(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Arguments that train a tiny network, all but the output folder."""
+    import torch
+
+    import trapmeter.training.export
+    import trapmeter.training.recipes
+
+    # Translating a network takes longer than training the tiny one.
+    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    monkeypatch.setattr(trapmeter.training.recipes, "recipe_named", lambda _: tiny_recipe(epochs=2))
+    tables = ["--labels", world.labels, "--metadata", world.metadata, "--store", world.store]
+    # Two threads wait for each other longer than either works at so small a network.
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield ["train", *tables, "--n-folds", 2, "--folds", 0]
+    torch.set_num_threads(n_threads)

@@ -1,0 +1,61 @@
+"""The time of day may jump in the midst of a run: nothing but the stamps in run.json depends on it."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from terminal import inside
+from trapmeter.workers import Lost, run_all
+from unbreakable.clips import Survey, contents, learned
+
+JUMPING = Path(__file__).parent / "jumping"
+
+
+def jumping(arguments: list[object]) -> subprocess.CompletedProcess[str]:
+    """The command with a clock that jumps, in its workers too."""
+    path = os.pathsep.join([str(JUMPING), *sys.path])
+    code = "import sys, time; assert abs(time.time() - time.time()) > 1; from trapmeter.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_predict_and_frames_while_the_clock_jumps(survey: Survey, tmp_path: Path) -> None:
+    assert inside(*survey.predict(tmp_path / "calm")) == 0
+    for _ in range(2):  # the second goes on where the first ended
+        done = jumping(survey.predict(tmp_path / "out"))
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out/distances.csv").read_bytes() == (tmp_path / "calm/distances.csv").read_bytes()
+    assert inside(*survey.frames(tmp_path / "calm-store")) == 0
+    done = jumping(survey.frames(tmp_path / "store"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert contents(tmp_path / "store") == contents(tmp_path / "calm-store")
+
+
+def test_train_while_the_clock_jumps(train: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert inside(*train, "--out", tmp_path / "calm") == 0
+    real, rng = time.time, random.Random(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: real() + rng.uniform(-1e8, 1e8))
+        assert inside(*train, "--out", tmp_path / "out") == 0
+    assert learned(tmp_path / "out") == learned(tmp_path / "calm")
+
+
+def test_patience_goes_by_a_clock_that_never_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time
+    started = time.monotonic()
+    monkeypatch.setattr(time, "time", lambda: real() + 1e6 * (time.monotonic() - started))
+    tasks = ["__import__('time').sleep(1.5) or 'done'", "__import__('time').sleep(600)"]
+    found = dict(run_all(tasks, eval, jobs=2, limit_s=lambda task: 3.0 if "600" in task else 100.0))
+    assert found[tasks[0]] == "done"
+    assert found[tasks[1]] == Lost("given up after 3 s: decoding hangs")

@@ -1,0 +1,118 @@
+"""Videos and frames that vanish while a run is at them: rows with their reason, and the same bytes once they are back."""
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from terminal import inside
+from training_world import World
+from unbreakable.clips import Survey, contents, learned
+
+
+def after_the_first(real: Callable[..., Iterator[Any]], act: Callable[[], object]) -> Callable[..., Iterator[Any]]:
+    """The same results, with something done once the first is there."""
+
+    def results(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for number, result in enumerate(real(*arguments, **options)):
+            if number == 0:
+                act()
+            yield result
+
+    return results
+
+
+def test_a_folder_that_vanishes_from_predict(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trapmeter.predict.run as run
+
+    assert inside(*survey.predict(tmp_path / "whole")) == 0
+    out, away = tmp_path / "out", tmp_path / "away"
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "observe_all", after_the_first(run.observe_all, lambda: survey.videos.rename(away)))
+        assert inside(*survey.predict(out)) == 3
+    with (out / "distances.csv").open(encoding="utf-8") as file:
+        reasons = {row["reason"] for row in csv.DictReader(file) if row["status"] == "failed"}
+    assert reasons == {"No such file or directory"}
+    assert (out / "report.html").exists()
+    away.rename(survey.videos)
+    assert inside(*survey.predict(out)) == 0
+    assert (out / "distances.csv").read_bytes() == (tmp_path / "whole/distances.csv").read_bytes()
+
+
+def test_videos_that_vanish_from_frames(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trapmeter.frames.fill as fill
+
+    assert inside(*survey.frames(tmp_path / "whole")) == 0
+    store, away = tmp_path / "store", tmp_path / "away.mp4"
+    last = survey.videos / survey.names[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(fill, "run_all", after_the_first(fill.run_all, lambda: last.rename(away)))
+        assert inside(*survey.frames(store)) == 3
+    assert "No such file or directory" in (store / "failed.csv").read_text()
+    away.rename(last)
+    assert inside(*survey.frames(store)) == 0
+    assert contents(store) == contents(tmp_path / "whole")
+
+
+def test_frames_that_vanish_from_train(
+    world: World,
+    train: list[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import trapmeter.training.loop as loop
+
+    assert inside(*train, "--out", tmp_path / "whole") == 0
+    shard = min((world.store / "shards").glob("*.frames"))
+    away = tmp_path / shard.name
+    real = loop._validate
+
+    def validate(*arguments: Any) -> Any:
+        metres = real(*arguments)
+        if shard.exists():
+            shard.rename(away)
+        return metres
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_validate", validate)
+        assert inside(*train, "--out", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert "not in the frame store" in said
+    assert "Traceback" not in said
+    away.rename(shard)
+    assert inside(*train, "--out", tmp_path / "out") == 0
+    assert learned(tmp_path / "out") == learned(tmp_path / "whole")
+
+
+def test_an_error_in_a_loader_process_says_what_it_said_there() -> None:
+    from torch._utils import ExceptionWrapper
+
+    from trapmeter.errors import InputError
+    from trapmeter.training.loop import _fetched
+
+    def loader() -> Iterator[int]:
+        yield 1
+        try:
+            raise InputError("v.mp4: not in the frame store: see there")
+        except InputError:
+            wrapped = ExceptionWrapper(where="in DataLoader worker process 0")
+        wrapped.reraise()
+
+    fetched = _fetched(loader())  # type: ignore[arg-type]
+    assert next(fetched) == 1
+    with pytest.raises(InputError) as error:
+        next(fetched)
+    assert str(error.value) == "v.mp4: not in the frame store: see there"
+
+
+def test_tables_that_are_empty_or_gone_are_named(
+    survey: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.csv").touch()
+    for table in (tmp_path / "empty.csv", tmp_path / "gone.csv"):
+        for option in ("--times", "--boxes", "--truth", "--site"):
+            assert inside("predict", survey.videos, "--out", tmp_path / "out", option, table) == 2
+            assert table.name in capsys.readouterr().err, option
