@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -172,7 +174,7 @@ def edited(path, old, new):
         (["--truncation", "10,2"], ["0 <= left < right"]),
         (["--truncation", "1,2,3"], ["right, or left and right"]),
         (["--truncation", "100,200"], ["no detection between 100 and 200 m"]),
-        (["--format", "xls"], ["format: expected one of r-flat, distances, got 'xls'"]),
+        (["--format", "xls"], ["format: expected one of r-flat, distances, camtrap-dp, got 'xls'"]),
         (["--select", "bic"], ["select: expected one of qaic, aic"]),
         (["--key", "half-normal,hazard-rate", "--select", "qaic"], ["QAIC needs a chi-square by bin"]),
         (["--theta", "0.73"], ["looks like radians; give 41.83"]),
@@ -182,7 +184,10 @@ def edited(path, old, new):
         (["--bootstrap", "3"], ["20 or more bootstrap replicates"]),
         (["--bootstrap", "100", "--scale-error", "5"], ["such as 0.1 for 10 %"]),
         (["--format", "distances"], ["tells nothing of effort; give --deployments"]),
-        (["--points"], ["points belongs to distances, and", "is read as r-flat; leave it out, or give --format distances"]),
+        (
+            ["--points"],
+            ["points belongs to distances, and", "is read as r-flat; leave it out, or give --format distances"],
+        ),
         (["--snapshot", "2"], ["snapshot_s belongs to distances and camtrap-dp"]),
         (["--leave-out-tags", "odd"], ["leave_out_tags belongs to camtrap-dp"]),
         (["--errors", "deep-chimpact"], ["errors of distances are allowed for in bins; give cutpoints"]),
@@ -250,9 +255,17 @@ TWENTY = [f"s{number % 5},10,{1 + number * 0.37:.2f}" for number in range(20)]
     ("table", "arguments", "words"),
     [
         (flat_rows("a,10,NA", "b,10,NA"), [], "has no detection in 2 rows"),
-        (flat_rows(*(row.replace("s1", "s0") for row in TWENTY if row[:2] in "s0s1")), [], "at least 2 are needed, got 1"),
+        (
+            flat_rows(*(row.replace("s1", "s0") for row in TWENTY if row[:2] in "s0s1")),
+            [],
+            "at least 2 are needed, got 1",
+        ),
         (flat_rows("a,10,4", "b,10,4", "b,10,4", "a,10,4"), ["--key", "half-normal"], "have the same distance"),
-        (flat_rows("a,10,4", "b,10,4", "b,10,4"), ["--cutpoints", "0,3,6,9", "--key", "hazard-rate"], "the same bin"),
+        (
+            flat_rows("a,10,4", "b,10,4", "b,10,4"),
+            ["--cutpoints", "0,3,6,9,12", "--key", "half-normal", "--adjust", "none"],
+            "the same bin",
+        ),
         (flat_rows("a,10,0", "b,10,0"), [], "all distances are 0 m"),
         (flat_rows(*TWENTY, "s1,10,-3"), [], "line 22, column 'distance': expected metres >= 0"),
         (flat_rows(*TWENTY), ["--truncation", "20,30"], "no detection between 20 and 30 m (20 beyond)"),
@@ -285,7 +298,18 @@ def test_an_angle_that_is_not_used_is_said(tmp_path, density):
 
 
 def test_errors_of_distances_are_allowed_for(flat, density, tmp_path):
-    arguments = ["--cutpoints", "0,2,4,6,8,10", "--key", "half-normal", "--adjust", "none", "--bootstrap", 20, "--jobs", 1]
+    arguments = [
+        "--cutpoints",
+        "0,2,4,6,8,10",
+        "--key",
+        "half-normal",
+        "--adjust",
+        "none",
+        "--bootstrap",
+        20,
+        "--jobs",
+        1,
+    ]
     found = {}
     for name, errors in (("plain", []), ("random", ["--distance-cv", "0.3"]), ("pairs", ["--errors", "deep-chimpact"])):
         status, said, _ = density(flat, *arguments, *errors, "--out", tmp_path / name)
@@ -306,7 +330,8 @@ def test_a_camtrap_dp(tmp_path, density):
         for second, metres in enumerate(seen_distances(rng, 200, 10.0, half_normal(4.0))):
             time = f"2024-05-02T06:{second // 60:02d}:{second % 60:02d}"
             rows.append(f"o{second},d{site},m,{time},media,animal,fox,{metres:.2f}\n")
-    head = "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,individualPositionRadius\n"
+    head = "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,"
+    head += "individualPositionRadius\n"
     folder = package(
         tmp_path / "dp",
         deployments="deploymentID,locationID,deploymentStart,deploymentEnd\n" + "".join(places),
@@ -323,3 +348,11 @@ def test_a_camtrap_dp(tmp_path, density):
     status, _, error = density(folder, "--theta", 42, "--points")
     assert status == 2
     assert "points belongs to distances, and" in error
+
+
+def test_the_r_script_is_r(flat, density, tmp_path):
+    if shutil.which("Rscript") is None:
+        pytest.skip("no R here")
+    assert density(flat, "--cutpoints", "0,2,4,6,8,10", "--out", tmp_path / "out")[0] == 0
+    code = 'parse("density.R"); stopifnot(sum(!is.na(as.numeric(read.csv("flatfile.csv")$distance))) > 10)'
+    subprocess.run(["Rscript", "-e", code], cwd=tmp_path / "out", check=True, capture_output=True)

@@ -16,7 +16,9 @@ HEAD = (
 PLACES = DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-05-01T00:00:00,2024-05-02T00:00:00\n"
 
 
-def row(second, radius, *, level="media", species="fox", count="", behavior="", individual="", deployment="d1", day="02"):
+def row(
+    second, radius, *, level="media", species="fox", count="", behavior="", individual="", deployment="d1", day="02"
+):
     time = f"2024-05-{day}T06:{second // 60:02d}:{second % 60:02d}"
     return f"o,{deployment},m,{time},{level},animal,{species},{count},{behavior},{individual},{radius}\n"
 
@@ -83,5 +85,7 @@ def test_a_table_of_deployments_replaces_the_packages(tmp_path):
 def test_nothing_measured_and_no_angle(tmp_path):
     with pytest.raises(InputError, match="has no animal with an individualPositionRadius"):
         survey(tmp_path, [row(0, "")])
-    with pytest.raises(InputError, match=r"deployments\.csv, line 2: expected a number above 0 in the column 'theta_deg'"):
+    with pytest.raises(
+        InputError, match=r"deployments\.csv, line 2: expected a number above 0 in the column 'theta_deg'"
+    ):
         survey(tmp_path, [row(0, 4)], theta_deg=None)

@@ -15,7 +15,8 @@ OBSERVATIONS = (
     "observationID,deploymentID,mediaID,eventID,eventStart,observationLevel,observationType,scientificName,count,behavior,"
     "individualID,individualPositionRadius,individualPositionAngle,bboxX,bboxY,bboxWidth,bboxHeight,observationTags\n"
     "o1,d1,m1,e1,2024-05-02T06:00:00Z,media,animal,Vulpes vulpes,1,foraging|running,fox1,4.5,-3,0.1,0.2,0.3,0.4,odd\n"
-    "o2,d1,,e2,2024-05-02T07:00:00+02:00,event,blank,,,,,,,,,,,\n"
+    # Empty cells at the end of a row may be left out.
+    "o2,d1,,e2,2024-05-02T07:00:00+02:00,event,blank,,,\n"
 )
 RESOURCES = [{"name": name, "path": f"{name}.csv"} for name in ("deployments", "media", "observations")]
 
@@ -42,7 +43,12 @@ def same(found):
 
 def test_folder_descriptor_and_archive_are_the_same(tmp_path):
     folder = package(tmp_path / "dp")
-    paths = [folder, folder / "datapackage.json", zipped(folder, tmp_path / "a.zip"), zipped(folder, tmp_path / "b.zip", "dp/")]
+    paths = [
+        folder,
+        folder / "datapackage.json",
+        zipped(folder, tmp_path / "a.zip"),
+        zipped(folder, tmp_path / "b.zip", "dp/"),
+    ]
     assert all(is_package(path) for path in paths)
     assert not is_package(folder / "media.csv")
     tables = [read_package(path) for path in paths]
