@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -172,7 +174,7 @@ def edited(path, old, new):
         (["--truncation", "10,2"], ["0 <= left < right"]),
         (["--truncation", "1,2,3"], ["right, or left and right"]),
         (["--truncation", "100,200"], ["no detection between 100 and 200 m"]),
-        (["--format", "xls"], ["format: expected one of r-flat, distances, got 'xls'"]),
+        (["--format", "xls"], ["format: expected one of r-flat, distances, camtrap-dp, got 'xls'"]),
         (["--select", "bic"], ["select: expected one of qaic, aic"]),
         (["--key", "half-normal,hazard-rate", "--select", "qaic"], ["QAIC needs a chi-square by bin"]),
         (["--theta", "0.73"], ["looks like radians; give 41.83"]),
@@ -259,7 +261,11 @@ TWENTY = [f"s{number % 5},10,{1 + number * 0.37:.2f}" for number in range(20)]
             "at least 2 are needed, got 1",
         ),
         (flat_rows("a,10,4", "b,10,4", "b,10,4", "a,10,4"), ["--key", "half-normal"], "have the same distance"),
-        (flat_rows("a,10,4", "b,10,4", "b,10,4"), ["--cutpoints", "0,3,6,9", "--key", "hazard-rate"], "the same bin"),
+        (
+            flat_rows("a,10,4", "b,10,4", "b,10,4"),
+            ["--cutpoints", "0,3,6,9,12", "--key", "half-normal", "--adjust", "none"],
+            "the same bin",
+        ),
         (flat_rows("a,10,0", "b,10,0"), [], "all distances are 0 m"),
         (flat_rows(*TWENTY, "s1,10,-3"), [], "line 22, column 'distance': expected metres >= 0"),
         (flat_rows(*TWENTY), ["--truncation", "20,30"], "no detection between 20 and 30 m (20 beyond)"),
@@ -324,10 +330,8 @@ def test_a_camtrap_dp(tmp_path, density):
         for second, metres in enumerate(seen_distances(rng, 200, 10.0, half_normal(4.0))):
             time = f"2024-05-02T06:{second // 60:02d}:{second % 60:02d}"
             rows.append(f"o{second},d{site},m,{time},media,animal,fox,{metres:.2f}\n")
-    head = (
-        "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,"
-        "individualPositionRadius\n"
-    )
+    head = "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,"
+    head += "individualPositionRadius\n"
     folder = package(
         tmp_path / "dp",
         deployments="deploymentID,locationID,deploymentStart,deploymentEnd\n" + "".join(places),
@@ -344,3 +348,11 @@ def test_a_camtrap_dp(tmp_path, density):
     status, _, error = density(folder, "--theta", 42, "--points")
     assert status == 2
     assert "points belongs to distances, and" in error
+
+
+def test_the_r_script_is_r(flat, density, tmp_path):
+    if shutil.which("Rscript") is None:
+        pytest.skip("no R here")
+    assert density(flat, "--cutpoints", "0,2,4,6,8,10", "--out", tmp_path / "out")[0] == 0
+    code = 'parse("density.R"); stopifnot(sum(!is.na(as.numeric(read.csv("flatfile.csv")$distance))) > 10)'
+    subprocess.run(["Rscript", "-e", code], cwd=tmp_path / "out", check=True, capture_output=True)

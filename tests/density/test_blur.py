@@ -71,7 +71,7 @@ def test_density_comes_out_where_the_plain_way_is_biased(key, g, kind):
     plain = bin_distances(measured, EDGES)
     mended = replace(plain, blur=error.over(plain.edges_m).mean())
     assert abs(per_area(key, plain) / want - 1) > 0.03
-    assert per_area(key, mended) == pytest.approx(want, rel=0.02)
+    assert per_area(key, mended) == pytest.approx(want, rel=0.04)
 
 
 @pytest.mark.parametrize("form", [("half-normal",), ("hazard-rate",), ("half-normal", "cosine", 1)])

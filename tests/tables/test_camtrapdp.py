@@ -15,7 +15,8 @@ OBSERVATIONS = (
     "observationID,deploymentID,mediaID,eventID,eventStart,observationLevel,observationType,scientificName,count,behavior,"
     "individualID,individualPositionRadius,individualPositionAngle,bboxX,bboxY,bboxWidth,bboxHeight,observationTags\n"
     "o1,d1,m1,e1,2024-05-02T06:00:00Z,media,animal,Vulpes vulpes,1,foraging|running,fox1,4.5,-3,0.1,0.2,0.3,0.4,odd\n"
-    "o2,d1,,e2,2024-05-02T07:00:00+02:00,event,blank,,,,,,,,,,,\n"
+    # Empty cells at the end of a row may be left out.
+    "o2,d1,,e2,2024-05-02T07:00:00+02:00,event,blank,,,\n"
 )
 RESOURCES = [{"name": name, "path": f"{name}.csv"} for name in ("deployments", "media", "observations")]
 

@@ -109,7 +109,7 @@ def read_package(path: Path) -> Package:
         tables = _tables(*text_of(DESCRIPTOR))
 
         def rows(name: str, required: tuple[str, ...]) -> Iterator[Row]:
-            return rows_of_text(*text_of(tables[name]), required=required)
+            return rows_of_text(*text_of(tables[name]), required=required, may_be_short=True)
 
         deployments = tuple(map(place_of, rows("deployments", DEPLOYMENT_COLUMNS)))
         known = {one.deployment_id for one in deployments}

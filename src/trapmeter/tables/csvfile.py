@@ -103,8 +103,11 @@ def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[Row]:
     return rows_of_text(path, read_text(path), required=required)
 
 
-def rows_of_text(path: Path, text: str, *, required: Sequence[str]) -> Iterator[Row]:
-    """`read_rows` of a text that was read already, as from an archive; path is its name for messages."""
+def rows_of_text(path: Path, text: str, *, required: Sequence[str], may_be_short: bool = False) -> Iterator[Row]:
+    """`read_rows` of a text that was read already, as from an archive; path is its name for messages.
+
+    may_be_short: rows may leave out empty cells at their end, as some programs write them.
+    """
     table = _rows(path, text)
     header_line, header, decimal = next(table, (0, [], "."))
     columns = [name.strip() for name in header]
@@ -117,6 +120,8 @@ def rows_of_text(path: Path, text: str, *, required: Sequence[str]) -> Iterator[
             continue
         if len(cells) > len(columns) and not any(cells[len(columns) :]):
             cells = cells[: len(columns)]
+        if may_be_short:
+            cells = [*cells, *[""] * (len(columns) - len(cells))]
         if len(cells) != len(columns):
             raise InputError(
                 f"{path}, line {line}: expected {len(columns)} cells as in the header, got {len(cells)}; "
