@@ -25,7 +25,7 @@ from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.predict.asked import stored_media, what_is_asked
 from trapmeter.predict.blend import FromBoth
 from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks, ensemble_identity
-from trapmeter.predict.eyes import open_eyes, share_out
+from trapmeter.predict.eyes import give_back_memory, open_eyes, share_out
 from trapmeter.predict.facts import cameras_told, facts_of, read_told
 from trapmeter.predict.measure import measure
 from trapmeter.predict.observe import Task
@@ -111,6 +111,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         distances = _distances(settings, bundles)
         models = _models(distances, eyes.detector)
         del eyes
+        give_back_memory()
     with _locked(settings.out, overwrite=settings.overwrite):
         with clock.stage("look"), _journal(settings, found.root, min_score, models, bundles, chosen) as journal:
             seen = _look(asked.tasks, journal, make_eyes, workers.jobs, progress)
