@@ -242,18 +242,6 @@ def test_densities_and_shares_of_a_fit():
     assert fit.g(0.0).tolist() == [1]
 
 
-def test_chi_square_of_exact_distances_is_by_bins_of_ones_choice():
-    seen = seen_distances(np.random.default_rng(8), 3000, 12.0, half_normal(4.0))
-    fit = fit_detection(HALF_NORMAL, truncate(seen, right_m=12))
-    assert fit.chi_square is None
-    found = fit.chi_square_of(bin_distances(seen, EDGES))
-    assert found.df == len(EDGES) - 3
-    of_bins = fit_detection(HALF_NORMAL, bin_distances(seen, EDGES)).chi_square
-    assert found.statistic == pytest.approx(of_bins.statistic, rel=0.1)
-    with pytest.raises(InputError, match="the bins run from 0 to 10 m, but the fit from 0 to 12 m"):
-        fit.chi_square_of(bin_distances(seen, EDGES[:-1]))
-
-
 @pytest.mark.parametrize(
     ("function", "distances", "message"),
     [

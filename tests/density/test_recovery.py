@@ -7,12 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from density.simulated import cosine, half_normal, hazard_rate, seen_distances
+from density.simulated import cosine, half_normal, hazard_rate, seen_distances, stations_of
 from trapmeter.density.detection import detection_function
 from trapmeter.density.distances import bin_distances, truncate
 from trapmeter.density.estimate import estimate_density
 from trapmeter.density.fit import fit_detection
-from trapmeter.density.stations import count_by_station
 
 RIGHT_M = 12.0
 EDGES = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12]
@@ -41,7 +40,7 @@ def test_density_is_recovered(form, g, is_binned):
         r = np.concatenate(at)
         ids = [name for name, seen in zip(names, at, strict=True) for _ in seen]
         fit = fit_detection(function, bin_distances(r, EDGES) if is_binned else truncate(r, right_m=RIGHT_M))
-        found = estimate_density(fit, count_by_station(ids, r, dict.fromkeys(names, 1.0), right_m=RIGHT_M))
+        found = estimate_density(fit, stations_of(ids, r, dict.fromkeys(names, 1.0), right_m=RIGHT_M))
         errors.append(found.density_km2 / true_km2 - 1)
         hits += found.low_km2 <= true_km2 <= found.high_km2
     assert abs(np.mean(errors)) < 0.02

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
+from density.simulated import stations_of
 from trapmeter.density.detection import detection_function
 from trapmeter.density.distances import bin_distances, truncate
 from trapmeter.density.estimate import estimate_density
 from trapmeter.density.fit import fit_detection
-from trapmeter.density.stations import count_by_station
 
 CUTPOINTS = [2, 3, 4, 5, 6, 7, 8, 10, 12, 15]
 PEAK = {
@@ -67,7 +67,7 @@ def test_duikers_at_peak_activity(read_survey, peak, model):
         [float(text) for text in r["par"].split(";")], abs=1.1e-3
     )
 
-    stations = count_by_station(
+    stations = stations_of(
         survey.station_ids, survey.distance_m, survey.effort_snapshots, left_m=fit.left_m, right_m=fit.right_m
     )
     density = estimate_density(fit, stations, multiplier=0.1166667)
@@ -95,7 +95,7 @@ def test_ordinary_point_transects(read_survey, points, case):
     assert fit.pa == pytest.approx(float(r["Pa"]), rel=exactly)
     assert fit.edr_m == pytest.approx(float(r["edr"]), rel=exactly)
 
-    stations = count_by_station(survey.station_ids, survey.distance_m, survey.effort_snapshots, right_m=right_m)
+    stations = stations_of(survey.station_ids, survey.distance_m, survey.effort_snapshots, right_m=right_m)
     density = estimate_density(fit, stations)
     assert density.density_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["D"]), rel=exactly)
     assert density.se_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["se"]), rel=nearly)

@@ -16,7 +16,6 @@ from trapmeter.density.goodness import ChiSquare, ExactGoodness, chi_square, exa
 from trapmeter.density.likelihood import BinnedLikelihood, likelihood_of
 from trapmeter.density.quadrature import nodes_between, panel_edges
 from trapmeter.density.search import best_parameters
-from trapmeter.errors import InputError
 
 Floats = NDArray[np.float64]
 
@@ -121,20 +120,6 @@ class DetectionFit:
     def goodness(self, distances: ExactDistances) -> ExactGoodness:
         """Kolmogorov-Smirnov and Cramer-von Mises of the distances that this was fitted to."""
         return exact_goodness(self.cdf(distances.distance_m), distances.weights)
-
-    def chi_square_of(self, distances: BinnedDistances) -> ChiSquare:
-        """Chi-square over bins of one's choice, where the fit was to exact distances.
-
-        Raises:
-            InputError: the bins don't cover exactly what isn't truncated.
-        """
-        if (distances.left_m, distances.right_m) != (self.left_m, self.right_m):
-            raise InputError(
-                f"the bins run from {distances.left_m:g} to {distances.right_m:g} m, but the fit from {self.left_m:g} to "
-                f"{self.right_m:g} m; give cutpoints from one to the other"
-            )
-        shares = np.diff(self.cdf(distances.edges_m))
-        return chi_square(distances.edges_m, distances.counts, shares, self.n_parameters)
 
 
 def fit_detection(
