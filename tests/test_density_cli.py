@@ -241,7 +241,7 @@ def test_what_cannot_be_written_is_said_before_the_work(flat, density, tmp_path)
     (tmp_path / "taken").write_text("")
     status, said, error = density(flat, "--bootstrap", 1000, "--out", tmp_path / "taken" / "out")
     assert (status, said) == (2, "")
-    assert f"{tmp_path / 'taken'} is a file; name another" in error
+    assert f"{tmp_path / 'taken' / 'out'}: can't be written: Not a directory; choose another --out" in error
 
 
 def flat_rows(*rows, head="Sample.Label,Effort,distance"):

@@ -67,7 +67,7 @@ def told_shoulders(
         return {media_id: Shoulder(shoulder_m) for media_id, _ in media}
     if species is None:
         return {}
-    if species.lower().endswith(".csv"):
+    if species.lower().endswith(".csv") or Path(species).is_file():
         return read_shoulders(Path(species), media)
     shoulder = shoulder_of(species)
     return {media_id: shoulder for media_id, _ in media}

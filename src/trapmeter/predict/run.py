@@ -33,7 +33,7 @@ from trapmeter.predict.seen import MediumSeen
 from trapmeter.predict.settings import JOURNAL, PredictSettings
 from trapmeter.predict.summary import Summary, summarise
 from trapmeter.predict.workers import EyesMaker, observe_all
-from trapmeter.records import Detector, Estimate, ModelIdentity
+from trapmeter.records import Detector, Estimate, Medium, ModelIdentity
 from trapmeter.runtimes.choice import Chosen, Runtime, choose
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import write_distances
@@ -77,11 +77,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         store = None if settings.store is None else FrameStore.open(settings.store)
         found = find_media(settings.paths) if store is None else stored_media(store)
         media = assign_sites(found.media, settings.site)
-        if not isinstance(settings.site, NoSite) and not any(medium.site_id for medium in media):
-            raise InputError(
-                f"--site {site_rule_text(settings.site)} gives none of the {len(media)} media a site; the first is "
-                f"{media[0].media_id} below {found.root}; for a single site's folder, give the folder above it"
-            )
+        _check_sites(settings, media, found)
         if settings.truth is not None:
             # An ambiguous name should not be found out after an hour's work.
             truth_names([medium.media_id for medium in media], read_truth(settings.truth))
@@ -138,6 +134,14 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
             json.dump(facts, file, indent=2)
             file.write("\n")
     return Run(found.root, tuple(estimates), summary, facts, store)
+
+
+def _check_sites(settings: PredictSettings, media: Sequence[Medium], found: Found) -> None:
+    if not isinstance(settings.site, NoSite) and not any(medium.site_id for medium in media):
+        raise InputError(
+            f"--site {site_rule_text(settings.site)} gives none of the {len(media)} media a site; the first is "
+            f"{media[0].media_id} below {found.root}; for a single site's folder, give the folder above it"
+        )
 
 
 def _look(
