@@ -53,7 +53,7 @@ def calibrate(
     they are. Writes distances.csv in the same format, with point, interval and draws moved alike, calibration.csv (what
     was corrected at each site), calibration.png and run.json.
 
-    **Examples**
+    For example:
 
     trapmeter calibrate results/ --pick 10 --out labels/
 

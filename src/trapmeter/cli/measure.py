@@ -91,7 +91,7 @@ def predict(
 
     Exit status: 0 all well, 3 some media failed (see report.html), 2 wrong arguments or input, 1 an error of ours.
 
-    **Examples**
+    For example:
 
     trapmeter predict card1/ --out results/
 

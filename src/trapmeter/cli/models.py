@@ -12,7 +12,7 @@ from trapmeter.cli.common import EXIT_OUR_ERROR, one_of, tell
 app = typer.Typer(
     help="Get published weights, and keep them. Only `pull` uses the network.",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
 )
 Registry = Annotated[
     Path | None, typer.Option(help="A TOML file of published models, such as your own, in place of the built-in one.")
@@ -25,7 +25,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of
 def list_models(registry: Registry = None) -> None:
     """Show the published models and those on this machine.
 
-    **Example**
+    For example:
 
     trapmeter models list
     """
@@ -54,7 +54,7 @@ def pull_model(
     Broken off, the same command goes on where it stopped. Weights that are published as TorchScript are converted once, which
     needs `pip install 'trapmeter[train]'`.
 
-    **Example**
+    For example:
 
     trapmeter models pull zamba-depth
     """
@@ -95,7 +95,7 @@ def import_model(
     A TorchScript file is a program, so import only what you trust. It is converted in a process of its own, and the bundle is
     compared with it on random windows; that needs `pip install 'trapmeter[train]'`.
 
-    **Examples**
+    For example:
 
     trapmeter models import zamba_depth_30aaa90525.pt --like zamba-depth --name zamba-depth
 
@@ -148,7 +148,7 @@ def show_model(
 ) -> None:
     """Show what a model's card says: its input, licence, and where it is from.
 
-    **Example**
+    For example:
 
     trapmeter models show zamba-depth
     """
@@ -184,7 +184,7 @@ def verify_models(
 
     Exit status: 0 all sound, 1 some are not.
 
-    **Example**
+    For example:
 
     trapmeter models verify
     """
