@@ -189,16 +189,20 @@ def verify_models(
     trapmeter models verify
     """
     from trapmeter.errors import ModelError
-    from trapmeter.models.folder import find_model, installed
+    from trapmeter.models.folder import find_model, installed, models_folder
     from trapmeter.runtimes.checks import check_bundle
 
     n_wrong = 0
-    for model in models or list(installed()):
+    chosen = models or list(installed())
+    if not chosen:
+        typer.echo(f"no models on this machine: there is nothing to check in {models_folder()}")
+    for model in chosen:
         try:
             check_bundle(find_model(model))
             typer.echo(f"{model}: sound")
         except ModelError as error:
             n_wrong += 1
-            typer.echo(f"{model}: {error}")
+            text = str(error)
+            typer.echo(text if text.startswith(model) else f"{model}: {text}")
     if n_wrong:
         raise typer.Exit(EXIT_OUR_ERROR)
