@@ -12,7 +12,7 @@ import pytest
 
 from conftest import MakeClip
 from terminal import inside
-from trapmeter.demo.clips import CLIPS
+from trapmeter.demo.clips import CLIPS, NETWORK
 
 VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
 VERBS += [
@@ -156,8 +156,14 @@ def test_the_demo_never_overwrites_a_survey(clip: Path, tmp_path: Path, capsys: 
 def test_a_site_rule_that_matches_nothing_is_refused(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert inside("predict", clip, "--out", tmp_path, "--site", "folder:1") == 2
-    assert "gives none of the 1 media a site" in capsys.readouterr().err
+    for rule, hint in (
+        ("folder:1", f"give the folder above it ({clip.parent.parent}) in its place"),
+        ("regex:(S9+)", "correct it, or leave --site out"),
+    ):
+        assert inside("predict", clip, "--out", tmp_path, "--site", rule) == 2
+        said = capsys.readouterr().err
+        assert "gives none of the 1 media a site" in said
+        assert hint in said
 
 
 def test_another_cameras_boxes_are_not_taken(clip: Path, tmp_path: Path) -> None:
@@ -167,3 +173,57 @@ def test_another_cameras_boxes_are_not_taken(clip: Path, tmp_path: Path) -> None
     boxes = table(tmp_path / "boxes.csv", "video_id,time,x1,y1,x2,y2,probability\nS02/a.mp4,0,0.1,0.1,0.4,0.5,0.9\n")
     assert inside("predict", folder, "--out", tmp_path / "out", "--boxes", boxes) == 3
     assert "which has S02/a.mp4" in (tmp_path / "out/distances.csv").read_text()
+
+
+def test_rows_that_are_made_anew_say_why(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "videos/S1").mkdir(parents=True)
+    (tmp_path / "videos/S1/a.mp4").write_bytes(clip.read_bytes())
+    boxes = table(tmp_path / "boxes.csv", "video_id,time,x1,y1,x2,y2,probability\na.mp4,0,0.1,0.1,0.4,0.5,0.9\n")
+    call = ["predict", tmp_path / "videos", "--out", tmp_path / "out", "--boxes", boxes]
+    assert inside(*call) == 0
+    assert inside(*call) == 0
+    assert "made anew" not in capsys.readouterr().out
+    assert inside(*call, "--site", "folder:1", "--hfov", "50") == 0
+    said = capsys.readouterr().out
+    assert "all rows were made anew, since --site was none, is folder:1; --hfov was 45.0, is 50.0" in said
+    assert "S1" in (tmp_path / "out/distances.csv").read_text()
+
+
+def test_models_say_what_is_missing_and_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRAPMETER_MODELS", str(tmp_path / "models"))
+    assert inside("models", "verify") == 0
+    assert f"nothing to check in {tmp_path / 'models'}" in capsys.readouterr().out
+    assert inside("models", "verify", tmp_path) == 1
+    assert capsys.readouterr().out.count(str(tmp_path)) == 1
+    import trapmeter.models.install as install
+
+    monkeypatch.setattr(install, "find_spec", lambda _: None)
+    assert inside("models", "import", tmp_path / "gone.pt") == 2
+    assert "gone.pt: no such file" in capsys.readouterr().err
+
+
+def test_a_part_that_is_missing_from_a_card_is_named(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "model.onnx").write_bytes(b"x")
+    (bundle / "bundle.json").write_text("{}")
+    assert inside("models", "show", bundle) == 2
+    assert "('trapmeter_bundle' is missing)" in capsys.readouterr().err
+    registry = table(tmp_path / "mine.toml", '[mine]\nformat = "bundle"\n')
+    assert inside("models", "list", "--registry", registry) == 2
+    assert "'mine' is wrong: 'urls' is missing" in capsys.readouterr().err
+    blends = {"{}": "('trapmeter_blend' is missing)", "[]": "(expected a JSON object)"}
+    for content, words in blends.items():
+        blend = table(tmp_path / "blend.json", content)
+        assert inside("predict", clip, "--out", tmp_path / "out", "--model", NETWORK, "--blend", blend) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_flags_stand_in_the_help_without_a_type() -> None:
+    said = trapmeter("predict", "--help").stdout
+    assert "--flip" in said
+    assert "<bool>" not in said

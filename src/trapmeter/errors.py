@@ -15,6 +15,13 @@ from __future__ import annotations
 import sys
 
 
+def told(error: BaseException) -> str:
+    """What is wrong with content that was read, out of a plain Python error: the text of a KeyError is a bare name."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]!r} is missing"
+    return str(error) or type(error).__name__
+
+
 class TrapmeterError(Exception):
     """Base of every error whose text is meant for the user."""
 

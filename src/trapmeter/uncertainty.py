@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trapmeter.errors import InputError
+from trapmeter.errors import InputError, told
 from trapmeter.records import Distance
 
 Floats = NDArray[np.float64]
@@ -123,7 +123,7 @@ class Uncertainty:
                 tuple(tuple(row) for row in data["draws_log"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"not the uncertainty of a model: {error!r}") from error
+            raise InputError(f"not the uncertainty of a model: {told(error)}") from error
 
 
 def mean_uncertainty(members: Sequence[Uncertainty]) -> Uncertainty:

@@ -66,7 +66,7 @@ def test_names_that_are_no_utf8_and_long_ones_come_through_everywhere(
 
     assert inside(*survey.frames(tmp_path / "store")) == 3
     assert len(list((tmp_path / "store/shards").glob("*.frames"))) == len(names)
-    assert "S3/\\udcfe.mp4,,Invalid data" in (tmp_path / "store/failed.csv").read_text(encoding="utf-8")
+    assert 'S3/\\udcfe.mp4,,"Invalid data' in (tmp_path / "store/failed.csv").read_text(encoding="utf-8")
     assert inside("frames", "--store", tmp_path / "store", "--check") == 0
 
 
@@ -168,9 +168,10 @@ def test_empty_files_are_rows_and_tell_why(tmp_path: Path, make_clip: MakeClip) 
     assert inside(*survey.predict(tmp_path / "out")) == 3
     with (tmp_path / "out/distances.csv").open(encoding="utf-8") as file:
         reasons = {row["media_id"]: row["reason"] for row in csv.DictReader(file) if row["status"] == "failed"}
-    assert reasons == dict.fromkeys(EMPTY, "the file is empty (0 bytes)")
+    assert reasons.keys() == set(EMPTY)
+    assert all(reason.startswith("the file is empty") for reason in reasons.values())
     assert inside(*survey.frames(tmp_path / "store")) == 3
-    assert (tmp_path / "store/failed.csv").read_text().count("the file is empty (0 bytes)") == 3
+    assert (tmp_path / "store/failed.csv").read_text().count("the file is empty") == 3
     # A run's own files that are empty: a journal begins anew, a shard is made again.
     whole, store = (tmp_path / "out/distances.csv").read_bytes(), contents(tmp_path / "store")
     (tmp_path / "out/seen.jsonl").write_bytes(b"")

@@ -21,9 +21,9 @@ app = typer.Typer(
     name="trapmeter",
     help="Measures how far animals stand from a camera trap.",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 measure.add_verbs(app)
 calibrate.add_verbs(app)

@@ -12,7 +12,7 @@ from trapmeter.cli.common import tell
 app = typer.Typer(
     help="Train and judge the model that tells distances from boxes alone.",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
 )
 _TABLES_HELP = "Folder with train_labels.csv and train_metadata.csv, as DrivenData's Deep Chimpact has them."
 
@@ -26,7 +26,7 @@ def train_model(
 ) -> None:
     """Train a box model on labelled boxes. Needs `pip install 'trapmeter[boxmodel]'`.
 
-    **Example**
+    For example:
 
     trapmeter boxmodel train --tables deep-chimpact/ --out my-box-model/
     """
@@ -48,7 +48,7 @@ def evaluate_model(
 
     Every row counts, those without a box too. The intervals are to cover 90 %.
 
-    **Example**
+    For example:
 
     trapmeter boxmodel evaluate --tables deep-chimpact/ --out evaluation/
     """

@@ -55,7 +55,7 @@ def calibrate(
     is known stay as they are. Writes distances.csv in the same format, with point, interval and draws moved alike,
     calibration.csv (what was corrected at each site), calibration.png and run.json.
 
-    **Examples**
+    For example:
 
     trapmeter calibrate results/ --pick 10 --out labels/
 

@@ -130,7 +130,7 @@ def density(
 
     Exit status: 0 all well, 2 wrong arguments or input.
 
-    **Examples**
+    For example:
 
     trapmeter density peak.csv --key hazard-rate --adjust none --cutpoints 2,3,4,5,6,7,8,10,12,15 --json peak.json
 

@@ -110,7 +110,7 @@ def predict(
 
     Exit status: 0 all well, 3 some media failed (see report.html), 2 wrong arguments or input, 1 an error of ours.
 
-    **Examples**
+    For example:
 
     trapmeter predict card1/ --out results/
 
@@ -197,10 +197,10 @@ def demo(
     Once by the box model, which `predict` uses for real footage, and once by a small network that learned from rendered
     scenes such as these, at other sites. It shows how all works, not how good it is on your videos.
     """
-    from trapmeter.console import DEMO_NOTE, print_animals, print_comparison, progress_bars
+    from trapmeter.console import DEMO_FIGURES, DEMO_NOTE, print_animals, print_comparison, progress_bars
     from trapmeter.demo.clips import TRUTH, demo_settings, network_settings, write_survey
     from trapmeter.predict.run import predict
-    from trapmeter.report.comparison import compare
+    from trapmeter.report.comparison import compare, truth_of_animals
     from trapmeter.tables.truth import read_truth
 
     settings = demo_settings(out, default_jobs(jobs))
@@ -208,9 +208,11 @@ def demo(
     with progress_bars() as progress:
         by_network = predict(network_settings(settings), progress)
     typer.echo(DEMO_NOTE)
-    print_animals({"box model": run.estimates, "network": by_network.estimates})
     truth = read_truth(TRUTH)
-    for name, estimates in (("box model", run.estimates), ("network", by_network.estimates)):
+    by_model = {"box model": run.estimates, "network": by_network.estimates}
+    print_animals(by_model, truth_of_animals([*run.estimates, *by_network.estimates], truth))
+    typer.echo(DEMO_FIGURES)
+    for name, estimates in by_model.items():
         typer.echo(f"\n{name}")
         print_comparison(compare(estimates, truth))
     typer.echo(f"\nreport: {out / 'report.html'}")

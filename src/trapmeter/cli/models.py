@@ -12,7 +12,7 @@ from trapmeter.cli.common import EXIT_OUR_ERROR, need_package, one_of, tell
 app = typer.Typer(
     help="Get published weights, and keep them. Only `pull` uses the network.",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
 )
 Registry = Annotated[
     Path | None, typer.Option(help="A TOML file of published models, such as your own, in place of the built-in one.")
@@ -25,7 +25,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of
 def list_models(registry: Registry = None) -> None:
     """Show the published models and those on this machine.
 
-    **Example**
+    For example:
 
     trapmeter models list
     """
@@ -54,7 +54,7 @@ def pull_model(
     Broken off, the same command goes on where it stopped. Weights that are published as TorchScript are converted once, which
     needs `pip install 'trapmeter[train]'`.
 
-    **Example**
+    For example:
 
     trapmeter models pull zamba-depth
     """
@@ -95,7 +95,7 @@ def import_model(
     A TorchScript file is a program, so import only what you trust. It is converted in a process of its own, and the bundle is
     compared with it on random windows; that needs `pip install 'trapmeter[train]'`.
 
-    **Examples**
+    For example:
 
     trapmeter models import zamba_depth_30aaa90525.pt --like zamba-depth --name zamba-depth
 
@@ -148,7 +148,7 @@ def show_model(
 ) -> None:
     """Show what a model's card says: its input, licence, and where it is from.
 
-    **Example**
+    For example:
 
     trapmeter models show zamba-depth
     """
@@ -184,22 +184,26 @@ def verify_models(
 
     Exit status: 0 all sound, 1 some are not.
 
-    **Example**
+    For example:
 
     trapmeter models verify
     """
     from trapmeter.errors import ModelError
-    from trapmeter.models.folder import find_model, installed
+    from trapmeter.models.folder import find_model, installed, models_folder
     from trapmeter.runtimes.checks import check_bundle
 
     n_wrong = 0
-    for model in models or list(installed()):
+    chosen = models or list(installed())
+    if not chosen:
+        typer.echo(f"no models on this machine: there is nothing to check in {models_folder()}")
+    for model in chosen:
         try:
             check_bundle(find_model(model))
             typer.echo(f"{model}: sound")
         except ModelError as error:
             n_wrong += 1
-            typer.echo(f"{model}: {error}")
+            text = str(error)
+            typer.echo(text if text.startswith(model) else f"{model}: {text}")
     if n_wrong:
         raise typer.Exit(EXIT_OUR_ERROR)
 

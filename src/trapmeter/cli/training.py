@@ -74,7 +74,7 @@ def frames(
 
     Exit status: 0 all well, 3 some videos failed or the check found something, 2 wrong arguments or input.
 
-    **Examples**
+    For example:
 
     trapmeter frames --labels train_labels.csv --videos videos/ --store frames/
 
@@ -148,7 +148,7 @@ def train(
     command goes on after the last whole epoch and skips finished folds. Under `torchrun` or `srun` all devices train
     together.
 
-    **Examples**
+    For example:
 
     trapmeter train --labels train_labels.csv --metadata train_metadata.csv --store frames/ --out training/
 
@@ -192,7 +192,7 @@ def blend(
     Learnt from what both said of moments at sites that they had not seen, by whether there is a box, how sure it is, and
     whether the picture's border cuts it. Prints the errors of both and of the blend, each at held-out sites.
 
-    **Example**
+    For example:
 
     trapmeter blend --training training/ --metadata train_metadata.csv --out blend.json
     """
@@ -227,7 +227,7 @@ def submit(
     Broken off, it goes on where it stopped. Rows whose video has no frames get the median of the others, and the exit status
     is 3 then.
 
-    **Example**
+    For example:
 
     trapmeter submit --format submission_format.csv --store frames/ --model training/fold-0/bundle --flip --out submission.csv
     """
@@ -283,7 +283,7 @@ def evaluate(
 
     With metadata also by park and box, and with intervals over sites; with a store by day and night.
 
-    **Example**
+    For example:
 
     trapmeter evaluate --predictions submission.csv --labels test_labels.csv --metadata test_metadata.csv --out evaluation/
     """
@@ -311,7 +311,7 @@ def run_chain(
     Frames, folds, training, ensemble, rounds of pseudolabels, submission, and evaluation where labels are given. Prints
     the plan first. Needs `pip install 'trapmeter[train]'`.
 
-    **Example**
+    For example:
 
     trapmeter run second-place.toml
     """

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from trapmeter.detect.letterbox import Letterbox, letterbox
 from trapmeter.detect.suppression import nms
-from trapmeter.errors import InputError, ModelError
+from trapmeter.errors import InputError, ModelError, told
 from trapmeter.records import Box, ModelIdentity, Pixels
 
 EMBEDDED = Path(__file__).parent / "embedded" / "megadetector_lite.onnx"
@@ -129,7 +129,7 @@ def _read_card(path: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{path}: expected JSON with model_id, sha256 and input_size, got {error!r}; "
+            f"{path}: expected JSON with model_id, sha256 and input_size: {told(error)}; "
             "convert the model again, or reinstall trapmeter if it is the embedded detector's"
         ) from error
     return dict(card)

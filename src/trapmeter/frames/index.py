@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from trapmeter.errors import InputError
+from trapmeter.errors import InputError, told
 
 FORMAT = 1
 
@@ -91,7 +91,9 @@ class ShardIndex:
                 {time_s: _text(reason) for time_s, reason in _by_time(data["failed"])},
             )
         except (ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
-            raise InputError(f"its index is not one that trapmeter wrote ({type(error).__name__}: {error})") from error
+            raise InputError(
+                f"its index is not one that trapmeter wrote ({type(error).__name__}: {told(error)})"
+            ) from error
 
 
 def moment(time_s: float) -> float:

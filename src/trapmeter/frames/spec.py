@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from trapmeter.errors import InputError
+from trapmeter.errors import InputError, told
 from trapmeter.models.spec import InputSpec, Resize
 
 MAX_SIDE = 8192
@@ -86,7 +86,7 @@ class StoreSpec:
                 int(data.get("jpeg_quality", DEFAULT_JPEG_QUALITY)),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"not the specification of a frame store: {error!r}") from error
+            raise InputError(f"not the specification of a frame store: {told(error)}") from error
         if spec.to_json() != data:
             raise InputError(f"not the specification of a frame store: expected {spec.to_json()}, got {data}")
         return spec

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trapmeter.errors import InputError, ModelError
+from trapmeter.errors import InputError, ModelError, told
 from trapmeter.files import sha256_of, sha256_of_bytes, whole_file, whole_path
 from trapmeter.models.onnx_file import check_onnx
 from trapmeter.models.spec import InputSpec
@@ -99,7 +99,7 @@ def read_bundle(folder: Path) -> Bundle:
         raise ModelError(f"{folder}: no bundle there ({error.strerror}); expected {CARD} and {NETWORK}") from error
     # A number too large, and brackets within brackets, are no ValueError.
     except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError, InputError) as error:
-        raise ModelError(f"{card_path}: not a card of trapmeter ({error}); export the bundle anew") from error
+        raise ModelError(f"{card_path}: not a card of trapmeter ({told(error)}); export the bundle anew") from error
     found = sha256_of(bundle.network)
     if found != bundle.identity.sha256:
         raise ModelError(

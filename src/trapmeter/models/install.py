@@ -136,9 +136,9 @@ def import_torchscript(file: Path, name: str, origin: Origin, *, overwrite: bool
         ModelError: the file is missing, not the one that its checksum tells of, or can't be converted.
         RunError: there is a model of that name already, or the folder can't be written.
     """
-    need_converter()
     if not file.is_file():
         raise ModelError(f"{file}: no such file; expected a TorchScript file, or a bundle's folder or zip file")
+    need_converter()
     reason = what_is_wrong(file, origin.sha256, origin.digest_starts, origin.size_bytes)
     if reason is not None:
         raise ModelError(f"{file}: {reason}")

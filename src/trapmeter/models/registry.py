@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from trapmeter.errors import InputError
+from trapmeter.errors import InputError, told
 from trapmeter.models.spec import InputSpec
 
 REGISTRY = Path(__file__).parent / "registry.toml"
@@ -128,4 +128,4 @@ def _entry(path: Path, name: str, fields: Any) -> Published:
             name, tuple(urls), form, spec=None if spec is None else InputSpec.from_json(dict(spec)), **known
         )
     except (KeyError, TypeError, ValueError, InputError) as error:
-        raise InputError(f"{path}: the entry {name!r} is wrong: {error}") from error
+        raise InputError(f"{path}: the entry {name!r} is wrong: {told(error)}") from error

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from trapmeter.errors import InputError
+from trapmeter.errors import InputError, told
 from trapmeter.windows import IN_TIME_ORDER_S, SECOND_PLACE_OFFSETS_S, Edge
 
 MAX_OFFSET_S = 3600.0
@@ -97,7 +97,7 @@ class InputSpec:
                 }
             )
         except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
-            raise InputError(f"not an input specification of trapmeter: {error!r}") from error
+            raise InputError(f"not an input specification of trapmeter: {told(error)}") from error
 
 
 SECOND_PLACE_INPUT = InputSpec(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.boxmodel.features import EDGE
-from trapmeter.errors import InputError, ModelError
+from trapmeter.errors import InputError, ModelError, told
 from trapmeter.files import sha256_of_bytes, whole_file
 from trapmeter.models.bundle import Bundle
 from trapmeter.predict.distances import BoxDistances, Sight, ensemble_identity
@@ -147,6 +147,8 @@ def read_blend(path: Path) -> tuple[Blend, str]:
             raise ModelError(f"{path}: larger than any blend; give a file that `trapmeter blend` wrote")
         text = path.read_bytes()
         content = json.loads(text)
+        if not isinstance(content, dict):
+            raise InputError("expected a JSON object")
         if content[_FORMAT_KEY] != FORMAT:
             raise ModelError(f"{path}: format {content[_FORMAT_KEY]}, this version reads {FORMAT}; learn it anew")
         shares = {Situation(name): float(share) for name, share in content["shares_of_networks"].items()}
@@ -155,7 +157,9 @@ def read_blend(path: Path) -> tuple[Blend, str]:
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror}); expected what `trapmeter blend` wrote") from error
     except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
-        raise ModelError(f"{path}: not a blend of trapmeter ({error}); learn it with `trapmeter blend`") from error
+        raise ModelError(
+            f"{path}: not a blend of trapmeter ({told(error)}); learn it with `trapmeter blend`"
+        ) from error
     return blend, sha256_of_bytes(text)
 
 

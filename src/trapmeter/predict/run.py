@@ -37,7 +37,7 @@ from trapmeter.records import Detector, Estimate, Medium, ModelIdentity
 from trapmeter.runtimes.choice import Chosen, Runtime, choose
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import write_distances
-from trapmeter.tables.sites import NoSite, assign_sites, site_rule_text
+from trapmeter.tables.sites import FolderSite, NoSite, RegexSite, SiteRule, assign_sites, site_rule_text
 from trapmeter.tables.truth import read_truth, truth_names
 from trapmeter.workers import Patience
 
@@ -126,6 +126,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         with clock.stage("write"):
             write_distances(settings.out / DISTANCES, estimates)
         facts = _facts(settings, found, models, chosen, summary, seen, known, started_at, clock)
+        facts["changed"] = _changed(settings.out / RUN, facts)
         traces = [f"{medium.media_id}\n{medium.trace}" for medium in seen if medium.trace]
         if traces:
             with whole_file(settings.out / ERRORS) as file:
@@ -140,8 +141,21 @@ def _check_sites(settings: PredictSettings, media: Sequence[Medium], found: Foun
     if not isinstance(settings.site, NoSite) and not any(medium.site_id for medium in media):
         raise InputError(
             f"--site {site_rule_text(settings.site)} gives none of the {len(media)} media a site; the first is "
-            f"{media[0].media_id} below {found.root}; for a single site's folder, give the folder above it"
+            f"{media[0].media_id} below {found.root}. {_site_hint(settings.site, found.root)}"
         )
+
+
+def _site_hint(rule: SiteRule, root: Path) -> str:
+    """What to do where a rule told no site at all."""
+    if isinstance(rule, FolderSite):
+        return (
+            f"It looks for folders below that one. If {root.name or root} is one site, give the folder above it "
+            f"({root.parent}) in its place; if file names tell the site, write --site 'regex:(S[0-9]+)' with the part in "
+            "parentheses; else give a CSV file of media_id and site_id, or leave --site out"
+        )
+    if isinstance(rule, RegexSite):
+        return "The pattern is looked for in that name, folders and all; correct it, or leave --site out"
+    return "Correct the names in the table, which are looked for as that name's whole or end, or leave --site out"
 
 
 def _look(
@@ -287,6 +301,24 @@ def _facts(
             "networks_all_workers": round(sum(medium.network_s for medium in seen), 3),
         },
     }
+
+
+REMADE = {"site": "--site", "hfov_deg": "--hfov", "box_model": "--box-model", "blend": "--blend"}
+"""Arguments that say what is made of what was seen: a run may go on with others, and its rows are made anew."""
+
+
+def _changed(path: Path, facts: dict[str, Any]) -> list[str]:
+    """Which of REMADE the run that left its run.json at path had otherwise, as texts; none where there was no such run."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["arguments"]
+        pairs = [(option, before.get(name), facts["arguments"][name]) for name, option in REMADE.items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [f"{option} was {_given(old)}, is {_given(new)}" for option, old, new in pairs if old != new]
+
+
+def _given(value: Any) -> str:
+    return "not given" if value is None else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -96,6 +97,19 @@ def compare(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Compari
         ),
         tuple(zip(truth_m.tolist(), estimate_m.tolist(), strict=True)),
     )
+
+
+def truth_of_animals(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> dict[tuple[str, int], float]:
+    """How far each animal really stood, by media_id and animal_id: the median of its matched seconds, in metres.
+
+    Raises:
+        InputError: a name is ambiguous between estimates and truth.
+    """
+    metres: dict[tuple[str, int], list[float]] = {}
+    for estimate, row in match_truth(estimates, truth):
+        key = estimate.observation.media_id, estimate.observation.animal_id
+        metres.setdefault(key, []).append(row.distance_m)
+    return {key: median(found) for key, found in metres.items()}
 
 
 def _errors(table: metrics.Numbers) -> Errors:
