@@ -127,10 +127,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
             write_distances(settings.out / DISTANCES, estimates)
         facts = _facts(settings, found, models, chosen, summary, seen, known, started_at, clock)
         facts["changed"] = _changed(settings.out / RUN, facts)
-        traces = [f"{medium.media_id}\n{medium.trace}" for medium in seen if medium.trace]
-        if traces:
-            with whole_file(settings.out / ERRORS) as file:
-                file.write("\n".join(traces).encode("utf-8", "backslashreplace").decode())
+        _write_traces(settings.out / ERRORS, seen)
         with whole_file(settings.out / RUN) as file:
             json.dump(facts, file, indent=2)
             file.write("\n")
@@ -248,6 +245,14 @@ def _locked(out: Path, *, overwrite: bool) -> Iterator[None]:
             except OSError as error:
                 raise RunError(f"{out / name} can't be deleted: {error.strerror or error}; close it first") from error
         yield
+
+
+def _write_traces(path: Path, seen: Sequence[MediumSeen]) -> None:
+    """Our own errors, for a report of them; no file without any."""
+    traces = [f"{medium.media_id}\n{medium.trace}" for medium in seen if medium.trace]
+    if traces:
+        with whole_file(path) as file:
+            file.write("\n".join(traces).encode("utf-8", "backslashreplace").decode())
 
 
 class _Clock:
