@@ -271,5 +271,6 @@ DEMO_NOTE = (
 DEMO_FIGURES = """
 And second by second. A sight is an animal that is visible in a second of a clip; those that were not found have no answer and
 don't count. The error is how far answers lie from the truth, on the mean; somebody who never looks and always says the median
-of all distances has the error beside it. About 90 % of the intervals should hold the truth. bias: above 0, answers lie too far.
+of all distances has the error beside it. About 90 % of the intervals should hold the truth. A bias above 0: answers lie too
+far.
 Twelve clips of one or two animals each tell little: an animal that is misjudged is so in all its seconds."""
