@@ -90,7 +90,7 @@ def _walk(given: Path, entered: set[tuple[int, int]], unreadable: list[tuple[Pat
         except OSError as error:
             unreadable.append((folder, error.strerror or str(error)))
             continue
-        inner = []
+        inner: list[Path] = []
         for entry in entries:
             if entry.name.startswith("."):
                 continue
