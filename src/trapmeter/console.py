@@ -268,9 +268,9 @@ DEMO_NOTE = (
     "stood, as far as the found box lies over an animal; - where it lies over none."
 )
 
-DEMO_FIGURES = """
-And second by second. A sight is an animal that is visible in a second of a clip; those that were not found have no answer and
-don't count. The error is how far answers lie from the truth, on the mean; somebody who never looks and always says the median
-of all distances has the error beside it. About 90 % of the intervals should hold the truth. A bias above 0: answers lie too
-far.
-Twelve clips of one or two animals each tell little: an animal that is misjudged is so in all its seconds."""
+DEMO_FIGURES = (
+    "\nAnd second by second. A sight is an animal that is visible in a second of a clip; those that were not found have no "
+    "answer\nand don't count. The error is how far answers lie from the truth, on the mean; beside it stands the error of "
+    "one who never\nlooks and always says the median of all distances. About 90 % of the intervals should hold the truth. "
+    "bias: above 0, answers\nlie too far. Twelve clips tell little: an animal that is misjudged is so in all its seconds."
+)
