@@ -15,7 +15,10 @@ from trapmeter.cli import main
 from trapmeter.demo.clips import CLIPS
 
 VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
-VERBS += [[verb] for verb in ("calibrate", "frames", "train", "blend", "submit", "pseudolabel", "evaluate", "density")]
+VERBS += [
+    [verb]
+    for verb in ("calibrate", "frames", "train", "blend", "submit", "pseudolabel", "evaluate", "density", "export")
+]
 VERBS += [["distil"]]
 VERBS += [["models", verb] for verb in ("list", "pull", "import", "show", "verify", "quantise")]
 

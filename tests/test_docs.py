@@ -42,6 +42,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "site_id,x,y,width,height,distance_m\nS01,500,600,1280,720,3\nS01,700,400,1280,720,6\nS01,600,330,1280,720,10\n"
     )
     (tmp_path / "CAMERAS_CSV").write_text("site_id,focal_35mm,height_m,pitch_deg\nS01,43,1.0,-8\n")
+    (tmp_path / "PLACES_CSV").write_text("site_id,latitude,longitude\nS01,-6.5,12.25\n")
     (tmp_path / "TABLES").mkdir()
     rng = np.random.default_rng(0)
     labels, metadata = ["video_id,time,distance"], ["video_id,time,x1,y1,x2,y2,probability,park,site_id"]

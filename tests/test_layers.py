@@ -16,7 +16,7 @@ LAYERS = [
     {"files", "folds", "geometry", "journal", "metrics", "overlap", "uncertainty", "windows", "workers"},
     {"media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
-    {"calibration", "density", "evaluation", "predict", "training"},
+    {"calibration", "density", "evaluation", "export", "predict", "training"},
     {"pseudolabels", "quantisation"},
     {"chain", "distillation"},
     {"report", "demo"},

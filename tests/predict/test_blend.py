@@ -20,7 +20,7 @@ from trapmeter.predict.blend import (
     SHARES,
     Answered,
     Situation,
-    held_out_errors,
+    held_out_answers,
     learn_blend,
     log_answer,
     read_blend,
@@ -74,7 +74,8 @@ def test_who_errs_less_is_heard_more() -> None:
 def test_two_that_err_alike_are_better_together() -> None:
     alike = rows(2000)
     alone = np.mean([abs(row.networks_m - row.truth_m) for row in alike])
-    assert held_out_errors(alike).mean() < 0.8 * alone
+    together = np.abs(held_out_answers(alike) - [row.truth_m for row in alike]).mean()
+    assert together < 0.8 * alone
     assert 0.3 <= learn_blend(alike, "").shares[Situation.SURE] <= 0.7
 
 
@@ -103,7 +104,7 @@ def test_no_rows_and_too_few_sites_are_told() -> None:
     with pytest.raises(InputError, match="no held-out answers"):
         learn_blend([], "")
     with pytest.raises(InputError, match="5 groups of sites; there are 1"):
-        held_out_errors([replace(row, site_id="s") for row in rows(10)])
+        held_out_answers([replace(row, site_id="s") for row in rows(10)])
 
 
 @pytest.fixture

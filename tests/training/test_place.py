@@ -24,7 +24,7 @@ from trapmeter.training.export import export
 from trapmeter.training.network import Head, make_network
 from trapmeter.training.place import Place, box_numbers, cells_in_box, place_loss, spread
 from trapmeter.training.run import TrainSettings, train
-from trapmeter.training.samples import read_samples
+from trapmeter.training.samples import labelled, read_samples
 
 INPUT = replace(tiny_recipe().input, box_channel=True)
 
@@ -208,13 +208,69 @@ def test_seconds_outside_the_video_tell_of_no_motion_whatever_is_drawn_on_them(w
 
 
 def test_a_drawn_box_teaches_and_is_not_shown(world: World, tmp_path: Path) -> None:
-    samples = read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv"))
+    samples = labelled(read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv")))
     windows = WindowDataset(FrameStore.open(world.store), samples, INPUT, no_augmentation(), 0)
     window, truth = windows[Item(3, None)]
     assert truth.box.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
     assert float(truth.box_weight) == 1.0
     assert samples[3].box is not None
     assert np.array_equal(window[-1], box_mask(samples[3].box, *INPUT.size_hw))
+
+
+def test_every_other_animal_is_a_sample_that_is_shown_its_own_box(world: World, tmp_path: Path) -> None:
+    samples = read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv"))
+    label, other = samples[6:8]
+    assert (other.source, other.video_id, other.time_s) == ("other animal", label.video_id, label.time_s)
+    assert other.distance_m == pytest.approx(label.distance_m + 3)
+    assert other.box is not None
+    assert other.box.xyxy == (0.6, 0.2, 0.8, 0.4)
+    assert labelled(samples) == samples[::2]
+
+
+def test_other_animals_are_always_shown_with_their_box(world: World, tmp_path: Path) -> None:
+    samples = read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv"))
+    windows = WindowDataset(FrameStore.open(world.store), samples, INPUT, no_augmentation(), 0, box_dropout=1.0)
+    assert not windows[Item(6, 0)][0][-1].any()
+    assert windows[Item(7, 0)][0][-1].any()
+
+
+def test_a_network_without_boxes_learns_from_labels_alone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trapmeter.training.export
+
+    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    animals = drawn_animals(world, tmp_path / "animals.csv")
+    said: list[str] = []
+    train(
+        TrainSettings(
+            world.labels,
+            world.metadata,
+            world.store,
+            tmp_path,
+            tiny_recipe(epochs=1),
+            n_folds=2,
+            fold=0,
+            animals=animals,
+        ),
+        said.append,
+    )
+    assert any("24 moments to train on" in line and "24 held out" in line for line in said)
+
+
+def test_held_out_are_labels_alone(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trapmeter.training.export
+
+    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    animals = drawn_animals(world, tmp_path / "animals.csv")
+    recipe = tiny_recipe(input=INPUT, head=Head.LOCATING, place_weight=0.3, epochs=1)
+    said: list[str] = []
+    train(
+        TrainSettings(world.labels, world.metadata, world.store, tmp_path, recipe, n_folds=2, fold=0, animals=animals),
+        said.append,
+    )
+    assert "48 labelled moments" in said[0]
+    assert any("48 moments to train on" in line and "24 held out" in line for line in said)
 
 
 def test_animals_of_other_videos_are_refused(world: World, tmp_path: Path) -> None:

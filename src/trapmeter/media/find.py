@@ -48,14 +48,14 @@ def find_media(paths: Sequence[Path]) -> Found:
             path.stat()
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from error
-        if path.is_file() and _kind(path) is None:
+        if path.is_file() and kind_of(path) is None:
             raise InputError(f"{path}: neither a video nor a photo; expected one of {_known_suffixes()}")
     root = _common_root(paths)
     unreadable: list[tuple[Path, str]] = []
     entered: set[tuple[int, int]] = set()
     files = {path: None for given in paths for path in _walk(_absolute(given), entered, unreadable)}
     media = [
-        Medium(path.relative_to(root).as_posix(), path, kind) for path in files if (kind := _kind(path)) is not None
+        Medium(path.relative_to(root).as_posix(), path, kind) for path in files if (kind := kind_of(path)) is not None
     ]
     if not media:
         folders = "".join(f"; {folder}: {reason}" for folder, reason in unreadable)
@@ -104,7 +104,8 @@ def _walk(given: Path, entered: set[tuple[int, int]], unreadable: list[tuple[Pat
         waiting = [*reversed(links), *waiting, *(path for is_link, _, path in reversed(folders) if not is_link)]
 
 
-def _kind(path: Path) -> MediumKind | None:
+def kind_of(path: Path) -> MediumKind | None:
+    """Video or photo by the end of the name; None for other files."""
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         return MediumKind.VIDEO

@@ -107,20 +107,19 @@ def learn_blend(rows: Sequence[Answered], box_model_sha256: str, networks_sha256
     return Blend(shares, known, box_model_sha256, frozenset(networks_sha256))
 
 
-def held_out_errors(rows: Sequence[Answered], groups: int = 5) -> NDArray[np.float64]:
-    """Absolute errors (metres) of blends that were learnt at other sites than each row's."""
+def held_out_answers(rows: Sequence[Answered], groups: int = 5) -> NDArray[np.float64]:
+    """What blends that were learnt at other sites than each row's say to it, in metres."""
     sites = sorted({row.site_id for row in rows})
     if len(sites) < groups:
         raise InputError(f"a blend is judged over {groups} groups of sites; there are {len(sites)} sites")
     group_of = {site: number % groups for number, site in enumerate(sites)}
-    errors = np.zeros(len(rows))
+    answers_m = np.zeros(len(rows))
     for group in range(groups):
         shares = _shares([row for row in rows if group_of[row.site_id] != group])
         for number, row in enumerate(rows):
             if group_of[row.site_id] == group:
-                answer_m = math.expm1(log_answer(shares, row.box, row.networks_m, row.boxes_m))
-                errors[number] = abs(answer_m - row.truth_m)
-    return errors
+                answers_m[number] = math.expm1(log_answer(shares, row.box, row.networks_m, row.boxes_m))
+    return answers_m
 
 
 def write_blend(path: Path, blend: Blend) -> None:

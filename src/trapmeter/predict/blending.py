@@ -9,7 +9,7 @@ from pathlib import Path
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.errors import InputError
 from trapmeter.models.bundle import Bundle, read_bundle
-from trapmeter.predict.blend import Answered, Blend, held_out_errors, learn_blend, write_blend
+from trapmeter.predict.blend import Answered, Blend, held_out_answers, learn_blend, write_blend
 from trapmeter.records import Observation
 from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import best_rows
@@ -67,7 +67,7 @@ def learn(training: Path, metadata: Path, out: Path, box_model: Path | None, box
             "give the tables of the same videos"
         )
     blend = learn_blend(rows, model.identity.sha256, {network.identity.sha256 for network in networks})
-    errors = held_out_errors(rows)
+    blended_m = held_out_answers(rows)
     write_blend(out, blend)
     return Learnt(
         blend,
@@ -75,7 +75,7 @@ def learn(training: Path, metadata: Path, out: Path, box_model: Path | None, box
         len({row.site_id for row in rows}),
         sum(abs(row.networks_m - row.truth_m) for row in rows) / len(rows),
         sum(abs(row.boxes_m - row.truth_m) for row in rows) / len(rows),
-        float(errors.mean()),
+        sum(abs(metres - row.truth_m) for metres, row in zip(blended_m.tolist(), rows, strict=True)) / len(rows),
     )
 
 

@@ -17,6 +17,7 @@ from trapmeter.tables.boxcells import COORDINATES, THINNEST, read_box
 from trapmeter.tables.celltext import from_cell, to_cell
 from trapmeter.tables.csvfile import Row, read_rows
 
+NAME = "distances.csv"
 COLUMNS = (
     "media_id",
     "time_s",
@@ -46,6 +47,20 @@ def write_distances(path: Path, estimates: Iterable[Estimate]) -> None:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
         writer.writerow((*COLUMNS, *DRAWS))
         writer.writerows(_cells(estimate) for estimate in estimates)
+
+
+def find_distances(results: Path) -> Path:
+    """The table of a folder of results, or the file itself.
+
+    Raises:
+        InputError: the folder has none.
+    """
+    source = results / NAME if results.is_dir() else results
+    if not source.exists():
+        raise InputError(
+            f"{source} does not exist; give the folder that `trapmeter predict --out` has written, or its {NAME}"
+        )
+    return source
 
 
 def read_distances(path: Path) -> list[Estimate]:

@@ -6,12 +6,17 @@ the picture), probability, park, site_id; the box's five cells are empty where t
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.records import Box
+from trapmeter.files import whole_file
+from trapmeter.records import Box, Estimate
 from trapmeter.tables.boxcells import COORDINATES, read_box
+from trapmeter.tables.celltext import to_cell
 from trapmeter.tables.csvfile import read_rows
 
 METADATA_COLUMNS = ("video_id", "time", *COORDINATES, "probability")
@@ -93,6 +98,27 @@ def read_moments(path: Path) -> list[Moment]:
         for row in read_rows(path, required=("video_id", "time"))
     )
     return list(dict.fromkeys(moments))
+
+
+def write_nearest(path: Path, estimates: Iterable[Estimate]) -> int:
+    """Writes video_id, time, distance of the nearest animal of each second, from estimates sorted by both.
+
+    Returns how many seconds show several animals.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    n_several = 0
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("video_id", "time", "distance"))
+        seconds = groupby(estimates, lambda estimate: (estimate.observation.media_id, estimate.observation.time_s))
+        for (media_id, time_s), rows in seconds:
+            distances_m = [row.distance.distance_m for row in rows if row.distance is not None]
+            if distances_m:
+                writer.writerow((to_cell(media_id), f"{time_s:g}", f"{min(distances_m):.2f}"))
+                n_several += len(distances_m) > 1
+    return n_several
 
 
 def best_rows(path: Path | None) -> dict[tuple[str, float], MetadataRow]:

@@ -1,23 +1,28 @@
-"""MegaDetector's batch output: a JSON file with the boxes of many photos and videos, format 1.x.
+"""MegaDetector's batch output: a JSON file with the boxes of many photos and videos, format 1.x, read and written.
 
 The format: https://lila.science/megadetector-output-format. Boxes are [left, top, width, height] as fractions of the
 picture. Videos have frame_rate and frames_processed (since 1.4) and a frame_number with every detection. The other
 JSON that goes by this name, a bare list with boxes in pixels, is refused: it does not tell the picture's size.
-Classifications are left out.
+Classifications are left out. Written detections carry distance_m, low_m and high_m as well, which other tools pass over.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from trapmeter.errors import InputError
-from trapmeter.records import Box
+from trapmeter.files import whole_file
+from trapmeter.records import Box, Estimate, Status
 from trapmeter.tables.boxcells import make_box
 from trapmeter.tables.csvfile import read_text
+
+FORMAT_VERSION = "1.4"
+"""The first with frame_rate and frames_processed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,59 @@ def read_megadetector(path: Path, *, categories: Sequence[str] = ("animal",)) ->
             )
         files.append(detections)
     return files
+
+
+def write_megadetector(
+    path: Path, estimates: Iterable[Estimate], frame_rates: Mapping[str, float | None], detector: str
+) -> None:
+    """Writes estimates, sorted by media_id, as boxes with their distances.
+
+    frame_rates: frames per second by media_id, None for a photo. A second becomes the frame that is shown then. detector: its
+    name, for tools that choose a threshold by it. Animals without a box are left out, since the format has no place for them.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    document = {
+        "info": {"format_version": FORMAT_VERSION, "detector": detector},
+        "detection_categories": {"1": "animal"},
+        "images": [
+            _image(media_id, list(rows), frame_rates[media_id])
+            for media_id, rows in groupby(estimates, lambda estimate: estimate.observation.media_id)
+        ],
+    }
+    with whole_file(path) as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
+
+
+def _image(media_id: str, rows: Sequence[Estimate], frame_rate: float | None) -> dict[str, Any]:
+    looked_at = [row for row in rows if row.status in (Status.MEASURED, Status.NO_ANIMAL)]
+    image: dict[str, Any] = {"file": media_id}
+    if not looked_at:
+        return {**image, "detections": None, "failure": rows[0].reason or rows[0].status.value}
+    if frame_rate is not None:
+        numbers = sorted({_frame_at(row.observation.time_s, frame_rate) for row in looked_at})
+        image |= {"frame_rate": frame_rate, "frames_processed": numbers}
+    return {**image, "detections": [_detection(row, frame_rate) for row in looked_at if row.observation.box]}
+
+
+def _detection(row: Estimate, frame_rate: float | None) -> dict[str, Any]:
+    box = row.observation.box
+    assert box is not None  # noqa: S101 - told by the caller
+    sides = box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1
+    found: dict[str, Any] = {"category": "1", "conf": round(box.score, 3), "bbox": [round(side, 4) for side in sides]}
+    if frame_rate is not None:
+        found["frame_number"] = _frame_at(row.observation.time_s, frame_rate)
+    if row.distance is not None:
+        distance = row.distance
+        found |= {"distance_m": distance.distance_m, "low_m": distance.low_m, "high_m": distance.high_m}
+    return found
+
+
+def _frame_at(time_s: float, frame_rate: float) -> int:
+    """The last frame that begins at this second or before; a hair is allowed for the rounding of rates."""
+    return int(time_s * frame_rate + 1e-6)
 
 
 def _check_version(path: Path, info: Any) -> None:

@@ -17,7 +17,7 @@ from trapmeter.models.inputs import network_input
 from trapmeter.models.spec import Frames, InputSpec
 from trapmeter.records import Box
 from trapmeter.training.augment import AugmentSettings, Plan, apply_plan, draw_plan, flipped_box, sample_rng
-from trapmeter.training.samples import Sample
+from trapmeter.training.samples import OTHER_ANIMAL, Sample
 from trapmeter.windows import window_times
 
 SURE_SCORE = 0.3
@@ -83,7 +83,8 @@ class WindowDataset(Dataset[tuple[torch.Tensor, Truth]]):
                 # Haze on a frame that stands for none would be taken for motion everywhere.
                 frames[is_outside] = 0
             distance_m /= plan.zoom.scale if plan.zoom else 1.0
-            is_shown = rng.random() >= self._box_dropout
+            # Without its box, nothing says which of several animals is meant.
+            is_shown = sample.source == OTHER_ANIMAL or rng.random() >= self._box_dropout
         window = torch.from_numpy(network_input(frames, box if is_shown else None, spec))
         xyxy, sure = (NO_BOX, 0.0) if animal is None else (animal.xyxy, animal.score)
         facts = (distance_m, sample.weight, xyxy, sure, item.index)

@@ -13,7 +13,7 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.training.dataset import check_store
 from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.recipes import Recipe
-from trapmeter.training.samples import Sample, by_video, read_pseudolabels, read_samples
+from trapmeter.training.samples import Sample, by_video, labelled, read_pseudolabels, read_samples
 from trapmeter.training.single import Job, prepare_process, train_one
 
 
@@ -46,7 +46,8 @@ class TrainSettings:
     licence: str = "not stated"
     """Of the trained weights; goes into each bundle."""
     animals: Path | None = None
-    """Every animal with its distance and its drawn box: they teach a locating head where to look."""
+    """Every animal with its distance and its drawn box: they teach a locating head where to look, and networks that are shown
+    a box to answer for that animal."""
 
 
 def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> list[Path]:
@@ -59,6 +60,9 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
         RunError: a folder holds another training, the loss is no number, or the disk is full.
     """
     samples = read_samples(settings.labels, settings.metadata, settings.animals)
+    if not settings.recipe.input.box_channel:
+        # A network that sees no box can't be told which animal is meant.
+        samples = labelled(samples)
     extra = (
         []
         if settings.extra is None
@@ -66,15 +70,15 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     )
     store = FrameStore.open(settings.store)
     check_store(store, [*samples, *extra], settings.recipe.input)
-    fold_of = assign_folds(samples, settings.folds_by, settings.n_folds)
+    fold_of = assign_folds(labelled(samples), settings.folds_by, settings.n_folds)
     if settings.fold is not None and not 0 <= settings.fold < settings.n_folds:
         raise InputError(f"--fold lies in 0..{settings.n_folds - 1} or is all, got {settings.fold}")
     folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
     ranks = ranks_from_environment()
     tell = progress if ranks.is_first else _silent
-    if settings.animals is not None and not settings.recipe.place_weight:
+    if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
         tell(f"the recipe {settings.recipe.name} doesn't look for animals: drawn boxes teach it nothing")
-    tell(describe_folds(samples, fold_of, settings))
+    tell(describe_folds(labelled(samples), fold_of, settings))
     prepare_process(ranks)
     with process_group(ranks):
         return [train_one(_job(settings, samples, extra, fold_of, fold), store, ranks, tell) for fold in folds]
@@ -113,7 +117,8 @@ def _job(
     settings: TrainSettings, samples: Sequence[Sample], extra: Sequence[Sample], fold_of: Mapping[str, int], fold: int
 ) -> Job:
     """The training of one fold: what it learns from, and what it is judged by."""
-    held_out = [sample for sample in samples if fold_of[sample.video_id] == fold]
+    # Other animals of a second teach; judged are the labels alone, as the reference's are.
+    held_out = [sample for sample in labelled(samples) if fold_of[sample.video_id] == fold]
     sites = {sample.site_id for sample in held_out if sample.site_id}
     # A pseudolabel of a held-out site would tell this fold about a place that it is judged at.
     added = [s for s in extra if s.site_id not in sites and fold_of.get(s.video_id) != fold]

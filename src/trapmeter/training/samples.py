@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trapmeter.errors import InputError
@@ -16,6 +16,9 @@ from trapmeter.tables.truth import read_truth
 
 LABELLED = "label"
 PSEUDO = "pseudolabel"
+OTHER_ANIMAL = "other animal"
+DRAWN_SCORE = 0.9
+"""Of a drawn box that is shown in place of a detector's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class Sample:
     """A moment of a video with its distance in metres.
 
     box: what a detector saw, right or wrong, which the network is shown; drawn: where the animal is, if somebody drew it,
-    which the network is not shown. weight: how much its error counts, 1 for a label; source: label or pseudolabel.
+    which the network is not shown. weight: how much its error counts, 1 for a label; source: label, pseudolabel or other
+    animal.
     """
 
     video_id: str
@@ -48,7 +52,8 @@ def read_samples(labels: Path, metadata: Path | None, animals: Path | None = Non
     """Labels with the best box, park and site of their moment, in the order of the labels.
 
     animals: a table of every animal with its distance and its drawn box, such as simtrap's truth.csv. A label gets the box
-    of the animal whose distance is nearest to it.
+    of the animal whose distance is nearest to it. Every other animal of that moment follows as a sample of its own, which is
+    shown its drawn box: so a network learns to answer for the animal that it is asked about.
 
     Raises:
         InputError: a table is not as expected, or there are animals but none at any label's moment.
@@ -62,9 +67,15 @@ def read_samples(labels: Path, metadata: Path | None, animals: Path | None = Non
     for label in read_labels(labels):
         row = known.get((label.video_id, label.time_s))
         box, site_id, park = (None, "", "") if row is None else (row.box, row.site_id, row.park)
-        there = drawn.get((label.video_id, label.time_s), [])
-        animal_box = min(there, key=lambda animal: abs(animal[0] - label.distance_m))[1] if there else None
-        samples.append(Sample(label.video_id, label.time_s, label.distance_m, box, site_id, park, drawn=animal_box))
+        sample = Sample(label.video_id, label.time_s, label.distance_m, box, site_id, park)
+        there = sorted(
+            drawn.get((label.video_id, label.time_s), ()), key=lambda animal: abs(animal[0] - label.distance_m)
+        )
+        samples.append(replace(sample, drawn=there[0][1]) if there else sample)
+        samples += [
+            replace(sample, distance_m=metres, box=replace(other, score=DRAWN_SCORE), drawn=other, source=OTHER_ANIMAL)
+            for metres, other in there[1:]
+        ]
     if animals is not None and not any(sample.drawn for sample in samples):
         raise InputError(
             f"{animals}: no animal with a box at any moment of {labels}; expected video_id, time, distance_m, x1, y1, x2 and "
@@ -84,6 +95,11 @@ def read_pseudolabels(path: Path, metadata: Path | None) -> list[Sample]:
         distance_m, weight = row.number_from_0("distance", "metres"), row.number("weight")
         samples.append(Sample(video_id, time_s, distance_m, box, site_id, park, weight, PSEUDO))
     return samples
+
+
+def labelled(samples: Sequence[Sample]) -> list[Sample]:
+    """Without the other animals: a sample for each row of the labels."""
+    return [sample for sample in samples if sample.source != OTHER_ANIMAL]
 
 
 def by_video(samples: Sequence[Sample]) -> Mapping[str, list[float]]:

@@ -1,0 +1,117 @@
+"""Results of `predict` in the formats of other tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from trapmeter.errors import InputError, MediaError
+from trapmeter.media.find import kind_of
+from trapmeter.media.reading import open_medium
+from trapmeter.records import Estimate, Medium, MediumKind
+from trapmeter.tables.distances import find_distances, read_distances
+from trapmeter.tables.drivendata import write_nearest
+from trapmeter.tables.geojson import read_places, write_geojson
+from trapmeter.tables.megadetector import write_megadetector
+from trapmeter.tables.timelapse import write_timelapse
+
+MILLISECONDS = 1000.0
+"""Frames a second where the video isn't at hand: numbers then count milliseconds, which tools turn into the same times."""
+
+
+class Format(StrEnum):
+    """What results can be written as."""
+
+    MEGADETECTOR = "megadetector"
+    TIMELAPSE = "timelapse"
+    DRIVENDATA = "drivendata"
+    GEOJSON = "geojson"
+
+
+def export(results: Path, out: Path, form: Format, places: Path | None = None) -> list[str]:
+    """Writes results (a folder of `predict`, or a distances.csv) as another format; returns what should be known about it.
+
+    places: where the sites are, a CSV file with site_id (or locationID), latitude and longitude; for geojson.
+
+    Raises:
+        InputError: a table is not as expected, or holds nothing that the format could tell.
+        RunError: the file can't be written.
+    """
+    if (places is None) == (form is Format.GEOJSON):
+        raise InputError(
+            "--places, a CSV file of site_id, latitude and longitude, goes with --format geojson, and only there"
+        )
+    source = find_distances(results)
+    if out.exists() and out.samefile(source):
+        raise InputError(f"{out} holds the results themselves; choose another --out")
+    estimates = sorted(read_distances(source), key=_order)
+    if not estimates:
+        raise InputError(f"{source} has no rows; there is nothing to write")
+    match form:
+        case Format.TIMELAPSE:
+            write_timelapse(out, estimates)
+        case Format.DRIVENDATA:
+            n_several = write_nearest(out, estimates)
+            return [f"{n_several:,} seconds show several animals: written is the nearest"] if n_several else []
+        case Format.GEOJSON if places is not None:
+            without = write_geojson(out, estimates, read_places(places))
+            return (
+                [f"{len(without):,} sites have no place and were left out: {', '.join(without[:5])}"] if without else []
+            )
+        case _:
+            return _export_megadetector(source, out, estimates)
+    return []
+
+
+def _export_megadetector(source: Path, out: Path, estimates: Sequence[Estimate]) -> list[str]:
+    facts = _run_facts(source)
+    root = facts.get("root")
+    names = dict.fromkeys(estimate.observation.media_id for estimate in estimates)
+    rates = {name: _frame_rate(Path(root) if isinstance(root, str) else None, name) for name in names}
+    n_unknown = sum(rate == MILLISECONDS for rate in rates.values())
+    write_megadetector(out, estimates, rates, _detector(facts))
+    n_without = sum(estimate.distance is not None and estimate.observation.box is None for estimate in estimates)
+    said = []
+    if n_unknown:
+        said.append(f"{n_unknown:,} videos are not at hand: their frame numbers count milliseconds")
+    if n_without:
+        said.append(f"{n_without:,} distances have no box and were left out")
+    return said
+
+
+def _frame_rate(root: Path | None, media_id: str) -> float | None:
+    """Frames a second of a video, None for a photo."""
+    if kind_of(Path(media_id)) is MediumKind.PHOTO:
+        return None
+    # A table may name any path: nothing above the folder of the run is opened.
+    if root is not None and not Path(media_id).is_absolute() and ".." not in Path(media_id).parts:
+        try:
+            with open_medium(Medium(media_id, root / media_id, MediumKind.VIDEO)) as reader:
+                return reader.facts.frame_rate or MILLISECONDS
+        except (MediaError, OSError):
+            pass
+    return MILLISECONDS
+
+
+def _detector(facts: dict[str, Any]) -> str:
+    try:
+        return str(facts["models"]["detector"]["model_id"])
+    except (KeyError, TypeError):
+        return "unknown"
+
+
+def _run_facts(source: Path) -> dict[str, Any]:
+    """What stands in the run.json beside the table; nothing where there is none."""
+    try:
+        facts = json.loads((source.parent / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _order(estimate: Estimate) -> tuple[str, float, int]:
+    seen = estimate.observation
+    return seen.media_id, seen.time_s, seen.animal_id

@@ -1,0 +1,90 @@
+"""Sites as GeoJSON points (RFC 7946), for maps: how many animals were measured at each, and how far they stood."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+from trapmeter.errors import InputError
+from trapmeter.files import whole_file
+from trapmeter.records import Estimate
+from trapmeter.tables.csvfile import read_columns, read_rows
+
+OWN = ("site_id", "latitude", "longitude")
+CAMTRAP_DP = ("locationID", "latitude", "longitude")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a camera stands, in degrees (WGS 84)."""
+
+    latitude: float
+    longitude: float
+
+
+def read_places(path: Path) -> dict[str, Place]:
+    """Reads site_id, latitude and longitude from a CSV file, or locationID in place of site_id as Camtrap DP has it.
+
+    A site that stands several times, as with a row for each deployment, has the place of its first row.
+
+    Raises:
+        InputError: a column is missing, or a place is none on Earth; names file, line and column.
+    """
+    columns = CAMTRAP_DP if CAMTRAP_DP[0] in read_columns(path) else OWN
+    places: dict[str, Place] = {}
+    for row in read_rows(path, required=columns):
+        latitude, longitude = row.number("latitude"), row.number("longitude")
+        for column, degrees, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
+            if abs(degrees) > most:
+                raise row.error(column, f"degrees from -{most} to {most}")
+        places.setdefault(row.text(columns[0]), Place(latitude, longitude))
+    return places
+
+
+def write_geojson(path: Path, estimates: Iterable[Estimate], places: Mapping[str, Place]) -> list[str]:
+    """Writes a point for each site of the estimates that has a place; returns the sites without one.
+
+    Raises:
+        InputError: no site has a place.
+        RunError: the file can't be written.
+    """
+    distances: dict[str, list[float]] = defaultdict(list)
+    media: dict[str, set[str]] = defaultdict(set)
+    for estimate in estimates:
+        site_id = estimate.observation.site_id
+        media[site_id].add(estimate.observation.media_id)
+        if estimate.distance is not None:
+            distances[site_id].append(estimate.distance.distance_m)
+    without = sorted(site_id for site_id in media if site_id not in places)
+    if len(without) == len(media):
+        raise InputError(
+            f"none of the {len(media)} sites has a place; the results have {', '.join(map(repr, without[:3]))}, "
+            f"the table of places {', '.join(map(repr, list(places)[:3])) or 'no row'}"
+        )
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [places[site_id].longitude, places[site_id].latitude]},
+            "properties": {"site_id": site_id, "media": len(media[site_id]), **_figures(distances[site_id])},
+        }
+        for site_id in sorted(media)
+        if site_id in places
+    ]
+    with whole_file(path) as file:
+        json.dump({"type": "FeatureCollection", "features": features}, file, indent=1)
+        file.write("\n")
+    return without
+
+
+def _figures(distances_m: list[float]) -> dict[str, float | int | None]:
+    if not distances_m:
+        return {"measured": 0, "mean_distance_m": None, "median_distance_m": None}
+    return {
+        "measured": len(distances_m),
+        "mean_distance_m": round(fmean(distances_m), 2),
+        "median_distance_m": round(median(distances_m), 2),
+    }

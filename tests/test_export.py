@@ -1,0 +1,158 @@
+"""Results in the formats of other tools."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trapmeter.errors import InputError
+from trapmeter.export import Format, export
+from trapmeter.records import Box, Distance, Estimate, Observation, Status
+from trapmeter.tables.distances import write_distances
+from trapmeter.tables.drivendata import read_labels
+from trapmeter.tables.megadetector import read_megadetector, write_megadetector
+
+BOX = Box(0.1, 0.2, 0.4, 0.6, 0.9)
+
+
+def measured(media_id: str, time_s: float, metres: float, animal: int = 1, site: str = "A") -> Estimate:
+    seen = Observation(media_id, time_s, BOX, animal, site)
+    return Estimate(seen, Status.MEASURED, Distance(metres, metres - 1, metres + 2))
+
+
+ROWS = [
+    measured("A/one.mp4", 0, 5.0),
+    measured("A/one.mp4", 0, 3.0, 2),
+    measured("A/one.mp4", 1.5, 8.0),
+    Estimate(Observation("A/one.mp4", 2.5, site_id="A"), Status.NO_ANIMAL),
+    Estimate(Observation("B/b.avi", 0, site_id="B"), Status.FAILED, reason="moov atom not found"),
+    measured("c.jpg", 0, 7.0, site="C"),
+    Estimate(Observation("d.jpg", 0, site_id="C"), Status.NO_ANIMAL),
+]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    write_distances(folder / "distances.csv", ROWS)
+    return folder
+
+
+def test_megadetectors_file_has_boxes_with_distances_and_failures(results: Path, tmp_path: Path) -> None:
+    said = export(results, tmp_path / "md.json", Format.MEGADETECTOR)
+    assert said == ["2 videos are not at hand: their frame numbers count milliseconds"]
+    video, broken, photo, empty = read_megadetector(tmp_path / "md.json")
+    assert [(d.time_s, d.frame_number) for d in video.detections] == [(0, 0), (0, 0), (1.5, 1500)]
+    assert video.processed_s == (0, 1.5, 2.5)
+    assert broken.failure == "moov atom not found"
+    assert photo.frame_rate is None
+    assert photo.detections[0].box.xyxy == pytest.approx(BOX.xyxy)
+    assert (empty.detections, empty.failure) == ((), "")
+    document = json.loads((tmp_path / "md.json").read_text())
+    assert document["images"][0]["detections"][0]["distance_m"] == 5.0
+
+
+def test_frames_are_numbered_as_the_video_has_them(make_clip, tmp_path: Path) -> None:
+    clip = make_clip("numbered.mp4", n=25, rate=10)
+    rows = [measured(clip.name, 1.05, 5.0), measured("../outside.mp4", 0, 5.0)]
+    write_distances(tmp_path / "distances.csv", rows)
+    (tmp_path / "run.json").write_text(
+        json.dumps({"root": str(clip.parent), "models": {"detector": {"model_id": "eyes"}}})
+    )
+    export(tmp_path, tmp_path / "md.json", Format.MEGADETECTOR)
+    document = json.loads((tmp_path / "md.json").read_text())
+    outside, inside = document["images"]
+    assert inside["frame_rate"] == pytest.approx(10)
+    assert inside["detections"][0]["frame_number"] == 10
+    assert outside["frame_rate"] == 1000
+    assert document["info"]["detector"] == "eyes"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(
+    times=st.lists(st.integers(0, 600), min_size=1, max_size=5, unique=True), rate=st.sampled_from([10, 25, 29.97, 30])
+)
+def test_seconds_come_back_within_a_frame(tmp_path: Path, times: list[int], rate: float) -> None:
+    rows = [measured("v.mp4", time_s, 4.0) for time_s in sorted(times)]
+    write_megadetector(tmp_path / "md.json", rows, {"v.mp4": rate}, "eyes")
+    (video,) = read_megadetector(tmp_path / "md.json")
+    for time_s, detection in zip(sorted(times), video.detections, strict=True):
+        assert detection.time_s is not None
+        assert 0 <= time_s - detection.time_s + 1e-6 <= 1 / rate + 2e-6
+
+
+def test_timelapse_has_a_row_for_each_file(results: Path, tmp_path: Path) -> None:
+    assert export(results, tmp_path / "t.csv", Format.TIMELAPSE) == []
+    rows = list(csv.reader((tmp_path / "t.csv").open()))
+    assert rows[1:] == [
+        ["one.mp4", "A", "2", "3.00", "2.00", "5.00", "5.00", ""],
+        ["b.avi", "B", "", "", "", "", "", "moov atom not found"],
+        ["c.jpg", "", "1", "7.00", "6.00", "9.00", "7.00", ""],
+        ["d.jpg", "", "0", "", "", "", "", ""],
+    ]
+
+
+def test_timelapse_has_folders_as_windows_writes_them(tmp_path: Path) -> None:
+    write_distances(tmp_path / "distances.csv", [measured("S 1/card/=one.mp4", 0, 5.0)])
+    export(tmp_path / "distances.csv", tmp_path / "t.csv", Format.TIMELAPSE)
+    assert next(csv.DictReader((tmp_path / "t.csv").open()))["RelativePath"] == "S 1\\card"
+
+
+def test_drivendatas_table_has_the_nearest(results: Path, tmp_path: Path) -> None:
+    said = export(results, tmp_path / "d.csv", Format.DRIVENDATA)
+    assert said == ["1 seconds show several animals: written is the nearest"]
+    assert [(row.video_id, row.time_s, row.distance_m) for row in read_labels(tmp_path / "d.csv")] == [
+        ("A/one.mp4", 0, 3.0),
+        ("A/one.mp4", 1.5, 8.0),
+        ("c.jpg", 0, 7.0),
+    ]
+
+
+@pytest.mark.parametrize("column", ["site_id", "locationID"])
+def test_sites_on_a_map(results: Path, tmp_path: Path, column: str) -> None:
+    places = tmp_path / "places.csv"
+    places.write_text(f"{column},latitude,longitude\nA,-6.5,12.25\nA,0,0\nC,1,2\n")
+    said = export(results, tmp_path / "s.geojson", Format.GEOJSON, places)
+    assert said == ["1 sites have no place and were left out: B"]
+    document = json.loads((tmp_path / "s.geojson").read_text())
+    assert document["features"][0] == {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [12.25, -6.5]},
+        "properties": {"site_id": "A", "media": 1, "measured": 3, "mean_distance_m": 5.33, "median_distance_m": 5.0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("site_id,latitude,longitude\nA,91,0\n", "line 2, column 'latitude': expected degrees from -90 to 90"),
+        ("site_id,latitude,longitude\nZ,9,0\n", "none of the 3 sites has a place; the results have 'A', 'B', 'C'"),
+        ("site_id,latitude\nA,9\n", "longitude is missing"),
+    ],
+)
+def test_places_that_are_none_are_told(results: Path, tmp_path: Path, text: str, says: str) -> None:
+    places = tmp_path / "places.csv"
+    places.write_text(text)
+    with pytest.raises(InputError, match=says):
+        export(results, tmp_path / "s.geojson", Format.GEOJSON, places)
+
+
+def test_wrong_use_is_told_and_nothing_lost(results: Path, tmp_path: Path) -> None:
+    table = results / "distances.csv"
+    before = table.read_bytes()
+    with pytest.raises(InputError, match="holds the results themselves"):
+        export(results, table, Format.TIMELAPSE)
+    assert table.read_bytes() == before
+    with pytest.raises(InputError, match="--places"):
+        export(results, tmp_path / "x", Format.GEOJSON)
+    with pytest.raises(InputError, match="--places"):
+        export(results, tmp_path / "x", Format.TIMELAPSE, tmp_path / "p")
+    with pytest.raises(InputError, match="does not exist; give the folder"):
+        export(tmp_path, tmp_path / "x", Format.TIMELAPSE)
+    write_distances(tmp_path / "distances.csv", [])
+    with pytest.raises(InputError, match="no rows"):
+        export(tmp_path, tmp_path / "x", Format.TIMELAPSE)
