@@ -11,7 +11,7 @@ from trapmeter.errors import InputError
 from trapmeter.predict.stored import Answer
 from trapmeter.pseudolabels import PseudolabelSettings
 from trapmeter.training.records import unseen_videos
-from trapmeter.training.samples import LABELLED, PSEUDO, Sample
+from trapmeter.training.samples import LABELLED, OTHER_ANIMAL, PSEUDO, Sample
 
 LABEL = Sample("a.mp4", 1.0, 4.0)
 OTHER = Sample("a.mp4", 1.5, 0.0, source=PSEUDO)
@@ -65,6 +65,17 @@ def test_the_table_tells_what_each_target_is_made_of(tmp_path: Path) -> None:
     assert (label["label"], label["teachers"], label["teachers_unseen"]) == ("4", "9.0000", "1")
     assert (other["label"], other["teachers"], other["teachers_unseen"]) == ("", "5.7500", "0")
     assert float(label["distance"]) == pytest.approx(samples[0].distance_m, abs=1e-4)
+
+
+def test_other_animals_keep_their_distance_and_need_no_teacher(tmp_path: Path) -> None:
+    other = Sample("a.mp4", 1.0, 7.0, source=OTHER_ANIMAL)
+    asked = Asked((LABEL,), (), (other,))
+    told = told_by_teachers(asked, ANSWERS, [frozenset(), frozenset()])
+    assert asked.moments == [("a.mp4", 1.0)]
+    samples = targets(asked, told, 0.5, PseudolabelSettings())
+    assert samples[1:] == [other]
+    write_targets(tmp_path / "targets.csv", samples, asked, told)
+    assert len((tmp_path / "targets.csv").read_text().splitlines()) == 2
 
 
 def test_a_bundle_alone_does_not_tell_what_it_had_seen(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from trapmeter.training.dataset import check_store
 from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.recipes import Recipe
 from trapmeter.training.records import unseen_videos
-from trapmeter.training.samples import PSEUDO, Sample, labelled, read_samples
+from trapmeter.training.samples import OTHER_ANIMAL, PSEUDO, Sample, labelled, read_samples
 from trapmeter.training.single import Job, prepare_process, train_one
 from trapmeter.uncertainty import mean_uncertainty
 from trapmeter.windows import window_times
@@ -143,16 +143,15 @@ def what_to_ask(settings: DistilSettings, store: FrameStore) -> Asked:
     Raises:
         InputError: a table is not as expected, or there is no moment at all.
     """
-    told: list[Sample] = []
+    samples: list[Sample] = []
     if settings.labels is not None:
-        # Teachers are asked once a moment, about its best box.
-        told = labelled(read_samples(settings.labels, settings.metadata, settings.animals))
+        samples = read_samples(settings.labels, settings.metadata, settings.animals)
     known = best_rows(settings.metadata)
     if settings.moments is None:
         moments = stored_moments(store, settings.recipe.input)
     else:
         moments = [(moment.video_id, moment.time_s) for moment in read_moments(settings.moments)]
-    taken = {(sample.video_id, sample.time_s) for sample in told}
+    taken = {(sample.video_id, sample.time_s) for sample in samples}
     nothing = MetadataRow("", 0.0, None)
     unlabelled = []
     for video_id, time_s in moments:
@@ -160,9 +159,11 @@ def what_to_ask(settings: DistilSettings, store: FrameStore) -> Asked:
         if (video_id, time_s) in taken or (settings.metadata is not None and row.box is None):
             continue
         unlabelled.append(Sample(video_id, time_s, 0.0, row.box, row.site_id, row.park, source=PSEUDO))
-    if not told and not unlabelled:
+    if not samples and not unlabelled:
         raise InputError("no moment to ask the teachers about; give --labels or --moments, or fill the store")
-    return Asked(tuple(told), tuple(unlabelled))
+    # A network that sees no box can't be told which animal is meant.
+    others = [s for s in samples if s.source == OTHER_ANIMAL and settings.recipe.input.box_channel]
+    return Asked(tuple(labelled(samples)), tuple(unlabelled), tuple(others))
 
 
 def stored_moments(store: FrameStore, spec: InputSpec) -> list[Moment]:

@@ -27,6 +27,8 @@ class Asked:
 
     labelled: tuple[Sample, ...]
     unlabelled: tuple[Sample, ...]
+    others: tuple[Sample, ...] = ()
+    """Further drawn animals of labelled moments: teachers are not asked about them, since their distances are known."""
 
     @property
     def moments(self) -> list[Moment]:
@@ -73,7 +75,7 @@ def targets(
         weight = pseudolabels.weight(answer)
         if weight is not None:
             samples.append(_retold(sample, answer.distance_m, weight))
-    return samples
+    return [*samples, *asked.others]
 
 
 def mixed(label_m: float, answer_m: float, label_share: float) -> float:
@@ -87,7 +89,7 @@ def write_targets(path: Path, samples: Sequence[Sample], asked: Asked, told: Map
     with whole_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("video_id", "time", "distance", "weight", "label", "teachers", "spread", "teachers_unseen"))
-        for sample in samples:
+        for sample in samples[: len(samples) - len(asked.others)]:
             moment = sample.video_id, sample.time_s
             said = told[moment]
             label = f"{labels[moment]:g}" if moment in labels else ""
