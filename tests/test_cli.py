@@ -185,7 +185,7 @@ def test_rows_that_are_made_anew_say_why(clip: Path, tmp_path: Path, capsys: pyt
     assert "made anew" not in capsys.readouterr().out
     assert inside(*call, "--site", "folder:1", "--hfov", "50") == 0
     said = capsys.readouterr().out
-    assert "all rows were made anew, since --site was none, is folder:1; --hfov was 45.0, is 50.0" in said
+    assert "all rows were made anew, since --site was none, is folder:1; --hfov was not given, is 50.0" in said
     assert "S1" in (tmp_path / "out/distances.csv").read_text()
 
 

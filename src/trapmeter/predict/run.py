@@ -308,7 +308,17 @@ def _facts(
     }
 
 
-REMADE = {"site": "--site", "hfov_deg": "--hfov", "box_model": "--box-model", "blend": "--blend"}
+REMADE = {
+    "site": "--site",
+    "hfov_deg": "--hfov",
+    "cameras": "--cameras",
+    "exif": "--exif",
+    "trained_hfov_deg": "--trained-hfov",
+    "species": "--species",
+    "shoulder_m": "--shoulder-height",
+    "box_model": "--box-model",
+    "blend": "--blend",
+}
 """Arguments that say what is made of what was seen: a run may go on with others, and its rows are made anew."""
 
 
