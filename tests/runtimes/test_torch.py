@@ -46,7 +46,9 @@ def test_a_network_that_looks_for_the_animal(tmp_path: Path) -> None:
     export(make_network("test_efficientnet", spec, "none", Head.LOCATING), spec, tmp_path, "looks", "MIT", {})
     asked = windows(tmp_path)
     wanted = OnnxNetwork(read_bundle(tmp_path)).metres(asked)
-    network = open_network(read_bundle(tmp_path), Runtime.TORCH)
+    threads = torch.get_num_threads()
+    network = open_network(read_bundle(tmp_path), Runtime.TORCH, threads + 1)
+    assert torch.get_num_threads() == threads
     assert network.bundle.identity.model_id == "looks"
     assert network.metres(asked) == pytest.approx(wanted, abs=1e-4)
     assert network.metres(asked[:1]) == pytest.approx(wanted[:1], abs=1e-4)

@@ -37,7 +37,7 @@ class TorchNetwork:
         import torch
 
         reference = OnnxNetwork(bundle, threads)
-        torch.set_num_threads(threads)
+        self._threads = threads
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._bundle = bundle
         self._graph = Graph(bundle, self._device)
@@ -63,11 +63,16 @@ class TorchNetwork:
         """
         import torch
 
+        # torch knows one number of threads for the whole process; a training there may be using another.
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
                 answer = self._graph.run(torch.from_numpy(np.ascontiguousarray(windows)).to(self._device))
         except (RuntimeError, NotImplementedError, TypeError, IndexError) as error:
             raise ModelError(f"{self._bundle.network}: torch can't run it ({error}); use onnxruntime") from error
+        finally:
+            torch.set_num_threads(before)
         return checked_answer(self._bundle, answer.float().cpu().numpy(), len(windows))
 
 
