@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trapmeter.errors import InputError
+from trapmeter.errors import InputError, RunError
 from trapmeter.export import Format, export
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
 from trapmeter.tables.distances import write_distances
@@ -147,6 +147,8 @@ def test_wrong_use_is_told_and_nothing_lost(results: Path, tmp_path: Path) -> No
     with pytest.raises(InputError, match="holds the results themselves"):
         export(results, table, Format.TIMELAPSE)
     assert table.read_bytes() == before
+    with pytest.raises(RunError, match="there is no folder"):
+        export(results, tmp_path / "nowhere/x.csv", Format.TIMELAPSE)
     with pytest.raises(InputError, match="--places"):
         export(results, tmp_path / "x", Format.GEOJSON)
     with pytest.raises(InputError, match="--places"):

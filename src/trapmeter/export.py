@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError, MediaError
+from trapmeter.files import check_file
 from trapmeter.media.find import kind_of
 from trapmeter.media.reading import open_medium
 from trapmeter.records import Estimate, Medium, MediumKind
@@ -44,6 +45,7 @@ def export(results: Path, out: Path, form: Format, places: Path | None = None) -
         raise InputError(
             "--places, a CSV file of site_id, latitude and longitude, goes with --format geojson, and only there"
         )
+    check_file(out)
     source = find_distances(results)
     if out.exists() and out.samefile(source):
         raise InputError(f"{out} holds the results themselves; choose another --out")

@@ -109,7 +109,8 @@ def points(
     from trapmeter.report.points_page import write_points_page
 
     n_pictures = write_points_page(medium, site, tuple(time or (0.0,)), out)
-    typer.echo(f"open {out} in a browser and click on the {n_pictures} pictures; its button saves the table")
+    pictures = "picture" if n_pictures == 1 else f"{n_pictures} pictures"
+    typer.echo(f"open {out} in a browser and click on the {pictures}; its button saves the table")
 
 
 def _tell(done: Calibration, out: Path) -> None:
