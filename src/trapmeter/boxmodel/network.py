@@ -44,17 +44,18 @@ class Inputs:
 
 def learn_inputs(full: Singles, all_views: Singles) -> Inputs:
     """Centre and scale of features as they are with all context (full), marks of what any view leaves out."""
-    with np.errstate(invalid="ignore"):
-        low, centre, high = np.nanquantile(full, [TAILS[0], 0.5, TAILS[1]], axis=0)
-    never_known = np.isnan(centre)
-    scale = np.where(never_known, 1.0, np.maximum((high - low) / TAILS_APART, MIN_SCALE))
+    centre, scale = np.zeros(full.shape[1]), np.ones(full.shape[1])
+    known = ~np.isnan(full).all(axis=0)
+    if known.any():
+        low, centre[known], high = np.nanquantile(full[:, known], [TAILS[0], 0.5, TAILS[1]], axis=0)
+        scale[known] = np.maximum((high - low) / TAILS_APART, MIN_SCALE)
     unknown = np.isnan(all_views)
     first: dict[bytes, int] = {}
     for feature, column in enumerate(unknown.T):
         if column.any() and not column.all():
             first.setdefault(column.tobytes(), feature)
     marked = np.array(list(first.values()), dtype=np.int64)
-    return Inputs(np.where(never_known, 0.0, centre).astype(np.float32), scale.astype(np.float32), marked)
+    return Inputs(centre.astype(np.float32), scale.astype(np.float32), marked)
 
 
 @dataclass(frozen=True, slots=True)
