@@ -16,8 +16,7 @@ from trapmeter.boxmodel.heldout import Folds, Progress, held_out_distances, held
 from trapmeter.boxmodel.intervals import Floats
 from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.table import build_table
-from trapmeter.boxmodel.trees import load_lightgbm
+from trapmeter.boxmodel.trees import build_table, load_lightgbm
 from trapmeter.boxmodel.views import View
 from trapmeter.files import whole_file
 from trapmeter.metrics import BANDS_M, bias, coverage, mae, mean_width

@@ -16,11 +16,11 @@ class BoxModelSettings:
     attribution: str = ""
     """Whose data it learned from and under which licence; goes into the bundle."""
     point_rounds: int = 350
-    """Trees of each forest for the distance itself."""
+    """Trees of each ensemble for the distance itself."""
     interval_rounds: int = 250
     """Trees for each end of the interval."""
     bags: int = 3
-    """Forests for the distance, which differ in their seed alone and are averaged."""
+    """Ensembles for the distance, which differ in their seed alone and are averaged."""
     leaves: int = 31
     """Leaves of a tree."""
     min_rows: int = 40
@@ -30,18 +30,6 @@ class BoxModelSettings:
     """Share of the features that a tree may use. Small, since many of them say nearly the same."""
     row_share: float = 0.6
     """Share of the rows that a tree sees."""
-    networks: int = 4
-    """Neural networks, which differ in their seed alone; their mean is averaged with the trees'."""
-    network_share: float = 0.4
-    """What the networks' mean weighs in the distance; the rest is the trees'."""
-    network_epochs: int = 16
-    """How often a network sees each row."""
-    network_width: int = 128
-    """Cells of each of its two layers."""
-    network_dropout: float = 0.4
-    """Share of these cells that a step of its training leaves out."""
-    network_input_dropout: float = 0.2
-    """Share of its inputs that a step leaves out."""
     other_detector_weight: float = 0.5
     """Weight of a copy of each row as another detector would score it, with half of the site's other videos."""
     site_unknown_weight: float = 0.4
@@ -55,15 +43,7 @@ class BoxModelSettings:
     """Folds that are fitted side by side. Changes the time alone, not the trees."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "point_rounds",
-            "interval_rounds",
-            "bags",
-            "min_rows",
-            "network_epochs",
-            "network_width",
-            "threads",
-        ):
+        for name in ("point_rounds", "interval_rounds", "bags", "min_rows", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("leaves", "calibration_folds"):
@@ -72,11 +52,6 @@ class BoxModelSettings:
         for name in ("learning_rate", "feature_share", "row_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"{name} must lie above 0 and not above 1, got {getattr(self, name)}")
-        for name in ("network_share", "network_dropout", "network_input_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
-        if self.networks < 0:
-            raise InputError(f"networks must be at least 0, got {self.networks}")
         for name in ("other_detector_weight", "site_unknown_weight", "single_weight"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -9,17 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.boxmodel.bundle import BundleCard, write_bundle
-from trapmeter.boxmodel.ensemble import fit_ensemble
 from trapmeter.boxmodel.features import FEATURES
 from trapmeter.boxmodel.heldout import Progress, held_out_distances, held_out_raw, site_folds
 from trapmeter.boxmodel.intervals import fit
-from trapmeter.boxmodel.model_file import write_model
-from trapmeter.boxmodel.network_training import one_thread_each
 from trapmeter.boxmodel.novelty import learn_ranges
 from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.table import build_table
-from trapmeter.boxmodel.trees import load_lightgbm
+from trapmeter.boxmodel.tree_file import write_trees
+from trapmeter.boxmodel.trees import build_table, fit_forest, load_lightgbm
 from trapmeter.boxmodel.views import View
 from trapmeter.errors import RunError
 from trapmeter.files import sha256_of_bytes
@@ -52,14 +49,13 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
     raw = held_out_raw(table, fold, replace(settings, bags=1), progress)
     held_out = held_out_distances(samples, fold, {View.FULL: raw[View.FULL]})[View.FULL]
     progress("all rows")
-    with one_thread_each():
-        ensemble = fit_ensemble(table, np.ones(len(samples), dtype=bool), settings)
-    model = write_model(ensemble, len(FEATURES))
+    forest = fit_forest(table, np.ones(len(samples), dtype=bool), settings)
+    trees = write_trees(forest, len(FEATURES))
     truth = [sample.distance_m for sample in samples]
     low, high = [d.low_m for d in held_out], [d.high_m for d in held_out]
     card = BundleCard(
         model_id=settings.model_id,
-        onnx_sha256=sha256_of_bytes(model),
+        onnx_sha256=sha256_of_bytes(trees),
         uncertainty=fit(raw[View.FULL], np.array(truth), [sample.place for sample in samples]),
         seen=learn_ranges(table.features[View.FULL]),
         trained_on={
@@ -77,8 +73,8 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
         settings={name: value for name, value in asdict(settings).items() if name not in NOT_RECIPE},
         attribution=settings.attribution,
     )
-    write_bundle(out, card, model)
-    progress(f"wrote {out} ({len(model) / 1e6:.1f} MB)")
+    write_bundle(out, card, trees)
+    progress(f"wrote {out} ({len(trees) / 1e6:.1f} MB)")
 
 
 def _order(sample: LabelledObservation) -> tuple[str, str, float, int, tuple[float, ...], float]:
