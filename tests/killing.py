@@ -26,6 +26,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -37,10 +38,13 @@ def start(argv: list[str], log: Path) -> int:
     """The id of a new process, and group, that runs the command."""
     pid = os.fork()
     if pid:
+        # Both sides do it: whichever comes first, the group is there when it is to be killed.
+        with suppress(PermissionError, ProcessLookupError):
+            os.setpgid(pid, pid)
         return pid
     status = 1
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         for number, flags in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
             path = os.devnull if number == 0 else str(log)
             os.dup2(os.open(path, flags | (os.O_CREAT | os.O_APPEND if number else 0), 0o600), number)
