@@ -100,7 +100,7 @@ def points(
 
     Open it in any browser; it needs no network. Its button saves the table that `trapmeter calibrate --points` reads.
 
-    **Examples**
+    For example:
 
     trapmeter points setup.mp4 --site S01 --time 3 --time 8 --time 15 --out points.html
 

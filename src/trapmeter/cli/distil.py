@@ -63,7 +63,7 @@ def distil(
     Of a labelled moment, teachers that were trained on its video are not heard, if others are there: `held_out.csv` beside a
     bundle, as `train` leaves it, tells which videos it had not seen.
 
-    **Example**
+    For example:
 
     trapmeter distil --model training/fold-0/bundle --model training/fold-1/bundle --teachers-store frames/
     --store frames-128x224/ --labels train_labels.csv --metadata train_metadata.csv --start training/fold-0/best.safetensors

@@ -34,7 +34,7 @@ def export(
 ) -> None:
     """Write results of `predict` or `calibrate` in the format of another tool.
 
-    **Examples**
+    For example:
 
     trapmeter export results/ --format megadetector --out boxes.json
 

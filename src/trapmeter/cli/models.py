@@ -226,7 +226,7 @@ def quantise_model(
     The ranges of values are taken from real windows. Windows of other videos judge: of those that the network was not trained
     on, if `held_out.csv` beside the bundle tells them. If the error grows by more than 1 %, nothing is written.
 
-    **Example**
+    For example:
 
     trapmeter models quantise training/fold-0/bundle --store frames/ --labels train_labels.csv --metadata train_metadata.csv
     --out quick/
