@@ -1,6 +1,7 @@
 """Twenty random kills each: what is resumed ends with the bytes of an unbroken run."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,15 @@ HERE = Path(__file__).parents[1]
 KILLS = 20
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted by Linux' means")
+
+
+CUT_OFF_AT_BIRTH = re.compile(
+    r"Traceback \(most recent call last\):\n"
+    r"(?:  .*\n)+?  File \".*multiprocessing/spawn\.py\", line \d+, in _main\n"
+    r" +\w+ = reduction\.pickle\.load\(from_parent\)\n(?: +\^+\n)?"
+    r"(?:EOFError|_pickle\.UnpicklingError|OSError|ConnectionResetError)\b"
+)
+"""Python's own words where a parent is killed before it has told its new worker what to do: none of our code runs yet."""
 
 
 def kill_often(tmp_path: Path, argv: list[object], before: str, *, seed: int, most: int) -> list[Path]:
@@ -41,7 +51,7 @@ def kill_often(tmp_path: Path, argv: list[object], before: str, *, seed: int, mo
     told = json.loads(done.stdout)
     log = (outs / "log").read_text()
     assert set(told["statuses"]) == {0}, log[-3000:]
-    assert "Traceback" not in log, log[-3000:]
+    assert "Traceback" not in CUT_OFF_AT_BIRTH.sub("", log), log[-3000:]
     assert told["kills"] == KILLS
     assert 0 < told["parent_only"] < KILLS
     assert told["midway"] >= KILLS // 2
@@ -53,9 +63,9 @@ def survey_of(tmp_path: Path, make_clip: MakeClip, n: int) -> Survey:
 
 
 def test_predict_killed_20_times_ends_with_the_same_bytes(tmp_path: Path, make_clip: MakeClip) -> None:
-    argv = survey_of(tmp_path, make_clip, 8).predict(Path("OUT"), "--site", "folder:1", "--jobs", 2)
+    argv = survey_of(tmp_path, make_clip, 6).predict(Path("OUT"), "--site", "folder:1", "--jobs", 2)
     before = "import trapmeter.cli, trapmeter.predict.run, trapmeter.report.html, matplotlib.backends.backend_svg"
-    for out in kill_often(tmp_path, argv, before, seed=1, most=6):
+    for out in kill_often(tmp_path, argv, before, seed=1, most=5):
         unbroken = tmp_path / "outs/unbroken"
         assert (out / "distances.csv").read_bytes() == (unbroken / "distances.csv").read_bytes()
         assert contents(out).keys() == contents(unbroken).keys()
@@ -63,9 +73,9 @@ def test_predict_killed_20_times_ends_with_the_same_bytes(tmp_path: Path, make_c
 
 
 def test_frames_killed_20_times_ends_with_the_same_store(tmp_path: Path, make_clip: MakeClip) -> None:
-    argv = survey_of(tmp_path, make_clip, 16).frames(Path("OUT"), "--jobs", 2)
+    argv = survey_of(tmp_path, make_clip, 10).frames(Path("OUT"), "--jobs", 2)
     before = "import trapmeter.cli, trapmeter.frames.fill, trapmeter.console, rich.progress, simplejpeg"
-    for out in kill_often(tmp_path, argv, before, seed=2, most=10):
+    for out in kill_often(tmp_path, argv, before, seed=2, most=7):
         assert contents(out) == contents(tmp_path / "outs/unbroken")
         assert not half_written(out), "what kills left half written is swept away"
 
@@ -78,7 +88,7 @@ torch.set_num_threads(1)
 import trapmeter.cli, trapmeter.training.run, trapmeter.training.export
 from dataclasses import replace
 from training_world import tiny_recipe
-trapmeter.training.recipes.recipe_named = lambda _: tiny_recipe(epochs=5)
+trapmeter.training.recipes.recipe_named = lambda _: tiny_recipe(epochs=4)
 # Translating a network takes longer than training the tiny one.
 trapmeter.training.export.export = lambda *_: None
 """
@@ -87,10 +97,10 @@ trapmeter.training.export.export = lambda *_: None
 def test_train_killed_20_times_ends_with_the_same_losses(tmp_path: Path, world: World) -> None:
     argv = ["train", "--labels", world.labels, "--metadata", world.metadata, "--store", world.store, "--out", "OUT"]
     argv += ["--n-folds", 2, "--folds", 0]
-    for out in kill_often(tmp_path, argv, TRAIN.format(here=str(HERE)), seed=3, most=16):
+    for out in kill_often(tmp_path, argv, TRAIN.format(here=str(HERE)), seed=3, most=12):
         unbroken = tmp_path / "outs/unbroken"
         assert learned(out) == learned(unbroken)
-        assert len(learned(out)) == 5
+        assert len(learned(out)) == 4
         for name in ("best.safetensors", "last.safetensors", "held_out.csv", "finished.json"):
             assert (out / "fold-0" / name).read_bytes() == (unbroken / "fold-0" / name).read_bytes(), name
         assert not half_written(out)
