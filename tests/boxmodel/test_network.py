@@ -26,6 +26,7 @@ def make_table(n: int = 2000, seed: int = 3) -> Table:
         {View.FULL: full, View.OTHER_DETECTOR: full, View.SITE_UNKNOWN: full, View.SINGLE: single},
         target.astype(np.float64),
         np.ones(n, bool),
+        np.arange(n) % 10,
     )
 
 
@@ -52,7 +53,7 @@ class TestInputs:
         np.testing.assert_array_equal(learn_inputs(rows, rows)(rows), 0.0)
 
 
-SETTINGS = replace(QUICK, networks=2, network_epochs=30, network_dropout=0.0, network_input_dropout=0.0)
+SETTINGS = replace(QUICK, networks=2, network_epochs=30, network_dropout=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,16 @@ class TestTraining:
         quick = replace(SETTINGS, networks=1, network_epochs=2)
         answers = [fit_networks(t, rows, quick)[0].predict(table.features[View.FULL]) for t in (table, spoilt)]
         np.testing.assert_array_equal(*answers)
+
+    def test_each_network_learns_from_its_own_share_of_the_sites(self):
+        table = make_table(600)
+        half = replace(SETTINGS, networks=1, network_epochs=2, network_site_share=0.5)
+        answers = []
+        for site in range(10):
+            spoilt = replace(table, target=np.where(table.place == site, 99.0, table.target))
+            answers.append(fit_networks(spoilt, np.ones(600, bool), half)[0].predict(table.features[View.FULL]))
+        # The five sites that were not drawn change nothing; each of the others does.
+        assert len(np.unique(np.round(answers, 4), axis=0)) == 6
 
     def test_fewer_rows_than_a_batch_are_enough(self):
         table = make_table(40)

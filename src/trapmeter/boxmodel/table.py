@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.boxmodel.context import Ints
 from trapmeter.boxmodel.features import features
 from trapmeter.boxmodel.intervals import Flags, Floats, to_target
 from trapmeter.boxmodel.samples import LabelledObservation
@@ -17,11 +18,15 @@ from trapmeter.boxmodel.views import View, see
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows to learn from: features under each view (n x len(FEATURES)), target (n) and whether there is a box (n)."""
+    """Rows to learn from: features under each view (n x len(FEATURES)), target (n) and whether there is a box (n).
+
+    place (n): 0..k-1, the number of the row's site, or of its medium where the site is unknown.
+    """
 
     features: Mapping[View, NDArray[np.float32]]
     target: Floats
     is_boxed: Flags
+    place: Ints
 
 
 def build_table(samples: Sequence[LabelledObservation]) -> Table:
@@ -31,6 +36,7 @@ def build_table(samples: Sequence[LabelledObservation]) -> Table:
         {view: features(see(observations, view)) for view in View},
         to_target(np.array([sample.distance_m for sample in samples])),
         np.array([seen.box is not None for seen in observations]),
+        np.unique([sample.place for sample in samples], return_inverse=True)[1].astype(np.int64),
     )
 
 
