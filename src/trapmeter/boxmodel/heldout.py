@@ -67,8 +67,8 @@ def held_out_distances(
 ) -> dict[View, list[Distance]]:
     """Distances with intervals and draws that, too, were learned from other folds' rows only.
 
-    The trees that answered those other rows did see this fold. That is as in cross-conformal prediction (Vovk 2015):
-    trees apart for each pair of folds would cost ten times as much.
+    The ensembles that answered those other rows did see this fold. That is as in cross-conformal prediction (Vovk 2015):
+    ensembles apart for each pair of folds would cost ten times as much.
     """
     truth = np.array([sample.distance_m for sample in samples])
     sites = np.array([sample.place for sample in samples])

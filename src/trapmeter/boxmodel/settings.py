@@ -52,7 +52,7 @@ class BoxModelSettings:
     """Folds by site from which training learns how much to widen its intervals."""
     seed: int = 1
     threads: int = 2
-    """Folds that are fitted side by side. Changes the time alone, not the trees."""
+    """Folds that are fitted side by side. Changes the time alone, not the model."""
 
     def __post_init__(self) -> None:
         for name in (

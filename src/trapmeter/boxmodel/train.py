@@ -35,7 +35,7 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
     First a few folds by site tell how far the intervals must be widened, then all rows are fitted.
 
     Raises:
-        MissingExtraError: LightGBM or onnx is not installed.
+        MissingExtraError: LightGBM, onnx or threadpoolctl is not installed.
         InputError: fewer sites than settings.calibration_folds.
     """
     load_lightgbm()
@@ -48,7 +48,7 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
     fold = site_folds(samples, settings.calibration_folds)
     progress(f"features of {len(samples)} rows")
     table = build_table(samples)
-    # One ensemble is enough to learn the widening: the ends of the interval aren't bagged. `evaluate` takes all.
+    # One forest is enough to learn the widening: the ends of the interval aren't bagged. `evaluate` takes all.
     raw = held_out_raw(table, fold, replace(settings, bags=1), progress)
     held_out = held_out_distances(samples, fold, {View.FULL: raw[View.FULL]})[View.FULL]
     progress("all rows")
