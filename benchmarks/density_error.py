@@ -1,6 +1,6 @@
 """What errors of distances do to density, and what allowing for them mends: simulated surveys whose density is known.
 
-    python benchmarks/density_error.py DIR/oof.csv [--surveys 100] [--replicates 100] [--picture FILE.svg] [--random]
+    python benchmarks/density_error.py DIR/oof.csv [--surveys 100] [--replicates 100] [--picture FILE.svg] [--random] [--from-0]
 
 Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its
 site). Each survey takes 40 sites for its 40 cameras: an animal at a true distance gets the answer and the draws of a row of
@@ -11,7 +11,7 @@ many animals pass.
 Each line: bias of density, and how many of the 95 % intervals hold the truth, by formula and by bootstrap over cameras.
 `like the training`: true distances are mixed as the labels are, which draws take for granted. `nearer`, `farther`: they
 aren't. First the labels themselves, where density is compared with that from true distances; with `--random` only simulated
-errors (a random error of 20 %, a scale of 10 %).
+errors (a random error of 20 %, a scale of 10 %). Cutpoints start at 2 m, with `--from-0` at 0 m.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=100)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--random", action="store_true")
+    parser.add_argument("--from-0", action="store_true")
     arguments = parser.parse_args()
     rows = read_rows(arguments.oof)
     like = fit_detection(candidates(["hazard-rate"], ["none"])[0], bin_distances(unrounded(rows.truth_m), CUTPOINTS_M))
@@ -120,7 +121,8 @@ def main() -> None:
     print(f"{HEAD}\n| --- | --- | --- | --- | --- | --- |", flush=True)
     found: dict[tuple[str, str], Judged] = {}
     asked = [(mix, kind) for mix in mixes for kind in kinds]
-    counts = arguments.surveys, arguments.replicates
+    edges_m = (0.0, 1.0, *CUTPOINTS_M) if arguments.from_0 else CUTPOINTS_M
+    counts = arguments.surveys, arguments.replicates, edges_m
     with ProcessPoolExecutor() as pool:
         answers = [pool.submit(judge, rows, mixes[mix], kind, *counts) for mix, kind in asked]
         for (mix, kind), answer in zip(asked, answers, strict=True):
@@ -168,9 +170,9 @@ def cells(metres: Floats) -> Numbers:
     return np.round(metres).astype(np.intp)
 
 
-def judge(rows: Rows, mix: Mix, kind: str, n_surveys: int, replicates: int) -> Judged:
+def judge(rows: Rows, mix: Mix, kind: str, n_surveys: int, replicates: int, edges_m: tuple[float, ...]) -> Judged:
     """Bias and coverage over simulated surveys."""
-    settings = AnalysisSettings(candidates([mix.key], ["none"]), CUTPOINTS_M)
+    settings = AnalysisSettings(candidates([mix.key], ["none"]), edges_m)
     ratios, by_formula, by_bootstrap, n_failed = [], 0, 0, 0
     for number, (survey, density) in enumerate(simulated(rows, mix, kind, n_surveys)):
         try:
