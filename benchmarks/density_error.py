@@ -1,6 +1,6 @@
 """What errors of distances do to density, and what allowing for them mends: simulated surveys whose density is known.
 
-    python benchmarks/density_error.py DIR/oof.csv [--surveys 100] [--replicates 100] [--picture FILE.svg] [--random] [--from-0]
+    python benchmarks/density_error.py DIR/oof.csv [--surveys 100] [--replicates 100] [--picture FILE] [--random] [--from-0]
 
 Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its
 site). Each survey takes 40 sites for its 40 cameras: an animal at a true distance gets the answer and the draws of a row of
