@@ -12,7 +12,7 @@ from trapmeter.errors import InputError, MediaError
 from trapmeter.files import check_file
 from trapmeter.media.find import kind_of
 from trapmeter.media.reading import open_medium
-from trapmeter.records import Estimate, Medium, MediumKind
+from trapmeter.records import Estimate, Medium, MediumKind, order_of_rows
 from trapmeter.tables.distances import find_distances, read_distances
 from trapmeter.tables.drivendata import write_nearest
 from trapmeter.tables.geojson import read_places, write_geojson
@@ -49,7 +49,7 @@ def export(results: Path, out: Path, form: Format, places: Path | None = None) -
     source = find_distances(results)
     if out.exists() and out.samefile(source):
         raise InputError(f"{out} holds the results themselves; choose another --out")
-    estimates = sorted(read_distances(source), key=_order)
+    estimates = sorted(read_distances(source), key=order_of_rows)
     if not estimates:
         raise InputError(f"{source} has no rows; there is nothing to write")
     match form:
@@ -112,8 +112,3 @@ def _run_facts(source: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) else {}
-
-
-def _order(estimate: Estimate) -> tuple[str, float, int]:
-    seen = estimate.observation
-    return seen.media_id, seen.time_s, seen.animal_id

@@ -144,6 +144,12 @@ class Status(StrEnum):
     PAST_END = "past_end"
 
 
+def order_of_rows(estimate: Estimate) -> tuple[str, float, int]:
+    """By which tables of estimates are sorted: media_id, time, animal_id."""
+    seen = estimate.observation
+    return seen.media_id, seen.time_s, seen.animal_id
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What is answered for an observation: a row of distances.csv.

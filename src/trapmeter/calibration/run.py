@@ -29,10 +29,11 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.files import sha256_of, whole_file
 from trapmeter.records import Distance, Estimate
 from trapmeter.tables.corrections import SiteCorrection, write_corrections
-from trapmeter.tables.distances import read_distances, write_distances
+from trapmeter.tables.distances import NAME as DISTANCES
+from trapmeter.tables.distances import find_distances, read_distances, write_distances
 from trapmeter.tables.picks import write_picks
 
-DISTANCES, CORRECTIONS, PICTURE, RUN = "distances.csv", "calibration.csv", "calibration.png", "run.json"
+CORRECTIONS, PICTURE, RUN = "calibration.csv", "calibration.png", "run.json"
 PICKS = "to-label.csv"
 
 
@@ -65,7 +66,8 @@ def calibrate(settings: CalibrateSettings) -> Calibration:
         ModelError: the box model can't be read.
         RunError: the output folder can't be used.
     """
-    source, estimates = _read_results(settings.results)
+    source = find_distances(settings.results)
+    estimates = read_distances(source)
     sites = measured_sites(estimates)
     told = read_told(settings, source, estimates)
     model = BoxModel.load(settings.box_model) if told.cameras else None
@@ -101,7 +103,8 @@ def pick_seconds(results: Path, out: Path, count: int) -> Picked:
     """
     if count < 1:
         raise InputError(f"--pick needs a number of seconds of 1 or more for each site, got {count}")
-    source, estimates = _read_results(results)
+    source = find_distances(results)
+    estimates = read_distances(source)
     sites = measured_sites(estimates)
     chosen = []
     for site in sites.values():
@@ -110,13 +113,6 @@ def pick_seconds(results: Path, out: Path, count: int) -> Picked:
     _make_folder(out, source)
     write_picks(out / PICKS, chosen)
     return Picked(out / PICKS, len(chosen), len(sites), all(site_id for site_id, _ in sites))
-
-
-def _read_results(results: Path) -> tuple[Path, list[Estimate]]:
-    source = results / DISTANCES if results.is_dir() else results
-    if results.is_dir() and not source.exists():
-        raise InputError(f"{results} has no {DISTANCES}; give the folder that `trapmeter predict --out` has written")
-    return source, read_distances(source)
 
 
 def _correct(

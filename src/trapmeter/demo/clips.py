@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from trapmeter.errors import RunError
-from trapmeter.predict.run import DISTANCES
 from trapmeter.predict.settings import JOURNAL, PredictSettings
+from trapmeter.tables.distances import NAME as DISTANCES
 from trapmeter.tables.sites import CsvSite
 
 CLIPS = Path(__file__).parent / "videos"

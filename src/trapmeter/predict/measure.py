@@ -10,7 +10,7 @@ from trapmeter.geometry import bearing_deg
 from trapmeter.predict.distances import Distances, Sight
 from trapmeter.predict.facts import WithFacts
 from trapmeter.predict.seen import MediumSeen, SecondSeen
-from trapmeter.records import Estimate, Observation, Status
+from trapmeter.records import Estimate, Observation, Status, order_of_rows
 
 MEDIA_AT_ONCE = 1000
 
@@ -56,7 +56,7 @@ def measure(
                 )
             )
         progress(len(media))
-    return sorted(estimates, key=_order)
+    return sorted(estimates, key=order_of_rows)
 
 
 def _rows(medium: MediumSeen, second: SecondSeen, site_id: str) -> Iterator[tuple[Sight, SecondSeen]]:
@@ -73,8 +73,3 @@ def _groups(by_site: Mapping[str, list[MediumSeen]]) -> Iterator[tuple[str, list
         step = len(media) if site_id else MEDIA_AT_ONCE
         for start in range(0, len(media), step):
             yield site_id, media[start : start + step]
-
-
-def _order(estimate: Estimate) -> tuple[str, float, int]:
-    observation = estimate.observation
-    return observation.media_id, observation.time_s, observation.animal_id

@@ -36,12 +36,12 @@ from trapmeter.predict.workers import EyesMaker, observe_all
 from trapmeter.records import Detector, Estimate, Medium, ModelIdentity
 from trapmeter.runtimes.choice import Chosen, Runtime, choose
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
+from trapmeter.tables.distances import NAME as DISTANCES
 from trapmeter.tables.distances import write_distances
 from trapmeter.tables.sites import FolderSite, NoSite, RegexSite, SiteRule, assign_sites, site_rule_text
 from trapmeter.tables.truth import read_truth, truth_names
 from trapmeter.workers import Patience
 
-DISTANCES = "distances.csv"
 RUN = "run.json"
 ERRORS = "errors.log"
 

@@ -1,11 +1,9 @@
 """How high animals are: by their species, or by a number that somebody knows.
 
-`embedded/shoulder_heights.csv` has the usual range of adults' shoulder heights, on all fours, in metres: what field
-guides give, rounded. Its column `source` names the guide: Kingdon, The Kingdon Field Guide to African Mammals (2015);
-Macdonald and Barrett, Collins Field Guide Mammals of Britain and Europe (1993); Reid, Peterson Field Guide to Mammals
-of North America (2006); Emmons and Feer, Neotropical Rainforest Mammals (1997); Francis, A Field Guide to the Mammals of
-South-East Asia (2019); Porter and others, Mason's World Encyclopedia of Livestock Breeds (2016). Left out are animals
-whose box tells little of their shoulder: giraffes, kangaroos, birds, squirrels.
+`embedded/shoulder_heights.csv` has a usual range of adults' shoulder heights, on all fours, in metres. The ranges were
+written down from general knowledge, without looking them up in any book: check those that a result leans on, and give
+`shoulder_m` where you know better. Left out are animals whose box tells little of their shoulder: giraffes, kangaroos,
+birds, squirrels.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ LEAST_M, GREATEST_M = 0.05, 4.0
 KNOWN_SHARE = 0.05
 """What a height that somebody gives may be off by, as a share of it."""
 RANGE_SDS = 4.0
-"""Standard deviations from one end of a field guide's range to the other."""
+"""Standard deviations from one end of the table's range to the other."""
 
 
 @dataclass(frozen=True, slots=True)
