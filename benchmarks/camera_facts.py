@@ -28,7 +28,8 @@ from trapmeter.boxmodel.heldout import site_folds
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.boxmodel.samples import read_tables
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.trees import build_table, fit_forest
+from trapmeter.boxmodel.table import build_table
+from trapmeter.boxmodel.trees import fit_forest
 from trapmeter.calibration.camera import as_trained
 from trapmeter.calibration.site import Known, correct_site, through_lens
 from trapmeter.records import Box, Distance, Observation

@@ -9,7 +9,16 @@ from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.records import Box, Observation
 
 QUICK = BoxModelSettings(
-    point_rounds=60, interval_rounds=60, bags=2, leaves=15, min_rows=15, learning_rate=0.1, calibration_folds=3
+    point_rounds=60,
+    interval_rounds=60,
+    bags=2,
+    leaves=15,
+    min_rows=15,
+    learning_rate=0.1,
+    networks=2,
+    network_epochs=30,
+    network_width=32,
+    calibration_folds=3,
 )
 """Seconds rather than minutes."""
 

@@ -48,19 +48,21 @@ class TestTrain:
             assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
     @needs_lightgbm
-    def test_onnx_answers_as_lightgbm_does(self, world):
+    @pytest.mark.parametrize("networks", [0, 2])
+    def test_onnx_answers_as_the_ensemble_does(self, world, networks):
         import onnxruntime
 
-        from trapmeter.boxmodel.tree_file import write_trees
-        from trapmeter.boxmodel.trees import build_table, fit_forest
+        from trapmeter.boxmodel.ensemble import fit_ensemble
+        from trapmeter.boxmodel.model_file import write_model
+        from trapmeter.boxmodel.table import build_table
 
         table = build_table(world)
-        forest = fit_forest(table, np.ones(len(world), bool), QUICK)
-        session = onnxruntime.InferenceSession(write_trees(forest, table.features["full"].shape[1]))
+        ensemble = fit_ensemble(table, np.ones(len(world), bool), replace(QUICK, networks=networks))
+        session = onnxruntime.InferenceSession(write_model(ensemble, table.features["full"].shape[1]))
         # Also rows that training never saw, with unknown values where it knew all.
         for rows in (*table.features.values(), features([s.observation for s in make_samples(4, seed=5)])):
             (found,) = session.run(None, {"features": rows})
-            np.testing.assert_allclose(np.expm1(found), np.expm1(forest.predict(rows)), atol=1e-3)
+            np.testing.assert_allclose(np.expm1(found), np.expm1(ensemble.predict(rows)), atol=1e-3)
 
     def test_card_tells_what_it_was_trained_on(self, bundle, world):
         card = json.loads((bundle / "bundle.json").read_text())
@@ -136,7 +138,15 @@ class TestEvaluate:
 class TestSettings:
     @pytest.mark.parametrize(
         "changes",
-        [{"bags": 0}, {"leaves": 1}, {"calibration_folds": 1}, {"learning_rate": 0}, {"single_weight": -1.0}],
+        [
+            {"bags": 0},
+            {"leaves": 1},
+            {"calibration_folds": 1},
+            {"learning_rate": 0},
+            {"single_weight": -1.0},
+            {"networks": -1},
+            {"network_share": 1.0},
+        ],
     )
     def test_impossible_ones_are_refused(self, changes):
         with pytest.raises(InputError, match=next(iter(changes))):
@@ -166,7 +176,8 @@ class TestRealTables:
     def test_a_quick_model_is_good_at_sites_held_out(self):
         samples = read_tables(TABLES)
         fold = site_folds(samples, 10)
-        from trapmeter.boxmodel.trees import build_table, fit_forest
+        from trapmeter.boxmodel.ensemble import fit_ensemble
+        from trapmeter.boxmodel.table import build_table
 
         table = build_table(samples)
         quick = replace(
@@ -176,9 +187,11 @@ class TestRealTables:
             interval_rounds=1,
             learning_rate=0.15,
             site_unknown_weight=0.0,
+            networks=1,
+            network_epochs=4,
         )
         out = fold == 0
-        raw = fit_forest(table, ~out, quick).predict(table.features["full"][out])
+        raw = fit_ensemble(table, ~out, quick).predict(table.features["full"][out])
         answers = to_distances(raw, BoxModel.load().card.uncertainty)
         truth = np.array([sample.distance_m for sample in samples])
         error = mae([a.distance_m for a in answers], truth[out])

@@ -1,4 +1,4 @@
-"""A box model on disk: a folder with model.onnx (the trees) and bundle.json (all that is needed to use them)."""
+"""A box model on disk: a folder with model.onnx (trees and networks) and bundle.json (all that is needed to use them)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trapmeter.uncertainty import Uncertainty
 
 FORMAT = 2
 TARGET = "log1p_m"
-TREES, CARD = "model.onnx", "bundle.json"
+MODEL, CARD = "model.onnx", "bundle.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class BundleCard:
     trained_on: Mapping[str, int]
     """Counts of rows, media and sites."""
     held_out: Mapping[str, float]
-    """Figures at sites that the trees had not seen."""
+    """Figures at sites that the model had not seen."""
     settings: Mapping[str, Any]
     attribution: str = ""
     features: tuple[str, ...] = FEATURES
@@ -39,11 +39,11 @@ class BundleCard:
     format: int = FORMAT
 
 
-def write_bundle(folder: Path, card: BundleCard, trees: bytes) -> None:
+def write_bundle(folder: Path, card: BundleCard, model: bytes) -> None:
     """Writes both files; the folder is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_path(folder / TREES) as partial:
-        partial.write_bytes(trees)
+    with whole_path(folder / MODEL) as partial:
+        partial.write_bytes(model)
     text = json.dumps(asdict(card), indent=1, ensure_ascii=False)
     with whole_file(folder / CARD) as file:
         file.write(text + "\n")
@@ -57,25 +57,25 @@ def read_bundle(folder: Path) -> tuple[BundleCard, bytes]:
     """
     card = _read_card(folder / CARD)
     try:
-        trees = (folder / TREES).read_bytes()
+        model = (folder / MODEL).read_bytes()
     except OSError as error:
         raise ModelError(
-            f"{folder / TREES}: cannot be read ({error.strerror}); a bundle needs {TREES} and {CARD}"
+            f"{folder / MODEL}: cannot be read ({error.strerror}); a bundle needs {MODEL} and {CARD}"
         ) from error
-    found = sha256_of_bytes(trees)
+    found = sha256_of_bytes(model)
     if found != card.onnx_sha256:
         raise ModelError(
-            f"{folder / TREES}: is damaged or not the file that {CARD} tells of: expected sha256 "
+            f"{folder / MODEL}: is damaged or not the file that {CARD} tells of: expected sha256 "
             f"{card.onnx_sha256}, got {found}; copy or train the bundle again"
         )
-    return card, trees
+    return card, model
 
 
 def _read_card(path: Path) -> BundleCard:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); a bundle needs {TREES} and {CARD}") from error
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); a bundle needs {MODEL} and {CARD}") from error
     except ValueError as error:
         raise ModelError(f"{path}: is not JSON ({error}); copy or train the bundle again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -16,7 +16,8 @@ from trapmeter.boxmodel.heldout import Folds, Progress, held_out_distances, held
 from trapmeter.boxmodel.intervals import Floats
 from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.trees import build_table, load_lightgbm
+from trapmeter.boxmodel.table import build_table
+from trapmeter.boxmodel.trees import load_lightgbm
 from trapmeter.boxmodel.views import View
 from trapmeter.files import whole_file
 from trapmeter.metrics import BANDS_M, bias, coverage, mae, mean_width
@@ -27,7 +28,7 @@ from trapmeter.tables.distances import DRAWS
 
 @dataclass(frozen=True, slots=True)
 class HeldOutRow:
-    """A sample and what was answered for it by trees that had not seen its site, under each view."""
+    """A sample and what was answered for it by an ensemble that had not seen its site, under each view."""
 
     observation: Observation
     truth_m: float
@@ -75,13 +76,13 @@ def evaluate(
     folds: int = 10,
     progress: Progress = lambda _: None,
 ) -> Evaluation:
-    """Answers every sample with trees and intervals that learned from other folds' sites only.
+    """Answers every sample with ensembles and intervals that learned from other folds' sites only.
 
     Subsets: all, with box, without box; other detector, site unknown and single observation answer all rows as such
     views show them (views.py); bands of true distance; parks. All rows count, those without a box too.
 
     Raises:
-        MissingExtraError: LightGBM is not installed.
+        MissingExtraError: LightGBM or threadpoolctl is not installed.
         InputError: fewer sites than folds.
     """
     load_lightgbm()

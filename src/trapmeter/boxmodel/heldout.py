@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.boxmodel.ensemble import fit_ensemble
 from trapmeter.boxmodel.intervals import Floats, fit, to_distances
+from trapmeter.boxmodel.network_training import one_thread_each
 from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.trees import Table, fit_forest
+from trapmeter.boxmodel.table import Table
 from trapmeter.boxmodel.views import View
 from trapmeter.errors import InputError
 from trapmeter.records import Distance
@@ -41,19 +43,19 @@ def site_folds(samples: Sequence[LabelledObservation], count: int) -> Folds:
 
 
 def held_out_raw(table: Table, fold: Folds, settings: BoxModelSettings, progress: Progress) -> dict[View, Floats]:
-    """The trees' point, low and high (n x 3) for each view, every row answered by trees that saw other folds only."""
+    """Point, low and high (n x 3) for each view, every row answered by an ensemble that saw other folds only."""
     count = int(fold.max()) + 1
 
     def answer(index: int) -> dict[View, Floats]:
         out = fold == index
-        forest = fit_forest(table, ~out, settings)
-        answers = {view: forest.predict(table.features[view][out]) for view in View}
+        ensemble = fit_ensemble(table, ~out, settings)
+        answers = {view: ensemble.predict(table.features[view][out]) for view in View}
         error = np.abs(np.expm1(answers[View.FULL][:, 0]) - np.expm1(table.target[out])).mean()
         progress(f"fold {index + 1} of {count}: mean error {error:.2f} m on {int(out.sum())} rows of sites held out")
         return answers
 
     raw = {view: np.zeros((len(fold), 3)) for view in View}
-    with ThreadPoolExecutor(settings.threads) as pool:
+    with one_thread_each(), ThreadPoolExecutor(settings.threads) as pool:
         for index, answers in enumerate(pool.map(answer, range(count))):
             for view in View:
                 raw[view][fold == index] = answers[view]
@@ -65,8 +67,8 @@ def held_out_distances(
 ) -> dict[View, list[Distance]]:
     """Distances with intervals and draws that, too, were learned from other folds' rows only.
 
-    The trees that answered those other rows did see this fold. That is as in cross-conformal prediction (Vovk 2015):
-    trees apart for each pair of folds would cost ten times as much.
+    The ensembles that answered those other rows did see this fold. That is as in cross-conformal prediction (Vovk 2015):
+    ensembles apart for each pair of folds would cost ten times as much.
     """
     truth = np.array([sample.distance_m for sample in samples])
     sites = np.array([sample.place for sample in samples])

@@ -1,6 +1,6 @@
-"""From the trees' numbers to distances: what scale the trees give their own errors, and within which bounds they answer.
+"""From the model's numbers to distances: what scale its trees give its errors, and within which bounds they answer.
 
-The trees speak in log(1 + metres): errors grow with distance. `trapmeter.uncertainty` learns from held-out sites how many
+The model speaks in log(1 + metres): errors grow with distance. `trapmeter.uncertainty` learns from held-out sites how many
 scales an interval must reach; quantile trees alone promise too much at sites that they have not seen.
 """
 
@@ -27,17 +27,17 @@ MIN_M = 0.3
 
 
 def to_target(distance_m: Floats) -> Floats:
-    """What the trees learn of a distance."""
+    """What trees and networks learn of a distance."""
     return np.log1p(distance_m)
 
 
 def fit(raw: Floats, truth_m: Floats, site_ids: Sequence[str]) -> Uncertainty:
-    """How sure the trees are, from held-out rows. raw: n x 3, the trees' point, low and high."""
+    """How sure the model is, from held-out rows. raw: n x 3, its point, low and high."""
     return fit_uncertainty(_point(raw), truth_m, site_ids, *_scales(raw))
 
 
 def to_distances(raw: Floats, uncertainty: Uncertainty) -> list[Distance]:
-    """Distances of n rows from the trees' point, low and high (n x 3)."""
+    """Distances of n rows from the model's point, low and high (n x 3)."""
     return uncertainty.distances(_point(raw), *_scales(raw))
 
 
@@ -46,6 +46,6 @@ def _point(raw: Floats) -> Floats:
 
 
 def _scales(raw: Floats) -> tuple[Floats, Floats]:
-    """Below and above the point. The three numbers come from different trees and may cross."""
+    """Below and above the point. The three numbers come from different trees and networks and may cross."""
     below, above = _point(raw) - raw[:, 1], raw[:, 2] - _point(raw)
     return np.maximum(below / SCALES, MIN_SCALE), np.maximum(above / SCALES, MIN_SCALE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from trapmeter.boxmodel.bundle import TREES, BundleCard, read_bundle
+from trapmeter.boxmodel.bundle import MODEL, BundleCard, read_bundle
 from trapmeter.boxmodel.features import FEATURES, features
 from trapmeter.boxmodel.intervals import to_distances
 from trapmeter.boxmodel.novelty import doubts
@@ -39,16 +39,16 @@ class BoxModel:
             ModelError: the bundle is missing, damaged or made for another version.
         """
         folder = EMBEDDED if folder is None else folder
-        card, trees = read_bundle(folder)
+        card, content = read_bundle(folder)
         options = onnxruntime.SessionOptions()
         # One thread adds up the trees in one order, so that a distance never changes in its last digits.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         try:
-            session = onnxruntime.InferenceSession(trees, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions have no common base but this
-            raise ModelError(f"{folder / TREES}: onnxruntime cannot load it: {error}") from error
-        _check_shapes(folder / TREES, session)
+            raise ModelError(f"{folder / MODEL}: onnxruntime cannot load it: {error}") from error
+        _check_shapes(folder / MODEL, session)
         return cls(card, session)
 
     def measure(self, observations: Sequence[Observation]) -> list[Distance]:

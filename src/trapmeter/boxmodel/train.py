@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.boxmodel.bundle import BundleCard, write_bundle
+from trapmeter.boxmodel.ensemble import fit_ensemble
 from trapmeter.boxmodel.features import FEATURES
 from trapmeter.boxmodel.heldout import Progress, held_out_distances, held_out_raw, site_folds
 from trapmeter.boxmodel.intervals import fit
+from trapmeter.boxmodel.model_file import write_model
+from trapmeter.boxmodel.network_training import one_thread_each
 from trapmeter.boxmodel.novelty import learn_ranges
 from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.tree_file import write_trees
-from trapmeter.boxmodel.trees import build_table, fit_forest, load_lightgbm
+from trapmeter.boxmodel.table import build_table
+from trapmeter.boxmodel.trees import load_lightgbm
 from trapmeter.boxmodel.views import View
 from trapmeter.errors import RunError
 from trapmeter.files import sha256_of_bytes
@@ -32,7 +35,7 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
     First a few folds by site tell how far the intervals must be widened, then all rows are fitted.
 
     Raises:
-        MissingExtraError: LightGBM or onnx is not installed.
+        MissingExtraError: LightGBM, onnx or threadpoolctl is not installed.
         InputError: fewer sites than settings.calibration_folds.
     """
     load_lightgbm()
@@ -45,17 +48,18 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
     fold = site_folds(samples, settings.calibration_folds)
     progress(f"features of {len(samples)} rows")
     table = build_table(samples)
-    # One ensemble is enough to learn the widening: the ends of the interval aren't bagged. `evaluate` takes all.
+    # One forest is enough to learn the widening: the ends of the interval aren't bagged. `evaluate` takes all.
     raw = held_out_raw(table, fold, replace(settings, bags=1), progress)
     held_out = held_out_distances(samples, fold, {View.FULL: raw[View.FULL]})[View.FULL]
     progress("all rows")
-    forest = fit_forest(table, np.ones(len(samples), dtype=bool), settings)
-    trees = write_trees(forest, len(FEATURES))
+    with one_thread_each():
+        ensemble = fit_ensemble(table, np.ones(len(samples), dtype=bool), settings)
+    model = write_model(ensemble, len(FEATURES))
     truth = [sample.distance_m for sample in samples]
     low, high = [d.low_m for d in held_out], [d.high_m for d in held_out]
     card = BundleCard(
         model_id=settings.model_id,
-        onnx_sha256=sha256_of_bytes(trees),
+        onnx_sha256=sha256_of_bytes(model),
         uncertainty=fit(raw[View.FULL], np.array(truth), [sample.place for sample in samples]),
         seen=learn_ranges(table.features[View.FULL]),
         trained_on={
@@ -73,8 +77,8 @@ def train(samples: Sequence[LabelledObservation], out: Path, settings: BoxModelS
         settings={name: value for name, value in asdict(settings).items() if name not in NOT_RECIPE},
         attribution=settings.attribution,
     )
-    write_bundle(out, card, trees)
-    progress(f"wrote {out} ({len(trees) / 1e6:.1f} MB)")
+    write_bundle(out, card, model)
+    progress(f"wrote {out} ({len(model) / 1e6:.1f} MB)")
 
 
 def _order(sample: LabelledObservation) -> tuple[str, str, float, int, tuple[float, ...], float]:

@@ -1,4 +1,4 @@
-"""LightGBM's trees as one ONNX node, so that the base install needs onnxruntime alone. Needs the extra 'boxmodel'.
+"""LightGBM's trees as one ONNX node, so that the base install needs onnxruntime alone.
 
 Written by hand rather than with a converter for three reasons: thresholds are rounded down to float32, so that every
 float32 input goes the way it goes in LightGBM; all outputs share one node and one file; averaging happens in the
@@ -13,53 +13,34 @@ from typing import Any
 import numpy as np
 
 from trapmeter.boxmodel.trees import Forest
-from trapmeter.errors import MissingExtraError
 
-INPUT, OUTPUT = "features", "point_low_high"
 _Node = dict[str, Any]
 
 
-def write_trees(forest: Forest, feature_count: int) -> bytes:
-    """An ONNX model: float32 n x feature_count in, float32 n x 3 out (point, low, high in the trees' target)."""
-    try:
-        from onnx import TensorProto, checker, helper
-    except ImportError as error:
-        raise MissingExtraError("onnx", "boxmodel") from error
-    attributes: dict[str, Any] = {
-        "n_targets": 3,
-        "aggregate_function": "SUM",
-        "post_transform": "NONE",
-        **_attributes([forest.point, (forest.low,), (forest.high,)]),
-    }
-    node = helper.make_node("TreeEnsembleRegressor", [INPUT], [OUTPUT], domain="ai.onnx.ml", **attributes)
-    graph = helper.make_graph(
-        [node],
-        "boxmodel",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, feature_count])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [None, 3])],
-    )
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="trapmeter")
-    checker.check_model(model)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+def tree_attributes(forest: Forest, point_share: float) -> dict[str, Any]:
+    """Attributes of a TreeEnsembleRegressor: float32 n x features in, float32 n x 3 out (point, low, high).
+
+    The point is multiplied by point_share (0 to 1), so that something else can be added to it.
+    """
+    lists = _lists([forest.point, (forest.low,), (forest.high,)], (point_share, 1.0, 1.0))
+    return {"n_targets": 3, "aggregate_function": "SUM", "post_transform": "NONE", **lists}
 
 
-def _attributes(outputs: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
-    """The node's parallel lists. outputs: for each output the boosters whose sums are averaged."""
+def _lists(outputs: Sequence[Sequence[Any]], shares: Sequence[float]) -> dict[str, list[Any]]:
+    """The node's parallel lists. outputs: for each the boosters whose mean is multiplied by its share."""
     nodes = ("treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids")
     names = [f"nodes_{name}" for name in (*nodes, "missing_value_tracks_true")]
     names += [f"target_{name}" for name in ("treeids", "nodeids", "ids", "weights")]
     lists: dict[str, list[Any]] = {name: [] for name in names}
     tree_id = 0
-    for target_id, boosters in enumerate(outputs):
+    for target_id, (boosters, share) in enumerate(zip(outputs, shares, strict=True)):
         for booster in boosters:
             for tree in booster.dump_model()["tree_info"]:
                 for node_id, node, true_id, false_id in _walk(tree["tree_structure"]):
                     row: tuple[Any, ...]
                     if "leaf_value" in node:
                         row = (tree_id, node_id, 0, "LEAF", 0.0, 0, 0, 0)
-                        leaf = (tree_id, node_id, target_id, node["leaf_value"] / len(boosters))
+                        leaf = (tree_id, node_id, target_id, share * node["leaf_value"] / len(boosters))
                         for name, value in zip(names[8:], leaf, strict=True):
                             lists[name].append(value)
                     else:

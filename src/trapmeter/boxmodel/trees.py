@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.boxmodel.features import FEATURES, features
-from trapmeter.boxmodel.intervals import TAIL, Flags, Floats, to_target
-from trapmeter.boxmodel.samples import LabelledObservation
+from trapmeter.boxmodel.features import FEATURES
+from trapmeter.boxmodel.intervals import TAIL, Flags, Floats
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.views import View, see
+from trapmeter.boxmodel.table import Table, view_weights
 from trapmeter.errors import MissingExtraError
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows to learn from: features under each view (n x len(FEATURES)), target (n) and whether there is a box (n)."""
-
-    features: Mapping[View, NDArray[np.float32]]
-    target: Floats
-    is_boxed: Flags
-
-
-def build_table(samples: Sequence[LabelledObservation]) -> Table:
-    """Features of all samples under all views."""
-    observations = [sample.observation for sample in samples]
-    return Table(
-        {view: features(see(observations, view)) for view in View},
-        to_target(np.array([sample.distance_m for sample in samples])),
-        np.array([seen.box is not None for seen in observations]),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +36,12 @@ class Forest:
 def fit_forest(table: Table, rows: Flags, settings: BoxModelSettings) -> Forest:
     """Fits all trees to the marked rows (n) of the table."""
     lightgbm = load_lightgbm()
-    weights = {
-        View.FULL: 1.0,
-        View.OTHER_DETECTOR: settings.other_detector_weight,
-        View.SITE_UNKNOWN: settings.site_unknown_weight,
-        View.SINGLE: settings.single_weight,
-    }
-    views = [view for view, weight in weights.items() if weight > 0]
+    weights = view_weights(settings)
     params = _params(settings)
     data = lightgbm.Dataset(
-        np.concatenate([table.features[view][rows] for view in views]),
-        np.tile(table.target[rows], len(views)),
-        weight=np.repeat([weights[view] for view in views], int(rows.sum())),
+        np.concatenate([table.features[view][rows] for view in weights]),
+        np.tile(table.target[rows], len(weights)),
+        weight=np.repeat(list(weights.values()), int(rows.sum())),
         feature_name=list(FEATURES),
         params=params,
         free_raw_data=False,
