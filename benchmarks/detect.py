@@ -1,4 +1,4 @@
-"""The embedded detector by threshold: how many animals it finds, how many of its boxes are right.
+"""The embedded detectors by threshold: how many animals they find, how many of their boxes are right, and their CPU time.
 
 On the training videos of simtrap (rendered, every box known; every fourth video unless --all), one picture a second.
 A box is right when it overlaps (IoU >= 0.3) an animal that is at least 20 % visible; boxes on less visible animals don't
@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, MegadetectorLite
+from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, EMBEDDED, MegadetectorLite
+from trapmeter.detect.precision import Precision
 from trapmeter.media.reading import FitWithin
 from trapmeter.media.video import open_video
 from trapmeter.overlap import iou
@@ -39,16 +40,59 @@ def read_truth(path: Path) -> Truth:
     return truth
 
 
+def pairs(boxes: list[Box], animals: list[Box]) -> list[tuple[int, int, float]]:
+    """Which box is on which animal, and their overlap."""
+    if not boxes or not animals:
+        return []
+    overlap = iou(np.array([box.xyxy for box in boxes]), np.array([box.xyxy for box in animals]))
+    best = zip(*linear_sum_assignment(-overlap), strict=True)
+    return [(i, j, float(overlap[i, j])) for i, j in best if overlap[i, j] >= 0.3]
+
+
 def judge(boxes: list[Box], animals: list[tuple[Box, float]]) -> tuple[int, int, int]:
     """Right boxes, wrong boxes and animals to be found, at one second."""
     visible = [share >= 0.2 for _, share in animals]
     if not boxes or not animals:
         return 0, len(boxes), sum(visible)
-    overlap = iou(np.array([box.xyxy for box in boxes]), np.array([box.xyxy for box, _ in animals]))
-    pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-overlap), strict=True) if overlap[i, j] >= 0.3]
-    right = sum(visible[j] for _, j in pairs)
-    hardly_visible = sum(not visible[j] for _, j in pairs)
+    hit = [visible[j] for _, j, _ in pairs(boxes, [box for box, _ in animals])]
+    right, hardly_visible = sum(hit), len(hit) - sum(hit)
     return right, len(boxes) - right - hardly_visible, sum(visible)
+
+
+class Judged:
+    """What one detector found."""
+
+    def __init__(self) -> None:
+        self.cpu_s = 0.0
+        self._counts = {threshold: np.zeros(3, int) for threshold in THRESHOLDS}
+        self._height_errors: list[float] = []
+        self._overlaps: list[float] = []
+
+    def add(self, boxes: list[Box], animals: list[tuple[Box, float]], cpu_s: float) -> None:
+        """The boxes of a second."""
+        self.cpu_s += cpu_s
+        for threshold in THRESHOLDS:
+            self._counts[threshold] += judge([box for box in boxes if box.score >= threshold], animals)
+        likely = [box for box in boxes if box.score >= DEFAULT_MIN_SCORE]
+        whole = [box for box, share in animals if share >= 0.5]
+        for i, j, overlap in pairs(likely, whole):
+            self._overlaps.append(overlap)
+            ratio = (likely[i].y2 - likely[i].y1) / (whole[j].y2 - whole[j].y1)
+            self._height_errors.append(abs(np.log(ratio)))
+
+    def show(self, kind: Precision, n_seconds: int, reference_cpu_s: float) -> None:
+        """Prints its table."""
+        print(
+            f"\n{kind}: {1000 * self.cpu_s / n_seconds:.0f} CPU ms per picture on one thread, "
+            f"{reference_cpu_s / self.cpu_s:.2f} times less than float32; boxes on animals seen by half or more: overlap "
+            f"{np.mean(self._overlaps):.3f}, heights wrong by {np.mean(self._height_errors):.1%}\n"
+        )
+        print("| threshold | boxes right | animals found | F1 |\n| --- | --- | --- | --- |")
+        for threshold, (right, wrong, animals) in self._counts.items():
+            precision, recall = right / max(1, right + wrong), right / animals
+            mark = " (default)" if threshold == DEFAULT_MIN_SCORE else ""
+            f1 = 2 * precision * recall / max(1e-9, precision + recall)
+            print(f"| {threshold:g}{mark} | {precision:.1%} | {recall:.1%} | {f1:.3f} |")
 
 
 def main() -> None:
@@ -59,30 +103,22 @@ def main() -> None:
     arguments = parser.parse_args()
     truth = read_truth(arguments.simtrap / "truth.csv")
     videos = sorted((arguments.simtrap / "train_videos").iterdir())[:: 1 if arguments.all else 4]
-    detector = MegadetectorLite.load(min_score=min(THRESHOLDS))
-    counts = {threshold: np.zeros(3, int) for threshold in THRESHOLDS}
-    n_seconds, cpu_s = 0, 0.0
+    detectors = {kind: MegadetectorLite.load(EMBEDDED[kind], min_score=min(THRESHOLDS)) for kind in Precision}
+    judged = {kind: Judged() for kind in Precision}
+    n_seconds = 0
     for path in videos:
-        with open_video(path, FitWithin(*detector.input_hw)) as video:
+        with open_video(path, FitWithin(*detectors[Precision.INT8].input_hw)) as video:
             times_s = video.regular_times(1.0)
             for time_s, frame in zip(times_s, video.frames(times_s), strict=True):
                 assert isinstance(frame, Frame)
-                started = time.process_time()
-                (boxes,) = detector.detect([frame.pixels])
-                cpu_s += time.process_time() - started
                 n_seconds += 1
-                for threshold in THRESHOLDS:
-                    kept = [box for box in boxes if box.score >= threshold]
-                    counts[threshold] += judge(kept, truth.get((path.name, time_s), []))
-    print(
-        f"{len(videos)} videos, {n_seconds} seconds, {1000 * cpu_s / n_seconds:.0f} CPU ms per picture on one thread\n"
-    )
-    print("| threshold | boxes right | animals found | F1 |\n| --- | --- | --- | --- |")
-    for threshold, (right, wrong, animals) in counts.items():
-        precision, recall = right / max(1, right + wrong), right / animals
-        mark = " (default)" if threshold == DEFAULT_MIN_SCORE else ""
-        f1 = 2 * precision * recall / max(1e-9, precision + recall)
-        print(f"| {threshold:g}{mark} | {precision:.1%} | {recall:.1%} | {f1:.3f} |")
+                for kind, detector in detectors.items():
+                    started = time.process_time()
+                    (boxes,) = detector.detect([frame.pixels])
+                    judged[kind].add(boxes, truth.get((path.name, time_s), []), time.process_time() - started)
+    print(f"{len(videos)} videos, {n_seconds} seconds")
+    for kind, figures in judged.items():
+        figures.show(kind, n_seconds, judged[Precision.FLOAT32].cpu_s)
 
 
 if __name__ == "__main__":

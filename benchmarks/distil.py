@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.detect.megadetector_lite import MegadetectorLite
+from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
+from trapmeter.detect.precision import Precision
 from trapmeter.distillation.run import DistilSettings, distil
 from trapmeter.files import whole_file
 from trapmeter.frames.fill import fill_store
@@ -67,7 +68,7 @@ def write_boxes(data: Path, moments: list[tuple[str, float]], path: Path) -> Non
     times: dict[str, list[float]] = defaultdict(list)
     for video, time_s in moments:
         times[video].append(time_s)
-    detector = MegadetectorLite.load(min_score=LEAST_SCORE)
+    detector = MegadetectorLite.load(EMBEDDED[Precision.FLOAT32], min_score=LEAST_SCORE)
     rows = []
     for medium in find_media([data / "train_videos"]).media:
         asked = times.get(medium.media_id, [])

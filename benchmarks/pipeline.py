@@ -164,11 +164,12 @@ def whole_video(clips: list[Path], torchscript: Path, batch: int) -> dict[str, A
     import numpy as np
     import torch
 
-    from trapmeter.detect.megadetector_lite import MegadetectorLite
+    from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
+    from trapmeter.detect.precision import Precision
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    detector = MegadetectorLite.load()
+    detector = MegadetectorLite.load(EMBEDDED[Precision.FLOAT32])
     network = torch.jit.load(str(torchscript)).eval()
     size = 1920, 1080
     windows: list[Any] = []
@@ -260,6 +261,7 @@ def against(folder: Path, seconds: int, n_clips: int, batch: int) -> None:
     ways: dict[str, tuple[str | Path, ...]] = {
         "ours, the same network": ("--model", bundle),
         "ours, box model (default)": (),
+        "ours, box model, the same detector": ("--detector", "float32"),
         "ours, demo's network": ("--model", NETWORK),
     }
     remark = ""

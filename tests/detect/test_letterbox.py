@@ -27,7 +27,7 @@ BLANK = np.zeros((640, 640, 3), dtype=np.uint8)
 def test_the_picture_touches_the_canvas_and_keeps_its_aspect(
     picture_hw: tuple[int, int], content_hw: tuple[int, int]
 ) -> None:
-    fitted = letterbox(np.full((*picture_hw, 3), 200, dtype=np.uint8), 640)
+    fitted = letterbox(np.full((*picture_hw, 3), 200, dtype=np.uint8), 640, 640)
     assert fitted.content_hw == content_hw
     assert fitted.canvas.shape == (640, 640, 3) and fitted.canvas.dtype == np.uint8
     height, width = content_hw
@@ -37,12 +37,12 @@ def test_the_picture_touches_the_canvas_and_keeps_its_aspect(
 
 def test_a_picture_of_the_right_size_is_not_touched() -> None:
     picture = np.random.default_rng(1).integers(0, 256, (400, 640, 3), dtype=np.uint8)
-    assert np.array_equal(letterbox(picture, 640).canvas[:400], picture)
+    assert np.array_equal(letterbox(picture, 640, 640).canvas[:400], picture)
 
 
 def test_the_picture_given_is_not_changed() -> None:
     picture = np.full((640, 640, 3), 7, dtype=np.uint8)
-    letterbox(picture, 640).canvas[:] = 0
+    letterbox(picture, 640, 640).canvas[:] = 0
     assert (picture == 7).all()
 
 
@@ -52,7 +52,7 @@ def test_the_picture_given_is_not_changed() -> None:
     corners=st.lists(st.floats(0, 1), min_size=4, max_size=4),
 )
 def test_a_box_comes_back_where_it_was(height: int, width: int, corners: list[float]) -> None:
-    content = letterbox(np.zeros((height, width, 3), dtype=np.uint8), 64).content_hw
+    content = letterbox(np.zeros((height, width, 3), dtype=np.uint8), 64, 32).content_hw
     box = np.array([corners])
     on_canvas = box * (content[1], content[0], content[1], content[0])
     np.testing.assert_allclose(Letterbox(BLANK, content).to_fractions(on_canvas), box, atol=1e-12)

@@ -18,6 +18,7 @@ from trapmeter.cli.common import (
     TrainedHfovOption,
     default_jobs,
 )
+from trapmeter.detect.precision import Precision
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.runtimes.choice import Runtime
 
@@ -53,6 +54,12 @@ def predict(
             help="Where the site stands: folder:1 (top folder), folder:-1 (last), regex:(S[0-9]+), or a CSV file."
         ),
     ] = "none",
+    detector: Annotated[
+        Precision,
+        typer.Option(
+            help="What looks for animals: in 8 bits, or as published, which takes three times the processor time."
+        ),
+    ] = Precision.INT8,
     min_score: Annotated[
         float | None,
         typer.Option(
@@ -138,6 +145,7 @@ def predict(
         times=times,
         boxes=boxes,
         site=parse_site_rule(site),
+        detector=detector,
         min_score=min_score,
         hfov_deg=hfov,
         cameras=cameras,

@@ -1,4 +1,4 @@
-"""Fit a picture into a detector's square input, and carry its boxes back.
+"""Fit a picture into a detector's input, and carry its boxes back.
 
 The picture keeps its aspect, lies at the top left, and the rest is black: what MegadetectorLite was trained on.
 """
@@ -16,7 +16,7 @@ from trapmeter.records import Pixels
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """A square canvas (uint8, size x size x 3) whose top left content_hw pixels are the picture."""
+    """A canvas (uint8, height x width x 3) whose top left content_hw pixels are the picture."""
 
     canvas: Pixels
     content_hw: tuple[int, int]
@@ -31,15 +31,16 @@ class Letterbox:
         return np.clip(scaled, 0.0, 1.0)
 
 
-def letterbox(pixels: Pixels, size: int) -> Letterbox:
+def letterbox(pixels: Pixels, size: int, step: int) -> Letterbox:
     """Resize a picture (uint8, height x width x 3) to touch size x size, up or down, and pad it.
 
+    The canvas' sides are multiples of step, as small as hold the picture; with step = size it is always size x size.
     Shrinking averages over areas, which is what keeps noise from looking like texture; growing is bilinear.
     """
     height, width = pixels.shape[:2]
     scale = min(size / height, size / width)
     content_h, content_w = (max(1, min(size, round(side * scale))) for side in (height, width))
-    canvas = np.zeros((size, size, 3), dtype=np.uint8)
+    canvas = np.zeros((*(-(-side // step) * step for side in (content_h, content_w)), 3), dtype=np.uint8)
     if (content_h, content_w) == (height, width):
         canvas[:height, :width] = pixels
     else:

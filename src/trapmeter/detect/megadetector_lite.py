@@ -1,7 +1,8 @@
 """MegadetectorLite: a small, quick animal detector that comes with the package.
 
-It is a YOLOX-tiny network that DrivenData trained on MegaDetector's boxes; tools/convert_megadetector_lite.py makes the
-ONNX file, and the JSON beside it says what the file is, where it came from and what it expects.
+It is a YOLOX-tiny network that DrivenData trained on MegaDetector's boxes. tools/convert_megadetector_lite.py makes the
+ONNX file of it, tools/quantise_megadetector_lite.py that in 8 bits; the JSON beside each says what the file is, where it
+came from and what it expects.
 People and vehicles are not told apart from animals or from the ground: the network has one class.
 Pictures below about 106 x 60 pixels give it nothing to see.
 """
@@ -18,11 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.detect.letterbox import Letterbox, letterbox
+from trapmeter.detect.precision import Precision
 from trapmeter.detect.suppression import nms
 from trapmeter.errors import InputError, ModelError, told
 from trapmeter.records import Box, ModelIdentity, Pixels
 
-EMBEDDED = Path(__file__).parent / "embedded" / "megadetector_lite.onnx"
+_FOLDER = Path(__file__).parent / "embedded"
+EMBEDDED = {
+    Precision.INT8: _FOLDER / "megadetector_lite_int8.onnx",
+    Precision.FLOAT32: _FOLDER / "megadetector_lite.onnx",
+}
 DEFAULT_MIN_SCORE = 0.25
 """zamba's setting; `benchmarks/detect.py` shows what others would find. From 0.15 to 0.3 the balance hardly changes."""
 NMS_IOU = 0.45
@@ -39,54 +45,48 @@ class _Session(Protocol):
 class MegadetectorLite:
     """The detector, ready to look. Make it with load.
 
-    session: takes "pictures" (uint8, batch x size x size x 3, RGB), gives batch x cells x 6:
+    session: takes "pictures" (uint8, 1 x height x width x 3, RGB), gives 1 x cells x 6:
         cx, cy, w, h in input pixels, objectness, probability of an animal.
-    size: height and width of the network's input, pixels.
+    size: greatest height and width of the network's input, pixels.
+    step: height and width are multiples of it.
     min_score: boxes below this are not reported; a score is objectness times probability, 0..1.
-    pictures_per_run: how many pictures go through the network at once. The answer is the same; on two cores more
-        saves no time and costs 80 MB each.
     """
 
     session: _Session
     identity: ModelIdentity
     size: int
+    step: int
     min_score: float = DEFAULT_MIN_SCORE
-    pictures_per_run: int = 1
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.min_score <= 1.0:
             raise InputError(f"the detector's min_score must lie in 0..1, got {self.min_score}")
-        if self.pictures_per_run < 1:
-            raise InputError(f"the detector needs at least 1 picture per run, got {self.pictures_per_run}")
 
     @classmethod
     def load(
         cls,
-        path: Path | None = None,
+        path: Path = EMBEDDED[Precision.INT8],
         *,
         min_score: float = DEFAULT_MIN_SCORE,
         threads: int = 1,
-        pictures_per_run: int = 1,
     ) -> MegadetectorLite:
         """Check and open the detector.
 
         Args:
-            path: an ONNX file with its JSON beside it; none takes the one in the package.
+            path: an ONNX file with its JSON beside it, such as one of EMBEDDED.
             min_score: see the class.
             threads: cores to compute on.
-            pictures_per_run: see the class.
 
         Raises:
             ModelError: a file is missing, damaged, or not the one that its JSON describes.
-            InputError: min_score lies outside 0..1, or threads or pictures_per_run below 1.
+            InputError: min_score lies outside 0..1, or threads below 1.
         """
         if threads < 1:
             raise InputError(f"the detector needs at least 1 thread, got {threads}")
-        model_path = EMBEDDED if path is None else path
-        card = _read_card(model_path.with_suffix(".json"))
-        _check(model_path, card["sha256"])
+        card = _read_card(path.with_suffix(".json"))
+        _check(path, card["sha256"])
         identity = ModelIdentity(card["model_id"], card["sha256"])
-        return cls(_open_session(model_path, threads), identity, card["input_size"], min_score, pictures_per_run)
+        return cls(_open_session(path, threads), identity, card["input_size"], card["input_step"], min_score)
 
     @property
     def input_hw(self) -> tuple[int, int]:
@@ -95,11 +95,12 @@ class MegadetectorLite:
 
     def detect(self, pictures: list[Pixels]) -> list[list[Box]]:
         """Boxes of each picture (uint8, height x width x 3, RGB), best score first. Pictures may differ in size."""
-        found: list[list[Box]] = []
-        for start in range(0, len(pictures), self.pictures_per_run):
-            fitted = [letterbox(picture, self.size) for picture in pictures[start : start + self.pictures_per_run]]
-            (cells,) = self.session.run(None, {"pictures": np.stack([one.canvas for one in fitted])})
-            found += [_boxes(rows, one, self.min_score) for rows, one in zip(cells, fitted, strict=True)]
+        # One by one: several at once save no time on a processor, and hold memory.
+        found = []
+        for picture in pictures:
+            fitted = letterbox(picture, self.size, self.step)
+            (cells,) = self.session.run(None, {"pictures": fitted.canvas[None]})
+            found.append(_boxes(cells[0], fitted, self.min_score))
         return found
 
 
@@ -116,12 +117,12 @@ def _boxes(cells: NDArray[np.float32], fitted: Letterbox, min_score: float) -> l
 
 
 def _read_card(path: Path) -> dict[str, Any]:
-    """The JSON beside a model: model_id, sha256, input_size and what a reader may want to know."""
+    """The JSON beside a model: model_id, sha256, input_size, input_step and what a reader may want to know."""
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         known = isinstance(card["model_id"], str) and isinstance(card["sha256"], str)
-        if not (known and isinstance(card["input_size"], int)):
-            raise TypeError("model_id and sha256 must be texts, input_size a whole number")
+        if not (known and isinstance(card["input_size"], int) and isinstance(card["input_step"], int)):
+            raise TypeError("model_id and sha256 must be texts, input_size and input_step whole numbers")
     except OSError as error:
         raise ModelError(
             f"{path}: a detector needs this file beside its ONNX file ({error.strerror}); "
@@ -129,7 +130,7 @@ def _read_card(path: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{path}: expected JSON with model_id, sha256 and input_size: {told(error)}; "
+            f"{path}: expected JSON with model_id, sha256, input_size and input_step: {told(error)}; "
             "convert the model again, or reinstall trapmeter if it is the embedded detector's"
         ) from error
     return dict(card)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from trapmeter.detect.megadetector_lite import MegadetectorLite
+from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
+from trapmeter.detect.precision import Precision
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import Bundle
 from trapmeter.predict.observe import Eyes
@@ -40,19 +41,22 @@ def share_out(jobs: int, n_tasks: int, bundles: Sequence[Bundle]) -> Workers:
 
 def open_eyes(
     *,
-    min_score: float | None,
+    detector: Precision | None,
+    min_score: float,
     bundles: Sequence[Bundle],
     flip: bool,
     store: FrameStore | None,
     threads: int,
     runtime: Runtime = Runtime.ONNXRUNTIME,
 ) -> Eyes:
-    """Loads a detector where a min_score is given, and the networks.
+    """Loads the detector, if any, and the networks.
 
     Raises:
         ModelError: a file is missing, damaged or of another kind; or the networks take different inputs.
     """
-    detector = None if min_score is None else MegadetectorLite.load(min_score=min_score, threads=threads)
+    looking = (
+        None if detector is None else MegadetectorLite.load(EMBEDDED[detector], min_score=min_score, threads=threads)
+    )
     networks = None
     if bundles:
         import cv2
@@ -60,7 +64,7 @@ def open_eyes(
         # A worker has a core to itself; with more threads the workers would only be in each other's way.
         cv2.setNumThreads(1)
         networks = Ensemble([open_network(bundle, runtime, threads) for bundle in bundles], flip=flip)
-    return Eyes(detector, networks, store)
+    return Eyes(looking, networks, store)
 
 
 def give_back_memory() -> None:

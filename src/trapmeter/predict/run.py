@@ -93,7 +93,8 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         workers = share_out(settings.jobs, len(asked.tasks), bundles)
         make_eyes = partial(
             open_eyes,
-            min_score=min_score if boxes is None and settings.detect and store is None else None,
+            detector=settings.detector if boxes is None and settings.detect and store is None else None,
+            min_score=min_score,
             bundles=bundles,
             flip=settings.flip,
             store=store,

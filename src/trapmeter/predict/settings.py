@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.calibration.camera import TRAINED_HFOV_DEG
+from trapmeter.detect.precision import Precision
 from trapmeter.errors import InputError
 from trapmeter.runtimes.choice import Runtime
 from trapmeter.tables.sites import NoSite, SiteRule
@@ -33,6 +34,8 @@ class PredictSettings:
     """A table of animals' boxes in place of a detector."""
     site: SiteRule = _NO_SITE
     """How a medium's site is told."""
+    detector: Precision = Precision.INT8
+    """Which of the embedded detectors looks for animals."""
     min_score: float | None = None
     """Boxes that score less don't count; None: the detector's default, 0.2 for MegaDetector's JSON, 0 for other tables."""
     hfov_deg: float | None = None

@@ -49,6 +49,7 @@ ARGUMENT_NAMES = {
     "times": "Table of moments (--times)",
     "boxes": "Table of animals' boxes (--boxes)",
     "site": "Where the site stands (--site)",
+    "detector": "Precision of the detector (--detector)",
     "min_score": "Least score of a box (--min-score)",
     "hfov_deg": "Horizontal field of view in degrees (--hfov)",
     "cameras": "Facts of the cameras (--cameras)",
