@@ -50,7 +50,7 @@ CAMERA_CV = 0.8
 """How much cameras differ in the animals that pass them."""
 CIRCLE_SHARE = 42 / 360
 EFFORT = 1e6
-HEAD = "| true distances, key | distances fitted | bias | holds by formula | holds by bootstrap | failed |"
+HEAD = "| true distances, key | distances fitted | bias | holds by formula | by bootstrap: percentiles | lognormal | failed |"
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.intp]
@@ -87,12 +87,13 @@ class Judged(NamedTuple):
     bias: float
     se: float
     by_formula: float
-    by_bootstrap: float
+    by_percentiles: float
+    by_lognormal: float
     n_failed: int
 
     def cells(self) -> str:
         """As cells of a table."""
-        holds = f"{self.by_formula:.0%} | {self.by_bootstrap:.0%}"
+        holds = f"{self.by_formula:.0%} | {self.by_percentiles:.0%} | {self.by_lognormal:.0%}"
         return f"{self.bias:+.1%} (se {self.se:.1%}) | {holds} | {self.n_failed}"
 
 
@@ -118,7 +119,7 @@ def main() -> None:
     else:
         kinds = ("true", "answers", "draws", "answers, error allowed for")
         on_labels(rows)
-    print(f"{HEAD}\n| --- | --- | --- | --- | --- | --- |", flush=True)
+    print(f"{HEAD}\n| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     found: dict[tuple[str, str], Judged] = {}
     asked = [(mix, kind) for mix in mixes for kind in kinds]
     edges_m = (0.0, 1.0, *CUTPOINTS_M) if arguments.from_0 else CUTPOINTS_M
@@ -173,7 +174,7 @@ def cells(metres: Floats) -> Numbers:
 def judge(rows: Rows, mix: Mix, kind: str, n_surveys: int, replicates: int, edges_m: tuple[float, ...]) -> Judged:
     """Bias and coverage over simulated surveys."""
     settings = AnalysisSettings(candidates([mix.key], ["none"]), edges_m)
-    ratios, by_formula, by_bootstrap, n_failed = [], 0, 0, 0
+    ratios, by_formula, by_percentiles, by_lognormal, n_failed = [], 0, 0, 0, 0
     for number, (survey, density) in enumerate(simulated(rows, mix, kind, n_surveys)):
         try:
             analysis = analyse(survey, settings)
@@ -184,13 +185,15 @@ def judge(rows: Rows, mix: Mix, kind: str, n_surveys: int, replicates: int, edge
         best = analysis.best.density
         ratios.append(best.density_km2 / density)
         by_formula += best.low_km2 <= density <= best.high_km2
-        by_bootstrap += found.low_km2 <= density <= found.high_km2
+        by_percentiles += found.low_km2 <= density <= found.high_km2
+        by_lognormal += found.log_low_km2 <= density <= found.log_high_km2
     n = len(ratios)
     return Judged(
         float(np.mean(ratios)) - 1,
         float(np.std(ratios)) / math.sqrt(n),
         by_formula / n,
-        by_bootstrap / n,
+        by_percentiles / n,
+        by_lognormal / n,
         n_failed,
     )
 
@@ -264,7 +267,7 @@ def draw(found: dict[tuple[str, str], Judged], path: Path) -> None:
         at = mixes.index(mix) + (kinds.index(kind) - (len(kinds) - 1) / 2) * 0.18
         label = kind if row < len(kinds) else None
         left.errorbar(100 * one.bias, at, xerr=200 * one.se, fmt="o", color=colours[kind], label=label, markersize=5)
-        right.plot(100 * one.by_bootstrap, at, "o", color=colours[kind], markersize=5)
+        right.plot(100 * one.by_lognormal, at, "o", color=colours[kind], markersize=5)
     left.axvspan(-5, 5, color="#00798c", alpha=0.1, linewidth=0)
     right.axvspan(93, 97, color="#00798c", alpha=0.1, linewidth=0)
     left.set_yticks(range(len(mixes)), mixes)

@@ -249,7 +249,8 @@ def print_density(run: DensityRun) -> None:
     if run.bootstrap is not None:
         found = run.bootstrap
         print(
-            f"bootstrap over cameras: median {found.median_km2:.4f}, {_interval(found.low_km2, found.high_km2)}, "
+            f"bootstrap over cameras: median {found.median_km2:.4f}, percentiles {_interval(found.low_km2, found.high_km2)}, "
+            f"lognormal {_interval(found.log_low_km2, found.log_high_km2)}, "
             f"{found.settings.replicates:,} replicates, {found.n_failed:,} failed"
         )
     for warning in run.warnings:

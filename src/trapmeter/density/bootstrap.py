@@ -23,7 +23,7 @@ from trapmeter.density.analysis import Analysis, AnalysisSettings, SelectBy, fit
 from trapmeter.density.blur import Blurs
 from trapmeter.density.detection import DetectionFunction
 from trapmeter.density.distances import BinnedDistances, Distances, bin_numbers, truncate
-from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, Availability
+from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, Availability, lognormal_interval
 from trapmeter.errors import InputError, RunError
 from trapmeter.workers import Lost, run_all
 
@@ -66,6 +66,8 @@ class BootstrapSettings:
 class Bootstrap:
     """What the replicates gave. median, low and high (percentiles, see `_tail`) are animals per km2; cv: sd over mean.
 
+    log_low, log_high: lognormal_interval of the density itself with this cv and Student's t of the cameras. With few cameras
+    it holds more often than percentiles, whose lower end follows a few cameras that saw much.
     densities: of the replicates that could be fitted, per km2. chosen: how often each function was selected. failures: how
     often which reason kept a replicate from a density.
     """
@@ -78,6 +80,8 @@ class Bootstrap:
     median_km2: float
     low_km2: float
     high_km2: float
+    log_low_km2: float
+    log_high_km2: float
     se_km2: float
     cv: float
 
@@ -261,8 +265,13 @@ def _tail(level: float, n_cameras: int, n_strata: int) -> float:
     """
     from scipy.special import ndtr, stdtrit
 
-    df = max(n_cameras - n_strata, 1)
+    df = _df(n_cameras, n_strata)
     return float(ndtr(-math.sqrt(n_cameras / df) * stdtrit(df, (1 + level) / 2)))
+
+
+def _df(n_cameras: int, n_strata: int) -> int:
+    """Degrees of freedom of the variance between cameras."""
+    return max(n_cameras - n_strata, 1)
 
 
 def _summary(outcomes: Sequence[_Outcome], analysis: Analysis, settings: BootstrapSettings) -> Bootstrap:
@@ -278,6 +287,9 @@ def _summary(outcomes: Sequence[_Outcome], analysis: Analysis, settings: Bootstr
     tail = _tail(level, len(analysis.survey.cameras), len(analysis.survey.strata))
     low, median, high = (float(np.quantile(densities, share)) for share in (tail, 0.5, 1 - tail))
     se = float(np.std(densities, ddof=1))
+    cv = se / float(np.mean(densities))
+    df = _df(len(analysis.survey.cameras), len(analysis.survey.strata))
+    log_low, log_high = lognormal_interval(analysis.best.density.density_km2, cv, df, level)
     return Bootstrap(
         settings=settings,
         densities=tuple(densities),
@@ -287,6 +299,8 @@ def _summary(outcomes: Sequence[_Outcome], analysis: Analysis, settings: Bootstr
         median_km2=median,
         low_km2=low,
         high_km2=high,
+        log_low_km2=log_low,
+        log_high_km2=log_high,
         se_km2=se,
-        cv=se / float(np.mean(densities)),
+        cv=cv,
     )
