@@ -3,7 +3,7 @@ PYTHON ?= python3
 BASE := .venv
 FULL := .venv-test
 
-.PHONY: demo demo-train test lint format clean
+.PHONY: demo demo-train test lint format docs clean
 
 demo: $(BASE)/installed
 	$(BASE)/bin/trapmeter demo --out trapmeter-demo
@@ -38,5 +38,9 @@ $(FULL)/installed: pyproject.toml
 	$(FULL)/bin/python -m pip install -qq --disable-pip-version-check -e '.[boxmodel,openvino,train,dev]'
 	touch $@
 
+# The documentation as a site, in site/; a broken link is an error.
+docs: $(FULL)/installed
+	$(FULL)/bin/zensical build --strict
+
 clean:
-	rm -rf $(BASE) $(FULL) trapmeter-demo demo-train dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(BASE) $(FULL) site trapmeter-demo demo-train dist .pytest_cache .mypy_cache .ruff_cache

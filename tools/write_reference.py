@@ -1,26 +1,68 @@
-"""Writes docs/reference/cli.md from the command line itself: python tools/write_reference.py [--check].
+"""Writes the pages of docs/reference that come from the code: python tools/write_reference.py [--check].
 
-With --check nothing is written; the exit status is 1 when the page is out of date.
+With --check nothing is written; the exit status is 1 when a page is out of date.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from typer.main import get_command
 
+import trapmeter
 from trapmeter.cli import app
 
-PAGE = Path(__file__).parents[1] / "docs/reference/cli.md"
-HEAD = "# Command line\n\nMade from the program by `tools/write_reference.py`; the same texts as `--help`.\n"
+FOLDER = Path(__file__).parents[1] / "docs/reference"
+COMMAND_LINE = "# Command line\n\nMade from the program by `tools/write_reference.py`; the same texts as `--help`.\n"
+PYTHON = """# Python
+
+Everything here is `trapmeter.NAME`; other modules are ours and may change. Ten lines from a folder to a table:
+
+```python
+from pathlib import Path
+
+import trapmeter
+
+settings = trapmeter.PredictSettings(
+    paths=(Path("VIDEOS"),), out=Path("results"), site=trapmeter.parse_site_rule("folder:1")
+)
+run = trapmeter.measure(settings)
+table = trapmeter.to_frame(run.estimates)
+print(table.groupby("site_id")["distance_m"].describe())
+```
+"""
+SECTIONS = {
+    "Measuring": ("PredictSettings", "measure", "Run", "parse_site_rule"),
+    "Tables": ("read_distances", "write_distances", "to_frame", "read_boxes"),
+    "Density": ("density_settings", "DensitySettings", "estimate_density", "DensityRun"),
+    "Parts of a run": ("find_media", "open_medium", "MegadetectorLite", "BoxModel"),
+    "Records": ("Medium", "Frame", "Box", "Observation", "Distance", "Estimate", "Status"),
+    "Errors": ("TrapmeterError", "InputError", "MediaError", "ModelError", "RunError", "MissingExtraError"),
+}
 
 
-def page() -> str:
-    """The whole page as Markdown."""
-    return "\n".join([HEAD, *_verbs("trapmeter", get_command(app))])
+def command_line() -> str:
+    """The page of the command line, as Markdown."""
+    return "\n".join([COMMAND_LINE, *_verbs("trapmeter", get_command(app))])
+
+
+def python() -> str:
+    """The page of the Python names; the documentation's builder fills in what `:::` names."""
+    lines = [PYTHON]
+    for section, names in SECTIONS.items():
+        lines.append(f"## {section}\n")
+        for name in names:
+            written = getattr(trapmeter, name)
+            lines.append(f"### {name}\n\n::: {written.__module__}.{written.__qualname__}\n")
+    return "\n".join(lines)
+
+
+PAGES: dict[str, Callable[[], str]] = {"cli.md": command_line, "python.md": python}
 
 
 def _verbs(name: str, command: Any) -> list[str]:
@@ -30,7 +72,7 @@ def _verbs(name: str, command: Any) -> list[str]:
         return head + [line for verb, sub in command.commands.items() for line in _verbs(f"{name} {verb}", sub)]
     lines = [
         f"## {name}\n",
-        f"{inspect.cleandoc(command.help or '')}\n",
+        f"{_with_examples(inspect.cleandoc(command.help or ''))}\n",
         "| argument | meaning | default |",
         "| --- | --- | --- |",
     ]
@@ -52,11 +94,24 @@ def _argument(parameter: Any) -> str:
     return f"`{parameter.name.upper()}{'...' if parameter.nargs == -1 else ''}`"
 
 
+def _with_examples(text: str) -> str:
+    """The help with its examples as one block of commands."""
+    return re.sub(
+        r"(?:^trapmeter .*\n*)+",
+        lambda found: "```\n" + re.sub(r"\n\n+", "\n", found.group()).strip() + "\n```\n",
+        text + "\n",
+        flags=re.MULTILINE,
+    ).rstrip()
+
+
 def main() -> None:
-    """Writes or checks the page."""
-    if "--check" in sys.argv[1:]:
-        sys.exit(0 if PAGE.read_text(encoding="utf-8") == page() else f"{PAGE} is out of date: run {sys.argv[0]}")
-    PAGE.write_text(page(), encoding="utf-8")
+    """Writes or checks the pages."""
+    for name, page in PAGES.items():
+        path, text = FOLDER / name, page()
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != text:
+            sys.exit(f"{path} is out of date: run python tools/write_reference.py")
 
 
 if __name__ == "__main__":
