@@ -52,7 +52,7 @@ def main() -> None:
     before = bundle.network.read_bytes()
     after = halved(before)
     facts = {**bundle.provenance, "stored_in": "float16"}
-    small = write_bundle(target, after, "demo-network-1", bundle.spec, LICENCE, facts, bundle.uncertainty)
+    small = write_bundle(target, after, "demo-network-2", bundle.spec, LICENCE, facts, bundle.uncertainty)
     windows = np.random.default_rng(0).integers(0, 256, (8, bundle.spec.n_channels, *bundle.spec.size_hw), np.uint8)
     off_m = float(np.abs(OnnxNetwork(bundle).metres(windows) - OnnxNetwork(small).metres(windows)).max())
     print(f"{len(before) / 1e6:.1f} MB -> {len(after) / 1e6:.1f} MB, at most {off_m:.4f} m apart on noise")
