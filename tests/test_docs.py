@@ -78,12 +78,15 @@ def test_commands_run(page: Path, world: Path, monkeypatch: pytest.MonkeyPatch) 
         assert written.is_file() or any(written.iterdir()), command
 
 
-def test_the_python_example_of_density_runs(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(
-        r"^```python\n(.*?)^```", (ROOT / "docs/density.md").read_text(), flags=re.DOTALL | re.MULTILINE
-    )
-    exec(code.replace('"bootstrap": 200', '"bootstrap": 20'), {})
-    assert len(capsys.readouterr().out.splitlines()) == 3
+def python_examples(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if python_examples(p)], ids=lambda page: page.name)
+def test_python_examples_run(page: Path, world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for code in python_examples(page):
+        exec(code, {})
+        assert capsys.readouterr().out.strip()
 
 
 def test_the_reference_is_up_to_date() -> None:

@@ -142,6 +142,15 @@ def density_settings(values: Mapping[str, Any]) -> DensitySettings:
     return DensitySettings(**{name: _value(name, known[name], value) for name, value in values.items()})
 
 
+def read_density_settings(path: Path) -> DensitySettings:
+    """Settings from a TOML file, as `trapmeter density --config` reads it; paths in it are taken from where it lies.
+
+    Raises:
+        InputError: it can't be read, a name is unknown, or a value is not what is expected.
+    """
+    return density_settings(read_values(path))
+
+
 def read_values(path: Path) -> dict[str, Any]:
     """The values of a TOML file, paths taken from where it lies.
 
