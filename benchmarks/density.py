@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.analysis import AnalysisSettings, analyse
-from trapmeter.density.bootstrap import BootstrapSettings, bootstrap_density
+from trapmeter.density.bootstrap import bootstrap_density
 from trapmeter.density.candidates import candidates
+from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.density.survey import Camera, Survey
 
 EDGES_M = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0)

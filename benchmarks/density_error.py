@@ -30,12 +30,13 @@ from numpy.typing import NDArray
 
 from trapmeter.density.analysis import AnalysisSettings, analyse
 from trapmeter.density.blur import ErrorModel, RandomError
-from trapmeter.density.bootstrap import BootstrapSettings, bootstrap_density
+from trapmeter.density.bootstrap import bootstrap_density
 from trapmeter.density.candidates import candidates
 from trapmeter.density.detection import detection_function
 from trapmeter.density.distances import BinnedDistances, bin_distances
 from trapmeter.density.fit import fit_detection
 from trapmeter.density.held_out import HeldOutErrors
+from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.density.survey import Camera, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.distances import DRAWS

@@ -9,10 +9,11 @@ import pytest
 
 from density.surveys import flat_text, true_density
 from trapmeter.density.analysis import AnalysisSettings, SelectBy, analyse
-from trapmeter.density.bootstrap import BootstrapSettings, bootstrap_density
+from trapmeter.density.bootstrap import bootstrap_density
 from trapmeter.density.candidates import candidates
 from trapmeter.density.estimate import Availability
 from trapmeter.density.flat_survey import survey_of_rows
+from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.density.survey import Camera, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.flatfile import read_flat_file

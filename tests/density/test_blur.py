@@ -12,13 +12,14 @@ import pytest
 from density.simulated import half_normal, hazard_rate, seen_distances
 from trapmeter.density.analysis import AnalysisSettings, analyse
 from trapmeter.density.blur import Blur, RandomError, nodes_to
-from trapmeter.density.bootstrap import BootstrapSettings, bootstrap_density
+from trapmeter.density.bootstrap import bootstrap_density
 from trapmeter.density.candidates import candidates
 from trapmeter.density.detection import detection_function
 from trapmeter.density.distances import bin_distances
 from trapmeter.density.fit import fit_detection
 from trapmeter.density.held_out import DEEP_CHIMPACT, HeldOutErrors, read_held_out
 from trapmeter.density.likelihood import likelihood_of
+from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.density.survey import Camera, Survey
 from trapmeter.errors import InputError
 

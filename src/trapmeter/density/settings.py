@@ -11,9 +11,9 @@ from typing import Any
 
 from trapmeter.density.analysis import AnalysisSettings, SelectBy
 from trapmeter.density.blur import ErrorModel, RandomError
-from trapmeter.density.bootstrap import BootstrapSettings
 from trapmeter.density.candidates import candidates
 from trapmeter.density.held_out import DEEP_CHIMPACT, read_held_out
+from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.errors import InputError
 
 

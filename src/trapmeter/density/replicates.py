@@ -1,0 +1,172 @@
+"""One replicate of a survey: cameras drawn anew, distances drawn, everything fitted and selected again.
+
+Each takes its own numbers out of the seed, so that who computes it, and with which others, changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.density.analysis import Analysis, AnalysisSettings, SelectBy, fit_all, select
+from trapmeter.density.blur import Blurs
+from trapmeter.density.detection import DetectionFunction
+from trapmeter.density.distances import BinnedDistances, Distances, bin_numbers, truncate
+from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, Availability
+from trapmeter.errors import InputError
+
+Floats = NDArray[np.float64]
+
+FEWEST = 20
+"""Percentiles of fewer replicates say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapSettings:
+    """How many replicates are drawn from which seed, and what else is uncertain of the distances.
+
+    scale_sd: standard deviation of the logarithm of a factor that all distances of a survey share. site_scale_sd: of one that
+    the distances of a camera share, beyond what the draws know. Both count in the spread of the replicates alone.
+    """
+
+    replicates: int = 1000
+    seed: int = 1
+    jobs: int = 1
+    scale_sd: float = 0.0
+    site_scale_sd: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.replicates < FEWEST:
+            raise InputError(f"expected {FEWEST} or more bootstrap replicates, such as 1000, got {self.replicates}")
+        if not (0 <= self.scale_sd < 1 and 0 <= self.site_scale_sd < 1):
+            raise InputError(
+                f"expected errors of scale from 0 up to 1, such as 0.1 for 10 %, got {self.scale_sd:g} and "
+                f"{self.site_scale_sd:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """All that a worker needs. counts: observations by camera and bin, where they are the same in every replicate."""
+
+    settings: AnalysisSettings
+    bootstrap: BootstrapSettings
+    starts: Mapping[DetectionFunction, tuple[float, ...]]
+    select_by: SelectBy
+    edges_m: Floats | None
+    left_m: float
+    right_m: float
+    camera: NDArray[np.intp]
+    distance_m: Floats
+    blurs: Blurs | None
+    counts: Floats | None
+    efforts: Floats
+    stratum: NDArray[np.intp]
+    shares: Floats
+    per_rate: float
+    availability: Availability
+
+
+Outcome = tuple[float, str]
+"""Density per km2 and the function's name; or NaN and why there is none."""
+
+
+def make_plan(analysis: Analysis, settings: BootstrapSettings) -> Plan:
+    """All that replicates of the analysis need."""
+    survey, distances = analysis.survey, analysis.distances
+    edges = distances.edges_m if isinstance(distances, BinnedDistances) else None
+    strata, weights = survey.strata, survey.stratum_weights()
+    is_certain = survey.n_draws == 1 and not settings.scale_sd and not settings.site_scale_sd
+    counts = None
+    if is_certain and edges is not None:
+        number = bin_numbers(edges, survey.distance_m[:, 0])
+        counts = np.zeros((len(survey.cameras), len(edges) - 1))
+        np.add.at(counts, (survey.camera[number >= 0], number[number >= 0]), 1.0)
+    return Plan(
+        settings=analysis.settings,
+        bootstrap=settings,
+        starts={model.fit.function: model.fit.parameters for model in analysis.models},
+        select_by=analysis.select_by,
+        edges_m=edges,
+        left_m=distances.left_m,
+        right_m=distances.right_m,
+        camera=survey.camera,
+        distance_m=survey.distance_m,
+        blurs=None if survey.errors is None or edges is None else survey.errors.over(edges),
+        counts=counts,
+        efforts=survey.efforts(),
+        stratum=np.array([strata.index(camera.stratum) for camera in survey.cameras]),
+        shares=np.array([weights[stratum] for stratum in strata]) / sum(weights.values()),
+        per_rate=SQUARE_METRES_IN_KM2 / (survey.multiplier * math.pi * distances.right_m**2),
+        availability=analysis.availability,
+    )
+
+
+def run_chunk(plan: Plan, numbers: range) -> list[Outcome]:
+    """The replicates of these numbers."""
+    return [_replicate(plan, np.random.default_rng([plan.bootstrap.seed, number])) for number in numbers]
+
+
+def _replicate(plan: Plan, rng: np.random.Generator) -> Outcome:
+    times = _times_drawn(plan.stratum, rng)
+    try:
+        distances, n = _seen(plan, times, rng)
+        if plan.blurs is not None and isinstance(distances, BinnedDistances):
+            distances = replace(distances, blur=plan.blurs.drawn(rng))
+        fits, failures = fit_all(plan.settings, distances, plan.starts)
+        if not fits:
+            return math.nan, failures[0][1]
+        best = select(fits, plan.select_by)
+    except InputError as error:
+        return math.nan, str(error)
+    effort = np.bincount(plan.stratum, times * plan.efforts)
+    rate = float(plan.shares @ (np.bincount(plan.stratum, n) / effort))
+    share = _availability(plan.availability, rng)
+    return plan.per_rate * rate / (best.pa * share), best.function.name
+
+
+def _times_drawn(stratum: NDArray[np.intp], rng: np.random.Generator) -> Floats:
+    """How many times each camera is drawn, as many in each stratum as there are."""
+    times = np.zeros(len(stratum))
+    for one in np.unique(stratum):
+        members = np.flatnonzero(stratum == one)
+        times[members] = rng.multinomial(len(members), np.full(len(members), 1.0 / len(members)))
+    return times
+
+
+def _seen(plan: Plan, times: Floats, rng: np.random.Generator) -> tuple[Distances, Floats]:
+    """The distances of a replicate, and the detections that each camera adds to it."""
+    if plan.counts is not None and plan.edges_m is not None:
+        return BinnedDistances(plan.edges_m, times @ plan.counts), times * plan.counts.sum(axis=1)
+    weight = times[plan.camera]
+    metres = _draw(plan, rng)
+    inside = (weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m)
+    metres, weight = metres[inside], weight[inside]
+    n = np.bincount(plan.camera[inside], weight, minlength=len(times)).astype(np.float64)
+    if plan.edges_m is None:
+        return truncate(metres, left_m=plan.left_m, right_m=plan.right_m, weights=weight), n
+    counts = np.bincount(bin_numbers(plan.edges_m, metres), weight, minlength=len(plan.edges_m) - 1).astype(np.float64)
+    return BinnedDistances(plan.edges_m, counts), n
+
+
+def _draw(plan: Plan, rng: np.random.Generator) -> Floats:
+    """A distance for each observation: one of its draws, times the errors of scale."""
+    n, n_draws = plan.distance_m.shape
+    # Without a choice the generator is left alone, so that other numbers don't change.
+    number = rng.integers(n_draws, size=n) if n_draws > 1 else np.zeros(n, np.intp)
+    metres = plan.distance_m[np.arange(n), number]
+    sd, site_sd = plan.bootstrap.scale_sd, plan.bootstrap.site_scale_sd
+    if not sd and not site_sd:
+        return np.asarray(metres)
+    logs = sd * rng.standard_normal() + site_sd * rng.standard_normal(len(plan.efforts))
+    return np.asarray(metres * np.exp(logs)[plan.camera])
+
+
+def _availability(availability: Availability, rng: np.random.Generator) -> float:
+    """One that may be true: normal around the estimate, kept above 0 and up to 1."""
+    drawn = availability.share + availability.se * rng.standard_normal()
+    return float(np.clip(drawn, availability.share / 10, 1.0))
