@@ -85,6 +85,7 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
         hfov_deg=sight.hfov_deg,
         aspect=sight.aspect,
         length_s=None if medium.kind is MediumKind.PHOTO else sight.length_s,
+        is_night=None if looker is None else looker.is_night,
         decode_s=ahead.spent_s,
         detect_s=0.0 if looker is None else looker.spent_s,
         network_s=0.0 if asker is None else asker.spent_s,
