@@ -64,9 +64,7 @@ def measure(
     return sorted(estimates, key=order_of_rows)
 
 
-def _rows(
-    medium: MediumSeen, second: SecondSeen, site_id: str, species: str
-) -> Iterator[tuple[Sight, SecondSeen]]:
+def _rows(medium: MediumSeen, second: SecondSeen, site_id: str, species: str) -> Iterator[tuple[Sight, SecondSeen]]:
     """A row for each animal of a second, or one for a second without any."""
     answers = second.answers or ((),) * len(second.boxes)
     animals = zip(second.boxes, second.animal_ids, answers, strict=True) if second.boxes else [(None, 0, ())]

@@ -36,7 +36,9 @@ def read_run(folder: Path, media: Path | None = None) -> Run:
     facts = _facts(folder / RUN)
     store = None if media is not None else _store(facts)
     root = facts.get("root")
-    return Run(media or Path(root if isinstance(root, str) else folder), estimates, _summary(estimates, facts), facts, store)
+    return Run(
+        media or Path(root if isinstance(root, str) else folder), estimates, _summary(estimates, facts), facts, store
+    )
 
 
 def _facts(path: Path) -> dict[str, Any]:

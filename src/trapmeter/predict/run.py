@@ -24,6 +24,7 @@ from trapmeter.media.find import Found, find_media
 from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.predict.asked import stored_media, what_is_asked
 from trapmeter.predict.blend import FromBoth
+from trapmeter.predict.cards import model_cards
 from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks, ensemble_identity
 from trapmeter.predict.eyes import give_back_memory, open_eyes, share_out
 from trapmeter.predict.facts import cameras_told, facts_of, read_told
@@ -38,6 +39,7 @@ from trapmeter.runtimes.choice import Chosen, Runtime, choose
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import NAME as DISTANCES
 from trapmeter.tables.distances import write_distances
+from trapmeter.tables.geojson import read_places
 from trapmeter.tables.sites import FolderSite, NoSite, RegexSite, SiteRule, assign_sites, site_rule_text
 from trapmeter.tables.truth import read_truth, truth_names
 from trapmeter.workers import Patience
@@ -81,6 +83,8 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         if settings.truth is not None:
             # An ambiguous name should not be found out after an hour's work.
             truth_names([medium.media_id for medium in media], read_truth(settings.truth))
+        if settings.places is not None:
+            read_places(settings.places)
         boxes = None if settings.boxes is None else read_boxes(settings.boxes)
         min_score = _min_score(settings, boxes)
         asked = what_is_asked(settings, media, boxes, min_score)
@@ -126,6 +130,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         with clock.stage("write"):
             write_distances(settings.out / DISTANCES, estimates)
         facts = _facts(settings, found, models, chosen, summary, seen, known, started_at, clock)
+        facts["model_cards"] = model_cards(settings, bundles, has_detector="detector" in models)
         facts["changed"] = _changed(settings.out / RUN, facts)
         _write_traces(settings.out / ERRORS, seen)
         with whole_file(settings.out / RUN) as file:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from trapmeter.report.numbers import SiteFigures
 from trapmeter.report.words import printable
@@ -53,7 +54,7 @@ def site_map(sites: Sequence[SiteFigures], places: Mapping[str, Place]) -> SiteM
     metres = project([places[site.site_id] for site in shown])
     spots, height, scale = _laid_out(shown, metres)
     without = tuple(site.site_id for site in sites if site.site_id and site.site_id not in places)
-    names = [f"{low:g}–{high:g} m" for (low, _), (high, _) in zip(CLASSES, CLASSES[1:], strict=False)]
+    names = [f"{low:g}–{high:g} m" for (low, _), (high, _) in pairwise(CLASSES)]
     classes = tuple(zip([*names, f"{CLASSES[-1][0]:g} m and more"], [colour for _, colour in CLASSES], strict=True))
     return SiteMap(_svg(spots, height, scale), len(shown), without, classes)
 
