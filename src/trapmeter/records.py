@@ -95,8 +95,8 @@ class Observation:
     """One animal (or none: box is None) at one second of one medium.
 
     animal_id counts from 1 within a medium and stays with an animal from second to second; 0 when there is no animal.
-    is_night: whether the medium's pictures are without colours, as by infrared flash; None where nobody looked. species: as it
-    was told; "" where it wasn't.
+    is_night: whether the medium's pictures are without colours, as by infrared flash; None where nobody looked.
+    species: as it was told; "" where it wasn't.
     """
 
     media_id: str

@@ -130,8 +130,10 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         with clock.stage("write"):
             write_distances(settings.out / DISTANCES, estimates)
         facts = _facts(settings, found, models, chosen, summary, seen, known, started_at, clock)
-        facts["model_cards"] = model_cards(settings, bundles, has_detector="detector" in models)
-        facts["changed"] = _changed(settings.out / RUN, facts)
+        facts |= {
+            "model_cards": model_cards(settings, bundles, has_detector="detector" in models),
+            "changed": _changed(settings.out / RUN, facts),
+        }
         _write_traces(settings.out / ERRORS, seen)
         with whole_file(settings.out / RUN) as file:
             json.dump(facts, file, indent=2)
@@ -298,6 +300,7 @@ def _facts(
         "models": {role: asdict(identity) for role, identity in models.items()},
         "runtime": None if chosen is None else asdict(chosen),
         "cameras": cameras_told(seen, known),
+        "recorded": _recorded(seen),
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
         "other_files": found.n_other,
         "errors_of_ours": sum(bool(medium.trace) for medium in seen),
@@ -311,6 +314,12 @@ def _facts(
             "networks_all_workers": round(sum(medium.network_s for medium in seen), 3),
         },
     }
+
+
+def _recorded(seen: Sequence[MediumSeen]) -> dict[str, Any]:
+    """Of how many media the date is known, and the first and the last."""
+    dates = sorted(medium.recorded for medium in seen if medium.recorded)
+    return {"n_media": len(dates), "first": dates[0] if dates else None, "last": dates[-1] if dates else None}
 
 
 REMADE = {

@@ -43,8 +43,8 @@ class Comparison:
 
     errors: None when nothing matched; mae_interval_m: 95 % bootstrap interval drawn over n_groups groups, None when there is
     but one; is_by_site: groups are sites, else media; baseline_mae_m: the error of always answering the median of the
-    matched truths; pairs_m: (truth, estimate). levels: for each of a row's draws the share of truths that should lie below it,
-    and the share that does, both 0..1; () where rows have no draws.
+    matched truths; pairs_m: (truth, estimate). levels: for each of a row's draws the share of truths that should lie below
+    it, and the share that does, both 0..1; () where rows have no draws.
     """
 
     n_truth: int

@@ -97,7 +97,6 @@ def render(
         summary=run.summary,
         facts=run.facts,
         status=words.status_sentence(run.summary),
-        calibration=words.calibration(run.facts),
         sections=[(ident, name) for ident, name in SECTIONS.items() if ident not in left_out],
         words=words,
         many_sites=MANY_SITES,

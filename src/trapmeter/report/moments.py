@@ -78,9 +78,9 @@ def spread_out(left: Sequence[Moment], n: int) -> list[Moment]:
 def most_doubtful(every: Sequence[Moment], n: int) -> list[Moment]:
     """The n moments that most need a look, the most doubtful first.
 
-    Those with a reason written beside a distance come first (a box unlike the training's, a damaged picture), then those with the
-    widest interval, told in log(1 + metres), in which errors are of about one size. A medium gives no more than in
-    `spread_out`.
+    Those with a reason written beside a distance come first (a box unlike the training's, a damaged picture), then those
+    with the widest interval, told in log(1 + metres), in which errors are of about one size. A medium gives no more than
+    in `spread_out`.
     """
     limit = max(MAX_OF_A_MEDIUM, math.ceil(n / max(1, len({moment.media_id for moment in every}))))
     n_of: Counter[str] = Counter()

@@ -189,6 +189,16 @@ def calibration(facts: Mapping[str, Any]) -> str:
     )
 
 
+def recorded(facts: Mapping[str, Any]) -> str:
+    """From when to when the media were recorded, as their files say; "" where none says."""
+    told = facts.get("recorded")
+    if not isinstance(told, Mapping) or not told.get("n_media"):
+        return ""
+    first, last = (str(told.get(name)).split("T")[0] for name in ("first", "last"))
+    span = first if first == last else f"{first} to {last}"
+    return f"{span}, by what {counted(told['n_media'], 'file', 'files')} of them {'says' if told['n_media'] == 1 else 'say'}"
+
+
 def card_rows(cards: Any) -> list[dict[str, Any]]:
     """Model cards of run.json as names and values to list; what nobody told says so."""
     return [
