@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from trapmeter.calibration.camera import as_trained, network_factor
@@ -30,7 +30,7 @@ class Told:
     site_ids: Mapping[str, str]
     cameras: Mapping[str, Camera]
     shoulders: Mapping[str, Shoulder]
-    species: Mapping[str, str]
+    species: Mapping[str, str] = field(default_factory=dict)
 
 
 class WithFacts:

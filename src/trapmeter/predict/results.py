@@ -50,9 +50,17 @@ def _facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict):
         return {}
     if "inputs" not in facts:
-        return facts
+        return _sound(facts)
     of_run = facts.pop(OF_RUN, {})
-    return {**(of_run if isinstance(of_run, dict) else {}), "calibration": facts}
+    return {**(_sound(of_run) if isinstance(of_run, dict) else {}), "calibration": facts}
+
+
+def _sound(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts without those parts that are not what this version writes: a report does without them."""
+    return {name: value for name, value in facts.items() if isinstance(value, _KINDS.get(name, object))}
+
+
+_KINDS = {"arguments": dict, "counts": dict, "models": dict, "seconds": dict, "doubts": list, "unreadable_folders": list}
 
 
 def _store(facts: dict[str, Any]) -> FrameStore | None:
