@@ -60,7 +60,14 @@ def _sound(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if isinstance(value, _KINDS.get(name, object))}
 
 
-_KINDS = {"arguments": dict, "counts": dict, "models": dict, "seconds": dict, "doubts": list, "unreadable_folders": list}
+_KINDS = {
+    "arguments": dict,
+    "counts": dict,
+    "models": dict,
+    "seconds": dict,
+    "doubts": list,
+    "unreadable_folders": list,
+}
 
 
 def _store(facts: dict[str, Any]) -> FrameStore | None:

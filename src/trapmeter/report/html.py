@@ -130,7 +130,7 @@ def _of_distances(estimates: Sequence[Estimate]) -> dict[str, Any]:
             for title, what, groups in (
                 ("By site", "site", by_site(estimates)),
                 ("By species", "species", by_species(estimates)),
-                ("By day and night", "part", light),
+                ("By day and night", "half of the day", light),
             )
             if groups is not None
         ],

@@ -101,12 +101,9 @@ def choose_sheets(estimates: Sequence[Estimate]) -> tuple[list[Moment], list[Mom
 
 
 def why(moment: Moment) -> str:
-    """What is doubtful about it: the reasons beside its distances, else how far its widest interval reaches."""
+    """What is doubtful about it: the reasons beside its distances, else that an interval is wide."""
     reasons = dict.fromkeys(animal.reason for animal in moment.animals if animal.reason)
-    if reasons:
-        return "; ".join(reasons)
-    widest = max((_known(animal) for animal in moment.animals), key=log_width)
-    return f"interval from {widest.low_m:.1f} to {widest.high_m:.1f} m"
+    return "; ".join(reasons) or "wide interval"
 
 
 def log_width(distance: Distance) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trapmeter.errors import RunError
 from trapmeter.files import whole_path
@@ -35,6 +35,7 @@ def write_pdf(
     """
     try:
         from weasyprint import HTML
+        from weasyprint.urls import URLFetcher
     except OSError as error:  # it opens Pango when it is imported
         raise RunError(
             f"WeasyPrint can't open a library of the system ({error}); install Pango (on Debian: apt install "
@@ -42,13 +43,5 @@ def write_pdf(
         ) from error
     page = render(run, truth, progress, places=places, jobs=jobs)
     with whole_path(out / REPORT) as partial:
-        HTML(string=page, url_fetcher=_only_data).write_pdf(partial, pdf_variant="pdf/ua-1")
+        HTML(string=page, url_fetcher=URLFetcher(allowed_protocols={"data"})).write_pdf(partial, pdf_variant="pdf/ua-1")
     return out / REPORT
-
-
-def _only_data(url: str, *arguments: Any, **options: Any) -> Any:
-    from weasyprint import default_url_fetcher
-
-    if not url.startswith("data:"):
-        raise ValueError(f"a report needs nothing from elsewhere, got {url[:80]}")
-    return default_url_fetcher(url, *arguments, **options)

@@ -166,7 +166,7 @@ def plain(value: Any) -> str:
 def groups_note(what: str, groups: Groups) -> str:
     """What stands above small histograms beside each other."""
     note = f"Share of each {what}'s measurements by metre, all on the same scale; the dashed line is the median."
-    if what == "part":
+    if what == "half of the day":
         note += " It was night where most pictures of a medium are without colours, as an infrared flash makes them."
     if groups.n_left:
         rest = counted(groups.n_rows_left, "measurement", "measurements")
