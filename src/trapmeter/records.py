@@ -95,6 +95,8 @@ class Observation:
     """One animal (or none: box is None) at one second of one medium.
 
     animal_id counts from 1 within a medium and stays with an animal from second to second; 0 when there is no animal.
+    is_night: whether the medium's pictures are without colours, as by infrared flash; None where nobody looked.
+    species: as it was told; "" where it wasn't.
     """
 
     media_id: str
@@ -102,6 +104,8 @@ class Observation:
     box: Box | None = None
     animal_id: int = 0
     site_id: str = ""
+    is_night: bool | None = None
+    species: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time_s) and self.time_s >= 0):

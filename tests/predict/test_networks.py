@@ -161,7 +161,7 @@ def test_the_report_shows_pictures_of_the_store(world: World, bundles: list[Path
 
     asked = settings(world, bundles, tmp_path, paths=(), store=world.store, times=world.labels)
     page = render(predict(asked))
-    assert page.count("data:image/jpeg") == 24
+    assert page.count("data:image/jpeg") == 36
     assert "tiny-0 and 1 more" in page
     assert "not counted: seconds were answered as a whole" in page
 

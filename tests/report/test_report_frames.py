@@ -5,13 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from crashing import crash_at_b
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.report.frames import MAX_OF_A_MEDIUM, choose_frames, moments, thumbnails
+from trapmeter.report import frames
+from trapmeter.report.frames import thumbnails
+from trapmeter.report.moments import MAX_OF_A_MEDIUM, choose_sheets, moments, most_doubtful, spread_out, why
 
 
 def measured(media: str, second: int, distance_m: float, animal_id: int = 1, site: str = "") -> Estimate:
     distance = Distance(distance_m, distance_m / 2, distance_m * 2)
     return Estimate(Observation(media, second, Box(0, 0, 1, 1, 1), animal_id, site), Status.MEASURED, distance)
+
+
+def choose_frames(rows, n=24):
+    return spread_out(moments(rows), n)
 
 
 rows_of_runs = st.lists(
@@ -82,8 +89,6 @@ def test_a_moment_holds_all_its_animals_nearest_first():
 
 
 def test_each_medium_is_opened_once(photos, row, monkeypatch):
-    from trapmeter.report import frames
-
     opened = []
     real = frames.open_medium
     monkeypatch.setattr(frames, "open_medium", lambda medium, fit: opened.append(medium.media_id) or real(medium, fit))
@@ -113,3 +118,51 @@ def test_large_pictures_become_small(tmp_path, row):
     ((picture,), _) = thumbnails(tmp_path, choose_frames([row()]))
     assert (picture.width, picture.height) == (480, 360)
     assert picture.jpeg_uri.startswith("data:image/jpeg;base64,")
+
+
+def doubtful(media: str, low_m: float, high_m: float, reason: str = "", second: int = 0) -> Estimate:
+    distance = Distance((low_m + high_m) / 2, low_m, high_m)
+    seen = Observation(media, second, Box(0, 0, 1, 1, 1), 1)
+    return Estimate(seen, Status.MEASURED, distance, reason=reason)
+
+
+def test_reasons_come_before_wide_intervals_and_those_before_narrow_ones():
+    rows = [doubtful("narrow.jpg", 4, 5), doubtful("odd.jpg", 4, 5, "unlike the boxes"), doubtful("wide.jpg", 1, 20)]
+    chosen = most_doubtful(moments(rows), 24)
+    assert [moment.media_id for moment in chosen] == ["odd.jpg", "wide.jpg", "narrow.jpg"]
+    assert [why(moment) for moment in chosen][:2] == ["unlike the boxes", "wide interval"]
+
+
+def test_one_doubtful_video_does_not_fill_the_sheet():
+    rows = [doubtful("long.mp4", 0.1, 30, second=i) for i in range(50)]
+    rows += [doubtful(f"{i}.jpg", 4, 5) for i in range(40)]
+    n_of = Counter(moment.media_id for moment in most_doubtful(moments(rows), 24))
+    assert n_of["long.mp4"] == MAX_OF_A_MEDIUM
+    assert sum(n_of.values()) == 24
+
+
+@given(rows_of_runs)
+def test_no_moment_stands_in_both_sheets(rows):
+    first, others = choose_sheets(rows)
+    keys = [(moment.media_id, moment.time_s) for moment in (*first, *others)]
+    assert len(keys) == len(set(keys))
+    assert bool(first) == bool(rows)
+    assert len(first) <= 24
+    assert len(others) <= 12
+
+
+def test_names_that_lead_out_of_the_folder_are_not_opened(photos, row):
+    inside = photos / "inside"
+    inside.mkdir()
+    for name in ("../a.jpg", str(photos / "a.jpg")):
+        _, unread = thumbnails(inside, choose_frames([row(3.0, name)]))
+        assert unread == {name: "its name leads out of the folder that was measured"}
+
+
+def test_workers_give_the_same_pictures_and_survive_a_crash(photos, row, monkeypatch):
+    chosen = choose_frames([row(3.0, "a.jpg"), row(5.0, "b.jpg"), row(7.0, "gone.jpg")])
+    assert thumbnails(photos, chosen, jobs=2) == thumbnails(photos, chosen)
+    monkeypatch.setattr(frames, "pictures_of", crash_at_b)
+    pictures, unread = thumbnails(photos, chosen[:2], jobs=1)
+    assert [picture.moment.media_id for picture in pictures] == ["a.jpg"]
+    assert unread == {"b.jpg": "the decoder crashed (SIGSEGV)"}

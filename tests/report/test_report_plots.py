@@ -2,8 +2,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from trapmeter.report.comparison import BandErrors, Errors
 from trapmeter.report.numbers import IntervalBin
-from trapmeter.report.plots import MANY_POINTS, distances_svg, intervals_svg, truth_svg
+from trapmeter.report.plots import MANY_POINTS, distances_svg, intervals_svg
+from trapmeter.report.truth_plots import coverage_svg, errors_svg, levels_svg, truth_svg
 
 BINS = [IntervalBin(3, 2.4, 1.7, 3.6), IntervalBin(1, 7.0, 4.9, 10.5)]
 PLOTS = [
@@ -13,6 +15,10 @@ PLOTS = [
     lambda: intervals_svg([IntervalBin(1, 0.0, 0.0, 0.0)]),
     lambda: truth_svg([(3.5, 3.0), (7.0, 8.0)]),
     lambda: truth_svg([(0.0, 0.0)]),
+    lambda: errors_svg([(3.5, 3.0), (7.0, 8.0)], [0.0, 5.0, 100.0]),
+    lambda: errors_svg([(0.0, 0.0)], [0.0, 5.0]),
+    lambda: coverage_svg([BandErrors(0, 5, Errors(3, 1.0, 0.5, 0.67)), BandErrors(5, 9, None)]),
+    lambda: levels_svg([(0.05, 0.1), (0.95, 0.9)]),
 ]
 
 

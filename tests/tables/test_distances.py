@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.tables.distances import COLUMNS, DRAWS, read_distances, write_distances
+from trapmeter.tables.distances import COLUMNS, DRAWS, NIGHT, read_distances, write_distances
 
-HEADER = ",".join((*COLUMNS, *DRAWS)) + "\n"
+HEADER = ",".join((*COLUMNS, *DRAWS, NIGHT)) + "\n"
 ONE = Estimate(
     Observation("a/b.mp4", 12.5, Box(0.1, 0.2, 0.30004, 1.0, 0.87654), 2, "S1"),
     Status.MEASURED,
@@ -16,7 +16,7 @@ ONE = Estimate(
     model_id="m1",
 )
 DRAWN = "3.00,3.50,4.00,4.50,5.00,5.50,6.00,6.50,7.00,7.50"
-ROW = f"a/b.mp4,12.5,2,0.1000,0.2000,0.3000,1.0000,0.877,5.00,4.12,7.00,0.0,S1,measured,'=edge,m1,{DRAWN}\n"
+ROW = f"a/b.mp4,12.5,2,0.1000,0.2000,0.3000,1.0000,0.877,5.00,4.12,7.00,0.0,S1,measured,'=edge,m1,{DRAWN},\n"
 
 texts = st.text(st.characters(exclude_categories=[]) | st.sampled_from("='+-@\\u;,\" \t\n\r"), max_size=12)
 fractions = st.floats(0, 1)
@@ -67,12 +67,12 @@ def test_numbers_have_fixed_decimals(tmp_path):
 
 def test_a_row_without_an_animal_is_blank(tmp_path):
     write_distances(tmp_path / "d.csv", [Estimate(Observation("a.mp4", 0.0), Status.NO_ANIMAL)])
-    blank = "a.mp4,0,,,,,,,,,,,,no_animal,," + "," * len(DRAWS) + "\n"
+    blank = "a.mp4,0,,,,,,,,,,,,no_animal,," + "," * len(DRAWS) + ",\n"
     assert (tmp_path / "d.csv").read_text() == HEADER + blank
 
 
 def test_a_table_without_draws_is_read(write):
-    (back,) = read_distances(write(",".join(COLUMNS) + "\n" + ROW.removesuffix(f",{DRAWN}\n") + "\n"))
+    (back,) = read_distances(write(",".join(COLUMNS) + "\n" + ROW.removesuffix(f",{DRAWN},\n") + "\n"))
     assert back.distance == Distance(5.0, 4.12, 7.0)
 
 

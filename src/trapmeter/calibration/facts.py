@@ -10,7 +10,7 @@ from trapmeter.calibration.camera import TRAINED_HFOV_DEG, changes_boxes
 from trapmeter.errors import InputError
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.tables.cameras import Camera
-from trapmeter.tables.species import Shoulder, read_shoulders, shoulder_of
+from trapmeter.tables.species import Shoulder, read_shoulders, read_species, shoulder_of
 
 LENS, GROUND, SHOULDER = "lens", "height and pitch", "shoulder"
 """What a note names; `used_in` finds them again."""
@@ -18,11 +18,12 @@ LENS, GROUND, SHOULDER = "lens", "height and pitch", "shoulder"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Cameras and animals' shoulders by media_id; media of a site have the same camera."""
+    """Cameras, animals' shoulders and species by media_id; media of a site have the same camera."""
 
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     shoulders: Mapping[str, Shoulder] = field(default_factory=dict)
     trained_hfov_deg: float = TRAINED_HFOV_DEG
+    species: Mapping[str, str] = field(default_factory=dict)
 
     def hfov_deg(self, media_id: str) -> float:
         """The horizontal field of view of a medium, as told or as assumed."""
@@ -67,7 +68,22 @@ def told_shoulders(
         return {media_id: Shoulder(shoulder_m) for media_id, _ in media}
     if species is None:
         return {}
-    if species.lower().endswith(".csv") or Path(species).is_file():
+    if _is_table(species):
         return read_shoulders(Path(species), media)
     shoulder = shoulder_of(species)
     return {media_id: shoulder for media_id, _ in media}
+
+
+def told_species(species: str | None, media: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The species of each medium, as it was told; arguments as for told_shoulders.
+
+    Raises:
+        InputError: the table isn't what it should be.
+    """
+    if species is None:
+        return {}
+    return read_species(Path(species), media) if _is_table(species) else {media_id: species for media_id, _ in media}
+
+
+def _is_table(species: str) -> bool:
+    return species.lower().endswith(".csv") or Path(species).is_file()

@@ -167,6 +167,16 @@ def _make_folder(out: Path, source: Path) -> None:
         raise RunError(f"{out}: can't be written: {error.strerror or error}; choose another --out") from error
 
 
+def _facts_beside(source: Path) -> Any:
+    """The run.json that lies beside the results, so that a report of the corrected ones can tell of the run; {} without."""
+    try:
+        facts = json.loads((source.parent / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    # Results that were calibrated before tell of the first run.
+    return facts.get("run", facts) if isinstance(facts, dict) else {}
+
+
 def _write_facts(settings: CalibrateSettings, source: Path, done: Calibration) -> None:
     told = {"results": source, "labels": settings.labels, "points": settings.points, "cameras": settings.cameras}
     facts: dict[str, Any] = {
@@ -183,6 +193,7 @@ def _write_facts(settings: CalibrateSettings, source: Path, done: Calibration) -
             "labels_unused": done.n_labels_unused,
         },
     }
+    facts["run"] = _facts_beside(source)
     with whole_file(settings.out / RUN) as file:
         json.dump(facts, file, indent=2)
         file.write("\n")

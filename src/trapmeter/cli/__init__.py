@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from trapmeter import __version__
-from trapmeter.cli import boxmodel, calibrate, density, distil, export, measure, models, training
+from trapmeter.cli import boxmodel, calibrate, density, distil, export, measure, models, report, training
 from trapmeter.cli.common import EXIT_USAGE
 from trapmeter.errors import TrapmeterError
 
@@ -33,6 +33,7 @@ app.command()(distil.distil)
 app.add_typer(models.app, name="models")
 density.add_verbs(app)
 export.add_verbs(app)
+report.add_verbs(app)
 
 
 def main() -> None:

@@ -39,6 +39,13 @@ SpeciesOption = Annotated[
 ShoulderOption = Annotated[
     float | None, typer.Option(help="The animals' shoulder height in metres, in place of --species.")
 ]
+PlacesOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the sites are, for the report's map: a CSV file of site_id (or locationID, as in Camtrap DP), latitude "
+        "and longitude."
+    ),
+]
 TrainedHfovOption = Annotated[
     float, typer.Option(help="Horizontal field of view in degrees of the cameras that the model learnt from.")
 ]

@@ -12,6 +12,7 @@ from trapmeter.cli.common import (
     EXIT_OUR_ERROR,
     EXIT_STOPPED,
     CamerasOption,
+    PlacesOption,
     RuntimeOption,
     ShoulderOption,
     SpeciesOption,
@@ -81,6 +82,7 @@ def predict(
     truth: Annotated[
         Path | None, typer.Option(help="Known distances to compare with: DrivenData labels or a table with distance_m.")
     ] = None,
+    places: PlacesOption = None,
     box_model: Annotated[Path | None, typer.Option(help="Folder of a box model in place of the embedded one.")] = None,
     model: Annotated[
         list[str] | None,
@@ -154,6 +156,7 @@ def predict(
         species=species,
         shoulder_m=shoulder_height,
         truth=truth,
+        places=places,
         box_model=box_model,
         models=tuple(map(find_model, model or ())),
         blend=blend,
@@ -177,16 +180,21 @@ def _exit_with(run: Run) -> None:
 
 def _predict_and_report(settings: PredictSettings, *, is_demo: bool = False) -> Run:
     from trapmeter.console import print_comparison, print_summary, progress_bars
+    from trapmeter.predict.results import read_run
     from trapmeter.predict.run import predict
     from trapmeter.report.comparison import compare
     from trapmeter.report.html import write_report
+    from trapmeter.tables.geojson import read_places
     from trapmeter.tables.truth import read_truth
 
     truth = None if settings.truth is None else read_truth(settings.truth)
     try:
         with progress_bars() as progress:
-            run = predict(settings, progress)
-            report = write_report(run, settings.out, truth=truth, progress=progress)
+            predict(settings, progress)
+            # Out of the folder, as `trapmeter report` makes it again later: the same rows, rounded as the table has them.
+            run = read_run(settings.out)
+            places = None if settings.places is None else read_places(settings.places)
+            report = write_report(run, settings.out, truth=truth, places=places, progress=progress, jobs=settings.jobs)
     except KeyboardInterrupt:
         typer.echo("trapmeter: stopped; the same command goes on from here", err=True)
         raise typer.Exit(EXIT_STOPPED) from None

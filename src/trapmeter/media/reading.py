@@ -17,7 +17,8 @@ class MediumFacts:
 
     frame_rate: pictures a second on average, None for a photo; declared_s: the length that the file declares; length_s: the
     length of what can be read; doubts: sentences on what is wrong with the file although it can be read; hfov_deg: the
-    horizontal field of view that a photo's EXIF tells, None where it tells none.
+    horizontal field of view that a photo's EXIF tells, None where it tells none; recorded: when the file says that it was
+    recorded (ISO 8601, no zone), "" where it doesn't.
     """
 
     codec: str
@@ -28,6 +29,7 @@ class MediumFacts:
     length_s: float
     doubts: tuple[str, ...] = ()
     hfov_deg: float | None = None
+    recorded: str = ""
 
     @property
     def aspect(self) -> float:

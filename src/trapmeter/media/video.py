@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from trapmeter.errors import MediaError
+from trapmeter.media.exif import FIRST_YEAR
 from trapmeter.media.reading import Absence, MediumFacts, Scale, scaled_size, turned
 from trapmeter.media.timeline import PACKET, Run, Timeline, make_timeline, plan, regular_times, shown_at
 from trapmeter.records import Frame, Pixels, Status
@@ -68,6 +70,7 @@ class VideoReader:
             codec = stream.codec_context
             self._codec, self._width, self._height = codec.name, codec.width, codec.height
             self._declared_s = _declared_s(container, stream)
+            self._recorded = _recorded(container)
             time_base = stream.time_base or Fraction(1, 1000)
             rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             # AVI has no presentation times. With pictures sent out of order, what FFmpeg puts in their place is wrong.
@@ -95,6 +98,7 @@ class VideoReader:
             declared_s=self._declared_s,
             length_s=float(length),
             doubts=tuple(self._doubts),
+            recorded=self._recorded,
         )
 
     def regular_times(self, every_s: float) -> list[float]:
@@ -287,6 +291,15 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if not streams:
         raise MediaError("FFmpeg has no decoder for the video's codec")
     return max(streams, key=lambda stream: (stream.width * stream.height, -stream.index))
+
+
+def _recorded(container: InputContainer) -> str:
+    """When the container says that it was made, as its clock had it; "" where it says nothing plausible."""
+    try:
+        when = datetime.fromisoformat(container.metadata.get("creation_time", "")).replace(tzinfo=None, microsecond=0)
+    except ValueError:
+        return ""
+    return when.isoformat() if when.year >= FIRST_YEAR else ""
 
 
 def _declared_s(container: InputContainer, stream: VideoStream) -> float | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from trapmeter.calibration.camera import as_trained, network_factor
-from trapmeter.calibration.facts import Facts, told_shoulders
+from trapmeter.calibration.facts import Facts, told_shoulders, told_species
 from trapmeter.calibration.site import Known, correct_site
 from trapmeter.errors import InputError
 from trapmeter.predict.distances import Distances, Sight
@@ -25,11 +25,12 @@ ALIKE = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a user tells: the site of each medium, cameras by site, shoulders by media_id."""
+    """What a user tells: the site of each medium, cameras by site, shoulders and species by media_id."""
 
     site_ids: Mapping[str, str]
     cameras: Mapping[str, Camera]
     shoulders: Mapping[str, Shoulder]
+    species: Mapping[str, str] = field(default_factory=dict)
 
 
 class WithFacts:
@@ -85,14 +86,15 @@ def read_told(settings: PredictSettings, media: Sequence[Medium]) -> Told:
     """
     site_ids = {medium.media_id: medium.site_id for medium in media}
     shoulders = told_shoulders(settings.species, settings.shoulder_m, site_ids.items())
+    species = told_species(settings.species, site_ids.items())
     if settings.cameras is None:
-        return Told(site_ids, {}, shoulders)
+        return Told(site_ids, {}, shoulders, species)
     cameras = read_cameras(settings.cameras)
     named = sorted({site_id for site_id in site_ids.values() if site_id})
     if not cameras.keys() & set(named):
         have = f"the sites are {', '.join(named[:8])}" if named else "the media have no site; tell it with --site"
         raise InputError(f"{settings.cameras}: none of its {len(cameras)} cameras is of a site of this run; {have}")
-    return Told(site_ids, cameras, shoulders)
+    return Told(site_ids, cameras, shoulders, species)
 
 
 def facts_of(seen: Sequence[MediumSeen], told: Told, settings: PredictSettings) -> Facts:
@@ -114,7 +116,7 @@ def facts_of(seen: Sequence[MediumSeen], told: Told, settings: PredictSettings) 
             camera = None if hfov_deg is None else Camera(hfov_deg)
         if camera is not None:
             cameras[medium.media_id] = replace(camera, aspect=camera.aspect or medium.aspect)
-    return Facts(cameras, told.shoulders, settings.trained_hfov_deg)
+    return Facts(cameras, told.shoulders, settings.trained_hfov_deg, told.species)
 
 
 def cameras_told(seen: Sequence[MediumSeen], known: Facts) -> dict[str, int | float | None]:

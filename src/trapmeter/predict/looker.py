@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from trapmeter.media.infrared import is_infrared
 from trapmeter.media.reading import Absence
 from trapmeter.predict.seen import FoundSecond
 from trapmeter.records import Box, Detector, Frame, Status
@@ -21,6 +22,12 @@ class Looker:
         self._detector = detector
         self.input_hw = detector.input_hw
         self.spent_s = 0.0
+        self._nights: list[bool] = []
+
+    @property
+    def is_night(self) -> bool | None:
+        """Whether most of the pictures so far are without colours, as by infrared flash; None before the first."""
+        return sum(self._nights) * 2 > len(self._nights) if self._nights else None
 
     def look(self, pictures: Iterable[tuple[float, Frame | Absence]]) -> Iterator[FoundSecond]:
         """The animals at each second. A picture whose pixels are those of the one before keeps its boxes unseen."""
@@ -32,6 +39,7 @@ class Looker:
                 continue
             if before is None or not np.array_equal(shown.pixels, before.pixels):
                 boxes = self._detect(shown)
+                self._nights.append(is_infrared(shown.pixels))
             before = shown
             yield found_second(time_s, boxes, CORRUPT if shown.is_corrupt else "")
 

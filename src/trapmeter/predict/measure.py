@@ -35,7 +35,12 @@ def measure(
         by_site[site_ids.get(medium.media_id, "")].append(medium)
     estimates: list[Estimate] = []
     for site_id, media in _groups(by_site):
-        rows = [row for medium in media for second in medium.seconds for row in _rows(medium, second, site_id)]
+        rows = [
+            row
+            for medium in media
+            for second in medium.seconds
+            for row in _rows(medium, second, site_id, facts.species.get(medium.media_id, ""))
+        ]
         # Seconds without an animal are no sights of one: the model never hears of them.
         sights = [sight for sight, second in rows if second.status is Status.MEASURED]
         distances = iter(model.measure(sights) if sights else [])
@@ -59,12 +64,13 @@ def measure(
     return sorted(estimates, key=order_of_rows)
 
 
-def _rows(medium: MediumSeen, second: SecondSeen, site_id: str) -> Iterator[tuple[Sight, SecondSeen]]:
+def _rows(medium: MediumSeen, second: SecondSeen, site_id: str, species: str) -> Iterator[tuple[Sight, SecondSeen]]:
     """A row for each animal of a second, or one for a second without any."""
     answers = second.answers or ((),) * len(second.boxes)
     animals = zip(second.boxes, second.animal_ids, answers, strict=True) if second.boxes else [(None, 0, ())]
     for box, animal_id, answer in animals:
-        yield Sight(Observation(medium.media_id, second.time_s, box, animal_id, site_id), answer), second
+        seen = Observation(medium.media_id, second.time_s, box, animal_id, site_id, medium.is_night, species)
+        yield Sight(seen, answer), second
 
 
 def _groups(by_site: Mapping[str, list[MediumSeen]]) -> Iterator[tuple[str, list[MediumSeen]]]:

@@ -85,6 +85,8 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
         hfov_deg=sight.hfov_deg,
         aspect=sight.aspect,
         length_s=None if medium.kind is MediumKind.PHOTO else sight.length_s,
+        recorded=sight.recorded,
+        is_night=None if looker is None else looker.is_night,
         decode_s=ahead.spent_s,
         detect_s=0.0 if looker is None else looker.spent_s,
         network_s=0.0 if asker is None else asker.spent_s,
@@ -100,6 +102,7 @@ class _Sight:
     doubts: tuple[str, ...] = ()
     hfov_deg: float | None = None
     aspect: float | None = None
+    recorded: str = ""
 
 
 def _look_at_file(task: Task, looker: Looker | None, asker: Asker | None, ahead: Ahead) -> _Sight:
@@ -126,7 +129,7 @@ def _look_at_file(task: Task, looker: Looker | None, asker: Asker | None, ahead:
 
 
 def _sight(seconds: Sequence[FoundSecond], facts: MediumFacts) -> _Sight:
-    return _Sight(seconds, facts.length_s, facts.doubts, facts.hfov_deg, facts.aspect)
+    return _Sight(seconds, facts.length_s, facts.doubts, facts.hfov_deg, facts.aspect, facts.recorded)
 
 
 def _look_at_store(task: Task, store: FrameStore, asker: Asker | None, ahead: Ahead) -> _Sight:

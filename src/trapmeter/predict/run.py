@@ -24,6 +24,7 @@ from trapmeter.media.find import Found, find_media
 from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.predict.asked import stored_media, what_is_asked
 from trapmeter.predict.blend import FromBoth
+from trapmeter.predict.cards import model_cards
 from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks, ensemble_identity
 from trapmeter.predict.eyes import give_back_memory, open_eyes, share_out
 from trapmeter.predict.facts import cameras_told, facts_of, read_told
@@ -38,6 +39,7 @@ from trapmeter.runtimes.choice import Chosen, Runtime, choose
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import NAME as DISTANCES
 from trapmeter.tables.distances import write_distances
+from trapmeter.tables.geojson import read_places
 from trapmeter.tables.sites import FolderSite, NoSite, RegexSite, SiteRule, assign_sites, site_rule_text
 from trapmeter.tables.truth import read_truth, truth_names
 from trapmeter.workers import Patience
@@ -81,6 +83,8 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         if settings.truth is not None:
             # An ambiguous name should not be found out after an hour's work.
             truth_names([medium.media_id for medium in media], read_truth(settings.truth))
+        if settings.places is not None:
+            read_places(settings.places)
         boxes = None if settings.boxes is None else read_boxes(settings.boxes)
         min_score = _min_score(settings, boxes)
         asked = what_is_asked(settings, media, boxes, min_score)
@@ -127,7 +131,10 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         with clock.stage("write"):
             write_distances(settings.out / DISTANCES, estimates)
         facts = _facts(settings, found, models, chosen, summary, seen, known, started_at, clock)
-        facts["changed"] = _changed(settings.out / RUN, facts)
+        facts |= {
+            "model_cards": model_cards(settings, bundles, has_detector="detector" in models),
+            "changed": _changed(settings.out / RUN, facts),
+        }
         _write_traces(settings.out / ERRORS, seen)
         with whole_file(settings.out / RUN) as file:
             json.dump(facts, file, indent=2)
@@ -294,6 +301,7 @@ def _facts(
         "models": {role: asdict(identity) for role, identity in models.items()},
         "runtime": None if chosen is None else asdict(chosen),
         "cameras": cameras_told(seen, known),
+        "recorded": _recorded(seen),
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
         "other_files": found.n_other,
         "errors_of_ours": sum(bool(medium.trace) for medium in seen),
@@ -307,6 +315,12 @@ def _facts(
             "networks_all_workers": round(sum(medium.network_s for medium in seen), 3),
         },
     }
+
+
+def _recorded(seen: Sequence[MediumSeen]) -> dict[str, Any]:
+    """Of how many media the date is known, and the first and the last."""
+    dates = sorted(medium.recorded for medium in seen if medium.recorded)
+    return {"n_media": len(dates), "first": dates[0] if dates else None, "last": dates[-1] if dates else None}
 
 
 REMADE = {

@@ -47,7 +47,8 @@ class MediumSeen:
 
     size_bytes and modified_ns tell whether the file is still the one that was read. failure: why nothing could be read,
     with the trace where the error is ours. decode_s, detect_s and network_s: seconds of work. hfov_deg:
-    what a photo's EXIF says of its lens; aspect: width over height of the pictures; None where nobody knows.
+    what a photo's EXIF says of its lens; aspect: width over height of the pictures; is_night: whether most of the pictures
+    that were looked at are without colours; None where nobody knows. recorded: as in MediumFacts.
     """
 
     media_id: str
@@ -63,6 +64,8 @@ class MediumSeen:
     network_s: float = 0.0
     hfov_deg: float | None = None
     aspect: float | None = None
+    is_night: bool | None = None
+    recorded: str = ""
 
     @property
     def key(self) -> str:

@@ -52,6 +52,8 @@ class PredictSettings:
     """The shoulder height of all animals in metres."""
     truth: Path | None = None
     """Known distances to compare with in the report."""
+    places: Path | None = None
+    """Where the sites are, for the report's map."""
     box_model: Path | None = None
     """A box model's folder; None is the embedded one."""
     models: tuple[Path, ...] = ()

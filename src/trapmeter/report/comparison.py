@@ -11,6 +11,7 @@ import numpy as np
 from trapmeter import metrics
 from trapmeter.records import Estimate
 from trapmeter.tables.truth import TruthRow, match_truth
+from trapmeter.uncertainty import LEVELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Comparison:
 
     errors: None when nothing matched; mae_interval_m: 95 % bootstrap interval drawn over n_groups groups, None when there is
     but one; is_by_site: groups are sites, else media; baseline_mae_m: the error of always answering the median of the
-    matched truths; pairs_m: (truth, estimate).
+    matched truths; pairs_m: (truth, estimate). levels: for each of a row's draws the share of truths that should lie below
+    it, and the share that does, both 0..1; () where rows have no draws.
     """
 
     n_truth: int
@@ -56,6 +58,7 @@ class Comparison:
     mean_width_m: float | None
     bands: tuple[BandErrors, ...]
     pairs_m: tuple[tuple[float, float], ...]
+    levels: tuple[tuple[float, float], ...] = ()
 
     @property
     def n_unmatched(self) -> int:
@@ -96,6 +99,7 @@ def compare(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Compari
             for band in metrics.by_band(truth_m, metrics.BANDS_M)
         ),
         tuple(zip(truth_m.tolist(), estimate_m.tolist(), strict=True)),
+        _levels([(estimate.distance.draws_m, row.distance_m) for estimate, row in pairs if estimate.distance]),
     )
 
 
@@ -120,6 +124,16 @@ def _errors(table: metrics.Numbers) -> Errors:
         metrics.bias(estimate_m, truth_m),
         metrics.coverage(low, high, truth_m),
     )
+
+
+def _levels(rows: Sequence[tuple[tuple[float, ...], float]]) -> tuple[tuple[float, float], ...]:
+    known = [(draws, truth) for draws, truth in rows if draws]
+    if not known:
+        return ()
+    # A truth that equals a draw, as rounded ones do, counts half.
+    draws, truth = np.array([draws for draws, _ in known]), np.array([truth for _, truth in known])[:, None]
+    shares = ((truth < draws).mean(axis=0) + (truth <= draws).mean(axis=0)) / 2
+    return tuple(zip(LEVELS, shares.tolist(), strict=True))
 
 
 def _group(estimate: Estimate, *, is_by_site: bool) -> tuple[str, str]:

@@ -56,6 +56,37 @@ def detection_svg(fit: DetectionFit, distances: Distances) -> str:
     return result[0]
 
 
+def preview_svg(fits: Sequence[DetectionFit], distances: Distances) -> str:
+    """Several detection functions over the histogram, scaled as in `detection_svg` by the first; the others are dashed."""
+    first = fits[0]
+    edges, counts = bars_of(distances)
+    radii = ", ".join(f"{fit.function.name} {fit.edr_m:.1f} m" for fit in fits)
+    with drawing("preview", f"Detection functions over the scaled histogram; effective radius: {radii}") as (
+        figure,
+        result,
+    ):
+        axes = figure.add_subplot()
+        heights = counts / (np.diff(edges**2) / 2) * first.seen_m2 / distances.n
+        _bars(axes, edges, heights)
+        r = np.linspace(1e-6, first.right_m, CURVE_POINTS)
+        for fit in fits:
+            is_first = fit is first
+            axes.plot(
+                r,
+                fit.g(r),
+                color=BLUE if is_first else "#a33a2a",
+                linewidth=2.0 if is_first else 1.6,
+                linestyle="-" if is_first else (0, (4, 3)),
+                label=fit.function.name,
+            )
+        axes.legend(frameon=False)
+        axes.set_ylabel("Share of animals detected")
+        _distance_axis(axes, first.right_m)
+        # A few animals very near stand in next to no area: their bar says little and would squeeze all else.
+        axes.set_ylim(0, min(max(1.05, float(heights.max()) * 1.05), 2.0))
+    return result[0]
+
+
 def pdf_svg(fit: DetectionFit, distances: Distances) -> str:
     """The density of detected distances over their histogram."""
     edges, counts = bars_of(distances)

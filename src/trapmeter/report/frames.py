@@ -1,48 +1,28 @@
-"""The contact sheet: which moments are shown, and their pictures with the boxes drawn in."""
+"""The pictures of chosen moments, with the boxes drawn in. A file that ends a decoder costs its own pictures alone."""
 
 from __future__ import annotations
 
 import base64
-import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from trapmeter.errors import MediaError
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.find import PHOTO_SUFFIXES
 from trapmeter.media.reading import Absence, FitWithin, open_medium
-from trapmeter.records import Estimate, Medium, MediumKind, Pixels
+from trapmeter.records import Medium, MediumKind, Pixels
 from trapmeter.report.drawing import MIN_SIDE, draw_animals
+from trapmeter.report.moments import Moment
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_FRAMES = 24
-MAX_OF_A_MEDIUM = 3
-"""More of one medium are shown only where there are too few media to fill the sheet."""
-
 FIT = FitWithin(MIN_SIDE, MIN_SIDE)
 JPEG_QUALITY = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A second of a medium and all animals that were measured in it, the nearest first."""
-
-    media_id: str
-    time_s: float
-    site_id: str
-    animals: tuple[Estimate, ...]
-
-    @property
-    def nearest_m(self) -> float:
-        """The distance of the nearest animal (metres)."""
-        return _nearest_first(self.animals[0])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,48 +35,22 @@ class Thumbnail:
     height: int
 
 
-def moments(estimates: Sequence[Estimate]) -> list[Moment]:
-    """All seconds with measured animals, in the order of media_id and time, whatever the order of the rows."""
-    found: dict[tuple[str, float], list[Estimate]] = defaultdict(list)
-    for estimate in estimates:
-        if estimate.distance is not None:
-            found[estimate.observation.media_id, estimate.observation.time_s].append(estimate)
-    return [
-        Moment(media_id, time_s, rows[0].observation.site_id, tuple(sorted(rows, key=_nearest_first)))
-        for (media_id, time_s), rows in sorted(found.items())
-    ]
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The moments of a medium that are to be shown. store: where the pictures are taken from in place of the file."""
+
+    root: Path
+    media_id: str
+    moments: tuple[Moment, ...]
+    store: FrameStore | None = None
 
 
-def choose_frames(estimates: Sequence[Estimate], n: int = MAX_FRAMES) -> list[Moment]:
-    """Up to n moments that show many media, sites and distances; from near to far.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What could be shown of a medium, and why the rest could not; "" where nothing is missing."""
 
-    Each next one is of the medium that was chosen least often, then of the site chosen least often, then as far as possible
-    in distance from those chosen. No medium gives more than MAX_OF_A_MEDIUM, or than its share of n where media are few.
-    """
-    left = moments(estimates)
-    if not left:
-        return []
-    media, medium_of = np.unique([moment.media_id for moment in left], return_inverse=True)
-    sites, site_of = np.unique([moment.site_id for moment in left], return_inverse=True)
-    limit = max(MAX_OF_A_MEDIUM, math.ceil(n / len(media)))
-    n_of_medium, n_of_site = np.zeros(len(media), dtype=int), np.zeros(len(sites), dtype=int)
-    nearest_m = np.array([moment.nearest_m for moment in left])
-    gap_m = np.full(len(left), np.inf)
-    is_free = np.ones(len(left), dtype=bool)
-    chosen: list[Moment] = []
-    while len(chosen) < n and is_free.any():
-        free = np.flatnonzero(is_free)
-        free = free[n_of_medium[medium_of[free]] == n_of_medium[medium_of[free]].min()]
-        free = free[n_of_site[site_of[free]] == n_of_site[site_of[free]].min()]
-        best = int(free[np.argmax(gap_m[free])])
-        if n_of_medium[medium_of[best]] >= limit:
-            break
-        chosen.append(left[best])
-        n_of_medium[medium_of[best]] += 1
-        n_of_site[site_of[best]] += 1
-        is_free[best] = False
-        gap_m = np.minimum(gap_m, np.abs(nearest_m - nearest_m[best]))
-    return sorted(chosen, key=lambda moment: (moment.nearest_m, moment.media_id, moment.time_s))
+    pictures: tuple[Thumbnail, ...]
+    unread: str = ""
 
 
 def thumbnails(
@@ -104,50 +58,36 @@ def thumbnails(
     chosen: Sequence[Moment],
     progress: Callable[[int], None] = lambda _: None,
     store: FrameStore | None = None,
+    jobs: int | None = None,
 ) -> tuple[list[Thumbnail], dict[str, str]]:
     """Pictures of the chosen moments in their order, and why media could not be read again.
 
-    Each medium is opened once. progress: called with the number of moments that were done. store: where the pictures are
-    taken from in place of the media below root.
+    Each medium is opened once. progress: called with the number of moments that were done. jobs: worker processes to decode
+    in, which may crash or hang; None decodes in this one.
     """
     by_medium: dict[str, list[Moment]] = defaultdict(list)
     for moment in sorted(chosen, key=lambda moment: (moment.media_id, moment.time_s)):
         by_medium[moment.media_id].append(moment)
-    done: dict[tuple[str, float], Thumbnail] = {}
-    unread: dict[str, str] = {}
-    for media_id, wanted in by_medium.items():
-        try:
-            shown = _of_medium(_medium(root, media_id), wanted) if store is None else _of_store(store, media_id, wanted)
-            for thumbnail in shown:
-                done[media_id, thumbnail.moment.time_s] = thumbnail
-        except OSError as error:
-            unread[media_id] = error.strerror or str(error)
-        except Exception as error:  # a picture less must not cost the report of a run that is done
-            unread[media_id] = str(error) or type(error).__name__
-        if media_id not in unread and any((media_id, moment.time_s) not in done for moment in wanted):
-            unread[media_id] = "some seconds can't be read any more"
-        progress(len(wanted))
-    kept = [done[key] for moment in chosen if (key := (moment.media_id, moment.time_s)) in done]
-    return kept, unread
+    tasks = [Wanted(root, media_id, tuple(wanted), store) for media_id, wanted in by_medium.items()]
+    found: dict[str, Shown] = {}
+    for task, shown in _each(tasks, jobs):
+        found[task.media_id] = shown
+        progress(len(task.moments))
+    pictures = {(p.moment.media_id, p.moment.time_s): p for shown in found.values() for p in shown.pictures}
+    kept = [pictures[key] for moment in chosen if (key := (moment.media_id, moment.time_s)) in pictures]
+    return kept, {media_id: found[media_id].unread for media_id in by_medium if found[media_id].unread}
 
 
-def _of_medium(medium: Medium, wanted: Sequence[Moment]) -> list[Thumbnail]:
-    with open_medium(medium, FIT) as reader:
-        frames = reader.frames([moment.time_s for moment in wanted])
-        return [
-            _thumbnail(moment, frame.pixels)
-            for moment, frame in zip(wanted, frames, strict=True)
-            if not isinstance(frame, Absence)
-        ]
-
-
-def _of_store(store: FrameStore, media_id: str, wanted: Sequence[Moment]) -> list[Thumbnail]:
-    return [_thumbnail(moment, store.read(media_id, moment.time_s)) for moment in wanted]
-
-
-def _thumbnail(moment: Moment, pixels: Pixels) -> Thumbnail:
-    image = draw_animals(pixels, moment.animals)
-    return Thumbnail(moment, jpeg_uri(image), image.width, image.height)
+def pictures_of(task: Wanted) -> Shown:
+    """The pictures of one medium. Whatever is wrong with it is told, not raised."""
+    try:
+        pictures = _of_medium(task) if task.store is None else _of_store(task.store, task)
+    except OSError as error:
+        return Shown((), error.strerror or str(error))
+    except Exception as error:  # a picture less must not cost the report of a run that is done
+        return Shown((), str(error) or type(error).__name__)
+    missing = len(pictures) < len(task.moments)
+    return Shown(tuple(pictures), "some seconds can't be read any more" if missing else "")
 
 
 def jpeg_uri(image: Image) -> str:
@@ -157,12 +97,49 @@ def jpeg_uri(image: Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
+def _each(tasks: Sequence[Wanted], jobs: int | None) -> Iterator[tuple[Wanted, Shown]]:
+    if jobs is None or not tasks:
+        for task in tasks:
+            yield task, pictures_of(task)
+        return
+    from trapmeter.workers import Lost, run_all
+
+    for task, outcome in run_all(tasks, pictures_of, jobs=min(jobs, len(tasks)), limit_s=_limit_s):
+        yield task, Shown((), outcome.reason) if isinstance(outcome, Lost) else outcome
+
+
+def _limit_s(task: Wanted) -> float:
+    from trapmeter.workers import Patience
+
+    try:
+        return Patience().limit_s((task.root / task.media_id).stat().st_size)
+    except OSError:
+        return Patience().limit_s(0)
+
+
+def _of_medium(task: Wanted) -> list[Thumbnail]:
+    with open_medium(_medium(task.root, task.media_id), FIT) as reader:
+        frames = reader.frames([moment.time_s for moment in task.moments])
+        return [
+            _thumbnail(moment, frame.pixels)
+            for moment, frame in zip(task.moments, frames, strict=True)
+            if not isinstance(frame, Absence)
+        ]
+
+
+def _of_store(store: FrameStore, task: Wanted) -> list[Thumbnail]:
+    return [_thumbnail(moment, store.read(task.media_id, moment.time_s)) for moment in task.moments]
+
+
+def _thumbnail(moment: Moment, pixels: Pixels) -> Thumbnail:
+    image = draw_animals(pixels, moment.animals)
+    return Thumbnail(moment, jpeg_uri(image), image.width, image.height)
+
+
 def _medium(root: Path, media_id: str) -> Medium:
+    # A table may name any path: nothing outside of the run's folder is opened.
+    if Path(media_id).is_absolute() or ".." in Path(media_id).parts:
+        raise MediaError("its name leads out of the folder that was measured")
     path = root / media_id
     kind = MediumKind.PHOTO if path.suffix.lower() in PHOTO_SUFFIXES else MediumKind.VIDEO
     return Medium(media_id, path, kind)
-
-
-def _nearest_first(estimate: Estimate) -> tuple[float, int]:
-    assert estimate.distance is not None, "moments hold measured rows"
-    return estimate.distance.distance_m, estimate.observation.animal_id

@@ -51,7 +51,9 @@ _STYLE: Any = {
 
 def distances_svg(counts: Sequence[int]) -> str:
     """How many animals stand at which distance. counts: as numbers.histogram gives them."""
-    with drawing("histogram", f"Histogram of {sum(counts):,} distances in bins of 1 m") as (figure, result):
+    most = max(range(len(counts)), key=counts.__getitem__)
+    label = f"Histogram of {sum(counts):,} distances in bins of 1 m; most, {counts[most]:,}, lie from {most} m on"
+    with drawing("histogram", label) as (figure, result):
         from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
         axes = figure.add_subplot()
@@ -73,8 +75,8 @@ def intervals_svg(bins: Sequence[IntervalBin]) -> str:
     with drawing("intervals", "Typical 90 % interval at each measured distance") as (figure, result):
         axes = figure.add_subplot()
         x = [one.distance_m for one in bins]
-        right = _end(x)
-        _diagonal(axes, right)
+        right = end(x)
+        diagonal(axes, right)
         below = [one.distance_m - one.low_m for one in bins]
         above = [one.high_m - one.distance_m for one in bins]
         axes.errorbar(
@@ -83,41 +85,17 @@ def intervals_svg(bins: Sequence[IntervalBin]) -> str:
         axes.set_xlabel("Measured distance (m)")
         axes.set_ylabel("Typical 90 % interval (m)")
         axes.set_xlim(0, right)
-        axes.set_ylim(0, _end([one.high_m for one in bins]))
+        axes.set_ylim(0, end([one.high_m for one in bins]))
     return result[0]
 
 
-def truth_svg(pairs_m: Sequence[tuple[float, float]]) -> str:
-    """Estimates against truths, with the line on which they agree. pairs_m: (truth, estimate) in metres."""
-    label = f"{len(pairs_m):,} measured distances against known distances, with the line of agreement"
-    with drawing("truth", label, (4.0, 3.8)) as (figure, result):
-        axes = figure.add_subplot()
-        top = _end([value for pair in pairs_m for value in pair])
-        _diagonal(axes, top)
-        axes.plot(
-            [truth for truth, _ in pairs_m],
-            [estimate for _, estimate in pairs_m],
-            "o",
-            color=BLUE,
-            markersize=4.0,
-            markeredgewidth=0.0,
-            alpha=0.45 if len(pairs_m) <= MANY_POINTS else 0.2,
-            rasterized=len(pairs_m) > MANY_POINTS,
-        )
-        axes.set_xlabel("Known distance (m)")
-        axes.set_ylabel("Measured distance (m)")
-        axes.set_xlim(0, top)
-        axes.set_ylim(0, top)
-        axes.set_aspect("equal")
-    return result[0]
-
-
-def _end(values_m: Sequence[float]) -> float:
+def end(values_m: Sequence[float]) -> float:
     """Where an axis that starts at 0 ends: a little past the largest value, and never at 0."""
     return max(values_m, default=0.0) * 1.05 or 1.0
 
 
-def _diagonal(axes: Axes, top: float) -> None:
+def diagonal(axes: Axes, top: float) -> None:
+    """The dashed line on which both axes agree, from 0 to top."""
     axes.plot([0, top], [0, top], color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
 
 

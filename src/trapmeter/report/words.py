@@ -12,6 +12,7 @@ from trapmeter.records import Status
 
 if TYPE_CHECKING:
     from trapmeter.predict.summary import Summary
+    from trapmeter.report.groups import Groups
 
 COLUMN_MEANINGS = {
     "media_id": "The video or photo: its path below the folder that was measured.",
@@ -32,6 +33,8 @@ COLUMN_MEANINGS = {
     "model_id": "The model that measured the distance.",
     "q05_m ... q95_m": "Where the animal may stand: the middles of the ten tenths of all possible distances, in metres. For "
     "density give each of a row's ten values a tenth of its weight: their mix has the spread that distance_m lacks.",
+    "night": "1 where the medium's pictures are without colours, as by infrared flash; 0 where they have colours.",
+    "species": "The species, where --species told it; the column is there only then.",
 }
 """What the columns of distances.csv mean, in their order."""
 
@@ -58,8 +61,11 @@ ARGUMENT_NAMES = {
     "species": "Species (--species)",
     "shoulder_m": "Shoulder height in metres (--shoulder-height)",
     "truth": "Known distances (--truth)",
+    "places": "Places of the sites (--places)",
     "box_model": "Box model (--box-model)",
     "models": "Networks (--model)",
+    "blend": "Blend of networks and box model (--blend)",
+    "runtime": "What runs the networks (--runtime)",
     "flip": "Mirror images too (--flip)",
     "detect": "Animals are looked for (not with --no-detect)",
     "store": "Frame store (--store)",
@@ -77,6 +83,21 @@ STAGE_NAMES = {
     "detect_all_workers": "Detecting, all workers added up",
     "networks_all_workers": "Networks, all workers added up",
 }
+
+NO_NIGHT = (
+    "Whether it was day or night is not known: this run took its boxes from a table or is of an earlier version, so "
+    "that nobody looked at the pictures' colours."
+)
+
+CARD_NAMES = {
+    "role": "What it does",
+    "licence": "Licence",
+    "trained_on": "Learnt from",
+    "held_out": "Error",
+    "valid": "Holds for",
+    "attribution": "Source",
+}
+"""The rows of a model card, in their order."""
 
 MODEL_ROLES = {"detector": "Finds the animals", "distance": "Measures the distance"}
 
@@ -141,6 +162,54 @@ def plain(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(plain, value))
     return str(value)
+
+
+def groups_note(what: str, groups: Groups) -> str:
+    """What stands above small histograms beside each other."""
+    note = f"Share of each {what}'s measurements by metre, all on the same scale; the dashed line is the median."
+    if what == "half of the day":
+        note += " It was night where most pictures of a medium are without colours, as an infrared flash makes them."
+    if groups.n_left:
+        rest = counted(groups.n_rows_left, "measurement", "measurements")
+        note += f" Shown are the {len(groups.shown)} with the most; {groups.n_left:,} more have {rest} in all."
+    return note
+
+
+def calibration(facts: Mapping[str, Any]) -> str:
+    """What `calibrate` did to the distances; "" where it did nothing."""
+    done = facts.get("calibration")
+    counts = done.get("counts") if isinstance(done, Mapping) else None
+    if not isinstance(done, Mapping) or not isinstance(counts, Mapping):
+        return ""
+    inputs = done.get("inputs")
+    told = [name for name in ("labels", "points", "cameras") if isinstance(inputs, Mapping) and name in inputs]
+    by = f" by {', '.join(told)}" if told else ""
+    return (
+        f"{counts.get('moved', 0):,} distances at {counted(counts.get('sites', 0), 'site', 'sites')}{by}, with trapmeter "
+        f"{done.get('trapmeter', '')}"
+    )
+
+
+def recorded(facts: Mapping[str, Any]) -> str:
+    """From when to when the media were recorded, as their files say; "" where none says."""
+    told = facts.get("recorded")
+    if not isinstance(told, Mapping) or not told.get("n_media"):
+        return ""
+    first, last = (str(told.get(name)).split("T")[0] for name in ("first", "last"))
+    span = first if first == last else f"{first} to {last}"
+    return f"{span}, by what {counted(told['n_media'], 'file', 'files')} of them {'says' if told['n_media'] == 1 else 'say'}"
+
+
+def card_rows(cards: Any) -> list[dict[str, Any]]:
+    """Model cards of run.json as names and values to list; what nobody told says so."""
+    return [
+        {
+            "model_id": str(card.get("model_id", "")),
+            "rows": [(name, str(card.get(key) or "not told")) for key, name in CARD_NAMES.items()],
+        }
+        for card in (cards if isinstance(cards, list) else [])
+        if isinstance(card, Mapping)
+    ]
 
 
 def status_sentence(summary: Summary) -> str:

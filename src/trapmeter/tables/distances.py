@@ -7,7 +7,7 @@ says. Sorting is left to the caller.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trapmeter.errors import InputError
@@ -35,6 +35,8 @@ COLUMNS = (
 )
 DRAWS = tuple(f"q{percent:02d}_m" for percent in range(5, 100, 10))
 """q05_m, q15_m, ... q95_m: the middles of the ten tenths of where the animal may stand."""
+NIGHT, SPECIES = "night", "species"
+"""Columns that earlier versions lack. species stands there only where some row has one."""
 
 
 def write_distances(path: Path, estimates: Iterable[Estimate]) -> None:
@@ -43,10 +45,13 @@ def write_distances(path: Path, estimates: Iterable[Estimate]) -> None:
     Raises:
         RunError: the file can't be written.
     """
+    rows = estimates if isinstance(estimates, Sequence) else list(estimates)
+    has_species = any(estimate.observation.species for estimate in rows)
     with whole_file(path) as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-        writer.writerow((*COLUMNS, *DRAWS))
-        writer.writerows(_cells(estimate) for estimate in estimates)
+        writer.writerow((*COLUMNS, *DRAWS, NIGHT, *((SPECIES,) if has_species else ())))
+        for estimate in rows:
+            writer.writerow((*_cells(estimate), *((to_cell(estimate.observation.species),) if has_species else ())))
 
 
 def find_distances(results: Path) -> Path:
@@ -100,6 +105,7 @@ def _cells(estimate: Estimate) -> list[str]:
         to_cell(estimate.model_id),
         *(_fixed(m, 2) for m in (distance.draws_m if distance else ())),
         *([] if distance and distance.draws_m else [""] * len(DRAWS)),
+        "" if observation.is_night is None else str(int(observation.is_night)),
     ]
 
 
@@ -139,6 +145,8 @@ def _estimate(row: Row) -> Estimate:
                 box=read_box(row, score_column="score"),
                 animal_id=_animal_id(row),
                 site_id=from_cell(row.raw("site_id")),
+                is_night=_is_night(row),
+                species=row.optional_text(SPECIES),
             ),
             status,
             distance=_distance(row),
@@ -155,6 +163,13 @@ def _animal_id(row: Row) -> int:
     if number < 0 or number != int(number):
         raise row.error("animal_id", "a whole number >= 1, or nothing")
     return int(number)
+
+
+def _is_night(row: Row) -> bool | None:
+    number = row.optional_number(NIGHT)
+    if number not in (None, 0, 1):
+        raise row.error(NIGHT, "1 (pictures without colours), 0, or nothing")
+    return None if number is None else bool(number)
 
 
 def _distance(row: Row) -> Distance | None:

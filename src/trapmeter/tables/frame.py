@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trapmeter.errors import MissingExtraError
 from trapmeter.records import Estimate
 from trapmeter.tables.boxcells import COORDINATES
-from trapmeter.tables.distances import COLUMNS, DRAWS
+from trapmeter.tables.distances import COLUMNS, DRAWS, NIGHT, SPECIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ def to_frame(estimates: Iterable[Estimate]) -> pd.DataFrame:
         import pandas as pd
     except ImportError as error:
         raise MissingExtraError("pandas", "notebook") from error
-    return pd.DataFrame([_cells(estimate) for estimate in estimates], columns=[*COLUMNS, *DRAWS])
+    return pd.DataFrame([_cells(estimate) for estimate in estimates], columns=[*COLUMNS, *DRAWS, NIGHT, SPECIES])
 
 
 def _cells(estimate: Estimate) -> dict[str, object]:
@@ -40,6 +40,8 @@ def _cells(estimate: Estimate) -> dict[str, object]:
         "status": estimate.status.value,
         "reason": estimate.reason,
         "model_id": estimate.model_id,
+        NIGHT: observation.is_night,
+        SPECIES: observation.species,
     }
     if box is not None:
         cells |= dict(zip(COORDINATES, box.xyxy, strict=True)) | {"score": box.score}

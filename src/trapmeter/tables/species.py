@@ -11,10 +11,12 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
@@ -26,6 +28,10 @@ KNOWN_SHARE = 0.05
 """What a height that somebody gives may be off by, as a share of it."""
 RANGE_SDS = 4.0
 """Standard deviations from one end of the table's range to the other."""
+NAMES = ("media_id", "video_id", "file", "site_id")
+"""The column that says what a row is about: the first of these that a table has."""
+
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ def read_shoulders(path: Path, media: Iterable[tuple[str, str]]) -> dict[str, Sh
             heights, or no medium is told of.
     """
     columns = read_columns(path)
-    name = next((column for column in ("media_id", "video_id", "file", "site_id") if column in columns), "media_id")
+    name = next((column for column in NAMES if column in columns), NAMES[0])
     value = next((column for column in ("shoulder_m", "species", "scientificName") if column in columns), "species")
     told: dict[str, Shoulder] = {}
     for row in read_rows(path, required=(name, value)):
@@ -85,21 +91,43 @@ def read_shoulders(path: Path, media: Iterable[tuple[str, str]]) -> dict[str, Sh
             raise InputError(
                 f"{row.where}: {row.text(name)} has another height above; one shoulder counts for all animals of a medium"
             )
-    both = list(media)
-    if name == "site_id":
-        found = {media_id: told[site_id] for media_id, site_id in both if site_id in told}
-    else:
-        found = _by_name(path, told, [media_id for media_id, _ in both])
+    found = _of_media(path, name, told, list(media))
     if not found:
         raise InputError(f"{path}: none of its {len(told)} names in column {name!r} is of what was measured")
     return found
 
 
-def _by_name(path: Path, told: dict[str, Shoulder], media_ids: list[str]) -> dict[str, Shoulder]:
+def read_species(path: Path, media: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The species of each medium that the same table tells, as it stands there; where it tells several, none.
+
+    Raises:
+        InputError: a column is missing, or a name fits several media.
+    """
+    columns = read_columns(path)
+    value = next((column for column in ("species", "scientificName") if column in columns), "")
+    name = next((column for column in NAMES if column in columns), NAMES[0])
+    if not value:
+        return {}
+    told: dict[str, set[str]] = defaultdict(set)
+    for row in read_rows(path, required=(name, value)):
+        if species := row.optional_text(value):
+            told[row.text(name)].add(species)
+    alone = {about: species.pop() for about, species in told.items() if len(species) == 1}
+    return _of_media(path, name, alone, list(media))
+
+
+def _of_media(path: Path, name: str, told: dict[str, Told], media: list[tuple[str, str]]) -> dict[str, Told]:
+    """What a table tells of each medium by its own name or its site's."""
+    if name == "site_id":
+        return {media_id: told[site_id] for media_id, site_id in media if site_id in told}
+    return _by_name(path, told, [media_id for media_id, _ in media])
+
+
+def _by_name(path: Path, told: dict[str, Told], media_ids: list[str]) -> dict[str, Told]:
     index = NameIndex(told)
     for entry, users in index.clashes(media_ids).items():
         raise InputError(f"{path}: {entry} could be any of {', '.join(users[:5])}; put the folder before the name")
-    found: dict[str, Shoulder] = {}
+    found: dict[str, Told] = {}
     for media_id in media_ids:
         names = index.find(media_id)
         if len(names) > 1:

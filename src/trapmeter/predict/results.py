@@ -1,0 +1,141 @@
+"""A folder of results read back as the run that left it: for reports made anew, also of calibrated results."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from trapmeter.errors import InputError
+from trapmeter.frames.store import FrameStore
+from trapmeter.predict.run import RUN, Run
+from trapmeter.predict.summary import Summary
+from trapmeter.records import Estimate, Status
+from trapmeter.tables.distances import NAME, read_distances
+
+OF_RUN = "run"
+"""Under which the run.json of `calibrate` keeps that of the run."""
+
+
+def read_run(folder: Path, media: Path | None = None) -> Run:
+    """The run whose distances.csv and run.json lie in a folder; without a run.json the rows alone speak.
+
+    media: where its media lie now, if they were moved.
+
+    Raises:
+        InputError: there is no distances.csv, or it isn't what it should be.
+    """
+    if not (folder / NAME).is_file():
+        raise InputError(f"{folder} has no {NAME}; give the folder that `trapmeter predict --out` has written")
+    if media is not None and not media.is_dir():
+        raise InputError(f"--media {media} is no folder; give the one that the names in {NAME} start from")
+    estimates = tuple(read_distances(folder / NAME))
+    facts = _facts(folder / RUN)
+    store = None if media is not None else _store(facts)
+    root = facts.get("root")
+    return Run(
+        media or Path(root if isinstance(root, str) else folder), estimates, _summary(estimates, facts), facts, store
+    )
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """The run's own facts, also where they stand within those of a calibration, which are then under "calibration"."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(facts, dict):
+        return {}
+    if "inputs" not in facts:
+        return _sound(facts)
+    of_run = facts.pop(OF_RUN, {})
+    return {**(_sound(of_run) if isinstance(of_run, dict) else {}), "calibration": facts}
+
+
+def _sound(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts without those parts that are not what this version writes: a report does without them."""
+    return {name: value for name, value in facts.items() if isinstance(value, _KINDS.get(name, object))}
+
+
+_KINDS = {
+    "arguments": dict,
+    "counts": dict,
+    "models": dict,
+    "seconds": dict,
+    "doubts": list,
+    "unreadable_folders": list,
+}
+
+
+def _store(facts: dict[str, Any]) -> FrameStore | None:
+    named = _part(facts, "arguments").get("store")
+    try:
+        return FrameStore.open(Path(named)) if isinstance(named, str) else None
+    except InputError:
+        return None
+
+
+def _summary(estimates: Sequence[Estimate], facts: dict[str, Any]) -> Summary:
+    """Counts of the rows; of what no row tells (media without any, doubts) the run's own facts."""
+    counts = _part(facts, "counts")
+    told = {name: counts[name] for name in ("n_media", "n_animals", "n_seconds", "n_unasked") if name in counts}
+    known = {name: value for name, value in told.items() if isinstance(value, int)}
+    return Summary(**(_counted(estimates) | known), failures=_failures(estimates), doubts=_doubts(facts))
+
+
+def _counted(estimates: Sequence[Estimate]) -> dict[str, Any]:
+    statuses = Counter(estimate.status for estimate in estimates)
+    n_animals: dict[str, int] = defaultdict(int)
+    for estimate in estimates:
+        seen = estimate.observation
+        n_animals[seen.media_id] = max(n_animals[seen.media_id], seen.animal_id)
+    metres = [estimate.distance.distance_m for estimate in estimates if estimate.distance is not None]
+    return {
+        "n_media": len(n_animals),
+        "n_failed_media": len({e.observation.media_id for e in estimates if e.status is Status.FAILED}),
+        "n_seconds": len({(e.observation.media_id, e.observation.time_s) for e in estimates}),
+        "n_animals": sum(n_animals.values()),
+        "n_measured": statuses[Status.MEASURED],
+        "n_no_animal": statuses[Status.NO_ANIMAL],
+        "n_failed": statuses[Status.FAILED],
+        "n_past_end": statuses[Status.PAST_END],
+        "n_without_site": len({e.observation.media_id for e in estimates if not e.observation.site_id}),
+        "n_unasked": 0,
+        "median_m": median(metres) if metres else None,
+    }
+
+
+def _failures(estimates: Sequence[Estimate]) -> tuple[tuple[str, str], ...]:
+    """Each failed medium with its first reason, and how much of it failed."""
+    n_seconds: dict[str, set[float]] = defaultdict(set)
+    failed: dict[str, list[str]] = defaultdict(list)
+    for estimate in estimates:
+        seen = estimate.observation
+        n_seconds[seen.media_id].add(seen.time_s)
+        if estimate.status is Status.FAILED:
+            failed[seen.media_id].append(estimate.reason)
+    return tuple(
+        (name, reasons[0] if len(reasons) == len(n_seconds[name]) else _partly(reasons, len(n_seconds[name])))
+        for name, reasons in sorted(failed.items())
+    )
+
+
+def _partly(reasons: Sequence[str], n_seconds: int) -> str:
+    return f"{len(reasons)} of {n_seconds} seconds failed: {reasons[0]}"
+
+
+def _doubts(facts: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    doubts = facts.get("doubts")
+    return tuple(
+        (str(one.get("media_id")), str(one.get("reason")))
+        for one in (doubts if isinstance(doubts, list) else [])
+        if isinstance(one, dict)
+    )
+
+
+def _part(facts: dict[str, Any], name: str) -> dict[str, Any]:
+    found = facts.get(name)
+    return found if isinstance(found, dict) else {}

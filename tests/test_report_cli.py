@@ -1,0 +1,93 @@
+"""`trapmeter report`: the same bytes as the run's own report, and what has become known since."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import MakeClip
+from report.test_report_page import Page
+from terminal import inside
+from trapmeter.demo.clips import CLIPS
+from trapmeter.tables.distances import read_distances
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run over a clip with an animal, by the demo's own boxes of one site."""
+    out = tmp_path_factory.mktemp("run") / "results"
+    site = out.parent / "sites.csv"
+    site.write_text("media_id,site_id\nbmnq4208.mp4,S1\n")
+    assert inside("predict", CLIPS / "bmnq4208.mp4", "--out", out, "--site", site, "--every", 4, "--jobs", 1) == 0
+    return out
+
+
+def test_the_report_comes_out_the_same(results: Path) -> None:
+    first = (results / "report.html").read_bytes()
+    (results / "report.html").unlink()
+    assert inside("report", results, "--jobs", 1) == 0
+    assert (results / "report.html").read_bytes() == first
+    text = Page(first.decode()).text
+    assert "By day and night" in text
+    assert "Model cards" in text
+    assert "15,229 rows, 2,072 media, 153 sites" in text
+
+
+def test_rows_tell_that_it_was_day(results: Path) -> None:
+    assert {estimate.observation.is_night for estimate in read_distances(results / "distances.csv")} == {False}
+
+
+def test_what_is_known_since_is_reckoned_in(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "truth.csv").write_text("video_id,time,distance\nbmnq4208.mp4,0,5\nbmnq4208.mp4,4,5\n")
+    (tmp_path / "places.csv").write_text("site_id,latitude,longitude\nS1,5.5,-7\n")
+    calibrated = tmp_path / "calibrated"
+    assert inside("calibrate", results, "--labels", tmp_path / "truth.csv", "--out", calibrated) == 0
+    options = ["--truth", tmp_path / "truth.csv", "--places", tmp_path / "places.csv", "--jobs", 1]
+    assert inside("report", calibrated, *options) == 0
+    page = Page((calibrated / "report.html").read_text())
+    assert "Beside known distances" in page.text
+    assert "at 1 site by labels" in page.text
+    assert "1 site. The larger a circle" in page.text
+    assert page.all("img")
+
+
+def test_a_table_that_is_gone_is_told(make_clip: MakeClip, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places = tmp_path / "places.csv"
+    places.write_text("site_id,latitude,longitude\nS1,5.5,-7\n")
+    clip = make_clip("plain.mp4", n=10, rate=10)
+    assert inside("predict", clip, "--out", tmp_path / "out", "--places", places, "--jobs", 1) == 0
+    places.unlink()
+    assert inside("report", tmp_path / "out", "--jobs", 1) == 0
+    assert "places.csv, which the run was given, is not there any more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "doc"], "one of html, pdf"),
+        (["--media", "gone"], "is no folder"),
+        (["--truth", "gone.csv"], "gone.csv"),
+    ],
+)
+def test_what_is_wrong_is_told(
+    results: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inside("report", results, *options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_pdf_names_what_to_install(
+    results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    monkeypatch.setattr("trapmeter.cli.common.find_spec", lambda _: None)
+    assert inside("report", results, "--format", "pdf") == 2
+    assert "trapmeter[pdf]" in capsys.readouterr().err
+
+
+def test_pdf_is_written(results: Path) -> None:
+    pytest.importorskip("weasyprint", reason="the extra pdf is not installed")
+    assert inside("report", results, "--format", "pdf", "--jobs", 1) == 0
+    assert (results / "report.pdf").read_bytes().startswith(b"%PDF-")
