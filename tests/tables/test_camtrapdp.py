@@ -7,7 +7,8 @@ from datetime import datetime
 import pytest
 
 from trapmeter.errors import InputError
-from trapmeter.tables.camtrapdp import is_package, read_package
+from trapmeter.tables.camtrapdp.container import is_package
+from trapmeter.tables.camtrapdp.package import read_package
 
 DEPLOYMENTS = "deploymentID,locationID,deploymentStart,deploymentEnd\nd1,S1,2024-05-01T00:00:00Z,2024-05-11T00:00:00Z\n"
 MEDIA = "mediaID,deploymentID,timestamp,filePath\nm1,d1,2024-05-02T06:00:00Z,S1/a.jpg\n"
