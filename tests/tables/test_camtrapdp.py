@@ -39,7 +39,8 @@ def zipped(folder, path, root=""):
 
 
 def same(found):
-    return found.deployments[0].site_id, found.media, [(one.observation_id, one.radius_m) for one in found.observations]
+    media = [(one.media_id, one.time, one.file_path, one.kind) for one in found.media]
+    return found.deployments[0].site_id, media, [(one.observation_id, one.radius_m) for one in found.observations]
 
 
 def test_folder_descriptor_and_archive_are_the_same(tmp_path):

@@ -12,7 +12,8 @@ from typing import Any
 
 from trapmeter.errors import InputError
 from trapmeter.records import Estimate
-from trapmeter.tables.camtrapdp.container import DESCRIPTOR, check_copy, copy_package, opened, read_observations
+from trapmeter.tables.camtrapdp.container import DESCRIPTOR, opened, read_observations
+from trapmeter.tables.camtrapdp.copy import check_copy, copy_package
 from trapmeter.tables.camtrapdp.moments import media_by_path
 from trapmeter.tables.camtrapdp.ours import NUMBERS
 from trapmeter.tables.camtrapdp.package import Medium, Package, read_package

@@ -13,6 +13,13 @@ from datetime import datetime
 from pathlib import Path
 
 from trapmeter.records import MediumKind
+from trapmeter.tables.cameras import (
+    LEAST_HEIGHT_M,
+    LEAST_PITCH_DEG,
+    MOST_HEIGHT_M,
+    MOST_PITCH_DEG,
+    Camera,
+)
 from trapmeter.tables.camtrapdp.container import DESCRIPTOR, opened, path_of, resources_of
 from trapmeter.tables.csvfile import Row, decoded, rows_of_text
 from trapmeter.tables.sightings import date_and_time
@@ -130,6 +137,18 @@ def place_of(row: Row) -> Place:
         date_and_time(row, "deploymentEnd"),
         row,
     )
+
+
+def camera_at(place: Place) -> Camera | None:
+    """How the camera of a deployment hung, from cameraHeight (metres) and cameraTilt (degrees, negative looks down).
+
+    None where one of them isn't told or is none of a camera that sees ground. The standard tells nothing of the lens.
+    """
+    height_m, pitch_deg = place.row.optional_number("cameraHeight"), place.row.optional_number("cameraTilt")
+    if height_m is None or pitch_deg is None:
+        return None
+    is_usual = LEAST_HEIGHT_M <= height_m <= MOST_HEIGHT_M and LEAST_PITCH_DEG <= pitch_deg <= MOST_PITCH_DEG
+    return Camera(height_m=height_m, pitch_deg=pitch_deg) if is_usual else None
 
 
 def _medium(row: Row, deployments: Collection[str]) -> Medium:
