@@ -260,7 +260,8 @@ def test_a_measured_package_is_a_survey_and_measures_the_same_again(package: Pat
     first = measure(package, tmp_path / "out")
     export(tmp_path / "out", tmp_path / "new", Format.CAMTRAP_DP, package=package)
     survey = read_camtrap_survey(tmp_path / "new", CamtrapSettings(theta_deg=42.0, snapshot_s=1.0, species="all"))
-    assert sorted(survey.distance_m[:, 0]) == sorted(e.distance.distance_m for e in first.estimates if e.distance)
+    metres = sorted(e.distance.distance_m for e in first.estimates if e.distance)
+    assert sorted(survey.distance_m[:, 0]) == pytest.approx(metres, abs=0.005)
     again = measure(tmp_path / "new", tmp_path / "again")
     assert [e.distance for e in again.estimates] == [e.distance for e in first.estimates]
 
@@ -280,7 +281,8 @@ def test_the_shared_package(shared: Path, tmp_path: Path, problems: Validate) ->
     export(tmp_path / "out", tmp_path / "new", Format.CAMTRAP_DP, package=folder)
     before, after = contents(folder), contents(tmp_path / "new")
     assert {name for name in before if before[name] != after[name]} == {"observations.csv"}
-    assert problems(tmp_path / "new") == []
+    # Two rows of the package leave out cells at their end, of its deployments.
+    assert problems(tmp_path / "new") == problems(folder) == [["missing-cell", ""]] * 2
     old, new = observations_in(folder), observations_in(tmp_path / "new")
     assert list(new) == list(old)
     assert [name for name in new if new[name]["individualPositionRadius"]] == ["obs1", "obs2", "obs3"]
