@@ -13,7 +13,7 @@ from trapmeter.errors import InputError, MediaError
 from trapmeter.files import check_file
 from trapmeter.media.find import kind_of
 from trapmeter.media.reading import open_medium
-from trapmeter.records import Estimate, Medium, MediumKind, order_of_rows
+from trapmeter.records import Estimate, Medium, MediumKind, Status, order_of_rows
 from trapmeter.tables.camtrapdp.export import export_package
 from trapmeter.tables.distances import find_distances, read_distances
 from trapmeter.tables.drivendata import write_nearest
@@ -84,8 +84,10 @@ def export(
 def _export_megadetector(source: Path, out: Path, estimates: Sequence[Estimate]) -> list[str]:
     facts = _run_facts(source)
     root = facts.get("root")
-    names = dict.fromkeys(estimate.observation.media_id for estimate in estimates)
-    rates = {name: _frame_rate(Path(root) if isinstance(root, str) else None, name) for name in names}
+    # Media that failed have no frames to number, and are not opened once more.
+    rates: dict[str, float | None] = dict.fromkeys(estimate.observation.media_id for estimate in estimates)
+    for name in {e.observation.media_id for e in estimates if e.status in (Status.MEASURED, Status.NO_ANIMAL)}:
+        rates[name] = _frame_rate(Path(root) if isinstance(root, str) else None, name)
     n_unknown = sum(rate == MILLISECONDS for rate in rates.values())
     write_megadetector(out, estimates, rates, _detector(facts))
     n_without = sum(estimate.distance is not None and estimate.observation.box is None for estimate in estimates)

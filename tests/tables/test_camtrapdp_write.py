@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packages import NAMES, bbox, medium, observation, table_text
+from trapmeter import __version__
 from trapmeter.records import Box, Distance, Estimate, MediumKind, Observation, Status
 from trapmeter.tables.camtrapdp.ours import Company, added_cells, moment_text
 from trapmeter.tables.camtrapdp.package import Medium
@@ -103,7 +104,7 @@ def test_an_animal_that_nobody_had_seen_becomes_a_row() -> None:
         "bboxWidth": "0.2000",
         "bboxHeight": "0.3000",
         "classificationMethod": "machine",
-        "classifiedBy": "trapmeter 0.1.0 boxmodel|1",
+        "classifiedBy": f"trapmeter {__version__} boxmodel|1",
         "classificationTimestamp": "2026-01-02T03:04:05Z",
         "classificationProbability": "0.500",
         "observationTags": TAGS.replace("=4.00", "=8.00").replace("=3.00", "=7.00").replace("=6.00", "=10.00")

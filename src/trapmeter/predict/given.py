@@ -88,6 +88,9 @@ def _of_package(path: Path, out: Path) -> Given:
         if isinstance(files, Archive):
             root = Path.cwd() / out / UNPACKED
             with alone_in(out):
+                # What a killed run left half unpacked.
+                for partial in root.rglob(".*.part"):
+                    partial.unlink(missing_ok=True)
                 problems = {name: _unpacked(files, name, root) for name in paths}
         else:
             root = Path.cwd() / files.root

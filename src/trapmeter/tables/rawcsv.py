@@ -62,9 +62,11 @@ def split_csv(path: Path, content: bytes) -> RawTable:
         assert found is not None, "the csv module has read this text"
         at = found.end()
         fields.append(found[1])
-        line += _n_lines(found[0])
+        if found[1].startswith('"'):
+            line += _n_lines(found[1])
         if found[2] != separator:
             records.append(RawRecord(tuple(fields), found[2], first_line))
+            line += 1
             fields, first_line = [], line
     return RawTable(mark + start, separator, records[0], tuple(records[1:]))
 

@@ -34,10 +34,12 @@ def match(medium: Medium, estimates: Sequence[Estimate], sightings: Sequence[Sig
         taken = set(found.values())
         left = [i for i in ours if i not in found]
         free = [j for j in theirs if j not in taken]
+        if not left or not free:
+            continue
         boxes = [estimates[i].observation.box for i in left], [box_of(sightings[j]) for j in free]
         found |= {left[a]: free[b] for a, b in same_animals(*boxes)}
         alone = medium.kind is MediumKind.PHOTO and len(ours) == len(theirs) == 1
-        if alone and left and free and left[0] not in found:
+        if alone and left[0] not in found:
             only = sightings[free[0]]
             if only.bbox is None and only.count in (None, 1):
                 found[left[0]] = free[0]

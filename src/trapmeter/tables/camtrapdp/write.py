@@ -80,8 +80,11 @@ def write_into(
         if record.is_blank:
             continue
         row = _row(path, record, before)
+        # Rows of other media need not be understood.
+        if row.optional_text("mediaID") not in measured:
+            continue
         sighting = sighting_of(row, known)
-        if is_of_medium(sighting) and sighting.media_id in measured:
+        if is_of_medium(sighting):
             sightings[sighting.media_id].append((position, sighting, row.cells))
 
     changed: dict[int, dict[str, str]] = {}
