@@ -59,8 +59,8 @@ HUMAN = observation(
     "o1", "m1", scientificName="Vulpes vulpes", eventID="e1", observationTags="odd |x:y", **bbox(0.1, 0.2, 0.3, 0.4)
 )
 TAGS = (
-    "trapmeter:distance=4.00 | trapmeter:low=3.00 | trapmeter:high=6.00 | trapmeter:second=0 | trapmeter:method=machine | "
-    "trapmeter:model=boxmodel/1"
+    "trapmeter:distance=4.00 | trapmeter:low=3.00 | trapmeter:high=6.00 | trapmeter:second=0 | trapmeter:angle=-3.2 | "
+    "trapmeter:method=machine | trapmeter:model=boxmodel/1"
 )
 
 
@@ -188,6 +188,14 @@ def test_other_results_renew_what_is_ours() -> None:
     assert (done.n_stale, len(rows_of(done.content))) == (1, 2)
 
 
+def test_an_angle_that_somebody_told_stays() -> None:
+    first = written(table({**HUMAN, "individualPositionAngle": "12"}), measured()).content
+    second = written(first, measured(metres=5, angle=20.0)).content
+    assert [rows_of(one)[0]["individualPositionAngle"] for one in (first, second)] == ["12", "12"]
+    ours = written(written(table(HUMAN), measured()).content, measured(angle=20.0)).content
+    assert rows_of(ours)[0]["individualPositionAngle"] == "20.0"
+
+
 def test_columns_that_lack_are_gained_in_the_standards_place() -> None:
     lacking = {"individualPositionRadius", "bboxX", "bboxY", "bboxWidth", "bboxHeight", "observationTags"}
     columns = [name for name in NAMES["observations"] if name not in lacking]
@@ -247,6 +255,7 @@ def tables(draw: st.DrawFn) -> tuple[bytes, list[bytes], list[bool]]:
         row = observation(f"o{number}", name, observationLevel="media" if name else "event")
         row |= {column: draw(TEXT) for column in ("behavior", "observationTags", "observationComments", "extra")}
         row |= draw(st.sampled_from([{}, bbox(0.1, 0.2, 0.3, 0.4), bbox(0.71, 0.2, 0.2, 0.3)]))
+        row |= {"individualPositionAngle": draw(st.sampled_from(["", "12.5"]))}
         rows.append(raw([row.get(column, "") for column in columns]))
         ours.append(name in MEDIA)
         if draw(st.booleans()):

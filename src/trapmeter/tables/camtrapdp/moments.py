@@ -36,11 +36,23 @@ def second_of(sighting: Sighting, medium: Medium) -> float:
 
 
 def box_of(sighting: Sighting) -> Box | None:
-    """The box of an observation; its score is the probability of a machine's classification, 1 of a person's."""
+    """The box of an observation; its score is the probability of a machine's classification, 1 of a person's.
+
+    Raises:
+        InputError: box or probability are none.
+    """
     if sighting.bbox is None:
         return None
     x, y, width, height = sighting.bbox
-    score = 1.0 if sighting.method == HUMAN or sighting.probability is None else sighting.probability
+    try:
+        score = 1.0 if sighting.method == HUMAN else float(sighting.probability or 1)
+    except ValueError:
+        score = -1.0
+    if not 0 <= score <= 1:
+        raise InputError(
+            f"{sighting.where}, column 'classificationProbability': expected a number from 0 to 1, or nothing, got "
+            f"{sighting.probability!r}; correct that cell"
+        )
     return make_box((x, y, x + width, y + height), score, f"{sighting.where}, bboxX to bboxHeight")
 
 

@@ -64,6 +64,8 @@ def added_cells(medium: Medium, estimate: Estimate, company: Company, classified
     """
     seen = estimate.observation
     when = moment_text(medium.row.raw("timestamp").strip(), seen.time_s)
+    place = _place(estimate)
+    tags = _tags("", estimate, place["individualPositionAngle"], has_mediums_species=bool(company.species))
     return {
         "observationID": observation_id(medium, estimate),
         "deploymentID": medium.row.raw("deploymentID"),
@@ -76,9 +78,9 @@ def added_cells(medium: Medium, estimate: Estimate, company: Company, classified
         "scientificName": company.species,
         "count": "1",
         **_bbox_cells(seen.box),
-        **_place(estimate),
+        **place,
         "individualID": _individual_id(medium, estimate),
-        "observationTags": _tags("", estimate, has_mediums_species=bool(company.species)),
+        "observationTags": tags,
         "classificationMethod": "machine",
         **_classification(estimate, classified_at),
     }
@@ -91,10 +93,12 @@ def filled_cells(
 
     row: its cells as they are, by column. Who classified it, and as what, stays. at: date and time of the run.
     """
-    tags = row.get("observationTags", "")
-    changes = _place(estimate) | {"observationTags": _tags(tags, estimate, has_mediums_species=_SPECIES in tags)}
-    if not has_our_distance(sighting) and row.get("individualPositionAngle", "").strip():
+    tags, angle = row.get("observationTags", ""), row.get("individualPositionAngle", "").strip()
+    changes = _place(estimate)
+    if angle and tags_of(sighting).get("angle") != angle:
         del changes["individualPositionAngle"]
+    our_angle = changes.get("individualPositionAngle", "")
+    changes["observationTags"] = _tags(tags, estimate, our_angle, has_mediums_species=_SPECIES in tags)
     if not sighting.individual_id and sighting.count in (None, 1):
         changes["individualID"] = _individual_id(medium, estimate)
     is_all_ours = sighting.method == "machine" and row.get("classifiedBy", "").startswith("trapmeter ")
@@ -116,11 +120,12 @@ def _place(estimate: Estimate) -> dict[str, str]:
     }
 
 
-def _tags(before: str, estimate: Estimate, *, has_mediums_species: bool) -> str:
+def _tags(before: str, estimate: Estimate, our_angle: str, *, has_mediums_species: bool) -> str:
     """Our tags behind those that others wrote."""
     distance = _distance(estimate)
     pairs = [("distance", fixed(distance.distance_m, 2)), ("low", fixed(distance.low_m, 2))]
     pairs += [("high", fixed(distance.high_m, 2)), ("second", _seconds(estimate.observation.time_s))]
+    pairs += [("angle", our_angle)] if our_angle else []
     pairs += [("method", "machine"), ("model", to_cell(estimate.model_id).replace("|", "/"))]
     pairs += [("species", "medium")] if has_mediums_species else []
     ours = " | ".join(f"{PREFIX}{name}={value}" for name, value in pairs)

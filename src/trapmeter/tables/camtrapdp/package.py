@@ -65,7 +65,8 @@ class Sighting:
 
     kind: observationType, such as animal or blank. count: None where it isn't told. radius_m, angle_deg: where the individual
     stands; None where nobody measured. tags: those of behavior and of observationTags. bbox: left, top, width, height as
-    shares of the picture (0..1). method: human or machine, "" where it isn't told. probability: of its classification.
+    shares of the picture (0..1). method: human or machine, "" where it isn't told. probability: of its
+    classification, as it stands.
     """
 
     where: str
@@ -84,7 +85,7 @@ class Sighting:
     tags: tuple[str, ...]
     bbox: tuple[float, float, float, float] | None
     method: str
-    probability: float | None
+    probability: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,15 +204,8 @@ def sighting_of(row: Row, deployments: Collection[str]) -> Sighting:
         ),
         bbox=_bbox(row),
         method=row.optional_text("classificationMethod"),
-        probability=_probability(row),
+        probability=row.optional_text("classificationProbability"),
     )
-
-
-def _probability(row: Row) -> float | None:
-    value = row.optional_number("classificationProbability")
-    if value is not None and not 0 <= value <= 1:
-        raise row.error("classificationProbability", "a number from 0 to 1, or nothing")
-    return value
 
 
 def _deployment_id(row: Row, deployments: Collection[str]) -> str:
