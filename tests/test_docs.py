@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from density.surveys import deployments_text, distances_rows, flat_text, write_distances_rows
+from packages import bbox, medium, observation, write_package
 from trapmeter.cli import main
 from trapmeter.demo.clips import CLIPS
 
@@ -63,6 +64,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         'file = "survey/distances.csv"\ndeployments = "survey/deployments.csv"\nerrors = "deep-chimpact"\n'
         'key = "half-normal"\ncutpoints = [0, 2, 4, 6, 8, 10]\n'
     )
+    row = observation("o1", "m1", eventStart="2024-05-02T06:00:01Z", **bbox(0.4, 0.7, 0.2, 0.2))
+    write_package(tmp_path / "CAMTRAP_DP", media=[medium("m1", "media/a.mp4")], observations=[row])
+    (tmp_path / "CAMTRAP_DP/media").mkdir()
+    shutil.copy(CLIPS / "bmnq4208.mp4", tmp_path / "CAMTRAP_DP/media/a.mp4")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

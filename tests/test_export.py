@@ -44,7 +44,7 @@ def results(tmp_path: Path) -> Path:
 
 def test_megadetectors_file_has_boxes_with_distances_and_failures(results: Path, tmp_path: Path) -> None:
     said = export(results, tmp_path / "md.json", Format.MEGADETECTOR)
-    assert said == ["2 videos are not at hand: their frame numbers count milliseconds"]
+    assert said == ["1 videos are not at hand: their frame numbers count milliseconds"]
     video, broken, photo, empty = read_megadetector(tmp_path / "md.json")
     assert [(d.time_s, d.frame_number) for d in video.detections] == [(0, 0), (0, 0), (1.5, 1500)]
     assert video.processed_s == (0, 1.5, 2.5)

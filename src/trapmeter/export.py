@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from trapmeter.errors import InputError, MediaError
 from trapmeter.files import check_file
 from trapmeter.media.find import kind_of
 from trapmeter.media.reading import open_medium
-from trapmeter.records import Estimate, Medium, MediumKind, order_of_rows
+from trapmeter.records import Estimate, Medium, MediumKind, Status, order_of_rows
+from trapmeter.tables.camtrapdp.export import export_package
 from trapmeter.tables.distances import find_distances, read_distances
 from trapmeter.tables.drivendata import write_nearest
 from trapmeter.tables.geojson import read_places, write_geojson
@@ -30,12 +32,16 @@ class Format(StrEnum):
     TIMELAPSE = "timelapse"
     DRIVENDATA = "drivendata"
     GEOJSON = "geojson"
+    CAMTRAP_DP = "camtrap-dp"
 
 
-def export(results: Path, out: Path, form: Format, places: Path | None = None) -> list[str]:
+def export(
+    results: Path, out: Path, form: Format, places: Path | None = None, package: Path | None = None
+) -> list[str]:
     """Writes results (a folder of `predict`, or a distances.csv) as another format; returns what should be known about it.
 
-    places: where the sites are, a CSV file with site_id (or locationID), latitude and longitude; for geojson.
+    places: where the sites are, a CSV file with site_id (or locationID), latitude and longitude; for geojson. package: the
+    Camtrap DP to write a copy of, with the distances in it; for camtrap-dp.
 
     Raises:
         InputError: a table is not as expected, or holds nothing that the format could tell.
@@ -45,7 +51,12 @@ def export(results: Path, out: Path, form: Format, places: Path | None = None) -
         raise InputError(
             "--places, a CSV file of site_id, latitude and longitude, goes with --format geojson, and only there"
         )
-    check_file(out)
+    if (package is None) == (form is Format.CAMTRAP_DP):
+        raise InputError(
+            "--package, the Camtrap DP that the media are of, goes with --format camtrap-dp, and only there"
+        )
+    if package is None:
+        check_file(out)
     source = find_distances(results)
     if out.exists() and out.samefile(source):
         raise InputError(f"{out} holds the results themselves; choose another --out")
@@ -63,6 +74,8 @@ def export(results: Path, out: Path, form: Format, places: Path | None = None) -
             return (
                 [f"{len(without):,} sites have no place and were left out: {', '.join(without[:5])}"] if without else []
             )
+        case Format.CAMTRAP_DP if package is not None:
+            return export_package(package, out, estimates, _finished(_run_facts(source)))
         case _:
             return _export_megadetector(source, out, estimates)
     return []
@@ -71,8 +84,10 @@ def export(results: Path, out: Path, form: Format, places: Path | None = None) -
 def _export_megadetector(source: Path, out: Path, estimates: Sequence[Estimate]) -> list[str]:
     facts = _run_facts(source)
     root = facts.get("root")
-    names = dict.fromkeys(estimate.observation.media_id for estimate in estimates)
-    rates = {name: _frame_rate(Path(root) if isinstance(root, str) else None, name) for name in names}
+    # Media that failed have no frames to number, and are not opened once more.
+    rates: dict[str, float | None] = dict.fromkeys(estimate.observation.media_id for estimate in estimates)
+    for name in {e.observation.media_id for e in estimates if e.status in (Status.MEASURED, Status.NO_ANIMAL)}:
+        rates[name] = _frame_rate(Path(root) if isinstance(root, str) else None, name)
     n_unknown = sum(rate == MILLISECONDS for rate in rates.values())
     write_megadetector(out, estimates, rates, _detector(facts))
     n_without = sum(estimate.distance is not None and estimate.observation.box is None for estimate in estimates)
@@ -103,6 +118,14 @@ def _detector(facts: dict[str, Any]) -> str:
         return str(facts["models"]["detector"]["model_id"])
     except (KeyError, TypeError):
         return "unknown"
+
+
+def _finished(facts: dict[str, Any]) -> str:
+    """When the run that measured ended, as Camtrap DP writes times; "" where nobody knows."""
+    try:
+        return datetime.fromisoformat(facts["finished"]).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return ""
 
 
 def _run_facts(source: Path) -> dict[str, Any]:

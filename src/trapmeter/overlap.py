@@ -1,9 +1,16 @@
-"""How much boxes overlap."""
+"""How much boxes overlap, and which of them are the same."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from trapmeter.records import Box
+
+SAME_ANIMAL_IOU = 0.3
+"""From this overlap on (intersection over union) two boxes show the same animal."""
 
 
 def iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -18,6 +25,25 @@ def iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]
     total = _area(first) + _area(second) - shared
     overlap: NDArray[np.float64] = np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
     return overlap
+
+
+def same_animals(first: Sequence[Box | None], second: Sequence[Box | None]) -> list[tuple[int, int]]:
+    """Pairs of positions, in first and in second, whose boxes show the same animal, in the order of first.
+
+    Hungarian assignment on IoU, each at least SAME_ANIMAL_IOU; overlaps that are too small weigh nothing, so they can't
+    outvote a true match. None overlaps nothing.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    overlap = iou(_xyxy(first), _xyxy(second))
+    overlap[overlap < SAME_ANIMAL_IOU] = 0.0
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    return [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if overlap[i, j] > 0]
+
+
+def _xyxy(boxes: Sequence[Box | None]) -> NDArray[np.float64]:
+    """One row per box; an empty one for None."""
+    return np.array([(0.0, 0.0, 0.0, 0.0) if box is None else box.xyxy for box in boxes]).reshape(-1, 4)
 
 
 def _area(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,8 +6,11 @@ from datetime import datetime
 
 import pytest
 
+from packages import bbox, medium, observation, write_package
 from trapmeter.errors import InputError
-from trapmeter.tables.camtrapdp import is_package, read_package
+from trapmeter.tables.camtrapdp.container import is_package
+from trapmeter.tables.camtrapdp.moments import boxes_by_medium
+from trapmeter.tables.camtrapdp.package import read_package
 
 DEPLOYMENTS = "deploymentID,locationID,deploymentStart,deploymentEnd\nd1,S1,2024-05-01T00:00:00Z,2024-05-11T00:00:00Z\n"
 MEDIA = "mediaID,deploymentID,timestamp,filePath\nm1,d1,2024-05-02T06:00:00Z,S1/a.jpg\n"
@@ -38,7 +41,8 @@ def zipped(folder, path, root=""):
 
 
 def same(found):
-    return found.deployments[0].site_id, found.media, [(one.observation_id, one.radius_m) for one in found.observations]
+    media = [(one.media_id, one.time, one.file_path, one.kind) for one in found.media]
+    return found.deployments[0].site_id, media, [(one.observation_id, one.radius_m) for one in found.observations]
 
 
 def test_folder_descriptor_and_archive_are_the_same(tmp_path):
@@ -118,6 +122,18 @@ def test_a_link_out_of_the_package_is_not_followed(tmp_path):
 def test_cells_that_are_wrong_are_named(tmp_path, old, new, words):
     with pytest.raises(InputError, match=words.replace("(", "\\(")):
         read_package(package(tmp_path / "dp", observations=OBSERVATIONS.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(("method", "told"), [("machine", 0.25), ("human", 1.0), ("machine", None)])
+def test_scores_of_boxes(tmp_path, method, told):
+    cells = {"classificationMethod": method, "classificationProbability": "25" if told is None else "0.25"}
+    row = observation("o1", "m1", **bbox(0.1, 0.2, 0.3, 0.4), **cells)
+    read = read_package(write_package(tmp_path / "dp", media=[medium("m1", "a.jpg")], observations=[row]))
+    if told is None:
+        with pytest.raises(InputError, match=r"line 2, column 'classificationProbability': expected.*got '25'"):
+            boxes_by_medium(read)
+    else:
+        assert boxes_by_medium(read)["m1"].always[0].score == told
 
 
 def test_what_is_no_package(tmp_path):

@@ -75,7 +75,8 @@ def test_picks_are_read_back_once_filled(tmp_path: Path) -> None:
     head, first, second = path.read_text().splitlines()
     path.write_text(f"{head}\n{first}\n{second}4.5\n")
     (row,) = read_labelled(path)
-    assert (row.truth.video_id, row.truth.time_s, row.truth.distance_m, row.line) == ("=b.mp4", 3.5, 4.5, 3)
+    assert (row.truth.video_id, row.truth.time_s, row.truth.distance_m) == ("=b.mp4", 3.5, 4.5)
+    assert row.where == f"{path}, line 3"
     assert row.truth.box is not None
     assert row.truth.box.xyxy == (0.1, 0.2, 0.3, 0.4)
 

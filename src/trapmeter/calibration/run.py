@@ -28,6 +28,7 @@ from trapmeter.calibration.told import (
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import sha256_of, whole_file
 from trapmeter.records import Distance, Estimate
+from trapmeter.tables.camtrapdp.container import checksum_of_observations, is_package
 from trapmeter.tables.corrections import SiteCorrection, write_corrections
 from trapmeter.tables.distances import NAME as DISTANCES
 from trapmeter.tables.distances import find_distances, read_distances, write_distances
@@ -177,11 +178,15 @@ def _facts_beside(source: Path) -> Any:
     return facts.get("run", facts) if isinstance(facts, dict) else {}
 
 
+def _checksum(path: Path) -> str:
+    return checksum_of_observations(path) if is_package(path) else sha256_of(path)
+
+
 def _write_facts(settings: CalibrateSettings, source: Path, done: Calibration) -> None:
     told = {"results": source, "labels": settings.labels, "points": settings.points, "cameras": settings.cameras}
     facts: dict[str, Any] = {
         "trapmeter": __version__,
-        "inputs": {name: {"file": str(path), "sha256": sha256_of(path)} for name, path in told.items() if path},
+        "inputs": {name: {"file": str(path), "sha256": _checksum(path)} for name, path in told.items() if path},
         "trained_hfov_deg": settings.trained_hfov_deg,
         "species": settings.species,
         "shoulder_m": settings.shoulder_m,

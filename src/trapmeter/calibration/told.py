@@ -13,6 +13,9 @@ from trapmeter.calibration.site import Known
 from trapmeter.errors import InputError
 from trapmeter.records import Distance, Estimate, Observation
 from trapmeter.tables.cameras import Camera, read_cameras
+from trapmeter.tables.camtrapdp.container import is_package
+from trapmeter.tables.camtrapdp.moments import labels_of
+from trapmeter.tables.camtrapdp.package import read_package
 from trapmeter.tables.picks import LabelledRow, read_labelled
 from trapmeter.tables.reference_points import ReferencePoint, read_reference_points
 from trapmeter.tables.species import Shoulder
@@ -121,7 +124,7 @@ def read_told(settings: CalibrateSettings, source: Path, estimates: Sequence[Est
     for path, told in ((settings.points, points), (settings.cameras, cameras)):
         _check_sites(path, told, named, source)
     media = dict.fromkeys((seen.media_id, seen.site_id) for seen in measured)
-    rows = [] if settings.labels is None else read_labelled(settings.labels)
+    rows = [] if settings.labels is None else _labelled(settings.labels)
     labels = _match_labels(settings.labels, rows, estimates, source)
     shoulders = told_shoulders(settings.species, settings.shoulder_m, media)
     return Told(labels, len(rows) - len(labels), points, cameras, shoulders)
@@ -154,6 +157,10 @@ def _check_sites(path: Path | None, told: Collection[str], named: Collection[str
             raise InputError(f"{path}: {source} has no measured row of site {site_id!r}; {have}")
 
 
+def _labelled(path: Path) -> list[LabelledRow]:
+    return labels_of(read_package(path)) if is_package(path) else read_labelled(path)
+
+
 def _match_labels(
     path: Path | None, rows: Sequence[LabelledRow], estimates: Sequence[Estimate], source: Path
 ) -> dict[int, float]:
@@ -165,7 +172,7 @@ def _match_labels(
     for row in rows:
         if row.truth.video_id not in known:
             raise InputError(
-                f"{path}, line {row.line}: {source} has no video {row.truth.video_id!r}; its names begin with "
+                f"{row.where}: {source} has no video {row.truth.video_id!r}; its names begin with "
                 f"{estimates[0].observation.media_id!r}; correct the name or remove the row"
             )
     position = {id(estimate): i for i, estimate in enumerate(estimates)}
@@ -175,7 +182,7 @@ def _match_labels(
     pairs += match_truth(estimates, without) if without else []
     if not pairs:
         raise InputError(
-            f"{path}: none of its {len(rows)} labels is of a second at which {source} has a measured animal (line "
-            f"{rows[0].line}: {truth[0].video_id} at {truth[0].time_s:g} s); --pick writes a table of such seconds"
+            f"{path}: none of its {len(rows)} labels is of a second at which {source} has a measured animal "
+            f"({rows[0].where}: {truth[0].video_id} at {truth[0].time_s:g} s); --pick writes a table of such seconds"
         )
     return {position[id(estimate)]: row.distance_m for estimate, row in pairs}

@@ -28,7 +28,8 @@ def calibrate(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Known distances of some seconds: a CSV file of video_id, time, distance, or what --pick wrote."
+            help="Known distances of some seconds: a CSV file of video_id, time, distance, what --pick wrote, or a Camtrap "
+            "DP in which people told individualPositionRadius."
         ),
     ] = None,
     points: Annotated[

@@ -17,18 +17,30 @@ def add_verbs(app: typer.Typer) -> None:
 
 def export(
     results: Annotated[Path, typer.Argument(help="Folder of `trapmeter predict`, or its distances.csv.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; its folder must exist.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="File to write (a new folder, for a package that is one); its folder must exist."
+        ),
+    ],
     form: Annotated[
         str,
         typer.Option(
             "--format",
-            help="megadetector (JSON), timelapse (CSV for its import), drivendata (video_id, time, distance) or geojson.",
+            help="megadetector (JSON), timelapse (CSV for its import), drivendata (video_id, time, distance), geojson or "
+            "camtrap-dp.",
         ),
     ],
     places: Annotated[
         Path | None,
         typer.Option(
             help="For geojson: a CSV file of site_id (or locationID, as in Camtrap DP), latitude and longitude."
+        ),
+    ] = None,
+    package: Annotated[
+        Path | None,
+        typer.Option(
+            help="For camtrap-dp: the package to copy, with distances in its observations (folder, zip or datapackage.json)."
         ),
     ] = None,
 ) -> None:
@@ -41,10 +53,12 @@ def export(
     trapmeter export results/ --format timelapse --out timelapse.csv
 
     trapmeter export results/ --format geojson --places deployments.csv --out sites.geojson
+
+    trapmeter export results/ --format camtrap-dp --package survey-dp/ --out survey-dp-distances/
     """
     from trapmeter.export import Format
     from trapmeter.export import export as write
 
-    for line in write(results, out, one_of(Format, "--format", form), places):
+    for line in write(results, out, one_of(Format, "--format", form), places, package):
         typer.echo(line)
     typer.echo(f"written: {out}")

@@ -37,7 +37,11 @@ def add_verbs(app: typer.Typer) -> None:
 def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Videos, photos, and folders of them (searched to the bottom).")
+        list[Path] | None,
+        typer.Argument(
+            help="Videos, photos, and folders of them (searched to the bottom); or a Camtrap DP: its folder, zip or "
+            "datapackage.json."
+        ),
     ] = None,
     every: Annotated[float | None, typer.Option(help="Measure every so many seconds of a video (default 1).")] = None,
     times: Annotated[
@@ -52,7 +56,8 @@ def predict(
     site: Annotated[
         str,
         typer.Option(
-            help="Where the site stands: folder:1 (top folder), folder:-1 (last), regex:(S[0-9]+), or a CSV file."
+            help="Where the site stands: folder:1 (top folder), folder:-1 (last), regex:(S[0-9]+), or a CSV file. A Camtrap "
+            "DP tells it itself."
         ),
     ] = "none",
     detector: Annotated[
@@ -128,6 +133,8 @@ def predict(
     trapmeter predict card1/ --out results/ --hfov 25 --species "red fox"
 
     trapmeter predict videos/ --out results/ --times submission_format.csv --boxes metadata.csv
+
+    trapmeter predict survey-dp/ --out results/
 
     trapmeter predict card1/ --out results/ --model training/fold-0/bundle --model training/fold-1/bundle --flip
 

@@ -20,7 +20,7 @@ from trapmeter.density.sites import Site, SiteSettings, areas_of, hours_of, read
 from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
-from trapmeter.tables.camtrapdp import Package, Sighting, read_package
+from trapmeter.tables.camtrapdp.package import Package, Sighting, read_package
 from trapmeter.tables.deployments import deployment_at
 
 ANIMAL = "animal"

@@ -16,7 +16,7 @@ from trapmeter.density.settings import DensitySettings, SurveyFormat
 from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
-from trapmeter.tables.camtrapdp import is_package
+from trapmeter.tables.camtrapdp.container import is_package
 from trapmeter.tables.csvfile import read_columns
 from trapmeter.tables.flatfile import read_flat_file
 from trapmeter.tables.sightings import read_activity_times

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.frames.store import FrameStore
-from trapmeter.media.find import Found
 from trapmeter.predict.observe import Task
 from trapmeter.predict.seen import MediumSeen, failed_medium
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.records import Medium, MediumKind
+from trapmeter.records import Medium
 from trapmeter.tables.boxes import BoxTable, MediumBoxes
 from trapmeter.tables.drivendata import read_moments
 from trapmeter.tables.names import NameIndex, contradicts
@@ -32,22 +30,17 @@ class Asked:
     n_unasked: int
 
 
-def stored_media(store: FrameStore) -> Found:
-    """The videos of a frame store as media; the file of each is its shard.
-
-    Raises:
-        InputError: a shard is damaged, or there is none.
-    """
-    media = tuple(Medium(video_id, store.shard_path(video_id), MediumKind.VIDEO) for video_id in store.video_ids())
-    if not media:
-        raise InputError(f"{store.folder}: no frames in it; fill it with `trapmeter frames`")
-    return Found(store.folder, media, 0, ())
-
-
 def what_is_asked(
-    settings: PredictSettings, media: Sequence[Medium], boxes: BoxTable | None, min_score: float
+    settings: PredictSettings,
+    media: Sequence[Medium],
+    boxes: BoxTable | None,
+    min_score: float,
+    known: Mapping[str, MediumBoxes] | None = None,
 ) -> Asked:
     """Joins media, times and boxes by name.
+
+    boxes: a table that tells of all media, of boxes that score min_score or more. known: what came with the media themselves
+    by media_id, which counts where there is no such table, and says why a medium isn't at hand.
 
     Raises:
         InputError: a table can't be read, or a name in it could be any of several media.
@@ -62,16 +55,23 @@ def what_is_asked(
             )
     times, missing = ({}, ()) if settings.times is None else _times(settings.times, media)
     asked = [medium for medium in media if settings.times is None or medium.media_id in times]
+    known = known or {}
     tasks = tuple(
-        Task(medium, times.get(medium.media_id), settings.every_s, _boxes_of(medium, boxes), min_score)
+        Task(
+            medium,
+            times.get(medium.media_id),
+            settings.every_s,
+            _boxes_of(medium, boxes, known.get(medium.media_id)),
+            min_score if boxes is not None else settings.min_score or 0.0,
+        )
         for medium in asked
     )
     return Asked(tasks, missing, len(media) - len(asked))
 
 
-def _boxes_of(medium: Medium, boxes: BoxTable | None) -> MediumBoxes | None:
-    if boxes is None:
-        return None
+def _boxes_of(medium: Medium, boxes: BoxTable | None, known: MediumBoxes | None) -> MediumBoxes | None:
+    if boxes is None or (known is not None and known.failure):
+        return known
     found = boxes.find(medium.media_id)
     if found is None:
         return MediumBoxes(medium.media_id, failure=f"not in {boxes.path.name}")

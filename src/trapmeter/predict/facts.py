@@ -10,6 +10,7 @@ from statistics import median
 
 from trapmeter.calibration.camera import as_trained, network_factor
 from trapmeter.calibration.facts import Facts, told_shoulders, told_species
+from trapmeter.calibration.ground import ground_of_camera
 from trapmeter.calibration.site import Known, correct_site
 from trapmeter.errors import InputError
 from trapmeter.predict.distances import Distances, Sight
@@ -25,12 +26,13 @@ ALIKE = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a user tells: the site of each medium, cameras by site, shoulders and species by media_id."""
+    """What a user tells: the site of each medium, cameras by site; shoulders, species and how the camera hung by media_id."""
 
     site_ids: Mapping[str, str]
     cameras: Mapping[str, Camera]
     shoulders: Mapping[str, Shoulder]
     species: Mapping[str, str] = field(default_factory=dict)
+    hung: Mapping[str, Camera] = field(default_factory=dict)
 
 
 class WithFacts:
@@ -51,10 +53,13 @@ class WithFacts:
     def measure(self, sights: Sequence[Sight]) -> list[Distance]:
         """A distance for each sight, in the same order."""
         distances = self._answers.measure([self._as_trained(sight) for sight in sights])
-        places: dict[tuple[str, str], list[int]] = defaultdict(list)
+        places: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for i, sight in enumerate(sights):
             seen = sight.observation
-            places[(seen.site_id, "") if seen.site_id else ("", seen.media_id)].append(i)
+            camera = self._facts.cameras.get(seen.media_id)
+            # From one deployment to the next the camera of a site may hang otherwise.
+            hung = () if camera is None else (camera.height_m, camera.pitch_deg)
+            places[(seen.site_id, "" if seen.site_id else seen.media_id, *hung)].append(i)
         for rows in places.values():
             observations = [sights[i].observation for i in rows]
             media_ids = {seen.media_id for seen in observations}
@@ -78,8 +83,8 @@ class WithFacts:
         return Sight(replace(seen, box=box), tuple(metres * factor for metres in sight.answers))
 
 
-def read_told(settings: PredictSettings, media: Sequence[Medium]) -> Told:
-    """Reads what the settings tell of cameras and animals.
+def read_told(settings: PredictSettings, media: Sequence[Medium], hung: Mapping[str, Camera] | None = None) -> Told:
+    """Reads what the settings tell of cameras and animals; hung: what came with the media of how their cameras hung.
 
     Raises:
         InputError: a table is not as expected, tells of none of the media, or a species isn't known.
@@ -88,13 +93,13 @@ def read_told(settings: PredictSettings, media: Sequence[Medium]) -> Told:
     shoulders = told_shoulders(settings.species, settings.shoulder_m, site_ids.items())
     species = told_species(settings.species, site_ids.items())
     if settings.cameras is None:
-        return Told(site_ids, {}, shoulders, species)
+        return Told(site_ids, {}, shoulders, species, hung or {})
     cameras = read_cameras(settings.cameras)
     named = sorted({site_id for site_id in site_ids.values() if site_id})
     if not cameras.keys() & set(named):
         have = f"the sites are {', '.join(named[:8])}" if named else "the media have no site; tell it with --site"
         raise InputError(f"{settings.cameras}: none of its {len(cameras)} cameras is of a site of this run; {have}")
-    return Told(site_ids, cameras, shoulders, species)
+    return Told(site_ids, cameras, shoulders, species, hung or {})
 
 
 def facts_of(seen: Sequence[MediumSeen], told: Told, settings: PredictSettings) -> Facts:
@@ -113,10 +118,23 @@ def facts_of(seen: Sequence[MediumSeen], told: Told, settings: PredictSettings) 
         camera = told.cameras.get(site_id)
         if camera is None:
             hfov_deg = settings.hfov_deg or _agreed(by_exif.get(site_id or medium.media_id, ()))
-            camera = None if hfov_deg is None else Camera(hfov_deg)
+            camera = None if hfov_deg is None else Camera(hfov_deg, aspect=medium.aspect)
+            hung = told.hung.get(medium.media_id)
+            if camera is not None and hung is not None:
+                camera = _on_ground(camera, hung)
         if camera is not None:
             cameras[medium.media_id] = replace(camera, aspect=camera.aspect or medium.aspect)
     return Facts(cameras, told.shoulders, settings.trained_hfov_deg, told.species)
+
+
+def _on_ground(camera: Camera, hung: Camera) -> Camera:
+    """The camera with height and pitch, which come unasked with a package: where it would see no ground, without."""
+    told = replace(camera, height_m=hung.height_m, pitch_deg=hung.pitch_deg)
+    try:
+        ground_of_camera(told)
+    except InputError:
+        return camera
+    return told
 
 
 def cameras_told(seen: Sequence[MediumSeen], known: Facts) -> dict[str, int | float | None]:

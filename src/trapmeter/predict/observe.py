@@ -30,7 +30,7 @@ NOT_TOLD = "the table of boxes tells nothing of this second"
 class Eyes:
     """What a worker looks with.
 
-    Without a detector the tasks' own boxes are used; a task without any is answered second by second as a whole. With a
+    A task's own boxes count before the detector; without either a task is answered second by second as a whole. With a
     store no video is opened: pictures and lengths come from there.
     """
 
@@ -59,13 +59,13 @@ def observe(task: Task, eyes: Eyes) -> MediumSeen:
     medium = task.medium
     size_bytes, modified_ns = 0, 0
     ahead = Ahead()
-    looker = None if eyes.detector is None else Looker(eyes.detector)
+    looker = None if eyes.detector is None or task.boxes is not None else Looker(eyes.detector)
     asker = None if eyes.networks is None else Asker(eyes.networks)
     try:
-        status = medium.path.stat()
-        size_bytes, modified_ns = status.st_size, status.st_mtime_ns
         if task.boxes is not None and task.boxes.failure:
             raise MediaError(task.boxes.failure)
+        status = medium.path.stat()
+        size_bytes, modified_ns = status.st_size, status.st_mtime_ns
         if eyes.store is None:
             sight = _look_at_file(task, looker, asker, ahead)
         else:

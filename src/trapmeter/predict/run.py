@@ -20,14 +20,15 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.files import alone_in, sha256_of, whole_file
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
-from trapmeter.media.find import Found, find_media
+from trapmeter.media.find import Found
 from trapmeter.models.bundle import Bundle, read_bundle
-from trapmeter.predict.asked import stored_media, what_is_asked
+from trapmeter.predict.asked import what_is_asked
 from trapmeter.predict.blend import FromBoth
 from trapmeter.predict.cards import model_cards
 from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks, ensemble_identity
 from trapmeter.predict.eyes import give_back_memory, open_eyes, share_out
 from trapmeter.predict.facts import cameras_told, facts_of, read_told
+from trapmeter.predict.given import Given, what_is_given
 from trapmeter.predict.measure import measure
 from trapmeter.predict.observe import Task
 from trapmeter.predict.seen import MediumSeen
@@ -40,12 +41,15 @@ from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.distances import NAME as DISTANCES
 from trapmeter.tables.distances import write_distances
 from trapmeter.tables.geojson import read_places
+from trapmeter.tables.sightings import write_media_starts
 from trapmeter.tables.sites import FolderSite, NoSite, RegexSite, SiteRule, assign_sites, site_rule_text
 from trapmeter.tables.truth import read_truth, truth_names
 from trapmeter.workers import Patience
 
 RUN = "run.json"
 ERRORS = "errors.log"
+MEDIA_STARTS = "media-times.csv"
+"""When each medium starts, where a package tells it: for `trapmeter density --media-times`."""
 
 MEGADETECTOR_MIN_SCORE = 0.2
 """What MegaDetector's authors recommend for version 5 as the typical threshold."""
@@ -77,27 +81,26 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
     started_at, clock = datetime.now(UTC), _Clock()
     with clock.stage("find"):
         store = None if settings.store is None else FrameStore.open(settings.store)
-        found = find_media(settings.paths) if store is None else stored_media(store)
+        given = what_is_given(settings, store)
+        found = given.found
         media = assign_sites(found.media, settings.site)
         _check_sites(settings, media, found)
-        if settings.truth is not None:
-            # An ambiguous name should not be found out after an hour's work.
-            truth_names([medium.media_id for medium in media], read_truth(settings.truth))
-        if settings.places is not None:
-            read_places(settings.places)
+        _check_tables(settings, media)
         boxes = None if settings.boxes is None else read_boxes(settings.boxes)
         min_score = _min_score(settings, boxes)
-        asked = what_is_asked(settings, media, boxes, min_score)
+        asked = what_is_asked(settings, media, boxes, min_score, given.boxes)
         if not asked.tasks and not asked.missing:
             raise InputError("none of the media is asked for")
-        told = read_told(settings, media)
+        told = read_told(settings, media, given.cameras)
     with clock.stage("load models"):
         bundles = [read_bundle(folder) for folder in settings.models]
         chosen = choose(settings.runtime) if bundles else None
         workers = share_out(settings.jobs, len(asked.tasks), bundles)
         make_eyes = partial(
             open_eyes,
-            detector=settings.detector if boxes is None and settings.detect and store is None else None,
+            detector=settings.detector
+            if boxes is None and given.needs_eyes and settings.detect and store is None
+            else None,
             min_score=min_score,
             bundles=bundles,
             flip=settings.flip,
@@ -114,7 +117,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
         del eyes
         give_back_memory()
     with _locked(settings.out, overwrite=settings.overwrite):
-        with clock.stage("look"), _journal(settings, found.root, min_score, models, bundles, chosen) as journal:
+        with clock.stage("look"), _journal(settings, given, min_score, models, bundles, chosen) as journal:
             seen = _look(asked.tasks, journal, make_eyes, workers.jobs, progress)
         seen += asked.missing
         with clock.stage("measure"):
@@ -129,7 +132,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
             estimates = measure(seen, told.site_ids, distances, known, measured)
         summary = summarise(seen, estimates, asked.n_unasked)
         with clock.stage("write"):
-            write_distances(settings.out / DISTANCES, estimates)
+            _write_tables(settings.out, estimates, given)
         facts = _facts(settings, found, models, chosen, summary, seen, known, started_at, clock)
         facts |= {
             "model_cards": model_cards(settings, bundles, has_detector="detector" in models),
@@ -140,6 +143,14 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None) -> 
             json.dump(facts, file, indent=2)
             file.write("\n")
     return Run(found.root, tuple(estimates), summary, facts, store)
+
+
+def _check_tables(settings: PredictSettings, media: Sequence[Medium]) -> None:
+    """Reads what the report will want: a wrong table should not be found out after an hour's work."""
+    if settings.truth is not None:
+        truth_names([medium.media_id for medium in media], read_truth(settings.truth))
+    if settings.places is not None:
+        read_places(settings.places)
 
 
 def _check_sites(settings: PredictSettings, media: Sequence[Medium], found: Found) -> None:
@@ -220,7 +231,7 @@ def _models(distances: Distances, detector: Detector | None) -> dict[str, ModelI
 
 def _journal(
     settings: PredictSettings,
-    root: Path,
+    given: Given,
     min_score: float,
     models: dict[str, ModelIdentity],
     bundles: Sequence[Bundle],
@@ -229,10 +240,10 @@ def _journal(
     """The journal with what the sight of a medium depends on: with any of it changed, a run can't be gone on with."""
     sight = {
         "trapmeter": __version__,
-        "root": str(root),
+        "root": str(given.found.root),
         "every_s": settings.every_s if settings.times is None else None,
         "times_sha256": None if settings.times is None else sha256_of(settings.times),
-        "boxes_sha256": None if settings.boxes is None else sha256_of(settings.boxes),
+        "boxes_sha256": given.sha256 if settings.boxes is None else sha256_of(settings.boxes),
         "min_score": min_score,
         "detector_sha256": models["detector"].sha256 if "detector" in models else None,
         "networks_sha256": ensemble_identity(bundles, flip=settings.flip).sha256 if bundles else None,
@@ -247,12 +258,18 @@ def _journal(
 def _locked(out: Path, *, overwrite: bool) -> Iterator[None]:
     """The output folder, made if need be and for this run alone; without what an earlier one left, if so asked."""
     with alone_in(out):
-        for name in (JOURNAL, DISTANCES, RUN, ERRORS) if overwrite else ():
+        for name in (JOURNAL, DISTANCES, MEDIA_STARTS, RUN, ERRORS) if overwrite else ():
             try:
                 (out / name).unlink(missing_ok=True)
             except OSError as error:
                 raise RunError(f"{out / name} can't be deleted: {error.strerror or error}; close it first") from error
         yield
+
+
+def _write_tables(out: Path, estimates: Sequence[Estimate], given: Given) -> None:
+    write_distances(out / DISTANCES, estimates)
+    if given.starts:
+        write_media_starts(out / MEDIA_STARTS, given.starts)
 
 
 def _write_traces(path: Path, seen: Sequence[MediumSeen]) -> None:

@@ -16,6 +16,8 @@ from trapmeter.geometry import FILM_WIDTH_MM
 from trapmeter.tables.csvfile import Row, read_rows
 
 DEFAULT_ASPECT = 16 / 9
+LEAST_HEIGHT_M, MOST_HEIGHT_M = 0.05, 30.0
+LEAST_PITCH_DEG, MOST_PITCH_DEG = -85.0, 45.0
 COLUMNS = ("site_id", "hfov_deg", "focal_35mm", "height_m", "pitch_deg", "aspect")
 
 
@@ -58,8 +60,8 @@ def read_cameras(path: Path) -> dict[str, Camera]:
 def _camera(row: Row) -> Camera:
     camera = Camera(
         _hfov_deg(row),
-        _within(row, "height_m", 0.05, 30, "a height above the ground of 0.05 to 30 m"),
-        _within(row, "pitch_deg", -85, 45, "degrees of -85 (down) to 45; negative looks down"),
+        _within(row, "height_m", LEAST_HEIGHT_M, MOST_HEIGHT_M, "a height above the ground of 0.05 to 30 m"),
+        _within(row, "pitch_deg", LEAST_PITCH_DEG, MOST_PITCH_DEG, "degrees of -85 (down) to 45; negative looks down"),
         _within(row, "aspect", 0.3, 4, "width over height of the picture, 0.3 to 4"),
     )
     if (camera.height_m is None) != (camera.pitch_deg is None):

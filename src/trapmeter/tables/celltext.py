@@ -27,4 +27,5 @@ def to_cell(text: str) -> str:
 def from_cell(cell: str) -> str:
     """The text that was written into a cell."""
     text = cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-    return _CODE.sub(lambda match: chr(int(match[1], 16)), text)
+    # Most cells of large tables have none.
+    return _CODE.sub(lambda match: chr(int(match[1], 16)), text) if "\\u" in text else text

@@ -181,12 +181,17 @@ def decoded(path: Path, raw: bytes) -> str:
         ) from None
 
 
+def separator_in(body: str) -> str:
+    """What separates the cells of a table, told from its first line."""
+    header = re.split(r"[\r\n]", body, maxsplit=1)[0]
+    return next((mark for mark in ",;\t" if mark in header), ",")
+
+
 def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str], str]]:
     """Yields (line where the row starts, cells, decimal mark); the first is the header."""
     body = text.lstrip("\r\n")
     skipped = text[: len(text) - len(body)].count("\n")
-    header = re.split(r"[\r\n]", body, maxsplit=1)[0]
-    separator = next((mark for mark in ",;\t" if mark in header), ",")
+    separator = separator_in(body)
     reader = csv.reader(io.StringIO(body, newline=""), delimiter=separator, strict=True)
     start = 1
     try:

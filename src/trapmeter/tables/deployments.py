@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
-from trapmeter.tables.camtrapdp import Place, place_of
+from trapmeter.tables.camtrapdp.package import Place, place_of
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
 from trapmeter.tables.sightings import clock_hour, date_and_time
 

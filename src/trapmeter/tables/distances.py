@@ -90,26 +90,26 @@ def _cells(estimate: Estimate) -> list[str]:
     observation, distance, angle = estimate.observation, estimate.distance, estimate.angle_deg
     return [
         to_cell(observation.media_id),
-        _fixed(observation.time_s, 6).rstrip("0").rstrip("."),
+        fixed(observation.time_s, 6).rstrip("0").rstrip("."),
         str(observation.animal_id) if observation.animal_id else "",
         *_box_cells(observation.box),
         *(
             ("", "", "")
             if distance is None
-            else (_fixed(m, 2) for m in (distance.distance_m, distance.low_m, distance.high_m))
+            else (fixed(m, 2) for m in (distance.distance_m, distance.low_m, distance.high_m))
         ),
-        "" if angle is None else _fixed(angle, 1),
+        "" if angle is None else fixed(angle, 1),
         to_cell(observation.site_id),
         estimate.status.value,
         to_cell(estimate.reason),
         to_cell(estimate.model_id),
-        *(_fixed(m, 2) for m in (distance.draws_m if distance else ())),
+        *(fixed(m, 2) for m in (distance.draws_m if distance else ())),
         *([] if distance and distance.draws_m else [""] * len(DRAWS)),
         "" if observation.is_night is None else str(int(observation.is_night)),
     ]
 
 
-def _fixed(number: float, decimals: int) -> str:
+def fixed(number: float, decimals: int) -> str:
     """Fixed decimals; -0.0 is written as 0.0."""
     text = f"{number:.{decimals}f}"
     return text.removeprefix("-") if float(text) == 0 else text
@@ -120,7 +120,7 @@ def _box_cells(box: Box | None) -> tuple[str, ...]:
         return ("",) * 5
     x1, x2 = _apart(box.x1, box.x2)
     y1, y2 = _apart(box.y1, box.y2)
-    return (*(_fixed(value, 4) for value in (x1, y1, x2, y2)), _fixed(box.score, 3))
+    return (*(fixed(value, 4) for value in (x1, y1, x2, y2)), fixed(box.score, 3))
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:

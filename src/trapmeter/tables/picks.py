@@ -22,10 +22,10 @@ from trapmeter.tables.truth import TruthRow
 
 @dataclass(frozen=True, slots=True)
 class LabelledRow:
-    """A known distance and the line of the file that it stands on."""
+    """A known distance, and the file and line that it stands on, as messages begin."""
 
     truth: TruthRow
-    line: int
+    where: str
 
 
 def write_picks(path: Path, observations: Iterable[Observation]) -> None:
@@ -69,7 +69,7 @@ def read_labelled(path: Path) -> list[LabelledRow]:
                 f"{path}, lines {first} and {row.line}: {truth.video_id} at {truth.time_s:g} s is labelled twice; keep one "
                 "of the rows"
             )
-        found.append(LabelledRow(truth, row.line))
+        found.append(LabelledRow(truth, row.where))
     if not found:
         raise InputError(f"{path}: no row has a {column}; fill in how far (metres) at least one of the animals stood")
     return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from trapmeter.files import whole_file
+from trapmeter.tables.celltext import to_cell
 from trapmeter.tables.csvfile import Row, read_rows
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?")
@@ -51,6 +55,18 @@ def read_media_starts(path: Path) -> dict[str, datetime]:
             raise row.error("media_id", "each medium once")
         starts[name] = date_and_time(row, "start")
     return starts
+
+
+def write_media_starts(path: Path, starts: Mapping[str, datetime]) -> None:
+    """Writes the table that `read_media_starts` reads, in the order of media_id.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("media_id", "start"))
+        writer.writerows((to_cell(name), starts[name].isoformat()) for name in sorted(starts))
 
 
 def read_left_out(path: Path) -> set[tuple[str, int | None]]:

@@ -10,19 +10,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from trapmeter.errors import InputError
-from trapmeter.metrics import Numbers
-from trapmeter.overlap import iou
+from trapmeter.overlap import same_animals
 from trapmeter.records import Box, Estimate
 from trapmeter.tables.boxcells import COORDINATES, read_box
 from trapmeter.tables.csvfile import read_columns, read_rows
 from trapmeter.tables.drivendata import read_labels
 from trapmeter.tables.names import NameIndex
-
-SAME_ANIMAL_IOU = 0.3
-"""From this overlap on (intersection over union) two boxes show the same animal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +51,9 @@ def match_truth(estimates: Iterable[Estimate], truth: Sequence[TruthRow]) -> lis
     """Pairs measured estimates with known distances of the same medium and time (to the millisecond).
 
     Where the truth has boxes, boxes are paired so that their overlaps add up to the most, each at least
-    SAME_ANIMAL_IOU; an estimate without any box stands for the nearest visible animal. Where it has none, the truth is
-    the distance of the nearest animal, and the nearest estimate of that second answers it. Who finds no partner is left
-    out: compare the lengths. Pairs come in the order of the truth.
+    `overlap.SAME_ANIMAL_IOU`; an estimate without any box stands for the nearest visible animal. Where it has none, the
+    truth is the distance of the nearest animal, and the nearest estimate of that second answers it. Who finds no partner is
+    left out: compare the lengths. Pairs come in the order of the truth.
 
     Raises:
         InputError: a name is ambiguous between estimates and truth.
@@ -136,18 +130,8 @@ def truth_names(media_ids: Collection[str], truth: Sequence[TruthRow]) -> dict[s
 
 
 def _by_overlap(estimates: list[Estimate], rows: list[TruthRow]) -> list[tuple[Estimate, TruthRow]]:
-    """Hungarian assignment on IoU; overlaps that are too small weigh nothing, so they can't outvote a true match."""
-    from scipy.optimize import linear_sum_assignment
-
-    overlap = iou(_xyxy([row.box for row in rows]), _xyxy([estimate.observation.box for estimate in estimates]))
-    overlap[overlap < SAME_ANIMAL_IOU] = 0.0
-    chosen = linear_sum_assignment(overlap, maximize=True)
-    return [(estimates[j], rows[i]) for i, j in zip(*chosen, strict=True) if overlap[i, j] > 0]
-
-
-def _xyxy(boxes: Sequence[Box | None]) -> Numbers:
-    """One row per box; an empty one, which overlaps nothing, for None."""
-    return np.array([(0.0, 0.0, 0.0, 0.0) if box is None else box.xyxy for box in boxes]).reshape(-1, 4)
+    pairs = same_animals([row.box for row in rows], [estimate.observation.box for estimate in estimates])
+    return [(estimates[j], rows[i]) for i, j in pairs]
 
 
 def _distance_m(estimate: Estimate) -> float:

@@ -1,0 +1,127 @@
+"""Which second of which medium an observation is of: boxes for `predict`, known distances for `calibrate`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from trapmeter.errors import InputError
+from trapmeter.records import Box, MediumKind
+from trapmeter.tables.boxcells import make_box
+from trapmeter.tables.boxes import MediumBoxes
+from trapmeter.tables.camtrapdp.ours import has_our_distance, tags_of
+from trapmeter.tables.camtrapdp.package import Medium, Package, Sighting
+from trapmeter.tables.picks import LabelledRow
+from trapmeter.tables.truth import TruthRow
+
+ANIMAL, HUMAN = "animal", "human"
+
+
+def is_of_medium(sighting: Sighting) -> bool:
+    """Whether this is an animal in a photo or video, not of a whole event."""
+    return sighting.level == "media" and sighting.kind == ANIMAL and bool(sighting.media_id)
+
+
+def second_of(sighting: Sighting, medium: Medium) -> float:
+    """Seconds from a video's start to the moment of an observation of it; 0 in photos.
+
+    Ours tell it exactly; others by eventStart, in whole seconds. Below 0 where that lies before the medium.
+    """
+    if medium.kind is not MediumKind.VIDEO:
+        return 0.0
+    try:
+        return float(tags_of(sighting)["second"])
+    except (KeyError, ValueError):
+        return (sighting.start - medium.time).total_seconds()
+
+
+def box_of(sighting: Sighting) -> Box | None:
+    """The box of an observation; its score is the probability of a machine's classification, 1 of a person's.
+
+    Raises:
+        InputError: box or probability are none.
+    """
+    if sighting.bbox is None:
+        return None
+    x, y, width, height = sighting.bbox
+    try:
+        score = 1.0 if sighting.method == HUMAN else float(sighting.probability or 1)
+    except ValueError:
+        score = -1.0
+    if not 0 <= score <= 1:
+        raise InputError(
+            f"{sighting.where}, column 'classificationProbability': expected a number from 0 to 1, or nothing, got "
+            f"{sighting.probability!r}; correct that cell"
+        )
+    return make_box((x, y, x + width, y + height), score, f"{sighting.where}, bboxX to bboxHeight")
+
+
+def boxes_by_medium(package: Package) -> dict[str, MediumBoxes]:
+    """The boxes of animals in each photo and video that has any, by mediaID.
+
+    Left out are videos whose boxes all stand at their start, and none of which is ours: most programs write one time for a
+    whole video, so that nobody knows when the box was seen.
+
+    Raises:
+        InputError: a box is none.
+    """
+    found: dict[str, dict[float, dict[tuple[float, ...], Box]]] = defaultdict(lambda: defaultdict(dict))
+    is_timed: set[str] = set()
+    media = {medium.media_id: medium for medium in package.media}
+    for sighting in filter(is_of_medium, package.observations):
+        medium, box = media.get(sighting.media_id), box_of(sighting)
+        if medium is None or box is None:
+            continue
+        second = max(second_of(sighting, medium), 0.0)
+        if second > 0 or "second" in tags_of(sighting):
+            is_timed.add(medium.media_id)
+        # Several may classify one animal, each in a row of its own with the same box.
+        known = found[medium.media_id][second].setdefault(box.xyxy, box)
+        if box.score > known.score:
+            found[medium.media_id][second][box.xyxy] = box
+    boxes = {}
+    for media_id, seconds in found.items():
+        name = media[media_id].file_path
+        if media[media_id].kind is not MediumKind.VIDEO:
+            boxes[media_id] = MediumBoxes(name, always=tuple(seconds[0.0].values()))
+        elif media_id in is_timed:
+            moments = tuple((second, tuple(seconds[second].values())) for second in sorted(seconds))
+            boxes[media_id] = MediumBoxes(name, moments, is_exhaustive=True)
+    return boxes
+
+
+def labels_of(package: Package) -> list[LabelledRow]:
+    """Distances that people measured (classificationMethod human, an individualPositionRadius that isn't ours), in media.
+
+    Raises:
+        InputError: there is none.
+    """
+    media = {medium.media_id: medium for medium in package.media}
+    labels = []
+    for sighting in filter(is_of_medium, package.observations):
+        medium = media.get(sighting.media_id)
+        if medium is None or sighting.method != HUMAN or sighting.radius_m is None or has_our_distance(sighting):
+            continue
+        second = second_of(sighting, medium)
+        if second >= 0:
+            row = TruthRow(medium.file_path, second, sighting.radius_m, box_of(sighting))
+            labels.append(LabelledRow(row, sighting.where))
+    if not labels:
+        raise InputError(
+            f"{package.path}: no observation of a medium has an individualPositionRadius by a person "
+            "(observationLevel media, classificationMethod human); fill in how far at least one of the animals stood"
+        )
+    return labels
+
+
+def media_by_path(media: Iterable[Medium]) -> dict[str, Medium]:
+    """Photos and videos by their filePath, in the order of the table.
+
+    Raises:
+        InputError: two have the same.
+    """
+    found: dict[str, Medium] = {}
+    for medium in media:
+        if medium.kind is not None and found.setdefault(medium.file_path, medium) is not medium:
+            raise medium.row.error("filePath", f"a file of its own, which {found[medium.file_path].media_id} hasn't")
+    return found

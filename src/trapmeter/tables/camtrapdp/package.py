@@ -1,0 +1,225 @@
+"""The tables of a package as records: deployments, media and observations.
+
+Cells that nobody here uses are left alone. Times are the camera's own: a zone at their end is passed over, so that one
+package must not mix zones.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from trapmeter.records import MediumKind
+from trapmeter.tables.cameras import (
+    LEAST_HEIGHT_M,
+    LEAST_PITCH_DEG,
+    MOST_HEIGHT_M,
+    MOST_PITCH_DEG,
+    Camera,
+)
+from trapmeter.tables.camtrapdp.container import DESCRIPTOR, opened, path_of, resources_of
+from trapmeter.tables.csvfile import Row, decoded, rows_of_text
+from trapmeter.tables.sightings import date_and_time
+
+DEPLOYMENT_COLUMNS = ("deploymentID", "deploymentStart", "deploymentEnd")
+MEDIA_COLUMNS = ("mediaID", "deploymentID", "timestamp", "filePath")
+OBSERVATION_COLUMNS = ("observationID", "deploymentID", "eventStart", "observationLevel", "observationType")
+LEVELS = ("media", "event")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row of deployments: a camera at a place from start to end. site_id: its locationID, else locationName, else its own.
+
+    row: as it stands in the file, for columns beyond the standard.
+    """
+
+    deployment_id: str
+    site_id: str
+    start: datetime
+    end: datetime
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """A row of media: a photo or video, or a file of another kind (None). file_path: relative to the package, or an address.
+
+    time: when it starts. row: as it stands in the file.
+    """
+
+    media_id: str
+    deployment_id: str
+    time: datetime
+    file_path: str
+    kind: MediumKind | None
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A row of observations. level: media or event. media_id: "" where it is of an event.
+
+    kind: observationType, such as animal or blank. count: None where it isn't told. radius_m, angle_deg: where the individual
+    stands; None where nobody measured. tags: those of behavior and of observationTags. bbox: left, top, width, height as
+    shares of the picture (0..1). method: human or machine, "" where it isn't told. probability: of its
+    classification, as it stands.
+    """
+
+    where: str
+    observation_id: str
+    deployment_id: str
+    media_id: str
+    event_id: str
+    start: datetime
+    level: str
+    kind: str
+    species: str
+    count: int | None
+    individual_id: str
+    radius_m: float | None
+    angle_deg: float | None
+    tags: tuple[str, ...]
+    bbox: tuple[float, float, float, float] | None
+    method: str
+    probability: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """All tables of a package, each row with a deployment that exists."""
+
+    path: Path
+    deployments: tuple[Place, ...]
+    media: tuple[Medium, ...]
+    observations: tuple[Sighting, ...]
+
+
+def read_package(path: Path) -> Package:
+    """Reads a package.
+
+    Args:
+        path: its folder, its zip archive, or its datapackage.json.
+
+    Raises:
+        InputError: the descriptor or a table is missing or not what it should be; names file, line and column.
+    """
+    with opened(path) as files:
+        descriptor = files.where(DESCRIPTOR)
+        resources = resources_of(descriptor, decoded(descriptor, files.read(DESCRIPTOR)))
+
+        def rows(table: str, required: tuple[str, ...]) -> Iterator[Row]:
+            name = path_of(resources[table])
+            where = files.where(name)
+            return rows_of_text(where, decoded(where, files.read(name)), required=required, may_be_short=True)
+
+        deployments = tuple(map(place_of, rows("deployments", DEPLOYMENT_COLUMNS)))
+        known = {one.deployment_id for one in deployments}
+        media = tuple(_medium(row, known) for row in rows("media", MEDIA_COLUMNS))
+        observations = tuple(sighting_of(row, known) for row in rows("observations", OBSERVATION_COLUMNS))
+    return Package(path, deployments, media, observations)
+
+
+def place_of(row: Row) -> Place:
+    """A row of deployments.csv.
+
+    Raises:
+        InputError: a cell is not what it should be.
+    """
+    # A table of deployments by itself may do without its own names, where it tells the locations'.
+    name = row.text("deploymentID") if "deploymentID" in row.cells else ""
+    return Place(
+        name,
+        row.optional_text("locationID") or row.optional_text("locationName") or row.text("deploymentID"),
+        date_and_time(row, "deploymentStart"),
+        date_and_time(row, "deploymentEnd"),
+        row,
+    )
+
+
+def camera_at(place: Place) -> Camera | None:
+    """How the camera of a deployment hung, from cameraHeight (metres) and cameraTilt (degrees, negative looks down).
+
+    None where one of them isn't told or is none of a camera that sees ground. The standard tells nothing of the lens.
+    """
+    height_m, pitch_deg = place.row.optional_number("cameraHeight"), place.row.optional_number("cameraTilt")
+    if height_m is None or pitch_deg is None:
+        return None
+    is_usual = LEAST_HEIGHT_M <= height_m <= MOST_HEIGHT_M and LEAST_PITCH_DEG <= pitch_deg <= MOST_PITCH_DEG
+    return Camera(height_m=height_m, pitch_deg=pitch_deg) if is_usual else None
+
+
+def _medium(row: Row, deployments: Collection[str]) -> Medium:
+    file_path = row.text("filePath")
+    mediatype = row.optional_text("fileMediatype").lower() or mimetypes.guess_type(file_path)[0] or ""
+    # A GIF may be a still, but is decoded as what it can be.
+    is_video = mediatype.startswith("video/") or mediatype == "image/gif"
+    return Medium(
+        row.text("mediaID"),
+        _deployment_id(row, deployments),
+        date_and_time(row, "timestamp"),
+        file_path,
+        MediumKind.VIDEO if is_video else MediumKind.PHOTO if mediatype.startswith("image/") else None,
+        row,
+    )
+
+
+def sighting_of(row: Row, deployments: Collection[str]) -> Sighting:
+    """A row of observations.csv; deployments: those that there are.
+
+    Raises:
+        InputError: a cell is not what it should be.
+    """
+    level = row.text("observationLevel")
+    if level not in LEVELS:
+        raise row.error("observationLevel", f"one of {', '.join(LEVELS)}")
+    count = row.optional_number("count")
+    if count is not None and (count < 1 or count != int(count)):
+        raise row.error("count", "a whole number >= 1, or nothing")
+    radius = row.optional_number("individualPositionRadius")
+    if radius is not None and radius < 0:
+        raise row.error("individualPositionRadius", "metres >= 0, or nothing")
+    return Sighting(
+        where=row.where,
+        observation_id=row.text("observationID"),
+        deployment_id=_deployment_id(row, deployments),
+        media_id=row.optional_text("mediaID"),
+        event_id=row.optional_text("eventID"),
+        start=date_and_time(row, "eventStart"),
+        level=level,
+        kind=row.text("observationType"),
+        species=row.optional_text("scientificName"),
+        count=None if count is None else int(count),
+        individual_id=row.optional_text("individualID"),
+        radius_m=radius,
+        angle_deg=row.optional_number("individualPositionAngle"),
+        tags=tuple(
+            tag.strip()
+            for column in ("behavior", "observationTags")
+            for tag in row.optional_text(column).split("|")
+            if tag.strip()
+        ),
+        bbox=_bbox(row),
+        method=row.optional_text("classificationMethod"),
+        probability=row.optional_text("classificationProbability"),
+    )
+
+
+def _deployment_id(row: Row, deployments: Collection[str]) -> str:
+    name = row.text("deploymentID")
+    if name not in deployments:
+        raise row.error("deploymentID", "a deployment of the table of deployments")
+    return name
+
+
+def _bbox(row: Row) -> tuple[float, float, float, float] | None:
+    numbers = [row.optional_number(column) for column in ("bboxX", "bboxY", "bboxWidth", "bboxHeight")]
+    if all(number is None for number in numbers):
+        return None
+    x, y, width, height = (-1.0 if number is None else number for number in numbers)
+    if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < width <= 1 and 0 < height <= 1):
+        raise row.error("bboxX", "bboxX, bboxY, bboxWidth and bboxHeight as shares of the picture (0 to 1), or none")
+    return x, y, width, height

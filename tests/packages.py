@@ -1,0 +1,154 @@
+"""Camtrap DP packages for tests, and what the standard says of their columns.
+
+The table schemas of the standard are not at hand and are not fetched: these say of each column of Camtrap DP 1.0.2 what its
+documentation does (type, whether it is required, limits, words allowed), in its order.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+WHEN = {"type": "datetime", "format": "%Y-%m-%dT%H:%M:%S%z"}
+
+
+def column(name: str, kind: str | dict[str, str] = "string", **constraints: object) -> dict[str, Any]:
+    return {
+        "name": name,
+        **({"type": kind} if isinstance(kind, str) else kind),
+        **({"constraints": constraints} if constraints else {}),
+    }
+
+
+DEPLOYMENTS = [
+    column("deploymentID", required=True, unique=True),
+    *(column("locationID"), column("locationName")),
+    column("latitude", "number", required=True, minimum=-90, maximum=90),
+    column("longitude", "number", required=True, minimum=-180, maximum=180),
+    column("coordinateUncertainty", "integer", minimum=1),
+    *(column("deploymentStart", WHEN, required=True), column("deploymentEnd", WHEN, required=True)),
+    *(column("setupBy"), column("cameraID"), column("cameraModel"), column("cameraDelay", "integer", minimum=0)),
+    *(column("cameraHeight", "number", minimum=0), column("cameraDepth", "number", minimum=0)),
+    *(
+        column("cameraTilt", "integer", minimum=-90, maximum=90),
+        column("cameraHeading", "integer", minimum=0, maximum=360),
+    ),
+    *(
+        column("detectionDistance", "number", minimum=0),
+        column("timestampIssues", "boolean"),
+        column("baitUse", "boolean"),
+    ),
+    *(column("featureType"), column("habitat"), column("deploymentGroups"), column("deploymentTags")),
+    column("deploymentComments"),
+]
+MEDIA = [
+    *(column("mediaID", required=True, unique=True), column("deploymentID", required=True)),
+    column("captureMethod", enum=["activityDetection", "timeLapse"]),
+    *(column("timestamp", WHEN, required=True), column("filePath", required=True)),
+    *(column("filePublic", "boolean", required=True), column("fileName"), column("fileMediatype", required=True)),
+    *(column("exifData"), column("favorite", "boolean"), column("mediaComments")),
+]
+OBSERVATIONS = [
+    *(column("observationID", required=True, unique=True), column("deploymentID", required=True)),
+    *(column("mediaID"), column("eventID")),
+    *(column("eventStart", WHEN, required=True), column("eventEnd", WHEN, required=True)),
+    column("observationLevel", required=True, enum=["media", "event"]),
+    column("observationType", required=True, enum=["animal", "human", "vehicle", "blank", "unknown", "unclassified"]),
+    column("cameraSetupType", enum=["setup", "calibration"]),
+    *(column("scientificName"), column("count", "integer", minimum=1)),
+    *(column("lifeStage", enum=["adult", "subadult", "juvenile"]), column("sex", enum=["female", "male"])),
+    *(column("behavior"), column("individualID"), column("individualPositionRadius", "number", minimum=0)),
+    column("individualPositionAngle", "number", minimum=-90, maximum=90),
+    column("individualSpeed", "number", minimum=0),
+    *(column("bboxX", "number", minimum=0, maximum=1), column("bboxY", "number", minimum=0, maximum=1)),
+    *(column(name, "number", minimum=1e-15, maximum=1) for name in ("bboxWidth", "bboxHeight")),
+    *(column("classificationMethod", enum=["human", "machine"]), column("classifiedBy")),
+    *(column("classificationTimestamp", WHEN), column("classificationProbability", "number", minimum=0, maximum=1)),
+    *(column("observationTags"), column("observationComments")),
+]
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "deployments": {"fields": DEPLOYMENTS, "primaryKey": "deploymentID"},
+    "media": {
+        "fields": MEDIA,
+        "primaryKey": "mediaID",
+        "foreignKeys": [{"fields": "deploymentID", "reference": {"resource": "deployments", "fields": "deploymentID"}}],
+    },
+    "observations": {
+        "fields": OBSERVATIONS,
+        "primaryKey": "observationID",
+        "foreignKeys": [
+            {"fields": "deploymentID", "reference": {"resource": "deployments", "fields": "deploymentID"}},
+            {"fields": "mediaID", "reference": {"resource": "media", "fields": "mediaID"}},
+        ],
+    },
+}
+NAMES = {table: [field["name"] for field in schema["fields"]] for table, schema in SCHEMAS.items()}
+SITE = {"deploymentID": "d1", "locationID": "S1", "latitude": "50.5", "longitude": "5.25"}
+SITE |= {"deploymentStart": "2024-05-01T00:00:00Z", "deploymentEnd": "2024-05-11T00:00:00Z"}
+
+
+def table_text(table: str, rows: Iterable[dict[str, str]], end: str = "\n", columns: Iterable[str] = ()) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(columns) or NAMES[table], lineterminator=end, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def medium(name: str, path: str, when: str = "2024-05-02T06:00:00Z", **cells: str) -> dict[str, str]:
+    kind = "video/mp4" if path.endswith(".mp4") else "image/jpeg"
+    row = {"mediaID": name, "deploymentID": "d1", "timestamp": when, "filePath": path, "fileMediatype": kind}
+    return {**row, "filePublic": "true", **cells}
+
+
+def observation(name: str, of: str, **cells: str) -> dict[str, str]:
+    """An animal in a medium, at the medium's usual start, by a person."""
+    row = {"observationID": name, "deploymentID": "d1", "mediaID": of, "observationLevel": "media"}
+    row |= {"observationType": "animal", "classificationMethod": "human"}
+    start = cells.get("eventStart", "2024-05-02T06:00:00Z")
+    return {**row, "eventStart": start, "eventEnd": start, **cells}
+
+
+def bbox(x: float, y: float, width: float, height: float) -> dict[str, str]:
+    return {"bboxX": f"{x:g}", "bboxY": f"{y:g}", "bboxWidth": f"{width:g}", "bboxHeight": f"{height:g}"}
+
+
+def write_package(
+    folder: Path, *, deployments=(SITE,), media=(), observations=(), end="\n", **resource: object
+) -> Path:
+    """Tables from rows, or from a text; resource: what the descriptor tells of observations besides."""
+    folder.mkdir(parents=True, exist_ok=True)
+    resources: list[dict[str, object]] = []
+    for name, rows in (("deployments", deployments), ("media", media), ("observations", observations)):
+        text = rows if isinstance(rows, str | bytes) else table_text(name, rows, end)
+        (folder / f"{name}.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+        resources.append({"name": name, "path": f"{name}.csv", "profile": "tabular-data-resource"})
+    resources[-1] |= resource
+    (folder / "datapackage.json").write_text(json.dumps({"name": "made-up", "resources": resources}, indent=2) + "\n")
+    return folder
+
+
+def packed(folder: Path, path: Path, root: str = "") -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for one in sorted(folder.rglob("*")):
+            archive.write(one, root + one.relative_to(folder).as_posix())
+    return path
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """All files of a package by their names."""
+    if path.is_dir():
+        return {one.relative_to(path).as_posix(): one.read_bytes() for one in path.rglob("*") if one.is_file()}
+    with zipfile.ZipFile(path) as archive:
+        return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+
+
+def observations_in(path: Path) -> dict[str, dict[str, str]]:
+    """The rows of a package's observations by their ids."""
+    text = contents(path)["observations.csv"].decode("utf-8-sig")
+    return {row["observationID"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
