@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +12,7 @@ from trapmeter.files import check_file
 from trapmeter.media.find import kind_of
 from trapmeter.media.reading import open_medium
 from trapmeter.records import Estimate, Medium, MediumKind, order_of_rows
-from trapmeter.tables.distances import find_distances, read_distances
+from trapmeter.tables.distances import find_distances, read_distances, run_facts
 from trapmeter.tables.drivendata import write_nearest
 from trapmeter.tables.geojson import read_places, write_geojson
 from trapmeter.tables.megadetector import write_megadetector
@@ -69,7 +68,7 @@ def export(results: Path, out: Path, form: Format, places: Path | None = None) -
 
 
 def _export_megadetector(source: Path, out: Path, estimates: Sequence[Estimate]) -> list[str]:
-    facts = _run_facts(source)
+    facts = run_facts(source)
     root = facts.get("root")
     names = dict.fromkeys(estimate.observation.media_id for estimate in estimates)
     rates = {name: _frame_rate(Path(root) if isinstance(root, str) else None, name) for name in names}
@@ -103,12 +102,3 @@ def _detector(facts: dict[str, Any]) -> str:
         return str(facts["models"]["detector"]["model_id"])
     except (KeyError, TypeError):
         return "unknown"
-
-
-def _run_facts(source: Path) -> dict[str, Any]:
-    """What stands in the run.json beside the table; nothing where there is none."""
-    try:
-        facts = json.loads((source.parent / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
