@@ -6,13 +6,14 @@ the Origin of what they send, and, should they point a name of their own at 127.
 
 from __future__ import annotations
 
+import html
 import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -80,9 +81,13 @@ class Guard:
         return secrets.compare_digest(given.encode(), self._token.encode())
 
     def _welcome(self, request: Request) -> Response:
-        """Moves the token from the address, which histories keep, into a cookie that no script can read."""
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
-        answer = RedirectResponse(f"/?{urlencode(kept)}" if kept else "/", status_code=303)
+        """Moves the token from the address into a cookie that no script can read, and goes on to the page.
+
+        Not by a redirection: where a link on another site was clicked, browsers hold the cookie back until a page of ours
+        asks.
+        """
+        kept = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "token"])
+        answer = HTMLResponse(f'<!DOCTYPE html><meta http-equiv="refresh" content="0; url=/?{html.escape(kept)}">')
         answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
         return answer
 

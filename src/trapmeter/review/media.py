@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 from trapmeter.errors import InputError, MediaError
 from trapmeter.frames.store import FrameStore
@@ -78,6 +79,12 @@ class Pictures:
     def close(self) -> None:
         """Ends the workers."""
         self._workers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _jpeg(asked: _Asked) -> bytes | str:

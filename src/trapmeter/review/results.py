@@ -32,6 +32,11 @@ class Results:
         return tuple(sorted({row.observation.media_id for row in self.rows}))
 
     @cached_property
+    def sites(self) -> tuple[str, ...]:
+        """The names of all sites, sorted; "" for rows without one."""
+        return tuple(sorted({row.observation.site_id for row in self.rows}))
+
+    @cached_property
     def number_of(self) -> dict[str, int]:
         """The place of each medium in `media`."""
         return {media_id: number for number, media_id in enumerate(self.media)}

@@ -39,7 +39,8 @@ class Standing:
     """How a row stands.
 
     measured: the row as it was measured, or added. distance_m and box: what a person put in the place of its own, None where
-    nothing was. reacts: the animal was marked as reacting to the camera. is_added: a person added it. revision: the number of the last decision that
+    nothing was. reacts: the animal was marked as reacting to the camera. is_added: a person added it. is_checked: a
+    person said that the distance is right, or what it is. revision: the number of the last decision that
     touched the row, 0 without any.
     """
 
@@ -51,6 +52,7 @@ class Standing:
     reacts: bool = False
     revision: int = 0
     is_added: bool = False
+    is_checked: bool = False
 
     @property
     def has_animal(self) -> bool:
@@ -85,6 +87,10 @@ class State:
     live: tuple[Decision, ...]
     added: Mapping[int, tuple[int, ...]]
 
+    def has(self, number: int) -> bool:
+        """Whether there is a row of that number: measured, or added and not taken back."""
+        return number in self.changed or 0 <= number < len(self.results.rows)
+
     def row(self, number: int) -> Standing:
         """How a row stands.
 
@@ -93,9 +99,13 @@ class State:
         """
         if number in self.changed:
             return self.changed[number]
-        if not 0 <= number < len(self.results.rows):
+        if not self.has(number):
             raise StaleError("this row is gone: its addition was taken back")
         return Standing(number, self.results.rows[number], revision=self.revisions.get(number, 0))
+
+    def touched_by(self, decision: Decision) -> list[int]:
+        """The numbers of the rows that the last decision was about, also of one that it took away."""
+        return [number for number, revision in self.revisions.items() if revision == decision.number]
 
     def of_medium(self, media_id: str) -> list[Standing]:
         """All rows of a medium, added ones behind the row that they were added at."""
@@ -196,6 +206,7 @@ def _new_row(results: Results, decision: Decision, others: Iterable[Standing]) -
         Estimate(observation, Status.MEASURED, distance, model_id=BY_HAND),
         Verdict.ADDED,
         is_added=True,
+        is_checked=True,
     )
 
 
@@ -205,13 +216,15 @@ def _after(row: Standing, decision: Decision) -> Standing:
     match decision.kind:
         case Kind.ACCEPT:
             as_it_was = not row.is_added and row.distance_m is None and row.box is None
-            return replace(row, verdict=Verdict.ACCEPTED if as_it_was else changed)
+            return replace(row, verdict=Verdict.ACCEPTED if as_it_was else changed, is_checked=True)
         case Kind.DISTANCE:
-            return replace(row, verdict=changed, distance_m=decision.distance_m)
+            return replace(row, verdict=changed, distance_m=decision.distance_m, is_checked=True)
         case Kind.BOX:
             assert decision.xyxy is not None, "checked when the decision was made"
             score = 1.0 if row.box_now is None else row.box_now.score
-            return replace(row, verdict=changed, box=Box(*decision.xyxy, score))
+            # The distance was measured for another box, unless a person gave it.
+            is_checked = row.is_added or row.distance_m is not None
+            return replace(row, verdict=changed, box=Box(*decision.xyxy, score), is_checked=is_checked)
         case Kind.DELETE:
             return replace(row, verdict=Verdict.DELETED)
         case Kind.NOT_ANIMAL:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from trapmeter.files import whole_file
+from trapmeter.tables.celltext import to_cell
 from trapmeter.tables.csvfile import Row, read_rows
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?")
@@ -66,6 +70,18 @@ def read_left_out(path: Path) -> set[tuple[str, int | None]]:
             raise row.error("animal_id", "a whole number >= 1, or nothing for all animals of the medium")
         found.add((row.text("media_id"), None if number is None else int(number)))
     return found
+
+
+def write_left_out(path: Path, animals: Iterable[tuple[str, int | None]]) -> None:
+    """Writes the table that `read_left_out` reads, in the order given.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("media_id", "animal_id"))
+        writer.writerows((to_cell(media_id), animal_id or "") for media_id, animal_id in animals)
 
 
 def date_and_time(row: Row, column: str) -> datetime:
