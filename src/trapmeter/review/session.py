@@ -45,6 +45,8 @@ class Session:
                 raise RunError(self._broken)
             if kind is Kind.UNDO and self.state.live:
                 row = self.state.live[-1].row
+            if kind is Kind.ADD:
+                row = self.state.anchor(row)
             about = self.state.row(row).measured.observation
             decision = Decision(
                 number=len(self._decisions) + 1,
@@ -60,12 +62,14 @@ class Session:
                 target=target,
             )
             check(self.state, decision)
+            # Before it is in the log for ever: what it makes of the rows can be told.
+            decisions = [*self._decisions, decision]
+            state = state_of(self._results, decisions)
             try:
                 self._log.add(decision)
             except RunError as error:
                 # A part of the line may stand there; a further one behind it would be lost with it.
                 self._broken = f"{error}; then start `trapmeter review` again: until then nothing more is kept"
                 raise RunError(self._broken) from error
-            self._decisions.append(decision)
-            self.state = state_of(self._results, self._decisions)
-            return decision, self.state
+            self._decisions, self.state = decisions, state
+            return decision, state

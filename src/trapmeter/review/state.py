@@ -103,6 +103,10 @@ class State:
             raise StaleError("this row is gone: its addition was taken back")
         return Standing(number, self.results.rows[number], revision=self.revisions.get(number, 0))
 
+    def anchor(self, number: int) -> int:
+        """The row of distances.csv that an added row was added at; a row that was measured is its own."""
+        return next((anchor for anchor, numbers in self.added.items() if number in numbers), number)
+
     def touched_by(self, decision: Decision) -> list[int]:
         """The numbers of the rows that the last decision was about, also of one that it took away."""
         return [number for number, revision in self.revisions.items() if revision == decision.number]

@@ -15,7 +15,7 @@ export class Stage {
     this.own = this.time;
     this.draft = null;
     this.onDraft = onDraft;
-    this.still.addEventListener("load", () => { this.nopicture.hidden = true; this.draw(); if (this.slides) this.slide(); });
+    this.still.addEventListener("load", () => this.shown());
     this.still.addEventListener("error", () => this.tellWhy());
     this.overlay.addEventListener("pointerdown", (event) => this.drag(event));
     this.resized = new ResizeObserver(() => this.draw());
@@ -45,6 +45,13 @@ export class Stage {
     this.seek(this.time + seconds);
   }
 
+  shown() {
+    this.nopicture.hidden = true;
+    this.frame.style.setProperty("--aspect", this.still.naturalWidth / this.still.naturalHeight);
+    this.draw();
+    if (this.slides) this.slide();
+  }
+
   async tellWhy() {
     this.slides = false;
     const answer = await fetch(this.still.src);
@@ -54,7 +61,7 @@ export class Stage {
   }
 
   tellTime() {
-    const at = (s) => String(Math.round(1000 * s) / 1000);
+    const at = (s) => this.plays ? s.toFixed(1) : String(Math.round(1000 * s) / 1000);
     this.clock.textContent = `second ${at(this.time)}` + (this.time === this.own ? "" : ` (the row is at ${at(this.own)})`);
   }
 
@@ -107,7 +114,7 @@ export class Stage {
     this.player.hidden = true;
     this.frame.classList.remove("playing");
     this.playButton.firstChild.textContent = "play ";
-    this.seek(Math.round(this.time));
+    this.seek(Math.floor(this.time));
   }
 
   // Boxes -----------------------------------------------------------------------------------------------------------
