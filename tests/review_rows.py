@@ -31,17 +31,23 @@ def row(
     return Estimate(seen, Status.MEASURED, distance, 45 * (x - 0.4), reason, "model")
 
 
+AVI, MP4, ODD, GONE = "S01/a.avi", "S02/b.mp4", "odd.mp4", "gone.mp4"
+ODD_NAME = "<img src=x onerror=document.title='run'>.asf"
+ODD_SITE = "<script>document.title='run'</script>"
+
 ROWS = (
-    row("S01/a.avi", 0, 5.0, width_m=1),
-    row("S01/a.avi", 1, 6.0, width_m=8),
-    row("S01/a.avi", 2, None),
-    row("S02/b.mp4", 0, 9.0, site_id="S02", width_m=2),
-    row("S02/b.mp4", 0, 3.0, 2, site_id="S02", width_m=1, x=0.7),
-    row("S02/b.mp4", 1, 8.0, site_id="S02", width_m=3, reason="unlike the training"),
-    row("S02/b.mp4", 2, None, site_id="S02", status=Status.PAST_END),
-    row("c.mp4", 0, None, site_id="", status=Status.FAILED, reason="broken"),
+    row(AVI, 0, 5.0, width_m=1),
+    row(AVI, 1, 6.0, width_m=8),
+    row(AVI, 2, None),
+    row(MP4, 0, 9.0, site_id="S02", width_m=2),
+    row(MP4, 0, 3.0, 2, site_id="S02", width_m=1, x=0.7),
+    row(MP4, 1, 8.0, site_id="S02", width_m=3, reason="unlike the training"),
+    row(MP4, 3, None, site_id="S02", status=Status.PAST_END),
+    row(GONE, 0, None, site_id="", status=Status.FAILED, reason="broken"),
+    row(ODD, 1, 7.0, site_id="S03", width_m=1),
+    row(ODD_NAME, 2, 7.0, site_id=ODD_SITE, width_m=0.5),
 )
-"""Two seconds with an animal, one without; a second with two, and so on: every kind of row."""
+"""Every kind of row: seconds with one animal and with two, without any, past the end, and failed."""
 
 
 def results_of(folder: Path, rows: Sequence[Estimate] = ROWS, root: Path | None = None) -> Results:

@@ -46,9 +46,9 @@ class _Asked:
 class Pictures:
     """Makes pictures of a review's media. Close it, or use it with `with`; may be asked from several threads."""
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, workers: int = WORKERS) -> None:
         self._results = results
-        self._workers = OnCall(WORKERS)
+        self._workers = OnCall(workers)
         self._kept: OrderedDict[tuple[int, float], bytes] = OrderedDict()
         self._lock = threading.Lock()
 

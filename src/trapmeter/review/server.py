@@ -51,7 +51,7 @@ def serve(
         RunError: the port is taken, or the log can't be written or is in use.
     """
     results = read_results(folder, videos)
-    with open_log(results.source) as log, Pictures(results) as pictures, _listening(port) as listener:
+    with open_log(results.source) as log, Pictures(results) as pictures, listening(port) as listener:
         number, token = listener.getsockname()[1], new_token()
         app = Guard(make_app(results, Session(results, log), pictures), token, number)
         address = f"http://{ADDRESS}:{number}/?token={token}"
