@@ -123,7 +123,7 @@ class OnCall:
     def close(self) -> None:
         """Ends all workers, whatever they are at."""
         self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()  # type: ignore[no-untyped-call]
+        self._pool.join()
 
     def __enter__(self) -> Self:
         return self

@@ -49,7 +49,9 @@ def decide_all(session: Session, wanted: list[dict]) -> int:
 @given(decision_fields(), st.integers(1, 10**6), st.integers(0, 10**6))
 def test_a_decision_comes_back_exactly(fields: dict, number: int, base: int) -> None:
     target = {"target": 1} if fields["kind"] is Kind.UNDO else {}
-    decision = Decision(number, "2026-01-01", media_id="\udcff.mp4", time_s=0.1, animal_id=2, base=base, **fields, **target)
+    decision = Decision(
+        number, "2026-01-01", media_id="\udcff.mp4", time_s=0.1, animal_id=2, base=base, **fields, **target
+    )
     assert Decision.from_json(json.loads(json.dumps(decision.to_json()))) == decision
 
 
@@ -117,9 +119,9 @@ def test_the_log_of_another_table_is_refused_and_left_as_it_is(results: Results)
         Session(results, log).decide(Kind.ACCEPT, 0)
     before = results.source.with_name(LOG).read_bytes()
     other = results_of(results.source.parent, results.rows[:3])
-    with pytest.raises(RunError, match="another distances.csv"), open_log(other.source):
+    with pytest.raises(RunError, match=r"another distances\.csv"), open_log(other.source):
         pass
-    with pytest.raises(RunError, match="another distances.csv"):
+    with pytest.raises(RunError, match=r"another distances\.csv"):
         read_log(other.source)
     assert results.source.with_name(LOG).read_bytes() == before
 

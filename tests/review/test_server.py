@@ -32,7 +32,9 @@ STATIC = Path(trapmeter.review.__file__).parent / "static"
 
 
 def client_of(results: Results, session: Session, pictures: Pictures) -> TestClient:
-    return TestClient(Guard(make_app(results, session, pictures), "the-key", 4321), base_url=HERE, follow_redirects=False)
+    return TestClient(
+        Guard(make_app(results, session, pictures), "the-key", 4321), base_url=HERE, follow_redirects=False
+    )
 
 
 @pytest.fixture
@@ -72,7 +74,16 @@ def test_the_key_becomes_a_cookie_that_no_script_and_no_other_site_can_use(stran
     assert page.headers["cache-control"] == "no-store"
 
 
-PATHS = ["/", "/?token=", "/?token=wrong", "/rows", "/rows/0", "/media/0", "/media/0/picture?time=0", "/static/review.js"]
+PATHS = [
+    "/",
+    "/?token=",
+    "/?token=wrong",
+    "/rows",
+    "/rows/0",
+    "/media/0",
+    "/media/0/picture?time=0",
+    "/static/review.js",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -95,7 +106,9 @@ def test_another_host_is_refused(client: TestClient, host: str) -> None:
     assert client.get("/", headers={"host": "localhost:4321"}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", [None, "null", "http://evil.example", "http://127.0.0.1:9", "https://127.0.0.1:4321"])
+@pytest.mark.parametrize(
+    "origin", [None, "null", "http://evil.example", "http://127.0.0.1:9", "https://127.0.0.1:4321"]
+)
 def test_decisions_of_another_page_are_refused(client: TestClient, results: Results, origin: str | None) -> None:
     assert decide(client, origin, kind="accept", row=0)[0] == 403
     assert n_decisions(results) == 0
@@ -103,7 +116,12 @@ def test_decisions_of_another_page_are_refused(client: TestClient, results: Resu
 
 TRAVERSALS = ["/static/../server.py", "/static/..%2fserver.py", "/static/%2e%2e/server.py", "/static//etc/passwd"]
 TRAVERSALS += ["/media/../../etc/passwd", "/media/..%2f..%2fetc%2fpasswd", "/media/S01/a.avi", "/media/-1", "/media/99"]
-TRAVERSALS += ["/media/99/picture?time=0", "/media/-1/picture?time=0", "/media/0/picture?time=nan", "/media/0/picture?time=-1"]
+TRAVERSALS += [
+    "/media/99/picture?time=0",
+    "/media/-1/picture?time=0",
+    "/media/0/picture?time=nan",
+    "/media/0/picture?time=-1",
+]
 TRAVERSALS += ["/media/0/picture", "/rows/99", "/rows/-1", "/rows/x", "/docs", "/openapi.json"]
 
 

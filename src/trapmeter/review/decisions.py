@@ -131,7 +131,9 @@ def read_log(source: Path) -> tuple[Decision, ...]:
     """
     path = source.with_name(LOG)
     if not path.exists():
-        raise InputError(f"{path} does not exist: nothing was decided yet; open `trapmeter review {source.parent}` first")
+        raise InputError(
+            f"{path} does not exist: nothing was decided yet; open `trapmeter review {source.parent}` first"
+        )
     return tuple(read_journal(path, _header(source), Decision.from_json, _WAY_OUT)[0].values())
 
 

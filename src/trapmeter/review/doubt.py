@@ -28,7 +28,7 @@ def doubt(row: Estimate) -> float:
 
 
 def by_doubt(rows: Sequence[Estimate]) -> list[int]:
-    """The numbers of all rows: measured ones by their doubt, then failed seconds, those without an animal, those past the end.
+    """The numbers of all rows: measured ones by their doubt, then seconds that failed, without an animal, past the end.
 
     Equal ones in the order of the table. The order never changes while rows are decided, so that nobody loses their place.
     """

@@ -87,7 +87,10 @@ class Guard:
         asks.
         """
         kept = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "token"])
-        answer = HTMLResponse(f'<!DOCTYPE html><meta http-equiv="refresh" content="0; url=/?{html.escape(kept)}"><link rel="icon" href="/static/icon.svg">')
+        answer = HTMLResponse(
+            f'<!DOCTYPE html><meta http-equiv="refresh" content="0; url=/?{html.escape(kept)}">'
+            '<link rel="icon" href="/static/icon.svg">'
+        )
         answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
         return answer
 

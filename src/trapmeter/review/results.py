@@ -13,6 +13,7 @@ from trapmeter.media.find import kind_of
 from trapmeter.records import Estimate, Medium
 from trapmeter.tables.distances import find_distances, read_distances, run_facts
 
+
 @dataclass(frozen=True)
 class Results:
     """A folder of results.

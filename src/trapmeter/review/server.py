@@ -16,7 +16,6 @@ from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 from markupsafe import escape
 
 from trapmeter.errors import InputError, MediaError, RunError, TrapmeterError
-from trapmeter.records import Status
 from trapmeter.report import words
 from trapmeter.review.asked import Sent, read_count, read_filter
 from trapmeter.review.decisions import Decision, Kind, open_log
@@ -38,9 +37,7 @@ _KEPT_A_WHILE = {"Cache-Control": "private, max-age=600"}
 _GRACE_S = 2
 
 
-def serve(
-    folder: Path, videos: Path | None = None, port: int = 0, *, opens: bool, tell: Callable[[str], None]
-) -> None:
+def serve(folder: Path, videos: Path | None = None, port: int = 0, *, opens: bool, tell: Callable[[str], None]) -> None:
     """Shows a folder of results on a page of this machine until Ctrl-C.
 
     videos: where the media are, if they were moved. port: 0 takes a free one. opens: whether the browser is opened. tell:
@@ -68,7 +65,12 @@ def serve(
             return
 
 
-def _listening(port: int) -> socket.socket:
+def listening(port: int) -> socket.socket:
+    """A socket that listens at a port of this machine alone, 0 for a free one.
+
+    Raises:
+        RunError: the port is taken.
+    """
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -119,7 +121,9 @@ def make_app(results: Results, session: Session, pictures: Pictures) -> FastAPI:
             status, message = 422, str(error)
         except RunError as error:
             status, message = 507, f"NOT KEPT: {error}"
-        return HTMLResponse(_answer(pages, session.state if decision is None else state, sent, decision, message), status)
+        return HTMLResponse(
+            _answer(pages, session.state if decision is None else state, sent, decision, message), status
+        )
 
     @app.get("/media/{number}")
     def medium(number: int) -> Response:
@@ -166,7 +170,7 @@ def _answer(pages: Pages, state: State, sent: Sent, decision: Decision | None, m
     touched = [sent.row] if decision is None else state.touched_by(decision)
     # A row that was just added is the one to look at; one that was taken back gives way to a row of its second.
     about = touched[0] if decision is None or decision.kind is Kind.ADD else decision.row
-    shown = about if sent.show is None or not state.has(sent.show) else sent.show
+    shown = about if decision is None or sent.show is None or not state.has(sent.show) else sent.show
     return pages.answer(
         state,
         state.row(shown if state.has(shown) else 0),

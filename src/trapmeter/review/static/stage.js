@@ -53,7 +53,12 @@ export class Stage {
   }
 
   async tellWhy() {
-    this.slides = false;
+    if (this.slides) {
+      // The end: the last picture stays.
+      this.time -= SLIDE_S;
+      this.stop();
+      return;
+    }
     const answer = await fetch(this.still.src);
     this.nopicture.textContent = "No picture: " + (answer.ok ? "the browser can't show it" : await answer.text());
     this.nopicture.hidden = false;
@@ -74,7 +79,10 @@ export class Stage {
       if (!this.player.videoWidth) this.dropVideo();
     });
     this.player.addEventListener("error", () => this.dropVideo());
-    this.player.addEventListener("ended", () => this.stop());
+    this.player.addEventListener("ended", () => {
+      this.time = Math.max(0, this.player.duration - SLIDE_S);
+      this.stop();
+    });
   }
 
   dropVideo() {
