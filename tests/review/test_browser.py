@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from review.conftest import Server
 
 expect = playwright.expect
-expect.set_options(timeout=30_000)  # how long it takes says more about the machine
+PATIENCE_MS = 180_000  # how long it takes says more about the machine than about the page
+expect.set_options(timeout=PATIENCE_MS)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NOT_OURS = "Applying inline style violates"
 """Playwright's own screenshots and scrolling try it, and our policy refuses."""
@@ -36,7 +37,9 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        chromium = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE_MS
+        )
         yield chromium
         chromium.close()
 
@@ -45,7 +48,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A tab; whatever its console calls an error fails the test."""
     context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE_MS)
     errors: list[str] = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
@@ -78,7 +81,7 @@ def press(page: Page, keys: str) -> int:
 
 def seeks(page: Page, second: float) -> None:
     """Waits until the browser's own player stands at a second."""
-    for _ in range(300):
+    for _ in range(PATIENCE_MS // 100):
         if page.locator("video").evaluate("player => player.seeking ? -1 : player.currentTime") == pytest.approx(
             second, abs=0.01
         ):
