@@ -19,7 +19,7 @@ VERBS += [
     [verb]
     for verb in ("calibrate", "frames", "train", "blend", "submit", "pseudolabel", "evaluate", "density", "export")
 ]
-VERBS += [["distil"], ["points"], ["report"]]
+VERBS += [["distil"], ["points"], ["report"], ["review"], ["review", "serve"], ["review", "export"]]
 VERBS += [["models", verb] for verb in ("list", "pull", "import", "show", "verify", "quantise")]
 
 

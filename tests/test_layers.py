@@ -24,6 +24,7 @@ LAYERS = [
     {"pseudolabels", "quantisation"},
     {"chain", "distillation"},
     {"report", "demo"},
+    {"review"},
     {"console"},
     {"cli"},
 ]
@@ -75,7 +76,7 @@ def test_start_up_is_light() -> None:
     assert not heavy & loaded_by("import trapmeter.cli")
 
 
-EXTRAS = {"torch", "torchvision", "lightgbm", "onnx", "sklearn"}
+EXTRAS = {"torch", "torchvision", "lightgbm", "onnx", "sklearn", "fastapi", "uvicorn"}
 
 
 def test_predicting_needs_none_of_the_extras() -> None:

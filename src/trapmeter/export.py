@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,7 +14,7 @@ from trapmeter.media.find import kind_of
 from trapmeter.media.reading import open_medium
 from trapmeter.records import Estimate, Medium, MediumKind, Status, order_of_rows
 from trapmeter.tables.camtrapdp.export import export_package
-from trapmeter.tables.distances import find_distances, read_distances
+from trapmeter.tables.distances import find_distances, read_distances, run_facts
 from trapmeter.tables.drivendata import write_nearest
 from trapmeter.tables.geojson import read_places, write_geojson
 from trapmeter.tables.megadetector import write_megadetector
@@ -75,14 +74,14 @@ def export(
                 [f"{len(without):,} sites have no place and were left out: {', '.join(without[:5])}"] if without else []
             )
         case Format.CAMTRAP_DP if package is not None:
-            return export_package(package, out, estimates, _finished(_run_facts(source)))
+            return export_package(package, out, estimates, _finished(run_facts(source)))
         case _:
             return _export_megadetector(source, out, estimates)
     return []
 
 
 def _export_megadetector(source: Path, out: Path, estimates: Sequence[Estimate]) -> list[str]:
-    facts = _run_facts(source)
+    facts = run_facts(source)
     root = facts.get("root")
     # Media that failed have no frames to number, and are not opened once more.
     rates: dict[str, float | None] = dict.fromkeys(estimate.observation.media_id for estimate in estimates)
@@ -126,12 +125,3 @@ def _finished(facts: dict[str, Any]) -> str:
         return datetime.fromisoformat(facts["finished"]).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (KeyError, TypeError, ValueError, OverflowError):
         return ""
-
-
-def _run_facts(source: Path) -> dict[str, Any]:
-    """What stands in the run.json beside the table; nothing where there is none."""
-    try:
-        facts = json.loads((source.parent / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return facts if isinstance(facts, dict) else {}

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from trapmeter.errors import InputError, RunError
 
 FORMAT = 1
+START_ANEW = "choose another folder with --out, or --overwrite to start anew"
 
 
 class Piece(Protocol):
@@ -37,27 +38,32 @@ P = TypeVar("P", bound=Piece)
 class Journal(Generic[P]):
     """The pieces that are done, by their keys. Open it with `with`; `add` writes through to the file at once."""
 
-    def __init__(self, path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], P]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: dict[str, Any],
+        read: Callable[[dict[str, Any]], P],
+        way_out: str = START_ANEW,
+    ) -> None:
         """Opens or makes the journal.
 
-        settings: what a piece depends on, as plain JSON values; read: the inverse of the pieces' to_json.
+        settings: what a piece depends on, as plain JSON values; read: the inverse of the pieces' to_json. way_out: what the
+        user can do about a journal that doesn't fit.
 
         Raises:
             RunError: the file was made with other settings, or is no journal.
         """
         self._path = path
-        self._header = {"trapmeter_journal": FORMAT, "settings": settings}
-        self._decode = read
         self.done: dict[str, P] = {}
         try:
-            whole_bytes = self._read() if path.exists() else 0
+            self.done, whole_bytes = read_journal(path, settings, read, way_out) if path.exists() else ({}, 0)
             # Unbuffered: what a full disk refused is not tried again when the file is closed.
             self._file = path.open("ab", buffering=0)
             self._file.truncate(whole_bytes)
         except OSError as error:
             raise self._cannot_write(error) from error
         if whole_bytes == 0:
-            self._write(self._header)
+            self._write({"trapmeter_journal": FORMAT, "settings": settings})
 
     def add(self, piece: P) -> None:
         """Stores a piece; a later one replaces an earlier one of the same key."""
@@ -90,44 +96,45 @@ class Journal(Generic[P]):
             "permissions, and give the same command again"
         )
 
-    def _read(self) -> int:
-        """Fills `done`; returns how many bytes of the file are whole lines."""
-        whole_bytes = 0
-        with self._path.open("rb") as file:
-            for number, line in enumerate(file):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    data = json.loads(line)
-                    if number == 0:
-                        self._check_header(data)
-                    else:
-                        piece = self._decode(data)
-                        self.done[piece.key] = piece
-                except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
-                    raise RunError(
-                        f"{self._path}, line {number + 1}: not a line that trapmeter wrote; "
-                        "delete the file to start anew, or choose another folder with --out"
-                    ) from error
-                whole_bytes += len(line)
-        return whole_bytes
 
-    def _check_header(self, data: dict[str, Any]) -> None:
-        if data["trapmeter_journal"] != FORMAT:
-            raise RunError(
-                f"{self._path}: written by another version of trapmeter (format {data['trapmeter_journal']}, "
-                f"here {FORMAT}); choose another folder with --out, or --overwrite to start anew"
-            )
-        before, now = data["settings"], self._header["settings"]
-        # Through JSON and back, so that tuples equal lists.
-        now = json.loads(json.dumps(now))
-        differences = [
-            f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
-            for name in sorted({*before, *now})
-            if before.get(name) != now.get(name)
-        ]
-        if differences:
-            raise RunError(
-                f"{self._path.parent}: holds a run with other settings ({'; '.join(differences)}); "
-                "choose another folder with --out, or --overwrite to start anew"
-            )
+def read_journal(
+    path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], P], way_out: str = START_ANEW
+) -> tuple[dict[str, P], int]:
+    """The pieces of a journal by their keys, and how many bytes of the file are whole lines; the file is left as it is.
+
+    Arguments and errors as for `Journal`; the file must be there.
+    """
+    done: dict[str, P] = {}
+    whole_bytes = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                data = json.loads(line)
+                if number == 0:
+                    _check_header(path, data, settings, way_out)
+                else:
+                    piece = read(data)
+                    done[piece.key] = piece
+            except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+                raise RunError(f"{path}, line {number + 1}: not a line that trapmeter wrote; {way_out}") from error
+            whole_bytes += len(line)
+    return done, whole_bytes
+
+
+def _check_header(path: Path, data: dict[str, Any], settings: dict[str, Any], way_out: str) -> None:
+    if data["trapmeter_journal"] != FORMAT:
+        raise RunError(
+            f"{path}: written by another version of trapmeter (format {data['trapmeter_journal']}, "
+            f"here {FORMAT}); {way_out}"
+        )
+    # Through JSON and back, so that tuples equal lists.
+    before, now = data["settings"], json.loads(json.dumps(settings))
+    differences = [
+        f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+    if differences:
+        raise RunError(f"{path.parent}: holds a run with other settings ({'; '.join(differences)}); {way_out}")

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for_end
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -97,6 +97,39 @@ def run_all(
         except BaseException:
             pool.stop()  # type: ignore[no-untyped-call]
             raise
+
+
+class OnCall:
+    """Worker processes that wait for single calls, as a page makes them; one that crashes or hangs is replaced.
+
+    Close it, or use it with `with`. Calls may come from several threads.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        """jobs: how many calls are worked on at once; a worker is started with the first call that needs it."""
+        self._pool = ProcessPool(max_workers=jobs, context=get_context("spawn"), initializer=_start, initargs=(None,))
+
+    def call(self, work: Callable[[Task], Result], task: Task, limit_s: float) -> Result | Lost:
+        """What work makes of a task; waits for it, at most limit_s seconds. work and task as for `run_all`.
+
+        Raises:
+            RunError: work raised it, or no worker can be started.
+        """
+        future: Future[Result | Lost] = self._pool.schedule(_call, args=(work, task))
+        if wait([future], timeout=limit_s).done or not future.cancel():
+            return _outcome(future)
+        return Lost(f"given up after {limit_s:.0f} s: decoding hangs")
+
+    def close(self) -> None:
+        """Ends all workers, whatever they are at."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 _LOOK_AGAIN_S = 0.5

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from trapmeter import __version__
-from trapmeter.cli import boxmodel, calibrate, density, distil, export, measure, models, report, training
+from trapmeter.cli import boxmodel, calibrate, density, distil, export, measure, models, report, review, training
 from trapmeter.cli.common import EXIT_USAGE
 from trapmeter.errors import TrapmeterError
 
@@ -31,6 +31,7 @@ app.add_typer(boxmodel.app, name="boxmodel")
 training.add_verbs(app)
 app.command()(distil.distil)
 app.add_typer(models.app, name="models")
+app.add_typer(review.app, name="review")
 density.add_verbs(app)
 export.add_verbs(app)
 report.add_verbs(app)

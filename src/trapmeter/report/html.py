@@ -209,18 +209,13 @@ def page_template(name: str) -> Template:
         loader=FunctionLoader(lambda name: here.joinpath(name).read_text("utf-8")),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_printable,
+        finalize=words.printable_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(alt_text=alt_text, caption=caption, why=why)
     environment.globals.update(css=safe(here.joinpath("report.css").read_text("utf-8")))
     return environment.get_template(name)
-
-
-def _printable(value: Any) -> Any:
-    """Every value that goes into the page passes here; what is marked as safe HTML is our own."""
-    return words.printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def safe(html: str) -> str:

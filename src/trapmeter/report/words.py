@@ -110,6 +110,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
+def printable_value(value: Any) -> Any:
+    """Every value that goes into a page passes here; what is marked as safe HTML is our own."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
 def metres(value: float | None, decimals: int = 1) -> str:
     """A distance without its unit; a dash when there is none."""
     return "–" if value is None else f"{value:.{decimals}f}"

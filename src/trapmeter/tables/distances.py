@@ -7,8 +7,10 @@ says. Sorting is left to the caller.
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from trapmeter.errors import InputError
 from trapmeter.files import whole_file
@@ -66,6 +68,15 @@ def find_distances(results: Path) -> Path:
             f"{source} does not exist; give the folder that `trapmeter predict --out` has written, or its {NAME}"
         )
     return source
+
+
+def run_facts(source: Path) -> dict[str, Any]:
+    """What stands in the run.json beside a distances.csv; nothing where there is none that can be read."""
+    try:
+        facts = json.loads(source.with_name("run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def read_distances(path: Path) -> list[Estimate]:

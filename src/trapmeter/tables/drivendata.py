@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.files import whole_file
-from trapmeter.records import Box, Estimate
+from trapmeter.records import Box, Estimate, Observation
 from trapmeter.tables.boxcells import COORDINATES, read_box
 from trapmeter.tables.celltext import to_cell
 from trapmeter.tables.csvfile import read_rows
@@ -119,6 +119,20 @@ def write_nearest(path: Path, estimates: Iterable[Estimate]) -> int:
                 writer.writerow((to_cell(media_id), f"{time_s:g}", f"{min(distances_m):.2f}"))
                 n_several += len(distances_m) > 1
     return n_several
+
+
+def write_metadata(path: Path, observations: Iterable[Observation]) -> None:
+    """Writes train_metadata.csv, a row for each observation in the order given; the park stays empty.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow((*METADATA_COLUMNS, "park", "site_id"))
+        for seen in observations:
+            box = ("",) * 5 if seen.box is None else (*(f"{x:.4f}" for x in seen.box.xyxy), f"{seen.box.score:.3f}")
+            writer.writerow((to_cell(seen.media_id), f"{seen.time_s:g}", *box, "", to_cell(seen.site_id)))
 
 
 def best_rows(path: Path | None) -> dict[tuple[str, float], MetadataRow]:

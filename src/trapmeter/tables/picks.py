@@ -1,4 +1,4 @@
-"""The table of seconds to label: written with an empty column to be filled in, and read when somebody has.
+"""The table of seconds to label: written with an empty column to be filled in, and read when somebody has; or with labels.
 
 Columns: site_id, video_id, time (seconds), animal_id, x1, y1, x2, y2 (which animal is meant), distance_m (to be filled in).
 Labels from elsewhere are read too: video_id, time, and distance or distance_m, with or without a box.
@@ -34,14 +34,26 @@ def write_picks(path: Path, observations: Iterable[Observation]) -> None:
     Raises:
         RunError: the file can't be written.
     """
+    _write(path, ((seen, "") for seen in observations))
+
+
+def write_labels(path: Path, known: Iterable[tuple[Observation, float]]) -> None:
+    """Writes the table in the order given, each row with its distance in metres.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    _write(path, ((seen, f"{distance_m:.2f}") for seen, distance_m in known))
+
+
+def _write(path: Path, rows: Iterable[tuple[Observation, str]]) -> None:
     with whole_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("site_id", "video_id", "time", "animal_id", *COORDINATES, "distance_m"))
-        for seen in observations:
+        for seen, metres in rows:
             box = ("",) * 4 if seen.box is None else tuple(f"{value:.4f}" for value in seen.box.xyxy)
-            writer.writerow(
-                (to_cell(seen.site_id), to_cell(seen.media_id), f"{seen.time_s:.6g}", seen.animal_id or "", *box, "")
-            )
+            names = to_cell(seen.site_id), to_cell(seen.media_id)
+            writer.writerow((*names, f"{seen.time_s:.6g}", seen.animal_id or "", *box, metres))
 
 
 def read_labelled(path: Path) -> list[LabelledRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -82,6 +82,18 @@ def read_left_out(path: Path) -> set[tuple[str, int | None]]:
             raise row.error("animal_id", "a whole number >= 1, or nothing for all animals of the medium")
         found.add((row.text("media_id"), None if number is None else int(number)))
     return found
+
+
+def write_left_out(path: Path, animals: Iterable[tuple[str, int | None]]) -> None:
+    """Writes the table that `read_left_out` reads, in the order given.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("media_id", "animal_id"))
+        writer.writerows((to_cell(media_id), animal_id or "") for media_id, animal_id in animals)
 
 
 def date_and_time(row: Row, column: str) -> datetime:

@@ -1,0 +1,111 @@
+"""The rows that are looked through, and where their pictures are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from trapmeter.errors import InputError, MediaError
+from trapmeter.media.find import kind_of
+from trapmeter.records import Estimate, Medium
+from trapmeter.tables.distances import find_distances, read_distances, run_facts
+
+
+@dataclass(frozen=True)
+class Results:
+    """A folder of results.
+
+    source: its distances.csv; rows: in the order of the file; root: the folder that media names start from, None where
+    nobody knows; is_store: root is a frame store.
+    """
+
+    source: Path
+    rows: tuple[Estimate, ...]
+    root: Path | None
+    is_store: bool = False
+
+    @cached_property
+    def media(self) -> tuple[str, ...]:
+        """The names of all media, sorted: the page speaks of them by their place here."""
+        return tuple(sorted({row.observation.media_id for row in self.rows}))
+
+    @cached_property
+    def sites(self) -> tuple[str, ...]:
+        """The names of all sites, sorted; "" for rows without one."""
+        return tuple(sorted({row.observation.site_id for row in self.rows}))
+
+    @cached_property
+    def number_of(self) -> dict[str, int]:
+        """The place of each medium in `media`."""
+        return {media_id: number for number, media_id in enumerate(self.media)}
+
+    @cached_property
+    def rows_of(self) -> dict[str, list[int]]:
+        """The rows of each medium, in the order of the file."""
+        rows: dict[str, list[int]] = defaultdict(list)
+        for number, row in enumerate(self.rows):
+            rows[row.observation.media_id].append(number)
+        return rows
+
+    @cached_property
+    def tracks(self) -> dict[tuple[str, int], list[int]]:
+        """The rows of each medium's animals; those of animal 0, who have no number, together."""
+        rows: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for number, row in enumerate(self.rows):
+            if row.distance is not None:
+                rows[row.observation.media_id, row.observation.animal_id].append(number)
+        return rows
+
+    def medium(self, number: int) -> Medium:
+        """A medium by its place in `media`.
+
+        A table from elsewhere may name any file: nothing but videos and photos below root is opened.
+
+        Raises:
+            MediaError: it can't be shown, and why.
+        """
+        media_id = self.media[number]
+        name = Path(media_id)
+        if self.root is None:
+            raise MediaError("no run.json says where the videos are; start again with --videos FOLDER")
+        if name.is_absolute() or ".." in name.parts:
+            raise MediaError("the name leads out of the folder of the videos")
+        kind = kind_of(name)
+        if kind is None:
+            raise MediaError("neither a video nor a photo")
+        path = self.root / name
+        if not self.is_store and not path.is_file():
+            raise MediaError(f"not below {self.root}; if it was moved, start again with --videos FOLDER")
+        return Medium(media_id, path, kind)
+
+
+def read_results(folder: Path, videos: Path | None = None) -> Results:
+    """Reads a folder of `trapmeter predict`, or its distances.csv.
+
+    videos: where the media are now, if not where they were measured.
+
+    Raises:
+        InputError: there is no such table, it has no rows, a cell is wrong, or videos is no folder.
+    """
+    source = find_distances(folder)
+    rows = read_distances(source)
+    if not rows:
+        raise InputError(f"{source} has no rows; there is nothing to review")
+    if videos is not None and not videos.is_dir():
+        raise InputError(f"--videos {videos}: expected the folder that the names in {source} start from")
+    facts = run_facts(source)
+    root = facts.get("root")
+    return Results(
+        source,
+        tuple(rows),
+        videos or (Path(root) if isinstance(root, str) else None),
+        is_store=videos is None and _is_store(facts),
+    )
+
+
+def _is_store(facts: dict[str, Any]) -> bool:
+    arguments = facts.get("arguments")
+    return isinstance(arguments, dict) and arguments.get("store") is not None

@@ -1,0 +1,181 @@
+"""The server behind the page: this machine's own, for as long as somebody looks."""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
+from markupsafe import escape
+
+from trapmeter.errors import InputError, MediaError, RunError, TrapmeterError
+from trapmeter.report import words
+from trapmeter.review.asked import Sent, read_count, read_filter
+from trapmeter.review.decisions import Decision, Kind, open_log
+from trapmeter.review.guard import ADDRESS, Guard, new_token
+from trapmeter.review.media import PLAYED, Pictures
+from trapmeter.review.pages import Pages
+from trapmeter.review.results import Results, read_results
+from trapmeter.review.session import Session
+from trapmeter.review.state import StaleError, State
+
+_STATIC = {
+    "htmx.min.js": ("htmx/htmx.min.js", "text/javascript"),
+    "review.js": ("review.js", "text/javascript"),
+    "stage.js": ("stage.js", "text/javascript"),
+    "review.css": ("review.css", "text/css"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+}
+_KEPT_A_WHILE = {"Cache-Control": "private, max-age=600"}
+_GRACE_S = 2
+
+
+def serve(folder: Path, videos: Path | None = None, port: int = 0, *, opens: bool, tell: Callable[[str], None]) -> None:
+    """Shows a folder of results on a page of this machine until Ctrl-C.
+
+    videos: where the media are, if they were moved. port: 0 takes a free one. opens: whether the browser is opened. tell:
+    called with the page's address, which holds the key to it.
+
+    Raises:
+        InputError: the results can't be read.
+        RunError: the port is taken, or the log can't be written or is in use.
+    """
+    results = read_results(folder, videos)
+    with open_log(results.source) as log, Pictures(results) as pictures, listening(port) as listener:
+        number, token = listener.getsockname()[1], new_token()
+        app = Guard(make_app(results, Session(results, log), pictures), token, number)
+        address = f"http://{ADDRESS}:{number}/?token={token}"
+        tell(address)
+        if opens:
+            # Some browsers run in the terminal, and come back only when they are closed.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE_S
+        )
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        except KeyboardInterrupt:
+            return
+
+
+def listening(port: int) -> socket.socket:
+    """A socket that listens at a port of this machine alone, 0 for a free one.
+
+    Raises:
+        RunError: the port is taken.
+    """
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((ADDRESS, port))
+        listener.listen()
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise RunError(f"--port {port} can't be used: {error}; choose another or leave it out") from error
+    return listener
+
+
+def make_app(results: Results, session: Session, pictures: Pictures) -> FastAPI:
+    """The application; who may ask it is the `Guard`'s matter. No part of an address is ever used as a path."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    pages = Pages(results)
+
+    @app.get("/")
+    def page(request: Request) -> HTMLResponse:
+        query = request.query_params
+        return HTMLResponse(pages.page(session.state, read_filter(query, results), read_count(query, "row")))
+
+    @app.get("/rows")
+    def rows(request: Request) -> HTMLResponse:
+        query = request.query_params
+        try:
+            wanted, offset = read_filter(query, results), read_count(query, "offset") or 0
+        except InputError as error:
+            return HTMLResponse(f'<li class="none">{escape(str(error))}</li>', 422)
+        return HTMLResponse(pages.rows(session.state, wanted, offset))
+
+    @app.get("/rows/{number}")
+    def row(number: int) -> Response:
+        try:
+            return HTMLResponse(pages.detail(session.state, session.state.row(number)))
+        except StaleError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+
+    @app.post("/decisions")
+    def decide(sent: Sent) -> HTMLResponse:
+        status, message, decision = 200, "", None
+        try:
+            decision, state = session.decide(
+                sent.kind, sent.row, sent.base, distance_m=sent.distance_m, xyxy=sent.xyxy, target=sent.target
+            )
+        except StaleError as error:
+            status, message = 409, str(error)
+        except InputError as error:
+            status, message = 422, str(error)
+        except RunError as error:
+            status, message = 507, f"NOT KEPT: {error}"
+        return HTMLResponse(
+            _answer(pages, session.state if decision is None else state, sent, decision, message), status
+        )
+
+    @app.get("/media/{number}")
+    def medium(number: int) -> Response:
+        try:
+            path = _medium_path(results, number)
+        except MediaError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        return FileResponse(path, media_type=PLAYED[path.suffix.lower()], headers=_KEPT_A_WHILE)
+
+    @app.get("/media/{number}/picture")
+    def picture(number: int, time: float) -> Response:
+        try:
+            if not (0 <= number < len(results.media) and 0 <= time < math.inf):
+                raise MediaError("no such picture")
+            return Response(pictures.at(number, time), media_type="image/jpeg", headers=_KEPT_A_WHILE)
+        except MediaError as error:
+            return PlainTextResponse(f"{words.printable(str(error))}\n", 404)
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in _STATIC:
+            return PlainTextResponse("no such file\n", 404)
+        file, kind = _STATIC[name]
+        return Response(files("trapmeter.review").joinpath("static", file).read_bytes(), media_type=kind)
+
+    @app.exception_handler(TrapmeterError)
+    def refuse(_: Request, error: Exception) -> Response:
+        return PlainTextResponse(f"{error}\n", 422)
+
+    return app
+
+
+def _medium_path(results: Results, number: int) -> Path:
+    if not 0 <= number < len(results.media) or results.is_store:
+        raise MediaError("no such video")
+    path = results.medium(number).path
+    if path.suffix.lower() not in PLAYED:
+        raise MediaError("browsers don't play this kind of video")
+    return path
+
+
+def _answer(pages: Pages, state: State, sent: Sent, decision: Decision | None, message: str) -> str:
+    """The page's parts that a decision changes, or, where it was refused, those that the page didn't know of."""
+    touched = [sent.row] if decision is None else state.touched_by(decision)
+    # A row that was just added is the one to look at; one that was taken back gives way to a row of its second.
+    about = touched[0] if decision is None or decision.kind is Kind.ADD else decision.row
+    shown = about if decision is None or sent.show is None or not state.has(sent.show) else sent.show
+    return pages.answer(
+        state,
+        state.row(shown if state.has(shown) else 0),
+        changed=[state.row(number) for number in touched if state.has(number)],
+        gone=[number for number in touched if not state.has(number)],
+        anchor=decision.row if decision is not None and decision.kind is Kind.ADD else None,
+        message=message,
+    )

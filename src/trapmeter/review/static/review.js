@@ -1,0 +1,155 @@
+// Keys and buttons, and the decisions that they send. One decision is on its way at a time: keys that are pressed
+// meanwhile wait, so that they are meant for the row that comes next.
+import { Stage } from "./stage.js";
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const at = (id) => document.getElementById(id);
+let stage = null, busy = false;
+const waiting = [];
+
+function show() {
+  stage?.close();
+  stage = new Stage(at("stage"), drafting);
+  for (const item of at("rows").querySelectorAll("[aria-current]")) item.removeAttribute("aria-current");
+  const item = at(`row-${stage.row}`);
+  const button = item?.querySelector("button");
+  button?.setAttribute("aria-current", "true");
+  button?.scrollIntoView({ block: "nearest" });
+  const next = neighbour(1);
+  if (next) new Image().src = next.dataset.picture;
+  remember();
+}
+
+// Filter and row stand in the address, so that a reload comes back to them.
+function remember() {
+  const query = new URLSearchParams(new FormData(at("filter")));
+  for (const [name, value] of [...query]) if (!value) query.delete(name);
+  query.set("row", stage.row);
+  history.replaceState(null, "", `/?${query}`);
+}
+
+function neighbour(step) {
+  let item = at(`row-${stage.row}`);
+  if (!item) return at("rows").querySelector("li[data-row]");
+  do item = step > 0 ? item.nextElementSibling : item.previousElementSibling;
+  while (item && item.dataset.row === undefined && !item.classList.contains("more"));
+  return item?.dataset.row === undefined ? null : item;
+}
+
+async function go(step) {
+  const item = neighbour(step);
+  if (!item) { tell(step > 0 ? "this is the last row that is listed" : "this is the first row that is listed"); return; }
+  await htmx.ajax("GET", `/rows/${item.dataset.row}`, { target: "#detail" });
+}
+
+async function decide(kind, given = {}, { moves = false } = {}) {
+  const next = moves ? neighbour(1) : null;
+  const sent = { kind, row: stage.row, base: stage.revision, ...given };
+  if (next) sent.show = Number(next.dataset.row);
+  let answer;
+  try {
+    answer = await fetch("/decisions", {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(sent),
+    });
+  } catch {
+    tell("NOT KEPT: the server is gone; start `trapmeter review` again and open the address that it prints");
+    return;
+  }
+  const body = await answer.text();
+  if (!answer.headers.get("Content-Type").startsWith("text/html")) { tell(`NOT KEPT: ${body}`); return; }
+  htmx.swap("#detail", body, { swapStyle: "innerHTML", settleDelay: 0 });
+}
+
+function tell(text) { at("message").textContent = text; }
+
+function typedMetres() {
+  const text = at("typed").value.trim().replace(",", ".");
+  const metres = Number(text);
+  if (text !== "" && metres > 0 && Number.isFinite(metres)) return metres;
+  tell(text === "" ? "type the distance in metres first" : `${text} is no distance in metres`);
+  return null;
+}
+
+function drafting(draft) {
+  at("cancel").hidden = draft === null;
+  at("drafting").textContent = draft === null ? "" : draft.isNew
+    ? "new animal: arrow keys or drag place the box (Shift: its corner); type its metres, Enter"
+    : "arrow keys or drag move the box (Shift: its corner); Enter keeps it";
+}
+
+async function keep() {
+  const xyxy = stage.draft?.xyxy.map((value) => Number(value.toFixed(5)));
+  if (stage.draft && !stage.draft.isNew) { await decide("box", { xyxy }); return; }
+  const metres = typedMetres();
+  if (metres === null) return;
+  if (stage.draft) await decide("add", { xyxy, distance_m: metres });
+  else await decide("distance", { distance_m: metres }, { moves: true });
+}
+
+function type(key) {
+  const field = at("typed");
+  field.value = key === "Backspace" ? field.value.slice(0, -1) : field.value + key;
+  field.classList.toggle("given", field.value !== "");
+}
+
+const commands = {
+  j: () => go(1),
+  k: () => go(-1),
+  a: () => decide("accept", {}, { moves: true }),
+  d: () => decide("delete", {}, { moves: true }),
+  x: () => decide("not_animal", {}, { moves: true }),
+  r: () => decide(stage.reacts ? "calm" : "reacts"),
+  m: () => stage.isAnimal ? stage.begin(false) : tell("no animal was measured at this second; n adds one"),
+  n: () => stage.begin(true),
+  u: () => at("undo").disabled ? tell("nothing to take back") : decide("undo", { target: Number(at("undo").dataset.target) }),
+  "?": () => at("help").showModal(),
+  " ": () => stage.toggle(),
+  Enter: keep,
+  Escape: () => { at("typed").value = ""; at("typed").classList.remove("given"); if (stage.draft) stage.end(); },
+};
+
+// What a key does now; null where it does nothing.
+function command(key, shift) {
+  const arrow = ARROWS[key];
+  if (stage.draft && arrow) return () => stage.nudge(...arrow, shift);
+  if (arrow) return arrow[0] ? () => stage.step(arrow[0]) : null;
+  if (/^[0-9.,]$/.test(key) || key === "Backspace") return () => type(key);
+  if (stage.draft && !["Enter", "Escape"].includes(key)) return null;
+  return Object.hasOwn(commands, key) ? commands[key] : null;
+}
+
+async function press(key, shift = false) {
+  if (busy) { waiting.push([key, shift]); return; }
+  const run = command(key, shift);
+  if (!run) return;
+  busy = true;
+  if (key !== "Enter" || at("typed").value) tell("");
+  try { await run(); } finally { busy = false; }
+  if (waiting.length) await press(...waiting.shift());
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || at("help").open) return;
+  const target = event.target;
+  if (target.closest("#filter")) return;
+  // In the field itself the browser types; on a button Enter and Space press it.
+  if (target.id === "typed" && !["Enter", "Escape"].includes(event.key)) return;
+  if (target.closest("button") && ["Enter", " "].includes(event.key) && !at("typed").value && !stage.draft) return;
+  if (!busy && !command(event.key, event.shiftKey)) return;
+  if (event.key.length > 1 && !["Enter", "Escape", "Backspace", ...Object.keys(ARROWS)].includes(event.key)) return;
+  event.preventDefault();
+  press(event.key, event.shiftKey);
+});
+document.addEventListener("click", (event) => {
+  const key = event.target.closest("[data-key]")?.dataset.key;
+  if (key) press(key);
+});
+document.addEventListener("submit", (event) => {
+  if (event.target.id === "metres") { event.preventDefault(); press("Enter"); }
+});
+document.body.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target?.id === "rows" || event.target.id === "rows") remember();
+});
+// The detail is new after each swap, whoever asked for it.
+new MutationObserver(show).observe(at("detail"), { childList: true });
+show();

@@ -1,0 +1,231 @@
+// The picture of a second with its boxes, the video behind it, and a box that is being drawn.
+// Shown is the very picture that was measured, which the server decodes; the browser's own video only plays.
+
+const STEP = 0.01, LEAST = 0.01, SHOWN_FOR_S = 1.5, SLIDE_S = 0.5;
+const SVG = "http://www.w3.org/2000/svg";
+
+export class Stage {
+  // section: the element with data-stage. onDraft: called when a box begins, changes or ends.
+  constructor(section, onDraft) {
+    Object.assign(this, JSON.parse(section.dataset.stage));
+    const part = (selector) => section.querySelector(selector);
+    this.frame = part("#frame"); this.still = part("#still"); this.player = part("video");
+    this.overlay = part("#overlay"); this.nopicture = part("#nopicture"); this.clock = part("#clock");
+    this.playButton = part("#play");
+    this.own = this.time;
+    this.draft = null;
+    this.onDraft = onDraft;
+    this.still.addEventListener("load", () => this.shown());
+    this.still.addEventListener("error", () => this.tellWhy());
+    this.overlay.addEventListener("pointerdown", (event) => this.drag(event));
+    this.resized = new ResizeObserver(() => this.draw());
+    this.resized.observe(this.frame);
+    if (this.video) this.openVideo();
+    this.seek(this.time);
+  }
+
+  close() {
+    this.stop();
+    this.resized.disconnect();
+    this.player.removeAttribute("src");
+    this.player.load();
+  }
+
+  seek(time) {
+    this.time = Math.max(0, time);
+    this.still.src = `${this.picture}?time=${this.time}`;
+    // A little past its beginning, or rounding would show the picture before.
+    if (this.video) this.player.currentTime = this.time + 0.001;
+    this.tellTime();
+    this.draw();
+  }
+
+  step(seconds) {
+    this.stop();
+    this.seek(this.time + seconds);
+  }
+
+  shown() {
+    this.nopicture.hidden = true;
+    this.frame.style.setProperty("--aspect", this.still.naturalWidth / this.still.naturalHeight);
+    this.draw();
+    if (this.slides) this.slide();
+  }
+
+  async tellWhy() {
+    if (this.slides) {
+      // The end: the last picture stays.
+      this.time -= SLIDE_S;
+      this.stop();
+      return;
+    }
+    const answer = await fetch(this.still.src);
+    this.nopicture.textContent = "No picture: " + (answer.ok ? "the browser can't show it" : await answer.text());
+    this.nopicture.hidden = false;
+    this.overlay.replaceChildren();
+  }
+
+  tellTime() {
+    const at = (s) => this.plays ? s.toFixed(1) : String(Math.round(1000 * s) / 1000);
+    this.clock.textContent = `second ${at(this.time)}` + (this.time === this.own ? "" : ` (the row is at ${at(this.own)})`);
+  }
+
+  // Video -----------------------------------------------------------------------------------------------------------
+
+  openVideo() {
+    this.player.src = this.video;
+    this.player.addEventListener("loadedmetadata", () => {
+      // Without pictures that this browser can decode there is sound at best.
+      if (!this.player.videoWidth) this.dropVideo();
+    });
+    this.player.addEventListener("error", () => this.dropVideo());
+    this.player.addEventListener("ended", () => {
+      this.time = Math.max(0, this.player.duration - SLIDE_S);
+      this.stop();
+    });
+  }
+
+  dropVideo() {
+    this.video = "";
+    if (this.frame.classList.contains("playing")) this.stop();
+  }
+
+  get plays() { return this.slides || this.frame.classList.contains("playing"); }
+
+  async toggle() {
+    if (this.plays) { this.stop(); return; }
+    this.playButton.firstChild.textContent = "stop ";
+    if (!this.video) { this.slides = true; this.slide(); return; }
+    this.player.hidden = false;
+    this.frame.classList.add("playing");
+    const follow = () => {
+      if (!this.frame.classList.contains("playing")) return;
+      this.time = this.player.currentTime;
+      this.tellTime();
+      this.draw();
+      requestAnimationFrame(follow);
+    };
+    try { await this.player.play(); follow(); } catch { this.dropVideo(); }
+  }
+
+  // What the browser can't play goes by as single pictures.
+  slide() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => { if (this.slides) this.seek(this.time + SLIDE_S); }, 1000 * SLIDE_S);
+  }
+
+  stop() {
+    if (!this.plays) return;
+    clearTimeout(this.timer);
+    this.slides = false;
+    this.player.pause();
+    this.player.hidden = true;
+    this.frame.classList.remove("playing");
+    this.playButton.firstChild.textContent = "play ";
+    this.seek(Math.floor(this.time));
+  }
+
+  // Boxes -----------------------------------------------------------------------------------------------------------
+
+  boxesNow() {
+    const shown = this.boxes.filter((box) => box.time <= this.time + 0.0005);
+    const last = Math.max(...shown.map((box) => box.time));
+    const holds = this.plays ? this.time - last < SHOWN_FOR_S : Math.abs(this.time - last) < 0.0005;
+    return holds ? shown.filter((box) => box.time === last) : [];
+  }
+
+  draw() {
+    const width = this.still.naturalWidth || 16, height = this.still.naturalHeight || 9;
+    const perPixel = width / (this.overlay.clientWidth || width);
+    this.overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.overlay.setAttribute("preserveAspectRatio", "none");
+    this.overlay.classList.toggle("drafting", this.draft !== null);
+    const isMoved = this.draft !== null && !this.draft.isNew;
+    const boxes = this.boxesNow().filter((box) => !(isMoved && box.row === this.row));
+    // The chosen one last, so that it lies on top.
+    boxes.sort((one, other) => (one.row === this.row) - (other.row === this.row));
+    const groups = boxes.map((box) => group(box, { width, height, perPixel }, box.row === this.row ? "chosen" : ""));
+    if (this.draft) groups.push(group(this.draft, { width, height, perPixel }, "draft"));
+    this.overlay.replaceChildren(...groups);
+  }
+
+  begin(isNew) {
+    this.stop();
+    if (this.time !== this.own) this.seek(this.own);
+    const own = this.boxes.find((box) => box.row === this.row);
+    const xyxy = isNew || !own ? [0.4, 0.4, 0.6, 0.7] : [...own.xyxy];
+    this.draft = { isNew, xyxy, label: isNew ? "new" : "", interval: "", gone: false };
+    this.changed();
+  }
+
+  end() { this.draft = null; this.changed(); }
+
+  changed() { this.draw(); this.onDraft(this.draft); }
+
+  // Arrow keys: the whole box, or its lower right corner.
+  nudge(x, y, isCorner) {
+    const [x1, y1, x2, y2] = this.draft.xyxy;
+    if (isCorner) {
+      this.draft.xyxy = [x1, y1, clamp(x2 + x * STEP, x1 + LEAST, 1), clamp(y2 + y * STEP, y1 + LEAST, 1)];
+    } else {
+      const dx = clamp(x * STEP, -x1, 1 - x2), dy = clamp(y * STEP, -y1, 1 - y2);
+      this.draft.xyxy = [x1 + dx, y1 + dy, x2 + dx, y2 + dy];
+    }
+    this.changed();
+  }
+
+  // In a draft: from a corner of a new box to the other, or the box itself along.
+  drag(event) {
+    if (!this.draft) return;
+    event.preventDefault();
+    this.overlay.setPointerCapture(event.pointerId);
+    const at = (e) => {
+      const edge = this.overlay.getBoundingClientRect();
+      return [clamp((e.clientX - edge.left) / edge.width, 0, 1), clamp((e.clientY - edge.top) / edge.height, 0, 1)];
+    };
+    const [x, y] = at(event), before = [...this.draft.xyxy];
+    const inside = x >= before[0] && x <= before[2] && y >= before[1] && y <= before[3];
+    const move = (e) => {
+      const [nowX, nowY] = at(e);
+      if (inside) {
+        const dx = clamp(nowX - x, -before[0], 1 - before[2]), dy = clamp(nowY - y, -before[1], 1 - before[3]);
+        this.draft.xyxy = [before[0] + dx, before[1] + dy, before[2] + dx, before[3] + dy];
+      } else if (Math.abs(nowX - x) >= LEAST && Math.abs(nowY - y) >= LEAST) {
+        this.draft.xyxy = [Math.min(x, nowX), Math.min(y, nowY), Math.max(x, nowX), Math.max(y, nowY)];
+      }
+      this.changed();
+    };
+    this.overlay.addEventListener("pointermove", move);
+    const done = () => this.overlay.removeEventListener("pointermove", move);
+    this.overlay.addEventListener("pointerup", done, { once: true });
+    this.overlay.addEventListener("pointercancel", done, { once: true });
+  }
+}
+
+function clamp(value, low, high) { return Math.min(Math.max(value, low), high); }
+
+function node(name, attributes, text = "") {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.textContent = text;
+  return made;
+}
+
+function group(box, { width, height, perPixel }, kind) {
+  const [x1, y1, x2, y2] = box.xyxy, size = 15 * perPixel;
+  const place = { x: x1 * width, y: y1 * height, width: (x2 - x1) * width, height: (y2 - y1) * height };
+  const made = node("g", { class: `${kind}${box.gone ? " gone" : ""}` });
+  if (box.row !== undefined) made.dataset.row = box.row;
+  made.append(node("rect", { ...place, class: "edge", "stroke-width": 4 * perPixel }));
+  const dashes = box.gone ? { "stroke-dasharray": `${6 * perPixel} ${4 * perPixel}` } : {};
+  made.append(node("rect", { ...place, ...dashes, class: "line", "stroke-width": 2 * perPixel }));
+  const words = [box.label, box.interval].filter(Boolean).join("  ");
+  if (words) {
+    const plateWidth = (0.56 * words.length + 0.8) * size, above = place.y - 1.5 * size;
+    const y = above >= 0 ? above : Math.min(place.y + place.height, height - 1.5 * size);
+    const x = clamp(place.x, 0, Math.max(0, width - plateWidth));
+    made.append(node("rect", { x, y, width: plateWidth, height: 1.4 * size, class: "plate" }));
+    made.append(node("text", { x: x + 0.4 * size, y: y + size, "font-size": size }, words));
+  }
+  return made;
+}

@@ -1,0 +1,107 @@
+"""A small folder of results to review, and the page's server: in this process, or in one of its own that may be killed."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import MakeClip
+from review_rows import AVI, MP4, ODD, ODD_NAME, results_of
+from trapmeter.review.results import Results
+
+TOKEN = "the-key"
+
+
+@pytest.fixture(scope="session")
+def media(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the videos that ROWS speak of: ten numbered pictures a second, three or four seconds long."""
+    root = tmp_path_factory.mktemp("media")
+    clips = {
+        MP4: make_clip("review.mp4", n=30, rate=10, size=(320, 192)),
+        AVI: make_clip("review.avi", n=40, rate=10, codec="mjpeg", pix_fmt="yuvj420p", size=(320, 192)),
+        # MPEG-4 part 2, which browsers don't play, in a file that looks as if they did.
+        ODD: make_clip("odd.mp4", n=30, rate=10, codec="mpeg4", size=(320, 192)),
+        ODD_NAME: make_clip("odd.asf", n=30, rate=10, codec="msmpeg4", size=(320, 192)),
+    }
+    for name, clip in clips.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, root / name)
+    return root
+
+
+@pytest.fixture
+def results(tmp_path: Path, media: Path) -> Results:
+    """A folder of results that nobody has reviewed."""
+    return results_of(tmp_path / "results", root=media)
+
+
+@dataclass
+class Server:
+    """`trapmeter review DIR` in a process of its own; url holds the token."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ctrl-C; returns the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Path], Server]]:
+    """Starts servers, and ends those that are left."""
+    started: list[Server] = []
+
+    def start(folder: Path) -> Server:
+        command = [sys.executable, "-m", "trapmeter.cli", "review", str(folder), "--no-open"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        server = Server(process, process.stdout.readline().strip())
+        started.append(server)
+        assert server.url.startswith("http://127.0.0.1:"), server.url
+        return server
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture
+def live(results: Results) -> Iterator[str]:
+    """The address of a server in this process, with its token."""
+    import uvicorn
+
+    from trapmeter.review import server as review
+    from trapmeter.review.decisions import open_log
+    from trapmeter.review.guard import Guard
+    from trapmeter.review.media import Pictures
+    from trapmeter.review.session import Session
+
+    with ExitStack() as stack:
+        log = stack.enter_context(open_log(results.source))
+        pictures = stack.enter_context(Pictures(results, workers=1))
+        listener = stack.enter_context(review.listening(0))
+        port = listener.getsockname()[1]
+        app = Guard(review.make_app(results, Session(results, log), pictures), TOKEN, port)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{port}/?token={TOKEN}"
+        server.should_exit = True
+        thread.join()

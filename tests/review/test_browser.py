@@ -1,0 +1,375 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from review_rows import AVI, MP4, ODD_NAME, ODD_SITE
+from trapmeter.review.decisions import LOG, read_log
+from trapmeter.review.results import Results
+from trapmeter.tables.distances import read_distances
+
+pytest.importorskip("fastapi", reason="needs pip install 'trapmeter[review]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from review.conftest import Server
+
+expect = playwright.expect
+PATIENCE_MS = 180_000  # how long it takes says more about the machine than about the page
+expect.set_options(timeout=PATIENCE_MS)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NOT_OURS = "Applying inline style violates"
+"""Playwright's own screenshots and scrolling try it, and our policy refuses."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE_MS
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab; whatever its console calls an error fails the test."""
+    context = browser.new_context(viewport={"width": 1200, "height": 800})
+    context.set_default_timeout(PATIENCE_MS)
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page = context.new_page()
+    yield page
+    context.close()
+    # What the server refuses on purpose is an error to the browser as well.
+    assert [text for text in errors if NOT_OURS not in text and "Failed to load resource" not in text] == []
+
+
+def at(page: Page, row: int) -> None:
+    """Waits until a row is shown, with its picture or the reason why there is none."""
+    expect(page).to_have_url(re.compile(rf"[?&]row={row}\b"))
+    expect(page.locator(f"#row-{row} button")).to_have_attribute("aria-current", "true")
+
+
+def open_at(page: Page, address: str, row: int, query: str = "") -> None:
+    page.goto(f"{address}&row={row}{query}")
+    at(page, row)
+    expect(page.locator("#overlay g").first).to_be_attached()
+
+
+def press(page: Page, keys: str) -> int:
+    """Presses keys one after the other, names in braces; how many."""
+    pressed = re.findall(r"\{(.+?)\}|(.)", keys)
+    for name, character in pressed:
+        page.keyboard.press(name or character)
+    return len(pressed)
+
+
+def seeks(page: Page, second: float) -> None:
+    """Waits until the browser's own player stands at a second."""
+    for _ in range(PATIENCE_MS // 100):
+        if page.locator("video").evaluate("player => player.seeking ? -1 : player.currentTime") == pytest.approx(
+            second, abs=0.01
+        ):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"the player doesn't reach second {second}")
+
+
+def kinds(results: Results) -> list[str]:
+    return [decision.kind.value for decision in read_log(results.source)]
+
+
+def test_load_the_most_doubtful_row_with_its_picture_and_boxes(page: Page, live: str) -> None:
+    page.goto(live)
+    at(page, 5)
+    assert "token" not in page.url
+    expect(page.locator("#overlay g.chosen text")).to_have_text("8.0 m  6.5–9.5")
+    expect(page.locator("#progress")).to_contain_text("0 of 7 animals decided")
+    expect(page.locator("#rows li")).to_have_count(10)
+    expect(page.locator("#row .reason")).to_have_text("unlike the training")
+    still = page.locator("#still")
+    expect(still).to_have_js_property("naturalWidth", 320)
+    # The box lies where the table says, as far as the picture goes.
+    outer = still.bounding_box()
+    inner = page.locator("#overlay g.chosen rect.line").bounding_box()
+    assert outer is not None
+    assert inner is not None
+    assert inner["x"] == pytest.approx(outer["x"] + 0.4 * outer["width"], abs=4)
+    assert inner["width"] == pytest.approx(0.2 * outer["width"], abs=8)
+
+
+def test_the_player_seeks_to_the_second_and_plays(page: Page, live: str) -> None:
+    open_at(page, live, 3)
+    player = page.locator("video")
+    expect(player).to_have_js_property("videoWidth", 320)
+    seeks(page, 0)
+    expect(page.locator("#overlay g")).to_have_count(2)
+    press(page, "{ArrowRight}")
+    seeks(page, 1)
+    expect(page.locator("#clock")).to_have_text("second 1 (the row is at 0)")
+    expect(page.locator("#still")).to_have_attribute("src", re.compile(r"time=1$"))
+    expect(page.locator("#overlay g")).to_have_count(1)
+    press(page, "{ArrowRight}{ArrowRight}")
+    expect(page.locator("#nopicture")).to_have_text(re.compile("the video ends at 3.00 s"))
+    press(page, "{ArrowLeft}{ArrowLeft}{ArrowLeft}{ArrowLeft}")
+    expect(page.locator("#clock")).to_have_text("second 0")
+    press(page, " ")
+    expect(page.locator("#frame")).to_have_class("playing")
+    # It plays to its end, and stops at the last second that has a picture.
+    expect(page.locator("#frame")).not_to_have_class("playing")
+    expect(page.locator("#clock")).to_have_text("second 2 (the row is at 0)")
+
+
+def test_what_browsers_cant_play_goes_by_as_pictures(page: Page, live: str) -> None:
+    for row, last in ((0, 3), (8, 2), (9, 2)):  # AVI, MPEG-4 in MP4, ASF
+        open_at(page, live, row)
+        expect(page.locator("#still")).to_have_js_property("naturalWidth", 320)
+        press(page, " ")
+        expect(page.locator("#play")).to_contain_text("stop")
+        # To its end, of which the last whole second stays.
+        expect(page.locator("#play")).to_contain_text("play")
+        expect(page.locator("#clock")).to_contain_text(f"second {last}")
+        expect(page.locator("#nopicture")).to_be_hidden()
+
+
+def test_correct_undo_and_reload(page: Page, live: str, results: Results) -> None:
+    open_at(page, live, 0)
+    press(page, "43{Backspace}.2{Enter}")
+    at(page, 8)
+    expect(page.locator("#row-0 .metres")).to_have_text("4.2 m")
+    expect(page.locator("#row-0 .verdict")).to_have_text("corrected")
+    expect(page.locator("#progress")).to_contain_text("1 of 7 animals decided")
+    press(page, "u")
+    at(page, 0)
+    expect(page.locator("#row-0 .metres")).to_have_text("5.0 m")
+    expect(page.locator("#progress")).to_contain_text("0 of 7 animals decided")
+    press(page, "7,5{Enter}")
+    at(page, 8)
+    page.reload()
+    at(page, 8)
+    expect(page.locator("#row-0 .metres")).to_have_text("7.5 m")
+    expect(page.locator("#undo")).to_contain_text(f"undo: distance, {AVI} at 0 s")
+    assert kinds(results) == ["distance", "undo", "distance"]
+
+
+def test_every_key_does_what_it_says(page: Page, live: str, results: Results) -> None:
+    open_at(page, live, 4)
+    press(page, "r")
+    expect(page.locator("#row-4 .verdict")).to_have_text("reacts")
+    press(page, "r")
+    expect(page.locator("#row-4 .verdict")).to_have_text("")
+    press(page, "m{ArrowRight}{ArrowDown}{Shift+ArrowLeft}{Enter}")
+    expect(page.locator("#row-4 .verdict")).to_have_text("corrected")
+    press(page, "d")
+    at(page, 3)
+    expect(page.locator("#row-4 .verdict")).to_have_text("deleted")
+    press(page, "x")
+    at(page, 0)
+    expect(page.locator("#row-3 .verdict")).to_have_text("not an animal")
+    press(page, "kj")
+    at(page, 0)
+    press(page, "n{ArrowUp}6.5{Enter}")
+    at(page, 10)
+    expect(page.locator("#row-0 + li .verdict")).to_have_text("added")
+    press(page, "u")
+    at(page, 0)
+    expect(page.locator("#row-10")).to_have_count(0)
+    press(page, "m{Escape}a")
+    at(page, 8)
+    press(page, "?")
+    expect(page.locator("#help")).to_be_visible()
+    press(page, "{Escape}x")
+    at(page, 9)
+    decided = read_log(results.source)
+    assert [one.kind.value for one in decided] == [
+        *("reacts", "calm", "box", "delete", "not_animal", "add", "undo", "accept", "not_animal"),
+    ]
+    assert decided[2].xyxy == (0.71, 0.31, 0.9, 0.71)
+    assert (decided[5].distance_m, decided[5].xyxy) == (6.5, (0.4, 0.39, 0.6, 0.69))
+
+
+def test_the_mouse_does_the_same(page: Page, live: str, results: Results) -> None:
+    open_at(page, live, 1)
+    page.get_by_role("button", name="add animal").click()
+    frame = page.locator("#frame").bounding_box()
+    assert frame is not None
+
+    def point(x: float, y: float) -> tuple[float, float]:
+        return frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]
+
+    for start, end in (((0.1, 0.2), (0.3, 0.6)), ((0.2, 0.4), (0.25, 0.5))):
+        page.mouse.move(*point(*start))
+        page.mouse.down()
+        page.mouse.move(*point(*end))
+        page.mouse.up()
+    page.locator("#typed").fill("12")
+    page.get_by_role("button", name="keep").click()
+    at(page, 10)
+    page.locator("#row-4 button").click()
+    at(page, 4)
+    page.get_by_role("button", name="accept").click()
+    expect(page.locator("#row-4 .verdict")).to_have_text("accepted")
+    added, accepted = read_log(results.source)
+    assert added.distance_m == 12
+    assert added.xyxy == pytest.approx((0.15, 0.3, 0.35, 0.7), abs=0.01)
+    assert accepted.row == 4
+
+
+def test_ten_corrections_by_keyboard_alone_take_four_keys_each(page: Page, live: str, results: Results) -> None:
+    # The seven animals, by doubt; the seconds without one are filtered out by the address.
+    page.goto(live + "&status=measured")
+    at(page, 5)
+    pressed = 0
+    for number in range(7):
+        pressed += press(page, f"{number + 1}.5{{Enter}}")
+    pressed += press(page, "kk")
+    for metres in ("2.5", "3.5", "4.5"):
+        pressed += press(page, f"{metres}{{Enter}}")
+    expect(page.locator("#row-9 .metres")).to_have_text("4.5 m")
+    decided = read_log(results.source)
+    assert [one.distance_m for one in decided] == [1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 2.5, 3.5, 4.5]
+    assert [one.row for one in decided] == [5, 1, 4, 3, 0, 8, 9, 0, 8, 9]
+    assert pressed == 10 * 4 + 2
+
+
+def test_what_makes_no_sense_is_said_and_changes_nothing(page: Page, live: str, results: Results) -> None:
+    page.goto(live + "&row=2")
+    at(page, 2)
+    message = page.locator("#message")
+    press(page, "4{Enter}")
+    expect(message).to_contain_text("no animal was measured at this second; add one")
+    press(page, "m")
+    expect(message).to_contain_text("n adds one")
+    page.locator("#row-6 button").click()
+    at(page, 6)
+    expect(page.locator("#nopicture")).to_contain_text("the video ends at 3.00 s")
+    press(page, "n5{Enter}")
+    expect(message).to_contain_text("there is no picture at this second")
+    press(page, "u")
+    expect(message).to_have_text("nothing to take back")
+    page.locator("#row-7 button").click()
+    expect(page.locator("#nopicture")).to_contain_text("if it was moved, start again with --videos")
+    assert kinds(results) == []
+
+
+def test_filters_list_what_they_say_and_survive_a_reload(page: Page, live: str) -> None:
+    page.goto(live)
+    at(page, 5)
+    page.get_by_label("site").select_option("S02")
+    expect(page.locator("#rows li")).to_have_count(4)
+    page.get_by_label("status").select_option("measured")
+    expect(page.locator("#rows li")).to_have_count(3)
+    page.get_by_label("from").fill("8,5")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows li")).to_have_count(1)
+    page.reload()
+    expect(page.locator("#rows li")).to_have_count(1)
+    page.get_by_label("from").fill("near")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows")).to_contain_text("low is a number")
+
+
+def test_two_tabs_dont_overwrite_each_other(page: Page, live: str, results: Results) -> None:
+    open_at(page, live, 0)
+    other = page.context.new_page()
+    open_at(other, live, 0)
+    press(page, "4.2{Enter}")
+    at(page, 8)
+    press(other, "9.9{Enter}")
+    expect(other.locator("#message")).to_contain_text("decided in another tab")
+    at(other, 0)
+    expect(other.locator("#row .facts strong")).to_have_text("4.2 m")
+    press(page, "a")
+    at(page, 9)
+    # The other tab's button still speaks of the correction.
+    press(other, "u")
+    expect(other.locator("#message")).to_contain_text("decided in another tab since: nothing was taken back")
+    press(other, "9.9{Enter}")
+    expect(other.locator("#row-0 .metres")).to_have_text("9.9 m")
+    assert [(one.kind.value, one.distance_m) for one in read_log(results.source)] == [
+        *(("distance", 4.2), ("accept", None), ("distance", 9.9)),
+    ]
+
+
+def test_a_script_in_a_name_is_text(page: Page, live: str) -> None:
+    open_at(page, live, 9)
+    press(page, "x")
+    expect(page.locator("#undo")).to_contain_text(ODD_NAME)
+    expect(page.locator("#row h2")).to_contain_text("gone.mp4")
+    expect(page.locator("#row-9 .name")).to_contain_text(ODD_NAME)
+    expect(page.locator("#row-9 .site")).to_have_text(ODD_SITE)
+    assert page.title() != "run"
+    assert page.locator("#rows img, #row img, body script").count() == 0
+
+
+def test_a_wrong_key_shows_nothing(page: Page, live: str) -> None:
+    for address in (live.replace("the-key", "wrong"), live.split("?", maxsplit=1)[0]):
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == 403
+        assert MP4 not in page.content()
+
+
+def test_on_a_phone_the_page_is_as_wide_as_the_screen(page: Page, live: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    open_at(page, live, 5)
+    frame = page.locator("#frame").bounding_box()
+    accept = page.get_by_role("button", name="accept").bounding_box()
+    assert frame is not None
+    assert accept is not None
+    assert frame["x"] + frame["width"] <= 360
+    assert frame["width"] > 320
+    assert accept["height"] >= 40
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_decisions_survive_kill_9_and_are_exported(
+    page: Page, serve: Callable[[Path], Server], results: Results, tmp_path: Path
+) -> None:
+    folder = results.source.parent
+    before = results.source.read_bytes()
+    server = serve(folder)
+    open_at(page, server.url, 0)
+    press(page, "4.2{Enter}")
+    at(page, 8)
+    server.kill()
+    press(page, "a")
+    expect(page.locator("#message")).to_contain_text("NOT KEPT: the server is gone")
+    # As if it had been killed in the midst of the next line.
+    with (folder / LOG).open("ab") as log:
+        log.write(b'{"number":2,"at":"20')
+    server = serve(folder)
+    open_at(page, server.url, 0)
+    expect(page.locator("#row-0 .metres")).to_have_text("4.2 m")
+    press(page, "jx")
+    at(page, 9)
+    assert server.stop() == 0
+    assert [json.loads(line).get("kind") for line in (folder / LOG).read_text().splitlines()] == [
+        *(None, "distance", "not_animal"),
+    ]
+    from terminal import inside
+
+    assert inside("review", "export", folder, "--out", tmp_path / "out") == 0
+    exported = {
+        (one.observation.media_id, one.observation.time_s, one.observation.animal_id): one
+        for one in read_distances(tmp_path / "out/distances.csv")
+    }
+    corrected = exported[AVI, 0, 1]
+    assert corrected.distance is not None
+    assert (corrected.distance.distance_m, corrected.reason) == (4.2, "review: distance was 5.00 m")
+    assert results.source.read_bytes() == before

@@ -1,0 +1,174 @@
+"""What comes out of a review, and that the verbs which it is for read it."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from review_rows import AVI, MP4, results_of, row
+from terminal import inside
+from trapmeter.boxmodel.samples import read_tables
+from trapmeter.calibration.told import CalibrateSettings, read_told
+from trapmeter.errors import InputError
+from trapmeter.geometry import bearing_deg
+from trapmeter.records import Estimate, Status, order_of_rows
+from trapmeter.review.decisions import Kind, open_log
+from trapmeter.review.export import export
+from trapmeter.review.results import Results
+from trapmeter.review.session import Session
+from trapmeter.tables.distances import read_distances
+from trapmeter.tables.drivendata import read_labels
+from trapmeter.tables.picks import read_labelled
+from trapmeter.tables.sightings import read_left_out
+from trapmeter.tables.truth import read_truth
+from trapmeter.training.samples import read_samples
+
+BOX = (0.1, 0.1, 0.3, 0.4)
+
+
+def reviewed(results: Results, *decisions: tuple) -> Path:
+    """Makes decisions (kind, row, and what is given), and exports them."""
+    with open_log(results.source) as log:
+        session = Session(results, log)
+        for kind, number, *given in decisions:
+            session.decide(kind, number, session.state.row(number).revision, **(given[0] if given else {}))
+    out = results.source.parent.parent / "out"
+    export(results.source.parent, out)
+    return out
+
+
+def of_second(estimates: list[Estimate], media_id: str, time_s: float) -> list[Estimate]:
+    return [e for e in estimates if (e.observation.media_id, e.observation.time_s) == (media_id, time_s)]
+
+
+def test_rows_that_nobody_decided_about_stay_as_they_are(results: Results) -> None:
+    out = reviewed(results, (Kind.ACCEPT, 2))
+    after = {order_of_rows(one): one for one in read_distances(out / "distances.csv")}
+    for number, before in enumerate(results.rows):
+        assert after[order_of_rows(before)] == before or number == 2
+    assert after[AVI, 2, 0].reason == "review: accepted"
+    header = (out / "distances.csv").read_text().splitlines()[0]
+    assert header == results.source.read_text().splitlines()[0]
+
+
+def test_corrections_say_what_was_there_before(results: Results) -> None:
+    out = reviewed(
+        results,
+        (Kind.DISTANCE, 0, {"distance_m": 4.25}),
+        (Kind.ACCEPT, 1),
+        (Kind.BOX, 5, {"xyxy": BOX}),
+        (Kind.REACTS, 3),
+    )
+    after = read_distances(out / "distances.csv")
+    (corrected,) = of_second(after, AVI, 0)
+    assert corrected.distance is not None
+    assert (corrected.distance.distance_m, corrected.distance.low_m, corrected.distance.high_m) == (4.25, 4.25, 4.25)
+    assert (corrected.reason, corrected.model_id) == ("review: distance was 5.00 m", "review")
+    (accepted,) = of_second(after, AVI, 1)
+    assert (accepted.reason, accepted.model_id) == ("review: accepted", "model")
+    (moved,) = of_second(after, MP4, 1)
+    assert moved.reason == "unlike the training; review: box moved; review: reacts to the camera"
+    assert moved.observation.box is not None
+    assert moved.observation.box.xyxy == BOX
+
+
+def test_what_was_taken_away_leaves_a_second_without_an_animal(results: Results) -> None:
+    out = reviewed(results, (Kind.NOT_ANIMAL, 0), (Kind.DELETE, 3), (Kind.DELETE, 1))
+    after = read_distances(out / "distances.csv")
+    (none,) = of_second(after, AVI, 0)
+    assert (none.status, none.observation.box, none.reason) == (Status.NO_ANIMAL, None, "review: not an animal")
+    assert [one.reason for one in of_second(after, AVI, 1)] == ["review: box deleted"]
+    (left,) = of_second(after, MP4, 0)
+    assert left.observation.animal_id == 2
+    seconds = {(one.observation.media_id, one.observation.time_s) for one in results.rows}
+    assert {(one.observation.media_id, one.observation.time_s) for one in after} == seconds
+
+
+def test_an_added_animal_takes_the_place_of_the_row_without_one(results: Results) -> None:
+    out = reviewed(results, (Kind.ADD, 2, {"xyxy": BOX, "distance_m": 7.0}))
+    (added,) = of_second(read_distances(out / "distances.csv"), AVI, 2)
+    assert (added.status, added.observation.animal_id, added.reason) == (Status.MEASURED, 2, "review: added")
+
+
+def test_a_drawn_box_gets_the_angle_that_the_others_tell(tmp_path: Path) -> None:
+    def seen(x: float, time_s: float) -> Estimate:
+        one = row("a.mp4", time_s, x=x)
+        box = one.observation.box
+        assert box is not None
+        return Estimate(one.observation, one.status, one.distance, bearing_deg((box.x1 + box.x2) / 2, 30.0))
+
+    results = results_of(tmp_path / "results", [seen(0.7, 0), seen(0.3, 1)])
+    out = reviewed(results, (Kind.BOX, 1, {"xyxy": (0.0, 0.1, 0.1, 0.4)}))
+    moved = read_distances(out / "distances.csv")[1]
+    assert moved.angle_deg == pytest.approx(bearing_deg(0.05, 30.0), abs=0.1)
+
+
+def test_labels_are_what_somebody_checked(results: Results) -> None:
+    out = reviewed(
+        results,
+        (Kind.DISTANCE, 0, {"distance_m": 4.25}),
+        (Kind.ACCEPT, 1),
+        (Kind.ACCEPT, 3),  # of two animals in its second: which is nearest isn't known
+        (Kind.BOX, 5, {"xyxy": BOX}),  # nobody said that its distance is right
+        (Kind.NOT_ANIMAL, 8),
+    )
+    labels = [(one.truth.video_id, one.truth.time_s, one.truth.distance_m) for one in read_labelled(out / "labels.csv")]
+    assert labels == [(AVI, 0, 4.25), (AVI, 1, 6.0), (MP4, 0, 9.0)]
+    nearest = [(one.video_id, one.time_s, one.distance_m) for one in read_labels(out / "train_labels.csv")]
+    assert nearest == [(AVI, 0, 4.25), (AVI, 1, 6.0)]
+
+
+def test_the_nearest_of_a_second_is_its_label(results: Results) -> None:
+    out = reviewed(results, (Kind.DISTANCE, 3, {"distance_m": 2.0}), (Kind.ACCEPT, 4))
+    (label,) = read_labels(out / "train_labels.csv")
+    assert label.distance_m == 2.0
+    (sample,) = read_tables(out)
+    assert sample.observation.box is not None
+    assert sample.observation.box.x1 == 0.4
+    assert sample.observation.site_id == "S02"
+
+
+def test_training_and_calibration_read_the_labels(results: Results) -> None:
+    out = reviewed(
+        results, (Kind.DISTANCE, 0, {"distance_m": 4.25}), (Kind.ACCEPT, 3), (Kind.DISTANCE, 4, {"distance_m": 3.5})
+    )
+    samples = read_samples(out / "train_labels.csv", out / "train_metadata.csv", out / "labels.csv")
+    assert [(one.video_id, one.distance_m, one.source) for one in samples] == [
+        *((AVI, 4.25, "label"), (MP4, 3.5, "label"), (MP4, 9.0, "other animal")),
+    ]
+    assert len(read_truth(out / "labels.csv")) == 3
+    settings = CalibrateSettings(results.source, out, labels=out / "labels.csv")
+    assert read_told(settings, results.source, results.rows).labels == {0: 4.25, 3: 9.0, 4: 3.5}
+
+
+def test_animals_that_react_are_left_out_by_density(results: Results) -> None:
+    out = reviewed(results, (Kind.REACTS, 3), (Kind.REACTS, 8), (Kind.NOT_ANIMAL, 8), (Kind.REACTS, 0), (Kind.CALM, 0))
+    assert read_left_out(out / "leave-out.csv") == {(MP4, 1)}
+
+
+def test_names_that_a_spreadsheet_would_run_stay_text(tmp_path: Path) -> None:
+    results = results_of(tmp_path / "results", [row("=cmd.mp4", 0, site_id="@site")])
+    out = reviewed(results, (Kind.ACCEPT, 0), (Kind.REACTS, 0))
+    for name in ("distances.csv", "labels.csv", "train_labels.csv", "train_metadata.csv", "leave-out.csv"):
+        cells = [cell for line in csv.reader((out / name).read_text().splitlines()) for cell in line]
+        assert "'=cmd.mp4" in cells, name
+        assert not any(cell.startswith(("=", "@")) for cell in cells)
+    assert read_left_out(out / "leave-out.csv") == {("=cmd.mp4", 1)}
+
+
+def test_a_review_can_be_exported_again_and_reviewed_again(results: Results) -> None:
+    out = reviewed(results, (Kind.DISTANCE, 0, {"distance_m": 4.25}))
+    once = {path.name: path.read_bytes() for path in out.iterdir()}
+    export(results.source.parent, out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == once
+    assert inside("review", "export", out, "--out", out.parent / "again") == 2, "nothing was decided about that one"
+
+
+def test_the_results_are_never_written_over(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    reviewed(results, (Kind.ACCEPT, 0))
+    with pytest.raises(InputError, match="choose another --out"):
+        export(results.source, results.source.parent)
+    assert inside("review", "export", results.source.parent, "--out", results.source.parent.parent / "told") == 0
+    said = capsys.readouterr().out
+    assert "7 animals: 6 open, 1 accepted" in said
+    assert "labels: 1 animals" in said
