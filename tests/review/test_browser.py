@@ -205,7 +205,9 @@ def test_every_key_does_what_it_says(page: Page, live: str, results: Results) ->
 
 def test_the_mouse_does_the_same(page: Page, live: str, results: Results) -> None:
     open_at(page, live, 1)
+    expect(page.locator("#still")).not_to_have_js_property("naturalWidth", 0)
     page.get_by_role("button", name="add animal").click()
+    expect(page.locator("#typed")).to_be_visible()
     frame = page.locator("#frame").bounding_box()
     assert frame is not None
 

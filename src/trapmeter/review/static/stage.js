@@ -59,8 +59,16 @@ export class Stage {
       this.stop();
       return;
     }
-    const answer = await fetch(this.still.src);
-    this.nopicture.textContent = "No picture: " + (answer.ok ? "the browser can't show it" : await answer.text());
+    const asked = this.still.src;
+    let why;
+    try {
+      const answer = await fetch(asked);
+      why = answer.ok ? "the browser can't show it" : await answer.text();
+    } catch {
+      why = "the server is gone; start `trapmeter review` again and open the address that it prints";
+    }
+    if (this.still.src !== asked) return;
+    this.nopicture.textContent = `No picture: ${why}`;
     this.nopicture.hidden = false;
     this.overlay.replaceChildren();
   }
@@ -197,7 +205,8 @@ export class Stage {
     };
     this.overlay.addEventListener("pointermove", move);
     const done = () => this.overlay.removeEventListener("pointermove", move);
-    this.overlay.addEventListener("pointerup", done, { once: true });
+    // Where the button was let go counts, also if no move was told of on the way there.
+    this.overlay.addEventListener("pointerup", (e) => { move(e); done(); }, { once: true });
     this.overlay.addEventListener("pointercancel", done, { once: true });
   }
 }
