@@ -95,7 +95,13 @@ export class Stage {
 
   dropVideo() {
     this.video = "";
-    if (this.frame.classList.contains("playing")) this.stop();
+    if (!this.frame.classList.contains("playing")) return;
+    // Somebody asked for it before that was known: it goes by as pictures.
+    this.player.pause();
+    this.player.hidden = true;
+    this.frame.classList.remove("playing");
+    this.slides = true;
+    this.slide();
   }
 
   get plays() { return this.slides || this.frame.classList.contains("playing"); }
@@ -113,7 +119,8 @@ export class Stage {
       this.draw();
       requestAnimationFrame(follow);
     };
-    try { await this.player.play(); follow(); } catch { this.dropVideo(); }
+    // It fails as well where somebody stops it before it has begun.
+    try { await this.player.play(); follow(); } catch { if (this.frame.classList.contains("playing")) this.dropVideo(); }
   }
 
   // What the browser can't play goes by as single pictures.
