@@ -31,7 +31,7 @@ from trapmeter.records import Distance, Estimate
 from trapmeter.tables.camtrapdp.container import checksum_of_observations, is_package
 from trapmeter.tables.corrections import SiteCorrection, write_corrections
 from trapmeter.tables.distances import NAME as DISTANCES
-from trapmeter.tables.distances import find_distances, read_distances, write_distances
+from trapmeter.tables.distances import find_distances, read_distances, run_facts, write_distances
 from trapmeter.tables.picks import write_picks
 
 CORRECTIONS, PICTURE, RUN = "calibration.csv", "calibration.png", "run.json"
@@ -169,13 +169,9 @@ def _make_folder(out: Path, source: Path) -> None:
 
 
 def _facts_beside(source: Path) -> Any:
-    """The run.json that lies beside the results, so that a report of the corrected ones can tell of the run; {} without."""
-    try:
-        facts = json.loads((source.parent / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    # Results that were calibrated before tell of the first run.
-    return facts.get("run", facts) if isinstance(facts, dict) else {}
+    """Of the run, so that a report of the corrected results can tell of it; calibrated ones tell of the first run."""
+    facts = run_facts(source)
+    return facts.get("run", facts)
 
 
 def _checksum(path: Path) -> str:

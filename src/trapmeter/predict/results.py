@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 
 from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
-from trapmeter.predict.run import RUN, Run
+from trapmeter.predict.run import Run
 from trapmeter.predict.summary import Summary
 from trapmeter.records import Estimate, Status
-from trapmeter.tables.distances import NAME, read_distances
+from trapmeter.tables.distances import NAME, read_distances, run_facts
 
 OF_RUN = "run"
 """Under which the run.json of `calibrate` keeps that of the run."""
@@ -33,7 +32,7 @@ def read_run(folder: Path, media: Path | None = None) -> Run:
     if media is not None and not media.is_dir():
         raise InputError(f"--media {media} is no folder; give the one that the names in {NAME} start from")
     estimates = tuple(read_distances(folder / NAME))
-    facts = _facts(folder / RUN)
+    facts = _facts(folder)
     store = None if media is not None else _store(facts)
     root = facts.get("root")
     return Run(
@@ -41,14 +40,9 @@ def read_run(folder: Path, media: Path | None = None) -> Run:
     )
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _facts(folder: Path) -> dict[str, Any]:
     """The run's own facts, also where they stand within those of a calibration, which are then under "calibration"."""
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(facts, dict):
-        return {}
+    facts = run_facts(folder / NAME)
     if "inputs" not in facts:
         return _sound(facts)
     of_run = facts.pop(OF_RUN, {})
