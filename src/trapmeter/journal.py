@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import IO, Any, Generic, Protocol, Self, TypeVar
 
 from trapmeter.errors import InputError, RunError
+from trapmeter.files import whole_file
 
 FORMAT = 1
 
@@ -46,7 +49,7 @@ class Journal(Generic[P]):
             RunError: the file was made with other settings, or is no journal.
         """
         self._path = path
-        self._header = {"trapmeter_journal": FORMAT, "settings": settings}
+        self._header = _header(settings)
         self._decode = read
         self.done: dict[str, P] = {}
         try:
@@ -76,7 +79,7 @@ class Journal(Generic[P]):
         # One write call per line: a kill leaves the line there or not, and at worst its beginning; fsync holds it against a
         # power cut.
         try:
-            line = json.dumps(data, separators=(",", ":")).encode() + b"\n"
+            line = _line(data)
             while line:
                 # A disk that is nearly full takes a part, and refuses the next.
                 line = line[self._file.write(line) :]
@@ -93,41 +96,100 @@ class Journal(Generic[P]):
     def _read(self) -> int:
         """Fills `done`; returns how many bytes of the file are whole lines."""
         whole_bytes = 0
-        with self._path.open("rb") as file:
-            for number, line in enumerate(file):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    data = json.loads(line)
-                    if number == 0:
-                        self._check_header(data)
-                    else:
-                        piece = self._decode(data)
-                        self.done[piece.key] = piece
-                except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
-                    raise RunError(
-                        f"{self._path}, line {number + 1}: not a line that trapmeter wrote; "
-                        "delete the file to start anew, or choose another folder with --out"
-                    ) from error
-                whole_bytes += len(line)
+        for piece, place in _pieces(self._path, self._header, self._decode):
+            if piece is not None:
+                self.done[piece.key] = piece
+            whole_bytes = place.start + place.n_bytes
         return whole_bytes
 
-    def _check_header(self, data: dict[str, Any]) -> None:
-        if data["trapmeter_journal"] != FORMAT:
-            raise RunError(
-                f"{self._path}: written by another version of trapmeter (format {data['trapmeter_journal']}, "
-                f"here {FORMAT}); choose another folder with --out, or --overwrite to start anew"
-            )
-        before, now = data["settings"], self._header["settings"]
-        # Through JSON and back, so that tuples equal lists.
-        now = json.loads(json.dumps(now))
-        differences = [
-            f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
-            for name in sorted({*before, *now})
-            if before.get(name) != now.get(name)
-        ]
-        if differences:
-            raise RunError(
-                f"{self._path.parent}: holds a run with other settings ({'; '.join(differences)}); "
-                "choose another folder with --out, or --overwrite to start anew"
-            )
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a piece stands: in which journal, at which byte, and how many bytes long it is with its end of line."""
+
+    path: Path
+    start: int
+    n_bytes: int
+
+
+def find_pieces(path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], P]) -> Iterator[tuple[P, Place]]:
+    """Each piece of a journal that nobody is writing, with its place; arguments as for `Journal`.
+
+    Raises:
+        RunError: the journal was made with other settings, or is damaged.
+        OSError: it can't be read.
+    """
+    for piece, place in _pieces(path, _header(settings), read):
+        if piece is not None:
+            yield piece, place
+
+
+def join_journals(places: Iterable[Place], settings: dict[str, Any], out: Path) -> None:
+    """Writes a new journal, whole or not at all, of pieces that stand in others. Takes no memory but for the open files.
+
+    Raises:
+        RunError: it can't be written.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(whole_file(out))
+        file.write(_line(_header(settings)).decode())
+        sources: dict[Path, IO[bytes]] = {}
+        for place in places:
+            if place.path not in sources:
+                sources[place.path] = stack.enter_context(place.path.open("rb"))
+            sources[place.path].seek(place.start)
+            file.write(sources[place.path].read(place.n_bytes).decode())
+
+
+def _header(settings: dict[str, Any]) -> dict[str, Any]:
+    return {"trapmeter_journal": FORMAT, "settings": settings}
+
+
+def _line(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode() + b"\n"
+
+
+def _pieces(
+    path: Path, header: dict[str, Any], read: Callable[[dict[str, Any]], P]
+) -> Iterator[tuple[P | None, Place]]:
+    """Each whole line of a journal: None for its header, then its pieces. What a crash has cut off is left out."""
+    start = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            if not line.endswith(b"\n"):
+                break
+            piece: P | None = None
+            try:
+                data = json.loads(line)
+                if number == 0:
+                    _check_header(path, data, header)
+                else:
+                    piece = read(data)
+            except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+                raise RunError(
+                    f"{path}, line {number + 1}: not a line that trapmeter wrote; delete the file and give its command again "
+                    "to start anew, or choose another folder with --out"
+                ) from error
+            yield piece, Place(path, start, len(line))
+            start += len(line)
+
+
+def _check_header(path: Path, data: dict[str, Any], header: dict[str, Any]) -> None:
+    if data["trapmeter_journal"] != FORMAT:
+        raise RunError(
+            f"{path}: written by another version of trapmeter (format {data['trapmeter_journal']}, "
+            f"here {FORMAT}); choose another folder with --out, or --overwrite to start anew"
+        )
+    before = data["settings"]
+    # Through JSON and back, so that tuples equal lists.
+    now = json.loads(json.dumps(header["settings"]))
+    differences = [
+        f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+    if differences:
+        raise RunError(
+            f"{path.parent}: holds a run with other settings ({'; '.join(differences)}); "
+            "choose another folder with --out, or --overwrite to start anew"
+        )

@@ -1,7 +1,10 @@
-"""The verbs that measure: predict and demo."""
+"""The verbs that measure: predict, merge of its shards, and demo."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,13 +26,14 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.runtimes.choice import Runtime
 
 if TYPE_CHECKING:
-    from trapmeter.predict.run import Run
+    from trapmeter.predict.run import Progress, Run
     from trapmeter.predict.settings import PredictSettings
 
 
 def add_verbs(app: typer.Typer) -> None:
-    """Adds predict and demo."""
+    """Adds predict, merge and demo."""
     app.command()(predict)
+    app.command()(merge)
     app.command()(demo)
 
 
@@ -109,6 +113,10 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew where an earlier run left results.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Only look at the i-th of n shares of the media, such as 2/8; `trapmeter merge` joins them."),
+    ] = None,
 ) -> None:
     """Measure the distance of every animal in videos and photos.
 
@@ -130,9 +138,12 @@ def predict(
     trapmeter predict card1/ --out results/ --model training/fold-0/bundle --model training/fold-1/bundle --flip
 
     trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
+
+    trapmeter predict survey/ --out results/ --shard 2/8
     """
     from trapmeter.errors import InputError
     from trapmeter.models.folder import find_model
+    from trapmeter.predict.run import predict as run_predict
     from trapmeter.predict.settings import PredictSettings
     from trapmeter.tables.sites import parse_site_rule
 
@@ -164,7 +175,55 @@ def predict(
         jobs=default_jobs(jobs),
         overwrite=overwrite,
     )
-    _exit_with(_predict_and_report(settings))
+    if shard is not None:
+        _predict_shard(settings, shard)
+        return
+    _exit_with(_predict_and_report(settings, partial(run_predict, settings)))
+
+
+def _predict_shard(settings: PredictSettings, text: str) -> None:
+    from trapmeter.console import print_shard, progress_bars
+    from trapmeter.predict.shards import parse_shard, predict_shard
+
+    with _stoppable(), progress_bars() as progress:
+        run = predict_shard(settings, parse_shard(text), progress)
+    print_shard(run, settings.out)
+    if run.n_errors_of_ours:
+        raise typer.Exit(EXIT_OUR_ERROR)
+    if run.n_failed:
+        raise typer.Exit(EXIT_MEDIA_FAILED)
+
+
+def merge(
+    shards: Annotated[list[Path], typer.Argument(help="The folders of all shards of a run.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
+) -> None:
+    """Make the results of a run out of all its shards.
+
+    No video is opened, but the media and tables must lie where the shards found them. distances.csv has the same bytes as
+    that of a run without --shard.
+
+    Exit status: as of `trapmeter predict`.
+
+    For example:
+
+    trapmeter merge results/shard-*-of-8 --out results/
+    """
+    from trapmeter.predict.shards import merge as merge_shards
+    from trapmeter.predict.shards import settings_of
+
+    settings = settings_of(shards, out)
+    _exit_with(_predict_and_report(settings, partial(merge_shards, shards, out)))
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C ends the block, and the program, with a word on how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("trapmeter: stopped; the same command goes on from here", err=True)
+        raise typer.Exit(EXIT_STOPPED) from None
 
 
 def _exit_with(run: Run) -> None:
@@ -175,21 +234,16 @@ def _exit_with(run: Run) -> None:
         raise typer.Exit(EXIT_MEDIA_FAILED)
 
 
-def _predict_and_report(settings: PredictSettings, *, is_demo: bool = False) -> Run:
+def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], Run], *, is_demo: bool = False) -> Run:
     from trapmeter.console import print_comparison, print_summary, progress_bars
-    from trapmeter.predict.run import predict
     from trapmeter.report.comparison import compare
     from trapmeter.report.html import write_report
     from trapmeter.tables.truth import read_truth
 
     truth = None if settings.truth is None else read_truth(settings.truth)
-    try:
-        with progress_bars() as progress:
-            run = predict(settings, progress)
-            report = write_report(run, settings.out, truth=truth, progress=progress)
-    except KeyboardInterrupt:
-        typer.echo("trapmeter: stopped; the same command goes on from here", err=True)
-        raise typer.Exit(EXIT_STOPPED) from None
+    with _stoppable(), progress_bars() as progress:
+        run = run_it(progress)
+        report = write_report(run, settings.out, truth=truth, progress=progress)
     print_summary(run, settings.out, report)
     if truth is not None and not is_demo:
         print_comparison(compare(run.estimates, truth))
@@ -212,7 +266,7 @@ def demo(
     from trapmeter.tables.truth import read_truth
 
     settings = demo_settings(out, default_jobs(jobs))
-    run = _predict_and_report(settings, is_demo=True)
+    run = _predict_and_report(settings, partial(predict, settings), is_demo=True)
     with progress_bars() as progress:
         by_network = predict(network_settings(settings), progress)
     typer.echo(DEMO_NOTE)
