@@ -17,7 +17,7 @@ LAYERS = [
     {"", "errors"},
     {"records"},
     {"files", "folds", "geometry", "journal", "metrics", "overlap", "uncertainty", "windows", "workers"},
-    {"media", "tables", "models"},
+    {"cluster", "media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
     {"calibration"},
     {"density", "evaluation", "export", "predict", "training"},
@@ -70,12 +70,12 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_start_up_is_light() -> None:
-    heavy = {"torch", "pandas", "cv2", "scipy", "matplotlib", "onnxruntime", "av", "PIL", "jinja2"}
+    heavy = {"torch", "pandas", "cv2", "scipy", "matplotlib", "onnxruntime", "av", "PIL", "jinja2", "ray"}
     assert not heavy & loaded_by("import trapmeter")
     assert not heavy & loaded_by("import trapmeter.cli")
 
 
-EXTRAS = {"torch", "torchvision", "lightgbm", "onnx", "sklearn"}
+EXTRAS = {"torch", "torchvision", "lightgbm", "onnx", "sklearn", "ray"}
 
 
 def test_predicting_needs_none_of_the_extras() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ from trapmeter.cli.common import (
     TrainedHfovOption,
     default_jobs,
 )
+from trapmeter.cli.engine import Engine, EngineOption, RayAddressOption, open_engine
 from trapmeter.detect.precision import Precision
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.runtimes.choice import Runtime
@@ -109,7 +111,12 @@ def predict(
         Path | None,
         typer.Option(help="Take the pictures for --times from this frame store: no video is opened, nothing detected."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", help="Worker processes (default: one per core of the machine, or of the cluster)."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew where an earlier run left results.")
     ] = False,
@@ -117,6 +124,8 @@ def predict(
         str | None,
         typer.Option(help="Only look at the i-th of n shares of the media, such as 2/8; `trapmeter merge` joins them."),
     ] = None,
+    engine: EngineOption = Engine.LOCAL,
+    ray_address: RayAddressOption = None,
 ) -> None:
     """Measure the distance of every animal in videos and photos.
 
@@ -140,6 +149,8 @@ def predict(
     trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
 
     trapmeter predict survey/ --out results/ --shard 2/8
+
+    trapmeter predict survey/ --out results/ --engine ray --ray-address auto
     """
     from trapmeter.errors import InputError
     from trapmeter.models.folder import find_model
@@ -149,6 +160,8 @@ def predict(
 
     if every is not None and times is not None:
         raise InputError("--every and --times exclude each other: give one of them")
+    if shard is not None and engine is not Engine.LOCAL:
+        raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
     settings = PredictSettings(
         paths=tuple(paths or ()),
         out=out,
@@ -178,7 +191,13 @@ def predict(
     if shard is not None:
         _predict_shard(settings, shard)
         return
-    _exit_with(_predict_and_report(settings, partial(run_predict, settings)))
+    if engine is Engine.RAY:
+        # Workers may have been started in another folder.
+        settings = settings.from_anywhere()
+    seen_by_all = [path for path in (*settings.paths, *settings.models, settings.store) if path is not None]
+    with open_engine(engine, ray_address, jobs, seen_by_all) as opened:
+        settings = replace(settings, jobs=opened.jobs)
+        _exit_with(_predict_and_report(settings, partial(run_predict, settings, engine=opened.run_all)))
 
 
 def _predict_shard(settings: PredictSettings, text: str) -> None:
