@@ -115,6 +115,16 @@ def run_all(
             raise
 
 
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What runs a function over many tasks, and on how many machines."""
+
+    run_all: RunAll = run_all
+    n_machines: int = 1
+
+
+THIS_MACHINE = Engine()
+
 _LOOK_AGAIN_S = 0.5
 
 

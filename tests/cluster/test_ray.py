@@ -16,11 +16,16 @@ from conftest import MakeClip
 from fakes import bright_eyes
 from terminal import inside
 from trapmeter.errors import RunError
+from trapmeter.frames.fill import fill_store
+from trapmeter.frames.spec import Codec, StoreSpec
+from trapmeter.frames.store import FrameStore
+from trapmeter.frames.wanted import Wanted
+from trapmeter.media.find import find_media
 from trapmeter.predict.observe import Eyes
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.tables.sites import FolderSite
-from trapmeter.workers import OUR_ERROR, Lost
+from trapmeter.workers import OUR_ERROR, Engine, Lost
 
 pytest.importorskip("ray", reason="Ray is not installed (extra `cluster`)")
 
@@ -64,7 +69,7 @@ def test_ray_comes_to_the_bytes_of_this_machine_though_a_worker_is_killed(survey
     predict(
         settings(survey, "ray"),
         lambda *step: steps.append(step),
-        partial(killing, marker=killed),
+        Engine(partial(killing, marker=killed)),
     )
     assert killed.exists()
     assert distances(survey, "ray") == distances(survey, "local")
@@ -83,6 +88,19 @@ def work_and_die_once(work: object, marker: Path, task: object) -> object:
         return work(task)  # type: ignore[operator]
     os.kill(os.getpid(), signal.SIGKILL)
     return None
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_frame_store_is_filled_with_the_same_bytes(survey: Path) -> None:
+    media = [medium for medium in find_media([survey]).media if medium.path.suffix == ".mp4"]
+    wanted = [Wanted(medium, (0.0, 1.0, 2.0), (1.0,)) for medium in media]
+    filled = []
+    for name, engine in (("local", None), ("ray", run_all_on_ray)):
+        store = FrameStore.create(survey.parent / name, StoreSpec((48, 80), codec=Codec.PNG))
+        report = fill_store(store, wanted, 2, engine=engine)
+        assert (report.n_videos, report.n_frames, report.failures) == (6, 18, ())
+        filled.append({path.name: path.read_bytes() for path in store.shard_paths()})
+    assert filled[0] == filled[1]
 
 
 @pytest.mark.usefixtures("cluster")

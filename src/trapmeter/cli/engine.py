@@ -13,10 +13,10 @@ import typer
 
 from trapmeter.cli.common import default_jobs, need_package
 from trapmeter.errors import InputError
-from trapmeter.workers import RunAll, run_all
+from trapmeter.workers import THIS_MACHINE, Engine
 
 
-class Engine(StrEnum):
+class EngineName(StrEnum):
     """What workers run on."""
 
     LOCAL = "local"
@@ -26,7 +26,8 @@ class Engine(StrEnum):
 
 
 EngineOption = Annotated[
-    Engine, typer.Option(help="What workers run on: local (this machine), or ray (many machines; the extra `cluster`).")
+    EngineName,
+    typer.Option(help="What workers run on: local (this machine), or ray (many machines; the extra `cluster`)."),
 ]
 RayAddressOption = Annotated[
     str | None,
@@ -40,12 +41,12 @@ RayAddressOption = Annotated[
 class OpenEngine:
     """An engine that is ready to work, and how many workers it gets."""
 
-    run_all: RunAll
+    engine: Engine
     jobs: int
 
 
 @contextmanager
-def open_engine(engine: Engine, address: str | None, jobs: int | None, paths: Sequence[Path]) -> Iterator[OpenEngine]:
+def open_engine(name: EngineName, address: str | None, jobs: int | None, paths: Sequence[Path]) -> Iterator[OpenEngine]:
     """The engine for as long as the block lasts.
 
     jobs: how many workers the user wants; None is one for each core there is. paths: what every machine must see.
@@ -55,14 +56,14 @@ def open_engine(engine: Engine, address: str | None, jobs: int | None, paths: Se
         MissingExtraError: Ray isn't installed.
         RunError: the cluster can't be reached, or can't do this work.
     """
-    if engine is Engine.LOCAL:
+    if name is EngineName.LOCAL:
         if address is not None:
             raise InputError("--ray-address goes with --engine ray: give both")
-        yield OpenEngine(run_all, default_jobs(jobs))
+        yield OpenEngine(THIS_MACHINE, default_jobs(jobs))
         return
     need_package("ray", "cluster")
     from trapmeter.cluster.connection import connected
     from trapmeter.cluster.workers import run_all_on_ray
 
-    with connected(address, [Path.cwd() / path for path in paths], default_jobs(jobs)) as cpus:
-        yield OpenEngine(run_all_on_ray, cpus if jobs is None else jobs)
+    with connected(address, [Path.cwd() / path for path in paths], default_jobs(jobs)) as cluster:
+        yield OpenEngine(Engine(run_all_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)

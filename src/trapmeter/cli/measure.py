@@ -22,7 +22,7 @@ from trapmeter.cli.common import (
     TrainedHfovOption,
     default_jobs,
 )
-from trapmeter.cli.engine import Engine, EngineOption, RayAddressOption, open_engine
+from trapmeter.cli.engine import EngineName, EngineOption, RayAddressOption, open_engine
 from trapmeter.detect.precision import Precision
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.runtimes.choice import Runtime
@@ -124,7 +124,7 @@ def predict(
         str | None,
         typer.Option(help="Only look at the i-th of n shares of the media, such as 2/8; `trapmeter merge` joins them."),
     ] = None,
-    engine: EngineOption = Engine.LOCAL,
+    engine: EngineOption = EngineName.LOCAL,
     ray_address: RayAddressOption = None,
 ) -> None:
     """Measure the distance of every animal in videos and photos.
@@ -160,7 +160,7 @@ def predict(
 
     if every is not None and times is not None:
         raise InputError("--every and --times exclude each other: give one of them")
-    if shard is not None and engine is not Engine.LOCAL:
+    if shard is not None and engine is not EngineName.LOCAL:
         raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
     settings = PredictSettings(
         paths=tuple(paths or ()),
@@ -191,13 +191,13 @@ def predict(
     if shard is not None:
         _predict_shard(settings, shard)
         return
-    if engine is Engine.RAY:
+    if engine is EngineName.RAY:
         # Workers may have been started in another folder.
         settings = settings.from_anywhere()
     seen_by_all = [path for path in (*settings.paths, *settings.models, settings.store) if path is not None]
     with open_engine(engine, ray_address, jobs, seen_by_all) as opened:
         settings = replace(settings, jobs=opened.jobs)
-        _exit_with(_predict_and_report(settings, partial(run_predict, settings, engine=opened.run_all)))
+        _exit_with(_predict_and_report(settings, partial(run_predict, settings, engine=opened.engine)))
 
 
 def _predict_shard(settings: PredictSettings, text: str) -> None:

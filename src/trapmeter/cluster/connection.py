@@ -8,6 +8,7 @@ import platform
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,17 @@ _QUIET = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """How large a cluster is; n_machines: those with CPUs to work on."""
+
+    cpus: int
+    n_machines: int
+
+
 @contextmanager
-def connected(address: str | None, paths: Sequence[Path] = (), jobs: int | None = None) -> Iterator[int]:
-    """Joins a cluster for as long as the block lasts; the value is how many CPUs it has.
+def connected(address: str | None, paths: Sequence[Path] = (), jobs: int | None = None) -> Iterator[Cluster]:
+    """Joins a cluster for as long as the block lasts; the value says how large it is.
 
     address: auto, HOST:PORT or ray://HOST:PORT; None starts a cluster on this machine, with as many CPUs as jobs says, or as
     the machine has. paths: what every machine must see under the same name.
@@ -44,9 +53,9 @@ def connected(address: str | None, paths: Sequence[Path] = (), jobs: int | None 
     for name, value in _QUIET.items():
         # Ray reads them when it is imported.
         os.environ.setdefault(name, value)
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
     import ray
 
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     if address is None:
         options |= {"include_dashboard": False, "num_cpus": jobs, "object_store_memory": LOCAL_STORE_BYTES}
@@ -58,7 +67,8 @@ def connected(address: str | None, paths: Sequence[Path] = (), jobs: int | None 
         raise RunError(_unreachable(address or "local", error)) from error
     try:
         _check_machines(paths)
-        yield int(ray.cluster_resources().get("CPU", 1))
+        cpus = int(ray.cluster_resources().get("CPU", 1))
+        yield Cluster(cpus, sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes()))
     finally:
         ray.shutdown()
 

@@ -88,8 +88,11 @@ class _Crew(Generic[Task, Result]):
     def __init__(self, work: Callable[[Task], Result], start: Callable[[], None] | None, jobs: int) -> None:
         import ray
 
-        # An actor that Ray restarts by itself would come back without being ready: lost ones are replaced here.
-        self._remote = ray.remote(Worker).options(num_cpus=1, max_restarts=0, max_task_retries=0)
+        # An actor that Ray restarts by itself would come back without being ready: lost ones are replaced here. Spread out,
+        # since each machine has room for only so many copies of the networks.
+        self._remote = ray.remote(Worker).options(
+            num_cpus=1, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
+        )
         self._work, self._start, self._jobs = work, start, jobs
         self._hands: list[_Hand[Task]] = []
         self._n_unready = 0

@@ -82,10 +82,10 @@ def plan_work(settings: PredictSettings) -> Work:
     return Work(settings, store, found, boxes is not None, min_score, asked, read_told(settings, media))
 
 
-def load_models(work: Work, n_tasks: int) -> Models:
+def load_models(work: Work, n_tasks: int, n_machines: int = 1) -> Models:
     """Reads the models' files, so that a damaged one is a single clear error rather than one in each worker.
 
-    n_tasks: how many media there are to look at.
+    n_tasks: how many media there are to look at; n_machines: on how many machines.
 
     Raises:
         ModelError: a file is missing, damaged or of another kind.
@@ -94,7 +94,7 @@ def load_models(work: Work, n_tasks: int) -> Models:
     settings = work.settings
     bundles = tuple(read_bundle(folder) for folder in settings.models)
     chosen = choose(settings.runtime) if bundles else None
-    workers = share_out(settings.jobs, n_tasks, bundles)
+    workers = share_out(settings.jobs, n_tasks, bundles, n_machines)
     make_eyes = partial(
         open_eyes,
         detector=settings.detector if not work.has_boxes and settings.detect and work.store is None else None,

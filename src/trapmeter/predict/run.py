@@ -25,7 +25,7 @@ from trapmeter.predict.workers import observe_all
 from trapmeter.records import Estimate
 from trapmeter.tables.distances import NAME as DISTANCES
 from trapmeter.tables.distances import write_distances
-from trapmeter.workers import Patience, RunAll, run_all
+from trapmeter.workers import THIS_MACHINE, Engine, Patience
 
 RUN = "run.json"
 ERRORS = "errors.log"
@@ -46,7 +46,7 @@ class Run:
     """Where the pictures are in place of root."""
 
 
-def predict(settings: PredictSettings, progress: Progress = lambda *_: None, engine: RunAll = run_all) -> Run:
+def predict(settings: PredictSettings, progress: Progress = lambda *_: None, engine: Engine = THIS_MACHINE) -> Run:
     """Measures all animals in the given media and writes distances.csv and run.json into settings.out.
 
     engine: what the workers run on; by default processes of this machine.
@@ -60,7 +60,7 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None, eng
     with clock.stage("find"):
         work = plan_work(settings)
     with clock.stage("load models"):
-        models = load_models(work, len(work.asked.tasks))
+        models = load_models(work, len(work.asked.tasks), engine.n_machines)
     with output_folder(settings.out, overwrite=settings.overwrite):
         with clock.stage("look"), open_journal(settings.out, work, models) as journal:
             seen = look(work.asked.tasks, journal, models, progress, engine)
@@ -72,7 +72,7 @@ def look(
     journal: Journal[MediumSeen],
     models: Models,
     progress: Progress = lambda *_: None,
-    engine: RunAll = run_all,
+    engine: Engine = THIS_MACHINE,
 ) -> list[MediumSeen]:
     """Looks at the media that the journal doesn't hold as they are now; failures are tried again."""
     kept = {
@@ -84,7 +84,7 @@ def look(
     done, n_failed = len(kept), 0
     progress("look", done, len(tasks), n_failed)
     jobs = min(models.jobs, max(1, len(left)))
-    for seen in observe_all(left, models.make_eyes, jobs, Patience(), engine) if left else ():
+    for seen in observe_all(left, models.make_eyes, jobs, Patience(), engine.run_all) if left else ():
         journal.add(seen)
         done += 1
         n_failed += seen.has_failed

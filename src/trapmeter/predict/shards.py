@@ -26,7 +26,6 @@ from trapmeter.predict.run import Progress, Run, finish, is_as_seen, look, open_
 from trapmeter.predict.run_json import REMADE, Clock
 from trapmeter.predict.seen import MediumSeen
 from trapmeter.predict.settings import JOURNAL, PredictSettings
-from trapmeter.workers import RunAll, run_all
 
 SHARD = "shard.json"
 FORMAT = 1
@@ -97,27 +96,25 @@ class ShardRun:
     n_errors_of_ours: int
 
 
-def predict_shard(
-    settings: PredictSettings, shard: Shard, progress: Progress = lambda *_: None, engine: RunAll = run_all
-) -> ShardRun:
+def predict_shard(settings: PredictSettings, shard: Shard, progress: Progress = lambda *_: None) -> ShardRun:
     """Looks at a shard's media, and keeps what was seen in a folder of its own below settings.out.
 
     Raises:
         InputError, RunError, ModelError: as `predict`.
     """
     work = plan_work(settings)
-    tasks = _share(work.asked.tasks, shard)
+    tasks = share_of(work.asked.tasks, shard)
     models = load_models(work, len(tasks))
     folder = settings.out / shard.name
     with output_folder(folder, overwrite=settings.overwrite), open_journal(folder, work, models) as journal:
         _write_shard(folder / SHARD, shard, settings)
-        seen = look(tasks, journal, models, progress, engine)
+        seen = look(tasks, journal, models, progress)
     return ShardRun(
         shard, folder, len(seen), sum(medium.has_failed for medium in seen), sum(bool(medium.trace) for medium in seen)
     )
 
 
-def _share(tasks: Sequence[Task], shard: Shard) -> list[Task]:
+def share_of(tasks: Sequence[Task], shard: Shard) -> list[Task]:
     """A shard's tasks, in the order of all."""
     numbers = deal([(_size(task), number) for number, task in enumerate(tasks)], shard.of)[shard.number - 1]
     return [tasks[number] for number in sorted(numbers)]
