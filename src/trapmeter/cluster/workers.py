@@ -103,13 +103,18 @@ class _Crew(Generic[Task, Result]):
         return any(hand.in_hand for hand in self._hands)
 
     def hand_out(self, waiting: list[_Given[Task]]) -> None:
-        """Gives the first of the waiting tasks to those who have fewest."""
-        while waiting:
-            if len(self._hands) < min(self._jobs, len(waiting) + sum(bool(hand.in_hand) for hand in self._hands)):
-                actor = self._remote.remote(self._work)
-                self._hands.append(_Hand(actor, actor.get_ready.remote(self._start)))
-            hand = min(self._hands, key=lambda hand: len(hand.in_hand))
-            if len(hand.in_hand) >= IN_HAND:
+        """Gives the first of the waiting tasks to those who are ready and have fewest."""
+        n_wanted = min(self._jobs, len(waiting) + sum(bool(hand.in_hand) for hand in self._hands))
+        while len(self._hands) < n_wanted:
+            actor = self._remote.remote(self._work)
+            self._hands.append(_Hand(actor, actor.get_ready.remote(self._start)))
+        # Not before they are ready: a worker that ends tells nothing of what it had done before.
+        ready = [hand for hand in self._hands if hand.ready is None]
+        while waiting and ready:
+            hand = min(ready, key=lambda hand: len(hand.in_hand))
+            # For the same reason, one that may have ended a worker is to be alone with its next.
+            is_alone = any(given.tries for given in (waiting[0], *(given for _, given in hand.in_hand)))
+            if len(hand.in_hand) >= (1 if is_alone else IN_HAND):
                 return
             given = heapq.heappop(waiting)
             if not hand.in_hand:
@@ -125,7 +130,7 @@ class _Crew(Generic[Task, Result]):
         ray.wait(pending, num_returns=1, timeout=_LOOK_AGAIN_S)
         for hand in list(self._hands):
             if hand.ready is not None:
-                yield from self._meet(hand)
+                self._meet(hand)
             while hand.ready is None and hand.in_hand and _is_there(hand.in_hand[0][0]):
                 answer, given = hand.in_hand[0]
                 try:
@@ -149,7 +154,7 @@ class _Crew(Generic[Task, Result]):
             self._end(hand)
         self._hands.clear()
 
-    def _meet(self, hand: _Hand[Task]) -> Iterator[tuple[_Given[Task], Result | Lost | None]]:
+    def _meet(self, hand: _Hand[Task]) -> None:
         """Looks whether a new worker is ready."""
         import ray
 
@@ -166,14 +171,10 @@ class _Crew(Generic[Task, Result]):
                     f"{self._n_unready} workers of the cluster ended before they were ready ({_last_line(error)}); is there "
                     "too little memory? give the same command again with a smaller --jobs"
                 ) from error
-            for _, given in hand.in_hand:
-                yield given, None
-            hand.in_hand.clear()
             self._end(hand)
             self._hands.remove(hand)
             return
-        self._n_unready = 0
-        hand.ready, hand.since_s = None, time.monotonic()
+        self._n_unready, hand.ready = 0, None
 
     def _lose(self, hand: _Hand[Task], reason: str) -> Iterator[tuple[_Given[Task], Result | Lost | None]]:
         """A worker is gone, or to go: the task that it was at has been tried, the other waits again."""
