@@ -65,5 +65,7 @@ def open_engine(name: EngineName, address: str | None, jobs: int | None, paths: 
     from trapmeter.cluster.connection import connected
     from trapmeter.cluster.workers import run_all_on_ray
 
-    with connected(address, [Path.cwd() / path for path in paths], default_jobs(jobs)) as cluster:
+    # What isn't here either is a mistake in the command, which has a clearer error of its own.
+    there = [Path.cwd() / path for path in paths if path.exists()]
+    with connected(address, there, default_jobs(jobs)) as cluster:
         yield OpenEngine(Engine(run_all_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)

@@ -228,8 +228,8 @@ def merge(
 
     trapmeter merge results/shard-*-of-8 --out results/
     """
-    from trapmeter.predict.shards import merge as merge_shards
-    from trapmeter.predict.shards import settings_of
+    from trapmeter.predict.merge import merge as merge_shards
+    from trapmeter.predict.merge import settings_of
 
     settings = settings_of(shards, out)
     _exit_with(_predict_and_report(settings, partial(merge_shards, shards, out)))
