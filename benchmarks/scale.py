@@ -4,7 +4,7 @@ plan     finding the media, reading a table of times with so many rows, dealing 
 join     eight generated journals with so many rows (60 a medium) into one, checked and in order
 engine   photos of a few pixels through this machine's processes and through Ray, 40 and then 240 of them: the difference by
          photo is what the engine itself costs
-workers  the demo's clips with one Ray worker and with two, and 200 tasks that wait for 0.1 s: those tell how evenly work is
+workers  the demo's clips with one Ray worker and with two, and 40 tasks that wait for 0.1 s: those tell how evenly work is
          handed out even where the processors are busy
 data     the demo's clips by Ray Core actors that each decode and detect, and by Ray Data with a stage for each
 
@@ -183,8 +183,8 @@ def workers(folder: Path, _: int) -> None:
     with connected(None, jobs=2):
         for jobs in (1, 2):
             with timed(f"{jobs} of Ray's workers, waiting"):
-                waits = run_all_on_ray(range(200), wait, jobs=jobs, limit_s=lambda _: 60.0, start=lambda: None)
-                assert sum(1 for _ in waits) == 200
+                waits = run_all_on_ray(range(40), wait, jobs=jobs, limit_s=lambda _: 60.0, start=lambda: None)
+                assert sum(1 for _ in waits) == 40
             settings = PredictSettings((CLIPS,), folder / str(jobs), jobs=jobs)
             with timed(f"{jobs} of Ray's workers"):
                 run = predict(settings, engine=Engine(run_all_on_ray))
