@@ -19,6 +19,7 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.files import whole_file
 
 FORMAT = 1
+DELETE_IT = "delete the file and give its command again to start anew"
 START_ANEW = "choose another folder with --out, or --overwrite to start anew"
 
 
@@ -132,7 +133,7 @@ def find_pieces(path: Path, settings: dict[str, Any], read: Callable[[dict[str, 
         RunError: the journal was made with other settings, or is damaged.
         OSError: it can't be read.
     """
-    for piece, place in _pieces(path, _header(settings), read, START_ANEW):
+    for piece, place in _pieces(path, _header(settings), read, DELETE_IT):
         if piece is not None:
             yield piece, place
 
