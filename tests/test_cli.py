@@ -14,7 +14,7 @@ from conftest import MakeClip
 from terminal import inside
 from trapmeter.demo.clips import CLIPS, NETWORK
 
-VERBS = [[], ["predict"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
+VERBS = [[], ["predict"], ["merge"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
 VERBS += [
     [verb]
     for verb in ("calibrate", "frames", "train", "blend", "submit", "pseudolabel", "evaluate", "density", "export")
@@ -60,6 +60,19 @@ def test_a_good_run_ends_with_0_and_a_broken_video_with_3(clip: Path, tmp_path: 
         statuses = {row["media_id"].split("/")[-1]: row["status"] for row in csv.DictReader(file)}
     assert statuses["bad.mp4"] == "failed"
     assert statuses["cli.mp4"] in ("measured", "no_animal")
+
+
+def test_shards_and_their_merge(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    boxes = table(tmp_path / "boxes.csv", "video_id,time,x1,y1,x2,y2,probability\ncli.mp4,0,0.1,0.1,0.4,0.5,0.9\n")
+    call = ["predict", clip, "--boxes", boxes, "--out", tmp_path / "out"]
+    for number in (1, 2):
+        assert inside(*call, "--shard", f"{number}/2") == 0
+    assert f"trapmeter merge {tmp_path}/out/shard-*-of-2 --out {tmp_path}/out" in capsys.readouterr().out
+    assert inside("merge", tmp_path / "out/shard-1-of-2", "--out", tmp_path / "out") == 2
+    assert "not all shards are given: 2/2 missing" in capsys.readouterr().err
+    assert inside("merge", *(tmp_path / "out").glob("shard-*-of-2"), "--out", tmp_path / "out") == 0
+    assert (tmp_path / "out/report.html").exists()
+    assert inside(*call, "--shard", "3/2") == 2
 
 
 def table(path: Path, content: str) -> Path:

@@ -16,8 +16,9 @@ ROOT = Path(trapmeter.__file__).parent
 LAYERS = [
     {"", "errors"},
     {"records"},
-    {"files", "folds", "geometry", "journal", "metrics", "overlap", "uncertainty", "windows", "workers"},
-    {"media", "tables", "models"},
+    {"files", "folds", "geometry", "metrics", "overlap", "uncertainty", "windows", "workers"},
+    {"journal"},
+    {"cluster", "media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
     {"calibration"},
     {"density", "evaluation", "export", "predict", "training"},
@@ -71,12 +72,12 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_start_up_is_light() -> None:
-    heavy = {"torch", "pandas", "cv2", "scipy", "matplotlib", "onnxruntime", "av", "PIL", "jinja2"}
+    heavy = {"torch", "pandas", "cv2", "scipy", "matplotlib", "onnxruntime", "av", "PIL", "jinja2", "ray"}
     assert not heavy & loaded_by("import trapmeter")
     assert not heavy & loaded_by("import trapmeter.cli")
 
 
-EXTRAS = {"torch", "torchvision", "lightgbm", "onnx", "sklearn", "fastapi", "uvicorn"}
+EXTRAS = {"torch", "torchvision", "lightgbm", "onnx", "sklearn", "fastapi", "uvicorn", "ray"}
 
 
 def test_predicting_needs_none_of_the_extras() -> None:

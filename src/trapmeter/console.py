@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trapmeter.frames.check import Problem
     from trapmeter.frames.fill import FillReport
     from trapmeter.predict.run import Progress, Run
+    from trapmeter.predict.shards import ShardRun
     from trapmeter.records import Distance, Estimate
     from trapmeter.report.comparison import Comparison
 
@@ -121,6 +122,13 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
         print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")
     print(f"model:   {shown(run.facts['models']['distance']['model_id'])}")
     print(f"results: {out / 'distances.csv'}\nreport:  {report}")
+
+
+def print_shard(run: ShardRun, out: Path) -> None:
+    """What a shard has looked at, and how to go on."""
+    failed = f", {run.n_failed:,} failed" if run.n_failed else ""
+    print(f"shard {run.shard}: {run.n_media:,} media{failed}; in {run.folder}")
+    print(f"once all are done: trapmeter merge {out / 'shard-*-of-'}{run.shard.of} --out {out}")
 
 
 def shown(text: str) -> str:

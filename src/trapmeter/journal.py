@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import IO, Any, Generic, Protocol, Self, TypeVar
 
 from trapmeter.errors import InputError, RunError
+from trapmeter.files import whole_file
 
 FORMAT = 1
+DELETE_IT = "delete the file and give its command again to start anew"
 START_ANEW = "choose another folder with --out, or --overwrite to start anew"
 
 
@@ -63,7 +67,7 @@ class Journal(Generic[P]):
         except OSError as error:
             raise self._cannot_write(error) from error
         if whole_bytes == 0:
-            self._write({"trapmeter_journal": FORMAT, "settings": settings})
+            self._write(_header(settings))
 
     def add(self, piece: P) -> None:
         """Stores a piece; a later one replaces an earlier one of the same key."""
@@ -82,7 +86,7 @@ class Journal(Generic[P]):
         # One write call per line: a kill leaves the line there or not, and at worst its beginning; fsync holds it against a
         # power cut.
         try:
-            line = json.dumps(data, separators=(",", ":")).encode() + b"\n"
+            line = _line(data)
             while line:
                 # A disk that is nearly full takes a part, and refuses the next.
                 line = line[self._file.write(line) :]
@@ -106,31 +110,89 @@ def read_journal(
     """
     done: dict[str, P] = {}
     whole_bytes = 0
+    for piece, place in _pieces(path, _header(settings), read, way_out):
+        if piece is not None:
+            done[piece.key] = piece
+        whole_bytes = place.start + place.n_bytes
+    return done, whole_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a piece stands: in which journal, at which byte, and how many bytes long it is with its end of line."""
+
+    path: Path
+    start: int
+    n_bytes: int
+
+
+def find_pieces(path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], P]) -> Iterator[tuple[P, Place]]:
+    """Each piece of a journal that nobody is writing, with its place; arguments as for `Journal`.
+
+    Raises:
+        RunError: the journal was made with other settings, or is damaged.
+        OSError: it can't be read.
+    """
+    for piece, place in _pieces(path, _header(settings), read, DELETE_IT):
+        if piece is not None:
+            yield piece, place
+
+
+def join_journals(places: Iterable[Place], settings: dict[str, Any], out: Path) -> None:
+    """Writes a new journal, whole or not at all, of pieces that stand in others. Takes no memory but for the open files.
+
+    Raises:
+        RunError: it can't be written.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(whole_file(out))
+        file.write(_line(_header(settings)).decode())
+        sources: dict[Path, IO[bytes]] = {}
+        for place in places:
+            if place.path not in sources:
+                sources[place.path] = stack.enter_context(place.path.open("rb"))
+            sources[place.path].seek(place.start)
+            file.write(sources[place.path].read(place.n_bytes).decode())
+
+
+def _header(settings: dict[str, Any]) -> dict[str, Any]:
+    return {"trapmeter_journal": FORMAT, "settings": settings}
+
+
+def _line(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode() + b"\n"
+
+
+def _pieces(
+    path: Path, header: dict[str, Any], read: Callable[[dict[str, Any]], P], way_out: str
+) -> Iterator[tuple[P | None, Place]]:
+    """Each whole line of a journal: None for its header, then its pieces. What a crash has cut off is left out."""
+    start = 0
     with path.open("rb") as file:
         for number, line in enumerate(file):
             if not line.endswith(b"\n"):
                 break
+            piece: P | None = None
             try:
                 data = json.loads(line)
                 if number == 0:
-                    _check_header(path, data, settings, way_out)
+                    _check_header(path, data, header, way_out)
                 else:
                     piece = read(data)
-                    done[piece.key] = piece
             except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
                 raise RunError(f"{path}, line {number + 1}: not a line that trapmeter wrote; {way_out}") from error
-            whole_bytes += len(line)
-    return done, whole_bytes
+            yield piece, Place(path, start, len(line))
+            start += len(line)
 
 
-def _check_header(path: Path, data: dict[str, Any], settings: dict[str, Any], way_out: str) -> None:
+def _check_header(path: Path, data: dict[str, Any], header: dict[str, Any], way_out: str) -> None:
     if data["trapmeter_journal"] != FORMAT:
         raise RunError(
             f"{path}: written by another version of trapmeter (format {data['trapmeter_journal']}, "
             f"here {FORMAT}); {way_out}"
         )
     # Through JSON and back, so that tuples equal lists.
-    before, now = data["settings"], json.loads(json.dumps(settings))
+    before, now = data["settings"], json.loads(json.dumps(header["settings"]))
     differences = [
         f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
         for name in sorted({*before, *now})

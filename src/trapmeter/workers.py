@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for_end
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -49,6 +49,22 @@ class Lost:
     trace: str = ""
 
 
+class RunAll(Protocol):
+    """What `run_all` does, here or on other machines: an engine."""
+
+    def __call__(
+        self,
+        tasks: Iterable[Task],
+        work: Callable[[Task], Result],
+        *,
+        jobs: int,
+        limit_s: Callable[[Task], float],
+        start: Callable[[], None] | None = None,
+    ) -> Iterator[tuple[Task, Result | Lost]]:
+        """As `run_all`."""
+        ...
+
+
 def run_all(
     tasks: Iterable[Task],
     work: Callable[[Task], Result],
@@ -77,7 +93,7 @@ def run_all(
                         task = next(waiting)
                     except StopIteration:
                         break
-                    future = pool.schedule(_call, args=(work, task))
+                    future = pool.schedule(call, args=(work, task))
                     running[future] = _Running(task, limit_s(task))
                 if not running:
                     return
@@ -115,7 +131,7 @@ class OnCall:
         Raises:
             RunError: work raised it, or no worker can be started.
         """
-        future: Future[Result | Lost] = self._pool.schedule(_call, args=(work, task))
+        future: Future[Result | Lost] = self._pool.schedule(call, args=(work, task))
         if wait([future], timeout=limit_s).done or not future.cancel():
             return _outcome(future)
         return Lost(f"given up after {limit_s:.0f} s: decoding hangs")
@@ -131,6 +147,16 @@ class OnCall:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What runs a function over many tasks, and on how many machines."""
+
+    run_all: RunAll = run_all
+    n_machines: int = 1
+
+
+THIS_MACHINE = Engine()
 
 _LOOK_AGAIN_S = 0.5
 
@@ -187,7 +213,12 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _call(work: Callable[[Task], Result], task: Task) -> Result | Lost:
+def call(work: Callable[[Task], Result], task: Task) -> Result | Lost:
+    """The result of a task, as a worker gives it: an error of ours loses this task alone.
+
+    Raises:
+        RunError: work raised it.
+    """
     try:
         return work(task)
     except RunError:

@@ -101,6 +101,7 @@ def test_large_networks_get_fewer_workers_with_more_threads(tmp_path: Path) -> N
     assert share_out(8, 100, [small]) == Workers(8, 1)
     assert share_out(8, 2, [small]) == Workers(2, 4)
     assert share_out(8, 100, [large]) == Workers(1, 8)
+    assert share_out(64, 100, [large], n_machines=8) == Workers(8, 8)
     assert share_out(8, 0, []) == Workers(1, 8)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from terminal import inside
 from training_world import World
+from trapmeter.workers import Engine, run_all
 from unbreakable.clips import Survey, contents, learned
 
 
@@ -42,13 +43,14 @@ def test_a_folder_that_vanishes_from_predict(survey: Survey, tmp_path: Path, mon
 
 
 def test_videos_that_vanish_from_frames(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import trapmeter.frames.fill as fill
+    import trapmeter.cli.engine as engine
 
     assert inside(*survey.frames(tmp_path / "whole")) == 0
     store, away = tmp_path / "store", tmp_path / "away.mp4"
     last = survey.videos / survey.names[-1]
     with monkeypatch.context() as patch:
-        patch.setattr(fill, "run_all", after_the_first(fill.run_all, lambda: last.rename(away)))
+        vanishing = Engine(after_the_first(run_all, lambda: last.rename(away)))
+        patch.setattr(engine, "THIS_MACHINE", vanishing)
         assert inside(*survey.frames(store)) == 3
     assert "No such file or directory" in (store / "failed.csv").read_text()
     away.rename(last)

@@ -1,7 +1,11 @@
-"""The verbs that measure: predict and demo."""
+"""The verbs that measure: predict, merge of its shards, and demo."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,18 +23,20 @@ from trapmeter.cli.common import (
     TrainedHfovOption,
     default_jobs,
 )
+from trapmeter.cli.engine import EngineName, EngineOption, RayAddressOption, open_engine
 from trapmeter.detect.precision import Precision
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.runtimes.choice import Runtime
 
 if TYPE_CHECKING:
-    from trapmeter.predict.run import Run
+    from trapmeter.predict.run import Progress, Run
     from trapmeter.predict.settings import PredictSettings
 
 
 def add_verbs(app: typer.Typer) -> None:
-    """Adds predict and demo."""
+    """Adds predict, merge and demo."""
     app.command()(predict)
+    app.command()(merge)
     app.command()(demo)
 
 
@@ -112,10 +118,21 @@ def predict(
         Path | None,
         typer.Option(help="Take the pictures for --times from this frame store: no video is opened, nothing detected."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", help="Worker processes (default: one per core of the machine, or of the cluster)."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew where an earlier run left results.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Only look at the i-th of n shares of the media, such as 2/8; `trapmeter merge` joins them."),
+    ] = None,
+    engine: EngineOption = EngineName.LOCAL,
+    ray_address: RayAddressOption = None,
 ) -> None:
     """Measure the distance of every animal in videos and photos.
 
@@ -139,14 +156,21 @@ def predict(
     trapmeter predict card1/ --out results/ --model training/fold-0/bundle --model training/fold-1/bundle --flip
 
     trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
+
+    trapmeter predict survey/ --out results/ --shard 2/8
+
+    trapmeter predict survey/ --out results/ --engine ray --ray-address auto
     """
     from trapmeter.errors import InputError
     from trapmeter.models.folder import find_model
+    from trapmeter.predict.run import predict as run_predict
     from trapmeter.predict.settings import PredictSettings
     from trapmeter.tables.sites import parse_site_rule
 
     if every is not None and times is not None:
         raise InputError("--every and --times exclude each other: give one of them")
+    if shard is not None and engine is not EngineName.LOCAL:
+        raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
     settings = PredictSettings(
         paths=tuple(paths or ()),
         out=out,
@@ -174,7 +198,61 @@ def predict(
         jobs=default_jobs(jobs),
         overwrite=overwrite,
     )
-    _exit_with(_predict_and_report(settings))
+    if shard is not None:
+        _predict_shard(settings, shard)
+        return
+    if engine is EngineName.RAY:
+        # Workers may have been started in another folder.
+        settings = settings.from_anywhere()
+    seen_by_all = [path for path in (*settings.paths, *settings.models, settings.store) if path is not None]
+    with open_engine(engine, ray_address, jobs, seen_by_all) as opened:
+        settings = replace(settings, jobs=opened.jobs)
+        _exit_with(_predict_and_report(settings, partial(run_predict, settings, engine=opened.engine)))
+
+
+def _predict_shard(settings: PredictSettings, text: str) -> None:
+    from trapmeter.console import print_shard, progress_bars
+    from trapmeter.predict.shards import parse_shard, predict_shard
+
+    with _stoppable(), progress_bars() as progress:
+        run = predict_shard(settings, parse_shard(text), progress)
+    print_shard(run, settings.out)
+    if run.n_errors_of_ours:
+        raise typer.Exit(EXIT_OUR_ERROR)
+    if run.n_failed:
+        raise typer.Exit(EXIT_MEDIA_FAILED)
+
+
+def merge(
+    shards: Annotated[list[Path], typer.Argument(help="The folders of all shards of a run.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
+) -> None:
+    """Make the results of a run out of all its shards.
+
+    No video is opened, but the media and tables must lie where the shards found them. distances.csv has the same bytes as
+    that of a run without --shard.
+
+    Exit status: as of `trapmeter predict`.
+
+    For example:
+
+    trapmeter merge results/shard-*-of-8 --out results/
+    """
+    from trapmeter.predict.merge import merge as merge_shards
+    from trapmeter.predict.merge import settings_of
+
+    settings = settings_of(shards, out)
+    _exit_with(_predict_and_report(settings, partial(merge_shards, shards, out)))
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C ends the block, and the program, with a word on how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("trapmeter: stopped; the same command goes on from here", err=True)
+        raise typer.Exit(EXIT_STOPPED) from None
 
 
 def _exit_with(run: Run) -> None:
@@ -185,26 +263,21 @@ def _exit_with(run: Run) -> None:
         raise typer.Exit(EXIT_MEDIA_FAILED)
 
 
-def _predict_and_report(settings: PredictSettings, *, is_demo: bool = False) -> Run:
+def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], Run], *, is_demo: bool = False) -> Run:
     from trapmeter.console import print_comparison, print_summary, progress_bars
     from trapmeter.predict.results import read_run
-    from trapmeter.predict.run import predict
     from trapmeter.report.comparison import compare
     from trapmeter.report.html import write_report
     from trapmeter.tables.geojson import read_places
     from trapmeter.tables.truth import read_truth
 
     truth = None if settings.truth is None else read_truth(settings.truth)
-    try:
-        with progress_bars() as progress:
-            predict(settings, progress)
-            # Out of the folder, as `trapmeter report` makes it again later: the same rows, rounded as the table has them.
-            run = read_run(settings.out)
-            places = None if settings.places is None else read_places(settings.places)
-            report = write_report(run, settings.out, truth=truth, places=places, progress=progress, jobs=settings.jobs)
-    except KeyboardInterrupt:
-        typer.echo("trapmeter: stopped; the same command goes on from here", err=True)
-        raise typer.Exit(EXIT_STOPPED) from None
+    with _stoppable(), progress_bars() as progress:
+        run_it(progress)
+        # Out of the folder, as `trapmeter report` makes it again later: the same rows, rounded as the table has them.
+        run = read_run(settings.out)
+        places = None if settings.places is None else read_places(settings.places)
+        report = write_report(run, settings.out, truth=truth, places=places, progress=progress, jobs=settings.jobs)
     print_summary(run, settings.out, report)
     if truth is not None and not is_demo:
         print_comparison(compare(run.estimates, truth))
@@ -227,7 +300,7 @@ def demo(
     from trapmeter.tables.truth import read_truth
 
     settings = demo_settings(out, default_jobs(jobs))
-    run = _predict_and_report(settings, is_demo=True)
+    run = _predict_and_report(settings, partial(predict, settings), is_demo=True)
     with progress_bars() as progress:
         by_network = predict(network_settings(settings), progress)
     typer.echo(DEMO_NOTE)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trapmeter.cli.common import EXIT_MEDIA_FAILED, RuntimeOption, default_jobs, need_package, one_of, tell
+from trapmeter.cli.engine import EngineName, EngineOption, RayAddressOption, open_engine
 from trapmeter.errors import InputError
 from trapmeter.frames.spec import Codec
 from trapmeter.models.spec import Resize
@@ -61,7 +62,14 @@ def frames(
     codec: Annotated[
         Codec | None, typer.Option(help="jpeg is small and quick, png exact (default: jpeg, or what the store has).")
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", help="Worker processes (default: one per core of the machine, or of the cluster)."
+        ),
+    ] = None,
+    engine: EngineOption = EngineName.LOCAL,
+    ray_address: RayAddressOption = None,
     check: Annotated[
         bool, typer.Option("--check", help="Read back every frame in the store and say what is wrong.")
     ] = False,
@@ -95,9 +103,14 @@ def frames(
     has_failed = False
     if labels and videos is not None:
         wanted, missing = read_wanted(labels, videos, offsets_s)
+        if engine is EngineName.RAY:
+            # Workers may have been started in another folder.
+            store = Path.cwd() / store
         frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec)
-        with progress_bars() as progress:
-            report = fill_store(frame_store, wanted, default_jobs(jobs), progress, missing=missing)
+        with open_engine(engine, ray_address, jobs, [videos, store]) as opened, progress_bars() as progress:
+            report = fill_store(
+                frame_store, wanted, opened.jobs, progress, missing=missing, engine=opened.engine.run_all
+            )
         print_fill(report, store)
         has_failed = bool(report.failures)
     elif labels or videos is not None or offsets is not None or not check:

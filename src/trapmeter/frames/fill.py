@@ -19,7 +19,7 @@ from trapmeter.frames.shard import PART_SUFFIX
 from trapmeter.frames.store import SHARDS, FrameStore
 from trapmeter.frames.wanted import Failure, Wanted
 from trapmeter.tables.celltext import to_cell
-from trapmeter.workers import Lost, Patience, run_all
+from trapmeter.workers import Lost, Patience, RunAll, run_all
 
 FAILED = "failed.csv"
 
@@ -55,12 +55,14 @@ def fill_store(
     *,
     missing: Sequence[Failure] = (),
     patience: Patience | None = None,
+    engine: RunAll | None = None,
 ) -> FillReport:
     """Brings the wanted seconds into the store, beside those that it has; videos that have them all are left alone.
 
     missing: videos of the tables that there is no file for (`wanted_from_labels` finds them); they are reported with the
     rest. Seconds that can't be decoded are remembered in the shard and not tried again until the file changes; videos that
     can't be opened, or crash or hang the decoder, are tried again every time, and keep the shard that they have, if any.
+    engine: what the workers run on; by default processes of this machine.
 
     Raises:
         InputError: a video is wanted twice.
@@ -83,7 +85,7 @@ def fill_store(
         progress("frames", n_kept + len(missing), n_videos, n_failed)
         left = [Extraction(store, task) for task in wanted if task.medium.media_id not in results]
         try:
-            with closing(_extract_all(left, jobs, patience or Patience())) as extracted_now:
+            with closing(_extract_all(left, jobs, patience or Patience(), engine or run_all)) as extracted_now:
                 for video_id, result in extracted_now:
                     results[video_id] = result
                     n_failed += bool(result.failures)
@@ -104,7 +106,7 @@ def fill_store(
 
 
 def _extract_all(
-    tasks: Sequence[Extraction], jobs: int, patience: Patience
+    tasks: Sequence[Extraction], jobs: int, patience: Patience, engine: RunAll
 ) -> Generator[tuple[str, Extracted], None, None]:
     if not tasks:
         return
@@ -116,7 +118,7 @@ def _extract_all(
             return patience.limit_s(0)
 
     n_workers = max(1, min(jobs, len(tasks)))
-    for task, result in run_all(tasks, extract, jobs=n_workers, limit_s=limit_s, start=start_worker):
+    for task, result in engine(tasks, extract, jobs=n_workers, limit_s=limit_s, start=start_worker):
         video_id = task.wanted.medium.media_id
         if isinstance(result, Lost):
             yield video_id, Extracted(0, (Failure(video_id, None, result.reason),))

@@ -18,7 +18,7 @@ from trapmeter.runtimes.ensemble import Ensemble
 from trapmeter.runtimes.network import open_network
 
 NETWORK_BYTES = 4_000_000_000
-"""What the networks of all workers may take together before there are fewer workers."""
+"""What the networks of all workers of a machine may take together before there are fewer workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,14 @@ class Workers:
     threads: int
 
 
-def share_out(jobs: int, n_tasks: int, bundles: Sequence[Bundle]) -> Workers:
+def share_out(jobs: int, n_tasks: int, bundles: Sequence[Bundle], n_machines: int = 1) -> Workers:
     """As many workers as asked for, but no more than there are tasks, or than room for their own copies of the networks.
 
-    Cores that get no worker become threads of those there are.
+    n_machines: over which they are spread. Cores that get no worker become threads of those there are.
     """
     n_bytes = sum(bundle.network.stat().st_size for bundle in bundles)
-    workers = min(jobs, max(1, n_tasks), max(1, NETWORK_BYTES // n_bytes if n_bytes else jobs))
+    room = n_machines * max(1, NETWORK_BYTES // n_bytes) if n_bytes else jobs
+    workers = min(jobs, max(1, n_tasks), room)
     return Workers(workers, max(1, jobs // workers))
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from trapmeter.calibration.camera import TRAINED_HFOV_DEG
 from trapmeter.detect.precision import Precision
 from trapmeter.errors import InputError
 from trapmeter.runtimes.choice import Runtime
-from trapmeter.tables.sites import NoSite, SiteRule
+from trapmeter.tables.sites import CsvSite, NoSite, SiteRule, parse_site_rule, site_rule_text
 
 JOURNAL = "seen.jsonl"
 """What was seen in each medium, in the folder of results."""
@@ -95,3 +96,41 @@ class PredictSettings:
             raise InputError("--store takes the place of videos: give --times with it, and no other path")
         if self.jobs < 1:
             raise InputError(f"--jobs is at least 1, got {self.jobs}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The arguments as plain values; `from_json` is the inverse."""
+        plain = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {**plain, "site": site_rule_text(self.site)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> PredictSettings:
+        """The inverse of `to_json`; InputError, ValueError, KeyError or TypeError when it is something else."""
+        paths = {name: tuple(map(Path, data[name])) for name in ("paths", "models")}
+        path = {name: None if data[name] is None else Path(data[name]) for name in PATHS}
+        kinds = {
+            "site": parse_site_rule(data["site"]),
+            "detector": Precision(data["detector"]),
+            "runtime": Runtime(data["runtime"]),
+        }
+        return PredictSettings(**{**data, **paths, **path, **kinds})
+
+    def from_anywhere(self) -> PredictSettings:
+        """The same with whole paths, for processes that were started in another folder."""
+        here = Path.cwd()
+        whole: dict[str, Any] = {name: here / path for name in PATHS if (path := getattr(self, name)) is not None}
+        if isinstance(self.site, CsvSite):
+            whole["site"] = CsvSite(here / self.site.path)
+        if self.species is not None and Path(self.species).is_file():
+            whole["species"] = str(here / self.species)
+        models = tuple(here / path for path in self.models)
+        return replace(self, paths=tuple(here / path for path in self.paths), models=models, **whole)
+
+
+PATHS = ("out", "times", "boxes", "cameras", "truth", "box_model", "blend", "store")
+"""The arguments that are a single path."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

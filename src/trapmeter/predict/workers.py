@@ -7,13 +7,15 @@ from functools import partial
 
 from trapmeter.predict.observe import Eyes, Task, observe
 from trapmeter.predict.seen import MediumSeen, failed_medium
-from trapmeter.workers import Lost, Patience, run_all
+from trapmeter.workers import Lost, Patience, RunAll, run_all
 
 EyesMaker = Callable[[], Eyes]
 """Makes the eyes inside a worker; a module-level function or a partial of one, since it is sent to other processes."""
 
 
-def observe_all(tasks: Sequence[Task], make_eyes: EyesMaker, jobs: int, patience: Patience) -> Iterator[MediumSeen]:
+def observe_all(
+    tasks: Sequence[Task], make_eyes: EyesMaker, jobs: int, patience: Patience, engine: RunAll = run_all
+) -> Iterator[MediumSeen]:
     """What is seen in each medium, in the order in which they are done.
 
     A medium that crashes its worker, takes too long or meets an error of ours comes back as failed.
@@ -22,7 +24,7 @@ def observe_all(tasks: Sequence[Task], make_eyes: EyesMaker, jobs: int, patience
     def limit_s(task: Task) -> float:
         return patience.limit_s(_file_facts(task)[0])
 
-    for task, outcome in run_all(tasks, _work, jobs=jobs, limit_s=limit_s, start=partial(_start, make_eyes)):
+    for task, outcome in engine(tasks, _work, jobs=jobs, limit_s=limit_s, start=partial(_start, make_eyes)):
         if isinstance(outcome, Lost):
             facts = _file_facts(task)
             yield failed_medium(task.medium.media_id, *facts, task.times_s or (), outcome.reason, outcome.trace)

@@ -1,0 +1,300 @@
+"""Beyond one machine: planning and merging a million rows, what an engine costs, and Ray Core against Ray Data.
+
+plan     finding the media, reading a table of times with so many rows, dealing the media to eight shards
+join     eight generated journals with so many rows (60 a medium) into one, checked and in order
+engine   photos of a few pixels through this machine's processes and through Ray, 40 and then 240 of them: the difference by
+         photo is what the engine itself costs
+workers  the demo's clips with one Ray worker and with two, and 40 tasks that wait for 0.1 s: those tell how evenly work is
+         handed out even where the processors are busy
+data     the demo's clips by Ray Core actors that each decode and detect, and by Ray Data with a stage for each
+
+Every part runs in a process of its own. CPU seconds are those of all its processes; memory is the peak of its main process.
+
+    python benchmarks/scale.py [--rows 1000000] [--parts plan join engine workers data]
+
+Needs the extra `cluster`; `data` needs pyarrow too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from trapmeter.demo.clips import CLIPS
+
+PARTS = ("plan", "join", "engine", "workers", "data")
+ROWS_OF_A_MEDIUM = 60
+N_SHARDS = 8
+
+
+class Processes(threading.Thread):
+    """Watches this process and all that descend from it: Ray's are killed, and nobody is told what they took."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._ticks: dict[int, int] = {}
+        self.start()
+
+    def run(self) -> None:
+        """Looks five times a second."""
+        while True:
+            self.look()
+            time.sleep(0.2)
+
+    def look(self) -> float:
+        """CPU seconds of all of them so far."""
+        parents, ticks = {}, {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            pid = int(path.parent.name)
+            parents[pid], ticks[pid] = int(fields[1]), int(fields[11]) + int(fields[12])
+        for pid, spent in ticks.items():
+            above: int | None = pid
+            while above not in (None, os.getpid()):
+                above = parents.get(above)
+            if above is not None:
+                self._ticks[pid] = max(spent, self._ticks.get(pid, 0))
+        return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
+
+
+PROCESSES = Processes()
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Prints wall and CPU seconds of the block, of this process and those that descend from it."""
+    wall, cpu = time.perf_counter(), PROCESSES.look()
+    yield
+    spent = PROCESSES.look() - cpu
+    print(f"  {what:<44}{time.perf_counter() - wall:8.1f} s wall {spent:8.1f} s CPU", flush=True)
+
+
+def plan(folder: Path, rows: int) -> None:
+    """From names to shares."""
+    from trapmeter.predict.plan import plan_work
+    from trapmeter.predict.settings import PredictSettings
+    from trapmeter.predict.shards import Shard, share_of
+
+    make_media(folder / "media", rows)
+    with (folder / "times.csv").open("w") as file:
+        file.write("video_id,time\n")
+        for name in names(rows):
+            file.writelines(f"{name},{second}\n" for second in range(ROWS_OF_A_MEDIUM))
+    settings = PredictSettings((folder / "media",), folder / "out", times=folder / "times.csv")
+    with timed(f"plan {rows:,} rows"):
+        work = plan_work(settings)
+        share = share_of(work.asked.tasks, Shard(1, N_SHARDS))
+    print(f"  {len(work.asked.tasks):,} media, {len(share):,} in the first of {N_SHARDS} shares")
+
+
+def join(folder: Path, rows: int) -> None:
+    """From journals to a journal."""
+    from trapmeter.journal import Journal, find_pieces, join_journals
+    from trapmeter.predict.seen import MediumSeen, SecondSeen
+    from trapmeter.records import Box, Status
+
+    box = Box(0.41, 0.52, 0.63, 0.74, 0.87)
+    some = [SecondSeen(float(t), Status.MEASURED, "", (box,), (1,)) for t in range(ROWS_OF_A_MEDIUM // 2)]
+    none = [SecondSeen(float(t), Status.NO_ANIMAL) for t in range(len(some), ROWS_OF_A_MEDIUM)]
+    line = json.dumps(MediumSeen("NAME", 1, 1, (*some, *none)).to_json(), separators=(",", ":"))
+    paths = [folder / f"{number}.jsonl" for number in range(N_SHARDS)]
+    all_names = names(rows)
+    for number, path in enumerate(paths):
+        with path.open("w") as file:
+            file.write('{"trapmeter_journal":1,"settings":{}}\n')
+            file.writelines(line.replace("NAME", name) + "\n" for name in all_names[number::N_SHARDS])
+    with timed(f"join {rows:,} rows"):
+        found = {seen.key: place for path in paths for seen, place in find_pieces(path, {}, MediumSeen.from_json)}
+        join_journals([found[name] for name in all_names], {}, folder / "joined.jsonl")
+    with (
+        timed("and read it back, as the merge does"),
+        Journal(folder / "joined.jsonl", {}, MediumSeen.from_json) as journal,
+    ):
+        assert len(journal.done) == len(found)
+    size = (folder / "joined.jsonl").stat().st_size
+    print(f"  {len(found):,} media, {size / 1e6:,.0f} MB")
+
+
+def names(rows: int) -> list[str]:
+    """Of so many media that each has ROWS_OF_A_MEDIUM."""
+    return [f"S{number // 1000:04d}/{number:07d}.mp4" for number in range(-(-rows // ROWS_OF_A_MEDIUM))]
+
+
+def make_media(folder: Path, rows: int) -> None:
+    """Empty files."""
+    for name in names(rows):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def engine(folder: Path, _: int) -> None:
+    """What an engine costs by medium."""
+    import numpy as np
+    from PIL import Image
+
+    from trapmeter.cluster.connection import connected
+    from trapmeter.cluster.workers import run_all_on_ray
+    from trapmeter.predict.observe import Eyes, Task
+    from trapmeter.predict.workers import observe_all
+    from trapmeter.records import Medium, MediumKind
+    from trapmeter.tables.boxes import MediumBoxes
+    from trapmeter.workers import Patience, RunAll, run_all
+
+    path = folder / "small.png"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
+    boxes = MediumBoxes(path.name, failure="none")
+
+    def run(n: int, on: RunAll) -> None:
+        tasks = [Task(Medium(f"{i}.png", path, MediumKind.PHOTO), (0.0,), 1.0, boxes) for i in range(n)]
+        assert sum(1 for _ in observe_all(tasks, Eyes, 2, Patience(), on)) == n
+
+    for n in (40, 240, 1240):
+        with timed(f"local, {n} photos"):
+            run(n, run_all)
+    with timed("Ray with its start"), connected(None, jobs=2):
+        for n in (40, 240, 1240):
+            with timed(f"Ray, {n} photos"):
+                run(n, run_all_on_ray)
+
+
+def workers(folder: Path, _: int) -> None:
+    """One worker, and two."""
+    from trapmeter.cluster.connection import connected
+    from trapmeter.cluster.workers import run_all_on_ray
+    from trapmeter.predict.run import predict
+    from trapmeter.predict.settings import PredictSettings
+    from trapmeter.workers import Engine
+
+    with connected(None, jobs=2):
+        for jobs in (1, 2):
+            with timed(f"{jobs} of Ray's workers, waiting"):
+                waits = run_all_on_ray(range(40), wait, jobs=jobs, limit_s=lambda _: 60.0, start=lambda: None)
+                assert sum(1 for _ in waits) == 40
+            settings = PredictSettings((CLIPS,), folder / str(jobs), jobs=jobs)
+            with timed(f"{jobs} of Ray's workers"):
+                run = predict(settings, engine=Engine(run_all_on_ray))
+            print(f"    looking took {run.facts['seconds']['look']:.1f} s wall", flush=True)
+
+
+def wait(_: int) -> None:
+    """A task that leaves the processor alone."""
+    time.sleep(0.1)
+
+
+def data(folder: Path, _: int) -> None:
+    """Core against Data."""
+    from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
+    from trapmeter.detect.precision import Precision
+    from trapmeter.media.find import find_media
+    from trapmeter.predict.eyes import open_eyes
+    from trapmeter.predict.observe import Task
+    from trapmeter.predict.workers import observe_all
+    from trapmeter.workers import Patience
+
+    media = find_media([CLIPS]).media
+    make_eyes = partial(
+        open_eyes,
+        detector=Precision.INT8,
+        min_score=DEFAULT_MIN_SCORE,
+        bundles=(),
+        flip=False,
+        store=None,
+        threads=1,
+    )
+
+    def by_core() -> int:
+        from trapmeter.cluster.workers import run_all_on_ray
+
+        tasks = [Task(medium, None, 1.0) for medium in media]
+        return sum(len(seen.seconds) for seen in observe_all(tasks, make_eyes, 2, Patience(), run_all_on_ray))
+
+    def by_data() -> int:
+        import ray.data
+
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        rows = ray.data.from_items([{"path": str(medium.path)} for medium in media], override_num_blocks=len(media))
+        frames = rows.flat_map(decoded, num_cpus=0.5)
+        found = frames.map_batches(
+            Detecting,
+            batch_size=1,
+            num_cpus=0.5,
+            compute=ray.data.ActorPoolStrategy(size=2),
+            fn_constructor_args=[make_eyes],
+        )
+        return sum(1 for _ in found.iter_rows())
+
+    from trapmeter.cluster.connection import connected
+
+    ways: dict[str, Callable[[], int]] = {"Ray Core: an actor decodes and detects": by_core, "Ray Data": by_data}
+    for what, way in ways.items():
+        with connected(None, jobs=2), timed(what):
+            n = way()
+        print(f"    {n} pictures")
+
+
+def decoded(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pictures of a clip, a second apart, as the detector wants them."""
+    from trapmeter.media.find import kind_of
+    from trapmeter.media.reading import FitWithin, open_medium
+    from trapmeter.records import Frame, Medium
+
+    path = Path(row["path"])
+    kind = kind_of(path)
+    assert kind is not None
+    with open_medium(Medium(path.name, path, kind), FitWithin(640, 640)) as reader:
+        times_s = reader.regular_times(1.0)
+        shown = [frame for frame in reader.frames(times_s) if isinstance(frame, Frame)]
+    return [{"media_id": path.name, "time_s": frame.time_s, "pixels": frame.pixels} for frame in shown]
+
+
+class Detecting:
+    """A stage of Ray Data."""
+
+    def __init__(self, make_eyes: Callable[[], Any]) -> None:
+        self._detector = make_eyes().detector
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Boxes of one picture."""
+        import numpy as np
+
+        boxes = self._detector.detect([np.ascontiguousarray(pixels) for pixels in batch["pixels"]])
+        return {"media_id": batch["media_id"], "n": np.array([len(found) for found in boxes])}
+
+
+def main() -> None:
+    """Runs the parts, each in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if not arguments.here:
+        for part in arguments.parts:
+            print(part, flush=True)
+            subprocess.run(
+                [sys.executable, __file__, "--here", "--parts", part, "--rows", str(arguments.rows)], check=True
+            )
+        return
+    functions = {"plan": plan, "join": join, "engine": engine, "workers": workers, "data": data}
+    with tempfile.TemporaryDirectory() as folder:
+        functions[arguments.parts[0]](Path(folder), arguments.rows)
+    print(f"  peak of the main process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:,.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
