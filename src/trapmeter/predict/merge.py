@@ -65,9 +65,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress = lambda *_: No
             if (out / JOURNAL).exists():
                 with open_journal(out, work, models):
                     """Another run's folder is refused."""
-            _join(shards, work, models)
-        with open_journal(out, work, models) as journal:
-            seen = [journal.done[task.medium.media_id] for task in work.asked.tasks]
+            seen = _join(shards, work, models)
         return finish(work, models, seen, clock, progress, shards=[str(shard.folder) for shard in shards])
 
 
@@ -128,12 +126,11 @@ def _differences(a: PredictSettings, b: PredictSettings) -> list[str]:
     return [f"{REMADE.get(name, name)} is {before[name]!r} and {now[name]!r}" for name in names]
 
 
-def _join(shards: Sequence[_Finished], work: Work, models: Models) -> None:
-    """Writes the journal of the whole run into the output folder, with a piece for each medium in the order of the tasks."""
+def _join(shards: Sequence[_Finished], work: Work, models: Models) -> list[MediumSeen]:
+    """Writes the journal of the whole run into the output folder; returns its pieces, one for each task, in their order."""
     header = what_sight_depends_on(work, models)
     tasks = {task.medium.media_id: task for task in work.asked.tasks}
-    found: dict[str, Place] = {}
-    failed: set[str] = set()
+    found: dict[str, tuple[MediumSeen, Place]] = {}
     for shard in shards:
         path = shard.folder / JOURNAL
         if not path.exists():
@@ -141,15 +138,14 @@ def _join(shards: Sequence[_Finished], work: Work, models: Models) -> None:
         for seen, place in find_pieces(path, header, MediumSeen.from_json):
             key = seen.media_id
             # A medium is in two shards where files came between their starts: what could be read counts.
-            if seen.failure and (key not in found or key in failed):
-                found[key] = place
-                failed.add(key)
+            if seen.failure and (key not in found or found[key][0].failure):
+                found[key] = seen, place
             elif not seen.failure and key in tasks and is_as_seen(tasks[key], seen):
-                found[key] = place
-                failed.discard(key)
+                found[key] = seen, place
     if left := [task for key, task in tasks.items() if key not in found]:
         raise RunError(_unfinished(list(tasks.values()), left, shards[0].shard.of))
-    join_journals([found[key] for key in tasks], header, work.settings.out / JOURNAL)
+    join_journals([found[key][1] for key in tasks], header, work.settings.out / JOURNAL)
+    return [found[key][0] for key in tasks]
 
 
 def _unfinished(tasks: Sequence[Task], left: Sequence[Task], n: int) -> str:
