@@ -138,9 +138,11 @@ def _join(shards: Sequence[_Finished], work: Work, models: Models) -> list[Mediu
         for seen, place in find_pieces(path, header, MediumSeen.from_json):
             key = seen.media_id
             # A medium is in two shards where files came between their starts: what could be read counts.
-            if seen.failure and (key not in found or found[key][0].failure):
-                found[key] = seen, place
-            elif not seen.failure and key in tasks and is_as_seen(tasks[key], seen):
+            if seen.failure:
+                counts = key not in found or bool(found[key][0].failure)
+            else:
+                counts = key in tasks and is_as_seen(tasks[key], seen)
+            if counts:
                 found[key] = seen, place
     if left := [task for key, task in tasks.items() if key not in found]:
         raise RunError(_unfinished(list(tasks.values()), left, shards[0].shard.of))
