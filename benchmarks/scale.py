@@ -91,7 +91,7 @@ def plan(folder: Path, rows: int) -> None:
     """From names to shares."""
     from trapmeter.predict.plan import plan_work
     from trapmeter.predict.settings import PredictSettings
-    from trapmeter.predict.shards import Shard, share_of
+    from trapmeter.shares import Shard, share_of
 
     make_media(folder / "media", rows)
     with (folder / "times.csv").open("w") as file:
@@ -101,7 +101,7 @@ def plan(folder: Path, rows: int) -> None:
     settings = PredictSettings((folder / "media",), folder / "out", times=folder / "times.csv")
     with timed(f"plan {rows:,} rows"):
         work = plan_work(settings)
-        share = share_of(work.asked.tasks, Shard(1, N_SHARDS))
+        share = share_of(work.asked.tasks, Shard(1, N_SHARDS), lambda task: task.medium.path)
     print(f"  {len(work.asked.tasks):,} media, {len(share):,} in the first of {N_SHARDS} shares")
 
 

@@ -16,7 +16,7 @@ ROOT = Path(trapmeter.__file__).parent
 LAYERS = [
     {"", "errors"},
     {"records"},
-    {"files", "folds", "geometry", "metrics", "overlap", "uncertainty", "windows", "workers"},
+    {"files", "folds", "geometry", "metrics", "overlap", "shares", "uncertainty", "windows", "workers"},
     {"journal"},
     {"cluster", "media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},

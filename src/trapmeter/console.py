@@ -140,14 +140,14 @@ def shown(text: str) -> str:
 _MOST_FAILURES = 10
 
 
-def print_fill(report: FillReport, store: Path) -> None:
-    """Counts, the first failures with their reasons, and where the store is."""
+def print_fill(report: FillReport, store: Path, failures: Path) -> None:
+    """Counts, the first failures with their reasons, where all of them are, and where the store is."""
     print(f"{report.n_videos:,} videos, {report.n_kept:,} of them complete before; {report.n_frames:,} frames")
     for failure in report.failures[:_MOST_FAILURES]:
         when = "" if failure.time_s is None else f" at {failure.time_s:g} s"
         print(f"failed: {shown(failure.video_id)}{when}: {shown(failure.reason)}")
     if len(report.failures) > _MOST_FAILURES:
-        print(f"failed: and {len(report.failures) - _MOST_FAILURES:,} more, see {store / 'failed.csv'}")
+        print(f"failed: and {len(report.failures) - _MOST_FAILURES:,} more, see {failures}")
     if report.n_doubtful:
         print(f"{report.n_doubtful:,} videos are damaged in part and were read as far as possible")
     print(f"frames:  {store}")

@@ -212,7 +212,8 @@ def predict(
 
 def _predict_shard(settings: PredictSettings, text: str) -> None:
     from trapmeter.console import print_shard, progress_bars
-    from trapmeter.predict.shards import parse_shard, predict_shard
+    from trapmeter.predict.shards import predict_shard
+    from trapmeter.shares import parse_shard
 
     with _stoppable(), progress_bars() as progress:
         run = predict_shard(settings, parse_shard(text), progress)

@@ -68,6 +68,9 @@ def frames(
             "--jobs", "-j", help="Worker processes (default: one per core of the machine, or of the cluster)."
         ),
     ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Only the i-th of n shares of the videos, such as 2/8, beside the others.")
+    ] = None,
     engine: EngineOption = EngineName.LOCAL,
     ray_address: RayAddressOption = None,
     check: Annotated[
@@ -80,6 +83,9 @@ def frames(
     video. A run that was broken off goes on where it stopped, and more tables add what they need. What could not be stored
     is in failed.csv in the store's folder. JPEG needs `pip install 'trapmeter[train]'`.
 
+    With --shard, several machines that share a file system fill one store; the same command without it then says whether all
+    is there.
+
     Exit status: 0 all well, 3 some videos failed or the check found something, 2 wrong arguments or input.
 
     For example:
@@ -88,16 +94,22 @@ def frames(
 
     trapmeter frames --labels train_labels.csv --videos videos/ --store exact/ --resize opencv-linear --codec png
 
+    trapmeter frames --labels train_labels.csv --videos videos/ --store frames/ --shard 2/8
+
     trapmeter frames --store frames/ --check
     """
     from trapmeter.console import print_fill, print_problems, progress_bars
     from trapmeter.frames.check import check_store
-    from trapmeter.frames.fill import fill_store
+    from trapmeter.frames.fill import failures_path, fill_store
     from trapmeter.frames.spec import parse_size
     from trapmeter.frames.store import store_for
     from trapmeter.frames.wanted import read_wanted
+    from trapmeter.shares import parse_shard
     from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
 
+    share = None if shard is None else parse_shard(shard)
+    if share is not None and engine is not EngineName.LOCAL:
+        raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
     size_hw = None if size is None else parse_size(size)
     offsets_s = WIDE_OFFSETS_S if offsets is None else parse_offsets(offsets)
     has_failed = False
@@ -109,11 +121,11 @@ def frames(
         frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec)
         with open_engine(engine, ray_address, jobs, [videos, store]) as opened, progress_bars() as progress:
             report = fill_store(
-                frame_store, wanted, opened.jobs, progress, missing=missing, engine=opened.engine.run_all
+                frame_store, wanted, opened.jobs, progress, missing=missing, engine=opened.engine.run_all, shard=share
             )
-        print_fill(report, store)
+        print_fill(report, store, failures_path(frame_store, share))
         has_failed = bool(report.failures)
-    elif labels or videos is not None or offsets is not None or not check:
+    elif labels or videos is not None or offsets is not None or shard is not None or not check:
         raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")
     if check:
         frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec, may_create=False)

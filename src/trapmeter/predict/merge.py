@@ -19,7 +19,8 @@ from trapmeter.predict.run import Progress, Run, finish, is_as_seen, open_journa
 from trapmeter.predict.run_json import REMADE, Clock
 from trapmeter.predict.seen import MediumSeen
 from trapmeter.predict.settings import JOURNAL, PredictSettings
-from trapmeter.predict.shards import FORMAT, SHARD, Shard, deal, size_of
+from trapmeter.predict.shards import FORMAT, SHARD
+from trapmeter.shares import Shard, deal, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def _join(shards: Sequence[_Finished], work: Work, models: Models) -> list[Mediu
 
 def _unfinished(tasks: Sequence[Task], left: Sequence[Task], n: int) -> str:
     """Which shards have not seen what."""
-    shares = deal([(size_of(task), task.medium.media_id) for task in tasks], n)
+    shares = deal([(size_of(task.medium.path), task.medium.media_id) for task in tasks], n)
     shard_of = {media_id: number for number, share in enumerate(shares, 1) for media_id in share}
     counts = Counter(shard_of[task.medium.media_id] for task in left)
     names = ", ".join(f"{number}/{n} ({count} media)" for number, count in sorted(counts.items())[:10])
