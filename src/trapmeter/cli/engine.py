@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trapmeter.cli.common import default_jobs, need_package
 from trapmeter.errors import InputError
-from trapmeter.workers import THIS_MACHINE, Engine
+
+if TYPE_CHECKING:
+    from trapmeter.workers import Engine
 
 
 class EngineName(StrEnum):
@@ -56,6 +58,8 @@ def open_engine(name: EngineName, address: str | None, jobs: int | None, paths: 
         MissingExtraError: Ray isn't installed.
         RunError: the cluster can't be reached, or can't do this work.
     """
+    from trapmeter.workers import THIS_MACHINE, Engine
+
     if name is EngineName.LOCAL:
         if address is not None:
             raise InputError("--ray-address goes with --engine ray: give both")
