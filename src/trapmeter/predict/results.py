@@ -13,6 +13,7 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.predict.run import Run
 from trapmeter.predict.summary import Summary
 from trapmeter.records import Estimate, Status
+from trapmeter.tables.camtrapdp.container import DESCRIPTOR, is_package
 from trapmeter.tables.distances import NAME, OF_RUN, facts_beside, read_distances, run_facts
 
 
@@ -35,6 +36,16 @@ def read_run(folder: Path, media: Path | None = None) -> Run:
     return Run(
         media or Path(root if isinstance(root, str) else folder), estimates, _summary(estimates, facts), facts, store
     )
+
+
+def package_of(run: Run) -> Path | None:
+    """The Camtrap DP that the run measured; None where it measured none, or it is not there any more."""
+    given = _part(run.facts, "arguments").get("paths")
+    if not (isinstance(given, list) and len(given) == 1 and isinstance(given[0], str)):
+        return None
+    path = Path(given[0])
+    descriptor = path / DESCRIPTOR if path.is_dir() else path
+    return path if is_package(path) and descriptor.is_file() else None
 
 
 def _facts(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from trapmeter.tables.camtrapdp.ours import (
     has_our_distance,
     observation_id,
 )
-from trapmeter.tables.camtrapdp.package import Medium, Sighting, sighting_of
+from trapmeter.tables.camtrapdp.package import Medium, Sighting, sighting_of, without_missing
 from trapmeter.tables.csvfile import Row
 from trapmeter.tables.rawcsv import RawRecord, RawTable, cell_in, field_of, is_quoted, split_csv
 
@@ -148,7 +148,7 @@ def _put_together(
 
 def _row(path: Path, record: RawRecord, columns: Sequence[str]) -> Row:
     cells = [*map(cell_in, record.fields), *[""] * (len(columns) - len(record.fields))]
-    return Row(path, record.line, dict(zip(columns, cells, strict=False)))
+    return without_missing(Row(path, record.line, dict(zip(columns, cells, strict=False))))
 
 
 def _with_needed(columns: Sequence[str]) -> list[str]:
