@@ -35,6 +35,9 @@ from trapmeter.export import Format, export
 from trapmeter.predict.run import Run, predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.records import Status
+from trapmeter.review.decisions import Kind, open_log
+from trapmeter.review.results import read_results
+from trapmeter.review.session import Session
 from trapmeter.tables.distances import read_distances
 from trapmeter.tables.sightings import read_media_starts
 
@@ -398,10 +401,24 @@ def test_distances_of_people_calibrate(package: Path, tmp_path: Path) -> None:
     measure(package, tmp_path / "out")
     with pytest.raises(InputError, match="no observation of a medium has an individualPositionRadius by a person"):
         calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=package))
+    of_event = observation("o9", "", observationLevel="event", individualPositionRadius="5")
+    with_event = write_package(tmp_path / "event", media=MEDIA, observations=[*OBSERVATIONS, of_event])
+    with pytest.raises(InputError, match=r"; 1 of events have one, which tells of no single second; fill in"):
+        calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=with_event))
     # Ours in a person's row are no labels either.
     export(tmp_path / "out", tmp_path / "ours", Format.CAMTRAP_DP, package=package)
     with pytest.raises(InputError, match="by a person"):
         calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=tmp_path / "ours"))
+    # Unless a person gave them in a review.
+    with open_log(tmp_path / "out/distances.csv") as log:
+        results = read_results(tmp_path / "out")
+        session = Session(results, log)
+        number = next(i for i, e in enumerate(results.rows) if e.observation.media_id == "S1/b.mp4" and e.distance)
+        session.decide(Kind.DISTANCE, number, 0, distance_m=9.25)
+    assert inside("review", "export", tmp_path / "out", "--out", tmp_path / "reviewed") == 0
+    export(tmp_path / "reviewed", tmp_path / "given", Format.CAMTRAP_DP, package=package)
+    done = calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "by-review", labels=tmp_path / "given"))
+    assert (done.n_labels, done.n_labels_unused) == (1, 0)
     by_hand = [
         {**one, "individualPositionRadius": "9.5"} if one["observationID"] == "o3" else one for one in OBSERVATIONS
     ]
