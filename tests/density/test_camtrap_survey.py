@@ -50,11 +50,8 @@ def test_a_models_errors_spare_what_people_measured(tmp_path):
         told(4, 5, "", "human"),
     ]
     rows.append(told(6, 5, "", "machine"))
-    path = package(
-        tmp_path / "dp",
-        deployments=PLACES,
-        observations=HEAD.replace("\n", ",observationTags,classificationMethod\n") + "".join(rows),
-    )
+    head = HEAD.replace("\n", ",observationTags,classificationMethod\n")
+    path = package(tmp_path / "dp", deployments=PLACES, observations=head + "".join(rows))
     errors = read_held_out(DEEP_CHIMPACT)
     found = read_camtrap_survey(path, CamtrapSettings(theta_deg=42, snapshot_s=2, errors=errors))
     assert found.errors == PartlyKnown(errors, 0.5)
