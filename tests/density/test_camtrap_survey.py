@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tables.test_camtrapdp import DEPLOYMENTS, package
-from trapmeter.density.blur import RandomError
+from trapmeter.density.blur import PartlyKnown, RandomError
 from trapmeter.density.camtrap_survey import CamtrapSettings, read_camtrap_survey
+from trapmeter.density.held_out import DEEP_CHIMPACT, read_held_out
 from trapmeter.errors import InputError
 
 HEAD = (
@@ -35,6 +36,26 @@ def test_effort_is_that_of_places_also_of_those_that_saw_nothing(tmp_path):
     assert found.camera.tolist() == [0, 0, 1]
     assert found.notes == ()
     assert survey(tmp_path, [row(0, 4)], errors=RandomError(0.2)).errors == RandomError(0.2)
+
+
+def test_a_models_errors_spare_what_people_measured(tmp_path):
+    def told(second, radius, tags, method):
+        cells = f"{tags},{method}\n"
+        return row(second, radius).replace("\n", f",{cells}")
+
+    ours = "trapmeter:distance=4.00 | trapmeter:method={}"
+    rows = [
+        told(0, 4, ours.format("machine"), "human"),
+        told(2, 4, ours.format("human"), "machine"),
+        told(4, 5, "", "human"),
+    ]
+    rows.append(told(6, 5, "", "machine"))
+    head = HEAD.replace("\n", ",observationTags,classificationMethod\n")
+    path = package(tmp_path / "dp", deployments=PLACES, observations=head + "".join(rows))
+    errors = read_held_out(DEEP_CHIMPACT)
+    found = read_camtrap_survey(path, CamtrapSettings(theta_deg=42, snapshot_s=2, errors=errors))
+    assert found.errors == PartlyKnown(errors, 0.5)
+    assert "2 of 4 distances were measured by people and are taken as true; errors are of the others" in found.notes
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from trapmeter.cli.common import (
     SpeciesOption,
     TrainedHfovOption,
     default_jobs,
+    places_of,
 )
 from trapmeter.cli.engine import EngineName, EngineOption, RayAddressOption, open_engine
 from trapmeter.detect.precision import Precision
@@ -269,7 +270,6 @@ def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], 
     from trapmeter.predict.results import read_run
     from trapmeter.report.comparison import compare
     from trapmeter.report.html import write_report
-    from trapmeter.tables.geojson import read_places
     from trapmeter.tables.truth import read_truth
 
     truth = None if settings.truth is None else read_truth(settings.truth)
@@ -277,7 +277,7 @@ def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], 
         run_it(progress)
         # Out of the folder, as `trapmeter report` makes it again later: the same rows, rounded as the table has them.
         run = read_run(settings.out)
-        places = None if settings.places is None else read_places(settings.places)
+        places = places_of(run, settings.places)
         report = write_report(run, settings.out, truth=truth, places=places, progress=progress, jobs=settings.jobs)
     print_summary(run, settings.out, report)
     if truth is not None and not is_demo:

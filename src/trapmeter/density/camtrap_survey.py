@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.density.blur import ErrorModel
+from trapmeter.density.held_out import errors_of
 from trapmeter.density.sites import Site, SiteSettings, areas_of, hours_of, read_sites, sites_of
 from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
+from trapmeter.tables.camtrapdp.ours import is_by_person
 from trapmeter.tables.camtrapdp.package import Package, Sighting, read_package
 from trapmeter.tables.deployments import deployment_at
 
@@ -73,7 +75,7 @@ def read_camtrap_survey(path: Path, settings: CamtrapSettings) -> Survey:
         camera=np.repeat(np.array([number[place[one.deployment_id]] for one in kept], np.intp), counts),
         distance_m=np.repeat(np.array([[one.radius_m] for one in kept], np.float64), counts, axis=0),
         areas=areas_of(sites) if settings.has_strata else {},
-        errors=settings.errors,
+        errors=errors_of(settings.errors, np.repeat([is_by_person(one) for one in kept], counts).tolist(), notes),
         hours=hours_of(sites, notes),
         notes=tuple(notes),
     )

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.blur import ErrorModel
+from trapmeter.density.held_out import errors_of
 from trapmeter.density.sites import Site, SiteSettings, areas_of, hours_of, read_sites
 from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Survey
@@ -78,7 +79,7 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
         camera=np.array([number[one.observation.site_id] for one in kept], np.intp),
         distance_m=_distances(kept, settings, notes),
         areas=areas_of(sites) if settings.has_strata else {},
-        errors=settings.errors,
+        errors=errors_of(settings.errors, [one.is_by_hand for one in kept], notes),
         hours=hours_of(sites, notes),
         notes=tuple(notes),
     )
