@@ -95,6 +95,12 @@ def test_a_package_is_measured_whatever_it_comes_in(package: Path, tmp_path: Pat
     assert fox.observation.box is not None
     assert (fox.observation.box.xyxy, fox.observation.box.score) == (pytest.approx((0.3, 0.4, 0.6, 0.8)), 1.0)
     assert {e.observation.site_id for e in run.estimates} == {"S1"}
+    # What the package calls the animal goes along; its size is reckoned in where --species tells it.
+    assert fox.observation.species == "Vulpes vulpes"
+    assert {e.observation.species for e in run.estimates if e is not fox} == {""}
+    assert fox.distance is not None
+    told = measure(given, tmp_path / "told", species="red fox").estimates
+    assert fox.distance not in [e.distance for e in told]
     reasons = dict(run.summary.failures)
     assert "leads out of the package" in reasons["../secret.jpg"]
     assert "no such file" in reasons["S1/gone.jpg"]

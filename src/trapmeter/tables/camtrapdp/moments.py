@@ -117,6 +117,15 @@ def labels_of(package: Package) -> list[LabelledRow]:
     return labels
 
 
+def species_by_medium(package: Package) -> dict[str, str]:
+    """The scientific name of all animals of a medium, by mediaID; media without any, or with several, are left out."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for sighting in filter(is_of_medium, package.observations):
+        if sighting.species:
+            found[sighting.media_id].add(sighting.species)
+    return {media_id: next(iter(names)) for media_id, names in found.items() if len(names) == 1}
+
+
 def media_by_path(media: Iterable[Medium]) -> dict[str, Medium]:
     """Photos and videos by their filePath, in the order of the table.
 
