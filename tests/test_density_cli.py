@@ -77,6 +77,17 @@ def test_all_eight_models_with_every_file(flat, density, tmp_path):
     with (out / "density.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == [one["model"] for one in found["fits"]]
     assert "bootstrap over cameras: median" in said
+    ends = [found["bootstrap"][name] for name in ("low", "percentile_low", "median", "percentile_high", "high")]
+    assert ends == sorted(ends)
+    percentiles = np.quantile(found["bootstrap"]["densities"], (0.025, 0.975))
+    assert ends[1:4:2] == pytest.approx(percentiles.tolist())
+    page = (out / "density.html").read_text()
+    assert all(f"bootstrap, {name}" in page for name in ("lognormal", "percentiles", "expanded percentiles"))
+    # What the keys are chosen by stands beside each model.
+    best = next(one for one in found["fits"] if one["selected"])
+    per_df = f"{best['chi_square']['statistic'] / best['chi_square']['df']:.2f}"
+    assert per_df in next(line for line in said.splitlines() if line.startswith("* "))
+    assert per_df in page
     assert "* selected by QAIC within each key, and chi-square / df between keys" in said
     assert "note: 20 bootstrap replicates are few" in said
     assert "bootstrap replicates are few" in found["warnings"][-1]
@@ -116,7 +127,9 @@ def test_exact_distances_with_left_and_right_truncation(flat, density, tmp_path)
     assert (found["left_m"], found["right_m"], found["select_by"]) == (1, 9, "aic")
     assert [fit["qaic"] for fit in found["fits"]] == [None, None]
     assert found["fits"][0]["ks"]["p"] > 0.001
-    assert "Kolmogorov-Smirnov" in (tmp_path / "out/density.html").read_text()
+    page = (tmp_path / "out/density.html").read_text()
+    assert "Kolmogorov-Smirnov" in page
+    assert "Quantile-quantile plot of" in page
 
 
 def test_a_configuration_file_from_distances_and_deployments(tmp_path, density):
