@@ -20,6 +20,8 @@ FEW_STATIONS = 10
 FEW_OBSERVATIONS = 60
 MANY_OUTSIDE = 0.2
 POOR_CV = 1.0
+NEAREST_EDR_M, FARTHEST_EDR_M = 0.5, 100.0
+"""Between these lie the effective detection radii of camera traps; others are of centimetres, feet or kilometres."""
 
 
 class SelectBy(StrEnum):
@@ -226,6 +228,22 @@ def _warnings(
         found.append(
             f"no truncation was given: the farthest distance, {distances.right_m:g} m, is taken; give --truncation to leave "
             "out the farthest few, which say little of detection (Buckland et al. 2001, section 4.3)"
+        )
+    n_at_0 = int((survey.distance_m == 0).sum()) if not settings.cutpoints_m and distances.left_m == 0 else 0
+    if n_at_0:
+        found.append(
+            f"{n_at_0:,} distances of 0 m tell nothing of how detection falls, for nothing stands at a point; if they were "
+            "rounded, give cutpoints"
+        )
+    if not settings.cutpoints_m and len(settings.functions) > 1 and survey.multiplier < 1:
+        found.append(
+            "exact distances are judged by AIC, which takes snapshots of one animal as independent and so prefers too many "
+            "terms (Howe et al. 2019); give cutpoints to select by QAIC"
+        )
+    if survey.multiplier < 1 and not NEAREST_EDR_M < best.fit.edr_m < FARTHEST_EDR_M:
+        found.append(
+            f"an effective radius of {best.fit.edr_m:.3g} m is none of a camera trap: distances are taken as metres; check "
+            "their unit"
         )
     if len(stations) < FEW_STATIONS:
         found.append(
