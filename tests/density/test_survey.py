@@ -121,10 +121,18 @@ def test_animals_that_react_are_left_out_and_those_outside_of_deployments(measur
     (tmp_path / "times.csv").write_text("\n".join(times))
     survey = measured(distances_rows(), deployments_text(), leave_out=tmp_path / "react.csv")
     assert len(survey.distance_m) == 200
+    assert "names in react.csv" not in " ".join(survey.notes)
     survey = measured(distances_rows(), deployments_text(hours="11:00-13:00"), media_times=tmp_path / "times.csv")
     assert len(survey.distance_m) == 200
     with pytest.raises(InputError, match="no measured animal that counts"):
         measured(distances_rows(), deployments_text(hours="01:00-02:00"), media_times=tmp_path / "times.csv")
+
+
+def test_names_of_animals_that_are_left_out_but_nowhere_are_said(measured, tmp_path):
+    (tmp_path / "react.csv").write_text("media_id,animal_id\nS0/a.mp4,1\nS0/A.mp4,1\nS1/a.mp4,77\n")
+    survey = measured(distances_rows(), deployments_text(), leave_out=tmp_path / "react.csv")
+    assert len(survey.distance_m) == 200
+    assert "2 of 3 names in react.csv are of no row of the distances, as S0/A.mp4, animal 1" in " ".join(survey.notes)
 
 
 def test_species_by_column(measured):
