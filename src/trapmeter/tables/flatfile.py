@@ -51,7 +51,7 @@ def read_flat_file(path: Path, species_column: str | None = None) -> list[FlatRo
     columns = read_columns(path)
     if "distbegin" in columns and "distance" not in columns:
         raise InputError(
-            f"{path} tells the ends of bins (distbegin, distend), expected the column 'distance'; write the middle of each bin "
+            f"{path} has the ends of bins (distbegin), expected the column 'distance'; write the middle of each bin "
             "there, and give the ends by --cutpoints"
         )
     return [_flat_row(row, species_column) for row in read_rows(path, required=required)]
