@@ -92,7 +92,19 @@ def test_strata_are_weighted_by_area_or_else_by_effort():
     assert by_area.best.density.density_km2 == pytest.approx(0.75 * parts[0] + 0.25 * parts[1])
     by_effort = analyse(strata({}), settings)
     assert by_effort.best.density.density_km2 == pytest.approx((parts[0] + 2 * parts[1]) / 3)
-    assert any("no areas of strata" in warning for warning in by_effort.warnings)
+    assert any("areas of strata are not all known" in warning for warning in by_effort.warnings)
+
+
+def test_a_stratum_without_detections_counts_and_is_said():
+    settings = AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES)
+    full = strata({"n": 1.0, "s": 1.0})
+    empty = (Camera("e0", 10, stratum="e"), Camera("e1", 10, stratum="e"))
+    survey = replace(full, cameras=(*full.cameras, *empty), areas={"n": 1.0, "s": 1.0, "e": 2.0})
+    found = analyse(survey, settings)
+    assert found.best.density.density_km2 == pytest.approx(analyse(full, settings).best.density.density_km2 / 2)
+    assert "stratum 'e' has no detection: it counts as one without animals" in found.warnings
+    with pytest.raises(InputError, match="stratum 'e' has 1 station"):
+        analyse(replace(survey, cameras=survey.cameras[:-1]), settings)
 
 
 @pytest.mark.parametrize(

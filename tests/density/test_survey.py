@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,13 @@ def test_a_survey_comes_back_from_its_flat_file(flat, tmp_path):
     assert again.notes == ()
     assert sorted(again.distance_m.ravel()) == sorted(survey.distance_m.ravel())
     assert again.areas == survey.areas
+
+
+def test_areas_of_some_strata_alone_are_not_written():
+    cameras = (Camera("a", 100, stratum="n"), Camera("b", 100, stratum="s"))
+    survey = Survey(cameras, np.array([0, 1]), np.array([[2.0], [3.0]]), {"n": 5.0})
+    assert [row.area for row in rows_of_survey(survey)] == [0, 0]
+    assert [row.area for row in rows_of_survey(replace(survey, areas={"n": 5.0, "s": 2.0}))] == [5, 2]
 
 
 def test_a_wider_camera_counts_as_more_effort():

@@ -254,8 +254,13 @@ def _warnings(
         found.append(f"{distances.n:g} observations are few for a detection function; 60 to 80 are advised")
     if len(survey.strata) > 1 and not survey.has_areas:
         found.append(
-            "no areas of strata are known, so that strata count by their effort, as in R; give areas to weight them"
+            "the areas of strata are not all known, so that strata count by their effort, as in R; give areas to weight them"
         )
+    found += [
+        f"stratum {stratum!r} has no detection: it counts as one without animals"
+        for stratum in survey.strata
+        if not any(one.n for one in stations if one.stratum == stratum)
+    ]
     if survey.errors is not None:
         found.append(
             "the interval by formula takes errors of distances as independent, which those of one camera are not; take the "

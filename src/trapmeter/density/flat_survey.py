@@ -100,6 +100,8 @@ def availability_of_rows(rows: Sequence[FlatRow]) -> float | None:
 
 def rows_of_survey(survey: Survey, availability: float | None = None) -> Iterator[FlatRow]:
     """The survey as rows of a flat file: distances as they are, or the middle one of each row's draws."""
+    # R takes 0 for not known; areas of some strata alone it would weight by.
+    areas = survey.areas if survey.has_areas else {}
     by_camera: dict[int, list[float]] = {}
     for camera, metres in zip(survey.camera.tolist(), np.median(survey.distance_m, axis=1).tolist(), strict=True):
         by_camera.setdefault(camera, []).append(metres)
@@ -108,7 +110,7 @@ def rows_of_survey(survey: Survey, availability: float | None = None) -> Iterato
             yield FlatRow(
                 where="",
                 stratum=camera.stratum or "all",
-                area=survey.areas.get(camera.stratum, 0.0),
+                area=areas.get(camera.stratum, 0.0),
                 multiplier=camera.multiplier,
                 availability=availability,
                 station_id=camera.station_id,
