@@ -76,6 +76,18 @@ def test_a_survey_comes_back_from_its_flat_file(flat, tmp_path):
     assert again.areas == survey.areas
 
 
+def test_rows_without_a_multiplier_take_that_of_all_others(flat):
+    text = HEADER + "a,1,0.1,s,10,3,\na,1,0.1,t,10,4,\na,1,NA,u,10,NA,\n"
+    survey = flat(text)
+    assert [camera.multiplier for camera in survey.cameras] == [0.1, 0.1, 0.1]
+    assert survey.notes == ("rows without a multiplier take that of all others",)
+    assert [camera.multiplier for camera in flat(text, multiplier=0.2).cameras] == [0.1, 0.1, 0.2]
+    with pytest.raises(
+        InputError, match=r"line 4, column 'multiplier'.* got NA, and other rows tell several, as 0.1 and 0.2"
+    ):
+        flat(text.replace("0.1,t", "0.2,t"))
+
+
 def test_areas_of_some_strata_alone_are_not_written():
     cameras = (Camera("a", 100, stratum="n"), Camera("b", 100, stratum="s"))
     survey = Survey(cameras, np.array([0, 1]), np.array([[2.0], [3.0]]), {"n": 5.0})

@@ -43,13 +43,14 @@ def survey_of_rows(
         _same(first.setdefault((row.stratum, row.station_id), row), row, "station")
         if has_strata:
             _same_area(areas.setdefault(row.stratum, row), row)
+    filled = _multiplier_for_rest(rows) if multiplier is None else multiplier
     shared = len({station for _, station in first}) < len(first)
     number = {key: index for index, key in enumerate(first)}
     cameras = tuple(
         Camera(
             f"{stratum}/{station}" if shared else station,
             row.effort_snapshots,
-            _multiplier(row, multiplier),
+            _multiplier(row, filled),
             stratum,
         )
         for (stratum, station), row in first.items()
@@ -65,10 +66,28 @@ def survey_of_rows(
     )
 
 
+def _multiplier_for_rest(rows: Sequence[FlatRow]) -> float | None:
+    """What the rows tell who tell a multiplier: stations without detections are often NA in all but their effort.
+
+    Raises:
+        InputError: some rows tell none, and the others differ.
+    """
+    told = {row.multiplier for row in rows if row.multiplier is not None}
+    empty = next((row for row in rows if row.multiplier is None), None)
+    if len(told) > 1 and empty is not None:
+        raise InputError(
+            f"{empty.where}, column 'multiplier': expected the share of a circle that the camera covers, got NA, and other "
+            f"rows tell several, as {min(told):g} and {max(told):g}; fill it in, or give --theta for such rows"
+        )
+    return next(iter(told), None)
+
+
 def _notes(rows: Sequence[FlatRow], *, has_strata: bool, multiplier: float | None) -> Iterator[str]:
-    if multiplier is None and any(row.multiplier is None for row in rows):
-        yield FULL_CIRCLE
     told = {row.multiplier for row in rows}
+    if multiplier is None and told == {None}:
+        yield FULL_CIRCLE
+    elif multiplier is None and None in told:
+        yield "rows without a multiplier take that of all others"
     if multiplier is not None and None not in told and told != {multiplier}:
         yield (
             f"the angle of view that was given ({360 * multiplier:g} degrees) was not used: the column 'multiplier' tells "
