@@ -88,6 +88,12 @@ def test_rows_without_a_multiplier_take_that_of_all_others(flat):
         flat(text.replace("0.1,t", "0.2,t"))
 
 
+@pytest.mark.parametrize(("multiplier", "is_odd"), [(0.733 / 360, True), (42 / 360, False), (1, False)])
+def test_radians_in_place_of_degrees_are_said(flat, multiplier, is_odd):
+    survey = flat(HEADER + f"a,1,{multiplier},s,10,3,\na,1,{multiplier},t,10,4,\n")
+    assert ("is an angle of 0.733 degrees, which looks like radians" in " ".join(survey.notes)) == is_odd
+
+
 def test_areas_of_some_strata_alone_are_not_written():
     cameras = (Camera("a", 100, stratum="n"), Camera("b", 100, stratum="s"))
     survey = Survey(cameras, np.array([0, 1]), np.array([[2.0], [3.0]]), {"n": 5.0})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -88,6 +89,12 @@ def _notes(rows: Sequence[FlatRow], *, has_strata: bool, multiplier: float | Non
         yield FULL_CIRCLE
     elif multiplier is None and None in told:
         yield "rows without a multiplier take that of all others"
+    least = min((share for share in told if share is not None), default=1.0)
+    if least <= 2 * math.pi / 360:
+        yield (
+            f"a multiplier of {least:g} is an angle of {360 * least:.3g} degrees, which looks like radians divided by 360; "
+            "give theta / 360 with theta in degrees"
+        )
     if multiplier is not None and None not in told and told != {multiplier}:
         yield (
             f"the angle of view that was given ({360 * multiplier:g} degrees) was not used: the column 'multiplier' tells "
