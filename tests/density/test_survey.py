@@ -155,6 +155,14 @@ def test_animals_that_react_are_left_out_and_those_outside_of_deployments(measur
         measured(distances_rows(), deployments_text(hours="01:00-02:00"), media_times=tmp_path / "times.csv")
 
 
+def test_photos_are_said_to_count_each(measured):
+    rows = distances_rows()
+    photos = [{**row, "media_id": f"{number}.jpg", "time_s": "0"} for number, row in enumerate(rows)]
+    said = "every medium has one moment, as photos have"
+    assert said in " ".join(measured(photos, deployments_text()).notes)
+    assert said not in " ".join(measured(rows, deployments_text()).notes)
+
+
 def test_names_of_animals_that_are_left_out_but_nowhere_are_said(measured, tmp_path):
     (tmp_path / "react.csv").write_text("media_id,animal_id\nS0/a.mp4,1\nS0/A.mp4,1\nS1/a.mp4,77\n")
     survey = measured(distances_rows(), deployments_text(), leave_out=tmp_path / "react.csv")

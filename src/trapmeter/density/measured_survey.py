@@ -74,6 +74,11 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
             f"{path} has no measured animal that counts ({len(measured)} were measured); check species, deployments, "
             "snapshot interval and what is left out"
         )
+    if not any(one.observation.time_s for one in estimates):
+        notes.append(
+            "every medium has one moment, as photos have: each counts as a snapshot, however soon after another; leave out "
+            "those that follow within the snapshot interval, or give a Camtrap DP, whose times tell"
+        )
     number = {site_id: index for index, site_id in enumerate(sites)}
     return Survey(
         cameras=tuple(site.camera for site in sites.values()),
