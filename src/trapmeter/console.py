@@ -226,15 +226,16 @@ def print_density(run: DensityRun) -> None:
     )
     names = [model.fit.function.name for model in analysis.models]
     width = max(len("model"), *map(len, names))
-    heads = f"{'AIC':>10}  {'QAIC':>9}  {'Pa':>6}  {'EDR m':>6}  {'per km2':>8}  {'CV':>6}"
+    heads = f"{'AIC':>10}  {'QAIC':>9}  {'chi2/df':>7}  {'Pa':>6}  {'EDR m':>6}  {'per km2':>8}  {'CV':>6}"
     print(f"  {'model':<{width}}  {heads}  {best.density.level * 100:g} % interval")
     for number, (name, model) in enumerate(zip(names, analysis.models, strict=True)):
         fit, density = model.fit, model.density
         judged = "-" if model.qaic is None else f"{model.qaic:.1f}"
+        per_df = fit.chi_square.per_df if fit.chi_square else None
         print(
-            f"{'*' if number == analysis.selected else ' '} {name:<{width}}  {fit.aic:>10.1f}  {judged:>9}  {fit.pa:>6.4f}  "
-            f"{fit.edr_m:>6.2f}  {density.density_km2:>8.4g}  {density.cv:>6.3f}  "
-            f"{_interval(density.low_km2, density.high_km2)}"
+            f"{'*' if number == analysis.selected else ' '} {name:<{width}}  {fit.aic:>10.1f}  {judged:>9}  "
+            f"{'-' if per_df is None else f'{per_df:.2f}':>7}  {fit.pa:>6.4f}  {fit.edr_m:>6.2f}  "
+            f"{density.density_km2:>8.4g}  {density.cv:>6.3f}  {_interval(density.low_km2, density.high_km2)}"
         )
     for name, reason in analysis.failures:
         print(f"not fitted: {name}: {reason}")
@@ -257,7 +258,8 @@ def print_density(run: DensityRun) -> None:
     if run.bootstrap is not None:
         found = run.bootstrap
         print(
-            f"bootstrap over cameras: median {found.median_km2:.4f}, percentiles {_interval(found.low_km2, found.high_km2)}, "
+            f"bootstrap over cameras: median {found.median_km2:.4f}, percentiles {_interval(*found.percentiles_km2)} "
+            f"(expanded: {_interval(found.low_km2, found.high_km2)}), "
             f"lognormal {_interval(found.log_low_km2, found.log_high_km2)}, "
             f"{found.settings.replicates:,} replicates, {found.n_failed:,} failed"
         )

@@ -185,7 +185,7 @@ def _outcome(future: Future[Result | Lost]) -> Result | Lost:
     except BrokenProcessPool as error:
         raise RunError(
             "all workers ended before they had a task; is there too little memory? give the same command again with a "
-            "smaller --jobs"
+            'smaller --jobs. In a Python script of your own, put what it calls below `if __name__ == "__main__":`'
         ) from error
 
 

@@ -18,10 +18,20 @@ PLACES = DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-
 
 
 def row(
-    second, radius, *, level="media", species="fox", count="", behavior="", individual="", deployment="d1", day="02"
+    second,
+    radius,
+    *,
+    level="media",
+    species="fox",
+    count="",
+    behavior="",
+    individual="",
+    deployment="d1",
+    day="02",
+    media="m",
 ):
     time = f"2024-05-{day}T06:{second // 60:02d}:{second % 60:02d}"
-    return f"o,{deployment},m,{time},{level},animal,{species},{count},{behavior},{individual},{radius}\n"
+    return f"o,{deployment},{media},{time},{level},animal,{species},{count},{behavior},{individual},{radius}\n"
 
 
 def survey(tmp_path, rows, **settings):
@@ -70,6 +80,9 @@ def test_a_models_errors_spare_what_people_measured(tmp_path):
         ([row(0, 4), row(0, 4, level="event")], {}, [4], "1 observations of events left out"),
         ([row(0, 4, level="event"), row(9, 5, level="event")], {}, [4, 5], "distances are those of events"),
         ([row(0, 4), row(2, 5, behavior="vigilance|Looks")], {"leave_out_tags": ("looks",)}, [4], "tagged looks"),
+        ([row(0, 4), row(2, 5)], {"leave_out_tags": ("looks",)}, [4, 5], "no measured animal is tagged looks"),
+        # A burst shows the same animals several times in a second.
+        ([row(0, 4), row(0, 6), row(0, 5, media="m2")], {}, [4, 6], "1 of 3 measured animals left out: within"),
         ([row(0, 4), row(2, 5, day="20")], {}, [4], "outside of deployments"),
     ],
 )

@@ -49,6 +49,11 @@ def read_camtrap_survey(path: Path, settings: CamtrapSettings) -> Survey:
     sites = _sites(package, settings, notes)
     kept = _level(_measured(package, settings, notes), notes)
     tags = {tag.casefold() for tag in settings.leave_out_tags}
+    unknown = tags - {tag.casefold() for one in kept for tag in one.tags}
+    if unknown:
+        notes.append(
+            f"no measured animal is tagged {', '.join(sorted(unknown))}, so that none was left out for it; check the spelling"
+        )
     _tell(
         f"tagged {', '.join(settings.leave_out_tags)}",
         kept,
@@ -130,7 +135,10 @@ def _is_on(one: Sighting, place: Mapping[str, str], sites: Mapping[str, Site]) -
 
 
 def _on_snapshots(sightings: Sequence[Sighting], place: Mapping[str, str], sites: Mapping[str, Site]) -> list[Sighting]:
-    """Those at moments an interval apart, each named individual once a moment, in time's order at each deployment."""
+    """Those at moments an interval apart, each named individual once a moment, in time's order at each deployment.
+
+    Of several media of one second, as of a burst, the first counts: they show the same animals.
+    """
     by_deployment: dict[str, list[Sighting]] = defaultdict(list)
     for one in sightings:
         by_deployment[one.deployment_id].append(one)
@@ -138,11 +146,12 @@ def _on_snapshots(sightings: Sequence[Sighting], place: Mapping[str, str], sites
     for deployment_id, rows in by_deployment.items():
         interval_s = sites[place[deployment_id]].snapshot_s
         moment: datetime | None = None
+        media_id = ""
         seen: set[str] = set()
         for one in sorted(rows, key=lambda row: row.start):
             if moment is None or (one.start - moment).total_seconds() >= interval_s:
-                moment, seen = one.start, set()
-            if one.start != moment or one.individual_id in seen:
+                moment, media_id, seen = one.start, one.media_id, set()
+            if (one.start, one.media_id) != (moment, media_id) or one.individual_id in seen:
                 continue
             kept.append(one)
             if one.individual_id:
