@@ -6,8 +6,9 @@ from torch import nn
 
 from trapmeter.errors import InputError
 from trapmeter.models.spec import Resize, Target
-from trapmeter.training.loop import parameter_groups, weighted_l1
+from trapmeter.training.losses import weighted_l1
 from trapmeter.training.recipes import RECIPES, Precision, recipe_named, second_place
+from trapmeter.training.state import parameter_groups
 from trapmeter.windows import Edge
 
 
