@@ -59,7 +59,7 @@ def train_fold(
         training = start(recipe, make, ranks)
     state = checkpoints.load_state(folder, ranks)
     if state is not None:
-        progress(f"{training.restore(state)} of {recipe.epochs}")
+        progress(training.restore(state))
     stepped: nn.Module = training.network
     if ranks.world_size > 1:
         stepped = DistributedDataParallel(stepped, device_ids=[ranks.local_rank] if device.type == "cuda" else None)

@@ -41,7 +41,7 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> str:
-        """The inverse of `state`, but for the number of processes; says where it goes on, and how many there were."""
+        """The inverse of `state`, but for the number of processes; says where it goes on."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
