@@ -172,8 +172,11 @@ def train(
     trapmeter train --labels train_labels.csv --metadata train_metadata.csv --store frames/ --out training/
 
     torchrun --nproc-per-node 4 -m trapmeter.cli train --recipe second_place --folds-by video --folds 0 --labels ... --out ...
+
+    torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29400 -m trapmeter.cli train ...
     """
     need_package("torch", "train")
+    from trapmeter.training.distributed import ranks_from_environment
     from trapmeter.training.recipes import Precision, recipe_named
     from trapmeter.training.run import FoldsBy, TrainSettings
     from trapmeter.training.run import train as run
@@ -189,8 +192,9 @@ def train(
         labels, metadata, store, out, chosen, by, n_folds, fold, extra, extra_metadata, licence, animals
     )
     bundles = run(settings, tell)
-    for bundle in bundles:
-        typer.echo(f"bundle: {bundle}")
+    if ranks_from_environment().is_first:
+        for bundle in bundles:
+            typer.echo(f"bundle: {bundle}")
 
 
 def blend(
