@@ -38,6 +38,6 @@ training=$!
 until [ -n "${status:-}" ]; do
   woken="" status=0
   wait "$training" || status=$?
-  [ -z "$woken" ] || status=""
+  if [ -n "$woken" ] && [ "$status" -gt 128 ]; then status=""; fi
 done
 exit "$status"

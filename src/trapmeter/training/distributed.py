@@ -190,7 +190,7 @@ def from_first(content: bytes, ranks: Ranks) -> bytes:
         sent = here.to(ranks.device)
         dist.broadcast(sent, 0)
         here.copy_(sent)
-    return bytes(everywhere)
+    return content if ranks.is_first else bytes(everywhere)
 
 
 def gathered(values: Tensor, ranks: Ranks) -> list[Tensor]:

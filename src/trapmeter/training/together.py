@@ -28,17 +28,17 @@ def agreed(ranks: Ranks) -> Iterator[None]:
     """Runs a block, and goes on only where it went well in every process.
 
     Raises:
-        TrapmeterError: what this process's block raised; or, of the same kind, what another's did, with its host's name.
+        TrapmeterError, OSError: what this process's block raised.
+        TrapmeterError: what another's did, with its host's name.
     """
-    error: TrapmeterError | None = None
+    if ranks.world_size == 1:
+        yield
+        return
+    error: TrapmeterError | OSError | None = None
     try:
         yield
-    except TrapmeterError as raised:
+    except (TrapmeterError, OSError) as raised:
         error = raised
-    if ranks.world_size == 1:
-        if error is not None:
-            raise error
-        return
     mine = {} if error is None else {"kind": type(error).__name__, "text": str(error)}
     told = told_by_all({"host": socket.gethostname(), **mine}, ranks)
     if error is not None:
