@@ -21,7 +21,7 @@ set -euo pipefail
 # Where it is installed, if the nodes don't find it by themselves:
 # source trapmeter-env/bin/activate
 
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+read -r first < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 # A port of the job's own, so that two jobs on one node don't meet.
 port=$((29500 + SLURM_JOB_ID % 3000))
 trap 'woken=yes; scontrol requeue "$SLURM_JOB_ID"' USR1
@@ -33,9 +33,9 @@ export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 srun --kill-on-bad-exit=1 torchrun --nnodes "$SLURM_NNODES" --nproc-per-node "${SLURM_GPUS_ON_NODE:-1}" --max-restarts 3 \
   --rdzv-backend c10d --rdzv-endpoint "$first:$port" --rdzv-id "$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}" \
   -m trapmeter.cli train "$@" &
-training=$!
+training=$! status=""
 # The signal ends the wait, not the training: Slurm does, when it takes the job back.
-until [ -n "${status:-}" ]; do
+until [ -n "$status" ]; do
   woken="" status=0
   wait "$training" || status=$?
   if [ -n "$woken" ] && [ "$status" -gt 128 ]; then status=""; fi
