@@ -24,9 +24,10 @@ def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int,
     from torch.nn.parallel import DistributedDataParallel
 
     from trapmeter.training.distributed import Ranks, process_group
-    from trapmeter.training.loop import parameter_groups, weighted_l1
+    from trapmeter.training.losses import weighted_l1
     from trapmeter.training.network import make_network
     from trapmeter.training.recipes import recipe_named
+    from trapmeter.training.state import parameter_groups
 
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29591"}
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))

@@ -150,3 +150,17 @@ def test_the_demos_file_is_read() -> None:
     for path in (settings.labels, settings.metadata, settings.test_format, settings.videos, settings.test_labels):
         assert path is not None
         assert path.exists()
+
+
+def test_the_chain_is_one_process(
+    configuration: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trapmeter.cli import main
+
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["trapmeter", "run", str(configuration)])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "train its round with trapmeter train" in capsys.readouterr().err
+    assert not (configuration.parent / "out").exists()

@@ -54,12 +54,12 @@ _MOST_OF_NAME = 40
 
 
 @contextmanager
-def alone_in(folder: Path, option: str = "--out") -> Iterator[None]:
+def alone_in(folder: Path, option: str = "--out", wait_s: float = 0.0) -> Iterator[None]:
     """Makes an output folder, if need be, and keeps other runs out of it until the block ends, or the process.
 
     Files that a killed run left half written are removed.
 
-    option: with which the user named the folder.
+    option: with which the user named the folder. wait_s: how many seconds to wait for another run's end.
 
     Raises:
         RunError: another run is at work there, or the folder can't be written.
@@ -68,7 +68,7 @@ def alone_in(folder: Path, option: str = "--out") -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: can't be written: {error.strerror or error}; choose another {option}") from error
-    with _alone(folder / ".lock", folder, option):
+    with _alone(folder / ".lock", folder, option, wait_s):
         # What killed runs left half written, by `whole_path`.
         for path in folder.glob(".*.part"):
             with suppress(OSError):
@@ -88,9 +88,9 @@ def alone_with(path: Path, option: str = "--out") -> Iterator[None]:
 
 
 @contextmanager
-def _alone(lock_path: Path, what: Path, option: str) -> Iterator[None]:
+def _alone(lock_path: Path, what: Path, option: str, wait_s: float = 0.0) -> Iterator[None]:
     # The system lets go of it when the process ends, however it ends; the file stays and means nothing.
-    lock = FileLock(lock_path, timeout=0)
+    lock = FileLock(lock_path, timeout=wait_s)
     try:
         lock.acquire()
     except Timeout as error:

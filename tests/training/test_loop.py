@@ -152,12 +152,16 @@ def test_a_leak_is_named(world: World, tmp_path: Path) -> None:
     assert "--folds-by site avoids it" in said[0]
 
 
-@pytest.mark.parametrize("world_size", [1, 2, 3])
-def test_batches_of_all_processes_hold_every_sample_at_most_once(world_size: int) -> None:
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
+def test_processes_share_the_batches_of_one(world_size: int) -> None:
+    whole = training_batches(50, 3, 7, 4, 0, 1)
     parts = [training_batches(50, 3, 7, 4, rank, world_size) for rank in range(world_size)]
-    items = [item for part in parts for batch in part for item in batch]
-    assert len(items) == len({item.index for item in items}) == 50 // (4 * world_size) * 4 * world_size
-    assert all(len(batch) == 4 for part in parts for batch in part), "the last incomplete batch is dropped"
+    assert all(len(batch) == 4 for batch in whole), "the last incomplete batch is dropped"
+    assert len(whole) == 12
+    for number, batch in enumerate(whole):
+        shared = [item for part in parts for item in part[number]]
+        assert len(shared) == len(set(shared)) == 4
+        assert set(shared) == set(batch)
     held_out = [i.index for r in range(world_size) for batch in validation_batches(50, 4, r, world_size) for i in batch]
     assert sorted(held_out) == list(range(50))
 
@@ -166,6 +170,8 @@ def test_epochs_are_shuffled_in_their_own_way() -> None:
     assert training_batches(50, 0, 7, 4, 0, 1) != training_batches(50, 1, 7, 4, 0, 1)
     with pytest.raises(InputError, match="no batch"):
         training_batches(3, 0, 7, 4, 0, 1)
+    with pytest.raises(InputError, match="at most 4"):
+        training_batches(50, 0, 7, 4, 0, 5)
 
 
 def test_windows_are_the_same_whoever_loads_them(world: World) -> None:

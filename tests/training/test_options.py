@@ -75,6 +75,14 @@ def test_half_precision_trains_to_about_the_same(world: World, tmp_path: Path) -
     assert half == pytest.approx(full, rel=0.02)
 
 
+def test_double_precision_trains_to_about_the_same_in_double(world: World, tmp_path: Path) -> None:
+    _, single = trained(world, tmp_path / "single")
+    weights, double = trained(world, tmp_path / "double", precision=Precision.FP64)
+    assert double != single
+    assert double == pytest.approx(single, rel=1e-4)
+    assert {weight.dtype for weight in weights.values()} == {torch.float64}
+
+
 def test_a_compiled_network_trains_to_the_same(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = torch.compile
     # The tracing is what could go wrong here; translating to C++ needs a compiler that not every machine has.

@@ -21,8 +21,9 @@ from trapmeter.training.augment import apply_plan, no_augmentation
 from trapmeter.training.augment.plan import Plan, Zoom
 from trapmeter.training.dataset import Item, WindowDataset, kept_in_sight
 from trapmeter.training.export import export
+from trapmeter.training.losses import place_loss
 from trapmeter.training.network import Head, make_network
-from trapmeter.training.place import Place, box_numbers, cells_in_box, place_loss, spread
+from trapmeter.training.place import Place, box_numbers, cells_in_box, spread
 from trapmeter.training.run import TrainSettings, train
 from trapmeter.training.samples import labelled, read_samples
 
@@ -73,10 +74,10 @@ def test_the_loss_is_least_for_who_looks_at_the_animal_and_tells_its_box() -> No
     there[:, 2:, 2:], elsewhere[:, :2, :2] = 0.0, 0.0
     right = torch.tensor([sides])
     sure = torch.ones(1)
-    assert float(place_loss(Place(there, right), box, sure)) == pytest.approx(0.0, abs=1e-3)
-    assert place_loss(Place(elsewhere, right), box, sure) > 10
-    assert place_loss(Place(there, right + 0.1), box, sure) > 0.3
-    assert place_loss(Place(elsewhere, right), box, 0 * sure) == 0
+    assert float(place_loss(Place(there, right), box, sure, sure.sum())) == pytest.approx(0.0, abs=1e-3)
+    assert place_loss(Place(elsewhere, right), box, sure, sure.sum()) > 10
+    assert place_loss(Place(there, right + 0.1), box, sure, sure.sum()) > 0.3
+    assert place_loss(Place(elsewhere, right), box, 0 * sure, 0 * sure.sum()) == 0
 
 
 def test_the_locating_head_answers_by_the_box() -> None:

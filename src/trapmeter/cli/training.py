@@ -159,7 +159,13 @@ def train(
     extra: Annotated[Path | None, typer.Option(help="Pseudolabels to train on as well.")] = None,
     extra_metadata: Annotated[Path | None, typer.Option(help="Metadata of the pseudolabels' videos.")] = None,
     epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Windows on each device, in place of the recipe's.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Windows in a step, dealt out to all devices, in place of the recipe's.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="fp32, fp16, bf16, or fp64 to compare trainings digit by digit; in place of the recipe's."),
+    ] = None,
     weights: Annotated[str | None, typer.Option(help="hub, package, none or a file, in place of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
     licence: Annotated[str, typer.Option(help="Of the trained weights; goes into the bundles.")] = "not stated",
@@ -170,21 +176,25 @@ def train(
     (video_id, time, distance_m, x1, y1, x2, y2), which teach where the labelled animal is and are not shown.
 
     Each fold's best network becomes a bundle for `predict --model`, `submit` and `pseudolabel`. Given again, the same
-    command goes on after the last whole epoch and skips finished folds. Under `torchrun` or `srun` all devices train
-    together.
+    command goes on after the last whole epoch and skips finished folds. Under `torchrun` or `srun` all devices of one or more
+    hosts train together, to the same networks.
 
     For example:
 
     trapmeter train --labels train_labels.csv --metadata train_metadata.csv --store frames/ --out training/
 
     torchrun --nproc-per-node 4 -m trapmeter.cli train --recipe second_place --folds-by video --folds 0 --labels ... --out ...
+
+    torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29400 -m trapmeter.cli train ...
     """
     need_package("torch", "train")
-    from trapmeter.training.recipes import recipe_named
+    from trapmeter.training.distributed import ranks_from_environment
+    from trapmeter.training.recipes import Precision, recipe_named
     from trapmeter.training.run import FoldsBy, TrainSettings
     from trapmeter.training.run import train as run
 
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "weights": weights, "seed": seed}
+    changes["precision"] = None if precision is None else one_of(Precision, "--precision", precision)
     chosen = replace(recipe_named(recipe), **{name: value for name, value in changes.items() if value is not None})
     if folds != "all" and not folds.isdecimal():
         raise InputError(f"--folds is all or the number of a fold, got {folds!r}")
@@ -194,8 +204,9 @@ def train(
         labels, metadata, store, out, chosen, by, n_folds, fold, extra, extra_metadata, licence, animals
     )
     bundles = run(settings, tell)
-    for bundle in bundles:
-        typer.echo(f"bundle: {bundle}")
+    if ranks_from_environment().is_first:
+        for bundle in bundles:
+            typer.echo(f"bundle: {bundle}")
 
 
 def blend(
@@ -343,6 +354,13 @@ def run_chain(
     need_package("torch", "train")
     from trapmeter.chain import read_chain
     from trapmeter.chain import run_chain as run
+    from trapmeter.training.distributed import ranks_from_environment
+
+    if ranks_from_environment().world_size > 1:
+        raise InputError(
+            "trapmeter run is one process; under torchrun or srun, train its round with trapmeter train and --out "
+            "OUT/round-0, and then start trapmeter run alone: it takes over what is trained"
+        )
 
     settings = read_chain(configuration)
     submission = run(settings if out is None else replace(settings, out=out), tell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from trapmeter.errors import RunError
 from trapmeter.files import whole_file, whole_path
+from trapmeter.training.distributed import ALONE, Ranks, from_first
+from trapmeter.training.together import agreed, differences
 
 STATE = "state.pt"
 SETTINGS = "training.json"
@@ -29,20 +32,37 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     _replace(folder / STATE, lambda path: torch.save(state, path))
 
 
-def load_state(folder: Path) -> dict[str, Any] | None:
-    """The last state, None when there is none yet.
+def load_state(folder: Path, ranks: Ranks = ALONE) -> dict[str, Any] | None:
+    """The last state, None when there is none yet; of several processes all call this, and the first one alone reads it.
+
+    Shared file systems show a file that was replaced to some hosts before others: read by each, states could differ.
 
     Raises:
-        RunError: it is damaged.
+        RunError: it is damaged, or can't be read.
     """
     path = folder / STATE
-    if not path.exists():
+    source: Path | io.BytesIO = path
+    if ranks.world_size > 1:
+        with agreed(ranks):
+            content = _read(path) if ranks.is_first and path.exists() else b""
+        content = from_first(content, ranks)
+        if not content:
+            return None
+        source = io.BytesIO(content)
+    elif not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file fails in many ways
         raise RunError(f"{path}: damaged ({error}); delete the folder to start this fold anew") from error
     return state
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path} can't be read: {error.strerror or error}") from error
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
@@ -69,24 +89,15 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     now = json.loads(json.dumps(settings))
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        differences = _differences("", before, now)
-        if differences:
+        changed = [f"{name} was {then!r}, is {its!r}" for name, then, its in differences(before, now)]
+        if changed:
             raise RunError(
-                f"{folder}: holds a training with other settings ({'; '.join(differences[:3])}); choose another --out or "
+                f"{folder}: holds a training with other settings ({'; '.join(changed[:3])}); choose another --out or "
                 "delete the folder"
             )
         return
     with whole_file(path) as file:
         json.dump(now, file, indent=1)
-
-
-def _differences(name: str, before: Any, now: Any) -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = sorted({*before, *now})
-        return [
-            line for key in keys for line in _differences(f"{name}.{key}".lstrip("."), before.get(key), now.get(key))
-        ]
-    return [] if before == now else [f"{name} was {before!r}, is {now!r}"]
 
 
 def _replace(path: Path, write: Any) -> None:

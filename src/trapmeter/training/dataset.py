@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -127,26 +129,52 @@ def _share_inside(low: float, high: float, at: float, scale: float) -> float:
 def training_batches(
     n_samples: int, epoch: int, seed: int, batch_size: int, rank: int, world_size: int
 ) -> list[list[Item]]:
-    """The batches of one process in an epoch: shuffled alike everywhere, dealt out in turn, the last incomplete one dropped.
+    """One process's part of each batch of an epoch: shuffled alike everywhere, dealt out in turn.
+
+    A batch has batch_size samples over all processes, the same ones however many these are; the last incomplete one is
+    dropped. Where the processes don't divide it, the first of them get one more.
 
     Raises:
-        InputError: fewer samples than one batch on every device.
+        InputError: fewer samples than one batch, or fewer in a batch than there are processes.
     """
-    order = np.random.default_rng([seed, epoch, 1]).permutation(n_samples)
-    n_batches = n_samples // (batch_size * world_size)
+    if batch_size < world_size:
+        raise InputError(
+            f"a batch of {batch_size} windows can't be dealt out to {world_size} processes; start at most {batch_size} of "
+            "them, or give a larger --batch-size"
+        )
+    n_batches = n_samples // batch_size
     if n_batches == 0:
         raise InputError(
-            f"{n_samples} samples make no batch of {batch_size} on each of {world_size} devices; "
-            "give more samples or a smaller batch size"
+            f"{n_samples} samples make no batch of {batch_size}; give more samples or a smaller --batch-size"
         )
-    mine = order[: n_batches * batch_size * world_size].reshape(n_batches, batch_size, world_size)[:, :, rank]
-    return [[Item(int(index), epoch) for index in batch] for batch in mine]
+    order = np.random.default_rng([seed, epoch, 1]).permutation(n_samples)
+    batches = order[: n_batches * batch_size].reshape(n_batches, batch_size)
+    return [[Item(int(index), epoch) for index in batch[rank::world_size]] for batch in batches]
+
+
+def shares(batch_size: int, world_size: int) -> str:
+    """How many of a batch's windows fall to a process, in words."""
+    least, rest = divmod(batch_size, world_size)
+    return f"{least} {f'or {least + 1} ' if rest else ''}of a batch's {batch_size} windows"
 
 
 def validation_batches(n_samples: int, batch_size: int, rank: int, world_size: int) -> list[list[Item]]:
     """The batches of one process in validation: every sample exactly once over all processes, none twice."""
     mine = list(range(rank, n_samples, world_size))
     return [[Item(index, None) for index in mine[i : i + batch_size]] for i in range(0, len(mine), batch_size)]
+
+
+def store_digest(store: FrameStore, samples: Sequence[Sample]) -> str:
+    """A checksum of the pictures of the samples' videos, by the checksums in the store: no picture is read.
+
+    Two stores with the same one have the same pictures, wherever they lie and whenever they were filled.
+    """
+    digest = hashlib.sha256(json.dumps(store.spec.to_json(), sort_keys=True).encode())
+    for video_id in sorted({sample.video_id for sample in samples}):
+        index = store.index(video_id)
+        pictures = [(time_s, entry.crc32) for time_s, entry in sorted(index.entries.items())]
+        digest.update(repr((video_id, index.length_s, pictures)).encode())
+    return digest.hexdigest()
 
 
 def check_store(store: FrameStore, samples: Sequence[Sample], spec: InputSpec) -> None:

@@ -1,18 +1,27 @@
-"""One process or many: who this process is, and sums over all of them."""
+"""One process or many: who this process is, how they come together, and sums over all of them."""
 
 from __future__ import annotations
 
 import gc
 import os
 import re
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
-from trapmeter.errors import InputError
+from trapmeter.errors import InputError, RunError
+
+MEET_WITHIN = timedelta(minutes=10)
+"""Hosts start at different times, and the slowest loads torch over the network; one that comes later never does."""
+_CHUNK = 2**26
+"""Bytes that are sent at a time, so that a state of gigabytes doesn't lie in a GPU's memory whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,9 @@ class Ranks:
         return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
 
 
+ALONE = Ranks()
+
+
 def ranks_from_environment(environment: Mapping[str, str] = os.environ) -> Ranks:
     """What torchrun, or Slurm's srun, says of this process; a lone process without either.
 
@@ -50,7 +62,7 @@ def ranks_from_environment(environment: Mapping[str, str] = os.environ) -> Ranks
         if not 0 <= rank < world_size:
             raise InputError(f"{names[0]}={rank} must lie below {names[1]}={world_size}")
         return Ranks(rank, world_size, local_rank)
-    return Ranks()
+    return ALONE
 
 
 def meeting_place(environment: Mapping[str, str]) -> dict[str, str]:
@@ -85,18 +97,60 @@ def process_group(ranks: Ranks) -> Iterator[None]:
         torch.cuda.set_device(ranks.device)
     for name, value in meeting_place(os.environ).items():
         os.environ.setdefault(name, value)
-    dist.init_process_group(
-        "nccl" if ranks.device.type == "cuda" else "gloo", rank=ranks.rank, world_size=ranks.world_size
-    )
+    try:
+        dist.init_process_group(
+            "nccl" if ranks.device.type == "cuda" else "gloo",
+            rank=ranks.rank,
+            world_size=ranks.world_size,
+            timeout=MEET_WITHIN,
+        )
+    except RuntimeError as error:
+        raise RunError(
+            f"{ranks.world_size} processes were to meet at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']} and "
+            f"didn't within {MEET_WITHIN.seconds // 60} minutes ({_first_line(error)}); start the command on every host "
+            "by torchrun or srun, and see that the hosts reach each other there"
+        ) from error
     try:
         yield
         # The first process still writes a bundle while the others are done; who leaves earlier may tear down what it uses.
         dist.barrier()
+    except RuntimeError as error:
+        if not is_lost(error):
+            raise
+        raise RunError(
+            f"another process of this training has ended ({_first_line(error)}); what it said before tells why. The same "
+            "command goes on after the last whole epoch"
+        ) from error
     finally:
         # A DistributedDataParallel that waits for the collector in a circle of references keeps the group's threads alive
         # until the interpreter ends, which then aborts now and then ("terminate called without an active exception").
         gc.collect()
         dist.destroy_process_group()
+
+
+def is_lost(error: RuntimeError) -> bool:
+    """Whether an error of torch means that another process could not be reached any more."""
+    # gloo's are plain RuntimeErrors that begin with the place in its sources.
+    return isinstance(error, dist.DistError) or "/gloo/" in str(error)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def end_with_agent(environment: Mapping[str, str] = os.environ) -> None:
+    """Under torchrun, ends this process when its agent is gone, even killed; elsewhere nothing.
+
+    It would go on with a training, and hold its folder, that the other hosts are about to begin anew.
+    """
+    if "TORCHELASTIC_RUN_ID" in environment:
+        threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def share_buffers(network: torch.nn.Module, ranks: Ranks) -> None:
@@ -115,7 +169,31 @@ def total(values: list[float], ranks: Ranks) -> list[float]:
     return [float(value) for value in tensor.tolist()]
 
 
-def gathered(values: torch.Tensor, ranks: Ranks) -> list[torch.Tensor]:
+def summed(value: Tensor, ranks: Ranks) -> Tensor:
+    """The sum of a tensor over all processes, where it is, without a gradient."""
+    if ranks.world_size == 1:
+        return value.detach()
+    everywhere = value.detach().clone()
+    dist.all_reduce(everywhere)
+    return everywhere
+
+
+def from_first(content: bytes, ranks: Ranks) -> bytes:
+    """The first process's bytes, in all processes; what the others give doesn't count."""
+    if ranks.world_size == 1:
+        return content
+    size = torch.tensor([len(content)], dtype=torch.int64, device=ranks.device)
+    dist.broadcast(size, 0)
+    everywhere = bytearray(content if ranks.is_first else int(size))
+    for start in range(0, len(everywhere), _CHUNK):
+        here = torch.frombuffer(everywhere, dtype=torch.uint8)[start : start + _CHUNK]
+        sent = here.to(ranks.device)
+        dist.broadcast(sent, 0)
+        here.copy_(sent)
+    return content if ranks.is_first else bytes(everywhere)
+
+
+def gathered(values: Tensor, ranks: Ranks) -> list[Tensor]:
     """Every process's 1-D tensor, which may differ in length, in the order of ranks."""
     if ranks.world_size == 1:
         return [values]

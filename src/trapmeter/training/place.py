@@ -1,4 +1,4 @@
-"""Where the animal is: the head that looks for it, and the loss that teaches where to look.
+"""Where the animal is: the head that looks for it. The loss that teaches where to look is in `losses.py`.
 
 A mean over the whole map forgets where an animal stands and drowns a small one. This head weighs the map's cells, and answers
 from what is seen there, from the place and the spread of the weights, and from the box that was given.
@@ -13,11 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LEAST_SIDE = 0.004
-"""Of a box, as a share of the picture: half a pixel of the smallest networks' pictures. Its logarithm must stay finite."""
 LEAST_VARIANCE = 1e-5
-BOTTOM_WEIGHT = 3.0
-"""Of the bottom edge beside the other three numbers of a box: where the feet stand tells the distance."""
 
 
 class Place(NamedTuple):
@@ -126,20 +122,3 @@ def box_numbers(mask: Tensor) -> Tensor:
     value = mask.amax(dim=(1, 2))
     numbers = [has_box, x1, y1, x1 + width, y1 + height, width, height, log_width, log_height, value]
     return torch.stack(numbers, dim=1) * has_box[:, None]
-
-
-def place_loss(place: Place, boxes: Tensor, weights: Tensor) -> Tensor:
-    """How far a network looks from where the animals are: one number, the weighted mean over windows.
-
-    Of each window the divergence of the cells' weights from an even spread over the box, and the error of the box's numbers.
-    boxes: (n, 4), x1, y1, x2, y2. weights: (n,), how far each box is to be believed, 0 for none at all.
-    """
-    wanted = cells_in_box(boxes, place.cells.shape[1:]).flatten(1)
-    wanted = wanted / wanted.sum(dim=1, keepdim=True).clamp(min=1e-9)
-    looked = place.cells.float().flatten(1).log_softmax(dim=1)
-    divergence = (wanted * ((wanted + 1e-9).log() - looked)).sum(dim=1)
-    x1, y1, x2, y2 = boxes.unbind(dim=1)
-    sides = [(y2 - y1).clamp(min=LEAST_SIDE).log(), (x2 - x1).clamp(min=LEAST_SIDE).log()]
-    error = (place.box.float() - torch.stack([y2, (x1 + x2) / 2, *sides], dim=1)).abs()
-    off = divergence + BOTTOM_WEIGHT * error[:, 0] + error[:, 1:].sum(dim=1)
-    return (off * weights).sum() / weights.sum().clamp(min=1.0)

@@ -18,11 +18,13 @@ from trapmeter.windows import WIDE_OFFSETS_S
 
 
 class Precision(StrEnum):
-    """What the network computes in; weights stay in float32."""
+    """What the network computes in; weights stay in float32, but for fp64."""
 
     FP32 = "fp32"
     FP16 = "fp16"
     BF16 = "bf16"
+    FP64 = "fp64"
+    """Weights and all else in double: slow, to see whether two ways of training do the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Recipe:
     schedule: Cosine = field(default_factory=Cosine)
     epochs: int = 80
     batch_size: int = 32
-    """Windows on each device."""
+    """Windows in a batch, dealt out to all devices: how many they are changes nothing but the time."""
     accumulate: int = 1
     """Batches whose gradients are added up before a step."""
     weight_decay: float = 5e-6
@@ -48,7 +50,7 @@ class Recipe:
     clip_norm: float = 5.0
     """Largest norm of the gradient."""
     precision: Precision = Precision.FP16
-    """Half precision counts on GPUs; a CPU trains in fp32 or bf16."""
+    """Half precision counts on GPUs; a CPU trains in fp32, bf16 or fp64."""
     ema_decay: float | None = None
     """With it, what is validated and kept is a running mean of the weights."""
     compile: bool = False

@@ -15,6 +15,7 @@ from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.recipes import Recipe
 from trapmeter.training.samples import Sample, by_video, labelled, read_pseudolabels, read_samples
 from trapmeter.training.single import Job, prepare_process, train_one
+from trapmeter.training.together import agreed
 
 
 class FoldsBy(StrEnum):
@@ -57,8 +58,26 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
 
     Raises:
         InputError: a table, the store or an argument is wrong; nothing was trained.
-        RunError: a folder holds another training or is in use, the loss is no number, or the disk is full.
+        RunError: a folder holds another training or is in use, the processes differ, the loss is no number, or the disk is
+            full.
     """
+    ranks = ranks_from_environment()
+    tell = progress if ranks.is_first else _silent
+    prepare_process(ranks)
+    with process_group(ranks):
+        with agreed(ranks):
+            samples, extra, store, fold_of = _read(settings)
+        folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
+        if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
+            tell(f"the recipe {settings.recipe.name} doesn't look for animals: drawn boxes teach it nothing")
+        tell(describe_folds(labelled(samples), fold_of, settings))
+        return [train_one(_job(settings, samples, extra, fold_of, fold), store, ranks, tell) for fold in folds]
+
+
+def _read(settings: TrainSettings) -> tuple[list[Sample], list[Sample], FrameStore, dict[str, int]]:
+    """Samples, pseudolabels, the store, which has all their frames, and the fold of each video."""
+    if settings.fold is not None and not 0 <= settings.fold < settings.n_folds:
+        raise InputError(f"--fold lies in 0..{settings.n_folds - 1} or is all, got {settings.fold}")
     samples = read_samples(settings.labels, settings.metadata, settings.animals)
     if not settings.recipe.input.box_channel:
         # A network that sees no box can't be told which animal is meant.
@@ -70,18 +89,7 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     )
     store = FrameStore.open(settings.store)
     check_store(store, [*samples, *extra], settings.recipe.input)
-    fold_of = assign_folds(labelled(samples), settings.folds_by, settings.n_folds)
-    if settings.fold is not None and not 0 <= settings.fold < settings.n_folds:
-        raise InputError(f"--fold lies in 0..{settings.n_folds - 1} or is all, got {settings.fold}")
-    folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
-    ranks = ranks_from_environment()
-    tell = progress if ranks.is_first else _silent
-    if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
-        tell(f"the recipe {settings.recipe.name} doesn't look for animals: drawn boxes teach it nothing")
-    tell(describe_folds(labelled(samples), fold_of, settings))
-    prepare_process(ranks)
-    with process_group(ranks):
-        return [train_one(_job(settings, samples, extra, fold_of, fold), store, ranks, tell) for fold in folds]
+    return samples, extra, store, assign_folds(labelled(samples), settings.folds_by, settings.n_folds)
 
 
 def assign_folds(samples: Sequence[Sample], folds_by: FoldsBy, n_folds: int) -> dict[str, int]:

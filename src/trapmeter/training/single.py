@@ -7,7 +7,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -18,13 +18,15 @@ from trapmeter.errors import ModelError
 from trapmeter.files import alone_in, sha256_of, whole_file
 from trapmeter.frames.store import FrameStore
 from trapmeter.training import checkpoints
-from trapmeter.training.distributed import Ranks
+from trapmeter.training.dataset import store_digest
+from trapmeter.training.distributed import Ranks, end_with_agent, total
 from trapmeter.training.loop import BEST, train_fold
 from trapmeter.training.memory import keep_freed_memory
 from trapmeter.training.network import DistanceNetwork, make_network
 from trapmeter.training.recipes import Recipe
 from trapmeter.training.records import read_held_out
 from trapmeter.training.samples import PSEUDO, Sample
+from trapmeter.training.together import agreed, check_same, check_seen
 from trapmeter.training.weights import NO_WEIGHTS
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
@@ -55,8 +57,13 @@ class Job:
     """Weights of a whole network of the same recipe to begin with, such as a fold's best.safetensors."""
 
 
+LOCK_WITHIN_S = 30.0
+"""The file system may not know at once that a host which held the folder is gone."""
+
+
 def prepare_process(ranks: Ranks) -> None:
     """Settings of this process that a training wants; once, before it."""
+    end_with_agent()
     # torch.export talks about every step of a network's translation.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     if ranks.device.type == "cpu":
@@ -66,34 +73,49 @@ def prepare_process(ranks: Ranks) -> None:
 def train_one(job: Job, store: FrameStore, ranks: Ranks, tell: Callable[[str], None]) -> Path:
     """Trains a network, or goes on with it, and exports its best state; returns the bundle's folder.
 
-    Under several processes all call this alike; the first one writes and talks.
+    Under several processes all call this alike; the first one writes and talks. Before the first step all have made sure that
+    they have the same settings, tables, pictures and version, and see the same folder.
 
     Raises:
-        RunError: the folder holds another training or is in use, the loss is no number, or the disk is full.
+        RunError: the folder holds another training or is in use, the processes differ, the loss is no number, or the disk is
+            full.
         ModelError: the weights to start with are another network's.
     """
-    # Folds may be trained side by side on several machines, each of them once.
-    with alone_in(job.folder) if ranks.is_first else nullcontext():
+    facts = {
+        "recipe": job.recipe.to_json(),
+        **job.facts,
+        "training_rows": digest(job.train),
+        "held_out_rows": digest(job.held_out),
+    }
+    if job.start is not None:
+        facts["start"] = sha256_of(job.start)
+    _check_hosts(job, store, facts, ranks)
+    with ExitStack() as held:
+        with agreed(ranks):
+            if ranks.is_first:
+                # Folds may be trained side by side on several machines, each of them once.
+                held.enter_context(alone_in(job.folder, wait_s=LOCK_WITHIN_S if ranks.world_size > 1 else 0.0))
+                checkpoints.check_settings(job.folder, facts)
+        check_seen(job.folder, ranks)
         return _train_alone(job, store, ranks, tell)
+
+
+def _check_hosts(job: Job, store: FrameStore, facts: Mapping[str, Any], ranks: Ranks) -> None:
+    if ranks.world_size == 1:
+        return
+    with agreed(ranks):
+        pictures = store_digest(store, [*job.train, *job.held_out])
+    check_same({"the version of trapmeter": __version__, **facts, "the pictures in --store": pictures}, ranks)
 
 
 def _train_alone(job: Job, store: FrameStore, ranks: Ranks, tell: Callable[[str], None]) -> Path:
     folder, recipe = job.folder, job.recipe
-    if ranks.is_first:
-        facts = {
-            "recipe": recipe.to_json(),
-            **job.facts,
-            "world_size": ranks.world_size,
-            "training_rows": digest(job.train),
-            "held_out_rows": digest(job.held_out),
-        }
-        if job.start is not None:
-            facts["start"] = sha256_of(job.start)
-        checkpoints.check_settings(folder, facts)
     finished = folder / checkpoints.FINISHED
-    if finished.exists():
-        mae_m = json.loads(finished.read_text(encoding="utf-8"))["best_mae_m"]
-        tell(f"{job.name}: finished before; {_error(mae_m)}bundle in {folder / BUNDLE}")
+    # As the first process sees it: on a shared file system the others may see a little later.
+    if total([float(ranks.is_first and finished.exists())], ranks)[0]:
+        if ranks.is_first:
+            mae_m = json.loads(finished.read_text(encoding="utf-8"))["best_mae_m"]
+            tell(f"{job.name}: finished before; {_error(mae_m)}bundle in {folder / BUNDLE}")
         return folder / BUNDLE
     n_added = sum(sample.source == PSEUDO for sample in job.train)
     tell(f"{job.name}: {len(job.train)} moments to train on ({n_added} pseudolabels), {len(job.held_out)} held out")
@@ -109,11 +131,12 @@ def _train_alone(job: Job, store: FrameStore, ranks: Ranks, tell: Callable[[str]
     result = train_fold(
         recipe, store, job.train, job.held_out, make, folder, ranks, lambda text: tell(f"{job.name}: {text}")
     )
-    if ranks.is_first:
-        _export(job, make(NO_WEIGHTS), n_added, result.best_mae_m)
-        with whole_file(finished) as file:
-            json.dump({**asdict(result), "bundle": BUNDLE}, file)
-        tell(f"{job.name}: {_error(result.best_mae_m)}bundle in {folder / BUNDLE}")
+    with agreed(ranks):
+        if ranks.is_first:
+            _export(job, make(NO_WEIGHTS), n_added, result.best_mae_m)
+            with whole_file(finished) as file:
+                json.dump({**asdict(result), "bundle": BUNDLE}, file)
+    tell(f"{job.name}: {_error(result.best_mae_m)}bundle in {folder / BUNDLE}")
     return folder / BUNDLE
 
 
