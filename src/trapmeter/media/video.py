@@ -10,7 +10,7 @@ that way, the rest is decoded in sequence.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from fractions import Fraction
@@ -21,6 +21,7 @@ import av
 import av.error
 import av.logging
 import numpy as np
+from numpy.typing import NDArray
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -29,9 +30,12 @@ from av.video.stream import VideoStream
 
 from trapmeter.errors import MediaError
 from trapmeter.media.exif import FIRST_YEAR
+from trapmeter.media.opening import MediumFile, open_file
 from trapmeter.media.reading import Absence, MediumFacts, Scale, scaled_size, turned
 from trapmeter.media.timeline import PACKET, Run, Timeline, make_timeline, plan, regular_times, shown_at
 from trapmeter.records import Frame, Pixels, Status
+from trapmeter.storage.address import Location
+from trapmeter.storage.failures import RemoteError
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused: no camera trap makes them, and a damaged header can claim any size."""
@@ -46,45 +50,71 @@ av.logging.set_level(av.logging.PANIC)
 
 
 @contextmanager
-def open_video(path: Path, *scales: Scale) -> Iterator[VideoReader]:
+def open_video(path: Location, *scales: Scale) -> Iterator[VideoReader]:
     """Opens a video and reads its timeline. scales: as for `trapmeter.media.reading.open_medium`.
 
     Raises:
         MediaError: FFmpeg can't open it, or there is no picture in it.
     """
-    if path.stat().st_size == 0:
-        raise MediaError("the file is empty (0 bytes)")
-    yield VideoReader(path, scales or (None,))
+    with open_file(path, sparsely=True) as file:
+        if file.size == 0:
+            raise MediaError("the file is empty (0 bytes)")
+        yield VideoReader(file, scales or (None,))
 
 
 class VideoReader:
     """A video whose timeline is known. Satisfies `trapmeter.media.reading.Reader`."""
 
-    def __init__(self, path: Path, scales: tuple[Scale, ...]) -> None:
-        self._path = path
+    def __init__(self, file: MediumFile, scales: tuple[Scale, ...]) -> None:
+        self._file = file
         # A scaler keeps its tables for one pair of sizes.
         self._scalers = [(scale, VideoReformatter()) for scale in scales]
         self._doubts: dict[str, None] = {}
-        with _opened(path) as container, closing(_packets(container)) as packets:
+        with _opened(file) as container:
             stream = _video_stream(container)
             codec = stream.codec_context
             self._codec, self._width, self._height = codec.name, codec.width, codec.height
             self._declared_s = _declared_s(container, stream)
             self._recorded = _recorded(container)
-            time_base = stream.time_base or Fraction(1, 1000)
-            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+            self._time_base = stream.time_base or Fraction(1, 1000)
+            self._rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             # AVI has no presentation times. With pictures sent out of order, what FFmpeg puts in their place is wrong.
-            is_exact = not (container.format.name == "avi" and codec.has_b_frames)
-            table = np.fromiter((_facts(packet, is_exact=is_exact) for packet in packets), PACKET)
-        timeline = make_timeline(table, time_base, rate, is_exact=is_exact)
-        if timeline is None:
-            raise MediaError("no picture in the video stream")
-        self._timeline: Timeline = timeline
+            self._is_exact = not (container.format.name == "avi" and codec.has_b_frames)
+            if not self._is_exact:
+                file.complete()
+            table = None if file.has_gaps else self._table(container)
+        # Where it was read off the skeleton, what is fetched later must agree with it.
+        self._told = self._told_by_skeleton(file) if table is None else None
+        if table is None and self._told is None:
+            file.complete()
+            with _opened(file) as container:
+                table = self._table(container)
+        timeline = self._timeline_of(table if self._told is None else self._told)
+        self._timeline = timeline
         self._max_stale_s = max(MAX_STALE_S, MAX_STALE_STEPS * float(timeline.usual_step))
         if timeline.n_strange:
             self._doubt(f"damaged: {timeline.n_strange} pictures have times far from all others and are left out")
         if self._declared_s is not None and self._declared_s > float(timeline.length) * 1.02 + 1.0:
             self._doubt(f"breaks off: declares {self._declared_s:.1f} s, holds {float(timeline.length):.1f} s")
+
+    def _table(self, container: InputContainer) -> NDArray[np.void]:
+        with closing(_packets(container, self._file)) as packets:
+            return np.fromiter((_facts(packet, is_exact=self._is_exact) for packet in packets), PLACED)
+
+    def _told_by_skeleton(self, file: MediumFile) -> NDArray[np.void] | None:
+        """What the skeleton tells of the packets; None where it leaves something open."""
+        assert file.skeleton is not None, "a file with gaps has one"
+        # A parser would look for keyframes in pictures that are not there.
+        with _opened(file, {"fflags": "noparse"}) as container:
+            table = self._table(container)
+        is_sound = len(table) in file.skeleton.n_packets and bool((table["at"] >= 0).all())
+        return table if is_sound else None
+
+    def _timeline_of(self, table: NDArray[np.void]) -> Timeline:
+        timeline = make_timeline(table, self._time_base, self._rate, is_exact=self._is_exact)
+        if timeline is None:
+            raise MediaError("no picture in the video stream")
+        return timeline
 
     @property
     def facts(self) -> MediumFacts:
@@ -130,16 +160,39 @@ class VideoReader:
     def _sparse(self, targets: Sequence[int]) -> Iterator[Frame | Absence]:
         """The pictures with the given pts (ascending), with the least decoding."""
         waiting = deque(targets)
-        if self._timeline.is_exact:
-            for picture in self._decode(plan(self._timeline, targets), keep_all=False):
-                if picture.pts == waiting[0]:
-                    yield self._frame(picture, waiting.popleft())
-                    if not waiting:
-                        return
-                elif picture.pts is None or picture.pts > waiting[0]:
-                    break
+        try:
+            yield from self._planned(waiting)
+        except _MisledError:
+            self._read_whole()
+            yield from self._planned(waiting)
         if waiting:
             yield from self._sequential(waiting)
+
+    def _planned(self, waiting: deque[int]) -> Iterator[Frame]:
+        """The pictures with the given pts as far as decoding shows them; what is left has not been yielded."""
+        if not (self._timeline.is_exact and waiting):
+            return
+        for picture in self._decode(plan(self._timeline, tuple(waiting)), keep_all=False):
+            if picture.pts == waiting[0]:
+                yield self._frame(picture, waiting.popleft())
+                if not waiting:
+                    return
+            elif picture.pts is None or picture.pts > waiting[0]:
+                return
+
+    def _read_whole(self) -> None:
+        """The timeline once more, from all of the file.
+
+        Raises:
+            MediaError: the pictures are shown at other times than the skeleton had told.
+        """
+        before = self._timeline
+        self._told = None
+        self._file.complete()
+        with _opened(self._file) as container:
+            self._timeline = self._timeline_of(self._table(container))
+        if not np.array_equal(before.pts, self._timeline.pts) or before.end_pts != self._timeline.end_pts:
+            raise MediaError("its index contradicts its pictures; copy the file to this machine, where it is read in full")
 
     def _sequential(self, targets: deque[int]) -> Iterator[Frame | Absence]:
         """The last picture at or before each pts (ascending), decoding everything from the start on."""
@@ -180,7 +233,11 @@ class VideoReader:
 
     def _decode(self, runs: Sequence[Run], *, keep_all: bool) -> Iterator[VideoFrame]:
         """Feeds the packets of each run to the decoder; unless keep_all, skips pictures that nothing depends on."""
-        with _opened(self._path) as container, closing(_packets(container)) as packets:
+        if self._told is not None:
+            for run in runs:
+                packets_of_run = self._told[run.first : run.last + 1]
+                self._file.want(int(packets_of_run["at"].min()), int((packets_of_run["at"] + packets_of_run["size"]).max()))
+        with _opened(self._file) as container, closing(_packets(container, self._file)) as packets:
             codec = _video_stream(container).codec_context
             numbered = enumerate(packets)
             for run in runs:
@@ -188,6 +245,8 @@ class VideoReader:
                 for number, packet in numbered:
                     if number < run.first:
                         continue
+                    if self._told is not None and _facts(packet, is_exact=self._is_exact) != self._told[number].item():
+                        raise _MisledError
                     codec.skip_frame = "DEFAULT" if keep_all or packet.pts in wanted else "NONREF"
                     yield from self._pictures(codec.decode, packet)
                     if number >= run.last:
@@ -247,10 +306,18 @@ def ffmpeg_words(error: Exception) -> str:
     return str(error.strerror) if log is None else f"{error.strerror} ({log[1]}: {log[2].strip()})"
 
 
+class _MisledError(Exception):
+    """A packet is not what the skeleton had told."""
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
+def _opened(file: MediumFile, options: Mapping[str, str] | None = None) -> Iterator[InputContainer]:
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        with file.opening() as content:
+            source = str(content) if isinstance(content, Path) else content
+            container = av.open(source, metadata_errors="replace", options=dict(options or {}))
+    except RemoteError:
+        raise
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(ffmpeg_words(error)) from error
     with closing(container):
@@ -266,22 +333,30 @@ def _opened(path: Path) -> Iterator[InputContainer]:
         yield container
 
 
-def _packets(container: InputContainer) -> Generator[Packet[Any]]:
+def _packets(container: InputContainer, file: MediumFile) -> Generator[Packet[Any]]:
     """The packets of the video stream in decoding order, as far as the file can be read."""
     packets = container.demux(_video_stream(container))
     while True:
         try:
             packet = next(packets)
         except (StopIteration, av.error.FFmpegError):
+            file.check()
             return
+        file.check()
         if packet.size:
             yield packet
 
 
-def _facts(packet: Packet[Any], *, is_exact: bool) -> tuple[int, bool, bool, bool, int]:
-    """A packet's fields for `trapmeter.media.timeline.PACKET`; its decoding time where no other can be trusted."""
+PLACED = np.dtype([*PACKET.descr, ("at", np.int64), ("size", np.int64)])
+"""A packet's facts, and where it lies in the file: from which byte on (-1 where untold), and how many bytes."""
+
+
+def _facts(packet: Packet[Any], *, is_exact: bool) -> tuple[int, bool, bool, bool, int, int, int]:
+    """A packet's fields for `PLACED`; its decoding time where no other can be trusted."""
     pts = packet.pts if is_exact else packet.dts
-    return pts or 0, pts is not None, packet.is_keyframe, not packet.is_discard, packet.duration or 0
+    at = -1 if packet.pos is None else packet.pos
+    shown, duration = not packet.is_discard, packet.duration or 0
+    return pts or 0, pts is not None, packet.is_keyframe, shown, duration, at, packet.size
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
