@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trapmeter.cli.common import default_jobs, need_package
 from trapmeter.errors import InputError
+from trapmeter.storage.address import Location
 from trapmeter.workers import THIS_MACHINE, Engine
 
 
@@ -46,7 +46,7 @@ class OpenEngine:
 
 
 @contextmanager
-def open_engine(name: EngineName, address: str | None, jobs: int | None, paths: Sequence[Path]) -> Iterator[OpenEngine]:
+def open_engine(name: EngineName, address: str | None, jobs: int | None, paths: Sequence[Location]) -> Iterator[OpenEngine]:
     """The engine for as long as the block lasts.
 
     jobs: how many workers the user wants; None is one for each core there is. paths: what every machine must see.

@@ -43,10 +43,10 @@ def add_verbs(app: typer.Typer) -> None:
 def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
     paths: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             help="Videos, photos, and folders of them (searched to the bottom); or a Camtrap DP: its folder, zip or "
-            "datapackage.json."
+            "datapackage.json; or addresses such as s3://BUCKET/FOLDER or https://... (the extra `cloud`)."
         ),
     ] = None,
     every: Annotated[float | None, typer.Option(help="Measure every so many seconds of a video (default 1).")] = None,
@@ -157,6 +157,8 @@ def predict(
 
     trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
 
+    trapmeter predict s3://bucket/survey --out results/ --every 10
+
     trapmeter predict survey/ --out results/ --shard 2/8
 
     trapmeter predict survey/ --out results/ --engine ray --ray-address auto
@@ -165,6 +167,7 @@ def predict(
     from trapmeter.models.folder import find_model
     from trapmeter.predict.run import predict as run_predict
     from trapmeter.predict.settings import PredictSettings
+    from trapmeter.storage.address import location
     from trapmeter.tables.sites import parse_site_rule
 
     if every is not None and times is not None:
@@ -172,7 +175,7 @@ def predict(
     if shard is not None and engine is not EngineName.LOCAL:
         raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
     settings = PredictSettings(
-        paths=tuple(paths or ()),
+        paths=tuple(map(location, paths or ())),
         out=out,
         every_s=1.0 if every is None else every,
         times=times,
@@ -268,14 +271,15 @@ def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], 
     from trapmeter.predict.results import read_run
     from trapmeter.report.comparison import compare
     from trapmeter.report.html import write_report
+    from trapmeter.storage.address import RemotePath
     from trapmeter.tables.geojson import read_places
     from trapmeter.tables.truth import read_truth
 
     truth = None if settings.truth is None else read_truth(settings.truth)
     with _stoppable(), progress_bars() as progress:
-        run_it(progress)
+        measured = run_it(progress)
         # Out of the folder, as `trapmeter report` makes it again later: the same rows, rounded as the table has them.
-        run = read_run(settings.out)
+        run = read_run(settings.out, measured.root if isinstance(measured.root, RemotePath) else None)
         places = None if settings.places is None else read_places(settings.places)
         report = write_report(run, settings.out, truth=truth, places=places, progress=progress, jobs=settings.jobs)
     print_summary(run, settings.out, report)

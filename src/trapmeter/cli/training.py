@@ -45,7 +45,10 @@ def frames(
             help="The moments that need frames: a CSV file with video_id and time. May be given several times."
         ),
     ] = None,
-    videos: Annotated[Path | None, typer.Option(help="Folder with the videos (searched to the bottom).")] = None,
+    videos: Annotated[
+        str | None,
+        typer.Option(help="Folder with the videos (searched to the bottom), or its address, such as s3://BUCKET/FOLDER."),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="Height x width of the frames (default: 270x480, or what the store has).")
     ] = None,
@@ -96,18 +99,20 @@ def frames(
     from trapmeter.frames.spec import parse_size
     from trapmeter.frames.store import store_for
     from trapmeter.frames.wanted import read_wanted
+    from trapmeter.storage.address import location
     from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
 
     size_hw = None if size is None else parse_size(size)
     offsets_s = WIDE_OFFSETS_S if offsets is None else parse_offsets(offsets)
     has_failed = False
     if labels and videos is not None:
-        wanted, missing = read_wanted(labels, videos, offsets_s)
+        place = location(videos)
+        wanted, missing = read_wanted(labels, place, offsets_s)
         if engine is EngineName.RAY:
             # Workers may have been started in another folder.
             store = Path.cwd() / store
         frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec)
-        with open_engine(engine, ray_address, jobs, [videos, store]) as opened, progress_bars() as progress:
+        with open_engine(engine, ray_address, jobs, [place, store]) as opened, progress_bars() as progress:
             report = fill_store(
                 frame_store, wanted, opened.jobs, progress, missing=missing, engine=opened.engine.run_all
             )

@@ -1,8 +1,8 @@
 """Where files are: a path on this machine, or an address such as s3://bucket/survey.
 
 An address answers to the few names of `pathlib.Path` that finding and looking at media needs, so that the rest need not know
-which of both it has. It holds texts alone and can be sent to other processes. Nothing here opens a connection but by `stat`,
-`exists` and the like, which ask `remote.py`.
+which of both it has. It holds texts alone and can be sent to other processes. Only `stat` and `exists` open a
+connection: they ask `remote.py`.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class RemotePath:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The origin, and each of the names."""
-        return (self.origin, *filter(None, self.inner.split("/")))
+        """The bucket or server, and each of the names."""
+        return (self.origin.partition("://")[2], *filter(None, self.inner.split("/")))
 
     @property
     def parent(self) -> RemotePath:
@@ -96,24 +96,9 @@ class RemotePath:
 
     def exists(self) -> bool:
         """Whether there is such a file, or any file below it."""
-        from trapmeter.storage.remote import files_below
+        from trapmeter.storage.remote import exists
 
-        try:
-            return bool(files_below(self))
-        except OSError:
-            return False
-
-    def is_file(self) -> bool:
-        """Whether there is a file of just this name."""
-        try:
-            self.stat()
-        except OSError:
-            return False
-        return True
-
-    def is_dir(self) -> bool:
-        """Whether it stands for what is below it: there are no folders to ask for."""
-        return self.known is None and not self.is_file() and self.exists()
+        return exists(self)
 
     def listed(self, state: RemoteStat) -> RemotePath:
         """The same with its state."""

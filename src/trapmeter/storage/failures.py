@@ -35,6 +35,7 @@ _WRONG_CREDENTIALS = frozenset(
         *("ProfileNotFound", "RefreshError", "DefaultCredentialsError", "TokenRetrievalError", "SSOTokenLoadError"),
     }
 )
+_IMPOSSIBLE = frozenset({"ParamValidationError", "InvalidBucketName"})
 _OTHER_PLACE = frozenset({"PermanentRedirect", "301", "IllegalLocationConstraintException"})
 _TOO_MUCH = frozenset({"SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "Throttling", "503"})
 _MAY_PASS = _TOO_MUCH | {"InternalError", "RequestTimeout", "OperationAborted", "500", "502", "504"}
@@ -54,6 +55,8 @@ def explained(error: BaseException, address: RemotePath) -> RemoteError:
         )
     if _OTHER_PLACE.intersection(codes):
         return RemoteError(f"{address}: the bucket is in another region; set AWS_REGION to it")
+    if _IMPOSSIBLE.intersection(codes) or isinstance(error, ValueError):
+        return RemoteError(f"{address}: no such address is possible; check the name of the bucket")
     if any(status in (401, 403) for status in statuses) or any(isinstance(one, PermissionError) for one in chain):
         return RemoteError(
             f"{address}: access is denied; these credentials ({CREDENTIALS[address.scheme]}) need the permission to list and "
@@ -69,8 +72,6 @@ def explained(error: BaseException, address: RemotePath) -> RemoteError:
         return RemoteError(f"{address}: the server answers {codes[0] if codes else 'with status'} ({statuses[0]})")
     if isinstance(error, RemoteError):
         return error
-    if isinstance(error, ValueError):  # of which are names that no bucket can have
-        return RemoteError(f"{address}: no such address is possible ({type(error).__name__}); check the name")
     return RemoteError(
         f"{address}: no connection to {where}, or it broke off ({type(_root(chain)).__name__}); check the network and the "
         "endpoint, and try again",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -62,6 +62,19 @@ def stat(address: RemotePath) -> RemoteStat:
     if info.get("type") == "directory":
         raise RemoteMissingError(f"there is no file {address}")
     return _state(info, address)
+
+
+def exists(address: RemotePath) -> bool:
+    """Whether there is a file of this name, or any below it, and it can be reached.
+
+    Raises:
+        MissingExtraError: the package for this kind of address is not installed.
+    """
+    try:
+        _patiently(lambda: _filesystem(address.scheme).info(_url(address)), address)
+    except RemoteError:
+        return False
+    return True
 
 
 def read(address: RemotePath, start: int, end: int) -> bytes:
@@ -128,10 +141,10 @@ def _on_server(address: RemotePath) -> list[RemotePath]:
     """A file, or the files that the pages of a folder lead to, as web servers make them of folders."""
     if address.suffix:
         return [address.listed(stat(address))]
-    names = sorted(_linked(address))
-    # Only media are wanted, and each name costs a request.
+    files = list(_linked(address))
+    # Each costs a request.
     with ThreadPoolExecutor(N_ASKED_AT_ONCE) as threads:
-        return list(threads.map(lambda file: file.listed(stat(file)), names))
+        return list(threads.map(lambda file: file.listed(stat(file)), files))
 
 
 def _linked(address: RemotePath) -> Iterator[RemotePath]:
@@ -140,8 +153,7 @@ def _linked(address: RemotePath) -> Iterator[RemotePath]:
     pages, seen = [top], {top}
     while pages:
         page = pages.pop()
-        links: list[str] = _patiently(lambda page=page: _filesystem(address.scheme).ls(page, detail=False), address)
-        for link in links:
+        for link in _patiently(partial(_links, page, address.scheme), address):
             inner = unquote(link.removeprefix(f"{address.origin}/"))
             is_below = link.startswith(top) and ".." not in inner.split("/") and not set(link) & {"?", "#"}
             if not is_below or link in seen:
@@ -153,6 +165,11 @@ def _linked(address: RemotePath) -> Iterator[RemotePath]:
                 pages.append(link)
             elif PurePosixPath(inner).suffix:
                 yield RemotePath(address.origin, inner)
+
+
+def _links(page: str, scheme: str) -> list[str]:
+    found: list[str] = _filesystem(scheme).ls(page, detail=False)
+    return found
 
 
 def _state(info: dict[str, Any], address: RemotePath) -> RemoteStat:
@@ -221,13 +238,13 @@ def _made(scheme: str) -> Any:
 def _s3(fsspec: Any) -> Any:
     # One loop of tries, ours: theirs would be tried within it, 25 times as often.
     config = {"retries": {"total_max_attempts": 1}, "connect_timeout": CONNECT_S, "read_timeout": READ_S}
-    made = fsspec.filesystem("s3", use_listings_cache=False, config_kwargs=config)
+    made = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True, config_kwargs=config)
     made.retries = 1
     return made
 
 
 def _gs(fsspec: Any) -> Any:
-    return fsspec.filesystem("gs", use_listings_cache=False)
+    return fsspec.filesystem("gs", use_listings_cache=False, skip_instance_cache=True)
 
 
 def _web(fsspec: Any) -> Any:
@@ -239,6 +256,7 @@ def _web(fsspec: Any) -> Any:
         "https",
         simple_links=False,
         use_listings_cache=False,
+        skip_instance_cache=True,
         get_client=_client,
         client_kwargs={"timeout": timeout, "trust_env": True},
     )
