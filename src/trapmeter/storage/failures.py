@@ -44,7 +44,8 @@ _MAY_PASS = _TOO_MUCH | {"InternalError", "RequestTimeout", "OperationAborted", 
 def explained(error: BaseException, address: RemotePath) -> RemoteError:
     """The error of a provider's library in our words."""
     chain = list(_chain(error))
-    codes = [code for one in chain for code in _codes(one)]
+    told = [code for one in chain if (code := _code(one))]
+    codes = [*told, *(type(one).__name__ for one in chain)]
     statuses = [status for one in chain if (status := _status(one)) is not None]
     where = f"the bucket {address.origin}" if address.scheme in BUCKETS else address.origin
     if "NoSuchBucket" in codes:
@@ -69,7 +70,7 @@ def explained(error: BaseException, address: RemotePath) -> RemoteError:
     if 404 in statuses or (any(isinstance(one, FileNotFoundError) for one in chain) and not _is_broken(chain)):
         return RemoteMissingError(f"there is nothing at {address}; check the name, capitals matter")
     if statuses:
-        return RemoteError(f"{address}: the server answers {codes[0] if codes else 'with status'} ({statuses[0]})")
+        return RemoteError(f"{address}: the server refuses with {' '.join([*told[:1], f'status {statuses[0]}'])}")
     if isinstance(error, RemoteError):
         return error
     return RemoteError(
@@ -101,21 +102,21 @@ def _is_broken(chain: list[BaseException]) -> bool:
     return any(type(one).__module__.partition(".")[0] == "aiohttp" or isinstance(one, TimeoutError) for one in chain)
 
 
-def _codes(error: BaseException) -> Iterator[str]:
-    """By which S3 names an error, and the name of its class."""
+def _code(error: BaseException) -> str:
+    """By which S3 names an error, as botocore keeps it; "" for others."""
     response = getattr(error, "response", None)
-    if isinstance(response, dict):
-        code = response.get("Error", {}).get("Code")
-        if code:
-            yield str(code)
-    yield type(error).__name__
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status: as botocore, aiohttp or gcsfs keeps it."""
+    """The HTTP status that a server answered with, as botocore, aiohttp or gcsfs keeps it."""
     response = getattr(error, "response", None)
-    told = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
-    for status in (told, getattr(error, "status", None), getattr(error, "code", None)):
-        if isinstance(status, int) and status >= 300:
-            return status
-    return None
+    package = type(error).__module__.partition(".")[0]
+    if isinstance(response, dict):
+        told = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    elif package == "aiohttp":
+        # What aiohttp calls code is its own guess where a connection broke off.
+        told = getattr(error, "status", None) if hasattr(error, "request_info") else None
+    else:
+        told = getattr(error, "code", None) if package == "gcsfs" else None
+    return told if isinstance(told, int) and told >= 300 else None
