@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from trapmeter.storage import remote
+from trapmeter.storage import filesystems, remote
 
 SECRET = "nobody-may-write-this-down"
 
@@ -32,7 +32,7 @@ class Proxy:
     address: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
     n_bytes: int = 0
-    misbehave: Callable[[str, str], None | tuple[int, str] | int] = lambda *_: None
+    misbehave: Callable[[str, str], tuple[int, str] | int | None] = lambda *_: None
 
     def gets(self, name: str) -> int:
         return sum(method == "GET" and path.partition("?")[0].endswith(name) for method, path in self.asked)
@@ -61,7 +61,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.001)
-    remote._made.cache_clear()
+    filesystems._made.cache_clear()
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def proxy(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     yield proxy
     server.shutdown()
     server.server_close()
-    remote._made.cache_clear()
+    filesystems._made.cache_clear()
 
 
 @pytest.fixture
@@ -95,7 +95,9 @@ def upload(s3_server: str) -> Callable[..., None]:
 def _ask(server: str, method: str, path: str, content: bytes = b"") -> int:
     connection = http.client.HTTPConnection(urlsplit(server).netloc)
     # Any signature will do.
-    connection.request(method, path, content, {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/x"})
+    connection.request(
+        method, path, content, {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/x"}
+    )
     return connection.getresponse().status
 
 
@@ -130,7 +132,12 @@ class _Forward(_Quiet):
         connection.close()
 
     def answer(
-        self, status: int, headers: list[tuple[str, str]], body: bytes, length: str | None = None, cut: int | None = None
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        body: bytes,
+        length: str | None = None,
+        cut: int | None = None,
     ) -> None:
         self.send_response_only(status)
         for name, value in headers:
@@ -192,4 +199,4 @@ def web(
     for server in servers:
         server.shutdown()
         server.server_close()
-    remote._made.cache_clear()
+    filesystems._made.cache_clear()

@@ -23,7 +23,7 @@ from trapmeter.predict.merge import merge
 from trapmeter.predict.run import Run, predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.predict.shards import Shard, predict_shard
-from trapmeter.storage import remote
+from trapmeter.storage import filesystems
 from trapmeter.storage.address import Location, location
 from trapmeter.tables.sites import FolderSite
 from trapmeter.workers import THIS_MACHINE, Engine
@@ -58,7 +58,9 @@ def put(upload: Upload, folder: Path) -> None:
             upload(path, f"survey/{path.relative_to(folder).as_posix()}".replace(" ", "%20").replace("&", "%26"))
 
 
-def one_by_one(tasks: Iterable[Any], work: Callable[[Any], Any], *, start: Callable[[], None], **_: Any) -> Iterator[Any]:
+def one_by_one(
+    tasks: Iterable[Any], work: Callable[[Any], Any], *, start: Callable[[], None], **_: Any
+) -> Iterator[Any]:
     """In this process, where waiting times are those of the tests."""
     start()
     yield from ((task, work(task)) for task in tasks)
@@ -126,7 +128,7 @@ def test_a_server_that_is_busy_is_asked_again(proxy: Proxy, upload: Upload, surv
     measure(survey, tmp_path / "here")
     first: set[str] = set()
 
-    def once(method: str, path: str) -> None | tuple[int, str] | int:
+    def once(method: str, path: str) -> tuple[int, str] | int | None:
         if path in first:
             return None
         first.add(path)
@@ -144,7 +146,13 @@ def test_a_medium_that_can_not_be_read_is_a_failed_row(
 ) -> None:
     put(upload, survey)
     proxy.misbehave = lambda _, path: (
-        (503, "SlowDown") if "/0%20" in path else 0 if "photo" in path else (403, "AccessDenied") if "/2%20" in path else None
+        (503, "SlowDown")
+        if "/0%20" in path
+        else 0
+        if "photo" in path
+        else (403, "AccessDenied")
+        if "/2%20" in path
+        else None
     )
     run = measure(location("s3://traps/survey"), tmp_path / "far")
     reasons = dict(run.summary.failures)
@@ -161,7 +169,10 @@ def test_a_medium_that_can_not_be_read_is_a_failed_row(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ((403, "InvalidAccessKeyId"), "credentials are missing or refused .InvalidAccessKeyId.; check AWS_ACCESS_KEY_ID"),
+        (
+            (403, "InvalidAccessKeyId"),
+            "credentials are missing or refused .InvalidAccessKeyId.; check AWS_ACCESS_KEY_ID",
+        ),
         ((403, "SignatureDoesNotMatch"), "credentials are missing or refused"),
         ((400, "ExpiredToken"), "credentials are missing or refused"),
         ((403, "AccessDenied"), "access is denied; .* need the permission to list"),
@@ -211,13 +222,13 @@ def test_no_credentials_and_no_server(proxy: Proxy, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    remote._made.cache_clear()
+    filesystems._made.cache_clear()
     with pytest.raises(InputError, match="no connection to the bucket s3://traps"):
         find_media([location("s3://traps/survey")])
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    remote._made.cache_clear()
+    filesystems._made.cache_clear()
     for package in ("s3fs", "gcsfs", "aiohttp"):
         monkeypatch.setitem(__import__("sys").modules, package, None)
     for text, extra in (("s3://a/b", "cloud"), ("gs://a/b", "gcs"), ("https://127.0.0.1:9/a/", "cloud")):

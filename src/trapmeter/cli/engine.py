@@ -46,7 +46,9 @@ class OpenEngine:
 
 
 @contextmanager
-def open_engine(name: EngineName, address: str | None, jobs: int | None, paths: Sequence[Location]) -> Iterator[OpenEngine]:
+def open_engine(
+    name: EngineName, address: str | None, jobs: int | None, paths: Sequence[Location]
+) -> Iterator[OpenEngine]:
     """The engine for as long as the block lasts.
 
     jobs: how many workers the user wants; None is one for each core there is. paths: what every machine must see.
@@ -66,6 +68,6 @@ def open_engine(name: EngineName, address: str | None, jobs: int | None, paths: 
     from trapmeter.cluster.workers import run_all_on_ray
 
     # What isn't here either is a mistake in the command, which has a clearer error of its own.
-    there = [Path.cwd() / path for path in paths if path.exists()]
+    there = [path.absolute() for path in paths if path.exists()]
     with connected(address, there, default_jobs(jobs)) as cluster:
         yield OpenEngine(Engine(run_all_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)

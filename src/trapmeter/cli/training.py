@@ -47,7 +47,9 @@ def frames(
     ] = None,
     videos: Annotated[
         str | None,
-        typer.Option(help="Folder with the videos (searched to the bottom), or its address, such as s3://BUCKET/FOLDER."),
+        typer.Option(
+            help="Folder with the videos (searched to the bottom), or its address, such as s3://BUCKET/FOLDER."
+        ),
     ] = None,
     size: Annotated[
         str | None, typer.Option(help="Height x width of the frames (default: 270x480, or what the store has).")

@@ -106,8 +106,10 @@ def wanted_from_labels(
     return wanted, missing
 
 
-def read_wanted(tables: Sequence[Path], videos: Location, offsets_s: Sequence[float]) -> tuple[list[Wanted], list[Failure]]:
-    """`wanted_from_labels` for tables with video_id and time (labels, submission formats) and a folder of videos, or its address.
+def read_wanted(
+    tables: Sequence[Path], videos: Location, offsets_s: Sequence[float]
+) -> tuple[list[Wanted], list[Failure]]:
+    """`wanted_from_labels` for tables with video_id and time (labels, submission formats) and a place that holds videos.
 
     Raises:
         InputError: a table can't be read, the folder holds no video, or names can't be told apart.

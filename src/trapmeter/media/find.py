@@ -50,7 +50,9 @@ def find_media(paths: Sequence[Location]) -> Found:
     if not addresses:
         return _here([path for path in paths if isinstance(path, Path)])
     if len(addresses) < len(paths):
-        raise InputError(f"{addresses[0]} and paths of this machine can't be measured in one run; give them in separate runs")
+        raise InputError(
+            f"{addresses[0]} and paths of this machine can't be measured in one run; give them in separate runs"
+        )
     return _elsewhere(addresses)
 
 

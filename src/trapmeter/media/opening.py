@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from trapmeter.media.skeleton import Skeleton
 from trapmeter.storage.address import Location
@@ -30,7 +31,7 @@ class MediumFile(Protocol):
         """Of a file with gaps: what is known of it without its pictures."""
         ...
 
-    def opening(self) -> AbstractContextManager[Path | IO[bytes]]:
+    def opening(self) -> AbstractContextManager[Path | RawIOBase]:
         """What a decoder opens, from the start. Within the block all of it is true, afterwards what is wanted."""
         ...
 

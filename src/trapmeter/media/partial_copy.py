@@ -80,7 +80,7 @@ class PartialCopy:
         self._wanted[max(0, start) // BLOCK : -(-end // BLOCK)] = True
 
     @contextmanager
-    def opening(self) -> Iterator[IO[bytes]]:
+    def opening(self) -> Iterator[io.RawIOBase]:
         """The file as a decoder opens it. Within the block all that is read is fetched, afterwards what is wanted."""
         self._is_opening = True
         try:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -98,7 +101,7 @@ def _opened(file: MediumFile) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             # Pillow warns from half of its limit on; ours is the one that counts.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with file.opening() as content, Image.open(content) as image:
+            with file.opening() as content, Image.open(_source(content)) as image:
                 yield image
     except RemoteError:
         raise
@@ -106,6 +109,10 @@ def _opened(file: MediumFile) -> Iterator[Image.Image]:
         raise MediaError("not a picture that can be read" if file.size else "the file is empty") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise MediaError(str(error) or type(error).__name__) from error
+
+
+def _source(content: Path | RawIOBase) -> Path | IO[bytes]:
+    return content if isinstance(content, Path) else BufferedReader(content)
 
 
 def _decode(image: Image.Image, file: MediumFile, scale: Scale) -> tuple[Pixels, bool]:
@@ -126,7 +133,7 @@ def _decode(image: Image.Image, file: MediumFile, scale: Scale) -> tuple[Pixels,
         is_whole = False
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            with file.opening() as content, Image.open(content) as again:
+            with file.opening() as content, Image.open(_source(content)) as again:
                 again.load()
                 image = again.copy()
         finally:

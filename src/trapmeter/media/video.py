@@ -10,43 +10,41 @@ that way, the rest is decoded in sequence.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-import av
 import av.error
-import av.logging
 import numpy as np
-from numpy.typing import NDArray
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
-from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from trapmeter.errors import MediaError
-from trapmeter.media.exif import FIRST_YEAR
+from trapmeter.media.demuxer import (
+    MAX_PIXELS,
+    PLACED,
+    declared_s,
+    ffmpeg_words,
+    opened,
+    packet_facts,
+    recorded,
+    video_packets,
+    video_stream,
+)
 from trapmeter.media.opening import MediumFile, open_file
 from trapmeter.media.reading import Absence, MediumFacts, Scale, scaled_size, turned
-from trapmeter.media.timeline import PACKET, Run, Timeline, make_timeline, plan, regular_times, shown_at
+from trapmeter.media.timeline import Run, Timeline, make_timeline, plan, regular_times, shown_at
 from trapmeter.records import Frame, Pixels, Status
 from trapmeter.storage.address import Location
-from trapmeter.storage.failures import RemoteError
-
-MAX_PIXELS = 100_000_000
-"""Larger pictures are refused: no camera trap makes them, and a damaged header can claim any size."""
 
 MAX_STALE_S = 2.0
 MAX_STALE_STEPS = 10
 """How long the last good picture may stand in for lost ones: two seconds, or ten of the video's usual steps if that is more
 (a video of a picture each ten seconds is not full of holes)."""
-
-# FFmpeg's errors reach us as exceptions with its own words; printed as well, they would fill the user's terminal.
-av.logging.set_level(av.logging.PANIC)
 
 
 @contextmanager
@@ -70,12 +68,12 @@ class VideoReader:
         # A scaler keeps its tables for one pair of sizes.
         self._scalers = [(scale, VideoReformatter()) for scale in scales]
         self._doubts: dict[str, None] = {}
-        with _opened(file) as container:
-            stream = _video_stream(container)
+        with opened(file) as container:
+            stream = video_stream(container)
             codec = stream.codec_context
             self._codec, self._width, self._height = codec.name, codec.width, codec.height
-            self._declared_s = _declared_s(container, stream)
-            self._recorded = _recorded(container)
+            self._declared_s = declared_s(container, stream)
+            self._recorded = recorded(container)
             self._time_base = stream.time_base or Fraction(1, 1000)
             self._rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             # AVI has no presentation times. With pictures sent out of order, what FFmpeg puts in their place is wrong.
@@ -84,13 +82,10 @@ class VideoReader:
                 file.complete()
             table = None if file.has_gaps else self._table(container)
         # Where it was read off the skeleton, what is fetched later must agree with it.
-        self._told = self._told_by_skeleton(file) if table is None else None
-        if table is None and self._told is None:
-            file.complete()
-            with _opened(file) as container:
-                table = self._table(container)
-        timeline = self._timeline_of(table if self._told is None else self._told)
-        self._timeline = timeline
+        self._told = self._told_by_skeleton() if table is None else None
+        if table is None:
+            table = self._whole_table() if self._told is None else self._told
+        self._timeline = timeline = self._timeline_of(table)
         self._max_stale_s = max(MAX_STALE_S, MAX_STALE_STEPS * float(timeline.usual_step))
         if timeline.n_strange:
             self._doubt(f"damaged: {timeline.n_strange} pictures have times far from all others and are left out")
@@ -98,16 +93,22 @@ class VideoReader:
             self._doubt(f"breaks off: declares {self._declared_s:.1f} s, holds {float(timeline.length):.1f} s")
 
     def _table(self, container: InputContainer) -> NDArray[np.void]:
-        with closing(_packets(container, self._file)) as packets:
-            return np.fromiter((_facts(packet, is_exact=self._is_exact) for packet in packets), PLACED)
+        with closing(video_packets(container, self._file)) as packets:
+            return np.fromiter((packet_facts(packet, is_exact=self._is_exact) for packet in packets), PLACED)
 
-    def _told_by_skeleton(self, file: MediumFile) -> NDArray[np.void] | None:
+    def _whole_table(self) -> NDArray[np.void]:
+        self._file.complete()
+        with opened(self._file) as container:
+            return self._table(container)
+
+    def _told_by_skeleton(self) -> NDArray[np.void] | None:
         """What the skeleton tells of the packets; None where it leaves something open."""
-        assert file.skeleton is not None, "a file with gaps has one"
+        skeleton = self._file.skeleton
+        assert skeleton is not None, "a file with gaps has one"
         # A parser would look for keyframes in pictures that are not there.
-        with _opened(file, {"fflags": "noparse"}) as container:
+        with opened(self._file, {"fflags": "noparse"}) as container:
             table = self._table(container)
-        is_sound = len(table) in file.skeleton.n_packets and bool((table["at"] >= 0).all())
+        is_sound = len(table) in skeleton.n_packets and bool((table["at"] >= 0).all())
         return table if is_sound else None
 
     def _timeline_of(self, table: NDArray[np.void]) -> Timeline:
@@ -188,11 +189,11 @@ class VideoReader:
         """
         before = self._timeline
         self._told = None
-        self._file.complete()
-        with _opened(self._file) as container:
-            self._timeline = self._timeline_of(self._table(container))
+        self._timeline = self._timeline_of(self._whole_table())
         if not np.array_equal(before.pts, self._timeline.pts) or before.end_pts != self._timeline.end_pts:
-            raise MediaError("its index contradicts its pictures; copy the file to this machine, where it is read in full")
+            raise MediaError(
+                "its index contradicts its pictures; copy the file to this machine, where it is read in full"
+            )
 
     def _sequential(self, targets: deque[int]) -> Iterator[Frame | Absence]:
         """The last picture at or before each pts (ascending), decoding everything from the start on."""
@@ -236,16 +237,21 @@ class VideoReader:
         if self._told is not None:
             for run in runs:
                 packets_of_run = self._told[run.first : run.last + 1]
-                self._file.want(int(packets_of_run["at"].min()), int((packets_of_run["at"] + packets_of_run["size"]).max()))
-        with _opened(self._file) as container, closing(_packets(container, self._file)) as packets:
-            codec = _video_stream(container).codec_context
+                self._file.want(
+                    int(packets_of_run["at"].min()), int((packets_of_run["at"] + packets_of_run["size"]).max())
+                )
+        with opened(self._file) as container, closing(video_packets(container, self._file)) as packets:
+            codec = video_stream(container).codec_context
             numbered = enumerate(packets)
             for run in runs:
                 wanted = frozenset(run.targets)
                 for number, packet in numbered:
                     if number < run.first:
                         continue
-                    if self._told is not None and _facts(packet, is_exact=self._is_exact) != self._told[number].item():
+                    if (
+                        self._told is not None
+                        and packet_facts(packet, is_exact=self._is_exact) != self._told[number].item()
+                    ):
                         raise _MisledError
                     codec.skip_frame = "DEFAULT" if keep_all or packet.pts in wanted else "NONREF"
                     yield from self._pictures(codec.decode, packet)
@@ -297,94 +303,5 @@ def _pixels(picture: VideoFrame, scale: Scale, scaler: VideoReformatter) -> Pixe
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
-def ffmpeg_words(error: Exception) -> str:
-    """What FFmpeg said, without the number and the path that Python adds."""
-    if not isinstance(error, av.error.FFmpegError):
-        return str(error)
-    # (level, component, message); PyAV's type hints say otherwise.
-    log: tuple[Any, ...] | None = error.log
-    return str(error.strerror) if log is None else f"{error.strerror} ({log[1]}: {log[2].strip()})"
-
-
 class _MisledError(Exception):
     """A packet is not what the skeleton had told."""
-
-
-@contextmanager
-def _opened(file: MediumFile, options: Mapping[str, str] | None = None) -> Iterator[InputContainer]:
-    try:
-        with file.opening() as content:
-            source = str(content) if isinstance(content, Path) else content
-            container = av.open(source, metadata_errors="replace", options=dict(options or {}))
-    except RemoteError:
-        raise
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(ffmpeg_words(error)) from error
-    with closing(container):
-        if not container.streams.video:
-            kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none at all"
-            raise MediaError(f"no video stream in the file (streams: {kinds})")
-        codec = _video_stream(container).codec_context
-        # One thread: a survey keeps all cores busy with a video each, and more threads would cost memory and CPU time.
-        codec.thread_type = "NONE"
-        codec.thread_count = 1
-        # FFmpeg looks at this before it allocates a picture.
-        codec.options = {"max_pixels": str(MAX_PIXELS)}
-        yield container
-
-
-def _packets(container: InputContainer, file: MediumFile) -> Generator[Packet[Any]]:
-    """The packets of the video stream in decoding order, as far as the file can be read."""
-    packets = container.demux(_video_stream(container))
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
-            file.check()
-            return
-        file.check()
-        if packet.size:
-            yield packet
-
-
-PLACED = np.dtype([*PACKET.descr, ("at", np.int64), ("size", np.int64)])
-"""A packet's facts, and where it lies in the file: from which byte on (-1 where untold), and how many bytes."""
-
-
-def _facts(packet: Packet[Any], *, is_exact: bool) -> tuple[int, bool, bool, bool, int, int, int]:
-    """A packet's fields for `PLACED`; its decoding time where no other can be trusted."""
-    pts = packet.pts if is_exact else packet.dts
-    at = -1 if packet.pos is None else packet.pos
-    shown, duration = not packet.is_discard, packet.duration or 0
-    return pts or 0, pts is not None, packet.is_keyframe, shown, duration, at, packet.size
-
-
-def _video_stream(container: InputContainer) -> VideoStream:
-    """The main video stream as FFmpeg's own program picks it; some files hold several in different sizes."""
-    # PyAV's type hints leave out that a stream of an unknown codec has no context.
-    streams = [stream for stream in container.streams.video if getattr(stream, "codec_context", None) is not None]
-    if not streams:
-        raise MediaError("FFmpeg has no decoder for the video's codec")
-    return max(streams, key=lambda stream: (stream.width * stream.height, -stream.index))
-
-
-def _recorded(container: InputContainer) -> str:
-    """When the container says that it was made, as its clock had it; "" where it says nothing plausible."""
-    try:
-        when = datetime.fromisoformat(container.metadata.get("creation_time", "")).replace(tzinfo=None, microsecond=0)
-    except ValueError:
-        return ""
-    return when.isoformat() if when.year >= FIRST_YEAR else ""
-
-
-def _declared_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """The length that the file's headers tell; the longest of what they say, since FFmpeg mends some of it when it opens."""
-    told = []
-    if stream.duration is not None and stream.time_base is not None:
-        told.append(float(stream.duration * stream.time_base))
-    elif container.duration is not None:
-        # Some formats count the time before the first picture as well.
-        told.append((container.duration - max(0, container.start_time or 0)) / 1_000_000)
-    if stream.frames and stream.average_rate:
-        told.append(float(stream.frames / stream.average_rate))
-    return max(told, default=None)

@@ -23,8 +23,8 @@ OF_RUN = "run"
 def read_run(folder: Path, media: Location | None = None) -> Run:
     """The run whose distances.csv and run.json lie in a folder; without a run.json the rows alone speak.
 
-    media: where its media lie now, if they were moved; always to be given where that is an address: no file that may have come
-    from somebody else makes a connection be opened.
+    media: where its media lie now, if they were moved; always to be given where that is an address: a run.json may come from
+    somebody else, and opens no connection.
 
     Raises:
         InputError: there is no distances.csv, or it isn't what it should be.

@@ -137,7 +137,8 @@ def location(text: str) -> Location:
     split = urlsplit(text)
     if split.query or split.fragment:
         raise InputError(
-            f"an address at {host} has a part after ? or #, which may be a key and could end up in logs; give the plain address"
+            f"an address at {host} has a part after ? or #, which may be a key and could end up in logs; give the address "
+            "without it"
         )
     if scheme == "http" and split.hostname not in LOOPBACK:
         raise InputError(f"{text}: http:// is not encrypted and serves this machine alone; give https://")

@@ -37,7 +37,9 @@ _WRONG_CREDENTIALS = frozenset(
 )
 _IMPOSSIBLE = frozenset({"ParamValidationError", "InvalidBucketName"})
 _OTHER_PLACE = frozenset({"PermanentRedirect", "301", "IllegalLocationConstraintException"})
-_TOO_MUCH = frozenset({"SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "Throttling", "503"})
+_TOO_MUCH = frozenset(
+    {"SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "Throttling", "503"}
+)
 _MAY_PASS = _TOO_MUCH | {"InternalError", "RequestTimeout", "OperationAborted", "500", "502", "504"}
 
 
@@ -49,7 +51,9 @@ def explained(error: BaseException, address: RemotePath) -> RemoteError:
     statuses = [status for one in chain if (status := _status(one)) is not None]
     where = f"the bucket {address.origin}" if address.scheme in BUCKETS else address.origin
     if "NoSuchBucket" in codes:
-        return RemoteMissingError(f"there is no bucket {address.origin}; check its name, and the endpoint if you set one")
+        return RemoteMissingError(
+            f"there is no bucket {address.origin}; check its name, and the endpoint if you set one"
+        )
     if wrong := next((code for code in codes if code in _WRONG_CREDENTIALS), None):
         return RemoteError(
             f"{address}: the credentials are missing or refused ({wrong}); check {CREDENTIALS[address.scheme]}"
@@ -65,7 +69,9 @@ def explained(error: BaseException, address: RemotePath) -> RemoteError:
         )
     if _MAY_PASS.intersection(codes) or any(status == 429 or status >= 500 for status in statuses):
         code = next((code for code in codes if code in _MAY_PASS), None) or str(statuses[0])
-        slow = "asks for fewer requests" if _TOO_MUCH.intersection(codes) or 429 in statuses else "has an error of its own"
+        slow = (
+            "asks for fewer requests" if _TOO_MUCH.intersection(codes) or 429 in statuses else "has an error of its own"
+        )
         return RemoteError(f"{address}: the server {slow} ({code}); try again later", may_pass=True)
     if 404 in statuses or (any(isinstance(one, FileNotFoundError) for one in chain) and not _is_broken(chain)):
         return RemoteMissingError(f"there is nothing at {address}; check the name, capitals matter")
@@ -98,7 +104,7 @@ def _root(chain: list[BaseException]) -> BaseException:
 
 
 def _is_broken(chain: list[BaseException]) -> bool:
-    """fsspec tells of a web server that it can't reach as of a file that isn't there."""
+    """Fsspec tells of a web server that it can't reach as of a file that isn't there."""
     return any(type(one).__module__.partition(".")[0] == "aiohttp" or isinstance(one, TimeoutError) for one in chain)
 
 

@@ -1,21 +1,19 @@
-"""The one place that knows fsspec: lists, reads and writes remote files, patiently.
+"""Lists, reads and writes remote files, patiently.
 
-Credentials come from the environment or the provider's own files alone: none are passed in or out here. What may pass (a server
-that is busy, a connection that breaks off) is tried again, later and later; everything else is an error at once.
+Credentials come from the environment or the provider's own files alone: none are passed in or out here. What may pass (a
+server that is busy, a connection that breaks off) is tried again, later and later; everything else is an error at once.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -23,22 +21,17 @@ from urllib.parse import quote, unquote
 from trapmeter.errors import MissingExtraError
 from trapmeter.storage.address import BUCKETS, RemotePath, RemoteStat
 from trapmeter.storage.failures import RemoteError, RemoteMissingError, explained
+from trapmeter.storage.filesystems import filesystem
 
 TRIES = 6
 FIRST_WAIT_S = 0.5
 """Before the second try; doubled before each further one, and up to half as long again so that workers don't come at once."""
-
-CONNECT_S, READ_S = 10, 30
-"""After so many seconds without an answer a connection counts as broken."""
 
 N_ASKED_AT_ONCE = 16
 """Requests for the sizes of a web server's files: its lists don't tell them."""
 
 MOST_PAGES = 10_000
 """Folders of a web server that are looked into."""
-
-PACKAGES = {"s3": ("s3fs", "cloud"), "gs": ("gcsfs", "gcs"), "https": ("aiohttp", "cloud"), "http": ("aiohttp", "cloud")}
-"""By the kind of address the package that reads it, and the extra that brings it."""
 
 Answer = TypeVar("Answer")
 
@@ -58,7 +51,7 @@ def files_below(address: RemotePath) -> list[RemotePath]:
 
 def stat(address: RemotePath) -> RemoteStat:
     """The size and date of a file; errors as `files_below`."""
-    info = _patiently(lambda: _filesystem(address.scheme).info(_url(address)), address)
+    info = _patiently(lambda: filesystem(address.scheme).info(_url(address)), address)
     if info.get("type") == "directory":
         raise RemoteMissingError(f"there is no file {address}")
     return _state(info, address)
@@ -71,7 +64,7 @@ def exists(address: RemotePath) -> bool:
         MissingExtraError: the package for this kind of address is not installed.
     """
     try:
-        _patiently(lambda: _filesystem(address.scheme).info(_url(address)), address)
+        _patiently(lambda: filesystem(address.scheme).info(_url(address)), address)
     except RemoteError:
         return False
     return True
@@ -81,13 +74,13 @@ def read(address: RemotePath, start: int, end: int) -> bytes:
     """The bytes start..end (exclusive) of a file; errors as `files_below`."""
 
     def ask() -> bytes:
-        content: bytes = _filesystem(address.scheme).cat_file(_url(address), start=start, end=end)
+        content: bytes = filesystem(address.scheme).cat_file(_url(address), start=start, end=end)
         if len(content) > end - start and address.scheme not in BUCKETS:
             # A web server that knows no ranges sends all there is.
             content = content[start:end]
         if len(content) != end - start:
             raise RemoteError(
-                f"{address}: {len(content):,} bytes came in place of {end - start:,}; the file changed or the connection broke",
+                f"{address}: {len(content):,} bytes came in place of {end - start:,}; it changed, or the connection broke",
                 may_pass=True,
             )
         return content
@@ -97,13 +90,13 @@ def read(address: RemotePath, start: int, end: int) -> bytes:
 
 def read_all(address: RemotePath) -> bytes:
     """All bytes of a small file; errors as `files_below`."""
-    content: bytes = _patiently(lambda: _filesystem(address.scheme).cat_file(_url(address)), address)
+    content: bytes = _patiently(lambda: filesystem(address.scheme).cat_file(_url(address)), address)
     return content
 
 
 def write(content: Path, address: RemotePath) -> None:
     """Puts a file of this machine there: its readers see the whole of it or nothing; errors as `files_below`."""
-    _patiently(lambda: _filesystem(address.scheme).put_file(str(content), _url(address)), address)
+    _patiently(lambda: filesystem(address.scheme).put_file(str(content), _url(address)), address)
 
 
 def create(content: bytes, address: RemotePath) -> bool:
@@ -111,7 +104,7 @@ def create(content: bytes, address: RemotePath) -> bool:
 
     def ask() -> bool:
         try:
-            _filesystem(address.scheme).pipe_file(_url(address), content, mode="create")
+            filesystem(address.scheme).pipe_file(_url(address), content, mode="create")
         except FileExistsError:
             return False
         return True
@@ -121,12 +114,12 @@ def create(content: bytes, address: RemotePath) -> bool:
 
 def delete(address: RemotePath) -> None:
     """Removes a file; errors as `files_below`."""
-    _patiently(lambda: _filesystem(address.scheme).rm_file(_url(address)), address)
+    _patiently(lambda: filesystem(address.scheme).rm_file(_url(address)), address)
 
 
 def _in_bucket(address: RemotePath) -> list[RemotePath]:
     def ask() -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = _filesystem(address.scheme).find(_url(address), detail=True)
+        found: dict[str, dict[str, Any]] = filesystem(address.scheme).find(_url(address), detail=True)
         return found
 
     bucket = address.origin.partition("://")[2]
@@ -168,7 +161,7 @@ def _linked(address: RemotePath) -> Iterator[RemotePath]:
 
 
 def _links(page: str, scheme: str) -> list[str]:
-    found: list[str] = _filesystem(scheme).ls(page, detail=False)
+    found: list[str] = filesystem(scheme).ls(page, detail=False)
     return found
 
 
@@ -209,68 +202,3 @@ def _patiently(ask: Callable[[], Answer], address: RemotePath) -> Answer:
                 raise reason from None
         time.sleep(FIRST_WAIT_S * 2 ** (tried - 1) * random.uniform(1.0, 1.5))  # noqa: S311
     raise AssertionError("the last try returns or raises")
-
-
-_lock = threading.Lock()
-
-
-def _filesystem(scheme: str) -> Any:
-    """fsspec's file system for a kind of address, made once in each process."""
-    with _lock:
-        return _made(scheme)
-
-
-@lru_cache
-def _made(scheme: str) -> Any:
-    package, extra = PACKAGES[scheme]
-    try:
-        import fsspec
-
-        __import__(package)
-    except ImportError:
-        raise MissingExtraError(package, extra) from None
-    # Their warnings quote addresses and requests, and what failed is told by us.
-    for name in ("s3fs", "gcsfs", "fsspec", "aiobotocore", "botocore"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return {"s3": _s3, "gs": _gs, "http": _web, "https": _web}[scheme](fsspec)
-
-
-def _s3(fsspec: Any) -> Any:
-    # One loop of tries, ours: theirs would be tried within it, 25 times as often.
-    config = {"retries": {"total_max_attempts": 1}, "connect_timeout": CONNECT_S, "read_timeout": READ_S}
-    made = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True, config_kwargs=config)
-    made.retries = 1
-    return made
-
-
-def _gs(fsspec: Any) -> Any:
-    return fsspec.filesystem("gs", use_listings_cache=False, skip_instance_cache=True)
-
-
-def _web(fsspec: Any) -> Any:
-    import aiohttp
-
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
-    # trust_env: proxies and ~/.netrc.
-    return fsspec.filesystem(
-        "https",
-        simple_links=False,
-        use_listings_cache=False,
-        skip_instance_cache=True,
-        get_client=_client,
-        client_kwargs={"timeout": timeout, "trust_env": True},
-    )
-
-
-async def _client(**kwargs: Any) -> Any:
-    """A session that follows no way from https to http, and none from this machine to others."""
-    import aiohttp
-
-    async def look_at(_: Any, __: Any, params: Any) -> None:
-        new = params.response.headers.get("Location", "")
-        if params.url.scheme == "https" and new.lower().startswith("http:"):
-            raise RemoteError(f"{params.url.origin()} leads to an address that is not encrypted; it is not followed")
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_redirect.append(look_at)
-    return aiohttp.ClientSession(trace_configs=[trace], **kwargs)
