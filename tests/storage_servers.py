@@ -8,7 +8,7 @@ import http.server
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,20 @@ from urllib.parse import urlsplit
 import pytest
 
 from trapmeter.storage import filesystems, remote
+from trapmeter.workers import Engine
 
 SECRET = "nobody-may-write-this-down"
+
+
+def one_by_one(
+    tasks: Iterable[Any], work: Callable[[Any], Any], *, start: Callable[[], None], **_: Any
+) -> Iterator[Any]:
+    start()
+    yield from ((task, work(task)) for task in tasks)
+
+
+IN_PROCESS = Engine(one_by_one)
+"""Where waiting times are those of the tests."""
 
 
 @dataclass

@@ -18,7 +18,7 @@ LAYERS = [
     {"storage"},
     {"records"},
     {"files", "folds", "geometry", "metrics", "overlap", "uncertainty", "windows", "workers"},
-    {"journal"},
+    {"journal", "publishing"},
     {"cluster", "media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
     {"calibration"},

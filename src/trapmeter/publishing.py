@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from pathlib import Path
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import alone_with, cache_folder, sha256_of_bytes, whole_file
 from trapmeter.storage import remote
-from trapmeter.storage.address import BUCKETS, Location, RemotePath
+from trapmeter.storage.address import BUCKETS, Location, RemotePath, RemoteStat
 from trapmeter.storage.failures import RemoteError, RemoteMissingError
 
 VARIABLE = "TRAPMETER_WORK"
@@ -68,7 +68,9 @@ def published(out: Location, layout: Layout, option: str = "--out", *, overwrite
         yield out
         return
     if out.scheme not in BUCKETS:
-        raise InputError(f"{option} {out}: nothing can be written to a web server; expected a folder, or s3:// or gs://")
+        raise InputError(
+            f"{option} {out}: nothing can be written to a web server; expected a folder, or s3:// or gs://"
+        )
     folder = work_folder(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +151,7 @@ class _Sent:
             state = remote.stat(self._out / name)
         except RemoteMissingError:
             return
-        if name in self._known and self._known[name][1] == [state.st_size, state.st_mtime_ns]:
+        if name in self._known and self._known[name][1] == _as_list(state):
             return
         theirs = remote.read_all(self._out / name)
         path = self._folder / name
@@ -157,7 +159,9 @@ class _Sent:
         head, _, rest = theirs.partition(b"\n")
         if not ours:
             path.write_bytes(theirs)
-        elif ours.partition(b"\n")[0] != head:
+        elif ours == theirs:
+            return
+        elif not name.endswith(".jsonl") or ours.partition(b"\n")[0] != head:
             raise RunError(
                 f"{self._out}: holds a run of another machine with other settings; choose another folder, or --overwrite to "
                 f"start anew; what this machine has done for it is in {self._folder}"
@@ -187,7 +191,8 @@ class _Sent:
 
     def send(self, names: Sequence[str]) -> None:
         """Sends these files, where they are here and not yet there."""
-        left = [name for name in names if (self._folder / name).exists() and not self._is_there(name)]
+        there = self._there() if self._known.keys() & set(names) else {}
+        left = [name for name in names if (self._folder / name).exists() and not self._is_sent(name, there)]
         with ThreadPoolExecutor(N_AT_ONCE) as threads:
             for name, states in zip(left, threads.map(self._send, left), strict=True):
                 self._known[name] = states
@@ -196,17 +201,17 @@ class _Sent:
     def _send(self, name: str) -> list[list[int]]:
         state = self._here(name)
         remote.write(self._folder / name, self._out / name)
-        there = remote.stat(self._out / name)
-        return [state, [there.st_size, there.st_mtime_ns]]
+        return [state, _as_list(remote.stat(self._out / name))]
 
-    def _is_there(self, name: str) -> bool:
-        if name not in self._known or self._known[name][0] != self._here(name):
-            return False
-        try:
-            there = remote.stat(self._out / name)
-        except RemoteMissingError:
-            return False
-        return self._known[name][1] == [there.st_size, there.st_mtime_ns]
+    def _there(self) -> dict[str, list[int]]:
+        """The states of all that is at the address."""
+        prefix = f"{self._out.inner}/" if self._out.inner else ""
+        with suppress(RemoteMissingError):
+            return {file.inner.removeprefix(prefix): _as_list(file.stat()) for file in remote.files_below(self._out)}
+        return {}
+
+    def _is_sent(self, name: str, there: Mapping[str, list[int]]) -> bool:
+        return name in self._known and self._known[name] == [self._here(name), there.get(name)]
 
     def _here(self, name: str) -> list[int]:
         status = (self._folder / name).stat()
@@ -215,6 +220,10 @@ class _Sent:
     def _keep(self) -> None:
         with whole_file(self._folder / PUBLISHED) as file:
             json.dump(self._known, file)
+
+
+def _as_list(state: RemoteStat) -> list[int]:
+    return [state.st_size, state.st_mtime_ns]
 
 
 @contextmanager
@@ -249,9 +258,10 @@ def _check_lock(out: RemotePath, owner: str, folder: Path) -> None:
 
 def _taken(out: RemotePath, option: str) -> str:
     held = _lock_there(out)
+    started = f"started on {held.get('host', '?')} at {held.get('since', '?')}"
     return (
-        f"{out}: another run is writing there (started on {held.get('host', '?')} at {held.get('since', '?')}); wait for it or "
-        f"choose another {option}; if that machine is gone, delete {out / LOCK} and give the same command again"
+        f"{out}: another run is writing there ({started}); wait for it or choose another {option}; if that machine is gone, "
+        f"delete {out / LOCK} and give the same command again"
     )
 
 

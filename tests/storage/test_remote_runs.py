@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conftest import MakeClip
-from storage_servers import SECRET, Proxy, Web
+from storage_servers import IN_PROCESS, SECRET, Proxy, Web
 from trapmeter.errors import InputError, MissingExtraError
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.spec import Codec, StoreSpec
@@ -58,15 +57,7 @@ def put(upload: Upload, folder: Path) -> None:
             upload(path, f"survey/{path.relative_to(folder).as_posix()}".replace(" ", "%20").replace("&", "%26"))
 
 
-def one_by_one(
-    tasks: Iterable[Any], work: Callable[[Any], Any], *, start: Callable[[], None], **_: Any
-) -> Iterator[Any]:
-    """In this process, where waiting times are those of the tests."""
-    start()
-    yield from ((task, work(task)) for task in tasks)
-
-
-def measure(place: Location, out: Path, engine: Engine = Engine(one_by_one)) -> Run:  # noqa: B008
+def measure(place: Location, out: Path, engine: Engine = IN_PROCESS) -> Run:
     boxes = out.parent / "boxes.csv"
     return predict(PredictSettings((place,), out, boxes=boxes, site=FolderSite(1)), engine=engine)
 

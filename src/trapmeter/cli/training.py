@@ -38,7 +38,10 @@ def add_verbs(app: typer.Typer) -> None:
 
 
 def frames(
-    store: Annotated[Path, typer.Option(help="Folder of the frame store; made if need be.")],
+    store: Annotated[
+        str,
+        typer.Option(metavar="PATH", help="Folder of the frame store; made if need be. Or s3://BUCKET/FOLDER."),
+    ],
     labels: Annotated[
         list[Path] | None,
         typer.Option(
@@ -99,34 +102,41 @@ def frames(
     from trapmeter.frames.check import check_store
     from trapmeter.frames.fill import fill_store
     from trapmeter.frames.spec import parse_size
-    from trapmeter.frames.store import store_for
+    from trapmeter.frames.store import LAYOUT, store_for
     from trapmeter.frames.wanted import read_wanted
-    from trapmeter.storage.address import location
+    from trapmeter.publishing import published, work_folder
+    from trapmeter.storage.address import RemotePath, location
     from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
 
+    target = location(store)
     size_hw = None if size is None else parse_size(size)
     offsets_s = WIDE_OFFSETS_S if offsets is None else parse_offsets(offsets)
     has_failed = False
     if labels and videos is not None:
         place = location(videos)
         wanted, missing = read_wanted(labels, place, offsets_s)
-        if engine is EngineName.RAY:
-            # Workers may have been started in another folder.
-            store = Path.cwd() / store
-        frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec)
-        with open_engine(engine, ray_address, jobs, [place, store]) as opened, progress_bars() as progress:
-            report = fill_store(
-                frame_store, wanted, opened.jobs, progress, missing=missing, engine=opened.engine.run_all
+        if engine is EngineName.RAY and isinstance(target, RemotePath):
+            raise InputError(
+                "--engine ray writes into a folder that all machines see: give such a --store, not an address"
             )
-        print_fill(report, store)
+        with published(target, LAYOUT, "--store") as folder:
+            # With Ray, workers may have been started in another folder.
+            where = folder.absolute() if engine is EngineName.RAY else folder
+            frame_store = store_for(where, size_hw=size_hw, resize=resize, codec=codec)
+            with open_engine(engine, ray_address, jobs, [place, where]) as opened, progress_bars() as progress:
+                report = fill_store(
+                    frame_store, wanted, opened.jobs, progress, missing=missing, engine=opened.engine.run_all
+                )
+        print_fill(report, target)
         has_failed = bool(report.failures)
     elif labels or videos is not None or offsets is not None or not check:
         raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")
     if check:
-        frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
+        here = work_folder(target) if isinstance(target, RemotePath) else target
+        frame_store = store_for(here, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
         with progress_bars() as progress:
             problems = check_store(frame_store, progress)
-        print_problems(problems, store)
+        print_problems(problems, here)
         has_failed = has_failed or bool(problems)
     if has_failed:
         raise typer.Exit(EXIT_MEDIA_FAILED)

@@ -10,12 +10,16 @@ from typing import Any
 from trapmeter.calibration.camera import TRAINED_HFOV_DEG
 from trapmeter.detect.precision import Precision
 from trapmeter.errors import InputError
+from trapmeter.publishing import Layout
 from trapmeter.runtimes.choice import Runtime
 from trapmeter.storage.address import Location, RemotePath, location
 from trapmeter.tables.sites import CsvSite, NoSite, SiteRule, parse_site_rule, site_rule_text
 
 JOURNAL = "seen.jsonl"
 """What was seen in each medium, in the folder of results."""
+
+RESULTS = Layout(journal=JOURNAL, last=("distances.csv", "run.json"), left_out="unpacked")
+"""Of the folder of results, where it goes to object storage: who finds a run.json finds all of a run."""
 
 _NO_SITE = NoSite()
 
