@@ -35,7 +35,7 @@ IN_PROCESS = Engine(one_by_one)
 
 @dataclass
 class Proxy:
-    """Before an S3 server: counts what is asked and answered, and misbehaves as told.
+    """Before an S3 server: keeps what is asked and whether it was signed, and misbehaves as told.
 
     misbehave: is given each request's method and path, and returns None, an HTTP status with S3's code for it, or how many
     bytes of the answer to send before the connection breaks off.
@@ -43,7 +43,7 @@ class Proxy:
 
     address: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
-    n_bytes: int = 0
+    signed: list[bool] = field(default_factory=list)
     misbehave: Callable[[str, str], tuple[int, str] | int | None] = lambda *_: None
 
     def gets(self, name: str) -> int:
@@ -127,6 +127,7 @@ class _Forward(_Quiet):
     def forward(self) -> None:
         proxy = self.proxy
         proxy.asked.append((self.command, self.path))
+        proxy.signed.append("Authorization" in self.headers)
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         wrong = proxy.misbehave(self.command, self.path)
         if isinstance(wrong, tuple):
@@ -139,7 +140,6 @@ class _Forward(_Quiet):
         body = answer.read()
         headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OWN]
         length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-        proxy.n_bytes += len(body)
         self.answer(answer.status, headers, body, length, wrong)
         connection.close()
 

@@ -11,6 +11,7 @@ import pytest
 
 from conftest import MakeClip
 from storage_servers import IN_PROCESS, SECRET, Proxy, Web
+from trapmeter.cluster.connection import look_around
 from trapmeter.errors import InputError, MissingExtraError
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.spec import Codec, StoreSpec
@@ -97,6 +98,12 @@ def test_shards_of_a_bucket_and_their_merge(proxy: Proxy, upload: Upload, survey
     merge(folders, tmp_path / "out")
     assert (tmp_path / "out/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
     assert {path.partition("?")[0] for _, path in proxy.asked} == {"/traps"}
+
+
+def test_machines_of_a_cluster_are_asked_for_the_bucket(proxy: Proxy, upload: Upload) -> None:
+    upload(b"x", "survey/a.mp4")
+    asked = ["s3://traps/survey", "s3://traps/survey/a.mp4", "s3://traps/none", "s3://other/survey"]
+    assert look_around(asked)[2] == asked[2:]
 
 
 def test_frames_of_a_bucket(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
@@ -205,10 +212,18 @@ def test_wrong_names(proxy: Proxy, upload: Upload, tmp_path: Path) -> None:
             find_media(paths)
 
 
-def test_no_credentials_and_no_server(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+def test_no_credentials_and_no_server(proxy: Proxy, upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload(b"x", "survey/a.mp4")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(InputError, match="credentials are missing or refused"):
+    with pytest.raises(InputError, match=r"credentials are missing or refused .PartialCredentialsError"):
+        find_media([location("s3://traps/survey")])
+    # Without any, public buckets can be read, and others tell that credentials are missing.
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    proxy.signed.clear()
+    assert len(find_media([location("s3://traps/survey")]).media) == 1
+    assert proxy.signed == [False]
+    proxy.misbehave = lambda *_: (403, "AccessDenied")
+    with pytest.raises(InputError, match=r"the credentials, if there are any .AWS_ACCESS_KEY_ID"):
         find_media([location("s3://traps/survey")])
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trapmeter.cli.common import default_jobs, need_package
 from trapmeter.errors import InputError
-from trapmeter.storage.address import Location
-from trapmeter.workers import THIS_MACHINE, Engine
+
+if TYPE_CHECKING:
+    from trapmeter.storage.address import Location
+    from trapmeter.workers import Engine
 
 
 class EngineName(StrEnum):
@@ -58,6 +60,8 @@ def open_engine(
         MissingExtraError: Ray isn't installed.
         RunError: the cluster can't be reached, or can't do this work.
     """
+    from trapmeter.workers import THIS_MACHINE, Engine
+
     if name is EngineName.LOCAL:
         if address is not None:
             raise InputError("--ray-address goes with --engine ray: give both")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def _elsewhere(addresses: Sequence[RemotePath]) -> Found:
             for file in below
             if not any(name.startswith(".") for name in file.inner.removeprefix(top).split("/"))
         }
-    root = RemotePath(addresses[0].origin, os.path.commonpath(folders).strip("/"))
+    root = RemotePath(addresses[0].origin, posixpath.commonpath(folders).strip("/"))
     if any(inner.removeprefix(f"{root.inner}/") == PACKAGE for inner in files):
         raise InputError(
             f"{root} is a Camtrap DP, whose tables are read from this machine alone; download them with their media, or give "

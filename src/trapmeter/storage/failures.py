@@ -64,8 +64,8 @@ def explained(error: BaseException, address: RemotePath) -> RemoteError:
         return RemoteError(f"{address}: no such address is possible; check the name of the bucket")
     if any(status in (401, 403) for status in statuses) or any(isinstance(one, PermissionError) for one in chain):
         return RemoteError(
-            f"{address}: access is denied; these credentials ({CREDENTIALS[address.scheme]}) need the permission to list and "
-            f"read {where}, or to write where results go there"
+            f"{address}: access is denied; the credentials, if there are any ({CREDENTIALS[address.scheme]}), need the "
+            f"permission to list and read {where}, or to write where results go there"
         )
     if _MAY_PASS.intersection(codes) or any(status == 429 or status >= 500 for status in statuses):
         code = next((code for code in codes if code in _MAY_PASS), None) or str(statuses[0])

@@ -24,6 +24,9 @@ PACKAGES = {
 }
 """By the kind of address the package that reads it, and the extra that brings it."""
 
+PATIENT = frozenset({"gs"})
+"""Kinds of address whose package tries again by itself, and can't be told otherwise."""
+
 _lock = threading.Lock()
 
 
@@ -53,9 +56,15 @@ def _made(scheme: str) -> Any:
 
 
 def _s3(fsspec: Any) -> Any:
+    from botocore.session import Session
+
     # One loop of tries, ours: theirs would be tried within it, 25 times as often.
     config = {"retries": {"total_max_attempts": 1}, "connect_timeout": CONNECT_S, "read_timeout": READ_S}
-    made = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True, config_kwargs=config)
+    # Whoever has no credentials sees public buckets.
+    is_nobody = Session().get_credentials() is None
+    made = fsspec.filesystem(
+        "s3", anon=is_nobody, use_listings_cache=False, skip_instance_cache=True, config_kwargs=config
+    )
     made.retries = 1
     return made
 

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 from trapmeter.errors import MissingExtraError
 from trapmeter.storage.address import BUCKETS, RemotePath, RemoteStat
 from trapmeter.storage.failures import RemoteError, RemoteMissingError, explained
-from trapmeter.storage.filesystems import filesystem
+from trapmeter.storage.filesystems import PATIENT, filesystem
 
 TRIES = 6
 FIRST_WAIT_S = 0.5
@@ -191,14 +191,15 @@ def _url(address: RemotePath) -> str:
 
 
 def _patiently(ask: Callable[[], Answer], address: RemotePath) -> Answer:
-    for tried in range(1, TRIES + 1):
+    tries = 1 if address.scheme in PATIENT else TRIES
+    for tried in range(1, tries + 1):
         try:
             return ask()
         except MissingExtraError:
             raise
         except Exception as error:
             reason = explained(error, address)
-            if not reason.may_pass or tried == TRIES:
+            if not reason.may_pass or tried == tries:
                 raise reason from None
         time.sleep(FIRST_WAIT_S * 2 ** (tried - 1) * random.uniform(1.0, 1.5))  # noqa: S311
     raise AssertionError("the last try returns or raises")
