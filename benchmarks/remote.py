@@ -1,7 +1,7 @@
 """Media in object storage: how much of a file is fetched for sparse seconds, in how many requests, and what it costs in CPU.
 
 The one-minute clips of benchmarks/decode.py, read as a remote file is: in ranges of bytes, which here come from the disk and
-are counted. Every picture is compared with that of a local run, to the bit. CPU seconds are of one process and its decoder, which
+are counted. Every picture is compared with that of a local run, to the bit. CPU seconds are of one process, whose decoder
 runs twice: on the file itself, and on its ranges. --blocks shows what another size of blocks would fetch.
 
     python benchmarks/remote.py --folder DIR [--blocks]

@@ -12,7 +12,6 @@ import numpy as np
 
 from trapmeter.media.skeleton import Skeleton, skeleton_of
 from trapmeter.storage.address import RemotePath
-from trapmeter.storage.failures import RemoteError
 from trapmeter.storage.remote import read
 
 BLOCK = 64 * 1024
@@ -48,8 +47,7 @@ class PartialCopy:
         self._here = np.zeros(n_blocks, np.bool_)
         self._wanted = np.zeros(n_blocks, np.bool_)
         self._is_opening = False
-        self._failure: RemoteError | None = None
-        self.n_fetched = 0
+        self._failure: OSError | None = None
         self.skeleton: Skeleton | None = None
         if self.size <= WHOLE:
             self.complete()
@@ -92,7 +90,7 @@ class PartialCopy:
         """Decoders take a read that failed for the end of the file: raises what it was.
 
         Raises:
-            RemoteError: a read has failed since the file was opened.
+            OSError: a read has failed since the file was opened.
         """
         if self._failure is not None:
             raise self._failure
@@ -133,7 +131,7 @@ class PartialCopy:
     def _true(self, start: int, end: int) -> bytes:
         try:
             return self.read_at(start, end)
-        except RemoteError as error:
+        except OSError as error:  # not reached, or no room for it here
             self._failure = error
             raise
 
@@ -149,7 +147,6 @@ class PartialCopy:
         self._file.seek(start)
         self._file.write(content)
         self._here[first:last] = True
-        self.n_fetched += len(content)
 
 
 class _View(io.RawIOBase):

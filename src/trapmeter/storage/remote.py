@@ -195,8 +195,8 @@ def _patiently(ask: Callable[[], Answer], address: RemotePath) -> Answer:
     for tried in range(1, tries + 1):
         try:
             return ask()
-        except MissingExtraError:
-            raise
+        except (MissingExtraError, LookupError, TypeError, AttributeError):
+            raise  # the last three are somebody's mistake, which no trying again would mend
         except Exception as error:
             reason = explained(error, address)
             if not reason.may_pass or tried == tries:
