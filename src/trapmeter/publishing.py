@@ -11,8 +11,9 @@ import fnmatch
 import json
 import os
 import socket
+import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ VARIABLE = "TRAPMETER_WORK"
 LOCK = ".trapmeter-lock"
 OWNER = ".owner"
 PUBLISHED = ".published.json"
+KEPT_EVERY_S = 600.0
+"""How often the journal is put there: so much work is lost at most where a machine is gone for good."""
+
 N_AT_ONCE = 8
 """Files that are sent side by side."""
 
@@ -57,8 +61,8 @@ def work_folder(address: RemotePath) -> Path:
 def published(out: Location, layout: Layout, option: str = "--out", *, overwrite: bool = False) -> Iterator[Path]:
     """The folder to write into: out itself, or for an address a working folder, whose files are there once the block ends.
 
-    Where the block ends with an error, or is stopped, only the journal is put there: the same command goes on, here or on
-    another machine. overwrite: what another machine left there doesn't count.
+    Every ten minutes, and where the block ends with an error or is stopped, the journal alone is put there: the same command
+    goes on, here or on another machine. overwrite: what another machine left there doesn't count.
 
     Raises:
         InputError: nothing can be written to this kind of address.
@@ -81,11 +85,10 @@ def published(out: Location, layout: Layout, option: str = "--out", *, overwrite
         if not overwrite:
             sent.bring()
         try:
-            yield folder
+            with _now_and_then(sent.send_journal):
+                yield folder
         except BaseException:
-            # What stopped it is the error to show.
-            with suppress(OSError):
-                sent.send([layout.journal])
+            sent.send_journal()
             raise
         _check_lock(out, _owner(folder), folder)
         sent.send_all()
@@ -93,10 +96,10 @@ def published(out: Location, layout: Layout, option: str = "--out", *, overwrite
 
 @contextmanager
 def fetched(folder: Location, names: Sequence[str]) -> Iterator[Path]:
-    """A folder of results to read from: itself, or for an address a copy of those of its files.
+    """A folder of results to read from: itself, or for an address a copy of these of its files.
 
     Raises:
-        RunError: a run is at work there, or it can't be read.
+        RunError: a run is at work there, or one of the files isn't there or can't be read.
     """
     if isinstance(folder, Path):
         yield folder
@@ -108,9 +111,7 @@ def fetched(folder: Location, names: Sequence[str]) -> Iterator[Path]:
         here.mkdir(parents=True, exist_ok=True)
         with alone_with(here):
             for name in names:
-                with suppress(RemoteMissingError):
-                    content = remote.read_all(folder / name)
-                    (here / name).write_bytes(content)
+                (here / name).write_bytes(remote.read_all(folder / name))
     yield here
 
 
@@ -171,6 +172,11 @@ class _Sent:
             with whole_file(path) as file:
                 file.write((whole + rest).decode())
 
+    def send_journal(self) -> None:
+        """Sends the journal as it is now, if that can be done: there is another error to show, or another time to try."""
+        with suppress(OSError, RunError):
+            self.send([self._layout.journal])
+
     def send_all(self) -> None:
         """Sends what is new; what was sent before and is not here any more is removed there."""
         names = [
@@ -220,6 +226,24 @@ class _Sent:
     def _keep(self) -> None:
         with whole_file(self._folder / PUBLISHED) as file:
             json.dump(self._known, file)
+
+
+@contextmanager
+def _now_and_then(send: Callable[[], None]) -> Iterator[None]:
+    """Calls send every KEPT_EVERY_S while the block lasts, in a thread of its own."""
+    is_over = threading.Event()
+
+    def keep() -> None:
+        while not is_over.wait(KEPT_EVERY_S):
+            send()
+
+    thread = threading.Thread(target=keep, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _as_list(state: RemoteStat) -> list[int]:

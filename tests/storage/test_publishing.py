@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from conftest import MakeClip
 from storage_servers import IN_PROCESS, SECRET, Proxy
+from trapmeter import publishing
 from trapmeter.cli import main
 from trapmeter.errors import InputError, RunError
 from trapmeter.predict.run import predict
@@ -114,8 +116,21 @@ def test_one_run_at_a_time(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(RunError, match="another run is writing"), fetched(OUT, ["run.json"]):
             pytest.fail("it was read while it was written")
     assert there().keys() == {"run.json"}
-    with fetched(OUT, ["run.json", "seen.jsonl"]) as copy:
+    with fetched(OUT, ["run.json"]) as copy:
         assert {path.name for path in copy.glob("[!.]*")} == {"run.json"}
+    with pytest.raises(RunError, match=r"nothing at s3://traps/results/seen.jsonl"), fetched(OUT, ["seen.jsonl"]):
+        pytest.fail("it isn't there")
+
+
+def test_the_journal_is_kept_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "KEPT_EVERY_S", 0.02)
+    with published(OUT, LAYOUT) as folder:
+        write(folder, seen_jsonl="head\nfirst\n", distances_csv="half")
+        while "seen.jsonl" not in there():
+            time.sleep(0.02)
+        assert there().keys() == {LOCK, "seen.jsonl"}
+        write(folder, seen_jsonl="head\nfirst\nsecond\n")
+    assert there()["seen.jsonl"] == b"head\nfirst\nsecond\n"
 
 
 def test_a_lock_that_a_killed_run_left_behind(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

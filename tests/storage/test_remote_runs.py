@@ -174,7 +174,6 @@ def test_a_medium_that_can_not_be_read_is_a_failed_row(
         ((403, "SignatureDoesNotMatch"), "credentials are missing or refused"),
         ((400, "ExpiredToken"), "credentials are missing or refused"),
         ((403, "AccessDenied"), "access is denied; .* need the permission to list"),
-        ((400, "IllegalLocationConstraintException"), "another region"),
         ((503, "SlowDown"), "asks for fewer requests"),
         ((500, "InternalError"), "an error of its own"),
         ((400, "Strange"), "refuses with Strange status 400"),

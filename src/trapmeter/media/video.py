@@ -5,6 +5,9 @@ packets lead to the wanted pictures; all others are read over, which costs next 
 trusted. Pictures that no other one depends on are skipped by the decoder, each wanted one is scaled in the step that turns
 it into RGB and handed on before the next is decoded: memory does not grow with the video. Where a picture does not come out
 that way, the rest is decoded in sequence.
+
+Of a remote file the first reading takes its skeleton alone, and the second what the plan needs; a packet that isn't what the
+skeleton told makes it be read whole.
 """
 
 from __future__ import annotations

@@ -36,7 +36,6 @@ _WRONG_CREDENTIALS = frozenset(
     }
 )
 _IMPOSSIBLE = frozenset({"ParamValidationError", "InvalidBucketName"})
-_OTHER_PLACE = frozenset({"PermanentRedirect", "301", "IllegalLocationConstraintException"})
 _TOO_MUCH = frozenset(
     {"SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "Throttling", "503"}
 )
@@ -58,8 +57,6 @@ def explained(error: BaseException, address: RemotePath) -> RemoteError:
         return RemoteError(
             f"{address}: the credentials are missing or refused ({wrong}); check {CREDENTIALS[address.scheme]}"
         )
-    if _OTHER_PLACE.intersection(codes):
-        return RemoteError(f"{address}: the bucket is in another region; set AWS_REGION to it")
     if _IMPOSSIBLE.intersection(codes) or isinstance(error, ValueError):
         return RemoteError(f"{address}: no such address is possible; check the name of the bucket")
     if any(status in (401, 403) for status in statuses) or any(isinstance(one, PermissionError) for one in chain):
