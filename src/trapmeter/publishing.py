@@ -10,14 +10,12 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from trapmeter.errors import InputError, RunError
@@ -25,9 +23,9 @@ from trapmeter.files import alone_with, cache_folder, sha256_of_bytes, whole_fil
 from trapmeter.storage import remote
 from trapmeter.storage.address import BUCKETS, Location, RemotePath, RemoteStat
 from trapmeter.storage.failures import RemoteError, RemoteMissingError
+from trapmeter.storage.lock import LOCK, is_held_by, locked, taken
 
 VARIABLE = "TRAPMETER_WORK"
-LOCK = ".trapmeter-lock"
 OWNER = ".owner"
 PUBLISHED = ".published.json"
 KEPT_EVERY_S = 600.0
@@ -80,7 +78,7 @@ def published(out: Location, layout: Layout, option: str = "--out", *, overwrite
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: can't be written: {error.strerror or error}; set {VARIABLE} to a folder") from error
-    with alone_with(folder, option), _told(out), _locked(out, _owner(folder), option):
+    with alone_with(folder, option), _told(out), locked(out, _owner(folder), option):
         sent = _Sent(out, folder, layout)
         if not overwrite:
             sent.bring()
@@ -90,7 +88,10 @@ def published(out: Location, layout: Layout, option: str = "--out", *, overwrite
         except BaseException:
             sent.send_journal()
             raise
-        _check_lock(out, _owner(folder), folder)
+        if not is_held_by(out, _owner(folder)):
+            raise RunError(
+                f"{out}: its lock was taken by another run; nothing was written there, this one's results are in {folder}"
+            )
         sent.send_all()
 
 
@@ -107,7 +108,7 @@ def fetched(folder: Location, names: Sequence[str]) -> Iterator[Path]:
     here = work_folder(folder)
     with _told(folder):
         if (folder / LOCK).exists():
-            raise RunError(_taken(folder, "--out"))
+            raise RunError(taken(folder, "--out"))
         here.mkdir(parents=True, exist_ok=True)
         with alone_with(here):
             for name in names:
@@ -257,48 +258,6 @@ def _told(out: RemotePath) -> Iterator[None]:
         yield
     except RemoteError as error:
         raise RunError(f"{error}; what is done is kept in {work_folder(out)}") from error
-
-
-@contextmanager
-def _locked(out: RemotePath, owner: str, option: str) -> Iterator[None]:
-    """Keeps runs of other machines out. A lock that this folder's own killed run left behind is taken up again."""
-    told = {"owner": owner, "host": socket.gethostname(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-    if not remote.create(json.dumps(told).encode(), out / LOCK) and _owner_there(out) != owner:
-        raise RunError(_taken(out, option))
-    try:
-        yield
-    finally:
-        if _owner_there(out) == owner:
-            with suppress(RemoteError):
-                remote.delete(out / LOCK)
-
-
-def _check_lock(out: RemotePath, owner: str, folder: Path) -> None:
-    if _owner_there(out) != owner:
-        raise RunError(
-            f"{out}: its lock was taken by another run; nothing was written there, the results of this one are in {folder}"
-        )
-
-
-def _taken(out: RemotePath, option: str) -> str:
-    held = _lock_there(out)
-    started = f"started on {held.get('host', '?')} at {held.get('since', '?')}"
-    return (
-        f"{out}: another run is writing there ({started}); wait for it or choose another {option}; if that machine is gone, "
-        f"delete {out / LOCK} and give the same command again"
-    )
-
-
-def _owner_there(out: RemotePath) -> str:
-    return _lock_there(out).get("owner", "")
-
-
-def _lock_there(out: RemotePath) -> dict[str, str]:
-    try:
-        held = json.loads(remote.read_all(out / LOCK))
-    except (RemoteError, ValueError):
-        return {}
-    return {name: str(value) for name, value in held.items()} if isinstance(held, dict) else {}
 
 
 def _owner(folder: Path) -> str:

@@ -17,9 +17,10 @@ from trapmeter.cli import main
 from trapmeter.errors import InputError, RunError
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.publishing import LOCK, Layout, fetched, matching, published, work_folder
+from trapmeter.publishing import Layout, fetched, matching, published, work_folder
 from trapmeter.storage import remote
 from trapmeter.storage.address import RemotePath, location
+from trapmeter.storage.lock import LOCK
 
 LAYOUT = Layout("seen.jsonl", ("distances.csv", "run.json"), "unpacked")
 OUT = RemotePath("s3://traps", "results")
