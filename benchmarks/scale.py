@@ -2,6 +2,7 @@
 
 plan     finding the media, reading a table of times with so many rows, dealing the media to eight shards
 join     eight generated journals with so many rows (60 a medium) into one, checked and in order
+measure  distances for half of so many rows (an animal in every other second), and distances.csv written
 engine   photos of a few pixels through this machine's processes and through Ray, 40 and then 240 of them: the difference by
          photo is what the engine itself costs
 workers  the demo's clips with one Ray worker and with two, and 40 tasks that wait for 0.1 s: those tell how evenly work is
@@ -10,7 +11,7 @@ data     the demo's clips by Ray Core actors that each decode and detect, and by
 
 Every part runs in a process of its own. CPU seconds are those of all its processes; memory is the peak of its main process.
 
-    python benchmarks/scale.py [--rows 1000000] [--parts plan join engine workers data]
+    python benchmarks/scale.py [--rows 1000000] [--parts plan join measure engine workers data]
 
 Needs the extra `cluster`; `data` needs pyarrow too.
 """
@@ -33,8 +34,10 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.demo.clips import CLIPS
+from trapmeter.predict.seen import MediumSeen, SecondSeen
+from trapmeter.records import Box, Status
 
-PARTS = ("plan", "join", "engine", "workers", "data")
+PARTS = ("plan", "join", "measure", "engine", "workers", "data")
 ROWS_OF_A_MEDIUM = 60
 N_SHARDS = 8
 
@@ -88,7 +91,7 @@ def plan(folder: Path, rows: int) -> None:
     """From names to shares."""
     from trapmeter.predict.plan import plan_work
     from trapmeter.predict.settings import PredictSettings
-    from trapmeter.predict.shards import Shard, share_of
+    from trapmeter.shares import Shard, share_of
 
     make_media(folder / "media", rows)
     with (folder / "times.csv").open("w") as file:
@@ -98,20 +101,15 @@ def plan(folder: Path, rows: int) -> None:
     settings = PredictSettings((folder / "media",), folder / "out", times=folder / "times.csv")
     with timed(f"plan {rows:,} rows"):
         work = plan_work(settings)
-        share = share_of(work.asked.tasks, Shard(1, N_SHARDS))
+        share = share_of(work.asked.tasks, Shard(1, N_SHARDS), lambda task: task.medium.path)
     print(f"  {len(work.asked.tasks):,} media, {len(share):,} in the first of {N_SHARDS} shares")
 
 
 def join(folder: Path, rows: int) -> None:
     """From journals to a journal."""
-    from trapmeter.journal import Journal, find_pieces, join_journals
-    from trapmeter.predict.seen import MediumSeen, SecondSeen
-    from trapmeter.records import Box, Status
+    from trapmeter.journal import find_pieces, join_journals
 
-    box = Box(0.41, 0.52, 0.63, 0.74, 0.87)
-    some = [SecondSeen(float(t), Status.MEASURED, "", (box,), (1,)) for t in range(ROWS_OF_A_MEDIUM // 2)]
-    none = [SecondSeen(float(t), Status.NO_ANIMAL) for t in range(len(some), ROWS_OF_A_MEDIUM)]
-    line = json.dumps(MediumSeen("NAME", 1, 1, (*some, *none)).to_json(), separators=(",", ":"))
+    line = json.dumps(seen_in("NAME").to_json(), separators=(",", ":"))
     paths = [folder / f"{number}.jsonl" for number in range(N_SHARDS)]
     all_names = names(rows)
     for number, path in enumerate(paths):
@@ -119,15 +117,37 @@ def join(folder: Path, rows: int) -> None:
             file.write('{"trapmeter_journal":1,"settings":{}}\n')
             file.writelines(line.replace("NAME", name) + "\n" for name in all_names[number::N_SHARDS])
     with timed(f"join {rows:,} rows"):
-        found = {seen.key: place for path in paths for seen, place in find_pieces(path, {}, MediumSeen.from_json)}
-        join_journals([found[name] for name in all_names], {}, folder / "joined.jsonl")
-    with (
-        timed("and read it back, as the merge does"),
-        Journal(folder / "joined.jsonl", {}, MediumSeen.from_json) as journal,
-    ):
-        assert len(journal.done) == len(found)
+        found = {
+            seen.key: (seen, place) for path in paths for seen, place in find_pieces(path, {}, MediumSeen.from_json)
+        }
+        join_journals([found[name][1] for name in all_names], {}, folder / "joined.jsonl")
     size = (folder / "joined.jsonl").stat().st_size
     print(f"  {len(found):,} media, {size / 1e6:,.0f} MB")
+
+
+def measure(folder: Path, rows: int) -> None:
+    """From what was seen to a table."""
+    from trapmeter.boxmodel.model import BoxModel
+    from trapmeter.predict.distances import FromBoxes
+    from trapmeter.predict.measure import measure as measure_all
+    from trapmeter.tables.distances import write_distances
+
+    media = [seen_in(name) for name in names(rows)]
+    sites = {medium.media_id: medium.media_id.partition("/")[0] for medium in media}
+    model = FromBoxes(BoxModel.load())
+    with timed(f"measure {rows:,} rows"):
+        estimates = measure_all(media, sites, model)
+    with timed("write them"):
+        write_distances(folder / "distances.csv", estimates)
+
+
+def seen_in(name: str) -> MediumSeen:
+    """An animal in the first half of a medium's seconds, which comes nearer."""
+    half = ROWS_OF_A_MEDIUM // 2
+    boxes = [Box(0.41, 0.52, 0.45 + t / half / 2, 0.56 + t / half / 3, 0.87) for t in range(half)]
+    some = [SecondSeen(float(t), Status.MEASURED, "", (box,), (1,)) for t, box in enumerate(boxes)]
+    none = [SecondSeen(float(t), Status.NO_ANIMAL) for t in range(half, ROWS_OF_A_MEDIUM)]
+    return MediumSeen(name, 1, 1, (*some, *none))
 
 
 def names(rows: int) -> list[str]:
@@ -290,7 +310,7 @@ def main() -> None:
                 [sys.executable, __file__, "--here", "--parts", part, "--rows", str(arguments.rows)], check=True
             )
         return
-    functions = {"plan": plan, "join": join, "engine": engine, "workers": workers, "data": data}
+    functions = {"plan": plan, "join": join, "measure": measure, "engine": engine, "workers": workers, "data": data}
     with tempfile.TemporaryDirectory() as folder:
         functions[arguments.parts[0]](Path(folder), arguments.rows)
     print(f"  peak of the main process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:,.0f} MB")

@@ -1,7 +1,7 @@
 """Camtrap DP packages for tests, and what the standard says of their columns.
 
-The table schemas of the standard are not at hand and are not fetched: these say of each column of Camtrap DP 1.0.2 what its
-documentation does (type, whether it is required, limits, words allowed), in its order.
+The table schemas of the standard are not fetched: these say of each column of Camtrap DP 1.0.2 what they do (type, whether it
+is required, limits, patterns, words allowed, what an empty cell may be), in their order, compared with them column by column.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+MISSING = ["", "NA", "NaN", "nan"]
+FEATURES = [
+    *("roadPaved", "roadDirt", "trailHiking", "trailGame", "roadUnderpass", "roadOverpass", "roadBridge", "culvert"),
+    *("burrow", "nestSite", "carcass", "waterSource", "fruitingTree"),
+]
 WHEN = {"type": "datetime", "format": "%Y-%m-%dT%H:%M:%S%z"}
 
 
@@ -43,15 +48,19 @@ DEPLOYMENTS = [
         column("timestampIssues", "boolean"),
         column("baitUse", "boolean"),
     ),
-    *(column("featureType"), column("habitat"), column("deploymentGroups"), column("deploymentTags")),
+    *(column("featureType", enum=FEATURES), column("habitat"), column("deploymentGroups"), column("deploymentTags")),
     column("deploymentComments"),
 ]
 MEDIA = [
     *(column("mediaID", required=True, unique=True), column("deploymentID", required=True)),
     column("captureMethod", enum=["activityDetection", "timeLapse"]),
-    *(column("timestamp", WHEN, required=True), column("filePath", required=True)),
-    *(column("filePublic", "boolean", required=True), column("fileName"), column("fileMediatype", required=True)),
-    *(column("exifData"), column("favorite", "boolean"), column("mediaComments")),
+    *(
+        column("timestamp", WHEN, required=True),
+        column("filePath", required=True, pattern=r"^(?=^[^./~])(^((?!\.{2}).)*$).*$"),
+    ),
+    *(column("filePublic", "boolean", required=True), column("fileName")),
+    *(column("fileMediatype", required=True, pattern="^(image|video|audio)/.*$"), column("exifData", "any")),
+    *(column("favorite", "boolean"), column("mediaComments")),
 ]
 OBSERVATIONS = [
     *(column("observationID", required=True, unique=True), column("deploymentID", required=True)),
@@ -72,13 +81,15 @@ OBSERVATIONS = [
     *(column("observationTags"), column("observationComments")),
 ]
 SCHEMAS: dict[str, dict[str, Any]] = {
-    "deployments": {"fields": DEPLOYMENTS, "primaryKey": "deploymentID"},
+    "deployments": {"fields": DEPLOYMENTS, "missingValues": MISSING, "primaryKey": "deploymentID"},
     "media": {
+        "missingValues": MISSING,
         "fields": MEDIA,
         "primaryKey": "mediaID",
         "foreignKeys": [{"fields": "deploymentID", "reference": {"resource": "deployments", "fields": "deploymentID"}}],
     },
     "observations": {
+        "missingValues": MISSING,
         "fields": OBSERVATIONS,
         "primaryKey": "observationID",
         "foreignKeys": [

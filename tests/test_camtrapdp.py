@@ -26,6 +26,7 @@ from packages import (
     table_text,
     write_package,
 )
+from terminal import inside
 from trapmeter.calibration.run import calibrate
 from trapmeter.calibration.told import CalibrateSettings
 from trapmeter.density.camtrap_survey import CamtrapSettings, read_camtrap_survey
@@ -34,6 +35,9 @@ from trapmeter.export import Format, export
 from trapmeter.predict.run import Run, predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.records import Status
+from trapmeter.review.decisions import Kind, open_log
+from trapmeter.review.results import read_results
+from trapmeter.review.session import Session
 from trapmeter.tables.distances import read_distances
 from trapmeter.tables.sightings import read_media_starts
 
@@ -91,6 +95,12 @@ def test_a_package_is_measured_whatever_it_comes_in(package: Path, tmp_path: Pat
     assert fox.observation.box is not None
     assert (fox.observation.box.xyxy, fox.observation.box.score) == (pytest.approx((0.3, 0.4, 0.6, 0.8)), 1.0)
     assert {e.observation.site_id for e in run.estimates} == {"S1"}
+    # What the package calls the animal goes along; its size is reckoned in where --species tells it.
+    assert fox.observation.species == "Vulpes vulpes"
+    assert {e.observation.species for e in run.estimates if e is not fox} == {""}
+    assert fox.distance is not None
+    told = measure(given, tmp_path / "told", species="red fox").estimates
+    assert fox.distance not in [e.distance for e in told]
     reasons = dict(run.summary.failures)
     assert "leads out of the package" in reasons["../secret.jpg"]
     assert "no such file" in reasons["S1/gone.jpg"]
@@ -152,6 +162,43 @@ def test_height_and_tilt_count_where_the_lens_is_told(tmp_path: Path) -> None:
     assert told[0].distance != told[1].distance
 
 
+def test_missing_values_of_the_standard_are_empty_cells(package: Path, tmp_path: Path, problems: Validate) -> None:
+    # As R writes them. The same package says the same, and export leaves them as they stand.
+    site = {**SITE, "locationName": "NA", "cameraHeight": "NA", "cameraTilt": "NaN"}
+    blank = dict.fromkeys(("individualPositionRadius", "individualPositionAngle", "count", "individualID"), "NA")
+    unboxed = dict.fromkeys(("bboxX", "bboxY", "bboxWidth", "bboxHeight", "classificationProbability"), "nan")
+    seen = [{**unboxed, **blank, **one} for one in OBSERVATIONS]
+    write_package(package, deployments=[site], media=MEDIA, observations=seen)
+    run = measure(package, tmp_path / "out", hfov_deg=45.0)
+    assert {e.observation.site_id for e in run.estimates} == {"S1"}
+    assert run.summary.n_measured == 2
+    export(tmp_path / "out", tmp_path / "new", Format.CAMTRAP_DP, package=package)
+    told = observations_in(tmp_path / "new")
+    assert [told[name]["individualPositionRadius"] == "NA" for name in told] == [False, True, False, True]
+    assert (told["o1"]["individualID"], told["o2"]["count"]) == ("m1:1", "NA")
+    assert problems(tmp_path / "new") == problems(package)
+
+
+def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    nowhere = {**SITE, "deploymentID": "d2", "locationID": "S2", "latitude": "NA", "longitude": "NA"}
+    write_package(package, deployments=[SITE, nowhere], media=MEDIA, observations=OBSERVATIONS)
+    assert inside("predict", packed(package, tmp_path / "dp.zip"), "--out", out, "--jobs", 1) == 3
+    assert "The larger a circle" in (out / "report.html").read_text()
+    assert inside("report", out, "--no-map", "--jobs", 1) == 0
+    assert "The larger a circle" not in (out / "report.html").read_text()
+    assert inside("report", out, "--jobs", 1) == 0
+    assert "The larger a circle" in (out / "report.html").read_text()
+    assert inside("report", out, "--no-map", "--places", package) == 2
+    assert inside("export", out, "--format", "geojson", "--places", package, "--out", tmp_path / "sites.json") == 0
+    (point,) = json.loads((tmp_path / "sites.json").read_text())["features"]
+    assert point["geometry"]["coordinates"] == [5.25, 50.5]
+    # A map that nobody asked for doesn't cost the report.
+    write_package(package, deployments=[{**SITE, "latitude": "95"}], media=MEDIA, observations=OBSERVATIONS)
+    assert inside("predict", package, "--out", tmp_path / "odd", "--jobs", 1) == 3
+    assert "The larger a circle" not in (tmp_path / "odd/report.html").read_text()
+
+
 def test_packages_that_cannot_be_measured_say_why(package: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="goes alone"):
         predict(PredictSettings((package, tmp_path), tmp_path / "out"))
@@ -193,6 +240,7 @@ def test_an_archive_that_lies_is_refused(package: Path, tmp_path: Path) -> None:
 
 
 Validate = Callable[[Path], list[list[str]]]
+AGAINST_PATTERN = r'constraint "pattern" is "^(?=^[^./~])(^((?!\.{2}).)*$).*$"'
 
 
 @pytest.fixture
@@ -226,7 +274,8 @@ def test_distances_go_into_the_users_own_package(package: Path, tmp_path: Path, 
     after = contents(tmp_path / "new")
     assert {name for name in before if before[name] != after[name]} == {"observations.csv"}
     assert contents(package) == before
-    assert problems(tmp_path / "new") == problems(package) == []
+    # A filePath that leads out is against the standard.
+    assert problems(tmp_path / "new") == problems(package) == [["constraint-error", AGAINST_PATTERN]]
     told = observations_in(tmp_path / "new")
     assert list(told) == ["o1", "o2", "o3", "o4"]
     filled = [name for name, row in told.items() if row["individualPositionRadius"]]
@@ -358,10 +407,24 @@ def test_distances_of_people_calibrate(package: Path, tmp_path: Path) -> None:
     measure(package, tmp_path / "out")
     with pytest.raises(InputError, match="no observation of a medium has an individualPositionRadius by a person"):
         calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=package))
+    of_event = observation("o9", "", observationLevel="event", individualPositionRadius="5")
+    with_event = write_package(tmp_path / "event", media=MEDIA, observations=[*OBSERVATIONS, of_event])
+    with pytest.raises(InputError, match=r"; 1 of events have one, which tells of no single second; fill in"):
+        calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=with_event))
     # Ours in a person's row are no labels either.
     export(tmp_path / "out", tmp_path / "ours", Format.CAMTRAP_DP, package=package)
     with pytest.raises(InputError, match="by a person"):
         calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=tmp_path / "ours"))
+    # Unless a person gave them in a review.
+    with open_log(tmp_path / "out/distances.csv") as log:
+        results = read_results(tmp_path / "out")
+        session = Session(results, log)
+        number = next(i for i, e in enumerate(results.rows) if e.observation.media_id == "S1/b.mp4" and e.distance)
+        session.decide(Kind.DISTANCE, number, 0, distance_m=9.25)
+    assert inside("review", "export", tmp_path / "out", "--out", tmp_path / "reviewed") == 0
+    export(tmp_path / "reviewed", tmp_path / "given", Format.CAMTRAP_DP, package=package)
+    done = calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "by-review", labels=tmp_path / "given"))
+    assert (done.n_labels, done.n_labels_unused) == (1, 0)
     by_hand = [
         {**one, "individualPositionRadius": "9.5"} if one["observationID"] == "o3" else one for one in OBSERVATIONS
     ]

@@ -77,6 +77,17 @@ def test_all_eight_models_with_every_file(flat, density, tmp_path):
     with (out / "density.csv").open() as file:
         assert [row["model"] for row in csv.DictReader(file)] == [one["model"] for one in found["fits"]]
     assert "bootstrap over cameras: median" in said
+    ends = [found["bootstrap"][name] for name in ("low", "percentile_low", "median", "percentile_high", "high")]
+    assert ends == sorted(ends)
+    percentiles = np.quantile(found["bootstrap"]["densities"], (0.025, 0.975))
+    assert ends[1:4:2] == pytest.approx(percentiles.tolist())
+    page = (out / "density.html").read_text()
+    assert all(f"bootstrap, {name}" in page for name in ("lognormal", "percentiles", "expanded percentiles"))
+    # What the keys are chosen by stands beside each model.
+    best = next(one for one in found["fits"] if one["selected"])
+    per_df = f"{best['chi_square']['statistic'] / best['chi_square']['df']:.2f}"
+    assert per_df in next(line for line in said.splitlines() if line.startswith("* "))
+    assert per_df in page
     assert "* selected by QAIC within each key, and chi-square / df between keys" in said
     assert "note: 20 bootstrap replicates are few" in said
     assert "bootstrap replicates are few" in found["warnings"][-1]
@@ -116,7 +127,9 @@ def test_exact_distances_with_left_and_right_truncation(flat, density, tmp_path)
     assert (found["left_m"], found["right_m"], found["select_by"]) == (1, 9, "aic")
     assert [fit["qaic"] for fit in found["fits"]] == [None, None]
     assert found["fits"][0]["ks"]["p"] > 0.001
-    assert "Kolmogorov-Smirnov" in (tmp_path / "out/density.html").read_text()
+    page = (tmp_path / "out/density.html").read_text()
+    assert "Kolmogorov-Smirnov" in page
+    assert "Quantile-quantile plot of" in page
 
 
 def test_a_configuration_file_from_distances_and_deployments(tmp_path, density):
@@ -288,6 +301,40 @@ def test_bad_tables_say_what_is_wrong(tmp_path, density, table, arguments, words
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        ("sample.label,effort,distance", "expected the columns Sample.Label, Effort, distance"),
+        ("Sample_Label,Effort,distance", "but Sample.Label is missing; found 'Sample_Label'"),
+        ("Sample.Label,Effort,distance_m", "but distance is missing"),
+    ],
+)
+def test_flat_files_are_known_by_names_like_theirs(tmp_path, density, head, words):
+    path = tmp_path / "flat.csv"
+    path.write_text(flat_rows(*TWENTY, head=head))
+    status, _, error = density(path)
+    assert status == 2
+    assert words in error
+
+
+def test_distances_told_by_the_ends_of_bins_are_refused_with_what_to_do(tmp_path, density):
+    path = tmp_path / "flat.csv"
+    path.write_text(flat_rows("a,10,2,4", "b,10,4,6", head="Sample.Label,Effort,distbegin,distend"))
+    status, _, error = density(path)
+    assert status == 2
+    assert "write the middle of each bin there, and give the ends by --cutpoints" in error
+
+
+def test_columns_that_may_be_misspelt_are_said(tmp_path, density):
+    path = tmp_path / "flat.csv"
+    rows = [row + ",0.1,x" for row in TWENTY]
+    path.write_text(flat_rows(*rows, head="Sample.Label,Effort,distance,Multiplier,Study.Area"))
+    status, said, _ = density(path, "--key", "half-normal", "--adjust", "none", "--cutpoints", "0,2,4,6,9")
+    assert status == 0
+    assert "the column 'Multiplier' is passed over; rename it 'multiplier'" in said
+    assert "Study.Area" not in said
+
+
 def test_an_angle_that_is_not_used_is_said(tmp_path, density):
     path = tmp_path / "flat.csv"
     rows = [row + ",0.1" for row in TWENTY]
@@ -320,6 +367,13 @@ def test_errors_of_distances_are_allowed_for(flat, density, tmp_path):
     assert len({round(found[name]["density_km2"]) for name in found}) == 3
     assert "Error of distances" in (tmp_path / "pairs/density.html").read_text()
     assert "is not allowed for here" in (tmp_path / "pairs/density.R").read_text()
+
+
+def test_functions_that_may_rise_may_do_so_in_r_too(flat, density, tmp_path):
+    config = tmp_path / "survey.toml"
+    config.write_text(f'file = "{flat}"\nmonotone = false\nkey = "hn"\ncutpoints = [0, 2, 4, 6, 8, 10]\n')
+    assert density("--config", config, "--out", tmp_path / "out")[0] == 0
+    assert 'er_var = "P2", monotonicity = "none")' in (tmp_path / "out/density.R").read_text()
 
 
 def test_a_camtrap_dp(tmp_path, density):

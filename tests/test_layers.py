@@ -17,7 +17,7 @@ LAYERS = [
     {"", "errors"},
     {"storage"},
     {"records"},
-    {"files", "folds", "geometry", "metrics", "overlap", "uncertainty", "windows", "workers"},
+    {"files", "folds", "geometry", "metrics", "overlap", "shares", "uncertainty", "windows", "workers"},
     {"journal", "publishing"},
     {"cluster", "media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},

@@ -35,6 +35,9 @@ run = trapmeter.measure(settings)
 table = trapmeter.to_frame(run.estimates)
 print(table.groupby("site_id")["distance_m"].describe())
 ```
+
+In a script (not a notebook), put all but the imports below `if __name__ == "__main__":`, for workers are processes that
+read it anew.
 """
 SECTIONS = {
     "Measuring": ("PredictSettings", "measure", "Run", "parse_site_rule"),

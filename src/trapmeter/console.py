@@ -141,14 +141,14 @@ def shown(text: str) -> str:
 _MOST_FAILURES = 10
 
 
-def print_fill(report: FillReport, store: Location) -> None:
-    """Counts, the first failures with their reasons, and where the store is."""
+def print_fill(report: FillReport, store: Location, failures: Location) -> None:
+    """Counts, the first failures with their reasons, where all of them are, and where the store is."""
     print(f"{report.n_videos:,} videos, {report.n_kept:,} of them complete before; {report.n_frames:,} frames")
     for failure in report.failures[:_MOST_FAILURES]:
         when = "" if failure.time_s is None else f" at {failure.time_s:g} s"
         print(f"failed: {shown(failure.video_id)}{when}: {shown(failure.reason)}")
     if len(report.failures) > _MOST_FAILURES:
-        print(f"failed: and {len(report.failures) - _MOST_FAILURES:,} more, see {store / 'failed.csv'}")
+        print(f"failed: and {len(report.failures) - _MOST_FAILURES:,} more, see {failures}")
     if report.n_doubtful:
         print(f"{report.n_doubtful:,} videos are damaged in part and were read as far as possible")
     print(f"frames:  {store}")
@@ -227,15 +227,16 @@ def print_density(run: DensityRun) -> None:
     )
     names = [model.fit.function.name for model in analysis.models]
     width = max(len("model"), *map(len, names))
-    heads = f"{'AIC':>10}  {'QAIC':>9}  {'Pa':>6}  {'EDR m':>6}  {'per km2':>8}  {'CV':>6}"
+    heads = f"{'AIC':>10}  {'QAIC':>9}  {'chi2/df':>7}  {'Pa':>6}  {'EDR m':>6}  {'per km2':>8}  {'CV':>6}"
     print(f"  {'model':<{width}}  {heads}  {best.density.level * 100:g} % interval")
     for number, (name, model) in enumerate(zip(names, analysis.models, strict=True)):
         fit, density = model.fit, model.density
         judged = "-" if model.qaic is None else f"{model.qaic:.1f}"
+        per_df = fit.chi_square.per_df if fit.chi_square else None
         print(
-            f"{'*' if number == analysis.selected else ' '} {name:<{width}}  {fit.aic:>10.1f}  {judged:>9}  {fit.pa:>6.4f}  "
-            f"{fit.edr_m:>6.2f}  {density.density_km2:>8.4g}  {density.cv:>6.3f}  "
-            f"{_interval(density.low_km2, density.high_km2)}"
+            f"{'*' if number == analysis.selected else ' '} {name:<{width}}  {fit.aic:>10.1f}  {judged:>9}  "
+            f"{'-' if per_df is None else f'{per_df:.2f}':>7}  {fit.pa:>6.4f}  {fit.edr_m:>6.2f}  "
+            f"{density.density_km2:>8.4g}  {density.cv:>6.3f}  {_interval(density.low_km2, density.high_km2)}"
         )
     for name, reason in analysis.failures:
         print(f"not fitted: {name}: {reason}")
@@ -258,7 +259,8 @@ def print_density(run: DensityRun) -> None:
     if run.bootstrap is not None:
         found = run.bootstrap
         print(
-            f"bootstrap over cameras: median {found.median_km2:.4f}, percentiles {_interval(found.low_km2, found.high_km2)}, "
+            f"bootstrap over cameras: median {found.median_km2:.4f}, percentiles {_interval(*found.percentiles_km2)} "
+            f"(expanded: {_interval(found.low_km2, found.high_km2)}), "
             f"lognormal {_interval(found.log_low_km2, found.log_high_km2)}, "
             f"{found.settings.replicates:,} replicates, {found.n_failed:,} failed"
         )

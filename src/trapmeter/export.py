@@ -39,7 +39,7 @@ def export(
 ) -> list[str]:
     """Writes results (a folder of `predict`, or a distances.csv) as another format; returns what should be known about it.
 
-    places: where the sites are, a CSV file with site_id (or locationID), latitude and longitude; for geojson. package: the
+    places: where the sites are, as `read_places` takes it; for geojson. package: the
     Camtrap DP to write a copy of, with the distances in it; for camtrap-dp.
 
     Raises:

@@ -154,6 +154,12 @@ def order_of_rows(estimate: Estimate) -> tuple[str, float, int]:
     return seen.media_id, seen.time_s, seen.animal_id
 
 
+BY_HAND = "review"
+"""The model_id of a distance that a person gave."""
+REVIEWED = "review: "
+"""How those parts of a reason begin that say what a person decided."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What is answered for an observation: a row of distances.csv.
@@ -174,6 +180,16 @@ class Estimate:
             raise ValueError(f"a distance belongs to measured rows alone, got {self.status} and {self.distance}")
         if self.status is Status.FAILED and not self.reason:
             raise ValueError("a failed row needs a reason")
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether a person gave the distance."""
+        return self.model_id == BY_HAND
+
+    @property
+    def doubts(self) -> str:
+        """The reason without what a person decided about the row; "" where nothing is doubtful."""
+        return "; ".join(part for part in self.reason.split("; ") if not part.startswith(REVIEWED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ def run_all(
                 if not running:
                     return
                 done = wait(running, timeout=_LOOK_AGAIN_S, return_when=FIRST_COMPLETED).done
-                for future in done:
+                # Of a set, in the order in which they were given: with one worker a journal is the same every time.
+                for future in [future for future in running if future in done]:
                     yield running.pop(future).task, _outcome(future)
                 # The pool's own limits go by the time of day, which may be set in the midst of a run.
                 now = time.monotonic()
@@ -184,7 +185,7 @@ def _outcome(future: Future[Result | Lost]) -> Result | Lost:
     except BrokenProcessPool as error:
         raise RunError(
             "all workers ended before they had a task; is there too little memory? give the same command again with a "
-            "smaller --jobs"
+            'smaller --jobs. In a Python script of your own, put what it calls below `if __name__ == "__main__":`'
         ) from error
 
 

@@ -25,6 +25,15 @@ def test_the_share_of_a_known_curve():
     assert found.n == 4000
 
 
+@pytest.mark.parametrize("dusk", [18.0, 19.0, 22.0])
+def test_animals_of_dusk_and_dawn_have_two_peaks(dusk):
+    # Peaks on opposite sides of the day have no mean direction, and must not be taken for animals active all day.
+    rng = np.random.default_rng(3)
+    hours = np.where(rng.random(2000) < 0.5, rng.normal(7, 1.5, 2000), rng.normal(dusk, 2, 2000)) % 24
+    height = 0.5 / (1.5 * math.sqrt(2 * math.pi))
+    assert fit_activity(hours, replicates=2).share == pytest.approx(1 / 24 / height, rel=0.1)
+
+
 def test_animals_active_all_day():
     assert fit_activity(np.random.default_rng(1).uniform(0, 24, 2000)).share > 0.9
 

@@ -92,7 +92,19 @@ def test_strata_are_weighted_by_area_or_else_by_effort():
     assert by_area.best.density.density_km2 == pytest.approx(0.75 * parts[0] + 0.25 * parts[1])
     by_effort = analyse(strata({}), settings)
     assert by_effort.best.density.density_km2 == pytest.approx((parts[0] + 2 * parts[1]) / 3)
-    assert any("no areas of strata" in warning for warning in by_effort.warnings)
+    assert any("areas of strata are not all known" in warning for warning in by_effort.warnings)
+
+
+def test_a_stratum_without_detections_counts_and_is_said():
+    settings = AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES)
+    full = strata({"n": 1.0, "s": 1.0})
+    empty = (Camera("e0", 10, stratum="e"), Camera("e1", 10, stratum="e"))
+    survey = replace(full, cameras=(*full.cameras, *empty), areas={"n": 1.0, "s": 1.0, "e": 2.0})
+    found = analyse(survey, settings)
+    assert found.best.density.density_km2 == pytest.approx(analyse(full, settings).best.density.density_km2 / 2)
+    assert "stratum 'e' has no detection: it counts as one without animals" in found.warnings
+    with pytest.raises(InputError, match="stratum 'e' has 1 station"):
+        analyse(replace(survey, cameras=survey.cameras[:-1]), settings)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +117,6 @@ def test_strata_are_weighted_by_area_or_else_by_effort():
         ([4.0, 5.0, 6.0], 5, {"cutpoints_m": EDGES, "right_m": 15.0}, "let the first and the last cutpoint be"),
         ([4.0, 5.0, 6.0], 5, {"left_m": 5.0, "right_m": 3.0}, "0 <= left < right"),
         ([0.0, 0.0], 5, {}, "all distances are 0 m"),
-        ([0.0, 4.0, 5.0], 5, {"right_m": 8.0}, "a distance of 0 m"),
     ],
 )
 def test_poor_data_is_refused_with_what_to_do(metres, n_cameras, settings, message):
@@ -122,6 +133,36 @@ def test_few_stations_and_many_outside_are_warned_of():
     said = " ".join(analysis.warnings)
     for words in ("of 50 distances lie outside", "4 stations are few", "observations are few"):
         assert words in said
+
+
+def said_of(metres, multiplier, settings):
+    cameras = tuple(Camera(f"c{n}", 10, multiplier) for n in range(12))
+    survey = Survey(cameras, np.arange(len(metres)) % 12, np.array(metres)[:, None])
+    return " ".join(analyse(survey, settings).warnings)
+
+
+def test_distances_of_0_m_are_said_and_change_little():
+    metres = np.linspace(0.2, 12, 120)
+    exact = AnalysisSettings(HALF_NORMAL, right_m=12.0)
+    assert "1 distances of 0 m tell nothing" in said_of([0.0, *metres], 1.0, exact)
+    assert "of 0 m" not in said_of(metres, 1.0, exact)
+    assert "of 0 m" not in said_of([0.0, *metres], 1.0, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
+
+
+@pytest.mark.parametrize(("per_metre", "is_odd"), [(1.0, False), (100.0, True), (0.001, True)])
+def test_distances_of_another_unit_are_said(per_metre, is_odd):
+    metres = np.linspace(0.2, 12, 120) * per_metre
+    settings = AnalysisSettings(HALF_NORMAL, right_m=12.0 * per_metre)
+    assert ("check their unit" in said_of(metres, 0.1, settings)) == is_odd
+    # Ordinary point transects reach as far as birds are heard.
+    assert "check their unit" not in said_of(metres, 1.0, settings)
+
+
+def test_exact_snapshots_of_camera_traps_are_better_binned():
+    metres = np.linspace(0.2, 12, 120)
+    assert "give cutpoints to select by QAIC" in said_of(metres, 0.1, AnalysisSettings(right_m=12.0))
+    assert "QAIC" not in said_of(metres, 0.1, AnalysisSettings(HALF_NORMAL, right_m=12.0))
+    assert "QAIC" not in said_of(metres, 1.0, AnalysisSettings(right_m=12.0))
 
 
 def test_the_bootstrap_is_the_same_for_a_seed_and_near_the_formula(survey):

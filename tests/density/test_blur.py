@@ -11,13 +11,13 @@ import pytest
 
 from density.simulated import half_normal, hazard_rate, seen_distances
 from trapmeter.density.analysis import AnalysisSettings, analyse
-from trapmeter.density.blur import Blur, RandomError, nodes_to
+from trapmeter.density.blur import Blur, PartlyKnown, RandomError, nodes_to
 from trapmeter.density.bootstrap import bootstrap_density
 from trapmeter.density.candidates import candidates
 from trapmeter.density.detection import detection_function
 from trapmeter.density.distances import bin_distances
 from trapmeter.density.fit import fit_detection
-from trapmeter.density.held_out import DEEP_CHIMPACT, HeldOutErrors, read_held_out
+from trapmeter.density.held_out import DEEP_CHIMPACT, HeldOutErrors, errors_of, read_held_out
 from trapmeter.density.likelihood import likelihood_of
 from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.density.survey import Camera, Survey
@@ -73,6 +73,34 @@ def test_density_comes_out_where_the_plain_way_is_biased(key, g, kind):
     mended = replace(plain, blur=error.over(plain.edges_m).mean())
     assert abs(per_area(key, plain) / want - 1) > 0.03
     assert per_area(key, mended) == pytest.approx(want, rel=0.04)
+
+
+@pytest.mark.parametrize(("key", "g"), [("half-normal", half_normal(4.0)), ("hazard-rate", hazard_rate(5.0, 4.0))])
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_distances_that_people_measured_have_no_error(key, g, share):
+    rng = np.random.default_rng(1)
+    truth = seen(rng, 200_000, g)
+    is_known = rng.random(len(truth)) < share
+    told = bin_distances(np.where(is_known, truth, answered(rng, truth)), EDGES)
+    want = per_area(key, bin_distances(truth, EDGES))
+    held_out = pairs(rng, 60_000)
+    errors = errors_of(held_out, is_known.tolist(), [])
+    assert errors.name == f"pairs; {is_known.mean():.0%} of the distances are known"
+    mended = replace(told, blur=errors.over(told.edges_m).mean())
+    assert per_area(key, mended) == pytest.approx(want, rel=0.04)
+    # As if all had the model's error.
+    assert per_area(key, replace(told, blur=held_out.over(told.edges_m).mean())) > 1.15 * want
+
+
+def test_only_a_models_errors_spare_what_people_measured():
+    held_out, notes = pairs(np.random.default_rng(1)), []
+    assert errors_of(None, [True], notes) is None
+    assert errors_of(RandomError(0.2), [True, False], notes) == RandomError(0.2)
+    assert errors_of(held_out, [False, False], notes) is held_out
+    assert notes == []
+    assert errors_of(held_out, [True, True], notes) is None
+    assert notes == ["2 of 2 distances were measured by people and are taken as true; errors are of the others"]
+    assert errors_of(held_out, [True, False], notes) == PartlyKnown(held_out, 0.5)
 
 
 @pytest.mark.parametrize("form", [("half-normal",), ("hazard-rate",), ("half-normal", "cosine", 1)])

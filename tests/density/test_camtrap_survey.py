@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tables.test_camtrapdp import DEPLOYMENTS, package
-from trapmeter.density.blur import RandomError
+from trapmeter.density.blur import PartlyKnown, RandomError
 from trapmeter.density.camtrap_survey import CamtrapSettings, read_camtrap_survey
+from trapmeter.density.held_out import DEEP_CHIMPACT, read_held_out
 from trapmeter.errors import InputError
 
 HEAD = (
@@ -17,10 +18,20 @@ PLACES = DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-
 
 
 def row(
-    second, radius, *, level="media", species="fox", count="", behavior="", individual="", deployment="d1", day="02"
+    second,
+    radius,
+    *,
+    level="media",
+    species="fox",
+    count="",
+    behavior="",
+    individual="",
+    deployment="d1",
+    day="02",
+    media="m",
 ):
     time = f"2024-05-{day}T06:{second // 60:02d}:{second % 60:02d}"
-    return f"o,{deployment},m,{time},{level},animal,{species},{count},{behavior},{individual},{radius}\n"
+    return f"o,{deployment},{media},{time},{level},animal,{species},{count},{behavior},{individual},{radius}\n"
 
 
 def survey(tmp_path, rows, **settings):
@@ -37,6 +48,26 @@ def test_effort_is_that_of_places_also_of_those_that_saw_nothing(tmp_path):
     assert survey(tmp_path, [row(0, 4)], errors=RandomError(0.2)).errors == RandomError(0.2)
 
 
+def test_a_models_errors_spare_what_people_measured(tmp_path):
+    def told(second, radius, tags, method):
+        cells = f"{tags},{method}\n"
+        return row(second, radius).replace("\n", f",{cells}")
+
+    ours = "trapmeter:distance=4.00 | trapmeter:method={}"
+    rows = [
+        told(0, 4, ours.format("machine"), "human"),
+        told(2, 4, ours.format("human"), "machine"),
+        told(4, 5, "", "human"),
+    ]
+    rows.append(told(6, 5, "", "machine"))
+    head = HEAD.replace("\n", ",observationTags,classificationMethod\n")
+    path = package(tmp_path / "dp", deployments=PLACES, observations=head + "".join(rows))
+    errors = read_held_out(DEEP_CHIMPACT)
+    found = read_camtrap_survey(path, CamtrapSettings(theta_deg=42, snapshot_s=2, errors=errors))
+    assert found.errors == PartlyKnown(errors, 0.5)
+    assert "2 of 4 distances were measured by people and are taken as true; errors are of the others" in found.notes
+
+
 @pytest.mark.parametrize(
     ("rows", "settings", "metres", "note"),
     [
@@ -49,6 +80,9 @@ def test_effort_is_that_of_places_also_of_those_that_saw_nothing(tmp_path):
         ([row(0, 4), row(0, 4, level="event")], {}, [4], "1 observations of events left out"),
         ([row(0, 4, level="event"), row(9, 5, level="event")], {}, [4, 5], "distances are those of events"),
         ([row(0, 4), row(2, 5, behavior="vigilance|Looks")], {"leave_out_tags": ("looks",)}, [4], "tagged looks"),
+        ([row(0, 4), row(2, 5)], {"leave_out_tags": ("looks",)}, [4, 5], "no measured animal is tagged looks"),
+        # A burst shows the same animals several times in a second.
+        ([row(0, 4), row(0, 6), row(0, 5, media="m2")], {}, [4, 6], "1 of 3 measured animals left out: within"),
         ([row(0, 4), row(2, 5, day="20")], {}, [4], "outside of deployments"),
     ],
 )

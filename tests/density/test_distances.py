@@ -54,7 +54,6 @@ def test_no_observation_is_lost(distance_m, seed):
         (lambda: truncate([[3.0]], right_m=5), "a list of distances"),
         (lambda: truncate([3.0], right_m=5, weights=[0.5, 0.5]), "as many weights"),
         (lambda: truncate([3.0], right_m=5, weights=[0.0]), "weights above 0"),
-        (lambda: truncate([0.0, 3.0], right_m=5), "a distance of 0 m can't be used"),
         (lambda: truncate([3.0], left_m=5, right_m=5), "left < right"),
         (lambda: truncate([3.0], left_m=-1, right_m=5), "0 <= left"),
         (lambda: bin_distances([3.0], [5]), "at least two rising cutpoints"),

@@ -37,6 +37,16 @@ def test_exact_half_normal_likelihood_is_that_of_paper_and_pencil():
     assert likelihood.lnl(np.array([math.log(SIGMA)])).value == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("key", ["half-normal", "hazard-rate"])
+def test_a_distance_of_0_m_counts_as_one_very_near(key):
+    far = [1.5, 4.0, 4.0, 9.0]
+    at_0, near = (likelihood_of(detection_function(key), truncate([least, *far], right_m=10)) for least in (0.0, 1e-6))
+    one, other = (np.array([math.log(sigma), 1.0][: 1 + (key == "hazard-rate")]) for sigma in (3.0, 4.0))
+    differences = [float(of.lnl(one).value - of.lnl(other).value) for of in (at_0, near)]
+    assert differences[0] == pytest.approx(differences[1], rel=1e-9)
+    assert at_0.lnl(one).slopes == pytest.approx(near.lnl(one).slopes, rel=1e-9)
+
+
 @pytest.mark.parametrize("log_shape", [0.0, 1.0, 2.5, 3.4])
 @pytest.mark.parametrize("sigma_m", [0.5, 2.0, 8.0])
 def test_integrals_hold_their_digits_for_spikes_and_steps(sigma_m, log_shape):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,31 @@ def test_a_survey_comes_back_from_its_flat_file(flat, tmp_path):
     assert again.areas == survey.areas
 
 
+def test_rows_without_a_multiplier_take_that_of_all_others(flat):
+    text = HEADER + "a,1,0.1,s,10,3,\na,1,0.1,t,10,4,\na,1,NA,u,10,NA,\n"
+    survey = flat(text)
+    assert [camera.multiplier for camera in survey.cameras] == [0.1, 0.1, 0.1]
+    assert survey.notes == ("rows without a multiplier take that of all others",)
+    assert [camera.multiplier for camera in flat(text, multiplier=0.2).cameras] == [0.1, 0.1, 0.2]
+    with pytest.raises(
+        InputError, match=r"line 4, column 'multiplier'.* got NA, and other rows tell several, as 0.1 and 0.2"
+    ):
+        flat(text.replace("0.1,t", "0.2,t"))
+
+
+@pytest.mark.parametrize(("multiplier", "is_odd"), [(0.733 / 360, True), (42 / 360, False), (1, False)])
+def test_radians_in_place_of_degrees_are_said(flat, multiplier, is_odd):
+    survey = flat(HEADER + f"a,1,{multiplier},s,10,3,\na,1,{multiplier},t,10,4,\n")
+    assert ("is an angle of 0.733 degrees, which looks like radians" in " ".join(survey.notes)) == is_odd
+
+
+def test_areas_of_some_strata_alone_are_not_written():
+    cameras = (Camera("a", 100, stratum="n"), Camera("b", 100, stratum="s"))
+    survey = Survey(cameras, np.array([0, 1]), np.array([[2.0], [3.0]]), {"n": 5.0})
+    assert [row.area for row in rows_of_survey(survey)] == [0, 0]
+    assert [row.area for row in rows_of_survey(replace(survey, areas={"n": 5.0, "s": 2.0}))] == [5, 2]
+
+
 def test_a_wider_camera_counts_as_more_effort():
     survey = Survey((Camera("a", 100, 0.1), Camera("b", 100, 0.3)), np.array([0, 1]), np.array([[2.0], [3.0]]))
     assert survey.multiplier == pytest.approx(0.2)
@@ -121,10 +148,26 @@ def test_animals_that_react_are_left_out_and_those_outside_of_deployments(measur
     (tmp_path / "times.csv").write_text("\n".join(times))
     survey = measured(distances_rows(), deployments_text(), leave_out=tmp_path / "react.csv")
     assert len(survey.distance_m) == 200
+    assert "names in react.csv" not in " ".join(survey.notes)
     survey = measured(distances_rows(), deployments_text(hours="11:00-13:00"), media_times=tmp_path / "times.csv")
     assert len(survey.distance_m) == 200
     with pytest.raises(InputError, match="no measured animal that counts"):
         measured(distances_rows(), deployments_text(hours="01:00-02:00"), media_times=tmp_path / "times.csv")
+
+
+def test_photos_are_said_to_count_each(measured):
+    rows = distances_rows()
+    photos = [{**row, "media_id": f"{number}.jpg", "time_s": "0"} for number, row in enumerate(rows)]
+    said = "every medium has one moment, as photos have"
+    assert said in " ".join(measured(photos, deployments_text()).notes)
+    assert said not in " ".join(measured(rows, deployments_text()).notes)
+
+
+def test_names_of_animals_that_are_left_out_but_nowhere_are_said(measured, tmp_path):
+    (tmp_path / "react.csv").write_text("media_id,animal_id\nS0/a.mp4,1\nS0/A.mp4,1\nS1/a.mp4,77\n")
+    survey = measured(distances_rows(), deployments_text(), leave_out=tmp_path / "react.csv")
+    assert len(survey.distance_m) == 200
+    assert "2 of 3 names in react.csv are of no row of the distances, as S0/A.mp4, animal 1" in " ".join(survey.notes)
 
 
 def test_species_by_column(measured):

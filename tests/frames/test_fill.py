@@ -18,6 +18,7 @@ from trapmeter.frames import fill
 from trapmeter.frames.fill import FillReport, fill_store
 from trapmeter.frames.store import FrameStore
 from trapmeter.frames.wanted import Failure
+from trapmeter.shares import Shard
 from trapmeter.workers import Lost, run_all
 
 
@@ -198,6 +199,35 @@ def test_two_fills_at_once_and_one_video_twice_are_refused(make_clip: MakeClip, 
         fill_store(store, [wanted, wanted], 1)
     with FileLock(store.folder / ".lock"), pytest.raises(RunError, match="another run is writing there"):
         fill_store(store, [wanted], 1)
+
+
+def test_shards_fill_one_store_beside_each_other(make_clip: MakeClip, make_store, wish) -> None:
+    store, unbroken = make_store(), make_store("unbroken")
+    wanted = [wish(make_clip(f"clip{i}.mp4", n=60, rate=15), [0, 1]) for i in range(3)]
+    missing = [Failure("lost.mp4", None, "no such file")]
+    half_written = store.folder / "shards" / f".{store.shard_path('clip1.mp4').name}.1.part"
+    half_written.write_bytes(b"the other shard is at it")
+    one = fill_store(store, wanted, 1, missing=missing, shard=Shard(1, 2))
+    assert half_written.exists()
+    assert (one.n_videos, one.failures) == (3, tuple(missing))
+    two = fill_store(store, wanted, 1, missing=missing, shard=Shard(2, 2))
+    assert (two.n_videos, two.failures) == (1, ())
+    assert {path.parent.name for path in store.folder.glob("*/failed.csv")} == {"shard-1-of-2", "shard-2-of-2"}
+    whole = fill_store(store, wanted, 1, missing=missing)
+    assert (whole.n_videos, whole.n_kept, whole.failures) == (4, 3, tuple(missing))
+    fill_store(unbroken, wanted, 1)
+    assert contents(store) == contents(unbroken)
+
+
+def test_a_shard_is_filled_once_at_a_time_and_not_beside_a_whole_fill(make_clip: MakeClip, make_store, wish) -> None:
+    store = make_store()
+    wanted = [wish(make_clip("good.mp4", n=60, rate=15), [0])]
+    fill_store(store, wanted, 1, shard=Shard(1, 2))
+    with FileLock(store.folder / "shard-1-of-2" / ".lock"):
+        for shard in (Shard(1, 2), None):
+            with pytest.raises(RunError, match=r"shard-1-of-2: another run is writing there"):
+                fill_store(store, wanted, 1, shard=shard)
+        fill_store(store, wanted, 1, shard=Shard(2, 2))
 
 
 def test_a_full_disk_ends_the_run_and_leaves_nothing_half_written(

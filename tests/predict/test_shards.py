@@ -13,7 +13,8 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.predict.merge import merge
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.predict.shards import Shard, deal, parse_shard, predict_shard
+from trapmeter.predict.shards import predict_shard
+from trapmeter.shares import Shard, deal, parse_shard
 from trapmeter.tables.sites import CsvSite, FolderSite
 
 HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"

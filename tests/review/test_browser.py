@@ -135,6 +135,23 @@ def test_the_player_seeks_to_the_second_and_plays(page: Page, live: str) -> None
     expect(page.locator("#clock")).to_have_text("second 2 (the row is at 0)")
 
 
+def test_space_plays_also_after_a_click_on_the_row(page: Page, live: str) -> None:
+    page.goto(live)
+    at(page, 5)
+    page.locator("#row-0 button").click()
+    at(page, 0)
+    expect(page.locator("#still")).to_have_js_property("naturalWidth", 320)
+    press(page, " ")
+    expect(page.locator("#play")).to_contain_text("stop")
+    press(page, " ")
+    expect(page.locator("#play")).to_contain_text("play")
+    # On another row's button it shows that row, as a button does.
+    page.locator("#row-8 button").focus()
+    press(page, " ")
+    at(page, 8)
+    expect(page.locator("#play")).to_contain_text("play")
+
+
 def test_what_browsers_cant_play_goes_by_as_pictures(page: Page, live: str) -> None:
     for row, last in ((0, 3), (8, 2), (9, 2)):  # AVI, MPEG-4 in MP4, ASF
         open_at(page, live, row)

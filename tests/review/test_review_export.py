@@ -1,6 +1,7 @@
 """What comes out of a review, and that the verbs which it is for read it."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ from trapmeter.boxmodel.samples import read_tables
 from trapmeter.calibration.told import CalibrateSettings, read_told
 from trapmeter.errors import InputError
 from trapmeter.geometry import bearing_deg
+from trapmeter.predict.results import read_run
 from trapmeter.records import Estimate, Status, order_of_rows
+from trapmeter.report.html import render
+from trapmeter.report.moments import choose_sheets
 from trapmeter.review.decisions import Kind, open_log
 from trapmeter.review.export import export
-from trapmeter.review.results import Results
+from trapmeter.review.results import Results, read_results
 from trapmeter.review.session import Session
 from trapmeter.tables.distances import read_distances
 from trapmeter.tables.drivendata import read_labels
@@ -162,6 +166,28 @@ def test_a_review_can_be_exported_again_and_reviewed_again(results: Results) -> 
     export(results.source.parent, out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == once
     assert inside("review", "export", out, "--out", out.parent / "again") == 2, "nothing was decided about that one"
+
+
+def test_reports_and_exports_of_a_review_know_its_run(results: Results) -> None:
+    (results.source.parent / "run.json").write_text(
+        json.dumps({"root": str(results.root), "finished": "2026-01-02T03:04:05+00:00"})
+    )
+    out = reviewed(results, (Kind.DISTANCE, 0, {"distance_m": 4.25}), (Kind.DELETE, 4))
+    run = read_run(out)
+    assert (run.root, run.facts["finished"]) == (results.root, "2026-01-02T03:04:05+00:00")
+    # The second animal of a video is gone; what a person decided is no doubt.
+    assert run.summary.n_animals == 4
+    page = render(run)
+    assert "1 corrected, 1 deleted; nobody decided about 5" in page
+    assert page.count("<img") > 0
+    doubtful, _ = choose_sheets(run.estimates)
+    assert [one.media_id for one in doubtful[:1]] == [MP4]
+    assert read_results(out).root == results.root
+    assert inside("export", out, "--format", "megadetector", "--out", out.parent / "boxes.json") == 0
+    rates = {
+        one["file"]: one.get("frame_rate") for one in json.loads((out.parent / "boxes.json").read_text())["images"]
+    }
+    assert (rates[AVI], rates[MP4]) == (10, 10)
 
 
 def test_the_results_are_never_written_over(results: Results, capsys: pytest.CaptureFixture[str]) -> None:

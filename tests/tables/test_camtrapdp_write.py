@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from packages import NAMES, bbox, medium, observation, table_text
 from trapmeter import __version__
-from trapmeter.records import Box, Distance, Estimate, MediumKind, Observation, Status
+from trapmeter.records import BY_HAND, Box, Distance, Estimate, MediumKind, Observation, Status
 from trapmeter.tables.camtrapdp.ours import Company, added_cells, moment_text
 from trapmeter.tables.camtrapdp.package import Medium
 from trapmeter.tables.camtrapdp.write import COLUMNS, Written, write_into
@@ -110,6 +111,22 @@ def test_an_animal_that_nobody_had_seen_becomes_a_row() -> None:
         "observationTags": TAGS.replace("=4.00", "=8.00").replace("=3.00", "=7.00").replace("=6.00", "=10.00")
         + " | trapmeter:species=medium",
     }
+
+
+def test_a_distance_given_by_hand_says_so_and_stays() -> None:
+    by_hand, by_model = replace(measured("v1", 5.0), model_id=BY_HAND), measured("v1", 6.0)
+    first = written(table(), by_model)
+    done = written(first.content, by_hand)
+    (row,) = rows_of(done.content)
+    assert (row["individualPositionRadius"], row["classificationMethod"]) == ("5.00", "human")
+    assert row["classifiedBy"] == f"trapmeter {__version__} review"
+    assert "trapmeter:method=human | trapmeter:model=review" in row["observationTags"]
+    assert written(table(), by_hand).content == done.content
+    # Other results leave it alone; a person may still think better of it, of the box too.
+    left = written(done.content, by_model)
+    assert (left.content, left.n_known) == (done.content, 1)
+    (again,) = rows_of(written(done.content, replace(measured("v1", 7.5, box=FAR), model_id=BY_HAND)).content)
+    assert (again["individualPositionRadius"], again["bboxX"]) == ("7.50", "0.7000")
 
 
 def test_seconds_of_a_video_are_rows_at_their_times() -> None:

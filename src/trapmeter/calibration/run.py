@@ -31,7 +31,7 @@ from trapmeter.records import Distance, Estimate
 from trapmeter.tables.camtrapdp.container import checksum_of_observations, is_package
 from trapmeter.tables.corrections import SiteCorrection, write_corrections
 from trapmeter.tables.distances import NAME as DISTANCES
-from trapmeter.tables.distances import find_distances, read_distances, run_facts, write_distances
+from trapmeter.tables.distances import OF_RUN, find_distances, read_distances, run_facts, write_distances
 from trapmeter.tables.picks import write_picks
 
 CORRECTIONS, PICTURE, RUN = "calibration.csv", "calibration.png", "run.json"
@@ -168,12 +168,6 @@ def _make_folder(out: Path, source: Path) -> None:
         raise RunError(f"{out}: can't be written: {error.strerror or error}; choose another --out") from error
 
 
-def _facts_beside(source: Path) -> Any:
-    """Of the run, so that a report of the corrected results can tell of it; calibrated ones tell of the first run."""
-    facts = run_facts(source)
-    return facts.get("run", facts)
-
-
 def _checksum(path: Path) -> str:
     return checksum_of_observations(path) if is_package(path) else sha256_of(path)
 
@@ -194,7 +188,8 @@ def _write_facts(settings: CalibrateSettings, source: Path, done: Calibration) -
             "labels_unused": done.n_labels_unused,
         },
     }
-    facts["run"] = _facts_beside(source)
+    # So that reports and exports of the corrected results can tell of the run.
+    facts[OF_RUN] = run_facts(source)
     with whole_file(settings.out / RUN) as file:
         json.dump(facts, file, indent=2)
         file.write("\n")

@@ -118,11 +118,13 @@ def _tell(done: Calibration, out: Path) -> None:
     n_rows = sum(estimate.distance is not None for estimate in done.estimates)
     typer.echo(f"{done.n_moved:,} of {n_rows:,} distances corrected, at {len(done.corrections):,} sites")
     if done.n_labels_unused:
-        typer.echo(f"{done.n_labels_unused:,} labels are of seconds at which no animal was measured, and were left out")
+        labels = "label is of a second" if done.n_labels_unused == 1 else "labels are of seconds"
+        typer.echo(f"{done.n_labels_unused:,} {labels} or of an animal without a measurement: left out")
     for site in done.corrections:
         typer.echo(_site_line(site))
     typer.echo(f"table: {out / 'distances.csv'}")
     typer.echo(f"picture: {out / 'calibration.png'}")
+    typer.echo(f"for a report: trapmeter report {out}")
 
 
 def _site_line(site: SiteCorrection) -> str:

@@ -6,12 +6,16 @@ import os
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from trapmeter.errors import InputError, MissingExtraError
 from trapmeter.runtimes.choice import Runtime
+
+if TYPE_CHECKING:
+    from trapmeter.predict.run import Run
+    from trapmeter.tables.geojson import Place
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -42,8 +46,8 @@ ShoulderOption = Annotated[
 PlacesOption = Annotated[
     Path | None,
     typer.Option(
-        help="Where the sites are, for the report's map: a CSV file of site_id (or locationID, as in Camtrap DP), latitude "
-        "and longitude."
+        help="Where the sites are, for the report's map: a CSV file of site_id, latitude and longitude, or a Camtrap DP or "
+        "its deployments.csv. A Camtrap DP that is measured tells it itself."
     ),
 ]
 TrainedHfovOption = Annotated[
@@ -66,6 +70,26 @@ def default_jobs(jobs: int | None) -> int:
 def tell(what: str) -> None:
     """A line of progress, on standard error."""
     typer.echo(what, err=True)
+
+
+def places_of(run: Run, given: Path | None) -> dict[str, Place] | None:
+    """Where sites are: by the table that was given, else by the Camtrap DP that was measured; None where nobody tells.
+
+    Raises:
+        InputError: the table that was given is not what it should be.
+    """
+    from trapmeter.predict.results import package_of
+    from trapmeter.tables.geojson import read_places
+
+    if given is not None:
+        return read_places(given)
+    package = package_of(run)
+    try:
+        return None if package is None else read_places(package)
+    except InputError as error:
+        # Nobody asked for the map, which must not cost the report.
+        tell(f"the report has no map: {error}")
+        return None
 
 
 def need_package(package: str, extra: str) -> None:

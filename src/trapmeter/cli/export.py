@@ -34,7 +34,7 @@ def export(
     places: Annotated[
         Path | None,
         typer.Option(
-            help="For geojson: a CSV file of site_id (or locationID, as in Camtrap DP), latitude and longitude."
+            help="For geojson: a CSV file of site_id, latitude and longitude, or a Camtrap DP or its deployments.csv."
         ),
     ] = None,
     package: Annotated[

@@ -22,6 +22,7 @@ from trapmeter.cli.common import (
     SpeciesOption,
     TrainedHfovOption,
     default_jobs,
+    places_of,
 )
 from trapmeter.cli.engine import EngineName, EngineOption, RayAddressOption, open_engine
 from trapmeter.detect.precision import Precision
@@ -230,8 +231,9 @@ def predict(
 def _predict_shard(settings: PredictSettings, text: str, target: Location) -> None:
     from trapmeter.console import print_shard, progress_bars
     from trapmeter.predict.settings import RESULTS
-    from trapmeter.predict.shards import parse_shard, predict_shard
+    from trapmeter.predict.shards import predict_shard
     from trapmeter.publishing import published
+    from trapmeter.shares import parse_shard
 
     shard = parse_shard(text)
     with (
@@ -321,7 +323,6 @@ def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], 
     from trapmeter.predict.results import read_run
     from trapmeter.report.html import write_report
     from trapmeter.storage.address import RemotePath
-    from trapmeter.tables.geojson import read_places
     from trapmeter.tables.truth import read_truth
 
     truth = None if settings.truth is None else read_truth(settings.truth)
@@ -329,7 +330,7 @@ def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], 
         measured = run_it(progress)
         # Out of the folder, as `trapmeter report` makes it again later: the same rows, rounded as the table has them.
         run = read_run(settings.out, measured.root if isinstance(measured.root, RemotePath) else None)
-        places = None if settings.places is None else read_places(settings.places)
+        places = places_of(run, settings.places)
         report = write_report(run, settings.out, truth=truth, places=places, progress=progress, jobs=settings.jobs)
     return _Done(run, report, truth)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trapmeter.cli.common import PlacesOption, default_jobs, need_package, one_of, tell
+from trapmeter.cli.common import PlacesOption, default_jobs, need_package, one_of, places_of, tell
 
 if TYPE_CHECKING:
     from trapmeter.predict.run import Run
@@ -32,6 +32,9 @@ def report(
         Path | None, typer.Option(help="Known distances to compare with: DrivenData labels or a table with distance_m.")
     ] = None,
     places: PlacesOption = None,
+    no_map: Annotated[
+        bool, typer.Option("--no-map", help="Leave out the map of the sites, which tells where your cameras stand.")
+    ] = False,
     media: Annotated[
         str | None,
         typer.Option(
@@ -53,26 +56,30 @@ def report(
 
     trapmeter report results/ --truth labels.csv --places deployments.csv
 
+    trapmeter report results/ --no-map
+
     trapmeter report calibrated/ --media /media/card1 --format pdf
     """
     from trapmeter.console import progress_bars
+    from trapmeter.errors import InputError
     from trapmeter.predict.results import read_run
     from trapmeter.report.html import write_report
     from trapmeter.report.pdf import write_pdf
     from trapmeter.storage.address import location
-    from trapmeter.tables.geojson import read_places
     from trapmeter.tables.truth import read_truth
 
     written_as = one_of(Form, "--format", form)
     if written_as is Form.PDF:
         need_package("weasyprint", "pdf")
+    if no_map and places is not None:
+        raise InputError("--places and --no-map exclude each other: give one of them")
     run = read_run(results, None if media is None else location(media))
     if media is None and "://" in str(run.facts.get("root")):
         tell(f"no pictures: the media are not on this machine; give --media {run.facts['root']} to read them there")
     truth = truth or _as_before(run, "truth")
-    places = places or _as_before(run, "places")
+    places = None if no_map else places or _as_before(run, "places")
     known = None if truth is None else read_truth(truth)
-    where = None if places is None else read_places(places)
+    where = None if no_map else places_of(run, places)
     with progress_bars() as progress:
         write = write_pdf if written_as is Form.PDF else write_report
         path = write(run, results, truth=known, places=where, progress=progress, jobs=default_jobs(jobs))

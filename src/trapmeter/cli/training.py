@@ -76,6 +76,9 @@ def frames(
             "--jobs", "-j", help="Worker processes (default: one per core of the machine, or of the cluster)."
         ),
     ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Only the i-th of n shares of the videos, such as 2/8, beside the others.")
+    ] = None,
     engine: EngineOption = EngineName.LOCAL,
     ray_address: RayAddressOption = None,
     check: Annotated[
@@ -88,6 +91,9 @@ def frames(
     video. A run that was broken off goes on where it stopped, and more tables add what they need. What could not be stored
     is in failed.csv in the store's folder. JPEG needs `pip install 'trapmeter[train]'`.
 
+    With --shard, several machines that share a file system fill one store; the same command without it then says whether all
+    is there.
+
     Exit status: 0 all well, 3 some videos failed or the check found something, 2 wrong arguments or input.
 
     For example:
@@ -96,40 +102,52 @@ def frames(
 
     trapmeter frames --labels train_labels.csv --videos videos/ --store exact/ --resize opencv-linear --codec png
 
+    trapmeter frames --labels train_labels.csv --videos videos/ --store frames/ --shard 2/8
+
     trapmeter frames --store frames/ --check
     """
     from trapmeter.console import print_fill, print_problems, progress_bars
     from trapmeter.frames.check import check_store
-    from trapmeter.frames.fill import fill_store
+    from trapmeter.frames.fill import failures_path, fill_store
     from trapmeter.frames.spec import parse_size
     from trapmeter.frames.store import LAYOUT, store_for
     from trapmeter.frames.wanted import read_wanted
     from trapmeter.publishing import published, work_folder
+    from trapmeter.shares import parse_shard
     from trapmeter.storage.address import RemotePath, location
     from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
 
     target = location(store)
+    share = None if shard is None else parse_shard(shard)
+    if share is not None and engine is not EngineName.LOCAL:
+        raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
+    if isinstance(target, RemotePath) and (share is not None or engine is EngineName.RAY):
+        raise InputError(
+            "--shard and --engine ray write into a folder that all machines see: give such a --store, not an address"
+        )
     size_hw = None if size is None else parse_size(size)
     offsets_s = WIDE_OFFSETS_S if offsets is None else parse_offsets(offsets)
     has_failed = False
     if labels and videos is not None:
         place = location(videos)
         wanted, missing = read_wanted(labels, place, offsets_s)
-        if engine is EngineName.RAY and isinstance(target, RemotePath):
-            raise InputError(
-                "--engine ray writes into a folder that all machines see: give such a --store, not an address"
-            )
         with published(target, LAYOUT, "--store") as folder:
             # With Ray, workers may have been started in another folder.
             where = folder.absolute() if engine is EngineName.RAY else folder
             frame_store = store_for(where, size_hw=size_hw, resize=resize, codec=codec)
             with open_engine(engine, ray_address, jobs, [place, where]) as opened, progress_bars() as progress:
                 report = fill_store(
-                    frame_store, wanted, opened.jobs, progress, missing=missing, engine=opened.engine.run_all
+                    frame_store,
+                    wanted,
+                    opened.jobs,
+                    progress,
+                    missing=missing,
+                    engine=opened.engine.run_all,
+                    shard=share,
                 )
-        print_fill(report, target)
+        print_fill(report, target, target / failures_path(frame_store, share).name)
         has_failed = bool(report.failures)
-    elif labels or videos is not None or offsets is not None or not check:
+    elif labels or videos is not None or offsets is not None or shard is not None or not check:
         raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")
     if check:
         here = work_folder(target) if isinstance(target, RemotePath) else target

@@ -120,16 +120,16 @@ def bandwidth(angle: Floats, weights: Floats) -> float:
 def concentration(angle: Floats, weights: Floats) -> float:
     """How concentrated angles (m, radians) with weights are: the highest of the first moments' estimates.
 
-    Each solves A_p(kappa) = mean of cos p (angle - mean direction), with A_p = I_p / I_0 (Ridout & Linkie 2009).
+    Each solves A_p(kappa) = length of the mean of exp(i p angle), with A_p = I_p / I_0 (Ridout & Linkie 2009). By its length,
+    not by its part along the mean direction, the second moment sees the two peaks of animals of dusk and dawn.
     """
     from scipy.optimize import brentq
     from scipy.special import ive
 
     n = weights.sum()
-    direction = math.atan2(float(weights @ np.sin(angle)), float(weights @ np.cos(angle)))
     found = [1e-3]
     for order in range(1, MOMENTS + 1):
-        target = float(weights @ np.cos(order * (angle - direction)) / n)
+        target = float(np.abs(weights @ np.exp(1j * order * angle)) / n)
 
         def above(kappa: float, order: int = order, target: float = target) -> float:
             return float(ive(order, kappa) / ive(0, kappa)) - target

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from trapmeter.density.candidates import candidates
+from trapmeter.density.cautions import cautions
 from trapmeter.density.detection import DetectionFunction
 from trapmeter.density.distances import BinnedDistances, Distances, bin_distances, truncate
 from trapmeter.density.estimate import Availability, Density, estimate_density
@@ -15,11 +16,6 @@ from trapmeter.density.selection import chat_of, qaic, select_by_aic, select_by_
 from trapmeter.density.stations import Station
 from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
-
-FEW_STATIONS = 10
-FEW_OBSERVATIONS = 60
-MANY_OUTSIDE = 0.2
-POOR_CV = 1.0
 
 
 class SelectBy(StrEnum):
@@ -105,7 +101,18 @@ def analyse(survey: Survey, settings: AnalysisSettings, availability: Availabili
     seen = availability or Availability(1.0)
     models = tuple(_model(fit, survey, stations, seen, settings.level, judged[fit.key]) for fit in fits)
     selected = next(number for number, fit in enumerate(fits) if fit is best)
-    warnings = (*survey.notes, *_warnings(survey, distances, stations, models[selected], settings))
+    best_model = models[selected]
+    warnings = (
+        *survey.notes,
+        *cautions(
+            survey,
+            distances,
+            best_model.fit,
+            best_model.density,
+            n_candidates=len(settings.functions),
+            is_truncated=bool(settings.cutpoints_m) or settings.right_m is not None,
+        ),
+    )
     return Analysis(survey, settings, distances, models, selected, by, tuple(failures), seen, warnings)
 
 
@@ -205,53 +212,3 @@ def _model(
     return FittedModel(
         fit, density(stations), parts if len(strata) > 1 else {}, None if chat is None else qaic(fit, chat), chat
     )
-
-
-def _warnings(
-    survey: Survey,
-    distances: Distances,
-    stations: Sequence[Station],
-    best: FittedModel,
-    settings: AnalysisSettings,
-) -> list[str]:
-    found = []
-    every = len(survey.distance_m)
-    outside = every - distances.n
-    if outside > MANY_OUTSIDE * every:
-        found.append(
-            f"{outside:,.0f} of {every:,.0f} distances lie outside {distances.left_m:g} to {distances.right_m:g} m and were "
-            "left out; check cutpoints and truncation if that is not intended"
-        )
-    if not settings.cutpoints_m and settings.right_m is None:
-        found.append(
-            f"no truncation was given: the farthest distance, {distances.right_m:g} m, is taken; give --truncation to leave "
-            "out the farthest few, which say little of detection (Buckland et al. 2001, section 4.3)"
-        )
-    if len(stations) < FEW_STATIONS:
-        found.append(
-            f"{len(stations)} stations are few: intervals from so few are rough; 20 or more are advised (Buckland et al. "
-            "2001, section 7.2)"
-        )
-    if distances.n < FEW_OBSERVATIONS:
-        found.append(f"{distances.n:g} observations are few for a detection function; 60 to 80 are advised")
-    if len(survey.strata) > 1 and not survey.has_areas:
-        found.append(
-            "no areas of strata are known, so that strata count by their effort, as in R; give areas to weight them"
-        )
-    if survey.errors is not None:
-        found.append(
-            "the interval by formula takes errors of distances as independent, which those of one camera are not; take the "
-            "bootstrap's"
-        )
-    if best.fit.at_bound:
-        found.append(
-            f"{', '.join(best.fit.at_bound)} of {best.fit.function.name} ended on the edge of what is allowed, a sign that "
-            "distances don't suit it; look at the plot, and try other cutpoints, truncation or keys"
-        )
-    if not best.fit.is_converged:
-        found.append(f"the search for {best.fit.function.name} ended before its best was certain; try other cutpoints")
-    if not best.density.cv < POOR_CV:
-        found.append(
-            f"the standard error is as large as the density itself (cv {best.density.cv:.2f}): don't rely on it"
-        )
-    return found

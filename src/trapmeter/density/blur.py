@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.quadrature import nodes_between, panel_edges
+from trapmeter.density.quadrature import nodes_between, nodes_in_bins, panel_edges
 from trapmeter.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -105,6 +105,55 @@ class KnownBlur:
     def drawn(self, rng: np.random.Generator) -> Blur:  # noqa: ARG002
         """The same."""
         return self.blur
+
+
+@dataclass(frozen=True, slots=True)
+class PartlyKnown:
+    """The errors of rows some of which tell the true distance, as those that a person measured.
+
+    share: of such rows (0..1), at all distances alike: which animals were measured by a person may not hang on how far they
+    stood. Satisfies `ErrorModel`.
+    """
+
+    errors: ErrorModel
+    share: float
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.errors.name}; {self.share:.0%} of the distances are known"
+
+    def over(self, edges_m: Floats) -> PartlyKnownBlurs:
+        """The blur over bins between these edges (bins + 1, metres)."""
+        return PartlyKnownBlurs(self.errors.over(edges_m), edges_m, self.share)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartlyKnownBlurs:
+    """Blurs of which a share (0..1) of the animals has no part: those are in the bin in which they stand."""
+
+    blurs: Blurs
+    edges_m: Floats
+    share: float
+
+    def mean(self) -> Blur:
+        """As it is estimated."""
+        return self._mixed(self.blurs.mean())
+
+    def drawn(self, rng: np.random.Generator) -> Blur:
+        """As it may be too."""
+        return self._mixed(self.blurs.drawn(rng))
+
+    def _mixed(self, blur: Blur) -> Blur:
+        # Two integrals in one: over all distances with errors, and over each bin without.
+        nodes, weights = nodes_in_bins(self.edges_m)
+        stands_in = np.repeat(np.eye(len(nodes)), nodes.shape[1], axis=1)
+        return Blur(
+            np.concatenate([blur.nodes_m, nodes.ravel()]),
+            np.concatenate([blur.weights_m, weights.ravel()]),
+            np.hstack([(1 - self.share) * blur.shares, self.share * stands_in]),
+            blur.farthest_m,
+        )
 
 
 def nodes_to(farthest_m: float) -> tuple[Floats, Floats, float]:

@@ -33,7 +33,9 @@ FEW = 200
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """What the replicates gave. median, low and high (percentiles, see `_tail`) are animals per km2; cv: sd over mean.
+    """What the replicates gave.
+
+    median, low and high (expanded percentiles, see `_tail`) are animals per km2; cv: sd over mean.
 
     log_low, log_high: lognormal_interval of the density itself with this cv and Student's t of the cameras. With few cameras
     it holds more often than percentiles, whose lower end follows a few cameras that saw much.
@@ -54,6 +56,12 @@ class Bootstrap:
     log_high_km2: float
     se_km2: float
     cv: float
+
+    @property
+    def percentiles_km2(self) -> tuple[float, float]:
+        """The plain percentiles, such as 2.5 and 97.5 %, as R's bootdht has them."""
+        low, high = np.quantile(self.densities, ((1 - self.level) / 2, (1 + self.level) / 2)).tolist()
+        return low, high
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.density.blur import ErrorModel
+from trapmeter.density.held_out import errors_of
 from trapmeter.density.sites import Site, SiteSettings, areas_of, hours_of, read_sites, sites_of
 from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
+from trapmeter.tables.camtrapdp.ours import is_by_person
 from trapmeter.tables.camtrapdp.package import Package, Sighting, read_package
 from trapmeter.tables.deployments import deployment_at
 
@@ -47,6 +49,11 @@ def read_camtrap_survey(path: Path, settings: CamtrapSettings) -> Survey:
     sites = _sites(package, settings, notes)
     kept = _level(_measured(package, settings, notes), notes)
     tags = {tag.casefold() for tag in settings.leave_out_tags}
+    unknown = tags - {tag.casefold() for one in kept for tag in one.tags}
+    if unknown:
+        notes.append(
+            f"no measured animal is tagged {', '.join(sorted(unknown))}, so that none was left out for it; check the spelling"
+        )
     _tell(
         f"tagged {', '.join(settings.leave_out_tags)}",
         kept,
@@ -73,7 +80,7 @@ def read_camtrap_survey(path: Path, settings: CamtrapSettings) -> Survey:
         camera=np.repeat(np.array([number[place[one.deployment_id]] for one in kept], np.intp), counts),
         distance_m=np.repeat(np.array([[one.radius_m] for one in kept], np.float64), counts, axis=0),
         areas=areas_of(sites) if settings.has_strata else {},
-        errors=settings.errors,
+        errors=errors_of(settings.errors, np.repeat([is_by_person(one) for one in kept], counts).tolist(), notes),
         hours=hours_of(sites, notes),
         notes=tuple(notes),
     )
@@ -128,7 +135,10 @@ def _is_on(one: Sighting, place: Mapping[str, str], sites: Mapping[str, Site]) -
 
 
 def _on_snapshots(sightings: Sequence[Sighting], place: Mapping[str, str], sites: Mapping[str, Site]) -> list[Sighting]:
-    """Those at moments an interval apart, each named individual once a moment, in time's order at each deployment."""
+    """Those at moments an interval apart, each named individual once a moment, in time's order at each deployment.
+
+    Of several media of one second, as of a burst, the first counts: they show the same animals.
+    """
     by_deployment: dict[str, list[Sighting]] = defaultdict(list)
     for one in sightings:
         by_deployment[one.deployment_id].append(one)
@@ -136,11 +146,12 @@ def _on_snapshots(sightings: Sequence[Sighting], place: Mapping[str, str], sites
     for deployment_id, rows in by_deployment.items():
         interval_s = sites[place[deployment_id]].snapshot_s
         moment: datetime | None = None
+        media_id = ""
         seen: set[str] = set()
         for one in sorted(rows, key=lambda row: row.start):
             if moment is None or (one.start - moment).total_seconds() >= interval_s:
-                moment, seen = one.start, set()
-            if one.start != moment or one.individual_id in seen:
+                moment, media_id, seen = one.start, one.media_id, set()
+            if (one.start, one.media_id) != (moment, media_id) or one.individual_id in seen:
                 continue
             kept.append(one)
             if one.individual_id:

@@ -88,11 +88,6 @@ class ExactDistances:
                 f"expected distances of {self.left_m:g} to {self.right_m:g} m, got {len(beyond)} beyond, as {beyond[0]:g} m; "
                 "make them by truncate(), which leaves those out, or move the truncation"
             )
-        if not self.distance_m.min() > 0:
-            raise InputError(
-                "a distance of 0 m can't be used as it is: a point transect has no area there, so that no detection function "
-                "explains it; give cutpoints, or a left truncation above 0"
-            )
 
     @property
     def width_m(self) -> float:
@@ -161,7 +156,7 @@ def truncate(
         weights: n numbers > 0, usually in 0..1; 1 each when not given.
 
     Raises:
-        InputError: a distance is negative or no number, none lies inside, one inside is 0, or left_m >= right_m.
+        InputError: a distance is negative or no number, none lies inside, or left_m >= right_m.
     """
     distance, weight = _arrays(distance_m, weights)
     check_truncation(left_m, right_m)

@@ -137,6 +137,12 @@ def estimate_density(
     seen = availability or Availability(1.0)
     per_rate = SQUARE_METRES_IN_KM2 / (multiplier * math.pi * fit.right_m**2 * fit.pa * seen.share)
     strata = _strata(stations)
+    alone = [stratum for stratum, members in strata.items() if len(members) < 2]
+    if alone and len(strata) > 1:
+        raise InputError(
+            f"stratum {alone[0]!r} has 1 station, of which no variance between stations can be told, expected 2 or more; put "
+            "strata together (--no-strata), or leave this one out"
+        )
     shares = _area_shares(strata, areas_km2)
     rates = {stratum: encounter_rate(members) for stratum, members in strata.items()}
     density = per_rate * sum(shares[stratum] * rate.rate for stratum, rate in rates.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -43,13 +44,14 @@ def survey_of_rows(
         _same(first.setdefault((row.stratum, row.station_id), row), row, "station")
         if has_strata:
             _same_area(areas.setdefault(row.stratum, row), row)
+    filled = _multiplier_for_rest(rows) if multiplier is None else multiplier
     shared = len({station for _, station in first}) < len(first)
     number = {key: index for index, key in enumerate(first)}
     cameras = tuple(
         Camera(
             f"{stratum}/{station}" if shared else station,
             row.effort_snapshots,
-            _multiplier(row, multiplier),
+            _multiplier(row, filled),
             stratum,
         )
         for (stratum, station), row in first.items()
@@ -65,10 +67,34 @@ def survey_of_rows(
     )
 
 
+def _multiplier_for_rest(rows: Sequence[FlatRow]) -> float | None:
+    """What the rows tell who tell a multiplier: stations without detections are often NA in all but their effort.
+
+    Raises:
+        InputError: some rows tell none, and the others differ.
+    """
+    told = {row.multiplier for row in rows if row.multiplier is not None}
+    empty = next((row for row in rows if row.multiplier is None), None)
+    if len(told) > 1 and empty is not None:
+        raise InputError(
+            f"{empty.where}, column 'multiplier': expected the share of a circle that the camera covers, got NA, and other "
+            f"rows tell several, as {min(told):g} and {max(told):g}; fill it in, or give --theta for such rows"
+        )
+    return next(iter(told), None)
+
+
 def _notes(rows: Sequence[FlatRow], *, has_strata: bool, multiplier: float | None) -> Iterator[str]:
-    if multiplier is None and any(row.multiplier is None for row in rows):
-        yield FULL_CIRCLE
     told = {row.multiplier for row in rows}
+    if multiplier is None and told == {None}:
+        yield FULL_CIRCLE
+    elif multiplier is None and None in told:
+        yield "rows without a multiplier take that of all others"
+    least = min((share for share in told if share is not None), default=1.0)
+    if least <= 2 * math.pi / 360:
+        yield (
+            f"a multiplier of {least:g} is an angle of {360 * least:.3g} degrees, which looks like radians divided by 360; "
+            "give theta / 360 with theta in degrees"
+        )
     if multiplier is not None and None not in told and told != {multiplier}:
         yield (
             f"the angle of view that was given ({360 * multiplier:g} degrees) was not used: the column 'multiplier' tells "
@@ -100,6 +126,8 @@ def availability_of_rows(rows: Sequence[FlatRow]) -> float | None:
 
 def rows_of_survey(survey: Survey, availability: float | None = None) -> Iterator[FlatRow]:
     """The survey as rows of a flat file: distances as they are, or the middle one of each row's draws."""
+    # R takes 0 for not known; areas of some strata alone it would weight by.
+    areas = survey.areas if survey.has_areas else {}
     by_camera: dict[int, list[float]] = {}
     for camera, metres in zip(survey.camera.tolist(), np.median(survey.distance_m, axis=1).tolist(), strict=True):
         by_camera.setdefault(camera, []).append(metres)
@@ -108,7 +136,7 @@ def rows_of_survey(survey: Survey, availability: float | None = None) -> Iterato
             yield FlatRow(
                 where="",
                 stratum=camera.stratum or "all",
-                area=survey.areas.get(camera.stratum, 0.0),
+                area=areas.get(camera.stratum, 0.0),
                 multiplier=camera.multiplier,
                 availability=availability,
                 station_id=camera.station_id,

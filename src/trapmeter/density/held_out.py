@@ -6,6 +6,7 @@ site are alike, so that the bootstrap draws sites anew: what it adds is what so 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.blur import Blur, nodes_to
+from trapmeter.density.blur import Blur, ErrorModel, PartlyKnown, nodes_to
 from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import read_columns, read_rows
 from trapmeter.uncertainty import unrounded
@@ -105,6 +106,20 @@ class HeldOutBlurs:
         gathered = self.kernel @ counts.reshape(n_values, self.n_bins + 2)
         shares = gathered[:, 1:-1] / gathered.sum(axis=1, keepdims=True)
         return Blur(self.nodes_m, self.weights_m, np.ascontiguousarray(shares.T), self.farthest_m)
+
+
+def errors_of(errors: ErrorModel | None, is_by_person: Sequence[bool], notes: list[str]) -> ErrorModel | None:
+    """The errors of distances some of which a person measured: held-out answers speak of the model's alone.
+
+    notes: gains a line where there are such. A random error is said of all distances, and stays.
+    """
+    n_known, n = sum(is_by_person), len(is_by_person)
+    if not isinstance(errors, HeldOutErrors) or not n_known:
+        return errors
+    notes.append(
+        f"{n_known:,} of {n:,} distances were measured by people and are taken as true; errors are of the others"
+    )
+    return PartlyKnown(errors, n_known / n) if n_known < n else None
 
 
 def read_held_out(text: str | Path) -> HeldOutErrors:

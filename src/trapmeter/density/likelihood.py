@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 
 FLOOR = 1e-12
 """Below this share the logarithm goes on as its tangent: adjusted functions may dip below 0 during a search."""
+NEAREST = 1e-15
+"""Of the truncation: a distance of 0 m, where a point transect has no area, counts as this one. As g(0) = 1 for any
+parameters, it moves the log-likelihood by a constant."""
 
 
 class WithSlopes(NamedTuple):
@@ -139,11 +142,12 @@ class ExactLikelihood(Likelihood):
         g, slopes = self._g(parameters)
         whole, whole_slopes = self._positive(float(self._weights @ g)), self._weights @ slopes
         at, at_slopes = self.function.g(self._distances, parameters, self.right_m)
-        # Times w, so that the floor is a share and not of any unit.
-        factor = self._distances * self.right_m / whole
-        logs, log_slopes = _log(factor * at)
-        share_slopes = factor[:, None] * (at_slopes - (at / whole)[:, None] * whole_slopes)
-        return WithSlopes(logs - np.log(self.right_m), log_slopes[:, None] * share_slopes)
+        # Over w squared, so that the floor is a share and not of any unit; r is apart, for it is as it is.
+        scale = self.right_m**2 / whole
+        logs, log_slopes = _log(scale * at)
+        share_slopes = scale * (at_slopes - (at / whole)[:, None] * whole_slopes)
+        rings = np.log(np.maximum(self._distances, NEAREST * self.right_m)) - 2 * np.log(self.right_m)
+        return WithSlopes(logs + rings, log_slopes[:, None] * share_slopes)
 
 
 def likelihood_of(function: DetectionFunction, distances: Distances) -> BinnedLikelihood | ExactLikelihood:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.blur import ErrorModel
+from trapmeter.density.held_out import errors_of
 from trapmeter.density.sites import Site, SiteSettings, areas_of, hours_of, read_sites
 from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Survey
@@ -62,6 +63,8 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
     kept = _tell("second rows of an animal at one moment", kept, _once(kept), notes)
     if settings.leave_out is not None:
         left_out = read_left_out(settings.leave_out)
+        if settings.species in (None, ALL):  # else what it names may be of other species
+            _note_unknown(left_out, estimates, settings.leave_out, notes)
         kept = _tell(
             f"named in {settings.leave_out.name}", kept, [one for one in kept if not _is_named(one, left_out)], notes
         )
@@ -72,13 +75,18 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
             f"{path} has no measured animal that counts ({len(measured)} were measured); check species, deployments, "
             "snapshot interval and what is left out"
         )
+    if not any(one.observation.time_s for one in estimates):
+        notes.append(
+            "every medium has one moment, as photos have: each counts as a snapshot, however soon after another; leave out "
+            "those that follow within the snapshot interval, or give a Camtrap DP, whose times tell"
+        )
     number = {site_id: index for index, site_id in enumerate(sites)}
     return Survey(
         cameras=tuple(site.camera for site in sites.values()),
         camera=np.array([number[one.observation.site_id] for one in kept], np.intp),
         distance_m=_distances(kept, settings, notes),
         areas=areas_of(sites) if settings.has_strata else {},
-        errors=settings.errors,
+        errors=errors_of(settings.errors, [one.is_by_hand for one in kept], notes),
         hours=hours_of(sites, notes),
         notes=tuple(notes),
     )
@@ -145,6 +153,22 @@ def _once(estimates: Iterable[Estimate]) -> list[Estimate]:
             seen.add(key)
             kept.append(one)
     return kept
+
+
+def _note_unknown(
+    left_out: set[tuple[str, int | None]], estimates: Iterable[Estimate], path: Path, notes: list[str]
+) -> None:
+    """A name that no row has is a slip of the pen, and its animal counts on."""
+    seen = {one.observation for one in estimates}
+    known = {(one.media_id, one.animal_id) for one in seen} | {(one.media_id, None) for one in seen}
+    unknown = sorted(left_out - known, key=str)
+    if unknown:
+        media_id, animal_id = unknown[0]
+        animal = "" if animal_id is None else f", animal {animal_id}"
+        notes.append(
+            f"{len(unknown):,} of {len(left_out):,} names in {path.name} are of no row of the distances, as "
+            f"{media_id}{animal}; correct them, for what they mean still counts"
+        )
 
 
 def _is_named(one: Estimate, left_out: set[tuple[str, int | None]]) -> bool:

@@ -156,6 +156,8 @@ def _bootstrap(run: DensityRun) -> dict[str, Any] | None:
         "median": found.median_km2,
         "low": found.low_km2,
         "high": found.high_km2,
+        "percentile_low": found.percentiles_km2[0],
+        "percentile_high": found.percentiles_km2[1],
         "log_low": found.log_low_km2,
         "log_high": found.log_high_km2,
         "se": found.se_km2,

@@ -40,7 +40,9 @@ def r_script(analysis: Analysis, flat_file: str) -> str:
         f"cutpoints <- {'NULL' if cutpoints is None else _vector(cutpoints)}",
         "fit <- function(key, adjustment, order) {",
         '  ds(data, transect = "point", key = key, adjustment = adjustment, order = order, cutpoints = cutpoints,',
-        '     truncation = truncation, convert_units = units, er_var = "P2")',
+        '     truncation = truncation, convert_units = units, er_var = "P2"'
+        + ("" if analysis.settings.is_monotone else ', monotonicity = "none"')
+        + ")",
         "}",
         "fits <- list(",
         ",\n".join(f"  {json.dumps(model.fit.function.name)} = {_call(model.fit)}" for model in analysis.models),

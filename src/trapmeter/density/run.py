@@ -17,8 +17,8 @@ from trapmeter.density.species import ALL, check_species
 from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.camtrapdp.container import is_package
-from trapmeter.tables.csvfile import read_columns
-from trapmeter.tables.flatfile import read_flat_file
+from trapmeter.tables.csvfile import misspelt, read_columns
+from trapmeter.tables.flatfile import COLUMNS, read_flat_file
 from trapmeter.tables.sightings import read_activity_times
 
 
@@ -72,7 +72,8 @@ def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
     survey = survey_of_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
     told = availability_of_rows(rows)
-    survey = replace(_with_areas(survey, settings), errors=settings.error_model())
+    notes = (*survey.notes, *misspelt(settings.file, (*COLUMNS, "size", settings.species_column)))
+    survey = replace(_with_areas(survey, settings), errors=settings.error_model(), notes=notes)
     return survey, None if told is None else Availability(told)
 
 
@@ -102,7 +103,9 @@ def _format(settings: DensitySettings) -> SurveyFormat:
         return settings.format
     if is_package(settings.file):
         return SurveyFormat.CAMTRAP_DP
-    return SurveyFormat.R_FLAT if "Sample.Label" in read_columns(settings.file) else SurveyFormat.DISTANCES
+    # However it is written: that a column is misspelt is said when it is read.
+    names = {"".join(filter(str.isalnum, name)).lower() for name in read_columns(settings.file)}
+    return SurveyFormat.R_FLAT if "samplelabel" in names else SurveyFormat.DISTANCES
 
 
 def _species_column(settings: DensitySettings) -> str | None:

@@ -7,17 +7,19 @@ of what is done: a run that was killed loses at most the videos in hand, and the
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.files import alone_in, whole_file
 from trapmeter.frames.codecs import check_codec
 from trapmeter.frames.extraction import Extracted, Extraction, extract, extracted, holds, known, start_worker
-from trapmeter.frames.shard import PART_SUFFIX
+from trapmeter.frames.shard import PART_SUFFIX, shard_name, whose_part
 from trapmeter.frames.store import SHARDS, FrameStore
 from trapmeter.frames.wanted import Failure, Wanted
+from trapmeter.shares import Shard, share_of
 from trapmeter.tables.celltext import to_cell
 from trapmeter.workers import Lost, Patience, RunAll, run_all
 
@@ -56,26 +58,31 @@ def fill_store(
     missing: Sequence[Failure] = (),
     patience: Patience | None = None,
     engine: RunAll | None = None,
+    shard: Shard | None = None,
 ) -> FillReport:
     """Brings the wanted seconds into the store, beside those that it has; videos that have them all are left alone.
 
     missing: videos of the tables that there is no file for (`wanted_from_labels` finds them); they are reported with the
     rest. Seconds that can't be decoded are remembered in the shard and not tried again until the file changes; videos that
     can't be opened, or crash or hang the decoder, are tried again every time, and keep the shard that they have, if any.
-    engine: what the workers run on; by default processes of this machine.
+    engine: what the workers run on; by default processes of this machine. shard: only these videos of all that are wanted,
+    beside other shards in the same store; missing ones are the first shard's. Its failed.csv is in a folder of its own.
 
     Raises:
         InputError: a video is wanted twice.
-        RunError: the store can't be written, or another fill is at work in it.
+        RunError: the store can't be written, or another fill is at work in it (with a shard, another of the same shard).
         MissingExtraError: the codec's package is not installed.
     """
     check_codec(store.spec.codec)
     if len({task.medium.media_id for task in wanted}) < len(wanted):
         raise InputError("a video is wanted twice; put its times together")
+    if shard is not None:
+        wanted = share_of(wanted, shard, lambda task: task.medium.path)
+        missing = missing if shard.number == 1 else ()
     results: dict[str, Extracted] = {}
     n_videos = len(wanted) + len(missing)
-    with alone_in(store.folder, "--store"):
-        _sweep(store)
+    with _alone(store, shard):
+        _sweep(store, None if shard is None else wanted)
         for task in wanted:
             video_id = task.medium.media_id
             if (index := known(store, video_id)) is not None and holds(index, task):
@@ -92,10 +99,10 @@ def fill_store(
                     progress("frames", len(results) + len(missing), n_videos, n_failed)
         finally:
             # Where the run ends early its other workers are stopped in the midst of theirs, on a disk that may be full.
-            _sweep(store)
+            _sweep(store, wanted)
         ordered = [results[task.medium.media_id] for task in wanted]
         failures = (*(failure for result in ordered for failure in result.failures), *missing)
-        _write_failures(store, failures)
+        _write_failures(failures_path(store, shard), failures)
     return FillReport(
         n_videos=n_videos,
         n_kept=n_kept,
@@ -126,17 +133,35 @@ def _extract_all(
             yield video_id, result
 
 
-def _sweep(store: FrameStore) -> None:
-    """Removes what killed workers left half written; makes the folder of shards if it got lost."""
+@contextmanager
+def _alone(store: FrameStore, shard: Shard | None) -> Iterator[None]:
+    """Keeps other fills of the same videos out of a store: of a shard those of that shard, of all videos every one."""
+    with ExitStack() as locks:
+        if shard is None:
+            locks.enter_context(alone_in(store.folder, "--store"))
+        for folder in sorted(store.folder.glob("shard-*-of-*")) if shard is None else [store.folder / shard.name]:
+            locks.enter_context(alone_in(folder, "--store"))
+        yield
+
+
+def _sweep(store: FrameStore, of: Sequence[Wanted] | None) -> None:
+    """Removes what killed workers left half written, of some videos or of all; makes the folder of shards if it got lost."""
+    names = None if of is None else {shard_name(task.medium.media_id) for task in of}
     with suppress(OSError):  # who writes into it will say what is wrong
         (store.folder / SHARDS).mkdir(exist_ok=True)
     for path in (store.folder / SHARDS).glob(f".*{PART_SUFFIX}"):
-        with suppress(OSError):
-            path.unlink()
+        if names is None or whose_part(path.name) in names:
+            with suppress(OSError):
+                path.unlink()
 
 
-def _write_failures(store: FrameStore, failures: Sequence[Failure]) -> None:
-    with whole_file(store.folder / FAILED) as file:
+def failures_path(store: FrameStore, shard: Shard | None = None) -> Path:
+    """Where a fill writes what it could not get."""
+    return (store.folder if shard is None else store.folder / shard.name) / FAILED
+
+
+def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    with whole_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["video_id", "time", "reason"])
         for failure in failures:

@@ -51,6 +51,11 @@ def shard_name(video_id: str) -> str:
 _READABLE = 60
 
 
+def whose_part(name: str) -> str:
+    """The file that a half-written one was to become."""
+    return name.removeprefix(".").removesuffix(PART_SUFFIX).rpartition(".")[0]
+
+
 class ShardReader:
     """An open shard whose index has been checked. Made by `open_shard`."""
 

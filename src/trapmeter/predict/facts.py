@@ -83,15 +83,23 @@ class WithFacts:
         return Sight(replace(seen, box=box), tuple(metres * factor for metres in sight.answers))
 
 
-def read_told(settings: PredictSettings, media: Sequence[Medium], hung: Mapping[str, Camera] | None = None) -> Told:
-    """Reads what the settings tell of cameras and animals; hung: what came with the media of how their cameras hung.
+def read_told(
+    settings: PredictSettings,
+    media: Sequence[Medium],
+    hung: Mapping[str, Camera] | None = None,
+    called: Mapping[str, str] | None = None,
+) -> Told:
+    """Reads what the settings tell of cameras and animals.
+
+    hung, called: what came with the media of how their cameras hung, and of their animals' species, by media_id. Such a
+    species is passed on to the rows; distances change only where the settings tell one.
 
     Raises:
         InputError: a table is not as expected, tells of none of the media, or a species isn't known.
     """
     site_ids = {medium.media_id: medium.site_id for medium in media}
     shoulders = told_shoulders(settings.species, settings.shoulder_m, site_ids.items())
-    species = told_species(settings.species, site_ids.items())
+    species = {**(called or {}), **told_species(settings.species, site_ids.items())}
     if settings.cameras is None:
         return Told(site_ids, {}, shoulders, species, hung or {})
     cameras = read_cameras(settings.cameras)

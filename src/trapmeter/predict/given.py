@@ -20,7 +20,7 @@ from trapmeter.records import Medium, MediumKind
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.tables.cameras import Camera
 from trapmeter.tables.camtrapdp.container import DESCRIPTOR, Archive, Folder, is_package, leads_out, opened
-from trapmeter.tables.camtrapdp.moments import boxes_by_medium, media_by_path
+from trapmeter.tables.camtrapdp.moments import boxes_by_medium, media_by_path, species_by_medium
 from trapmeter.tables.camtrapdp.package import camera_at, read_package
 
 UNPACKED = "unpacked"
@@ -32,14 +32,15 @@ NO_NETWORK = "its filePath is an address; download it into the package, for pred
 class Given:
     """The media of a run, and what comes with them; without a package, nothing does.
 
-    boxes: animals that are known, or why a medium isn't at hand, by media_id. cameras: height and pitch of the
-    camera, by media_id. starts: when a medium starts, by media_id. needs_eyes: there are media whose animals nobody told.
+    boxes: animals that are known, or why a medium isn't at hand. cameras: height and pitch of the camera. starts: when a
+    medium starts. species: of its animals. All by media_id. needs_eyes: there are media whose animals nobody told.
     """
 
     found: Found
     boxes: Mapping[str, MediumBoxes] = field(default_factory=dict)
     cameras: Mapping[str, Camera] = field(default_factory=dict)
     starts: Mapping[str, datetime] = field(default_factory=dict)
+    species: Mapping[str, str] = field(default_factory=dict)
     needs_eyes: bool = True
 
     @property
@@ -106,13 +107,16 @@ def _of_package(path: Path, out: Path) -> Given:
     ]
     boxes = {name: known[one.media_id] for name, one in paths.items() if one.media_id in known}
     needs_eyes = len(boxes) < len(paths)
+    named = species_by_medium(package)
     boxes |= {name: MediumBoxes(name, failure=problem) for name, problem in problems.items() if problem}
     cameras = {
         name: camera for name, one in paths.items() if (camera := camera_at(place[one.deployment_id])) is not None
     }
     media.sort(key=lambda medium: medium.media_id)
     found = Found(root, tuple(media), len(package.media) - len(media), ())
-    return Given(found, boxes, cameras, {name: one.time for name, one in paths.items()}, needs_eyes)
+    starts = {name: one.time for name, one in paths.items()}
+    species = {name: named[one.media_id] for name, one in paths.items() if one.media_id in named}
+    return Given(found, boxes, cameras, starts, species, needs_eyes)
 
 
 def _elsewhere(name: str) -> str:

@@ -19,7 +19,8 @@ from trapmeter.predict.run import Progress, Run, finish, is_as_seen, open_journa
 from trapmeter.predict.run_json import REMADE, Clock
 from trapmeter.predict.seen import MediumSeen
 from trapmeter.predict.settings import JOURNAL, PredictSettings
-from trapmeter.predict.shards import FORMAT, SHARD, Shard, deal, size_of
+from trapmeter.predict.shards import FORMAT, SHARD
+from trapmeter.shares import Shard, deal, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress = lambda *_: No
             if (out / JOURNAL).exists():
                 with open_journal(out, work, models):
                     """Another run's folder is refused."""
-            _join(shards, work, models)
-        with open_journal(out, work, models) as journal:
-            seen = [journal.done[task.medium.media_id] for task in work.asked.tasks]
+            seen = _join(shards, work, models)
         return finish(work, models, seen, clock, progress, shards=[str(shard.folder) for shard in shards])
 
 
@@ -128,12 +127,11 @@ def _differences(a: PredictSettings, b: PredictSettings) -> list[str]:
     return [f"{REMADE.get(name, name)} is {before[name]!r} and {now[name]!r}" for name in names]
 
 
-def _join(shards: Sequence[_Finished], work: Work, models: Models) -> None:
-    """Writes the journal of the whole run into the output folder, with a piece for each medium in the order of the tasks."""
+def _join(shards: Sequence[_Finished], work: Work, models: Models) -> list[MediumSeen]:
+    """Writes the journal of the whole run into the output folder; returns its pieces, one for each task, in their order."""
     header = what_sight_depends_on(work, models)
     tasks = {task.medium.media_id: task for task in work.asked.tasks}
-    found: dict[str, Place] = {}
-    failed: set[str] = set()
+    found: dict[str, tuple[MediumSeen, Place]] = {}
     for shard in shards:
         path = shard.folder / JOURNAL
         if not path.exists():
@@ -141,20 +139,21 @@ def _join(shards: Sequence[_Finished], work: Work, models: Models) -> None:
         for seen, place in find_pieces(path, header, MediumSeen.from_json):
             key = seen.media_id
             # A medium is in two shards where files came between their starts: what could be read counts.
-            if seen.failure and (key not in found or key in failed):
-                found[key] = place
-                failed.add(key)
-            elif not seen.failure and key in tasks and is_as_seen(tasks[key], seen):
-                found[key] = place
-                failed.discard(key)
+            if seen.failure:
+                counts = key not in found or bool(found[key][0].failure)
+            else:
+                counts = key in tasks and is_as_seen(tasks[key], seen)
+            if counts:
+                found[key] = seen, place
     if left := [task for key, task in tasks.items() if key not in found]:
         raise RunError(_unfinished(list(tasks.values()), left, shards[0].shard.of))
-    join_journals([found[key] for key in tasks], header, work.settings.out / JOURNAL)
+    join_journals([found[key][1] for key in tasks], header, work.settings.out / JOURNAL)
+    return [found[key][0] for key in tasks]
 
 
 def _unfinished(tasks: Sequence[Task], left: Sequence[Task], n: int) -> str:
     """Which shards have not seen what."""
-    shares = deal([(size_of(task), task.medium.media_id) for task in tasks], n)
+    shares = deal([(size_of(task.medium.path), task.medium.media_id) for task in tasks], n)
     shard_of = {media_id: number for number, share in enumerate(shares, 1) for media_id in share}
     counts = Counter(shard_of[task.medium.media_id] for task in left)
     names = ", ".join(f"{number}/{n} ({count} media)" for number, count in sorted(counts.items())[:10])

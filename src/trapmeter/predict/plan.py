@@ -84,7 +84,7 @@ def plan_work(settings: PredictSettings) -> Work:
     asked = what_is_asked(settings, media, boxes, min_score, given.boxes)
     if not asked.tasks and not asked.missing:
         raise InputError("none of the media is asked for")
-    told = read_told(settings, media, given.cameras)
+    told = read_told(settings, media, given.cameras, given.species)
     return Work(settings, store, given, boxes is not None, min_score, asked, told)
 
 

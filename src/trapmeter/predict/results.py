@@ -14,10 +14,8 @@ from trapmeter.predict.run import Run
 from trapmeter.predict.summary import Summary
 from trapmeter.records import Estimate, Status
 from trapmeter.storage.address import Location
-from trapmeter.tables.distances import NAME, read_distances, run_facts
-
-OF_RUN = "run"
-"""Under which the run.json of `calibrate` keeps that of the run."""
+from trapmeter.tables.camtrapdp.container import DESCRIPTOR, is_package
+from trapmeter.tables.distances import NAME, OF_RUN, facts_beside, read_distances, run_facts
 
 
 def read_run(folder: Path, media: Location | None = None) -> Run:
@@ -41,13 +39,23 @@ def read_run(folder: Path, media: Location | None = None) -> Run:
     return Run(media or Path(str(root) if is_here else folder), estimates, _summary(estimates, facts), facts, store)
 
 
+def package_of(run: Run) -> Path | None:
+    """The Camtrap DP that the run measured; None where it measured none, or it is not there any more."""
+    given = _part(run.facts, "arguments").get("paths")
+    if not (isinstance(given, list) and len(given) == 1 and isinstance(given[0], str)):
+        return None
+    path = Path(given[0])
+    descriptor = path / DESCRIPTOR if path.is_dir() else path
+    return path if is_package(path) and descriptor.is_file() else None
+
+
 def _facts(folder: Path) -> dict[str, Any]:
-    """The run's own facts, also where they stand within those of a calibration, which are then under "calibration"."""
-    facts = run_facts(folder / NAME)
-    if "inputs" not in facts:
-        return _sound(facts)
-    of_run = facts.pop(OF_RUN, {})
-    return {**(_sound(of_run) if isinstance(of_run, dict) else {}), "calibration": facts}
+    """The run's own facts; those of a later step that wrote the table are under "calibration" or "review"."""
+    facts = _sound(run_facts(folder / NAME))
+    step = facts_beside(folder / NAME)
+    if step.pop(OF_RUN, None) is not None:
+        facts["review" if "reviewed" in step else "calibration"] = step
+    return facts
 
 
 def _sound(facts: dict[str, Any]) -> dict[str, Any]:
@@ -76,28 +84,31 @@ def _store(facts: dict[str, Any]) -> FrameStore | None:
 def _summary(estimates: Sequence[Estimate], facts: dict[str, Any]) -> Summary:
     """Counts of the rows; of what no row tells (media without any, doubts) the run's own facts."""
     counts = _part(facts, "counts")
-    told = {name: counts[name] for name in ("n_media", "n_animals", "n_seconds", "n_unasked") if name in counts}
+    # Whoever looked through the rows took animals away and added others.
+    of_run = (
+        ("n_media", "n_seconds", "n_unasked")
+        if "review" in facts
+        else ("n_media", "n_animals", "n_seconds", "n_unasked")
+    )
+    told = {name: counts[name] for name in of_run if name in counts}
     known = {name: value for name, value in told.items() if isinstance(value, int)}
     return Summary(**(_counted(estimates) | known), failures=_failures(estimates), doubts=_doubts(facts))
 
 
 def _counted(estimates: Sequence[Estimate]) -> dict[str, Any]:
     statuses = Counter(estimate.status for estimate in estimates)
-    n_animals: dict[str, int] = defaultdict(int)
-    for estimate in estimates:
-        seen = estimate.observation
-        n_animals[seen.media_id] = max(n_animals[seen.media_id], seen.animal_id)
+    seen = [estimate.observation for estimate in estimates]
     metres = [estimate.distance.distance_m for estimate in estimates if estimate.distance is not None]
     return {
-        "n_media": len(n_animals),
+        "n_media": len({one.media_id for one in seen}),
         "n_failed_media": len({e.observation.media_id for e in estimates if e.status is Status.FAILED}),
-        "n_seconds": len({(e.observation.media_id, e.observation.time_s) for e in estimates}),
-        "n_animals": sum(n_animals.values()),
+        "n_seconds": len({(one.media_id, one.time_s) for one in seen}),
+        "n_animals": len({(one.media_id, one.animal_id) for one in seen if one.animal_id}),
         "n_measured": statuses[Status.MEASURED],
         "n_no_animal": statuses[Status.NO_ANIMAL],
         "n_failed": statuses[Status.FAILED],
         "n_past_end": statuses[Status.PAST_END],
-        "n_without_site": len({e.observation.media_id for e in estimates if not e.observation.site_id}),
+        "n_without_site": len({one.media_id for one in seen if not one.site_id}),
         "n_unasked": 0,
         "median_m": median(metres) if metres else None,
     }

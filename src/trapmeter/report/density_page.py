@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trapmeter import __version__
+from trapmeter.density.distances import ExactDistances
 from trapmeter.density.flat_survey import rows_of_survey
 from trapmeter.density.results import write_csv, write_json
 from trapmeter.density.rscript import r_script
@@ -71,7 +72,9 @@ def render(run: DensityRun) -> str:
         stations=stations,
         bins=square.bins if square else (),
         square=square,
-        goodness=None if square else best.fit.goodness(distances),  # type: ignore[arg-type]
+        intervals=_intervals(run),
+        goodness=best.fit.goodness(distances) if isinstance(distances, ExactDistances) else None,
+        qq_svg=safe(plots.qq_svg(best.fit, distances)) if isinstance(distances, ExactDistances) else "",
         many_stations=MANY_STATIONS,
         version=__version__,
         name=run.settings.file.name,
@@ -93,3 +96,16 @@ def station_rows(run: DensityRun) -> Sequence[StationRow]:
         )
         for camera, one in zip(survey.cameras, counted, strict=True)
     ]
+
+
+def _intervals(run: DensityRun) -> list[tuple[str, float, float]]:
+    """Every interval by name with its ends, animals per km2: by formula, and those of the bootstrap."""
+    density, found = run.analysis.best.density, run.bootstrap
+    intervals = [("by formula", density.low_km2, density.high_km2)]
+    if found is not None:
+        intervals += [
+            ("bootstrap, lognormal", found.log_low_km2, found.log_high_km2),
+            ("bootstrap, percentiles", *found.percentiles_km2),
+            ("bootstrap, expanded percentiles", found.low_km2, found.high_km2),
+        ]
+    return intervals

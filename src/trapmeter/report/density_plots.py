@@ -9,7 +9,7 @@ import numpy as np
 
 from trapmeter.density.activity import Activity
 from trapmeter.density.bootstrap import Bootstrap
-from trapmeter.density.distances import BinnedDistances, Distances
+from trapmeter.density.distances import BinnedDistances, Distances, ExactDistances
 from trapmeter.density.fit import DetectionFit
 from trapmeter.report.plots import BLUE, GREY, drawing
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CURVE_POINTS = 200
 EXACT_BINS = 12
 """Exact distances are drawn in so many bins of one width."""
+MOST_QQ_POINTS = 500
 _BARS = "#b9cdd8"
 
 
@@ -103,6 +104,27 @@ def pdf_svg(fit: DetectionFit, distances: Distances) -> str:
         axes.set_ylabel("Probability density (1/m)")
         _distance_axis(axes, fit.right_m)
         axes.set_ylim(bottom=0)
+    return result[0]
+
+
+def qq_svg(fit: DetectionFit, distances: ExactDistances) -> str:
+    """Fitted against empirical cumulative probabilities of exact distances (Buckland et al. 2004, section 11.11).
+
+    Equal distances are one point, at the middle of the step that they make.
+    """
+    metres, inverse = np.unique(distances.distance_m, return_inverse=True)
+    weights = np.bincount(inverse, distances.weights)
+    empirical, fitted = (np.cumsum(weights) - weights / 2) / distances.n, fit.cdf(metres)
+    drawn = np.unique(np.linspace(0, len(metres) - 1, MOST_QQ_POINTS).astype(np.intp))
+    label = f"Quantile-quantile plot of {distances.n:,.0f} distances under {fit.function.name}"
+    with drawing("qq", label) as (figure, result):
+        axes = figure.add_subplot()
+        axes.plot((0, 1), (0, 1), color=GREY, linewidth=1.2)
+        axes.plot(empirical[drawn], fitted[drawn], "o", color=BLUE, markersize=3.0)
+        axes.set_xlabel("Empirical cumulative probability")
+        axes.set_ylabel("Fitted")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
     return result[0]
 
 

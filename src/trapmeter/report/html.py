@@ -124,7 +124,7 @@ def _of_distances(estimates: Sequence[Estimate]) -> dict[str, Any]:
         "intervals_svg": safe(plots.intervals_svg(bins)) if bins else "",
         "typical": numbers.typical_interval(estimates),
         "last_bin_m": numbers.LAST_BIN_M,
-        "n_doubtful": sum(bool(estimate.reason) for estimate in numbers.measured(estimates)),
+        "n_doubtful": sum(bool(estimate.doubts) for estimate in numbers.measured(estimates)),
         "grouped": [
             (title, [(group, safe(svg)) for group, svg in panels(groups)], words.groups_note(what, groups))
             for title, what, groups in (

@@ -102,7 +102,7 @@ def choose_sheets(estimates: Sequence[Estimate]) -> tuple[list[Moment], list[Mom
 
 def why(moment: Moment) -> str:
     """What is doubtful about it: the reasons beside its distances, else that an interval is wide."""
-    reasons = dict.fromkeys(animal.reason for animal in moment.animals if animal.reason)
+    reasons = dict.fromkeys(animal.doubts for animal in moment.animals if animal.doubts)
     return "; ".join(reasons) or "wide interval"
 
 
@@ -113,7 +113,7 @@ def log_width(distance: Distance) -> float:
 
 def _doubt(moment: Moment) -> tuple[bool, float, str, float]:
     """Sorts the most doubtful first."""
-    has_reason = any(animal.reason for animal in moment.animals)
+    has_reason = any(animal.doubts for animal in moment.animals)
     width = max(log_width(_known(animal)) for animal in moment.animals)
     return not has_reason, -width, moment.media_id, moment.time_s
 

@@ -195,6 +195,16 @@ def calibration(facts: Mapping[str, Any]) -> str:
     )
 
 
+def review(facts: Mapping[str, Any]) -> str:
+    """What people decided about the rows; "" where nobody looked through them."""
+    done = facts.get("review")
+    counts = done.get("counts") if isinstance(done, Mapping) else None
+    if not isinstance(done, Mapping) or not isinstance(counts, Mapping):
+        return ""
+    decided = ", ".join(f"{n:,} {str(verdict).replace('_', ' ')}" for verdict, n in counts.items() if verdict != "open")
+    return f"{decided}; nobody decided about {counts.get('open', 0):,}; with trapmeter {done.get('trapmeter', '')}"
+
+
 def recorded(facts: Mapping[str, Any]) -> str:
     """From when to when the media were recorded, as their files say; "" where none says."""
     told = facts.get("recorded")

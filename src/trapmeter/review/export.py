@@ -12,18 +12,18 @@ from pathlib import Path
 from trapmeter import __version__
 from trapmeter.errors import InputError
 from trapmeter.files import alone_in, sha256_of, whole_file
-from trapmeter.records import Estimate, Observation, Status, order_of_rows
+from trapmeter.records import BY_HAND, REVIEWED, Estimate, Observation, Status, order_of_rows
 from trapmeter.review.decisions import read_log
 from trapmeter.review.results import read_results
-from trapmeter.review.state import BY_HAND, Standing, State, Verdict, state_of
+from trapmeter.review.state import Standing, State, Verdict, state_of
 from trapmeter.tables.distances import NAME as DISTANCES
-from trapmeter.tables.distances import write_distances
+from trapmeter.tables.distances import OF_RUN, run_facts, write_distances
 from trapmeter.tables.drivendata import write_metadata, write_nearest
 from trapmeter.tables.picks import write_labels
 from trapmeter.tables.sightings import write_left_out
 
 LABELS, TRAIN_LABELS, TRAIN_METADATA = "labels.csv", "train_labels.csv", "train_metadata.csv"
-LEAVE_OUT, FACTS = "leave-out.csv", "review.json"
+LEAVE_OUT, FACTS = "leave-out.csv", "run.json"
 LEAST_ASIDE = 0.1
 """A box whose middle is this far from the picture's (half widths) tells by its angle how wide the camera sees."""
 
@@ -60,6 +60,7 @@ def export(results: Path, out: Path) -> list[str]:
             "distances_sha256": sha256_of(read.source),
             "decisions": len(decisions),
             "counts": dict(sorted(counts.items())),
+            OF_RUN: run_facts(read.source),
         }
         with whole_file(out / FACTS) as file:
             json.dump(facts, file, indent=2)
@@ -97,15 +98,15 @@ def _estimate(row: Standing, widths: Mapping[str, float]) -> Estimate:
     measured = row.measured
     said = [measured.reason]
     if row.verdict is Verdict.ACCEPTED:
-        said.append("review: accepted")
+        said.append(f"{REVIEWED}accepted")
     if row.is_added:
-        said.append("review: added")
+        said.append(f"{REVIEWED}added")
     elif row.distance_m is not None and measured.distance is not None:
-        said.append(f"review: distance was {measured.distance.distance_m:.2f} m")
+        said.append(f"{REVIEWED}distance was {measured.distance.distance_m:.2f} m")
     if row.box is not None:
-        said.append("review: box moved")
+        said.append(f"{REVIEWED}box moved")
     if row.reacts:
-        said.append("review: reacts to the camera")
+        said.append(f"{REVIEWED}reacts to the camera")
     return replace(
         measured,
         observation=_seen(row),
@@ -119,11 +120,11 @@ def _estimate(row: Standing, widths: Mapping[str, float]) -> Estimate:
 def _without_animal(row: Standing) -> Estimate:
     """The row of a second in which no animal is (left)."""
     if row.measured.distance is None:
-        said = "review: accepted" if row.verdict is Verdict.ACCEPTED else ""
+        said = f"{REVIEWED}accepted" if row.verdict is Verdict.ACCEPTED else ""
         return replace(row.measured, reason="; ".join(filter(None, (row.measured.reason, said))))
     seen = replace(row.measured.observation, box=None, animal_id=0)
     word = "not an animal" if row.verdict is Verdict.NOT_ANIMAL else "box deleted"
-    return Estimate(seen, Status.NO_ANIMAL, reason=f"review: {word}")
+    return Estimate(seen, Status.NO_ANIMAL, reason=f"{REVIEWED}{word}")
 
 
 def _whole_seconds(rows: Sequence[Standing]) -> dict[Second, list[Standing]]:

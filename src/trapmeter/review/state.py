@@ -8,12 +8,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from trapmeter.errors import InputError, TrapmeterError
-from trapmeter.records import Box, Distance, Estimate, Observation, Status
+from trapmeter.records import BY_HAND, Box, Distance, Estimate, Observation, Status
 from trapmeter.review.decisions import Decision, Kind
 from trapmeter.review.results import Results
-
-BY_HAND = "review"
-"""The model_id of distances that a person gave."""
 
 
 class StaleError(TrapmeterError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
-from trapmeter.tables.camtrapdp.package import Place, place_of
+from trapmeter.tables.camtrapdp.package import Place, place_of, without_missing
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
 from trapmeter.tables.sightings import clock_hour, date_and_time
 
@@ -66,7 +66,7 @@ def read_deployments(path: Path) -> list[Deployment]:
         InputError: a column is missing, or a cell is not what it should be; names file, line and column.
     """
     if set(CAMTRAP_DP) <= set(read_columns(path)):
-        return [deployment_at(place_of(row)) for row in read_rows(path, required=CAMTRAP_DP)]
+        return [deployment_at(place_of(without_missing(row))) for row in read_rows(path, required=CAMTRAP_DP)]
     return [
         _deployment(row, row.text("site_id"), date_and_time(row, "start"), date_and_time(row, "end"))
         for row in read_rows(path, required=OWN)

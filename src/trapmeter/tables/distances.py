@@ -20,6 +20,8 @@ from trapmeter.tables.celltext import from_cell, to_cell
 from trapmeter.tables.csvfile import Row, read_rows
 
 NAME = "distances.csv"
+OF_RUN = "run"
+"""Under which the run.json of what `calibrate` and `review export` write keeps that of the run."""
 COLUMNS = (
     "media_id",
     "time_s",
@@ -70,13 +72,20 @@ def find_distances(results: Path) -> Path:
     return source
 
 
-def run_facts(source: Path) -> dict[str, Any]:
+def facts_beside(source: Path) -> dict[str, Any]:
     """What stands in the run.json beside a distances.csv; nothing where there is none that can be read."""
     try:
         facts = json.loads(source.with_name("run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return facts if isinstance(facts, dict) else {}
+
+
+def run_facts(source: Path) -> dict[str, Any]:
+    """What the run.json beside a distances.csv tells of the run that measured, also where a later step wrote the table."""
+    facts = facts_beside(source)
+    of_run = facts.get(OF_RUN, facts)
+    return of_run if isinstance(of_run, dict) else {}
 
 
 def read_distances(path: Path) -> list[Estimate]:

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from trapmeter.errors import InputError
 from trapmeter.files import whole_file
 from trapmeter.tables.celltext import to_cell
-from trapmeter.tables.csvfile import Row, read_rows
+from trapmeter.tables.csvfile import Row, read_columns, read_rows
 
 REQUIRED = ("Sample.Label", "Effort", "distance")
 COLUMNS = ("Region.Label", "Area", "multiplier", "availability", "Sample.Label", "Effort", "distance", "object")
@@ -47,6 +48,12 @@ def read_flat_file(path: Path, species_column: str | None = None) -> list[FlatRo
         InputError: a column is missing, or a cell is not what it should be; names file, line and column.
     """
     required = REQUIRED if species_column is None else (*REQUIRED, species_column)
+    columns = read_columns(path)
+    if "distbegin" in columns and "distance" not in columns:
+        raise InputError(
+            f"{path} has the ends of bins (distbegin), expected the column 'distance'; write the middle of each bin "
+            "there, and give the ends by --cutpoints"
+        )
     return [_flat_row(row, species_column) for row in read_rows(path, required=required)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -12,7 +12,10 @@ from statistics import fmean, median
 from trapmeter.errors import InputError
 from trapmeter.files import whole_file
 from trapmeter.records import Estimate
-from trapmeter.tables.csvfile import read_columns, read_rows
+from trapmeter.tables.camtrapdp.container import is_package
+from trapmeter.tables.camtrapdp.package import read_places as read_deployments
+from trapmeter.tables.camtrapdp.package import site_of, without_missing
+from trapmeter.tables.csvfile import Row, read_columns, read_rows
 
 OWN = ("site_id", "latitude", "longitude")
 CAMTRAP_DP = ("locationID", "latitude", "longitude")
@@ -27,22 +30,34 @@ class Place:
 
 
 def read_places(path: Path) -> dict[str, Place]:
-    """Reads site_id, latitude and longitude from a CSV file, or locationID in place of site_id as Camtrap DP has it.
+    """Reads site_id, latitude and longitude from a CSV file, or the deployments of a Camtrap DP (its table, or the package).
 
-    A site that stands several times, as with a row for each deployment, has the place of its first row.
+    A site that stands several times, as with a row for each deployment, has the place of its first row. Deployments of a
+    package that tell no place are passed over.
 
     Raises:
         InputError: a column is missing, or a place is none on Earth; names file, line and column.
     """
-    columns = CAMTRAP_DP if CAMTRAP_DP[0] in read_columns(path) else OWN
     places: dict[str, Place] = {}
-    for row in read_rows(path, required=columns):
+    for site_id, row in _sites(path):
         latitude, longitude = row.number("latitude"), row.number("longitude")
         for column, degrees, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
             if abs(degrees) > most:
                 raise row.error(column, f"degrees from -{most} to {most}")
-        places.setdefault(row.text(columns[0]), Place(latitude, longitude))
+        places.setdefault(site_id, Place(latitude, longitude))
     return places
+
+
+def _sites(path: Path) -> Iterator[tuple[str, Row]]:
+    """Each row with the site that it tells of."""
+    if is_package(path):
+        for one in read_deployments(path):
+            if one.row.optional_text("latitude") and one.row.optional_text("longitude"):
+                yield one.site_id, one.row
+    elif CAMTRAP_DP[0] in read_columns(path):
+        yield from ((site_of(row), row) for row in map(without_missing, read_rows(path, required=CAMTRAP_DP)))
+    else:
+        yield from ((row.text(OWN[0]), row) for row in read_rows(path, required=OWN))
 
 
 def write_geojson(path: Path, estimates: Iterable[Estimate], places: Mapping[str, Place]) -> list[str]:

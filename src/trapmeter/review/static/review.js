@@ -132,9 +132,10 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || at("help").open) return;
   const target = event.target;
   if (target.closest("#filter")) return;
-  // In the field itself the browser types; on a button Enter and Space press it.
+  // In the field itself the browser types; on a button Enter and Space press it, but for the row that is shown already.
   if (target.id === "typed" && !["Enter", "Escape"].includes(event.key)) return;
-  if (target.closest("button") && ["Enter", " "].includes(event.key) && !at("typed").value && !stage.draft) return;
+  const button = target.closest("button:not([aria-current])");
+  if (button && ["Enter", " "].includes(event.key) && !at("typed").value && !stage.draft) return;
   if (!busy && !command(event.key, event.shiftKey)) return;
   if (event.key.length > 1 && !["Enter", "Escape", "Backspace", ...Object.keys(ARROWS)].includes(event.key)) return;
   event.preventDefault();

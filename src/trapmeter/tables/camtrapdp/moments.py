@@ -9,7 +9,7 @@ from trapmeter.errors import InputError
 from trapmeter.records import Box, MediumKind
 from trapmeter.tables.boxcells import make_box
 from trapmeter.tables.boxes import MediumBoxes
-from trapmeter.tables.camtrapdp.ours import has_our_distance, tags_of
+from trapmeter.tables.camtrapdp.ours import is_by_person, tags_of
 from trapmeter.tables.camtrapdp.package import Medium, Package, Sighting
 from trapmeter.tables.picks import LabelledRow
 from trapmeter.tables.truth import TruthRow
@@ -91,7 +91,7 @@ def boxes_by_medium(package: Package) -> dict[str, MediumBoxes]:
 
 
 def labels_of(package: Package) -> list[LabelledRow]:
-    """Distances that people measured (classificationMethod human, an individualPositionRadius that isn't ours), in media.
+    """Distances that people measured, in media.
 
     Raises:
         InputError: there is none.
@@ -100,18 +100,30 @@ def labels_of(package: Package) -> list[LabelledRow]:
     labels = []
     for sighting in filter(is_of_medium, package.observations):
         medium = media.get(sighting.media_id)
-        if medium is None or sighting.method != HUMAN or sighting.radius_m is None or has_our_distance(sighting):
+        if medium is None or sighting.radius_m is None or not is_by_person(sighting):
             continue
         second = second_of(sighting, medium)
         if second >= 0:
             row = TruthRow(medium.file_path, second, sighting.radius_m, box_of(sighting))
             labels.append(LabelledRow(row, sighting.where))
     if not labels:
+        n_events = sum(one.level == "event" and is_by_person(one) for one in package.observations)
+        passed_over = f"; {n_events:,} of events have one, which tells of no single second" if n_events else ""
         raise InputError(
             f"{package.path}: no observation of a medium has an individualPositionRadius by a person "
-            "(observationLevel media, classificationMethod human); fill in how far at least one of the animals stood"
+            f"(observationLevel media, classificationMethod human){passed_over}; fill in how far at least one of the animals "
+            "stood in its photo, or at its second of a video"
         )
     return labels
+
+
+def species_by_medium(package: Package) -> dict[str, str]:
+    """The scientific name of all animals of a medium, by mediaID; media without any, or with several, are left out."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for sighting in filter(is_of_medium, package.observations):
+        if sighting.species:
+            found[sighting.media_id].add(sighting.species)
+    return {media_id: next(iter(names)) for media_id, names in found.items() if len(names) == 1}
 
 
 def media_by_path(media: Iterable[Medium]) -> dict[str, Medium]:

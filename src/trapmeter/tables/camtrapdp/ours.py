@@ -2,7 +2,8 @@
 
 The distance stands in individualPositionRadius, and in observationTags with all that has no column of its own:
 `trapmeter:distance=3.10 | trapmeter:low=2.05 | trapmeter:high=4.80 | trapmeter:method=machine | trapmeter:model=...`.
-Where tag and column differ, somebody has corrected the distance: it is theirs.
+Where tag and column differ, somebody has corrected the distance: it is theirs. Method is human where a person gave the
+distance in `trapmeter review`.
 """
 
 from __future__ import annotations
@@ -51,6 +52,18 @@ def has_our_distance(sighting: Sighting) -> bool:
         return False
 
 
+def is_by_hand(sighting: Sighting) -> bool:
+    """Whether its distance is one that we wrote, and that a person gave."""
+    return has_our_distance(sighting) and tags_of(sighting).get("method") == "human"
+
+
+def is_by_person(sighting: Sighting) -> bool:
+    """Whether its distance is one that a person measured, as far as the row tells."""
+    if has_our_distance(sighting):
+        return is_by_hand(sighting)
+    return sighting.radius_m is not None and sighting.method == "human"
+
+
 def observation_id(medium: Medium, estimate: Estimate) -> str:
     """The id of a row that we add: always the same for an animal at a second of a medium."""
     seen = estimate.observation
@@ -81,7 +94,6 @@ def added_cells(medium: Medium, estimate: Estimate, company: Company, classified
         **place,
         "individualID": _individual_id(medium, estimate),
         "observationTags": tags,
-        "classificationMethod": "machine",
         **_classification(estimate, classified_at),
     }
 
@@ -101,7 +113,9 @@ def filled_cells(
     changes["observationTags"] = _tags(tags, estimate, our_angle, has_mediums_species=_SPECIES in tags)
     if not sighting.individual_id and sighting.count in (None, 1):
         changes["individualID"] = _individual_id(medium, estimate)
-    is_all_ours = sighting.method == "machine" and row.get("classifiedBy", "").startswith("trapmeter ")
+    is_all_ours = row.get("classifiedBy", "").startswith("trapmeter ") and (
+        sighting.method == "machine" or is_by_hand(sighting)
+    )
     if sighting.bbox is None or is_all_ours:
         changes |= _bbox_cells(estimate.observation.box)
     if is_all_ours:
@@ -126,7 +140,7 @@ def _tags(before: str, estimate: Estimate, our_angle: str, *, has_mediums_specie
     pairs = [("distance", fixed(distance.distance_m, 2)), ("low", fixed(distance.low_m, 2))]
     pairs += [("high", fixed(distance.high_m, 2)), ("second", _seconds(estimate.observation.time_s))]
     pairs += [("angle", our_angle)] if our_angle else []
-    pairs += [("method", "machine"), ("model", to_cell(estimate.model_id).replace("|", "/"))]
+    pairs += [("method", _method(estimate)), ("model", to_cell(estimate.model_id).replace("|", "/"))]
     pairs += [("species", "medium")] if has_mediums_species else []
     ours = " | ".join(f"{PREFIX}{name}={value}" for name, value in pairs)
     others = "|".join(tag for tag in before.split("|") if not tag.strip().startswith(PREFIX)).rstrip()
@@ -138,6 +152,10 @@ def _distance(estimate: Estimate) -> Distance:
     return estimate.distance
 
 
+def _method(estimate: Estimate) -> str:
+    return "human" if estimate.is_by_hand else "machine"
+
+
 def _individual_id(medium: Medium, estimate: Estimate) -> str:
     number = estimate.observation.animal_id
     return to_cell(f"{medium.media_id}:{number}") if number else ""
@@ -146,6 +164,7 @@ def _individual_id(medium: Medium, estimate: Estimate) -> str:
 def _classification(estimate: Estimate, classified_at: str) -> dict[str, str]:
     box = estimate.observation.box
     return {
+        "classificationMethod": _method(estimate),
         "classifiedBy": to_cell(f"{CLASSIFIED_BY} {estimate.model_id}".rstrip()),
         "classificationTimestamp": classified_at,
         "classificationProbability": "" if box is None else f"{box.score:.3f}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from trapmeter.tables.cameras import (
     MOST_PITCH_DEG,
     Camera,
 )
-from trapmeter.tables.camtrapdp.container import DESCRIPTOR, opened, path_of, resources_of
+from trapmeter.tables.camtrapdp.container import DESCRIPTOR, Container, opened, path_of, resources_of
 from trapmeter.tables.csvfile import Row, decoded, rows_of_text
 from trapmeter.tables.sightings import date_and_time
 
@@ -28,6 +28,8 @@ DEPLOYMENT_COLUMNS = ("deploymentID", "deploymentStart", "deploymentEnd")
 MEDIA_COLUMNS = ("mediaID", "deploymentID", "timestamp", "filePath")
 OBSERVATION_COLUMNS = ("observationID", "deploymentID", "eventStart", "observationLevel", "observationType")
 LEVELS = ("media", "event")
+MISSING = frozenset({"NA", "NaN", "nan"})
+"""What the standard's schemas call an empty cell, besides one without a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +110,35 @@ def read_package(path: Path) -> Package:
         InputError: the descriptor or a table is missing or not what it should be; names file, line and column.
     """
     with opened(path) as files:
-        descriptor = files.where(DESCRIPTOR)
-        resources = resources_of(descriptor, decoded(descriptor, files.read(DESCRIPTOR)))
-
-        def rows(table: str, required: tuple[str, ...]) -> Iterator[Row]:
-            name = path_of(resources[table])
-            where = files.where(name)
-            return rows_of_text(where, decoded(where, files.read(name)), required=required, may_be_short=True)
-
-        deployments = tuple(map(place_of, rows("deployments", DEPLOYMENT_COLUMNS)))
+        deployments = tuple(map(place_of, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
         known = {one.deployment_id for one in deployments}
-        media = tuple(_medium(row, known) for row in rows("media", MEDIA_COLUMNS))
-        observations = tuple(sighting_of(row, known) for row in rows("observations", OBSERVATION_COLUMNS))
+        media = tuple(_medium(row, known) for row in _rows(files, "media", MEDIA_COLUMNS))
+        observations = tuple(sighting_of(row, known) for row in _rows(files, "observations", OBSERVATION_COLUMNS))
     return Package(path, deployments, media, observations)
+
+
+def read_places(path: Path) -> tuple[Place, ...]:
+    """Reads the deployments of a package alone; arguments and errors as of `read_package`."""
+    with opened(path) as files:
+        return tuple(map(place_of, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
+
+
+def _rows(files: Container, table: str, required: tuple[str, ...]) -> Iterator[Row]:
+    descriptor = files.where(DESCRIPTOR)
+    name = path_of(resources_of(descriptor, decoded(descriptor, files.read(DESCRIPTOR)))[table])
+    where = files.where(name)
+    rows = rows_of_text(where, decoded(where, files.read(name)), required=required, may_be_short=True)
+    return map(without_missing, rows)
+
+
+def without_missing(row: Row) -> Row:
+    """The row with empty cells where it says that a value is missing."""
+    return replace(row, cells={name: "" if text.strip() in MISSING else text for name, text in row.cells.items()})
+
+
+def site_of(row: Row) -> str:
+    """The site of a deployment: its locationID, else locationName, else its own name."""
+    return row.optional_text("locationID") or row.optional_text("locationName") or row.text("deploymentID")
 
 
 def place_of(row: Row) -> Place:
@@ -133,7 +151,7 @@ def place_of(row: Row) -> Place:
     name = row.text("deploymentID") if "deploymentID" in row.cells else ""
     return Place(
         name,
-        row.optional_text("locationID") or row.optional_text("locationName") or row.text("deploymentID"),
+        site_of(row),
         date_and_time(row, "deploymentStart"),
         date_and_time(row, "deploymentEnd"),
         row,

@@ -16,9 +16,10 @@ from trapmeter.tables.camtrapdp.ours import (
     added_cells,
     filled_cells,
     has_our_distance,
+    is_by_hand,
     observation_id,
 )
-from trapmeter.tables.camtrapdp.package import Medium, Sighting, sighting_of
+from trapmeter.tables.camtrapdp.package import Medium, Sighting, sighting_of, without_missing
 from trapmeter.tables.csvfile import Row
 from trapmeter.tables.rawcsv import RawRecord, RawTable, cell_in, field_of, is_quoted, split_csv
 
@@ -99,7 +100,8 @@ def write_into(
                 added.append(added_cells(medium, estimate, company, classified_at))
                 continue
             position, sighting, cells = theirs[pairs[i]]
-            if sighting.radius_m is not None and not has_our_distance(sighting):
+            is_theirs = sighting.radius_m is not None and not has_our_distance(sighting)
+            if is_theirs or (is_by_hand(sighting) and not estimate.is_by_hand):
                 counts["known"] += 1
                 continue
             counts["renewed" if sighting.observation_id == observation_id(medium, estimate) else "filled"] += 1
@@ -148,7 +150,7 @@ def _put_together(
 
 def _row(path: Path, record: RawRecord, columns: Sequence[str]) -> Row:
     cells = [*map(cell_in, record.fields), *[""] * (len(columns) - len(record.fields))]
-    return Row(path, record.line, dict(zip(columns, cells, strict=False)))
+    return without_missing(Row(path, record.line, dict(zip(columns, cells, strict=False))))
 
 
 def _with_needed(columns: Sequence[str]) -> list[str]:
