@@ -15,9 +15,10 @@ ROOT = Path(trapmeter.__file__).parent
 # From the bottom to the top. A module may import from its own layer's package and from layers below.
 LAYERS = [
     {"", "errors"},
+    {"storage"},
     {"records"},
     {"files", "folds", "geometry", "metrics", "overlap", "shares", "uncertainty", "windows", "workers"},
-    {"journal"},
+    {"journal", "publishing"},
     {"cluster", "media", "tables", "models"},
     {"detect", "boxmodel", "frames", "runtimes"},
     {"calibration"},
@@ -72,12 +73,13 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_start_up_is_light() -> None:
-    heavy = {"torch", "pandas", "cv2", "scipy", "matplotlib", "onnxruntime", "av", "PIL", "jinja2", "ray"}
+    heavy = {"torch", "pandas", "cv2", "scipy", "matplotlib", "onnxruntime", "av", "PIL", "jinja2", "ray", "fsspec"}
     assert not heavy & loaded_by("import trapmeter")
     assert not heavy & loaded_by("import trapmeter.cli")
 
 
 EXTRAS = {"torch", "torchvision", "lightgbm", "onnx", "sklearn", "fastapi", "uvicorn", "ray"}
+EXTRAS |= {"fsspec", "s3fs", "gcsfs", "aiohttp", "botocore"}
 
 
 def test_predicting_needs_none_of_the_extras() -> None:

@@ -43,7 +43,7 @@ SECTIONS = {
     "Measuring": ("PredictSettings", "measure", "Run", "parse_site_rule"),
     "Tables": ("read_distances", "write_distances", "to_frame", "read_boxes"),
     "Density": ("read_density_settings", "density_settings", "DensitySettings", "estimate_density", "DensityRun"),
-    "Parts of a run": ("find_media", "open_medium", "MegadetectorLite", "BoxModel"),
+    "Parts of a run": ("location", "find_media", "open_medium", "MegadetectorLite", "BoxModel"),
     "Records": ("Medium", "Frame", "Box", "Observation", "Distance", "Estimate", "Status"),
     "Errors": ("TrapmeterError", "InputError", "MediaError", "ModelError", "RunError", "MissingExtraError"),
 }

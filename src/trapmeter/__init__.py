@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from trapmeter.records import Medium as Medium
     from trapmeter.records import Observation as Observation
     from trapmeter.records import Status as Status
+    from trapmeter.storage.address import location as location
     from trapmeter.tables.boxes import read_boxes as read_boxes
     from trapmeter.tables.distances import read_distances as read_distances
     from trapmeter.tables.distances import write_distances as write_distances
@@ -66,6 +67,7 @@ _HOMES = {
     "density_settings": "density.settings:density_settings",
     "estimate_density": "density.run:run_density",
     "find_media": "media.find:find_media",
+    "location": "storage.address:location",
     "measure": "predict.run:predict",
     "open_medium": "media.reading:open_medium",
     "parse_site_rule": "tables.sites:parse_site_rule",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trapmeter.predict.shards import ShardRun
     from trapmeter.records import Distance, Estimate
     from trapmeter.report.comparison import Comparison
+    from trapmeter.storage.address import Location
 
 _STAGES = {
     "look": "Looking at media",
@@ -79,7 +80,7 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
 
 
-def print_summary(run: Run, out: Path, report: Path) -> None:
+def print_summary(run: Run, out: Location, report: Location) -> None:
     """Counts, the first failures with their reasons, and where the results are."""
     summary = run.summary
     distance = "" if summary.median_m is None else f", median distance {summary.median_m:.1f} m"
@@ -124,10 +125,10 @@ def print_summary(run: Run, out: Path, report: Path) -> None:
     print(f"results: {out / 'distances.csv'}\nreport:  {report}")
 
 
-def print_shard(run: ShardRun, out: Path) -> None:
+def print_shard(run: ShardRun, out: Location) -> None:
     """What a shard has looked at, and how to go on."""
     failed = f", {run.n_failed:,} failed" if run.n_failed else ""
-    print(f"shard {run.shard}: {run.n_media:,} media{failed}; in {run.folder}")
+    print(f"shard {run.shard}: {run.n_media:,} media{failed}; in {out / run.shard.name}")
     print(f"once all are done: trapmeter merge {out / 'shard-*-of-'}{run.shard.of} --out {out}")
 
 
@@ -140,7 +141,7 @@ def shown(text: str) -> str:
 _MOST_FAILURES = 10
 
 
-def print_fill(report: FillReport, store: Path, failures: Path) -> None:
+def print_fill(report: FillReport, store: Location, failures: Location) -> None:
     """Counts, the first failures with their reasons, where all of them are, and where the store is."""
     print(f"{report.n_videos:,} videos, {report.n_kept:,} of them complete before; {report.n_frames:,} frames")
     for failure in report.failures[:_MOST_FAILURES]:

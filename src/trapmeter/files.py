@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -102,6 +103,20 @@ def _alone(lock_path: Path, what: Path, option: str, wait_s: float = 0.0) -> Ite
     finally:
         with suppress(OSError):
             lock.release()
+
+
+def cache_folder(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
+    """The folder `trapmeter` in the system's folder for caches, whether it is there or not."""
+    home = Path.home()
+    if platform == "win32":
+        base = Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        told = environment.get("XDG_CACHE_HOME", "")
+        # A relative path there is to be ignored, says the XDG Base Directory Specification.
+        base = Path(told) if Path(told).is_absolute() else home / ".cache"
+    return base / "trapmeter"
 
 
 def check_file(path: Path | None) -> None:

@@ -10,13 +10,13 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.errors import InputError
+from trapmeter.storage.address import Location
 
 Pixels = NDArray[np.uint8]
 """A picture: uint8, height x width x 3, RGB."""
@@ -66,7 +66,7 @@ class Medium:
     """
 
     media_id: str
-    path: Path
+    path: Location
     kind: MediumKind
     site_id: str = ""
 

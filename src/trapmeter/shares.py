@@ -6,10 +6,10 @@ import heapq
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from trapmeter.errors import InputError
+from trapmeter.storage.address import Location
 
 Item = TypeVar("Item")
 
@@ -66,13 +66,13 @@ def deal(items: Sequence[tuple[int, Item]], n: int) -> list[list[Item]]:
     return shares
 
 
-def share_of(items: Sequence[Item], shard: Shard, path_of: Callable[[Item], Path]) -> list[Item]:
+def share_of(items: Sequence[Item], shard: Shard, path_of: Callable[[Item], Location]) -> list[Item]:
     """A shard's items, in the order of all, dealt by the sizes of their files."""
     numbers = deal([(size_of(path_of(item)), number) for number, item in enumerate(items)], shard.of)[shard.number - 1]
     return [items[number] for number in sorted(numbers)]
 
 
-def size_of(path: Path) -> int:
+def size_of(path: Location) -> int:
     """Bytes of a file; 0 for one that is gone."""
     try:
         return path.stat().st_size

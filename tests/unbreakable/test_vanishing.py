@@ -43,14 +43,14 @@ def test_a_folder_that_vanishes_from_predict(survey: Survey, tmp_path: Path, mon
 
 
 def test_videos_that_vanish_from_frames(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import trapmeter.cli.engine as engine
+    import trapmeter.workers as workers
 
     assert inside(*survey.frames(tmp_path / "whole")) == 0
     store, away = tmp_path / "store", tmp_path / "away.mp4"
     last = survey.videos / survey.names[-1]
     with monkeypatch.context() as patch:
         vanishing = Engine(after_the_first(run_all, lambda: last.rename(away)))
-        patch.setattr(engine, "THIS_MACHINE", vanishing)
+        patch.setattr(workers, "THIS_MACHINE", vanishing)
         assert inside(*survey.frames(store)) == 3
     assert "No such file or directory" in (store / "failed.csv").read_text()
     away.rename(last)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +14,7 @@ from trapmeter.cli.common import default_jobs, need_package
 from trapmeter.errors import InputError
 
 if TYPE_CHECKING:
+    from trapmeter.storage.address import Location
     from trapmeter.workers import Engine
 
 
@@ -48,7 +48,9 @@ class OpenEngine:
 
 
 @contextmanager
-def open_engine(name: EngineName, address: str | None, jobs: int | None, paths: Sequence[Path]) -> Iterator[OpenEngine]:
+def open_engine(
+    name: EngineName, address: str | None, jobs: int | None, paths: Sequence[Location]
+) -> Iterator[OpenEngine]:
     """The engine for as long as the block lasts.
 
     jobs: how many workers the user wants; None is one for each core there is. paths: what every machine must see.
@@ -70,6 +72,6 @@ def open_engine(name: EngineName, address: str | None, jobs: int | None, paths: 
     from trapmeter.cluster.workers import run_all_on_ray
 
     # What isn't here either is a mistake in the command, which has a clearer error of its own.
-    there = [Path.cwd() / path for path in paths if path.exists()]
+    there = [path.absolute() for path in paths if path.exists()]
     with connected(address, there, default_jobs(jobs)) as cluster:
         yield OpenEngine(Engine(run_all_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +32,8 @@ from trapmeter.runtimes.choice import Runtime
 if TYPE_CHECKING:
     from trapmeter.predict.run import Progress, Run
     from trapmeter.predict.settings import PredictSettings
+    from trapmeter.storage.address import Location
+    from trapmeter.tables.truth import TruthRow
 
 
 def add_verbs(app: typer.Typer) -> None:
@@ -42,12 +44,17 @@ def add_verbs(app: typer.Typer) -> None:
 
 
 def predict(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="Folder for the results; made if need be. Or s3://BUCKET/FOLDER."
+        ),
+    ],
     paths: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             help="Videos, photos, and folders of them (searched to the bottom); or a Camtrap DP: its folder, zip or "
-            "datapackage.json."
+            "datapackage.json; or addresses such as s3://BUCKET/FOLDER or https://... (the extra `cloud`)."
         ),
     ] = None,
     every: Annotated[float | None, typer.Option(help="Measure every so many seconds of a video (default 1).")] = None,
@@ -158,6 +165,8 @@ def predict(
 
     trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
 
+    trapmeter predict s3://bucket/survey --out results/ --every 10
+
     trapmeter predict survey/ --out results/ --shard 2/8
 
     trapmeter predict survey/ --out results/ --engine ray --ray-address auto
@@ -165,7 +174,9 @@ def predict(
     from trapmeter.errors import InputError
     from trapmeter.models.folder import find_model
     from trapmeter.predict.run import predict as run_predict
-    from trapmeter.predict.settings import PredictSettings
+    from trapmeter.predict.settings import RESULTS, PredictSettings
+    from trapmeter.publishing import published
+    from trapmeter.storage.address import RemotePath, location
     from trapmeter.tables.sites import parse_site_rule
 
     if every is not None and times is not None:
@@ -173,8 +184,8 @@ def predict(
     if shard is not None and engine is not EngineName.LOCAL:
         raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
     settings = PredictSettings(
-        paths=tuple(paths or ()),
-        out=out,
+        paths=tuple(map(location, paths or ())),
+        out=Path(out),
         every_s=1.0 if every is None else every,
         times=times,
         boxes=boxes,
@@ -199,26 +210,39 @@ def predict(
         jobs=default_jobs(jobs),
         overwrite=overwrite,
     )
+    target = location(out)
     if shard is not None:
-        _predict_shard(settings, shard)
+        _predict_shard(settings, shard, target)
         return
     if engine is EngineName.RAY:
         # Workers may have been started in another folder.
         settings = settings.from_anywhere()
     seen_by_all = [path for path in (*settings.paths, *settings.models, settings.store) if path is not None]
     with open_engine(engine, ray_address, jobs, seen_by_all) as opened:
-        settings = replace(settings, jobs=opened.jobs)
-        _exit_with(_predict_and_report(settings, partial(run_predict, settings, engine=opened.engine)))
+        with published(target, RESULTS, overwrite=overwrite) as folder:
+            settings = replace(
+                settings, jobs=opened.jobs, out=folder if isinstance(target, RemotePath) else settings.out
+            )
+            done = _predict_and_report(settings, partial(run_predict, settings, engine=opened.engine))
+        _print(done, target)
+    _exit_with(done.run)
 
 
-def _predict_shard(settings: PredictSettings, text: str) -> None:
+def _predict_shard(settings: PredictSettings, text: str, target: Location) -> None:
     from trapmeter.console import print_shard, progress_bars
+    from trapmeter.predict.settings import RESULTS
     from trapmeter.predict.shards import predict_shard
+    from trapmeter.publishing import published
     from trapmeter.shares import parse_shard
 
-    with _stoppable(), progress_bars() as progress:
-        run = predict_shard(settings, parse_shard(text), progress)
-    print_shard(run, settings.out)
+    shard = parse_shard(text)
+    with (
+        published(target / shard.name, RESULTS, overwrite=settings.overwrite) as folder,
+        _stoppable(),
+        progress_bars() as progress,
+    ):
+        run = predict_shard(replace(settings, out=folder.parent), shard, progress)
+    print_shard(run, target)
     if run.n_errors_of_ours:
         raise typer.Exit(EXIT_OUR_ERROR)
     if run.n_failed:
@@ -226,8 +250,18 @@ def _predict_shard(settings: PredictSettings, text: str) -> None:
 
 
 def merge(
-    shards: Annotated[list[Path], typer.Argument(help="The folders of all shards of a run.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if need be.")],
+    shards: Annotated[
+        list[str],
+        typer.Argument(
+            help="The folders of all shards of a run; or their addresses, such as 's3://BUCKET/OUT/shard-*-of-8'."
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="Folder for the results; made if need be. Or s3://BUCKET/FOLDER."
+        ),
+    ],
 ) -> None:
     """Make the results of a run out of all its shards.
 
@@ -242,9 +276,19 @@ def merge(
     """
     from trapmeter.predict.merge import merge as merge_shards
     from trapmeter.predict.merge import settings_of
+    from trapmeter.predict.settings import JOURNAL, RESULTS
+    from trapmeter.predict.shards import SHARD
+    from trapmeter.publishing import fetched, matching, published
+    from trapmeter.storage.address import location
 
-    settings = settings_of(shards, out)
-    _exit_with(_predict_and_report(settings, partial(merge_shards, shards, out)))
+    target = location(out)
+    given = [folder for text in shards for folder in matching(location(text))]
+    with ExitStack() as stack:
+        folders = [stack.enter_context(fetched(folder, (SHARD, JOURNAL))) for folder in given]
+        folder = stack.enter_context(published(target, RESULTS))
+        done = _predict_and_report(settings_of(folders, folder), partial(merge_shards, folders, folder))
+    _print(done, target)
+    _exit_with(done.run)
 
 
 @contextmanager
@@ -265,24 +309,39 @@ def _exit_with(run: Run) -> None:
         raise typer.Exit(EXIT_MEDIA_FAILED)
 
 
-def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], Run], *, is_demo: bool = False) -> Run:
-    from trapmeter.console import print_comparison, print_summary, progress_bars
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A run whose report is written, and the known distances that it is compared with."""
+
+    run: Run
+    report: Path
+    truth: Sequence[TruthRow] | None
+
+
+def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], Run]) -> _Done:
+    from trapmeter.console import progress_bars
     from trapmeter.predict.results import read_run
-    from trapmeter.report.comparison import compare
     from trapmeter.report.html import write_report
+    from trapmeter.storage.address import RemotePath
     from trapmeter.tables.truth import read_truth
 
     truth = None if settings.truth is None else read_truth(settings.truth)
     with _stoppable(), progress_bars() as progress:
-        run_it(progress)
+        measured = run_it(progress)
         # Out of the folder, as `trapmeter report` makes it again later: the same rows, rounded as the table has them.
-        run = read_run(settings.out)
+        run = read_run(settings.out, measured.root if isinstance(measured.root, RemotePath) else None)
         places = places_of(run, settings.places)
         report = write_report(run, settings.out, truth=truth, places=places, progress=progress, jobs=settings.jobs)
-    print_summary(run, settings.out, report)
-    if truth is not None and not is_demo:
-        print_comparison(compare(run.estimates, truth))
-    return run
+    return _Done(run, report, truth)
+
+
+def _print(done: _Done, out: Location) -> None:
+    from trapmeter.console import print_comparison, print_summary
+    from trapmeter.report.comparison import compare
+
+    print_summary(done.run, out, out / done.report.name)
+    if done.truth is not None:
+        print_comparison(compare(done.run.estimates, done.truth))
 
 
 def demo(
@@ -294,14 +353,23 @@ def demo(
     Once by the box model, which `predict` uses for real footage, and once by a small network that learned from rendered
     scenes such as these, at other sites. It shows how all works, not how good it is on your videos.
     """
-    from trapmeter.console import DEMO_FIGURES, DEMO_NOTE, print_animals, print_comparison, progress_bars
+    from trapmeter.console import (
+        DEMO_FIGURES,
+        DEMO_NOTE,
+        print_animals,
+        print_comparison,
+        print_summary,
+        progress_bars,
+    )
     from trapmeter.demo.clips import TRUTH, demo_settings, network_settings, write_survey
     from trapmeter.predict.run import predict
     from trapmeter.report.comparison import compare, truth_of_animals
     from trapmeter.tables.truth import read_truth
 
     settings = demo_settings(out, default_jobs(jobs))
-    run = _predict_and_report(settings, partial(predict, settings), is_demo=True)
+    done = _predict_and_report(settings, partial(predict, settings))
+    run = done.run
+    print_summary(run, settings.out, done.report)
     with progress_bars() as progress:
         by_network = predict(network_settings(settings), progress)
     typer.echo(DEMO_NOTE)

@@ -36,8 +36,11 @@ def report(
         bool, typer.Option("--no-map", help="Leave out the map of the sites, which tells where your cameras stand.")
     ] = False,
     media: Annotated[
-        Path | None,
-        typer.Option(help="Folder in which the media lie now, where they were moved since they were measured."),
+        str | None,
+        typer.Option(
+            help="Folder in which the media lie now, where they were moved since they were measured; or their address, which "
+            "is always to be told."
+        ),
     ] = None,
     form: Annotated[str, typer.Option("--format", help="html, or pdf (an extra).")] = Form.HTML,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
@@ -62,6 +65,7 @@ def report(
     from trapmeter.predict.results import read_run
     from trapmeter.report.html import write_report
     from trapmeter.report.pdf import write_pdf
+    from trapmeter.storage.address import location
     from trapmeter.tables.truth import read_truth
 
     written_as = one_of(Form, "--format", form)
@@ -69,7 +73,9 @@ def report(
         need_package("weasyprint", "pdf")
     if no_map and places is not None:
         raise InputError("--places and --no-map exclude each other: give one of them")
-    run = read_run(results, media)
+    run = read_run(results, None if media is None else location(media))
+    if media is None and "://" in str(run.facts.get("root")):
+        tell(f"no pictures: the media are not on this machine; give --media {run.facts['root']} to read them there")
     truth = truth or _as_before(run, "truth")
     places = None if no_map else places or _as_before(run, "places")
     known = None if truth is None else read_truth(truth)

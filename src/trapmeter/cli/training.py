@@ -38,14 +38,22 @@ def add_verbs(app: typer.Typer) -> None:
 
 
 def frames(
-    store: Annotated[Path, typer.Option(help="Folder of the frame store; made if need be.")],
+    store: Annotated[
+        str,
+        typer.Option(metavar="PATH", help="Folder of the frame store; made if need be. Or s3://BUCKET/FOLDER."),
+    ],
     labels: Annotated[
         list[Path] | None,
         typer.Option(
             help="The moments that need frames: a CSV file with video_id and time. May be given several times."
         ),
     ] = None,
-    videos: Annotated[Path | None, typer.Option(help="Folder with the videos (searched to the bottom).")] = None,
+    videos: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder with the videos (searched to the bottom), or its address, such as s3://BUCKET/FOLDER."
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="Height x width of the frames (default: 270x480, or what the store has).")
     ] = None,
@@ -102,36 +110,51 @@ def frames(
     from trapmeter.frames.check import check_store
     from trapmeter.frames.fill import failures_path, fill_store
     from trapmeter.frames.spec import parse_size
-    from trapmeter.frames.store import store_for
+    from trapmeter.frames.store import LAYOUT, store_for
     from trapmeter.frames.wanted import read_wanted
+    from trapmeter.publishing import published, work_folder
     from trapmeter.shares import parse_shard
+    from trapmeter.storage.address import RemotePath, location
     from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
 
+    target = location(store)
     share = None if shard is None else parse_shard(shard)
     if share is not None and engine is not EngineName.LOCAL:
         raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
+    if isinstance(target, RemotePath) and (share is not None or engine is EngineName.RAY):
+        raise InputError(
+            "--shard and --engine ray write into a folder that all machines see: give such a --store, not an address"
+        )
     size_hw = None if size is None else parse_size(size)
     offsets_s = WIDE_OFFSETS_S if offsets is None else parse_offsets(offsets)
     has_failed = False
     if labels and videos is not None:
-        wanted, missing = read_wanted(labels, videos, offsets_s)
-        if engine is EngineName.RAY:
-            # Workers may have been started in another folder.
-            store = Path.cwd() / store
-        frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec)
-        with open_engine(engine, ray_address, jobs, [videos, store]) as opened, progress_bars() as progress:
-            report = fill_store(
-                frame_store, wanted, opened.jobs, progress, missing=missing, engine=opened.engine.run_all, shard=share
-            )
-        print_fill(report, store, failures_path(frame_store, share))
+        place = location(videos)
+        wanted, missing = read_wanted(labels, place, offsets_s)
+        with published(target, LAYOUT, "--store") as folder:
+            # With Ray, workers may have been started in another folder.
+            where = folder.absolute() if engine is EngineName.RAY else folder
+            frame_store = store_for(where, size_hw=size_hw, resize=resize, codec=codec)
+            with open_engine(engine, ray_address, jobs, [place, where]) as opened, progress_bars() as progress:
+                report = fill_store(
+                    frame_store,
+                    wanted,
+                    opened.jobs,
+                    progress,
+                    missing=missing,
+                    engine=opened.engine.run_all,
+                    shard=share,
+                )
+        print_fill(report, target, target / failures_path(frame_store, share).name)
         has_failed = bool(report.failures)
     elif labels or videos is not None or offsets is not None or shard is not None or not check:
         raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")
     if check:
-        frame_store = store_for(store, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
+        here = work_folder(target) if isinstance(target, RemotePath) else target
+        frame_store = store_for(here, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
         with progress_bars() as progress:
             problems = check_store(frame_store, progress)
-        print_problems(problems, store)
+        print_problems(problems, here)
         has_failed = has_failed or bool(problems)
     if has_failed:
         raise typer.Exit(EXIT_MEDIA_FAILED)

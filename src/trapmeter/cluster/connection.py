@@ -9,11 +9,11 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import trapmeter
 from trapmeter.errors import RunError
+from trapmeter.storage.address import Location, location
 
 ANSWER_WITHIN_S = 20.0
 """A cluster that doesn't answer within so many seconds is not there."""
@@ -41,7 +41,7 @@ class Cluster:
 
 
 @contextmanager
-def connected(address: str | None, paths: Sequence[Path] = (), jobs: int | None = None) -> Iterator[Cluster]:
+def connected(address: str | None, paths: Sequence[Location] = (), jobs: int | None = None) -> Iterator[Cluster]:
     """Joins a cluster for as long as the block lasts; the value says how large it is.
 
     address: auto, HOST:PORT or ray://HOST:PORT; None starts a cluster on this machine, with as many CPUs as jobs says, or as
@@ -92,7 +92,7 @@ def _unreachable(address: str, error: Exception) -> str:
     )
 
 
-def _check_machines(paths: Sequence[Path]) -> None:
+def _check_machines(paths: Sequence[Location]) -> None:
     """Asks every machine of the cluster, before any work."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -124,4 +124,4 @@ def _check_machines(paths: Sequence[Path]) -> None:
 
 def look_around(paths: Sequence[str]) -> tuple[str, str, list[str]]:
     """On a machine of the cluster: its versions of trapmeter and Python, and which paths it doesn't see."""
-    return trapmeter.__version__, platform.python_version(), [path for path in paths if not Path(path).exists()]
+    return trapmeter.__version__, platform.python_version(), [path for path in paths if not location(path).exists()]

@@ -25,12 +25,16 @@ from trapmeter.frames.index import ShardIndex
 from trapmeter.frames.shard import SUFFIX, ShardReader, damaged, open_shard, shard_name
 from trapmeter.frames.spec import Codec, StoreSpec
 from trapmeter.models.spec import Resize
+from trapmeter.publishing import Layout
 from trapmeter.records import Pixels
 from trapmeter.windows import Edge, window_times
 
 FORMAT = 1
 STORE = "store.json"
 SHARDS = "shards"
+LAYOUT = Layout(journal=STORE, last=("failed.csv", STORE))
+"""Of the store's folder, where it goes to object storage."""
+
 _FORMAT_KEY = "trapmeter_frames"
 
 

@@ -12,6 +12,7 @@ from trapmeter.errors import InputError
 from trapmeter.frames.index import moment
 from trapmeter.media.find import find_media
 from trapmeter.records import Medium
+from trapmeter.storage.address import Location
 from trapmeter.tables.drivendata import read_moments
 from trapmeter.tables.names import NameIndex
 
@@ -105,8 +106,10 @@ def wanted_from_labels(
     return wanted, missing
 
 
-def read_wanted(tables: Sequence[Path], videos: Path, offsets_s: Sequence[float]) -> tuple[list[Wanted], list[Failure]]:
-    """`wanted_from_labels` for tables with video_id and time (labels, submission formats) and a folder of videos.
+def read_wanted(
+    tables: Sequence[Path], videos: Location, offsets_s: Sequence[float]
+) -> tuple[list[Wanted], list[Failure]]:
+    """`wanted_from_labels` for tables with video_id and time (labels, submission formats) and a place that holds videos.
 
     Raises:
         InputError: a table can't be read, the folder holds no video, or names can't be told apart.

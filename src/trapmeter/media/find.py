@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.records import Medium, MediumKind
+from trapmeter.storage.address import Location, RemotePath
+from trapmeter.storage.remote import files_below
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".asf", ".mov", ".mkv", ".wmv", ".webm", ".m4v", ".3gp", ".gif"},
@@ -25,14 +28,14 @@ class Found:
     video nor photo; unreadable: folders that could not be listed, each with the reason.
     """
 
-    root: Path
+    root: Location
     media: tuple[Medium, ...]
     n_other: int
     unreadable: tuple[tuple[Path, str], ...]
 
 
-def find_media(paths: Sequence[Path]) -> Found:
-    """Videos and photos among the given files and, recursively, folders.
+def find_media(paths: Sequence[Location]) -> Found:
+    """Videos and photos among the given files and, recursively, folders; here or at addresses, which go by themselves.
 
     One folder is its own root; else the root is the folder that all paths have in common. A medium's id is its path below
     the root with forward slashes, so the same card gives the same ids wherever it is mounted. Links to folders are followed,
@@ -44,6 +47,17 @@ def find_media(paths: Sequence[Path]) -> Found:
     """
     if not paths:
         raise InputError("no path given; name at least one video, photo or folder")
+    addresses = [path for path in paths if isinstance(path, RemotePath)]
+    if not addresses:
+        return _here([path for path in paths if isinstance(path, Path)])
+    if len(addresses) < len(paths):
+        raise InputError(
+            f"{addresses[0]} and paths of this machine can't be measured in one run; give them in separate runs"
+        )
+    return _elsewhere(addresses)
+
+
+def _here(paths: Sequence[Path]) -> Found:
     for path in paths:
         try:
             path.stat()
@@ -58,14 +72,58 @@ def find_media(paths: Sequence[Path]) -> Found:
     media = [
         Medium(path.relative_to(root).as_posix(), path, kind) for path in files if (kind := kind_of(path)) is not None
     ]
-    if not media:
-        folders = "".join(f"; {folder}: {reason}" for folder, reason in unreadable)
-        raise InputError(
-            f"{', '.join(map(str, paths))}: no video or photo found "
-            f"({len(files)} other files; expected one of {_known_suffixes()}){folders}"
-        )
+    folders = "".join(f"; {folder}: {reason}" for folder, reason in unreadable)
+    _check_any(paths, media, len(files), folders)
     media.sort(key=lambda medium: medium.media_id)
     return Found(root, tuple(media), len(files) - len(media), tuple(unreadable))
+
+
+def _elsewhere(addresses: Sequence[RemotePath]) -> Found:
+    """The media at addresses, which must be of one bucket or server, with the states that its lists tell."""
+    if len({address.origin for address in addresses}) > 1:
+        raise InputError(f"{addresses[0]} and {addresses[1]} are in different places; give them in separate runs")
+    files: dict[str, RemotePath] = {}
+    folders: list[str] = []
+    for address in addresses:
+        try:
+            below = files_below(address)
+        except OSError as error:
+            raise InputError(str(error)) from error
+        is_file = [file.inner for file in below] == [address.inner]
+        if is_file and kind_of(address) is None:
+            raise InputError(f"{address}: neither a video nor a photo; expected one of {_known_suffixes()}")
+        top = address.parent.inner if is_file else address.inner
+        folders.append(f"/{top}")
+        files |= {
+            file.inner: file
+            for file in below
+            if not any(name.startswith(".") for name in file.inner.removeprefix(top).split("/"))
+        }
+    root = RemotePath(addresses[0].origin, posixpath.commonpath(folders).strip("/"))
+    if any(inner.removeprefix(f"{root.inner}/") == PACKAGE for inner in files):
+        raise InputError(
+            f"{root} is a Camtrap DP, whose tables are read from this machine alone; download them with their media, or give "
+            "the folders of its media one by one to measure without the tables"
+        )
+    media = [
+        Medium(inner.removeprefix(root.inner).lstrip("/"), file, kind)
+        for inner, file in files.items()
+        if (kind := kind_of(file)) is not None
+    ]
+    _check_any(addresses, media, len(files))
+    media.sort(key=lambda medium: medium.media_id)
+    return Found(root, tuple(media), len(files) - len(media), ())
+
+
+PACKAGE = "datapackage.json"
+
+
+def _check_any(paths: Sequence[Location], media: Sequence[Medium], n_files: int, folders: str = "") -> None:
+    if not media:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: no video or photo found "
+            f"({n_files} other files; expected one of {_known_suffixes()}){folders}"
+        )
 
 
 def _walk(given: Path, entered: set[tuple[int, int]], unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
@@ -104,7 +162,7 @@ def _walk(given: Path, entered: set[tuple[int, int]], unreadable: list[tuple[Pat
         folders += reversed(inner)
 
 
-def kind_of(path: Path) -> MediumKind | None:
+def kind_of(path: Location) -> MediumKind | None:
     """Video or photo by the end of the name; None for other files."""
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:

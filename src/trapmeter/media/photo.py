@@ -5,15 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from trapmeter.errors import MediaError
 from trapmeter.media.exif import hfov_of_exif, recorded_of_exif, size_as_shown
+from trapmeter.media.opening import MediumFile, open_file
 from trapmeter.media.reading import Absence, Exactly, FitWithin, MediumFacts, Scale, scaled_size
 from trapmeter.records import Frame, Pixels, Status
+from trapmeter.storage.address import Location
+from trapmeter.storage.failures import RemoteError
 
 MAX_PIXELS = 170_000_000
 """Larger pictures are refused: they are panoramas or attacks, and half a gigabyte once decoded."""
@@ -24,10 +29,10 @@ DAMAGE = "the file breaks off or is damaged; what could not be decoded is missin
 class PhotoReader:
     """A photo whose head was read. Satisfies `trapmeter.media.reading.Reader`."""
 
-    def __init__(self, path: Path, scales: tuple[Scale, ...]) -> None:
-        self._path, self._scales = path, scales
+    def __init__(self, file: MediumFile, scales: tuple[Scale, ...]) -> None:
+        self._file, self._scales = file, scales
         self._doubts: tuple[str, ...] = ()
-        with _opened(path) as image:
+        with _opened(file) as image:
             self._codec, (self._width, self._height) = (image.format or "").lower(), size_as_shown(image)
             self._hfov_deg = hfov_of_exif(image)
             self._recorded = recorded_of_exif(image)
@@ -67,8 +72,8 @@ class PhotoReader:
         is_whole = True
         # Decoded anew for each size: how far JPEG is shrunk while it is decoded depends on it.
         for scale in self._scales:
-            with _opened(self._path) as image:
-                scaled, is_all_there = _decode(image, self._path, scale)
+            with _opened(self._file) as image:
+                scaled, is_all_there = _decode(image, self._file, scale)
             pixels.append(scaled)
             is_whole &= is_all_there
         self._doubts = () if is_whole else (DAMAGE,)
@@ -76,7 +81,7 @@ class PhotoReader:
 
 
 @contextmanager
-def open_photo(path: Path, *scales: Scale) -> Iterator[PhotoReader]:
+def open_photo(path: Location, *scales: Scale) -> Iterator[PhotoReader]:
     """Opens a photo; it is decoded when its frame is asked for. scales: as for `trapmeter.media.reading.open_medium`.
 
     The picture is turned as EXIF says, in RGB (CMYK, grey, palette and 16-bit are converted), and scaled. A photo that breaks
@@ -85,25 +90,32 @@ def open_photo(path: Path, *scales: Scale) -> Iterator[PhotoReader]:
     Raises:
         MediaError: it is no picture that can be read.
     """
-    yield PhotoReader(path, scales or (None,))
+    with open_file(path, sparsely=False) as file:
+        yield PhotoReader(file, scales or (None,))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(file: MediumFile) -> Iterator[Image.Image]:
     """The opened photo; whatever goes wrong with it while it is open is a MediaError."""
     try:
         with warnings.catch_warnings():
             # Pillow warns from half of its limit on; ours is the one that counts.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with file.opening() as content, Image.open(_source(content)) as image:
                 yield image
+    except RemoteError:
+        raise
     except UnidentifiedImageError as error:
-        raise MediaError("not a picture that can be read" if path.stat().st_size else "the file is empty") from error
+        raise MediaError("not a picture that can be read" if file.size else "the file is empty") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise MediaError(str(error) or type(error).__name__) from error
 
 
-def _decode(image: Image.Image, path: Path, scale: Scale) -> tuple[Pixels, bool]:
+def _source(content: Path | RawIOBase) -> Path | IO[bytes]:
+    return content if isinstance(content, Path) else BufferedReader(content)
+
+
+def _decode(image: Image.Image, file: MediumFile, scale: Scale) -> tuple[Pixels, bool]:
     if scale is not None:
         # JPEG can decode at 1/2, 1/4 or 1/8 of its size for a fraction of the work. It is turned only afterwards, so the
         # longer side serves both ways round; what is decoded has at least the size that is asked for here.
@@ -116,11 +128,12 @@ def _decode(image: Image.Image, path: Path, scale: Scale) -> tuple[Pixels, bool]
     try:
         image.load()
     except OSError:
+        file.check()
         # Truncated: read it once more and keep what there is. The switch is global in Pillow, so it is put back at once.
         is_whole = False
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            with Image.open(path) as again:
+            with file.opening() as content, Image.open(_source(content)) as again:
                 again.load()
                 image = again.copy()
         finally:

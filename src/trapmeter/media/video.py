@@ -5,86 +5,120 @@ packets lead to the wanted pictures; all others are read over, which costs next 
 trusted. Pictures that no other one depends on are skipped by the decoder, each wanted one is scaled in the step that turns
 it into RGB and handed on before the next is decoded: memory does not grow with the video. Where a picture does not come out
 that way, the rest is decoded in sequence.
+
+Of a remote file the first reading takes its skeleton alone, and the second what the plan needs; a packet that isn't what the
+skeleton told makes it be read whole.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-import av
 import av.error
-import av.logging
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
-from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from trapmeter.errors import MediaError
-from trapmeter.media.exif import FIRST_YEAR
+from trapmeter.media.demuxer import (
+    MAX_PIXELS,
+    PLACED,
+    declared_s,
+    ffmpeg_words,
+    opened,
+    packet_facts,
+    recorded,
+    video_packets,
+    video_stream,
+)
+from trapmeter.media.opening import MediumFile, open_file
 from trapmeter.media.reading import Absence, MediumFacts, Scale, scaled_size, turned
-from trapmeter.media.timeline import PACKET, Run, Timeline, make_timeline, plan, regular_times, shown_at
+from trapmeter.media.timeline import Run, Timeline, make_timeline, plan, regular_times, shown_at
 from trapmeter.records import Frame, Pixels, Status
-
-MAX_PIXELS = 100_000_000
-"""Larger pictures are refused: no camera trap makes them, and a damaged header can claim any size."""
+from trapmeter.storage.address import Location
 
 MAX_STALE_S = 2.0
 MAX_STALE_STEPS = 10
 """How long the last good picture may stand in for lost ones: two seconds, or ten of the video's usual steps if that is more
 (a video of a picture each ten seconds is not full of holes)."""
 
-# FFmpeg's errors reach us as exceptions with its own words; printed as well, they would fill the user's terminal.
-av.logging.set_level(av.logging.PANIC)
-
 
 @contextmanager
-def open_video(path: Path, *scales: Scale) -> Iterator[VideoReader]:
+def open_video(path: Location, *scales: Scale) -> Iterator[VideoReader]:
     """Opens a video and reads its timeline. scales: as for `trapmeter.media.reading.open_medium`.
 
     Raises:
         MediaError: FFmpeg can't open it, or there is no picture in it.
     """
-    if path.stat().st_size == 0:
-        raise MediaError("the file is empty (0 bytes)")
-    yield VideoReader(path, scales or (None,))
+    with open_file(path, sparsely=True) as file:
+        if file.size == 0:
+            raise MediaError("the file is empty (0 bytes)")
+        yield VideoReader(file, scales or (None,))
 
 
 class VideoReader:
     """A video whose timeline is known. Satisfies `trapmeter.media.reading.Reader`."""
 
-    def __init__(self, path: Path, scales: tuple[Scale, ...]) -> None:
-        self._path = path
+    def __init__(self, file: MediumFile, scales: tuple[Scale, ...]) -> None:
+        self._file = file
         # A scaler keeps its tables for one pair of sizes.
         self._scalers = [(scale, VideoReformatter()) for scale in scales]
         self._doubts: dict[str, None] = {}
-        with _opened(path) as container, closing(_packets(container)) as packets:
-            stream = _video_stream(container)
+        with opened(file) as container:
+            stream = video_stream(container)
             codec = stream.codec_context
             self._codec, self._width, self._height = codec.name, codec.width, codec.height
-            self._declared_s = _declared_s(container, stream)
-            self._recorded = _recorded(container)
-            time_base = stream.time_base or Fraction(1, 1000)
-            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+            self._declared_s = declared_s(container, stream)
+            self._recorded = recorded(container)
+            self._time_base = stream.time_base or Fraction(1, 1000)
+            self._rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             # AVI has no presentation times. With pictures sent out of order, what FFmpeg puts in their place is wrong.
-            is_exact = not (container.format.name == "avi" and codec.has_b_frames)
-            table = np.fromiter((_facts(packet, is_exact=is_exact) for packet in packets), PACKET)
-        timeline = make_timeline(table, time_base, rate, is_exact=is_exact)
-        if timeline is None:
-            raise MediaError("no picture in the video stream")
-        self._timeline: Timeline = timeline
+            self._is_exact = not (container.format.name == "avi" and codec.has_b_frames)
+            if not self._is_exact:
+                file.complete()
+            table = None if file.has_gaps else self._table(container)
+        # Where it was read off the skeleton, what is fetched later must agree with it.
+        self._told = self._told_by_skeleton() if table is None else None
+        if table is None:
+            table = self._whole_table() if self._told is None else self._told
+        self._timeline = timeline = self._timeline_of(table)
         self._max_stale_s = max(MAX_STALE_S, MAX_STALE_STEPS * float(timeline.usual_step))
         if timeline.n_strange:
             self._doubt(f"damaged: {timeline.n_strange} pictures have times far from all others and are left out")
         if self._declared_s is not None and self._declared_s > float(timeline.length) * 1.02 + 1.0:
             self._doubt(f"breaks off: declares {self._declared_s:.1f} s, holds {float(timeline.length):.1f} s")
+
+    def _table(self, container: InputContainer) -> NDArray[np.void]:
+        with closing(video_packets(container, self._file)) as packets:
+            return np.fromiter((packet_facts(packet, is_exact=self._is_exact) for packet in packets), PLACED)
+
+    def _whole_table(self) -> NDArray[np.void]:
+        self._file.complete()
+        with opened(self._file) as container:
+            return self._table(container)
+
+    def _told_by_skeleton(self) -> NDArray[np.void] | None:
+        """What the skeleton tells of the packets; None where it leaves something open."""
+        skeleton = self._file.skeleton
+        assert skeleton is not None, "a file with gaps has one"
+        # A parser would look for keyframes in pictures that are not there.
+        with opened(self._file, {"fflags": "noparse"}) as container:
+            table = self._table(container)
+        is_sound = len(table) in skeleton.n_packets and bool((table["at"] >= 0).all())
+        return table if is_sound else None
+
+    def _timeline_of(self, table: NDArray[np.void]) -> Timeline:
+        timeline = make_timeline(table, self._time_base, self._rate, is_exact=self._is_exact)
+        if timeline is None:
+            raise MediaError("no picture in the video stream")
+        return timeline
 
     @property
     def facts(self) -> MediumFacts:
@@ -130,16 +164,39 @@ class VideoReader:
     def _sparse(self, targets: Sequence[int]) -> Iterator[Frame | Absence]:
         """The pictures with the given pts (ascending), with the least decoding."""
         waiting = deque(targets)
-        if self._timeline.is_exact:
-            for picture in self._decode(plan(self._timeline, targets), keep_all=False):
-                if picture.pts == waiting[0]:
-                    yield self._frame(picture, waiting.popleft())
-                    if not waiting:
-                        return
-                elif picture.pts is None or picture.pts > waiting[0]:
-                    break
+        try:
+            yield from self._planned(waiting)
+        except _MisledError:
+            self._read_whole()
+            yield from self._planned(waiting)
         if waiting:
             yield from self._sequential(waiting)
+
+    def _planned(self, waiting: deque[int]) -> Iterator[Frame]:
+        """The pictures with the given pts as far as decoding shows them; what is left has not been yielded."""
+        if not (self._timeline.is_exact and waiting):
+            return
+        for picture in self._decode(plan(self._timeline, tuple(waiting)), keep_all=False):
+            if picture.pts == waiting[0]:
+                yield self._frame(picture, waiting.popleft())
+                if not waiting:
+                    return
+            elif picture.pts is None or picture.pts > waiting[0]:
+                return
+
+    def _read_whole(self) -> None:
+        """The timeline once more, from all of the file.
+
+        Raises:
+            MediaError: the pictures are shown at other times than the skeleton had told.
+        """
+        before = self._timeline
+        self._told = None
+        self._timeline = self._timeline_of(self._whole_table())
+        if not np.array_equal(before.pts, self._timeline.pts) or before.end_pts != self._timeline.end_pts:
+            raise MediaError(
+                "its index contradicts its pictures; copy the file to this machine, where it is read in full"
+            )
 
     def _sequential(self, targets: deque[int]) -> Iterator[Frame | Absence]:
         """The last picture at or before each pts (ascending), decoding everything from the start on."""
@@ -180,14 +237,25 @@ class VideoReader:
 
     def _decode(self, runs: Sequence[Run], *, keep_all: bool) -> Iterator[VideoFrame]:
         """Feeds the packets of each run to the decoder; unless keep_all, skips pictures that nothing depends on."""
-        with _opened(self._path) as container, closing(_packets(container)) as packets:
-            codec = _video_stream(container).codec_context
+        if self._told is not None:
+            for run in runs:
+                packets_of_run = self._told[run.first : run.last + 1]
+                self._file.want(
+                    int(packets_of_run["at"].min()), int((packets_of_run["at"] + packets_of_run["size"]).max())
+                )
+        with opened(self._file) as container, closing(video_packets(container, self._file)) as packets:
+            codec = video_stream(container).codec_context
             numbered = enumerate(packets)
             for run in runs:
                 wanted = frozenset(run.targets)
                 for number, packet in numbered:
                     if number < run.first:
                         continue
+                    if (
+                        self._told is not None
+                        and packet_facts(packet, is_exact=self._is_exact) != self._told[number].item()
+                    ):
+                        raise _MisledError
                     codec.skip_frame = "DEFAULT" if keep_all or packet.pts in wanted else "NONREF"
                     yield from self._pictures(codec.decode, packet)
                     if number >= run.last:
@@ -238,78 +306,5 @@ def _pixels(picture: VideoFrame, scale: Scale, scaler: VideoReformatter) -> Pixe
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
-def ffmpeg_words(error: Exception) -> str:
-    """What FFmpeg said, without the number and the path that Python adds."""
-    if not isinstance(error, av.error.FFmpegError):
-        return str(error)
-    # (level, component, message); PyAV's type hints say otherwise.
-    log: tuple[Any, ...] | None = error.log
-    return str(error.strerror) if log is None else f"{error.strerror} ({log[1]}: {log[2].strip()})"
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
-    try:
-        container = av.open(str(path), metadata_errors="replace")
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(ffmpeg_words(error)) from error
-    with closing(container):
-        if not container.streams.video:
-            kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none at all"
-            raise MediaError(f"no video stream in the file (streams: {kinds})")
-        codec = _video_stream(container).codec_context
-        # One thread: a survey keeps all cores busy with a video each, and more threads would cost memory and CPU time.
-        codec.thread_type = "NONE"
-        codec.thread_count = 1
-        # FFmpeg looks at this before it allocates a picture.
-        codec.options = {"max_pixels": str(MAX_PIXELS)}
-        yield container
-
-
-def _packets(container: InputContainer) -> Generator[Packet[Any]]:
-    """The packets of the video stream in decoding order, as far as the file can be read."""
-    packets = container.demux(_video_stream(container))
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
-            return
-        if packet.size:
-            yield packet
-
-
-def _facts(packet: Packet[Any], *, is_exact: bool) -> tuple[int, bool, bool, bool, int]:
-    """A packet's fields for `trapmeter.media.timeline.PACKET`; its decoding time where no other can be trusted."""
-    pts = packet.pts if is_exact else packet.dts
-    return pts or 0, pts is not None, packet.is_keyframe, not packet.is_discard, packet.duration or 0
-
-
-def _video_stream(container: InputContainer) -> VideoStream:
-    """The main video stream as FFmpeg's own program picks it; some files hold several in different sizes."""
-    # PyAV's type hints leave out that a stream of an unknown codec has no context.
-    streams = [stream for stream in container.streams.video if getattr(stream, "codec_context", None) is not None]
-    if not streams:
-        raise MediaError("FFmpeg has no decoder for the video's codec")
-    return max(streams, key=lambda stream: (stream.width * stream.height, -stream.index))
-
-
-def _recorded(container: InputContainer) -> str:
-    """When the container says that it was made, as its clock had it; "" where it says nothing plausible."""
-    try:
-        when = datetime.fromisoformat(container.metadata.get("creation_time", "")).replace(tzinfo=None, microsecond=0)
-    except ValueError:
-        return ""
-    return when.isoformat() if when.year >= FIRST_YEAR else ""
-
-
-def _declared_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """The length that the file's headers tell; the longest of what they say, since FFmpeg mends some of it when it opens."""
-    told = []
-    if stream.duration is not None and stream.time_base is not None:
-        told.append(float(stream.duration * stream.time_base))
-    elif container.duration is not None:
-        # Some formats count the time before the first picture as well.
-        told.append((container.duration - max(0, container.start_time or 0)) / 1_000_000)
-    if stream.frames and stream.average_rate:
-        told.append(float(stream.frames / stream.average_rate))
-    return max(told, default=None)
+class _MisledError(Exception):
+    """A packet is not what the skeleton had told."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from trapmeter.errors import InputError, ModelError, RunError
+from trapmeter.files import cache_folder
 from trapmeter.models.bundle import CARD
 from trapmeter.models.registry import check_name, read_registry
 
@@ -26,16 +27,7 @@ def models_folder(environment: Mapping[str, str] = os.environ, platform: str = s
     """The folder of all models: $TRAPMETER_MODELS, or `trapmeter/models` in the system's folder for caches."""
     if environment.get(VARIABLE):
         return Path(environment[VARIABLE])
-    home = Path.home()
-    if platform == "win32":
-        base = Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        told = environment.get("XDG_CACHE_HOME", "")
-        # A relative path there is to be ignored, says the XDG Base Directory Specification.
-        base = Path(told) if Path(told).is_absolute() else home / ".cache"
-    return base / "trapmeter" / "models"
+    return cache_folder(environment, platform) / "models"
 
 
 def installed(folder: Path | None = None) -> dict[str, Path]:

@@ -59,7 +59,7 @@ def what_is_given(settings: PredictSettings, store: FrameStore | None) -> Given:
     """
     if store is not None:
         return Given(_stored_media(store))
-    packages = [path for path in settings.paths if _is_package(path)]
+    packages = [path for path in settings.paths if isinstance(path, Path) and _is_package(path)]
     if not packages:
         return Given(find_media(settings.paths))
     if len(settings.paths) > 1:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from trapmeter import __version__
@@ -29,6 +28,7 @@ from trapmeter.predict.settings import PredictSettings
 from trapmeter.predict.workers import EyesMaker
 from trapmeter.records import Detector, Medium, ModelIdentity
 from trapmeter.runtimes.choice import Chosen, Runtime, choose
+from trapmeter.storage.address import Location
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.geojson import read_places
 from trapmeter.tables.sites import FolderSite, NoSite, RegexSite, SiteRule, assign_sites, site_rule_text
@@ -159,7 +159,7 @@ def _check_sites(settings: PredictSettings, media: Sequence[Medium], found: Foun
         )
 
 
-def _site_hint(rule: SiteRule, root: Path) -> str:
+def _site_hint(rule: SiteRule, root: Location) -> str:
     """What to do where a rule told no site at all."""
     if isinstance(rule, FolderSite):
         return (

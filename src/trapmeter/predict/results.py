@@ -13,29 +13,30 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.predict.run import Run
 from trapmeter.predict.summary import Summary
 from trapmeter.records import Estimate, Status
+from trapmeter.storage.address import Location
 from trapmeter.tables.camtrapdp.container import DESCRIPTOR, is_package
 from trapmeter.tables.distances import NAME, OF_RUN, facts_beside, read_distances, run_facts
 
 
-def read_run(folder: Path, media: Path | None = None) -> Run:
+def read_run(folder: Path, media: Location | None = None) -> Run:
     """The run whose distances.csv and run.json lie in a folder; without a run.json the rows alone speak.
 
-    media: where its media lie now, if they were moved.
+    media: where its media lie now, if they were moved; always to be given where that is an address: a run.json may come from
+    somebody else, and opens no connection.
 
     Raises:
         InputError: there is no distances.csv, or it isn't what it should be.
     """
     if not (folder / NAME).is_file():
         raise InputError(f"{folder} has no {NAME}; give the folder that `trapmeter predict --out` has written")
-    if media is not None and not media.is_dir():
+    if isinstance(media, Path) and not media.is_dir():
         raise InputError(f"--media {media} is no folder; give the one that the names in {NAME} start from")
     estimates = tuple(read_distances(folder / NAME))
     facts = _facts(folder)
     store = None if media is not None else _store(facts)
     root = facts.get("root")
-    return Run(
-        media or Path(root if isinstance(root, str) else folder), estimates, _summary(estimates, facts), facts, store
-    )
+    is_here = isinstance(root, str) and "://" not in root
+    return Run(media or Path(str(root) if is_here else folder), estimates, _summary(estimates, facts), facts, store)
 
 
 def package_of(run: Run) -> Path | None:

@@ -24,6 +24,7 @@ from trapmeter.predict.settings import JOURNAL, PredictSettings
 from trapmeter.predict.summary import Summary, summarise
 from trapmeter.predict.workers import observe_all
 from trapmeter.records import Estimate
+from trapmeter.storage.address import Location
 from trapmeter.tables.distances import NAME as DISTANCES
 from trapmeter.tables.distances import write_distances
 from trapmeter.tables.sightings import write_media_starts
@@ -42,7 +43,7 @@ Progress = Callable[[str, int, int, int], None]
 class Run:
     """A finished run: its rows, its counts, and all that tells how they came about (the content of run.json)."""
 
-    root: Path
+    root: Location
     estimates: tuple[Estimate, ...]
     summary: Summary
     facts: dict[str, Any]

@@ -10,11 +10,16 @@ from typing import Any
 from trapmeter.calibration.camera import TRAINED_HFOV_DEG
 from trapmeter.detect.precision import Precision
 from trapmeter.errors import InputError
+from trapmeter.publishing import Layout
 from trapmeter.runtimes.choice import Runtime
+from trapmeter.storage.address import Location, RemotePath, location
 from trapmeter.tables.sites import CsvSite, NoSite, SiteRule, parse_site_rule, site_rule_text
 
 JOURNAL = "seen.jsonl"
 """What was seen in each medium, in the folder of results."""
+
+RESULTS = Layout(journal=JOURNAL, last=("distances.csv", "run.json"), left_out="unpacked")
+"""Of the folder of results, where it goes to object storage: who finds a run.json finds all of a run."""
 
 _NO_SITE = NoSite()
 
@@ -23,8 +28,8 @@ _NO_SITE = NoSite()
 class PredictSettings:
     """The arguments of `trapmeter predict`."""
 
-    paths: tuple[Path, ...]
-    """Files and folders to look through; none with a store."""
+    paths: tuple[Location, ...]
+    """Files and folders to look through, or addresses; none with a store."""
     out: Path
     """The folder for the results; a run that was broken off there goes on."""
     every_s: float = 1.0
@@ -105,7 +110,7 @@ class PredictSettings:
     @staticmethod
     def from_json(data: dict[str, Any]) -> PredictSettings:
         """The inverse of `to_json`; InputError, ValueError, KeyError or TypeError when it is something else."""
-        paths = {name: tuple(map(Path, data[name])) for name in ("paths", "models")}
+        paths = {"paths": tuple(map(location, data["paths"])), "models": tuple(map(Path, data["models"]))}
         path = {name: None if data[name] is None else Path(data[name]) for name in PATHS}
         kinds = {
             "site": parse_site_rule(data["site"]),
@@ -123,7 +128,7 @@ class PredictSettings:
         if self.species is not None and Path(self.species).is_file():
             whole["species"] = str(here / self.species)
         models = tuple(here / path for path in self.models)
-        return replace(self, paths=tuple(here / path for path in self.paths), models=models, **whole)
+        return replace(self, paths=tuple(path.absolute() for path in self.paths), models=models, **whole)
 
 
 PATHS = ("out", "times", "boxes", "cameras", "truth", "box_model", "blend", "store")
@@ -131,6 +136,6 @@ PATHS = ("out", "times", "boxes", "cameras", "truth", "box_model", "blend", "sto
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
+    if isinstance(value, Path | RemotePath):
         return str(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

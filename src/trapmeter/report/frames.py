@@ -17,6 +17,7 @@ from trapmeter.media.reading import Absence, FitWithin, open_medium
 from trapmeter.records import Medium, MediumKind, Pixels
 from trapmeter.report.drawing import MIN_SIDE, draw_animals
 from trapmeter.report.moments import Moment
+from trapmeter.storage.address import Location
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,7 +40,7 @@ class Thumbnail:
 class Wanted:
     """The moments of a medium that are to be shown. store: where the pictures are taken from in place of the file."""
 
-    root: Path
+    root: Location
     media_id: str
     moments: tuple[Moment, ...]
     store: FrameStore | None = None
@@ -54,7 +55,7 @@ class Shown:
 
 
 def thumbnails(
-    root: Path,
+    root: Location,
     chosen: Sequence[Moment],
     progress: Callable[[int], None] = lambda _: None,
     store: FrameStore | None = None,
@@ -136,7 +137,7 @@ def _thumbnail(moment: Moment, pixels: Pixels) -> Thumbnail:
     return Thumbnail(moment, jpeg_uri(image), image.width, image.height)
 
 
-def _medium(root: Path, media_id: str) -> Medium:
+def _medium(root: Location, media_id: str) -> Medium:
     # A table may name any path: nothing outside of the run's folder is opened.
     if Path(media_id).is_absolute() or ".." in Path(media_id).parts:
         raise MediaError("its name leads out of the folder that was measured")

@@ -160,7 +160,7 @@ def _medium_path(results: Results, number: int) -> Path:
     if not 0 <= number < len(results.media) or results.is_store:
         raise MediaError("no such video")
     path = results.medium(number).path
-    if path.suffix.lower() not in PLAYED:
+    if not isinstance(path, Path) or path.suffix.lower() not in PLAYED:
         raise MediaError("browsers don't play this kind of video")
     return path
 

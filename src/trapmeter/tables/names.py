@@ -10,7 +10,8 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable
-from pathlib import Path
+
+from trapmeter.storage.address import Location
 
 
 class NameIndex:
@@ -77,7 +78,7 @@ def name_parts(name: str) -> list[str]:
     return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
 
 
-def contradicts(name: str, media_id: str, path: Path) -> bool:
+def contradicts(name: str, media_id: str, path: Location) -> bool:
     """Whether a longer name for media_id names another folder than the one above it on the disk.
 
     Given the folder S01, its a.mp4 is not the "S02/a.mp4" of a table that starts one folder higher.

@@ -1,0 +1,245 @@
+"""Results in a bucket: whole or not there, gone on with from anywhere, and one run at a time."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import MakeClip
+from storage_servers import IN_PROCESS, SECRET, Proxy
+from trapmeter import publishing
+from trapmeter.cli import main
+from trapmeter.errors import InputError, RunError
+from trapmeter.predict.run import predict
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.publishing import Layout, fetched, matching, published, work_folder
+from trapmeter.storage import remote
+from trapmeter.storage.address import RemotePath, location
+from trapmeter.storage.lock import LOCK
+
+LAYOUT = Layout("seen.jsonl", ("distances.csv", "run.json"), "unpacked")
+OUT = RemotePath("s3://traps", "results")
+HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
+
+
+@pytest.fixture(autouse=True)
+def work(proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("TRAPMETER_WORK", str(tmp_path / "work"))
+    return tmp_path / "work"
+
+
+def there() -> dict[str, bytes]:
+    """What is in the bucket below the results."""
+    try:
+        return {file.inner.removeprefix("results/"): remote.read_all(file) for file in remote.files_below(OUT)}
+    except FileNotFoundError:
+        return {}
+
+
+def write(folder: Path, **contents: str) -> None:
+    for name, text in contents.items():
+        (folder / name.replace("_", ".")).write_text(text)
+
+
+def puts(proxy: Proxy) -> list[str]:
+    return [path.rpartition("/")[2] for method, path in proxy.asked if method == "PUT"]
+
+
+def test_what_is_done_is_there_once_it_is_done(proxy: Proxy) -> None:
+    with published(OUT, LAYOUT) as folder:
+        write(folder, run_json="{}", seen_jsonl="head\nrow\n", distances_csv="rows", report_html="page", _part="half")
+        (folder / "unpacked").mkdir()
+        (folder / "unpacked/a.mp4").write_text("medium")
+        (folder / "shards").mkdir()
+        (folder / "shards/a.frames").write_text("frames")
+        assert there().keys() == {LOCK}
+    expected = {"run.json": "{}", "seen.jsonl": "head\nrow\n", "distances.csv": "rows", "report.html": "page"}
+    assert there() == {name: text.encode() for name, text in {**expected, "shards/a.frames": "frames"}.items()}
+    assert puts(proxy)[-2:] == ["distances.csv", "run.json"]
+    # Given again, what is new is sent, and what is gone is removed.
+    proxy.asked.clear()
+    with published(OUT, LAYOUT) as folder:
+        (folder / "report.html").unlink()
+        write(folder, distances_csv="other rows")
+    assert puts(proxy) == [LOCK, "distances.csv"]
+    assert there().keys() == {"run.json", "seen.jsonl", "distances.csv", "shards/a.frames"}
+    # What somebody else has changed there is sent again.
+    assert remote.create(b"", OUT / "x")
+    remote.delete(OUT / "run.json")
+    with published(OUT, LAYOUT):
+        pass
+    assert there()["run.json"] == b"{}"
+
+
+def test_a_run_that_is_stopped_leaves_its_journal_alone(work: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), published(OUT, LAYOUT) as folder:
+        write(folder, seen_jsonl="head\nfirst\n", distances_csv="half")
+        raise KeyboardInterrupt
+    assert there() == {"seen.jsonl": b"head\nfirst\n"}
+    # Another machine goes on with it, and the first one with that.
+    shutil.move(work, work.with_name("first"))
+    with published(OUT, LAYOUT) as folder:
+        assert (folder / "seen.jsonl").read_text() == "head\nfirst\n"
+        write(folder, seen_jsonl="head\nfirst\nsecond\n")
+    shutil.move(work, work.with_name("second"))
+    shutil.move(work.with_name("first"), work)
+    with published(OUT, LAYOUT) as folder:
+        path = folder / "seen.jsonl"
+        assert set(path.read_text().splitlines()) == {"head", "first", "second"}
+        path.write_text(path.read_text() + "third\ncut o")
+    # One that was started with other settings is in the way.
+    shutil.move(work, work.with_name("third"))
+    other = work_folder(OUT)
+    other.mkdir(parents=True)
+    (other / "seen.jsonl").write_text("another head\n")
+    with pytest.raises(RunError, match="run of another machine with other settings"), published(OUT, LAYOUT):
+        pytest.fail("it was let in")
+    with published(OUT, LAYOUT, overwrite=True):
+        pass
+    assert there()["seen.jsonl"] == b"another head\n"
+
+
+def test_one_run_at_a_time(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with published(OUT, LAYOUT) as folder:
+        write(folder, run_json="{}")
+        with pytest.raises(RunError, match="another run is writing"), published(OUT, LAYOUT):
+            pytest.fail("the same machine was let in twice")
+        # Another machine has another working folder.
+        monkeypatch.setenv("TRAPMETER_WORK", str(work.with_name("other")))
+        told = r"started on .* at 20.*delete s3://traps/results/.trapmeter-lock"
+        with pytest.raises(RunError, match=told), published(OUT, LAYOUT):
+            pytest.fail("it was let in")
+        with pytest.raises(RunError, match="another run is writing"), fetched(OUT, ["run.json"]):
+            pytest.fail("it was read while it was written")
+    assert there().keys() == {"run.json"}
+    with fetched(OUT, ["run.json"]) as copy:
+        assert {path.name for path in copy.glob("[!.]*")} == {"run.json"}
+    with pytest.raises(RunError, match=r"nothing at s3://traps/results/seen.jsonl"), fetched(OUT, ["seen.jsonl"]):
+        pytest.fail("it isn't there")
+
+
+def test_the_journal_is_kept_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "KEPT_EVERY_S", 0.02)
+    with published(OUT, LAYOUT) as folder:
+        write(folder, seen_jsonl="head\nfirst\n", distances_csv="half")
+        while "seen.jsonl" not in there():
+            time.sleep(0.02)
+        assert there().keys() == {LOCK, "seen.jsonl"}
+        write(folder, seen_jsonl="head\nfirst\nsecond\n")
+    assert there()["seen.jsonl"] == b"head\nfirst\nsecond\n"
+
+
+def test_a_lock_that_a_killed_run_left_behind(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with published(OUT, LAYOUT):
+        held = there()[LOCK]
+    assert remote.create(held, OUT / LOCK)
+    # Its own working folder goes on; another one has to be told that it is gone.
+    with monkeypatch.context() as patch:
+        patch.setenv("TRAPMETER_WORK", str(work.with_name("other")))
+        with pytest.raises(RunError, match="another run is writing"), published(OUT, LAYOUT):
+            pytest.fail("it was let in")
+    with published(OUT, LAYOUT) as folder:
+        write(folder, run_json="{}")
+    assert there().keys() == {"run.json"}
+
+
+def test_a_lock_that_another_run_took(work: Path) -> None:
+    def lose() -> None:
+        with published(OUT, LAYOUT) as folder:
+            write(folder, run_json="{}")
+            remote.delete(OUT / LOCK)
+            assert remote.create(b'{"owner": "somebody"}', OUT / LOCK)
+
+    with pytest.raises(RunError, match="its lock was taken by another run; nothing was written"):
+        lose()
+    assert there() == {LOCK: b'{"owner": "somebody"}'}
+    assert (work_folder(OUT) / "run.json").exists()
+
+
+def test_a_bucket_that_can_not_be_written(proxy: Proxy) -> None:
+    refused = pytest.raises(InputError, match="nothing can be written to a web server")
+    with refused, published(location("https://host/results"), LAYOUT):
+        pytest.fail("it was let in")
+    proxy.misbehave = lambda method, _: (403, "AccessDenied") if method == "PUT" else None
+    with pytest.raises(RunError, match="access is denied"), published(OUT, LAYOUT):
+        pytest.fail("work was begun that can't be kept")
+
+    def fill() -> None:
+        with published(OUT, LAYOUT) as folder:
+            write(folder, run_json="{}")
+            proxy.misbehave = lambda method, _: (503, "SlowDown") if method == "PUT" else None
+
+    proxy.misbehave = lambda *_: None
+    with pytest.raises(RunError, match=r"asks for fewer requests.*what is done is kept in"):
+        fill()
+    proxy.misbehave = lambda *_: None
+    with published(OUT, LAYOUT):
+        pass
+    assert there() == {"run.json": b"{}"}
+
+
+def call(*arguments: object) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["trapmeter", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return int(ended.value.code or 0)
+
+
+def test_commands_from_bucket_to_bucket(
+    upload: Callable[..., None], make_clip: MakeClip, tmp_path: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    for number in range(2):
+        shutil.copy(make_clip("cli.mp4", n=20, rate=10), tmp_path / f"here/{number}.mp4")
+        upload(tmp_path / f"here/{number}.mp4", f"survey/{number}.mp4")
+    rows = [f"{n}.mp4,{t},0.{n + 1},0.4,0.{n + 3},0.7,0.{9 - t},park,s\n" for n in range(2) for t in range(2)]
+    (tmp_path / "boxes.csv").write_text(HEADER + "".join(rows))
+    options = ["--boxes", tmp_path / "boxes.csv", "--jobs", 1]
+    predict(PredictSettings((tmp_path / "here",), tmp_path / "out", boxes=tmp_path / "boxes.csv"), engine=IN_PROCESS)
+    table = (tmp_path / "out/distances.csv").read_bytes()
+    assert call("predict", "s3://traps/survey", *options, "--out", "s3://traps/results") == 0
+    assert (
+        "results: s3://traps/results/distances.csv\nreport:  s3://traps/results/report.html" in capsys.readouterr().out
+    )
+    found = there()
+    assert found.keys() == {"distances.csv", "report.html", "run.json", "seen.jsonl"}
+    assert found["distances.csv"] == table
+    # Pictures of the report came out of the bucket.
+    assert found["report.html"].count(b"data:image/jpeg") == 4
+    given = ["predict", "s3://traps/survey", *options, "--shard", "1/1"]
+    assert call(*given, "--out", "s3://traps/results/all") == 0
+    assert "once all are done: trapmeter merge s3://traps/results/all/shard-*-of-1" in capsys.readouterr().out
+    shutil.rmtree(work)
+    assert call("merge", "s3://traps/results/all/shard-*-of-1", "--out", "s3://traps/results/all") == 0
+    assert there()["all/distances.csv"] == table
+    (tmp_path / "times.csv").write_text("video_id,time\n0.mp4,1\n")
+    given = ["frames", "--labels", tmp_path / "times.csv", "--videos", "s3://traps/survey", "--size", "27x48"]
+    assert call(*given, "--codec", "png", "--jobs", 1, "--store", "s3://traps/results/store") == 0
+    names = {name for name in there() if name.startswith("store/")}
+    assert {Path(name).suffix for name in names} == {".frames", ".csv", ".json"}
+    assert call(*given, "--shard", "1/2", "--store", "s3://traps/results/store") == 2
+    assert "a folder that all machines see" in capsys.readouterr().err
+    everything = b"".join([*there().values(), *(path.read_bytes() for path in work.rglob("*") if path.is_file())])
+    assert SECRET.encode() not in everything
+    assert call("predict", "s3://traps/none", *options, "--out", "s3://traps/results") == 2
+    assert "nothing at s3://traps/none" in capsys.readouterr().err
+    assert LOCK not in there()
+
+
+def test_names_with_a_star() -> None:
+    for name in ("out/shard-1-of-2/shard.json", "out/shard-2-of-2/shard.json", "out/run.json"):
+        assert remote.create(b"", location("s3://traps") / name)
+    assert [str(folder) for folder in matching(location("s3://traps/out/shard-*-of-2"))] == [
+        "s3://traps/out/shard-1-of-2",
+        "s3://traps/out/shard-2-of-2",
+    ]
+    assert matching(Path("out/shard-*")) == [Path("out/shard-*")]
+    for text in ("s3://traps/out/none-*", "s3://none/out/shard-*"):
+        with pytest.raises(InputError):
+            matching(location(text))

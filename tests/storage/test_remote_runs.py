@@ -1,0 +1,254 @@
+"""Runs over media in object storage and on web servers: the bytes of a run over the same files here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from conftest import MakeClip
+from storage_servers import IN_PROCESS, SECRET, Proxy, Web
+from trapmeter.cluster.connection import look_around
+from trapmeter.errors import InputError, MissingExtraError
+from trapmeter.frames.fill import fill_store
+from trapmeter.frames.spec import Codec, StoreSpec
+from trapmeter.frames.store import FrameStore
+from trapmeter.frames.wanted import read_wanted
+from trapmeter.media.find import find_media
+from trapmeter.models.spec import Resize
+from trapmeter.predict.merge import merge
+from trapmeter.predict.run import Run, predict
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.predict.shards import Shard, predict_shard
+from trapmeter.storage import filesystems
+from trapmeter.storage.address import Location, location
+from trapmeter.tables.sites import FolderSite
+from trapmeter.workers import THIS_MACHINE, Engine
+
+HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
+Upload = Callable[..., None]
+
+
+@pytest.fixture
+def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
+    """Videos and a photo at two sites, one of them broken, and files that are no media."""
+    from PIL import Image
+
+    folder = tmp_path / "survey"
+    for number in range(3):
+        (folder / f"S{number % 2}").mkdir(parents=True, exist_ok=True)
+        shutil.copy(make_clip("remote.mp4", n=30, rate=10), folder / f"S{number % 2}/{number} &a.mp4")
+    Image.effect_noise((60, 40), 90).save(folder / "S1/photo.jpg")
+    (folder / "S1/broken.avi").write_bytes(b"RIFF" + b"\x00" * 500)
+    (folder / "notes.txt").write_text("no medium")
+    (folder / ".trash").mkdir()
+    shutil.copy(folder / "S0/0 &a.mp4", folder / ".trash/old.mp4")
+    rows = "".join(f"{n} &a.mp4,{t},0.{n + 1},0.4,0.{n + 3},0.7,0.{9 - t},park,s\n" for n in range(3) for t in range(2))
+    rows += "photo.jpg,0,0.1,0.1,0.3,0.5,0.9,park,s\nbroken.avi,0,0.1,0.1,0.2,0.2,0.9,park,s\n"
+    (tmp_path / "boxes.csv").write_text(HEADER + rows)
+    return folder
+
+
+def put(upload: Upload, folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            upload(path, f"survey/{path.relative_to(folder).as_posix()}".replace(" ", "%20").replace("&", "%26"))
+
+
+def measure(place: Location, out: Path, engine: Engine = IN_PROCESS) -> Run:
+    boxes = out.parent / "boxes.csv"
+    return predict(PredictSettings((place,), out, boxes=boxes, site=FolderSite(1)), engine=engine)
+
+
+def test_a_run_over_a_bucket_has_the_bytes_of_one_here(
+    proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path
+) -> None:
+    put(upload, survey)
+    here = measure(survey, tmp_path / "here")
+    address = location("s3://traps/survey/")
+    far = measure(address, tmp_path / "far", THIS_MACHINE)
+    assert (tmp_path / "far/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
+    assert far.summary == here.summary
+    assert (far.summary.n_media, far.facts["other_files"], far.facts["root"]) == (5, 1, "s3://traps/survey")
+    # Given again, nothing is read but the list, and the medium that had failed.
+    proxy.asked.clear()
+    measure(address, tmp_path / "far")
+    assert {path.partition("?")[0] for method, path in proxy.asked} == {"/traps", "/traps/survey/S1/broken.avi"}
+    # A file that is replaced, even within the second and with as many bytes, is looked at again.
+    content = (survey / "S0/0 &a.mp4").read_bytes()
+    upload(content[:-1] + b"?", "survey/S0/0%20%26a.mp4")
+    proxy.asked.clear()
+    measure(address, tmp_path / "far")
+    assert proxy.gets("a.mp4") == 1
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "far").iterdir())
+    assert SECRET.encode() not in everything
+
+
+def test_shards_of_a_bucket_and_their_merge(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
+    put(upload, survey)
+    measure(survey, tmp_path / "here")
+    settings = PredictSettings(
+        (location("s3://traps/survey"),), tmp_path / "out", boxes=tmp_path / "boxes.csv", site=FolderSite(1)
+    )
+    folders = [predict_shard(settings, Shard(number, 2)).folder for number in (1, 2)]
+    proxy.asked.clear()
+    merge(folders, tmp_path / "out")
+    assert (tmp_path / "out/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
+    assert {path.partition("?")[0] for _, path in proxy.asked} == {"/traps"}
+
+
+def test_machines_of_a_cluster_are_asked_for_the_bucket(proxy: Proxy, upload: Upload) -> None:
+    upload(b"x", "survey/a.mp4")
+    asked = ["s3://traps/survey", "s3://traps/survey/a.mp4", "s3://traps/none", "s3://other/survey"]
+    assert look_around(asked)[2] == asked[2:]
+
+
+def test_frames_of_a_bucket(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
+    put(upload, survey)
+    (tmp_path / "times.csv").write_text("video_id,time\n0 &a.mp4,1\n1 &a.mp4,2\n")
+    spec = StoreSpec((27, 48), Resize.SWSCALE_AREA, Codec.PNG)
+    stores = []
+    for place in (survey, location("s3://traps/survey")):
+        wanted, missing = read_wanted([tmp_path / "times.csv"], place, (-1.0, 0.0))
+        stores.append(FrameStore.create(tmp_path / f"store{len(stores)}", spec))
+        assert fill_store(stores[-1], wanted, 1, missing=missing).failures == ()
+        assert fill_store(stores[-1], wanted, 1).n_kept == 2
+    for video_id in ("0 &a.mp4", "1 &a.mp4"):
+        here, far = (store.index(video_id) for store in stores)
+        assert replace(far, source=here.source) == here
+
+
+def test_a_server_that_is_busy_is_asked_again(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
+    put(upload, survey)
+    measure(survey, tmp_path / "here")
+    first: set[str] = set()
+
+    def once(method: str, path: str) -> tuple[int, str] | int | None:
+        if path in first:
+            return None
+        first.add(path)
+        return 100 if path.endswith(".jpg") else (503, "SlowDown")
+
+    proxy.misbehave = once
+    measure(location("s3://traps/survey"), tmp_path / "far")
+    assert (tmp_path / "far/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
+    # Their own tries don't multiply ours.
+    assert proxy.gets("photo.jpg") == 2
+
+
+def test_a_medium_that_can_not_be_read_is_a_failed_row(
+    proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path
+) -> None:
+    put(upload, survey)
+    proxy.misbehave = lambda _, path: (
+        (503, "SlowDown")
+        if "/0%20" in path
+        else 0
+        if "photo" in path
+        else (403, "AccessDenied")
+        if "/2%20" in path
+        else None
+    )
+    run = measure(location("s3://traps/survey"), tmp_path / "far")
+    reasons = dict(run.summary.failures)
+    assert "asks for fewer requests (SlowDown)" in reasons["S0/0 &a.mp4"]
+    assert "access is denied" in reasons["S0/2 &a.mp4"]
+    assert "broke" in reasons["S1/photo.jpg"]
+    assert run.summary.n_measured == 2
+    assert run.facts["errors_of_ours"] == 0
+    proxy.misbehave = lambda *_: None
+    again = measure(location("s3://traps/survey"), tmp_path / "far")
+    assert list(dict(again.summary.failures)) == ["S1/broken.avi"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            (403, "InvalidAccessKeyId"),
+            "credentials are missing or refused .InvalidAccessKeyId.; check AWS_ACCESS_KEY_ID",
+        ),
+        ((403, "SignatureDoesNotMatch"), "credentials are missing or refused"),
+        ((400, "ExpiredToken"), "credentials are missing or refused"),
+        ((403, "AccessDenied"), "access is denied; .* need the permission to list"),
+        ((503, "SlowDown"), "asks for fewer requests"),
+        ((500, "InternalError"), "an error of its own"),
+        ((400, "Strange"), "refuses with Strange status 400"),
+        (0, "it broke off"),
+    ],
+)
+def test_what_is_wrong_is_told_before_any_work(
+    proxy: Proxy, tmp_path: Path, wrong: tuple[int, str] | int, words: str
+) -> None:
+    proxy.misbehave = lambda *_: wrong
+    with pytest.raises(InputError, match=words) as told:
+        find_media([location("s3://traps/survey")])
+    assert SECRET not in str(told.value)
+
+
+def test_wrong_names(proxy: Proxy, upload: Upload, tmp_path: Path) -> None:
+    upload(b"x", "survey/notes.txt")
+    upload(b"x", "dp/datapackage.json")
+    upload(b"x", "dp/media/a.mp4")
+    for text, words in (
+        ("s3://other/survey", "no bucket s3://other"),
+        ("s3://traps/Survey", "nothing at s3://traps/Survey"),
+        ("s3://traps/survey", "no video or photo found"),
+        ("s3://traps/survey/notes.txt", "neither a video nor a photo"),
+        ("s3://Tr aps!/survey", "no such address is possible"),
+        ("s3://traps/dp", "Camtrap DP"),
+    ):
+        with pytest.raises(InputError, match=words):
+            find_media([location(text)])
+    assert [medium.media_id for medium in find_media([location("s3://traps/dp/media")]).media] == ["a.mp4"]
+    both = [location("s3://traps/dp/media/a.mp4"), location("s3://traps/dp/media")]
+    assert [medium.media_id for medium in find_media(both).media] == ["a.mp4"]
+    for paths in ([tmp_path, both[0]], [both[0], location("s3://other/x")]):
+        with pytest.raises(InputError, match="separate runs"):
+            find_media(paths)
+
+
+def test_no_credentials_and_no_server(proxy: Proxy, upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload(b"x", "survey/a.mp4")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(InputError, match=r"credentials are missing or refused .PartialCredentialsError"):
+        find_media([location("s3://traps/survey")])
+    # Without any, public buckets can be read, and others tell that credentials are missing.
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    proxy.signed.clear()
+    assert len(find_media([location("s3://traps/survey")]).media) == 1
+    assert proxy.signed == [False]
+    proxy.misbehave = lambda *_: (403, "AccessDenied")
+    with pytest.raises(InputError, match=r"the credentials, if there are any .AWS_ACCESS_KEY_ID"):
+        find_media([location("s3://traps/survey")])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    filesystems._made.cache_clear()
+    with pytest.raises(InputError, match="no connection to the bucket s3://traps"):
+        find_media([location("s3://traps/survey")])
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    filesystems._made.cache_clear()
+    for package in ("s3fs", "gcsfs", "aiohttp"):
+        monkeypatch.setitem(__import__("sys").modules, package, None)
+    for text, extra in (("s3://a/b", "cloud"), ("gs://a/b", "gcs"), ("https://127.0.0.1:9/a/", "cloud")):
+        with pytest.raises(MissingExtraError, match=rf"trapmeter\[{extra}\]"):
+            find_media([location(text)])
+
+
+def test_a_run_over_a_web_server(web: Callable[[Path], Web], survey: Path, tmp_path: Path) -> None:
+    measure(survey, tmp_path / "here")
+    served = web(tmp_path)
+    far = measure(location(f"{served.address}/survey/"), tmp_path / "far")
+    assert (tmp_path / "far/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
+    assert far.facts["root"] == f"{served.address}/survey"
+    one = find_media([location(f"{served.address}/survey/S1/1%20%26a.mp4")])
+    assert [medium.media_id for medium in one.media] == ["1 &a.mp4"]
+    for text, words in (("survey/S1/2.mp4", "nothing at"), ("nowhere/", "nothing at"), ("survey/notes.txt", "neither")):
+        with pytest.raises(InputError, match=words):
+            find_media([location(f"{served.address}/{text}")])
