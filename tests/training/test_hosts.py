@@ -125,7 +125,7 @@ def test_a_host_is_killed_and_another_joins(world: World, tmp_path: Path, monkey
         for host in [*hosts, killed]:
             host.end()
     said = first.said + hosts[1].said
-    assert said.count("2 processes, 2 or 3 of a batch's 5 windows each") >= 2
+    assert said.count("2 processes, 2 or 3 of a step's 5 windows each") >= 2
     assert "goes on after epoch 1, with 1 in place of 2 processes" in said
     assert "goes on after epoch 2, with 2 in place of 1 processes" in said
     assert "Traceback" not in killed.said

@@ -154,8 +154,8 @@ def test_a_leak_is_named(world: World, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 4])
 def test_processes_share_the_batches_of_one(world_size: int) -> None:
-    whole = training_batches(50, 3, 7, 4, 0, 1)
-    parts = [training_batches(50, 3, 7, 4, rank, world_size) for rank in range(world_size)]
+    whole = training_batches(50, 3, 7, 4, 1, 0, 1)
+    parts = [training_batches(50, 3, 7, 4, 1, rank, world_size) for rank in range(world_size)]
     assert all(len(batch) == 4 for batch in whole), "the last incomplete batch is dropped"
     assert len(whole) == 12
     for number, batch in enumerate(whole):
@@ -166,12 +166,31 @@ def test_processes_share_the_batches_of_one(world_size: int) -> None:
     assert sorted(held_out) == list(range(50))
 
 
+@pytest.mark.parametrize("world_size", [1, 2, 3, 5, 10])
+def test_the_batches_of_a_step_go_whole_to_processes_where_they_go_round(world_size: int) -> None:
+    whole = training_batches(95, 3, 7, 8, 5, 0, 1)
+    assert len(whole) == 10, "the last incomplete step is dropped"
+    if world_size == 10:
+        with pytest.raises(InputError, match="at most 8"):
+            training_batches(95, 3, 7, 8, 5, 0, world_size)
+        return
+    parts = [training_batches(95, 3, 7, 8, 5, rank, world_size) for rank in range(world_size)]
+    if world_size == 5:
+        assert [part[step] for step in range(2) for part in parts] == whole
+    else:
+        assert {len(part) for part in parts} == {10}
+        for number, batch in enumerate(whole):
+            assert sorted(item.index for part in parts for item in part[number]) == sorted(i.index for i in batch)
+    with pytest.raises(InputError, match="no step of 5 batches of 8"):
+        training_batches(39, 3, 7, 8, 5, 0, 1)
+
+
 def test_epochs_are_shuffled_in_their_own_way() -> None:
-    assert training_batches(50, 0, 7, 4, 0, 1) != training_batches(50, 1, 7, 4, 0, 1)
+    assert training_batches(50, 0, 7, 4, 1, 0, 1) != training_batches(50, 1, 7, 4, 1, 0, 1)
     with pytest.raises(InputError, match="no batch"):
-        training_batches(3, 0, 7, 4, 0, 1)
+        training_batches(3, 0, 7, 4, 1, 0, 1)
     with pytest.raises(InputError, match="at most 4"):
-        training_batches(50, 0, 7, 4, 0, 5)
+        training_batches(50, 0, 7, 4, 1, 0, 5)
 
 
 def test_windows_are_the_same_whoever_loads_them(world: World) -> None:

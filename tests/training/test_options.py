@@ -1,5 +1,8 @@
 """The settings that change how a step is made: accumulation, a running mean of weights, half precision, compilation."""
 
+import multiprocessing
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from torch import Tensor, nn
 
 from training_world import World, tiny_recipe
 from trapmeter.frames.store import FrameStore
-from trapmeter.training.distributed import Ranks
+from trapmeter.training.distributed import Ranks, process_group, ranks_from_environment
 from trapmeter.training.loop import train_fold
 from trapmeter.training.network import DistanceNetwork, Pooled
 from trapmeter.training.recipes import Precision, Recipe
@@ -25,13 +28,15 @@ def linear(recipe: Recipe) -> DistanceNetwork:
     return DistanceNetwork(Pooled(backbone), recipe.input.target)
 
 
-def trained(world: World, folder: Path, **changes: object) -> tuple[dict[str, Tensor], list[float]]:
+def trained(
+    world: World, folder: Path, ranks: Ranks | None = None, **changes: object
+) -> tuple[dict[str, Tensor], list[float]]:
     """The last weights, and the loss of each epoch."""
     recipe = tiny_recipe(**changes)
     samples = read_samples(world.labels, world.metadata)
     held_out, train = samples[:16], samples[16:]
-    folder.mkdir()
-    train_fold(recipe, FrameStore.open(world.store), train, held_out, lambda: linear(recipe), folder, Ranks())
+    folder.mkdir(exist_ok=True)
+    train_fold(recipe, FrameStore.open(world.store), train, held_out, lambda: linear(recipe), folder, ranks or Ranks())
     return load_file(folder / "last.safetensors"), [record.loss for record in read_metrics(folder)]
 
 
@@ -42,6 +47,37 @@ def test_accumulated_batches_make_the_step_of_one_large_batch(world: World, tmp_
     for name, weights in large.items():
         torch.testing.assert_close(small[name], weights, rtol=1e-4, atol=1e-6)
         assert not torch.allclose(other[name], weights, rtol=1e-3)
+
+
+STEP = {"batch_size": 4, "accumulate": 4, "precision": Precision.FP64, "workers": 0}
+
+
+def one_of_two(rank: int, port: int, world: World, folder: Path) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    ranks = ranks_from_environment()
+    with process_group(ranks):
+        trained(world, folder, ranks, **STEP)
+
+
+def test_processes_that_take_whole_batches_make_the_steps_of_one(world: World, tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=one_of_two, args=(rank, port, world, tmp_path / "two")) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(300)
+        assert process.exitcode == 0
+    alone, losses = trained(world, tmp_path / "alone", **STEP)
+    together = load_file(tmp_path / "two/last.safetensors")
+    for name, weights in alone.items():
+        torch.testing.assert_close(together[name], weights, rtol=1e-9, atol=1e-12)
+    assert [record.loss for record in read_metrics(tmp_path / "two")] == pytest.approx(losses, rel=1e-9)
 
 
 def test_the_running_mean_lags_behind_the_weights(world: World, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_second_place_has_the_references_numbers() -> None:
     assert recipe.input.target is Target.METRES
     assert recipe.input.n_channels == 15
     assert (recipe.schedule.lr, recipe.schedule.eta_min, recipe.schedule.t_max) == (1e-3, 1e-5, 25)
-    assert (recipe.epochs, recipe.batch_size, recipe.accumulate) == (80, 32, 1)
+    assert (recipe.epochs, recipe.batch_size, recipe.accumulate) == (80, 32, 5)
     assert (recipe.weight_decay, recipe.clip_norm) == (5e-6, 5.0)
     assert recipe.precision is Precision.FP16
     assert recipe.ema_decay is None

@@ -183,7 +183,8 @@ def train(
     extra_metadata: Annotated[Path | None, typer.Option(help="Metadata of the pseudolabels' videos.")] = None,
     epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Windows in a step, dealt out to all devices, in place of the recipe's.")
+        int | None,
+        typer.Option(help="Windows in a batch, in place of the recipe's 32; second_place makes a step of five."),
     ] = None,
     precision: Annotated[
         str | None,

@@ -126,36 +126,46 @@ def _share_inside(low: float, high: float, at: float, scale: float) -> float:
     return max(0.0, min(high, 1.0) - max(low, 0.0)) / (high - low)
 
 
-def training_batches(
-    n_samples: int, epoch: int, seed: int, batch_size: int, rank: int, world_size: int
-) -> list[list[Item]]:
-    """One process's part of each batch of an epoch: shuffled alike everywhere, dealt out in turn.
+def goes_whole(accumulate: int, world_size: int) -> bool:
+    """Whether each batch of a step goes to one process: where a step's batches go round evenly."""
+    return accumulate % world_size == 0
 
-    A batch has batch_size samples over all processes, the same ones however many these are; the last incomplete one is
-    dropped. Where the processes don't divide it, the first of them get one more.
+
+def training_batches(
+    n_samples: int, epoch: int, seed: int, batch_size: int, accumulate: int, rank: int, world_size: int
+) -> list[list[Item]]:
+    """One process's part of an epoch: shuffled alike everywhere, dealt out in turn, whole batches or parts of each.
+
+    A step has accumulate batches of batch_size samples over all processes, the same ones however many these are; the last
+    incomplete step is dropped. Where batches are dealt out in parts that don't go round, the first processes get one more.
 
     Raises:
-        InputError: fewer samples than one batch, or fewer in a batch than there are processes.
+        InputError: fewer samples than one step, or fewer in a batch than there are processes.
     """
-    if batch_size < world_size:
+    is_whole = goes_whole(accumulate, world_size)
+    if not is_whole and batch_size < world_size:
         raise InputError(
             f"a batch of {batch_size} windows can't be dealt out to {world_size} processes; start at most {batch_size} of "
             "them, or give a larger --batch-size"
         )
-    n_batches = n_samples // batch_size
+    n_batches = n_samples // (batch_size * accumulate) * accumulate
     if n_batches == 0:
-        raise InputError(
-            f"{n_samples} samples make no batch of {batch_size}; give more samples or a smaller --batch-size"
-        )
+        step = f"batch of {batch_size}" if accumulate == 1 else f"step of {accumulate} batches of {batch_size}"
+        raise InputError(f"{n_samples} samples make no {step}; give more samples or a smaller --batch-size")
     order = np.random.default_rng([seed, epoch, 1]).permutation(n_samples)
     batches = order[: n_batches * batch_size].reshape(n_batches, batch_size)
-    return [[Item(int(index), epoch) for index in batch[rank::world_size]] for batch in batches]
+    mine = batches[rank::world_size] if is_whole else [batch[rank::world_size] for batch in batches]
+    return [[Item(int(index), epoch) for index in batch] for batch in mine]
 
 
-def shares(batch_size: int, world_size: int) -> str:
-    """How many of a batch's windows fall to a process, in words."""
+def shares(batch_size: int, accumulate: int, world_size: int) -> str:
+    """What of a step falls to a process, in words."""
+    step = f"{accumulate} x {batch_size}" if accumulate > 1 else f"{batch_size}"
+    if goes_whole(accumulate, world_size):
+        return f"{accumulate // world_size} x {batch_size} of a step's {step} windows"
     least, rest = divmod(batch_size, world_size)
-    return f"{least} {f'or {least + 1} ' if rest else ''}of a batch's {batch_size} windows"
+    parts = f"{least} {f'or {least + 1} ' if rest else ''}"
+    return f"{f'{accumulate} x ({parts.strip()}) ' if accumulate > 1 else parts}of a step's {step} windows"
 
 
 def validation_batches(n_samples: int, batch_size: int, rank: int, world_size: int) -> list[list[Item]]:

@@ -18,7 +18,15 @@ from torch.utils.data import DataLoader
 from trapmeter.errors import InputError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.training import checkpoints
-from trapmeter.training.dataset import Item, Truth, WindowDataset, shares, training_batches, validation_batches
+from trapmeter.training.dataset import (
+    Item,
+    Truth,
+    WindowDataset,
+    goes_whole,
+    shares,
+    training_batches,
+    validation_batches,
+)
 from trapmeter.training.distributed import Ranks, gathered, share_buffers, total
 from trapmeter.training.losses import at_least_single, batch_loss
 from trapmeter.training.network import DistanceNetwork, Output
@@ -54,7 +62,7 @@ def train_fold(
     device = ranks.device
     torch.manual_seed(recipe.seed)
     if ranks.world_size > 1:
-        progress(f"{ranks.world_size} processes, {shares(recipe.batch_size, ranks.world_size)} each")
+        progress(f"{ranks.world_size} processes, {shares(recipe.batch_size, recipe.accumulate, ranks.world_size)} each")
     with agreed(ranks):
         training = start(recipe, make, ranks)
     state = checkpoints.load_state(folder, ranks)
@@ -74,7 +82,9 @@ def train_fold(
         rate = recipe.schedule.rate(epoch)
         # Dropout and the like draw from here: the same after a break as without one, and not the same on every device.
         torch.manual_seed(_seed(recipe.seed, epoch, ranks.rank))
-        batches = training_batches(len(train), epoch, recipe.seed, recipe.batch_size, ranks.rank, ranks.world_size)
+        batches = training_batches(
+            len(train), epoch, recipe.seed, recipe.batch_size, recipe.accumulate, ranks.rank, ranks.world_size
+        )
         loss = _train_epoch(recipe, training, stepped, _loader(train_set, batches, recipe, device), rate, device, ranks)
         metres = _validate(recipe, training.judged, val_set, device, ranks)
         mae_m = float(np.abs(metres - [sample.distance_m for sample in held_out]).mean()) if len(metres) else math.nan
@@ -128,19 +138,22 @@ def _train_epoch(
     for group in training.optimiser.param_groups:
         group["lr"] = rate
     loss_sum, n_batches = 0.0, 0
-    last = len(loader) - 1
+    # Who shares a batch, and how many of a step's are this process's.
+    together, n_mine = ranks, recipe.accumulate
+    if goes_whole(recipe.accumulate, ranks.world_size):
+        together, n_mine = Ranks(), recipe.accumulate // ranks.world_size
     for number, batch in enumerate(_fetched(loader)):
         if recipe.warm_up and training.epoch == 0:
             for group in training.optimiser.param_groups:
                 group["lr"] = rate * (number + 1) / len(loader)
         windows, truth = batch[0].to(device, non_blocking=True), Truth(*(part.to(device) for part in batch[1]))
-        is_step = (number + 1) % recipe.accumulate == 0 or number == last
+        is_step = (number + 1) % n_mine == 0
         no_sync = nullcontext() if is_step or ranks.world_size == 1 else stepped.no_sync()  # type: ignore[operator]
         with no_sync:
             with _autocast(recipe, device):
                 output: Output = stepped(windows)
-            loss = batch_loss(recipe, training.network, output, truth, ranks)
-            training.scaler.scale(loss / recipe.accumulate).backward()  # type: ignore[no-untyped-call]
+            loss = batch_loss(recipe, training.network, output, truth, together)
+            training.scaler.scale(loss / n_mine).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
         if not math.isfinite(value):
             raise RunError(

@@ -49,7 +49,7 @@ def batch_loss(recipe: Recipe, network: DistanceNetwork, output: Output, truth: 
     """This process's part of the loss of a batch that all share: the mean of the parts is the mean over the whole batch.
 
     So gradients that are averaged over the processes are those of one process with the whole batch, also where it couldn't
-    be dealt out evenly, and where boxes of unlike weight fall to unlike processes.
+    be dealt out evenly, and where boxes of unlike weight fall to unlike processes. ranks: of those who share the batch.
     """
     raw = at_least_single(output.raw)
     share = len(raw) * ranks.world_size / recipe.batch_size

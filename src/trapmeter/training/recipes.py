@@ -40,9 +40,10 @@ class Recipe:
     schedule: Cosine = field(default_factory=Cosine)
     epochs: int = 80
     batch_size: int = 32
-    """Windows in a batch, dealt out to all devices: how many they are changes nothing but the time."""
+    """Windows that go through a network at once, and share its batch norms' statistics."""
     accumulate: int = 1
-    """Batches whose gradients are added up before a step."""
+    """Batches whose gradients make one step. Devices take whole ones where these go round, else parts of each: how many there
+    are changes nothing but the time."""
     weight_decay: float = 5e-6
     """AdamW's, on weights of two or more dimensions alone."""
     warm_up: bool = False
@@ -98,6 +99,8 @@ def second_place() -> Recipe:
         schedule=Cosine(lr=1e-3, eta_min=1e-5, t_max=25),
         epochs=80,
         batch_size=32,
+        # One on each of five GPUs.
+        accumulate=5,
         weight_decay=5e-6,
         clip_norm=5.0,
         precision=Precision.FP16,
@@ -115,6 +118,8 @@ def second_place_cpu() -> Recipe:
         # The first valley is at 25 of 80 epochs there.
         schedule=Cosine(lr=1e-3, eta_min=1e-5, t_max=12 * 25 / 80),
         epochs=12,
+        # As many steps in an epoch as the small data sets that a CPU can learn from allow.
+        accumulate=1,
         precision=Precision.FP32,
         workers=1,
     )
