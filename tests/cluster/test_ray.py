@@ -106,14 +106,14 @@ def test_a_frame_store_is_filled_with_the_same_bytes(survey: Path) -> None:
 @pytest.mark.usefixtures("cluster")
 def test_what_goes_wrong_with_a_task_stays_with_it() -> None:
     hangs, dies, errs = "__import__('time').sleep(60)", "__import__('os')._exit(3)", "1 / 0"
-    tasks = ["1 + 1", hangs, dies, errs, "2 + 2"]
+    tasks = ["1 + 1", hangs, dies, errs, "None", "2 + 2"]
     found = dict(run_all_on_ray(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 60.0))
     assert found.pop(hangs) == Lost("given up after 1 s: decoding hangs")
     assert found.pop(dies) == Lost(LOST)
     error = found.pop(errs)
     assert isinstance(error, Lost)
     assert error.reason.startswith(f"{OUR_ERROR} (ZeroDivisionError")
-    assert found == {"1 + 1": 2, "2 + 2": 4}
+    assert found == {"1 + 1": 2, "None": None, "2 + 2": 4}
 
 
 @pytest.mark.usefixtures("cluster")

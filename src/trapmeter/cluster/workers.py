@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
 from trapmeter.errors import RunError
@@ -51,12 +52,18 @@ def run_all_on_ray(
         while waiting or crew.is_busy:
             crew.hand_out(waiting)
             for given, outcome in crew.collect():
-                if outcome is None:
+                if outcome is _Again.AGAIN:
                     heapq.heappush(waiting, given)
                 else:
                     yield given.task, outcome
     finally:
         crew.stop()
+
+
+class _Again(Enum):
+    """What comes of a task that is to be tried again; None may be somebody's result."""
+
+    AGAIN = auto()
 
 
 @dataclass(order=True, slots=True)
@@ -121,8 +128,8 @@ class _Crew(Generic[Task, Result]):
                 hand.since_s = time.monotonic()
             hand.in_hand.append((hand.actor.do.remote(given.task), given))
 
-    def collect(self) -> Iterator[tuple[_Given[Task], Result | Lost | None]]:
-        """Waits a little; the tasks that are done, and with None those that are to be tried again."""
+    def collect(self) -> Iterator[tuple[_Given[Task], Result | Lost | _Again]]:
+        """Waits a little; the tasks that are done, and those that are to be tried again."""
         import ray
 
         pending = [hand.ready for hand in self._hands if hand.ready is not None]
@@ -176,18 +183,18 @@ class _Crew(Generic[Task, Result]):
             return
         self._n_unready, hand.ready = 0, None
 
-    def _lose(self, hand: _Hand[Task], reason: str) -> Iterator[tuple[_Given[Task], Result | Lost | None]]:
+    def _lose(self, hand: _Hand[Task], reason: str) -> Iterator[tuple[_Given[Task], Result | Lost | _Again]]:
         """A worker is gone, or to go: the task that it was at has been tried, the other waits again."""
         self._end(hand)
         self._hands.remove(hand)
         (_, first), *others = hand.in_hand
         hand.in_hand.clear()
         for _, given in others:
-            yield given, None
+            yield given, _Again.AGAIN
         first.tries += 1
-        yield first, None if first.tries < MOST_TRIES else Lost(reason)
+        yield first, _Again.AGAIN if first.tries < MOST_TRIES else Lost(reason)
 
-    def _give_up_hanging(self, hand: _Hand[Task]) -> Iterator[tuple[_Given[Task], Result | Lost | None]]:
+    def _give_up_hanging(self, hand: _Hand[Task]) -> Iterator[tuple[_Given[Task], Result | Lost | _Again]]:
         if hand.ready is None and hand.in_hand:
             given = hand.in_hand[0][1]
             if time.monotonic() - hand.since_s > -given.minus_limit_s:
