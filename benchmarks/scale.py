@@ -5,8 +5,8 @@ join     eight generated journals with so many rows (60 a medium) into one, chec
 measure  distances for half of so many rows (an animal in every other second), and distances.csv written
 engine   photos of a few pixels through this machine's processes and through Ray, 40 and then 240 of them: the difference by
          photo is what the engine itself costs
-workers  the demo's clips with one Ray worker and with two, and 40 tasks that wait for 0.1 s: those tell how evenly work is
-         handed out even where the processors are busy
+workers  eight copies of the demo's clips with one Ray worker and with two, and 40 tasks that wait for 0.1 s: those tell how
+         evenly work is handed out even where the processors are busy
 data     the demo's clips by Ray Core actors that each decode and detect, and by Ray Data with a stage for each
 
 Every part runs in a process of its own. CPU seconds are those of all its processes; memory is the peak of its main process.
@@ -22,6 +22,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,8 @@ from trapmeter.records import Box, Status
 PARTS = ("plan", "join", "measure", "engine", "workers", "data")
 ROWS_OF_A_MEDIUM = 60
 N_SHARDS = 8
+N_COPIES = 8
+"""Of the demo's clips: so many that to load the models counts for little."""
 
 
 class Processes(threading.Thread):
@@ -200,12 +203,15 @@ def workers(folder: Path, _: int) -> None:
     from trapmeter.predict.settings import PredictSettings
     from trapmeter.workers import Engine
 
+    survey = folder / "survey"
+    for copy in range(N_COPIES):
+        shutil.copytree(CLIPS, survey / str(copy))
     with connected(None, jobs=2):
         for jobs in (1, 2):
             with timed(f"{jobs} of Ray's workers, waiting"):
                 waits = run_all_on_ray(range(40), wait, jobs=jobs, limit_s=lambda _: 60.0, start=lambda: None)
                 assert sum(1 for _ in waits) == 40
-            settings = PredictSettings((CLIPS,), folder / str(jobs), jobs=jobs)
+            settings = PredictSettings((survey,), folder / str(jobs), jobs=jobs)
             with timed(f"{jobs} of Ray's workers"):
                 run = predict(settings, engine=Engine(run_all_on_ray))
             print(f"    looking took {run.facts['seconds']['look']:.1f} s wall", flush=True)
