@@ -62,6 +62,30 @@ def test_a_good_run_ends_with_0_and_a_broken_video_with_3(clip: Path, tmp_path: 
     assert statuses["cli.mp4"] in ("measured", "no_animal")
 
 
+def test_a_shard_of_frames_says_where_its_failures_are(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, store = tmp_path / "labels.csv", tmp_path / "store"
+    labels.write_text("video_id,time,distance\ncli.mp4,1,3\n" + "".join(f"lost{i}.mp4,1,3\n" for i in range(12)))
+    call = (
+        "frames",
+        "--labels",
+        labels,
+        "--videos",
+        clip.parent,
+        "--store",
+        store,
+        "--codec",
+        "png",
+        "--size",
+        "36x64",
+    )
+    assert inside(*call, "--shard", "1/2") == 3
+    named = store / "shard-1-of-2/failed.csv"
+    assert f"2 more, see {named}" in capsys.readouterr().out
+    assert len(named.read_text().splitlines()) == 13
+
+
 def test_shards_and_their_merge(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     boxes = table(tmp_path / "boxes.csv", "video_id,time,x1,y1,x2,y2,probability\ncli.mp4,0,0.1,0.1,0.4,0.5,0.9\n")
     call = ["predict", clip, "--boxes", boxes, "--out", tmp_path / "out"]

@@ -49,9 +49,7 @@ def distil(
         Path | None, typer.Option(help="Weights to begin with, such as best.safetensors of a teacher's fold.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Windows in a step, dealt out to all devices, in place of the recipe's.")
-    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Windows in a batch, in place of the recipe's.")] = None,
     weights: Annotated[str | None, typer.Option(help="hub, package, none or a file, in place of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
     licence: Annotated[str, typer.Option(help="Of the student's weights; goes into the bundle.")] = "not stated",

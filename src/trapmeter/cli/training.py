@@ -145,7 +145,8 @@ def frames(
                     engine=opened.engine.run_all,
                     shard=share,
                 )
-        print_fill(report, target, target / failures_path(frame_store, share).name)
+            failures = failures_path(frame_store, share).relative_to(frame_store.folder)
+        print_fill(report, target, target / failures.as_posix())
         has_failed = bool(report.failures)
     elif labels or videos is not None or offsets is not None or shard is not None or not check:
         raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")

@@ -38,7 +38,7 @@ def settings_of(folders: Sequence[Path], out: Path) -> PredictSettings:
     Raises:
         InputError: they are not all shards of one run, each once.
     """
-    return replace(_one_run(list(map(_read_shard, folders))).settings, out=out, jobs=1, overwrite=False)
+    return _settings(list(map(_read_shard, folders)), out)
 
 
 def merge(folders: Sequence[Path], out: Path, progress: Progress = lambda *_: None) -> Run:
@@ -52,8 +52,8 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress = lambda *_: No
         ModelError: a model file is damaged.
     """
     clock = Clock()
-    settings = settings_of(folders, out)
-    shards = [_read_shard(folder) for folder in folders]
+    shards = list(map(_read_shard, folders))
+    settings = _settings(shards, out)
     with clock.stage("find"):
         work = plan_work(settings)
     with clock.stage("load models"):
@@ -68,6 +68,10 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress = lambda *_: No
                     """Another run's folder is refused."""
             seen = _join(shards, work, models)
         return finish(work, models, seen, clock, progress, shards=[str(shard.folder) for shard in shards])
+
+
+def _settings(shards: Sequence[_Finished], out: Path) -> PredictSettings:
+    return replace(_one_run(shards).settings, out=out, jobs=1, overwrite=False)
 
 
 def _read_shard(folder: Path) -> _Finished:
