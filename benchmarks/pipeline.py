@@ -10,10 +10,12 @@ row means linear time. Shares are of the seconds that run.json tells.
 
 Against: our own re-enactment of what the zamba pipeline does: FFmpeg pipes a picture a second of the whole video in full size
 into memory, the same detector looks at all of them, and a TorchScript network of tf_efficientnetv2_l in float32 answers 64
-windows at a time. All on one thread, and CPU time without loading (measured on a clip of one second, and
-taken off).
+windows at a time, one for each animal, as it is and mirrored. The leaner way beside it asks once a second and doesn't
+mirror. All on one thread, and CPU time without loading (measured on a clip of one second, and taken off). With --zamba,
+zamba itself runs over the same clips: see `zamba_depth.py`.
 
     python benchmarks/pipeline.py [--counts 10 100 1000] [--seconds 4] [--jobs 2] [--folder DIR] [--part growth|against]
+                                  [--zamba PYTHON]
 
 Needs Debian's ffmpeg, and torch and timm for the second part.
 """
@@ -40,7 +42,7 @@ three, none and five of their eight seconds: in half of all."""
 
 FILTER = "scale=1920:1080,fps=30,noise=alls=6:allf=t,format=yuv420p"
 BATCH = 64
-STAGES = ("decode", "detect", "networks")
+STAGES, FURTHER = ("decode", "detect", "networks"), "further windows"
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,11 @@ def shares(seconds: dict[str, float]) -> str:
 
 
 def whole_video(clips: list[Path], torchscript: Path, batch: int) -> dict[str, Any]:
-    """The steps of the whole-video way; CPU seconds of each, and how many seconds had animals."""
+    """The steps of the whole-video way; CPU seconds of each, and how many seconds had animals.
+
+    "networks" is of one window for each second with animals; "further windows" of those for further animals of a second, and
+    of the mirror images.
+    """
     import cv2
     import numpy as np
     import torch
@@ -173,7 +179,8 @@ def whole_video(clips: list[Path], torchscript: Path, batch: int) -> dict[str, A
     network = torch.jit.load(str(torchscript)).eval()
     size = 1920, 1080
     windows: list[Any] = []
-    spent, started = dict.fromkeys(STAGES, 0.0), cpu_s()
+    further: list[Any] = []
+    spent, started = dict.fromkeys((*STAGES, FURTHER), 0.0), cpu_s()
 
     def lap(stage: str) -> None:
         nonlocal started
@@ -198,11 +205,18 @@ def whole_video(clips: list[Path], torchscript: Path, batch: int) -> dict[str, A
                 shown = [second + offset for offset in (-1, -2, 0, 1, 2)]
                 parts = [small[i : i + 1] if 0 <= i < len(small) else black for i in shown]
                 windows.append(np.concatenate(parts).transpose(0, 3, 1, 2).reshape(15, 270, 480))
+                further += windows[-1:] * (len(boxes) - 1)
         lap("decode")
-    with torch.inference_mode():
-        for first in range(0, len(windows), batch):
-            network(torch.from_numpy(np.stack(windows[first : first + batch])).float() / 255.0)
+
+    def ask(asked: list[Any]) -> None:
+        with torch.inference_mode():
+            for first in range(0, len(asked), batch):
+                network(torch.from_numpy(np.stack(asked[first : first + batch])).float() / 255.0)
+
+    ask(windows)
     lap("networks")
+    ask(further + [window[..., ::-1] for window in windows + further])
+    lap(FURTHER)
     return {"seconds": spent, "n_seconds": n_seconds, "n_animals": len(windows)}
 
 
@@ -238,8 +252,20 @@ def cpu_s() -> float:
     return sum(os.times()[:4])
 
 
-def against(folder: Path, seconds: int, n_clips: int, batch: int) -> None:
-    """Prints the table of both ways."""
+def zamba_itself(python: Path, folder: Path, network: Path, clips: list[Path]) -> tuple[float, float]:
+    """CPU seconds by minute, and peak memory in MB, of zamba in another interpreter."""
+    weights, told = folder / "zamba", folder / "zamba.json"
+    weights.mkdir(exist_ok=True)
+    shown = weights / "zamba_depth_30aaa90525.pt"
+    if not shown.exists():
+        os.link(network, shown)
+    cost = run([python, Path(__file__).with_name("zamba_depth.py"), weights, told, *clips])
+    itself = json.loads(told.read_text())
+    return 60 * itself["cpu_s"] / itself["n_seconds"], cost.peak_mb
+
+
+def against(folder: Path, seconds: int, n_clips: int, batch: int, zamba: Path | None) -> None:
+    """Prints the table of all ways."""
     clips = make_clips(folder, seconds)[:n_clips]
     network, bundle = folder / "network.pt", folder / "bundle"
     if not (bundle / "bundle.json").exists():
@@ -249,42 +275,51 @@ def against(folder: Path, seconds: int, n_clips: int, batch: int) -> None:
     peak_mb = run([*itself, *clips]).peak_mb
     theirs = json.loads(told.read_text())
     minutes = theirs["n_seconds"] / 60
-    their_cpu = sum(theirs["seconds"].values()) / minutes
+    lean = {stage: theirs["seconds"][stage] for stage in STAGES}
+    their_cpu, lean_cpu = sum(theirs["seconds"].values()) / minutes, sum(lean.values()) / minutes
     print(
         f"\n{len(clips)} videos of {seconds} s, animals found in {theirs['n_animals']} of {theirs['n_seconds']} seconds; "
         "CPU s by minute on one thread\n"
     )
-    print("| way | CPU s by minute | times less | peak MB | shares |\n| --- | --- | --- | --- | --- |")
-    print(row("whole video, TorchScript L", their_cpu, 1.0, peak_mb, theirs["seconds"]), flush=True)
+    print("| way | CPU s by minute | times less | than the leaner way | peak MB | shares |")
+    print("| --- | --- | --- | --- | --- | --- |")
+
+    def show(name: str, cpu: float, peak_mb: float, spent: dict[str, float] | None) -> None:
+        told = "not known" if spent is None else shares(spent)
+        print(
+            f"| {name} | {cpu:.1f} | {their_cpu / cpu:.1f} | {lean_cpu / cpu:.1f} | {peak_mb:.0f} | {told} |",
+            flush=True,
+        )
+
+    if zamba:
+        show("zamba itself", *zamba_itself(zamba, folder, network, clips), None)
+    show("whole video, TorchScript L", their_cpu, peak_mb, theirs["seconds"])
+    show("... once a second, not mirrored", lean_cpu, peak_mb, lean)
     instant = make_survey(folder / "instant", make_clips(folder, 1), 1)
     survey = make_survey(folder / "survey", clips, len(clips))
     ways: dict[str, tuple[str | Path, ...]] = {
+        "ours, the same network, mirrored": ("--model", bundle, "--flip"),
         "ours, the same network": ("--model", bundle),
         "ours, box model (default)": (),
         "ours, box model, the same detector": ("--detector", "float32"),
         "ours, demo's network": ("--model", NETWORK),
     }
-    remark = ""
     for name, arguments in ways.items():
         loading = predict(instant, folder / "out", 1, *arguments)
         cost = predict(survey, folder / "out", 1, *arguments)
-        more = minutes - 1 / 60
-        cpu = (cost.cpu_s - loading.cpu_s) / more
+        cpu = (cost.cpu_s - loading.cpu_s) / (minutes - 1 / 60)
         work = {stage: cost.seconds[stage] - loading.seconds[stage] for stage in STAGES}
-        print(row(name, cpu, their_cpu / cpu, cost.peak_mb, work), flush=True)
+        show(name, cpu, cost.peak_mb, work)
         if not arguments:
-            # The box model's cost doesn't depend on how many seconds have animals; the other way's does.
-            fixed = (theirs["seconds"]["decode"] + theirs["seconds"]["detect"]) / minutes
-            window_s = theirs["seconds"]["networks"] / max(1, theirs["n_animals"])
-            least = (5 * cpu - fixed) / (60 * window_s)
-            at = f"at animals in {least:.0%} of all seconds" if least <= 1 else "at no share of seconds with animals"
-            remark = f"The box model takes a fifth {at}, {cpu / fixed:.2f} of the whole-video way without any."
-    print(f"\n{remark}")
-
-
-def row(name: str, cpu: float, ratio: float, peak_mb: float, seconds: dict[str, float]) -> str:
-    """A line of the table."""
-    return f"| {name} | {cpu:.1f} | {ratio:.1f} | {peak_mb:.0f} | {shares(seconds)} |"
+            ours = cpu
+    # The box model's cost doesn't depend on how many seconds have animals; the other way's does.
+    fixed = (lean["decode"] + lean["detect"]) / minutes
+    window_s = (their_cpu - fixed) * minutes / theirs["n_animals"]
+    least = (5 * ours - fixed) / (60 * window_s)
+    print(
+        f"\nThe box model takes a fifth at animals in {least:.0%} of all seconds, and {ours / fixed:.2f} of the whole-video "
+        "way without any."
+    )
 
 
 def main() -> None:
@@ -298,6 +333,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=BATCH, help="windows at a time in the whole-video way")
     parser.add_argument(
         "--folder", type=Path, help="where clips and the network are kept (default: a temporary folder)"
+    )
+    parser.add_argument(
+        "--zamba", type=Path, metavar="PYTHON", help="interpreter of an environment that has zamba[video]"
     )
     parser.add_argument("--part", choices=("growth", "against"))
     parser.add_argument("--whole", type=Path, nargs=2, help=argparse.SUPPRESS)
@@ -315,7 +353,7 @@ def main() -> None:
         if arguments.part != "against":
             growth(folder, arguments.counts, arguments.seconds, arguments.jobs)
         if arguments.part != "growth":
-            against(folder, arguments.against_seconds, arguments.against_clips, arguments.batch)
+            against(folder, arguments.against_seconds, arguments.against_clips, arguments.batch, arguments.zamba)
 
 
 if __name__ == "__main__":

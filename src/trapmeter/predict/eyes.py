@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
@@ -66,10 +63,3 @@ def open_eyes(
         cv2.setNumThreads(1)
         networks = Ensemble([open_network(bundle, runtime, threads) for bundle in bundles], flip=flip)
     return Eyes(looking, networks, store)
-
-
-def give_back_memory() -> None:
-    """Hands to the system what closed models have left behind: glibc keeps 0.8 GB of a network of 0.5 GB for later."""
-    if sys.platform == "linux":
-        with suppress(AttributeError, OSError):  # not glibc
-            ctypes.CDLL(None).malloc_trim(0)

@@ -21,13 +21,14 @@ from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.predict.asked import Asked, what_is_asked
 from trapmeter.predict.blend import FromBoth
 from trapmeter.predict.distances import Distances, FromBoxes, FromNetworks, ensemble_identity
-from trapmeter.predict.eyes import give_back_memory, open_eyes, share_out
+from trapmeter.predict.eyes import open_eyes, share_out
 from trapmeter.predict.facts import Told, read_told
 from trapmeter.predict.given import Given, what_is_given
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.predict.workers import EyesMaker
 from trapmeter.records import Detector, Medium, ModelIdentity
 from trapmeter.runtimes.choice import Chosen, Runtime, choose
+from trapmeter.runtimes.memory import give_back_memory
 from trapmeter.storage.address import Location
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.geojson import read_places

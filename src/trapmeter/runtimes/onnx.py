@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle
+from trapmeter.runtimes.memory import give_back_memory
 
 
 class OnnxNetwork:
@@ -29,6 +30,8 @@ class OnnxNetwork:
             self._session = ort.InferenceSession(str(bundle.network), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no base but this
             raise ModelError(f"{bundle.network}: onnxruntime can't open it: {error}") from error
+        # It has laid the weights out anew and freed the copy that it read.
+        give_back_memory()
         found = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
         expected = [("windows", "tensor(uint8)", [bundle.spec.n_channels, *bundle.spec.size_hw])]
         if found != expected:

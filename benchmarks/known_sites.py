@@ -1,0 +1,77 @@
+"""What the labels of a site's other videos are worth to the box model: the most that calibration by labels can hope for.
+
+Two cross-validations of the same model on the same rows: folds by site, as everywhere, and folds by video, where nine tenths
+of the videos of a row's own site, labels and all, are in the training.
+
+    pip install '.[boxmodel]'
+    python benchmarks/known_sites.py --tables DIR --out DIR [--folds 10]
+
+About half an hour on one core. Folds that were answered are kept in --out; the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.boxmodel.ensemble import fit_ensemble
+from trapmeter.boxmodel.heldout import site_folds
+from trapmeter.boxmodel.network_training import one_thread_each
+from trapmeter.boxmodel.samples import LabelledObservation, read_tables
+from trapmeter.boxmodel.settings import BoxModelSettings
+from trapmeter.boxmodel.table import Table, build_table
+from trapmeter.boxmodel.views import View
+from trapmeter.metrics import bootstrap_interval
+
+
+def answers(table: Table, fold: NDArray[np.int64], out: Path) -> NDArray[np.float64]:
+    """Metres for each row by an ensemble that saw the other folds; kept in out, fold by fold."""
+    out.mkdir(parents=True, exist_ok=True)
+    metres = np.zeros(len(fold))
+    for index in range(int(fold.max()) + 1):
+        path, held = out / f"{index}.npy", fold == index
+        if not path.exists():
+            print(f"{out.name}: fold {index + 1} of {fold.max() + 1}", file=sys.stderr, flush=True)
+            with one_thread_each():
+                told = fit_ensemble(table, ~held, BoxModelSettings()).predict(table.features[View.FULL][held])
+            np.save(path, np.expm1(told[:, 0]))
+        metres[held] = np.load(path)
+    return metres
+
+
+def main() -> None:
+    """Prints both errors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--folds", type=int, default=10)
+    arguments = parser.parse_args()
+    samples = read_tables(arguments.tables)
+    table = build_table(samples)
+    by_video: list[LabelledObservation] = [
+        replace(sample, observation=replace(sample.observation, site_id="")) for sample in samples
+    ]
+    truth = np.array([sample.distance_m for sample in samples])
+    sites = [sample.place for sample in samples]
+    errors = {
+        name: np.abs(answers(table, site_folds(dealt, arguments.folds), arguments.out / name) - truth)
+        for name, dealt in (("site", samples), ("video", by_video))
+    }
+    print("| held out | mean absolute error, m | 95 % over sites |\n| --- | --- | --- |")
+    for name, error in errors.items():
+        low, high = bootstrap_interval(error, sites)
+        print(f"| the {name} | {error.mean():.3f} | {low:.2f} to {high:.2f} |")
+    low, high = bootstrap_interval(errors["video"] - errors["site"], sites)
+    print(
+        f"\nlabels of the site's other videos: {errors['video'].mean() / errors['site'].mean() - 1:+.1%}, "
+        f"{(errors['video'] - errors['site']).mean():+.3f} m ({low:+.3f} to {high:+.3f} over sites)"
+    )
+
+
+if __name__ == "__main__":
+    main()
