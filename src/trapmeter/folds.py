@@ -54,7 +54,7 @@ def folds_by_video(video_ids: Sequence[str], n_folds: int = 10, seed: int = SECO
     """A fold for each video, whatever its site: sorted by name, shuffled, cut into even pieces.
 
     The same folds as scikit-learn's KFold(n_folds, shuffle=True, random_state=seed) over the sorted names. Sites stand on
-    both sides then, and errors come out half a metre too good.
+    both sides then, and errors come out too good.
 
     Raises:
         InputError: fewer videos than folds.

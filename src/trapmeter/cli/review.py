@@ -67,10 +67,10 @@ def export(
 ) -> None:
     """Write what a review has decided: corrected distances, labels, and animals to leave out.
 
-    distances.csv has the columns of `predict`'s. labels.csv holds every animal that was decided about, for `calibrate
-    --labels`, `train --animals` and `predict --truth`. train_labels.csv and train_metadata.csv hold the nearest animal of
-    each second that was decided about in full, for `train` and `boxmodel train`. leave-out.csv names the animals that react
-    to the camera, for `density --leave-out`. Works while the page is open, too.
+    distances.csv has the columns of `predict`'s. labels.csv holds every animal whose distance was accepted, given or
+    added, for `calibrate --labels`, `train --animals` and `predict --truth`. train_labels.csv and train_metadata.csv hold
+    the nearest animal of each second that was decided about in full, for `train` and `boxmodel train`. leave-out.csv names
+    the animals that react to the camera, for `density --leave-out`. Works while the page is open, too.
 
     For example:
 

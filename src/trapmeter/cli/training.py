@@ -178,7 +178,7 @@ def train(
     folds: Annotated[str, typer.Option(help="The fold to train, counted from 0, or all.")] = "all",
     n_folds: Annotated[int, typer.Option(help="Into how many folds the videos are parted.")] = 10,
     folds_by: Annotated[
-        str, typer.Option(help="site: judged at new sites; video: as the 2nd place did, half a metre too good.")
+        str, typer.Option(help="site: judged at new sites; video: as the 2nd place did, which judges at known sites.")
     ] = "site",
     extra: Annotated[Path | None, typer.Option(help="Pseudolabels to train on as well.")] = None,
     extra_metadata: Annotated[Path | None, typer.Option(help="Metadata of the pseudolabels' videos.")] = None,

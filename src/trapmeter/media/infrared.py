@@ -7,7 +7,7 @@ import numpy as np
 from trapmeter.records import Pixels
 
 MAX_COLOUR = 3.0
-"""Between simtrap's nights (at most 1.9) and its days (at least 4.6); real photographs lay below 0.6 and above 10."""
+"""Between simtrap's nights (at most 2.2) and its days (at least 4.6); real photographs lay below 0.6 and above 10."""
 
 
 EVERY = 4

@@ -24,7 +24,7 @@ class FoldsBy(StrEnum):
     SITE = "site"
     """All videos of a site: the error is one at new sites."""
     VIDEO = "video"
-    """Videos alone, as the 2nd-place system did: the error is one at known sites, and half a metre too good."""
+    """Videos alone, as the 2nd-place system did: the error is one at known sites, and too good."""
 
 
 @dataclass(frozen=True, slots=True)
