@@ -8,7 +8,7 @@ float32, batches of eight, flips) are timed by one network with random weights, 
 
     python benchmarks/distil.py --simtrap DIR --teachers DIR/default_cpu --out DIR
 
-About an hour on two cores. It can be broken off at any time: the same command goes on, with --out as it was.
+An hour or two on two cores. It can be broken off at any time: the same command goes on, with --out as it was.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import csv
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -106,14 +106,14 @@ def prepare(data: Path, out: Path) -> None:
         write_boxes(data, moments, boxes)
 
 
-def teach(data: Path, teachers: Path, out: Path) -> Path:
+def teach(data: Path, teachers: Path, out: Path, seed: int) -> Path:
     """Trains the student, or goes on; returns its bundle."""
     chosen = choose(Runtime.AUTO)
     settings = DistilSettings(
         teachers=tuple(bundles(teachers)),
         store=out / "frames-128x224",
         out=out / "distil",
-        recipe=student_cpu(),
+        recipe=replace(student_cpu(), seed=seed),
         teachers_store=out / "frames-135x240",
         labels=data / "train_labels.csv",
         metadata=out / "metadata.csv",
@@ -185,11 +185,12 @@ def main() -> None:
     parser.add_argument("--simtrap", type=Path, required=True)
     parser.add_argument("--teachers", type=Path, required=True, help="as benchmarks/simtrap.py left them")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0, help="of the student's training")
     parser.add_argument("--rounds", type=int, default=5, help="of measuring CPU time")
     arguments = parser.parse_args()
     data, teachers, out = arguments.simtrap, arguments.teachers, arguments.out
     prepare(data, out)
-    student = teach(data, teachers, out)
+    student = teach(data, teachers, out, arguments.seed)
 
     large, small = (out / f"frames-{height}x{width}" for height, width in (TEACHERS_HW, STUDENT_HW))
     methods = {
