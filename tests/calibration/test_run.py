@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from calibration_world import CAMERA, row_of
 from trapmeter.calibration.run import calibrate, pick_seconds
 from trapmeter.calibration.told import CalibrateSettings
 from trapmeter.errors import InputError, RunError
-from trapmeter.records import Estimate
-from trapmeter.tables.distances import read_distances
+from trapmeter.records import Estimate, Status
+from trapmeter.tables.distances import read_distances, write_distances
 
 
 def write(path: Path, text: str) -> Path:
@@ -109,7 +110,7 @@ def test_labels_of_nothing_are_refused(results: Path, tmp_path: Path, text: str,
 
 def test_a_site_without_rows_is_refused(results: Path, tmp_path: Path) -> None:
     points = write(tmp_path / "points.csv", "site_id,x,y,distance_m\nS9,0.5,0.9,2\nS9,0.5,0.5,8\n")
-    with pytest.raises(InputError, match="no measured row of site 'S9'; its sites are S1, S2"):
+    with pytest.raises(InputError, match="no row of site 'S9'; its sites are "):
         calibrate(CalibrateSettings(results, tmp_path / "out", points=points))
 
 
@@ -143,3 +144,13 @@ def test_picked_seconds_come_back_as_labels(results: Path, tmp_path: Path) -> No
     path.write_text("\n".join([head, *(f"{row}6.5" for row in rows[:3])]))
     (site,) = calibrate(CalibrateSettings(results, tmp_path / "out", labels=path)).corrections
     assert (site.site_id, site.labels) == ("S1", 3)
+
+
+def test_a_camera_whose_site_has_no_animal_is_no_error(results: Path, tmp_path: Path) -> None:
+    table = read_distances(results / "distances.csv")
+    seen = replace(table[0].observation, media_id="S3/0.mp4", site_id="S3", box=None)
+    empty = replace(table[0], observation=seen, status=Status.NO_ANIMAL, distance=None, model_id="")
+    write_distances(results / "distances.csv", [*table, empty])
+    cameras = write(tmp_path / "cameras.csv", "site_id,hfov_deg\nS1,42\nS3,42\n")
+    done = calibrate(CalibrateSettings(results, tmp_path / "out", cameras=cameras))
+    assert [site.site_id for site in done.corrections] == ["S1"]

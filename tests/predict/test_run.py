@@ -131,3 +131,28 @@ def test_a_bare_name_for_two_media_is_refused(survey: Path) -> None:
     shutil.copy(survey / "s1/a.mp4", survey / "s2/a.mp4")
     with pytest.raises(InputError, match=r"a\.mp4 could be any of s1/a\.mp4, s2/a\.mp4"):
         predict(settings(survey))
+
+
+def test_results_of_another_kind_are_not_overwritten(survey: Path) -> None:
+    """A folder of `calibrate` has a table too, but no journal."""
+    out = survey.parent / "out"
+    out.mkdir()
+    (out / "distances.csv").write_text("corrected")
+    with pytest.raises(RunError, match="holds other results"):
+        predict(settings(survey))
+    assert (out / "distances.csv").read_text() == "corrected"
+    predict(settings(survey, overwrite=True))
+
+
+def test_a_reviewed_table_gives_way_to_no_other(survey: Path) -> None:
+    predict(settings(survey))
+    out = survey.parent / "out"
+    before = (out / "distances.csv").read_bytes()
+    (out / "review.jsonl").write_text("decisions\n")
+    # The same once more is no harm.
+    predict(settings(survey))
+    for change in ({"hfov_deg": 30.0}, {"overwrite": True}):
+        with pytest.raises(RunError, match="reviewed"):
+            predict(settings(survey, **change))
+        assert (out / "distances.csv").read_bytes() == before
+    assert sorted(path.name for path in out.iterdir() if "distances" in path.name) == ["distances.csv"]

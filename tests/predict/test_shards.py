@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from conftest import MakeClip
 from trapmeter.errors import InputError, RunError
 from trapmeter.predict.merge import merge
 from trapmeter.predict.run import predict
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.predict.settings import PATHS, PredictSettings
 from trapmeter.predict.shards import predict_shard
 from trapmeter.shares import Shard, deal, parse_shard
 from trapmeter.tables.sites import CsvSite, FolderSite
@@ -185,3 +186,15 @@ def test_a_damaged_or_busy_or_foreign_journal_is_named(survey: Path) -> None:
     predict(settings(survey, "merged", every_s=2.0))
     with pytest.raises(RunError, match=r"merged: holds a run with other settings \(every_s was 2\.0, is 1\.0\)"):
         merge([one, two], out)
+
+
+def test_every_path_comes_back_as_a_path(survey: Path) -> None:
+    """What isn't in PATHS would come back from a shard as a text."""
+    hints = get_type_hints(PredictSettings)
+    assert {name for name, hint in hints.items() if hint in (Path, Path | None)} == set(PATHS)
+
+
+def test_a_merge_into_a_shard_is_refused(survey: Path) -> None:
+    folders = shards(survey, 2)
+    with pytest.raises(InputError, match="is the folder of a shard; choose another --out"):
+        merge(folders, folders[0])

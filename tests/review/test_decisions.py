@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from review_rows import results_of
 from trapmeter.errors import InputError, RunError
-from trapmeter.review.decisions import LOG, Decision, Kind, open_log, read_log
+from trapmeter.review.decisions import Decision, Kind, open_log, read_log
 from trapmeter.review.results import Results
 from trapmeter.review.session import Session
 from trapmeter.review.state import StaleError, state_of
+from trapmeter.tables.distances import DECISIONS
 
 distances = st.floats(0.01, 1000)
 fractions = st.floats(0, 1).map(lambda value: round(value, 5))
@@ -83,7 +84,7 @@ def test_cut_anywhere_the_log_gives_the_state_of_its_whole_lines_and_goes_on(
     results = results_of(tmp_path_factory.mktemp("cut"))
     with open_log(results.source) as log:
         made = decide_all(Session(results, log), wanted)
-    path = results.source.with_name(LOG)
+    path = results.source.with_name(DECISIONS)
     content = path.read_bytes()
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     n_whole = max(0, path.read_bytes().count(b"\n") - 1)
@@ -117,13 +118,13 @@ def test_everything_taken_back_gives_the_rows_as_measured(
 def test_the_log_of_another_table_is_refused_and_left_as_it_is(results: Results) -> None:
     with open_log(results.source) as log:
         Session(results, log).decide(Kind.ACCEPT, 0)
-    before = results.source.with_name(LOG).read_bytes()
+    before = results.source.with_name(DECISIONS).read_bytes()
     other = results_of(results.source.parent, results.rows[:3])
     with pytest.raises(RunError, match=r"another distances\.csv"), open_log(other.source):
         pass
     with pytest.raises(RunError, match=r"another distances\.csv"):
         read_log(other.source)
-    assert results.source.with_name(LOG).read_bytes() == before
+    assert results.source.with_name(DECISIONS).read_bytes() == before
 
 
 def test_two_servers_dont_share_a_log_but_it_can_be_read(results: Results) -> None:

@@ -13,8 +13,9 @@ from PIL import Image
 from conftest import number_in
 from review_rows import AVI, MP4, ODD_NAME, ODD_SITE, results_of, row
 from terminal import inside
-from trapmeter.review.decisions import LOG, open_log, read_log
+from trapmeter.review.decisions import open_log, read_log
 from trapmeter.review.results import Results
+from trapmeter.tables.distances import DECISIONS
 
 pytest.importorskip("fastapi", reason="needs pip install 'trapmeter[review]'")
 pytest.importorskip("httpx", reason="starlette's test client needs httpx")
@@ -275,4 +276,4 @@ def test_both_spellings_and_wrong_folders(tmp_path: Path, capsys: pytest.Capture
     results = results_of(tmp_path / "results")
     assert inside("review", results.source, "--videos", tmp_path / "nowhere") == 2
     assert "--videos" in capsys.readouterr().err
-    assert not results.source.with_name(LOG).exists()
+    assert not results.source.with_name(DECISIONS).exists()

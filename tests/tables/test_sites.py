@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,8 @@ def test_the_competition_metadata_is_a_site_table(shared):
 @pytest.mark.parametrize("text", ["none", "folder:1", "folder:-2", "regex:(S[0-9]+)_", "csv:sites.csv"])
 def test_a_rule_is_told_by_the_text_that_made_it(text: str) -> None:
     assert site_rule_text(parse_site_rule(text)) == text
+
+
+def test_a_name_in_letters_and_accents_apart_gives_the_site_as_it_is_typed() -> None:
+    decomposed = unicodedata.normalize("NFD", "Höhle/v.mp4")
+    assert sites(RegexSite("^([^/]+)/"), decomposed) == [unicodedata.normalize("NFC", "Höhle")]

@@ -118,7 +118,8 @@ def read_told(settings: CalibrateSettings, source: Path, estimates: Sequence[Est
     """
     _check_first_time(settings, source, estimates)
     measured = [estimate.observation for estimate in estimates if estimate.distance is not None]
-    named = {seen.site_id for seen in measured}
+    # A site where no animal was found has a camera too.
+    named = {estimate.observation.site_id for estimate in estimates}
     points = {} if settings.points is None else read_reference_points(settings.points)
     cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
     for path, told in ((settings.points, points), (settings.cameras, cameras)):
@@ -154,7 +155,7 @@ def _check_sites(path: Path | None, told: Collection[str], named: Collection[str
         if site_id not in named:
             sites = ", ".join(sorted(name for name in named if name)[:8])
             have = f"its sites are {sites}" if sites else "its rows have no site; measure with --site"
-            raise InputError(f"{path}: {source} has no measured row of site {site_id!r}; {have}")
+            raise InputError(f"{path}: {source} has no row of site {site_id!r}; {have}")
 
 
 def _labelled(path: Path) -> list[LabelledRow]:

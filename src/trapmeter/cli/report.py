@@ -92,7 +92,7 @@ def _as_before(run: Run, name: str) -> Path | None:
     given = arguments.get(name) if isinstance(arguments, dict) else None
     if not isinstance(given, str):
         return None
-    if not Path(given).is_file():
-        tell(f"--{name} {given}, which the run was given, is not there any more: the report does without")
+    if not Path(given).exists():
+        tell(f"--{name} {given}, which the run was given, is not there, seen from this folder: the report does without")
         return None
     return Path(given)

@@ -13,12 +13,12 @@ BLOCK_BYTES = 1 << 20
 
 
 def is_bundle_archive(path: Path) -> bool:
-    """Whether a file is a zip with a card at its root. A TorchScript file is a zip too, but has none."""
+    """Whether a file is a zip with a card. A TorchScript file is a zip too, but has none."""
     if not zipfile.is_zipfile(path):
         return False
     try:
         with zipfile.ZipFile(path) as archive:
-            return CARD in archive.namelist()
+            return any(name.rpartition("/")[2] == CARD for name in archive.namelist())
     except zipfile.BadZipFile:
         return False
 

@@ -53,6 +53,8 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress = lambda *_: No
     """
     clock = Clock()
     shards = list(map(_read_shard, folders))
+    if any(out.resolve() == shard.folder.resolve() for shard in shards):
+        raise InputError(f"{out} is the folder of a shard; choose another --out")
     settings = _settings(shards, out)
     with clock.stage("find"):
         work = plan_work(settings)
@@ -64,7 +66,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress = lambda *_: No
         locks.enter_context(output_folder(out, overwrite=False))
         with clock.stage("join"):
             if (out / JOURNAL).exists():
-                with open_journal(out, work, models):
+                with open_journal(out, work, models, "choose another --out"):
                     """Another run's folder is refused."""
             seen = _join(shards, work, models)
         return finish(work, models, seen, clock, progress, shards=[str(shard.folder) for shard in shards])

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import RunError
-from trapmeter.files import alone_in, whole_file
+from trapmeter.files import alone_in, sha256_of, whole_file
 from trapmeter.frames.store import FrameStore
-from trapmeter.journal import Journal
+from trapmeter.journal import START_ANEW, Journal
 from trapmeter.predict.facts import facts_of
 from trapmeter.predict.given import Given
 from trapmeter.predict.measure import measure
@@ -25,8 +25,8 @@ from trapmeter.predict.summary import Summary, summarise
 from trapmeter.predict.workers import observe_all
 from trapmeter.records import Estimate
 from trapmeter.storage.address import Location
+from trapmeter.tables.distances import DECISIONS, write_distances
 from trapmeter.tables.distances import NAME as DISTANCES
-from trapmeter.tables.distances import write_distances
 from trapmeter.tables.sightings import write_media_starts
 from trapmeter.workers import THIS_MACHINE, Engine, Patience
 
@@ -130,13 +130,13 @@ def finish(
     return Run(work.found.root, tuple(estimates), summary, facts, work.store)
 
 
-def open_journal(out: Path, work: Work, models: Models) -> Journal[MediumSeen]:
-    """The journal in a folder, to be opened with `with`.
+def open_journal(out: Path, work: Work, models: Models, way_out: str = START_ANEW) -> Journal[MediumSeen]:
+    """The journal in a folder, to be opened with `with`; way_out: what to do where it doesn't fit.
 
     Raises:
         RunError: the folder holds a run with other settings.
     """
-    return Journal(out / JOURNAL, what_sight_depends_on(work, models), MediumSeen.from_json)
+    return Journal(out / JOURNAL, what_sight_depends_on(work, models), MediumSeen.from_json, way_out)
 
 
 def is_as_seen(task: Task, seen: MediumSeen) -> bool:
@@ -152,6 +152,10 @@ def is_as_seen(task: Task, seen: MediumSeen) -> bool:
 def output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
     """The output folder, made if need be and for this run alone; without what an earlier one left, if so asked."""
     with alone_in(out):
+        if overwrite and (out / DECISIONS).exists():
+            raise RunError(f"{out} has been reviewed; choose another --out, or move {DECISIONS} away")
+        if (out / DISTANCES).exists() and not (out / JOURNAL).exists() and not overwrite:
+            raise RunError(f"{out} holds other results, such as corrected ones; choose another --out")
         for name in (JOURNAL, DISTANCES, MEDIA_STARTS, RUN, ERRORS) if overwrite else ():
             try:
                 (out / name).unlink(missing_ok=True)
@@ -161,9 +165,27 @@ def output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
 
 
 def _write_tables(out: Path, estimates: Sequence[Estimate], given: Given) -> None:
-    write_distances(out / DISTANCES, estimates)
+    table = out / DISTANCES
+    if (out / DECISIONS).exists() and table.exists():
+        _check_same(table, estimates)
+    else:
+        write_distances(table, estimates)
     if given.starts:
         write_media_starts(out / MEDIA_STARTS, given.starts)
+
+
+def _check_same(reviewed: Path, estimates: Sequence[Estimate]) -> None:
+    """Decisions are about the rows of one table: with any other in its place they could be read no more."""
+    fresh = reviewed.with_name(f"new-{DISTANCES}")
+    try:
+        write_distances(fresh, estimates)
+        if sha256_of(fresh) != sha256_of(reviewed):
+            raise RunError(
+                f"{reviewed} has been reviewed, and would be another one now; it is left as it was. Choose another --out, or "
+                f"`trapmeter review export` first, and then move {DECISIONS} away"
+            )
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _write_traces(path: Path, seen: Sequence[MediumSeen]) -> None:

@@ -131,7 +131,7 @@ class PredictSettings:
         return replace(self, paths=tuple(path.absolute() for path in self.paths), models=models, **whole)
 
 
-PATHS = ("out", "times", "boxes", "cameras", "truth", "box_model", "blend", "store")
+PATHS = ("out", "times", "boxes", "cameras", "truth", "places", "box_model", "blend", "store")
 """The arguments that are a single path."""
 
 

@@ -18,14 +18,13 @@ from trapmeter.errors import InputError
 from trapmeter.files import alone_with, sha256_of
 from trapmeter.journal import Journal, read_journal
 from trapmeter.records import Box
+from trapmeter.tables.distances import DECISIONS
 
-LOG = "review.jsonl"
-"""In the folder of results."""
 MOST_M = 1000.0
 """No animal in a picture stands farther away: more is a slip of the keyboard."""
 
 _WAY_OUT = (
-    f"its decisions were made about another distances.csv: put that back, or move {LOG} away to begin a new review "
+    f"its decisions were made about another distances.csv: put that back, or move {DECISIONS} away to begin a new review "
     "(each line names its medium, second and animal)"
 )
 
@@ -114,7 +113,7 @@ def open_log(source: Path) -> Iterator[Journal[Decision]]:
     Raises:
         RunError: another process has it, it belongs to another distances.csv, or it can't be written.
     """
-    path = source.with_name(LOG)
+    path = source.with_name(DECISIONS)
     with (
         alone_with(path, "folder (a second page of the same review opens in the same browser)"),
         Journal(path, _header(source), Decision.from_json, _WAY_OUT) as journal,
@@ -129,7 +128,7 @@ def read_log(source: Path) -> tuple[Decision, ...]:
         InputError: nobody has reviewed this folder.
         RunError: the log belongs to another distances.csv.
     """
-    path = source.with_name(LOG)
+    path = source.with_name(DECISIONS)
     if not path.exists():
         raise InputError(
             f"{path} does not exist: nothing was decided yet; open `trapmeter review {source.parent}` first"

@@ -20,6 +20,8 @@ from trapmeter.tables.celltext import from_cell, to_cell
 from trapmeter.tables.csvfile import Row, read_rows
 
 NAME = "distances.csv"
+DECISIONS = "review.jsonl"
+"""Beside distances.csv: what people have decided about its rows."""
 OF_RUN = "run"
 """Under which the run.json of what `calibrate` and `review export` write keeps that of the run."""
 COLUMNS = (

@@ -6,6 +6,7 @@ A rule is one of four records, made from a text such as "folder:1" by parse_site
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,7 +137,8 @@ def _folder(media_id: str, level: int) -> str:
 
 
 def _group(pattern: re.Pattern[str], media_id: str) -> str:
-    found = pattern.search(media_id)
+    # Some systems take names apart into letters and accents; tables are typed whole.
+    found = pattern.search(unicodedata.normalize("NFC", media_id))
     return (found["site" if "site" in pattern.groupindex else 1] or "") if found else ""
 
 
