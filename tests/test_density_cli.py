@@ -194,6 +194,10 @@ def edited(path, old, new):
         (["--availability", "1.4"], ["an availability above 0 and up to 1"]),
         (["--availability-se", "0.1"], ["without availability itself"]),
         (["--species", "fox"], ["species is missing"]),
+        (
+            ["--species-column", "Art"],
+            ["flat.csv has no column 'Art' for the species; there are 'Region.Label', 'Area'"],
+        ),
         (["--bootstrap", "3"], ["20 or more bootstrap replicates"]),
         (["--bootstrap", "100", "--scale-error", "5"], ["such as 0.1 for 10 %"]),
         (["--format", "distances"], ["tells nothing of effort; give --deployments"]),
@@ -231,6 +235,11 @@ def test_wrong_arguments_say_what_is_expected(flat, density, arguments, words):
         ('cutpoints = ["a"]\n', "cutpoints: expected a list of numbers"),
         ("areas = 3\n", "areas: expected a table of numbers"),
         ("areas = {north = 3.0}\n", "there is no stratum 'north'; there are 'all'"),
+        ("areas = {all = -3}\n", "areas: expected an area above 0 of stratum 'all', got -3"),
+        ("areas = {all = 0}\n", "of stratum 'all', got 0"),
+        ("key = hn\n", "put texts into double quotes"),
+        ('# \\\nfile = "C:\\data\\flat.csv"\n', "put the text into single quotes, or write / in place of \\"),
+        ('file = "C:\\table\\new.csv"\n', "put the text into single quotes, or write / in place of \\"),
         ("file = 3\n", "expected the name of a file for file"),
         ("bootstrap = 1.5\n", "bootstrap: expected a whole number, got 1.5"),
         ("strata = 1\n", "strata: expected true or false"),
@@ -241,6 +250,49 @@ def test_wrong_configurations_say_what_is_expected(tmp_path, flat, density, cont
     status, _, said = density(flat, "--config", tmp_path / "survey.toml")
     assert status == 2
     assert message in said
+
+
+def test_a_configuration_with_a_byte_order_mark(tmp_path, flat, density):
+    (tmp_path / "survey.toml").write_text('file = "flat.csv"\nkey = "hn"\nadjust = "none"\n', encoding="utf-8-sig")
+    assert density("--config", tmp_path / "survey.toml")[0] == 0
+    (tmp_path / "survey.toml").write_text('file = "fl\u00e4che.csv"\n', encoding="latin-1")
+    assert "save it again as UTF-8" in density("--config", tmp_path / "survey.toml")[2]
+
+
+def test_all_species_need_no_column(flat, density):
+    assert density(flat, "--species", "all", "--key", "hn", "--adjust", "none")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--out", "out/flatfile.csv"),
+        ("--out", "out/density.csv"),
+        ("--json", "flat.csv"),
+        ("--csv", "survey.toml"),
+        ("--csv", "times.csv"),
+        ("--json", "errors.csv"),
+    ],
+)
+def test_no_input_is_written_over(tmp_path, density, option, name):
+    (tmp_path / "out").mkdir()
+    file = name if name.startswith("out") else "flat.csv"
+    texts = {
+        file: flat_text(),
+        "times.csv": "time\n06:15\n",
+        "errors.csv": "truth_m,distance_m\n2,3\n",
+        "survey.toml": f'file = "{file}"\nactivity = "times.csv"\nerrors = "errors.csv"\n',
+    }
+    for one, text in texts.items():
+        (tmp_path / one).write_text(text)
+    # A way round to the same file.
+    target = tmp_path / "out" / ".." / ("out" if option == "--out" else name)
+    status, _, error = density("--config", tmp_path / "survey.toml", option, target)
+    assert status == 2
+    assert f"{name.removeprefix('out/')} would be written over, but it is read as an input" in error
+    assert error.rstrip().endswith(f"choose another {option}")
+    assert {one: (tmp_path / one).read_text() for one in texts} == texts
+    assert {one.name for one in (tmp_path / "out").iterdir()} <= {name.removeprefix("out/")}
 
 
 def test_no_table_at_all(density, tmp_path):
@@ -383,7 +435,7 @@ def test_a_camtrap_dp(tmp_path, density):
         places.append(f"d{site},S{site},2024-05-01T00:00:00,2024-05-11T00:00:00\n")
         for second, metres in enumerate(seen_distances(rng, 200, 10.0, half_normal(4.0))):
             time = f"2024-05-02T06:{second // 60:02d}:{second % 60:02d}"
-            rows.append(f"o{second},d{site},m,{time},media,animal,fox,{metres:.2f}\n")
+            rows.append(f"o{site}-{second},d{site},m,{time},media,animal,fox,{metres:.2f}\n")
     head = "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,"
     head += "individualPositionRadius\n"
     folder = package(
@@ -402,6 +454,9 @@ def test_a_camtrap_dp(tmp_path, density):
     status, _, error = density(folder, "--theta", 42, "--points")
     assert status == 2
     assert "points belongs to distances, and" in error
+    status, _, error = density(folder, *arguments, "--csv", folder / "observations.csv")
+    assert status == 2
+    assert "observations.csv would be written over" in error
 
 
 def test_the_r_script_is_r(flat, density, tmp_path):

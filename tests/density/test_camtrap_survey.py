@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from tables.test_camtrapdp import DEPLOYMENTS, package
@@ -14,6 +16,7 @@ HEAD = (
     "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,count,behavior,"
     "individualID,individualPositionRadius\n"
 )
+NUMBER = count()
 PLACES = DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-05-01T00:00:00,2024-05-02T00:00:00\n"
 
 
@@ -23,7 +26,7 @@ def row(
     *,
     level="media",
     species="fox",
-    count="",
+    n="",
     behavior="",
     individual="",
     deployment="d1",
@@ -31,7 +34,9 @@ def row(
     media="m",
 ):
     time = f"2024-05-{day}T06:{second // 60:02d}:{second % 60:02d}"
-    return f"o,{deployment},{media},{time},{level},animal,{species},{count},{behavior},{individual},{radius}\n"
+    return (
+        f"o{next(NUMBER)},{deployment},{media},{time},{level},animal,{species},{n},{behavior},{individual},{radius}\n"
+    )
 
 
 def survey(tmp_path, rows, **settings):
@@ -75,7 +80,7 @@ def test_a_models_errors_spare_what_people_measured(tmp_path):
         ([row(second, 4 + second) for second in range(5)], {}, [4, 6, 8], "2 of 5 measured animals left out: within"),
         ([row(0, 4), row(0, 5), row(1, 6)], {}, [4, 5], "within an interval"),
         ([row(0, 4, individual="a"), row(0, 5, individual="b"), row(0, 6, individual="a")], {}, [4, 5], "1 of 3"),
-        ([row(0, 4, count="3"), row(2, 5)], {}, [4, 4, 4, 5], "1 observations are of groups"),
+        ([row(0, 4, n="3"), row(2, 5)], {}, [4, 4, 4, 5], "1 observations are of groups"),
         ([row(0, 4), row(2, "")], {}, [4], "1 of 2 animal observations have no individualPositionRadius"),
         ([row(0, 4), row(0, 4, level="event")], {}, [4], "1 observations of events left out"),
         ([row(0, 4, level="event"), row(9, 5, level="event")], {}, [4, 5], "distances are those of events"),
@@ -114,6 +119,12 @@ def test_a_table_of_deployments_replaces_the_packages(tmp_path):
         "theta_deg = 42 was not used: deployments.csv tells its own in each row",
         "snapshot_s = 2 was not used: deployments.csv tells its own in each row",
     )
+
+
+def test_a_row_that_stands_twice_counts_no_animal_twice(tmp_path):
+    rows = [row(0, 4), row(2, 5)]
+    with pytest.raises(InputError, match=r"observations\.csv, line 4, column 'observationID': .* than that of line 2"):
+        survey(tmp_path, [*rows, rows[0]])
 
 
 def test_nothing_measured_and_no_angle(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -163,6 +164,52 @@ def test_photos_are_said_to_count_each(measured):
     assert said not in " ".join(measured(rows, deployments_text()).notes)
 
 
+@pytest.mark.parametrize(
+    ("times_s", "snapshot_s", "n"),
+    [
+        ([0.1 * number for number in range(31)], 0.3, 11),
+        ([round(number / 3, 6) for number in range(31)], 1, 11),
+        # As a table of times may give them: every frame at 30 a second, or what somebody looked up between snapshots.
+        ([round(number / 30, 3) for number in range(61)], 1, 3),
+        ([0, 0.7, 2, 4], 2, 3),
+    ],
+)
+def test_moments_on_every_snapshot_are_taken(measured, times_s, snapshot_s, n):
+    rows = [{**distances_rows()[0], "time_s": str(time_s)} for time_s in times_s]
+    assert len(measured(rows, deployments_text(snapshot_s=snapshot_s)).distance_m) == n
+
+
+def one_moment_each(suffix):
+    return [
+        {**row, "media_id": f"{number}{suffix}", "time_s": "0", "site_id": f"S{number % 3}"}
+        for number, row in enumerate(distances_rows(3))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "snapshot_s", "message"),
+    [
+        ({"every_s": 2.0, "times": None}, 1, "moments of site 'S0' lie 2 s apart, .* every 1 s; .* snapshot_s = 2"),
+        ({"every_s": 2.0, "times": None}, 5, "give snapshot_s = 4 or 6"),
+    ],
+)
+def test_videos_no_longer_than_the_spacing_are_told_by_their_run(measured, tmp_path, arguments, snapshot_s, message):
+    (tmp_path / "run.json").write_text(json.dumps({"run": {"arguments": arguments}}))
+    with pytest.raises(InputError, match=message):
+        measured(one_moment_each(".mp4"), deployments_text(snapshot_s=snapshot_s))
+    assert "once" not in " ".join(measured(one_moment_each(".mp4"), deployments_text(snapshot_s=4)).notes)
+    assert len(measured(one_moment_each(".jpg"), deployments_text(snapshot_s=snapshot_s)).distance_m) == 120
+
+
+@pytest.mark.parametrize("facts", [None, {"arguments": {"every_s": 2.0, "times": "times.csv"}}])
+def test_videos_of_one_moment_each_are_said_where_no_run_tells(measured, tmp_path, facts):
+    if facts is not None:
+        (tmp_path / "run.json").write_text(json.dumps(facts))
+    notes = " ".join(measured(one_moment_each(".mp4"), deployments_text(snapshot_s=1)).notes)
+    assert "effort counts a snapshot every 1 s, but each video of site 'S0' and 2 others was looked at once" in notes
+    assert "as photos have" not in notes
+
+
 def test_names_of_animals_that_are_left_out_but_nowhere_are_said(measured, tmp_path):
     (tmp_path / "react.csv").write_text("media_id,animal_id\nS0/a.mp4,1\nS0/A.mp4,1\nS1/a.mp4,77\n")
     survey = measured(distances_rows(), deployments_text(), leave_out=tmp_path / "react.csv")
@@ -178,6 +225,8 @@ def test_species_by_column(measured):
         measured(rows, deployments_text())
     with pytest.raises(InputError, match="no detection of 'cow'"):
         measured(rows, deployments_text(), species="cow")
+    with pytest.raises(InputError, match="has no column 'Art' for the species; there are 'media_id', "):
+        measured(rows, deployments_text(), species_column="Art")
 
 
 @pytest.mark.parametrize(
@@ -185,6 +234,10 @@ def test_species_by_column(measured):
     [
         (deployments_text(n_sites=3), r"at site 'S3', of which .*deployments.csv has no deployment; there are 'S0'"),
         (deployments_text(snapshot_s=0.5), r"moments of site 'S0' lie 1 s apart, .* every 0.5 s"),
+        (
+            deployments_text(snapshot_s=1.5),
+            r"lie 1 s apart, .* every 1.5 s, .* give snapshot_s = 1 or 2, multiples of 1",
+        ),
         (deployments_text(theta=0.73), r"line 2, column 'theta_deg': .*looks like radians"),
         (deployments_text(theta=""), r"line 2: expected a number above 0 in the column 'theta_deg', got nothing"),
         (deployments_text(theta=400), r"up to 360 degrees, got 400"),

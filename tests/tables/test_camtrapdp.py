@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from datetime import datetime
 
@@ -122,6 +123,24 @@ def test_a_link_out_of_the_package_is_not_followed(tmp_path):
 def test_cells_that_are_wrong_are_named(tmp_path, old, new, words):
     with pytest.raises(InputError, match=words.replace("(", "\\(")):
         read_package(package(tmp_path / "dp", observations=OBSERVATIONS.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "words"),
+    [
+        (
+            "deployments",
+            DEPLOYMENTS,
+            "line 3, column 'deploymentID': expected another name than that of line 2 (remove",
+        ),
+        ("media", MEDIA, "media.csv, line 3, column 'mediaID'"),
+        ("observations", OBSERVATIONS, "line 4, column 'observationID': expected another name than that of line 3"),
+    ],
+)
+def test_rows_of_one_name_are_refused(tmp_path, table, text, words):
+    twice = text + text.splitlines()[-1] + "\n"
+    with pytest.raises(InputError, match=re.escape(words)):
+        read_package(package(tmp_path / "dp", **{table: twice}))
 
 
 @pytest.mark.parametrize(("method", "told"), [("machine", 0.25), ("human", 1.0), ("machine", None)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,7 +55,9 @@ def density(
     ] = None,
     select: Annotated[str | None, typer.Option(help="qaic (default with cutpoints) or aic (default without).")] = None,
     species: Annotated[str | None, typer.Option(help="Whose distances count; all for every row.")] = None,
-    species_column: Annotated[str | None, typer.Option(help="Where the species stands (default species).")] = None,
+    species_column: Annotated[
+        str | None, typer.Option(help="Where the species stands (default: species, if it is there).")
+    ] = None,
     no_strata: Annotated[bool, typer.Option("--no-strata", help="Put all stations together.")] = False,
     theta: Annotated[
         float | None, typer.Option(help="Angle of view in degrees, where the tables don't tell it.")
@@ -141,10 +144,10 @@ def density(
     from trapmeter.cli.common import default_jobs
     from trapmeter.console import print_density, progress_bars
     from trapmeter.density.results import write_csv, write_json
-    from trapmeter.density.run import run_density
+    from trapmeter.density.run import inputs_of, run_density
     from trapmeter.density.settings import density_settings, read_values
     from trapmeter.files import alone_in, check_file
-    from trapmeter.report.density_page import write_folder
+    from trapmeter.report.density_page import FILES, write_folder
 
     given: dict[str, Any] = {
         "file": file,
@@ -182,6 +185,9 @@ def density(
     settings = density_settings(values)
     for path in (json, csv):
         check_file(path)
+    written = [(path, option) for path, option in ((json, "--json"), (csv, "--csv")) if path is not None]
+    written += [] if out is None else [(out / name, "--out") for name in FILES]
+    _check_apart(written, [*inputs_of(settings), *([] if config is None else [config])])
     # Taken before the work, so that a folder which can't be written is found out before it.
     with nullcontext() if out is None else alone_in(out):
         if settings.bootstrap:
@@ -197,6 +203,21 @@ def density(
             typer.echo(f"results: {path}")
     if report is not None:
         typer.echo(f"report:  {report}")
+
+
+def _check_apart(written: Iterable[tuple[Path, str]], inputs: Sequence[Path]) -> None:
+    """Makes sure that no input is written over. written: files to come, each with the option that names it."""
+    for path, option in written:
+        if any(_is_same(path, one) for one in inputs):
+            raise InputError(f"{path} would be written over, but it is read as an input; choose another {option}")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether both are one file, however it is named or linked."""
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them isn't there
+        return False
 
 
 def _texts(values: list[str] | None) -> list[str] | None:

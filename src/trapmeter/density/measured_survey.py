@@ -6,11 +6,9 @@ moments are left out, so that both count the same thing (Howe et al. 2017). An a
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +17,14 @@ from numpy.typing import NDArray
 from trapmeter.density.blur import ErrorModel
 from trapmeter.density.held_out import errors_of
 from trapmeter.density.sites import Site, SiteSettings, areas_of, hours_of, read_sites
-from trapmeter.density.species import ALL, check_species
+from trapmeter.density.spacing import SAME_TIME_S, check_spacing, is_video
+from trapmeter.density.species import ALL, check_species, column_of_species
 from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
 from trapmeter.records import N_DRAWS, Estimate
-from trapmeter.tables.csvfile import read_columns
 from trapmeter.tables.distances import read_distances, read_distances_with
 from trapmeter.tables.sightings import read_left_out, read_media_starts
 
-SAME_TIME_S = 1e-3
 ALLOW_FOR_ERRORS = (
     "allow for it by --errors (deep-chimpact for the embedded box model, or held-out answers with their truths)"
 )
@@ -39,7 +36,7 @@ class MeasuredSettings(SiteSettings):
 
     deployments: Path
     species: str | None = None
-    species_column: str = "species"
+    species_column: str | None = None
     media_times: Path | None = None
     leave_out: Path | None = None
     takes_draws: bool = True
@@ -50,13 +47,13 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
     """Reads distances.csv with its tables.
 
     Raises:
-        InputError: a table is not what it should be; a site has no deployment; moments are farther apart than snapshots; or
-            nothing is left to estimate from.
+        InputError: a table is not what it should be; a site has no deployment; effort counts snapshots that nobody looked
+            at; or nothing is left to estimate from.
     """
     notes: list[str] = []
     sites = read_sites(settings.deployments, settings, notes)
     estimates = _of_species(path, settings)
-    _check_spacing(path, estimates, sites)
+    check_spacing(path, estimates, sites, notes)
     measured = [one for one in estimates if one.distance is not None]
     _check_sites(path, measured, sites, settings.deployments)
     kept = _tell("at moments between two snapshots", measured, _on_snapshot(measured, sites), notes)
@@ -75,7 +72,7 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
             f"{path} has no measured animal that counts ({len(measured)} were measured); check species, deployments, "
             "snapshot interval and what is left out"
         )
-    if not any(one.observation.time_s for one in estimates):
+    if not any(one.observation.time_s or is_video(one.observation.media_id) for one in estimates):
         notes.append(
             "every medium has one moment, as photos have: each counts as a snapshot, however soon after another; leave out "
             "those that follow within the snapshot interval, or give a Camtrap DP, whose times tell"
@@ -94,33 +91,14 @@ def read_measured_survey(path: Path, settings: MeasuredSettings) -> Survey:
 
 def _of_species(path: Path, settings: MeasuredSettings) -> list[Estimate]:
     """All estimates but those of other species. Without a column of species every animal counts."""
-    has_column = settings.species_column in read_columns(path)
-    if not has_column and settings.species in (None, ALL):
+    column = column_of_species(path, settings.species_column, settings.species)
+    if column is None:
         return read_distances(path)
-    rows = read_distances_with(path, settings.species_column)
+    rows = read_distances_with(path, column)
     seen = (name for one, name in rows if one.distance is not None)
-    check_species(path, settings.species_column, seen, settings.species)
+    check_species(path, column, seen, settings.species)
     is_any = settings.species in (None, ALL)
     return [one for one, name in rows if is_any or one.distance is None or name == settings.species]
-
-
-def _check_spacing(path: Path, estimates: Sequence[Estimate], sites: Mapping[str, Site]) -> None:
-    """Refuses effort that counts more snapshots than were looked at."""
-    times: dict[tuple[str, str], set[float]] = defaultdict(set)
-    for one in estimates:
-        times[one.observation.site_id, one.observation.media_id].add(one.observation.time_s)
-    spacing: dict[str, float] = {}
-    for (site_id, _), moments in times.items():
-        least = min((after - before for before, after in pairwise(sorted(moments))), default=None)
-        if least is not None:
-            spacing[site_id] = min(spacing.get(site_id, least), least)
-    for site_id, apart in spacing.items():
-        if site_id in sites and apart > sites[site_id].snapshot_s + SAME_TIME_S:
-            raise InputError(
-                f"{path}: moments of site {site_id!r} lie {apart:g} s apart, but its effort counts a snapshot every "
-                f"{sites[site_id].snapshot_s:g} s; measure anew with --every {sites[site_id].snapshot_s:g}, or give "
-                f"snapshot_s = {apart:g}"
-            )
 
 
 def _check_sites(path: Path, measured: Sequence[Estimate], sites: Mapping[str, Site], deployments: Path) -> None:

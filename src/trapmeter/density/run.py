@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 from trapmeter.density.activity import Activity, fit_activity
 from trapmeter.density.analysis import Analysis, analyse
@@ -13,10 +15,10 @@ from trapmeter.density.estimate import Availability, circle_share
 from trapmeter.density.flat_survey import availability_of_rows, survey_of_rows
 from trapmeter.density.measured_survey import MeasuredSettings, read_measured_survey
 from trapmeter.density.settings import DensitySettings, SurveyFormat
-from trapmeter.density.species import ALL, check_species
+from trapmeter.density.species import ALL, COLUMN, check_species, column_of_species
 from trapmeter.density.survey import Survey
 from trapmeter.errors import InputError
-from trapmeter.tables.camtrapdp.container import is_package
+from trapmeter.tables.camtrapdp.container import files_of, is_package
 from trapmeter.tables.csvfile import misspelt, read_columns
 from trapmeter.tables.flatfile import COLUMNS, read_flat_file
 from trapmeter.tables.sightings import read_activity_times
@@ -63,7 +65,7 @@ def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]
         return _with_areas(read_measured_survey(settings.file, _measured(settings)), settings), None
     if form is SurveyFormat.CAMTRAP_DP:
         return _with_areas(read_camtrap_survey(settings.file, _of_package(settings)), settings), None
-    column = _species_column(settings)
+    column = column_of_species(settings.file, settings.species_column, settings.species)
     rows = read_flat_file(settings.file, column)
     if column is not None:
         check_species(
@@ -72,9 +74,25 @@ def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
     survey = survey_of_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
     told = availability_of_rows(rows)
-    notes = (*survey.notes, *misspelt(settings.file, (*COLUMNS, "size", settings.species_column)))
+    notes = (*survey.notes, *misspelt(settings.file, (*COLUMNS, "size", column or COLUMN)))
     survey = replace(_with_areas(survey, settings), errors=settings.error_model(), notes=notes)
     return survey, None if told is None else Availability(told)
+
+
+def inputs_of(settings: DensitySettings) -> list[Path]:
+    """The files that a run reads, also those that need not be there.
+
+    Raises:
+        InputError: the table of distances or the package can't be read.
+    """
+    given = (getattr(settings, one.name) for one in fields(settings))
+    inputs = [value for value in given if isinstance(value, Path)]
+    form = _format(settings)
+    if form is SurveyFormat.CAMTRAP_DP:
+        inputs += files_of(settings.file)
+    elif form is SurveyFormat.DISTANCES:
+        inputs.append(settings.file.with_name("run.json"))
+    return inputs
 
 
 def _refuse_unused(settings: DensitySettings, form: SurveyFormat) -> None:
@@ -106,13 +124,6 @@ def _format(settings: DensitySettings) -> SurveyFormat:
     # However it is written: that a column is misspelt is said when it is read.
     names = {"".join(filter(str.isalnum, name)).lower() for name in read_columns(settings.file)}
     return SurveyFormat.R_FLAT if "samplelabel" in names else SurveyFormat.DISTANCES
-
-
-def _species_column(settings: DensitySettings) -> str | None:
-    """The column of species, None where the file has none and nobody asked for one."""
-    if settings.species_column in read_columns(settings.file) or settings.species is not None:
-        return settings.species_column
-    return None
 
 
 def _measured(settings: DensitySettings) -> MeasuredSettings:
@@ -151,12 +162,15 @@ def _with_areas(survey: Survey, settings: DensitySettings) -> Survey:
     unknown = sorted(set(settings.areas) - set(survey.strata))
     if unknown:
         raise InputError(f"areas: there is no stratum {unknown[0]!r}; there are {', '.join(map(repr, survey.strata))}")
+    for stratum, area in settings.areas.items():
+        if not 0 < area < math.inf:
+            raise InputError(f"areas: expected an area above 0 of stratum {stratum!r}, got {area:g}; correct it")
     return replace(survey, areas={**survey.areas, **settings.areas})
 
 
 def _activity(settings: DensitySettings, survey: Survey) -> Activity:
     assert settings.activity is not None, "asked for"
-    column = settings.species_column if settings.species not in (None, ALL) else None
+    column = (settings.species_column or COLUMN) if settings.species not in (None, ALL) else None
     times = read_activity_times(settings.activity, species=settings.species, species_column=column)
     sites = [time.site_id for time in times]
     return fit_activity(

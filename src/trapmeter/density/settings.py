@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -50,11 +51,12 @@ class DensitySettings:
     level: float = 0.95
     """Of intervals."""
     species: str | None = None
-    species_column: str = "species"
+    species_column: str | None = None
+    """None takes `species`, if it is there."""
     strata: bool = True
     """Estimate each stratum and weight them by area; false puts all stations together."""
     areas: Mapping[str, float] = field(default_factory=dict)
-    """Of strata, in any one unit."""
+    """Of strata, above 0, in any one unit."""
     theta_deg: float | None = None
     """Angle of view, for deployments or rows that don't tell their own."""
     snapshot_s: float | None = None
@@ -158,20 +160,26 @@ def read_values(path: Path) -> dict[str, Any]:
         InputError: it can't be read, or a name is unknown.
     """
     try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML: {error}; put texts into double quotes") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected UTF-8 text, got {error}; save it again as UTF-8") from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        at = re.search(r"line (\d+)", str(error))
+        has_backslash = at is not None and "\\" in text.split("\n")[int(at[1]) - 1]
+        advice = _BACKSLASH if has_backslash else "put texts into double quotes"
+        raise InputError(f"{path}: not TOML: {error}; {advice}") from error
     known = {one.name: str(one.type) for one in fields(DensitySettings)}
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise InputError(f"{path}: unknown settings {', '.join(unknown)}; there are {', '.join(known)}")
     for name, value in values.items():
         if "Path" in known[name] and value != DEEP_CHIMPACT:
-            if not isinstance(value, str):
-                raise InputError(f"{path}: expected the name of a file for {name}, got {value!r}")
+            if not isinstance(value, str) or any(mark < " " for mark in value):  # "C:\table\new.csv" has a tab
+                raise InputError(f"{path}: expected the name of a file for {name}, got {value!r}; {_BACKSLASH}")
             values[name] = path.parent / value
     return values
 
@@ -185,6 +193,7 @@ def _value(name: str, kind: str, value: Any) -> Any:
         raise InputError(f"{name}: expected {what}, got {value!r}; correct it") from error
 
 
+_BACKSLASH = "put the text into single quotes, or write / in place of \\"
 _EXPECTED = {
     "str | Path": "the name of a file, or deep-chimpact",
     "tuple[str": "a text or a list of texts",

@@ -6,8 +6,32 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from trapmeter.errors import InputError
+from trapmeter.tables.csvfile import read_columns
 
 ALL = "all"
+COLUMN = "species"
+
+
+def column_of_species(path: Path, given: str | None, species: str | None) -> str | None:
+    """The column of a table where the species stands; None where the table has none and none is needed.
+
+    Args:
+        path: the table.
+        given: the column that was asked for; None takes `species`, if it is there.
+        species: who counts; ALL for every row, None where nobody said.
+
+    Raises:
+        InputError: the table lacks the column that was asked for.
+    """
+    columns = read_columns(path)
+    if given is None:
+        return COLUMN if COLUMN in columns or species not in (None, ALL) else None
+    if given not in columns:
+        raise InputError(
+            f"{path} has no column {given!r} for the species; there are {', '.join(map(repr, columns))}. Correct "
+            "--species-column, or leave it out"
+        )
+    return given
 
 
 def check_species(path: Path, column: str, seen: Iterable[str], species: str | None) -> None:

@@ -18,8 +18,10 @@ from trapmeter.report import density_plots as plots
 from trapmeter.report.html import page_template, safe
 from trapmeter.tables.flatfile import write_flat_file
 
-REPORT = "density.html"
+REPORT, JSON, CSV, SCRIPT = "density.html", "density.json", "density.csv", "density.R"
 FLAT_FILE = "flatfile.csv"
+FILES = (REPORT, JSON, CSV, FLAT_FILE, SCRIPT)
+"""All that `write_folder` writes."""
 MANY_STATIONS = 40
 """Longer tables are folded up."""
 
@@ -46,11 +48,11 @@ def write_folder(out: Path, run: DensityRun) -> Path:
         raise RunError(
             f"{out} can't be used as a folder for results: {error.strerror or error}; name another"
         ) from error
-    write_json(out / "density.json", run)
-    write_csv(out / "density.csv", run)
+    write_json(out / JSON, run)
+    write_csv(out / CSV, run)
     availability = run.analysis.availability.share
     write_flat_file(out / FLAT_FILE, rows_of_survey(run.analysis.survey, availability))
-    for name, text in (("density.R", r_script(run.analysis, FLAT_FILE)), (REPORT, render(run))):
+    for name, text in ((SCRIPT, r_script(run.analysis, FLAT_FILE)), (REPORT, render(run))):
         with whole_file(out / name) as file:
             file.write(text)
     return out / REPORT

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from trapmeter.tables.camtrapdp.package import Place, place_of, without_missing
@@ -113,4 +114,8 @@ def _hours(row: Row) -> Hours:
         if not dash or ends[0] is None or ends[1] is None or ends[0] == ends[1]:
             raise row.error("hours", "ranges of the day such as 06:00-18:00, or nothing for all day")
         ranges.append((ends[0], ends[1]))
+    # Those over midnight as two of one day.
+    parts = [one for a, b in ranges for one in ([(a, b)] if a < b else [(0.0, b), (a, 24.0)])]
+    if any(after[0] < before[1] for before, after in pairwise(sorted(parts))):
+        raise row.error("hours", "ranges of the day that don't overlap, for that time would count twice (join them)")
     return tuple(ranges)

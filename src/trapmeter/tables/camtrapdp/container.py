@@ -169,6 +169,18 @@ def path_of(resource: Mapping[str, Any]) -> str:
     return str(paths[0] if isinstance(paths, list) else paths)
 
 
+def files_of(path: Path) -> list[Path]:
+    """Where the descriptor and the three tables of a package lie; in an archive nobody finds them there.
+
+    Raises:
+        InputError: the package is not what it should be.
+    """
+    with opened(path) as files:
+        where = files.where(DESCRIPTOR)
+        resources = resources_of(where, decoded(where, files.read(DESCRIPTOR)))
+        return [where, *(files.where(path_of(one)) for one in resources.values())]
+
+
 def read_observations(files: Container) -> tuple[str, bytes]:
     """Name and content of a package's table of observations.
 

@@ -27,6 +27,8 @@ from trapmeter.tables.sightings import date_and_time
 DEPLOYMENT_COLUMNS = ("deploymentID", "deploymentStart", "deploymentEnd")
 MEDIA_COLUMNS = ("mediaID", "deploymentID", "timestamp", "filePath")
 OBSERVATION_COLUMNS = ("observationID", "deploymentID", "eventStart", "observationLevel", "observationType")
+KEYS = {"deployments": "deploymentID", "media": "mediaID", "observations": "observationID"}
+"""Of each table the column whose names no two rows share."""
 LEVELS = ("media", "event")
 MISSING = frozenset({"NA", "NaN", "nan"})
 """What the standard's schemas call an empty cell, besides one without a text."""
@@ -107,7 +109,8 @@ def read_package(path: Path) -> Package:
         path: its folder, its zip archive, or its datapackage.json.
 
     Raises:
-        InputError: the descriptor or a table is missing or not what it should be; names file, line and column.
+        InputError: the descriptor or a table is missing or not what it should be, or two rows have one name; names file,
+            line and column.
     """
     with opened(path) as files:
         deployments = tuple(map(place_of, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
@@ -128,7 +131,13 @@ def _rows(files: Container, table: str, required: tuple[str, ...]) -> Iterator[R
     name = path_of(resources_of(descriptor, decoded(descriptor, files.read(DESCRIPTOR)))[table])
     where = files.where(name)
     rows = rows_of_text(where, decoded(where, files.read(name)), required=required, may_be_short=True)
-    return map(without_missing, rows)
+    key = KEYS[table]
+    line_of: dict[str, int] = {}
+    for row in map(without_missing, rows):
+        first = line_of.setdefault(row.text(key), row.line)
+        if first != row.line:
+            raise row.error(key, f"another name than that of line {first} (remove the row if it is the same)")
+        yield row
 
 
 def without_missing(row: Row) -> Row:
