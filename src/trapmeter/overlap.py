@@ -11,6 +11,8 @@ from trapmeter.records import Box
 
 SAME_ANIMAL_IOU = 0.3
 """From this overlap on (intersection over union) two boxes show the same animal."""
+TIE = 1e-6
+"""Of an overlap: too little to outvote any difference between boxes that differ."""
 
 
 def iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -27,16 +29,20 @@ def iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]
     return overlap
 
 
-def same_animals(first: Sequence[Box | None], second: Sequence[Box | None]) -> list[tuple[int, int]]:
+def same_animals(
+    first: Sequence[Box | None], second: Sequence[Box | None], likelier: NDArray[np.floating] | None = None
+) -> list[tuple[int, int]]:
     """Pairs of positions, in first and in second, whose boxes show the same animal, in the order of first.
 
     Hungarian assignment on IoU, each at least SAME_ANIMAL_IOU; overlaps that are too small weigh nothing, so they can't
-    outvote a true match. None overlaps nothing.
+    outvote a true match. None overlaps nothing. likelier (first x second, small numbers) decides between equal overlaps.
     """
     from scipy.optimize import linear_sum_assignment
 
     overlap = iou(_xyxy(first), _xyxy(second))
     overlap[overlap < SAME_ANIMAL_IOU] = 0.0
+    if likelier is not None:
+        overlap += TIE * likelier * (overlap > 0)
     rows, columns = linear_sum_assignment(overlap, maximize=True)
     return [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if overlap[i, j] > 0]
 

@@ -287,6 +287,14 @@ def tables(draw: st.DrawFn) -> tuple[bytes, list[bytes], list[bool]]:
     return content, [head, *rows], [False, *ours]
 
 
+def test_rows_with_one_and_the_same_box_keep_their_animals() -> None:
+    """Which of two equal rows an animal is put into is chance, but the next export must not choose anew."""
+    rows = [observation(f"o{i}", "m1", observationLevel="media") | bbox(0.1, 0.2, 0.3, 0.4) for i in range(2)]
+    content = table_text("observations", rows)
+    once = written(content, measured(metres=8, box=FAR, animal=2), measured())
+    assert written(once.content, measured(metres=8, box=FAR, animal=2), measured()).content == once.content
+
+
 ESTIMATES = [measured(), measured(metres=8, box=FAR, animal=2), measured("v1"), measured("v1", 6.0, 1.5)]
 
 

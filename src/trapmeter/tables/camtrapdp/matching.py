@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from trapmeter.overlap import same_animals
 from trapmeter.records import Estimate, MediumKind
 from trapmeter.tables.camtrapdp.moments import box_of, second_of
-from trapmeter.tables.camtrapdp.ours import observation_id
+from trapmeter.tables.camtrapdp.ours import is_told_of, observation_id
 from trapmeter.tables.camtrapdp.package import Medium, Sighting
 
 
@@ -37,7 +39,9 @@ def match(medium: Medium, estimates: Sequence[Estimate], sightings: Sequence[Sig
         if not left or not free:
             continue
         boxes = [estimates[i].observation.box for i in left], [box_of(sightings[j]) for j in free]
-        found |= {left[a]: free[b] for a, b in same_animals(*boxes)}
+        # Of rows with one and the same box, an earlier export has chosen one.
+        told = [[is_told_of(medium, estimates[i], sightings[j]) for j in free] for i in left]
+        found |= {left[a]: free[b] for a, b in same_animals(*boxes, np.array(told))}
         alone = medium.kind is MediumKind.PHOTO and len(ours) == len(theirs) == 1
         if alone and left[0] not in found:
             only = sightings[free[0]]

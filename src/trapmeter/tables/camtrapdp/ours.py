@@ -52,6 +52,13 @@ def has_our_distance(sighting: Sighting) -> bool:
         return False
 
 
+def is_told_of(medium: Medium, estimate: Estimate, sighting: Sighting) -> float:
+    """How much speaks for an earlier export having put this animal into this row: 1 for its name, 1 for its distance."""
+    distance = tags_of(sighting).get("distance")
+    is_same_distance = distance is not None and distance == fixed(_distance(estimate).distance_m, 2)
+    return float(sighting.individual_id == _individual_id(medium, estimate)) + float(is_same_distance)
+
+
 def is_by_hand(sighting: Sighting) -> bool:
     """Whether its distance is one that we wrote, and that a person gave."""
     return has_our_distance(sighting) and tags_of(sighting).get("method") == "human"
