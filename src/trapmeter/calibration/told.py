@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from trapmeter.calibration.camera import TRAINED_HFOV_DEG
 from trapmeter.calibration.facts import GROUND, LENS, SHOULDER, told_shoulders, used_in
@@ -62,6 +63,9 @@ class Measured:
     distances: tuple[Distance, ...]
     model_ids: frozenset[str]
 
+
+MOST_TIMES = 20.0
+"""No model is so wrong, in the median of all labels: such labels are in another unit."""
 
 SiteKey = tuple[str, str]
 """A site's name and "", or "" and the name of a medium that is of no site."""
@@ -185,5 +189,11 @@ def _match_labels(
         raise InputError(
             f"{path}: none of its {len(rows)} labels is of a second at which {source} has a measured animal "
             f"({rows[0].where}: {truth[0].video_id} at {truth[0].time_s:g} s); --pick writes a table of such seconds"
+        )
+    times = median(row.distance_m / max(d.distance_m, 0.1) for estimate, row in pairs if (d := estimate.distance))
+    if not 1 / MOST_TIMES < times < MOST_TIMES:
+        raise InputError(
+            f"{path}: its distances are {times:.3g} times the measured ones in the median; metres are expected, no "
+            "centimetres or kilometres"
         )
     return {position[id(estimate)]: row.distance_m for estimate, row in pairs}
