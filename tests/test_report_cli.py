@@ -60,7 +60,7 @@ def test_a_table_that_is_gone_is_told(make_clip: MakeClip, tmp_path: Path, capsy
     assert inside("predict", clip, "--out", tmp_path / "out", "--places", places, "--jobs", 1) == 0
     places.unlink()
     assert inside("report", tmp_path / "out", "--jobs", 1) == 0
-    assert "places.csv, which the run was given, is not there any more" in capsys.readouterr().err
+    assert "places.csv, which the run was given, is not there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
