@@ -148,7 +148,7 @@ def test_a_reviewed_table_gives_way_to_no_other(survey: Path) -> None:
     predict(settings(survey))
     out = survey.parent / "out"
     before = (out / "distances.csv").read_bytes()
-    (out / "review.jsonl").write_text("decisions\n")
+    (out / "review.jsonl").write_text("header\ndecision\n")
     # The same once more is no harm.
     predict(settings(survey))
     for change in ({"hfov_deg": 30.0}, {"overwrite": True}):
@@ -156,3 +156,7 @@ def test_a_reviewed_table_gives_way_to_no_other(survey: Path) -> None:
             predict(settings(survey, **change))
         assert (out / "distances.csv").read_bytes() == before
     assert sorted(path.name for path in out.iterdir() if "distances" in path.name) == ["distances.csv"]
+    # Who has only opened the page has decided nothing.
+    (out / "review.jsonl").write_text("header\n")
+    predict(settings(survey, hfov_deg=30.0))
+    assert (out / "distances.csv").read_bytes() != before

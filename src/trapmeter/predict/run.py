@@ -152,7 +152,7 @@ def is_as_seen(task: Task, seen: MediumSeen) -> bool:
 def output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
     """The output folder, made if need be and for this run alone; without what an earlier one left, if so asked."""
     with alone_in(out):
-        if overwrite and (out / DECISIONS).exists():
+        if overwrite and _is_reviewed(out):
             raise RunError(f"{out} has been reviewed; choose another --out, or move {DECISIONS} away")
         if (out / DISTANCES).exists() and not (out / JOURNAL).exists() and not overwrite:
             raise RunError(f"{out} holds other results, such as corrected ones; choose another --out")
@@ -166,12 +166,18 @@ def output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
 
 def _write_tables(out: Path, estimates: Sequence[Estimate], given: Given) -> None:
     table = out / DISTANCES
-    if (out / DECISIONS).exists() and table.exists():
+    if table.exists() and _is_reviewed(out):
         _check_same(table, estimates)
     else:
         write_distances(table, estimates)
     if given.starts:
         write_media_starts(out / MEDIA_STARTS, given.starts)
+
+
+def _is_reviewed(out: Path) -> bool:
+    """Whether anybody has decided anything: the log of who has only looked holds its first line alone."""
+    path = out / DECISIONS
+    return path.exists() and path.read_bytes().count(b"\n") > 1
 
 
 def _check_same(reviewed: Path, estimates: Sequence[Estimate]) -> None:
