@@ -25,22 +25,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtrap import N_FOLDS, chain_settings
-from trapmeter.boxmodel.evaluate import evaluate as evaluate_box_model
+from trapmeter.boxmodel.evaluation import evaluate_box_model as evaluate_box_model
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.boxmodel.samples import read_tables
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.train import train as train_box_model
-from trapmeter.calibration.site import Known, correct_site
-from trapmeter.chain import run_chain
+from trapmeter.boxmodel.training import train_box_model as train_box_model
+from trapmeter.boxmodel.training_data import read_labelled_observations
+from trapmeter.calibration.site_correction import SiteFacts, correct_site
+from trapmeter.competition.pipeline import run_competition
 from trapmeter.frames.store import FrameStore
 from trapmeter.metrics import bootstrap_interval, coverage, mean_width
-from trapmeter.models.inputs import network_input
-from trapmeter.predict.blend import Answered, held_out_answers, learn_blend, log_answer
-from trapmeter.predict.distances import FromNetworks, Sight
+from trapmeter.models.network_input import network_input
+from trapmeter.models.runtimes.network import Ensemble
+from trapmeter.predict.blend import HeldOutPair, blend_log1p, fit_blend, predict_held_out
+from trapmeter.predict.estimators import DetectedAnimal, NetworkEstimator
 from trapmeter.records import Distance, Observation
-from trapmeter.runtimes.ensemble import Ensemble
 from trapmeter.tables.csvfile import read_rows
-from trapmeter.tables.drivendata import MetadataRow, best_rows, read_labels
+from trapmeter.tables.drivendata import MetadataRow, best_box_rows, read_labels
 from trapmeter.tables.truth import TruthRow, read_truth
 
 Moment = tuple[str, float]
@@ -73,7 +73,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data, out = arguments.simtrap, arguments.out
     for recipe in RECIPES:
-        run_chain(chain_settings(data, out / recipe, recipe, 0), lambda text: print(text, flush=True))
+        run_competition(chain_settings(data, out / recipe, recipe, 0), lambda text: print(text, flush=True))
     world = World(data, out)
     rows = [world.median_row(), *world.box_rows(arguments.tables)]
     rows += [world.network_row(recipe) for recipe in RECIPES]
@@ -91,11 +91,11 @@ class World:
 
     def __init__(self, data: Path, out: Path) -> None:
         self.data, self.out = data, out
-        self.train_samples = read_tables(data)
+        self.train_samples = read_labelled_observations(data)
         self.train_m = np.array([sample.distance_m for sample in self.train_samples])
         self.test = {(row.video_id, row.time_s): row.distance_m for row in read_labels(data / "test_labels.csv")}
-        self.test_known = best_rows(data / "test_metadata.csv")
-        self.train_known = best_rows(data / "train_metadata.csv")
+        self.test_known = best_box_rows(data / "test_metadata.csv")
+        self.train_known = best_box_rows(data / "train_metadata.csv")
         self.several = several_animals(read_truth(data / "truth.csv"), self.test)
         self.box_model = out / "box-model"
         if not (self.box_model / "bundle.json").exists():
@@ -125,7 +125,7 @@ class World:
         held_out = np.mean([abs(metres - truth[moment]) for moment, metres in self.boxes_held_out.items()])
         real = "", ""
         if tables is not None:
-            figures = evaluate_box_model(read_tables(tables), BoxModelSettings())
+            figures = evaluate_box_model(read_labelled_observations(tables), BoxModelSettings())
             seen, told = [row.observation for row in figures.rows], [row.full for row in figures.rows]
             truth_m = np.array([row.truth_m for row in figures.rows])
             real = f"{figures.subset('all').mae_m:.2f}", with_labels(seen, told, truth_m)
@@ -137,7 +137,7 @@ class World:
         several = [
             abs(answer.distance_m - row.distance_m)
             for answer, row in zip(
-                self.by_boxes.measure(observations),
+                self.by_boxes.estimate(observations),
                 (row for animals in self.several.values() for row in animals),
                 strict=True,
             )
@@ -172,11 +172,11 @@ class World:
         """Networks and box model, shares learnt at held-out sites; then with labels of each site."""
         rows = self.held_out(recipe)
         truth_m = np.array([row.truth_m for row in rows.values()])
-        held_out_m = held_out_answers(list(rows.values()))
-        blend = learn_blend(list(rows.values()), self.by_boxes.identity.sha256)
+        held_out_m = predict_held_out(list(rows.values()))
+        blend = fit_blend(list(rows.values()), self.by_boxes.identity.sha256)
         networks, boxes = self.network_answers(recipe), self.box_answers()
         point = [
-            log_answer(blend.shares, self.test_known[m].box, networks[m].distance_m, boxes[m].distance_m)
+            blend_log1p(blend.shares, self.test_known[m].box, networks[m].distance_m, boxes[m].distance_m)
             for m in self.test
         ]
         answers = dict(zip(self.test, blend.uncertainty.distances(np.array(point)), strict=True))
@@ -198,31 +198,31 @@ class World:
         )
         return [plain, labelled]
 
-    def held_out(self, recipe: str) -> dict[Moment, Answered]:
+    def held_out(self, recipe: str) -> dict[Moment, HeldOutPair]:
         """What networks and box model said of moments at sites that neither had seen."""
         rows = {}
         for fold in range(N_FOLDS):
             path = self.out / recipe / "round-0" / f"fold-{fold}" / "held_out.csv"
             for row in read_rows(path, required=("video_id", "time", "distance", "truth")):
-                moment = row.text("video_id"), row.number_from_0("time", "seconds")
+                moment = row.text("video_id"), row.non_negative_number("time", "seconds")
                 known = self.train_known[moment]
                 numbers = max(row.number("distance"), 0.0), self.boxes_held_out[moment], row.number("truth")
-                rows[moment] = Answered(known.site_id, known.box, *numbers)
+                rows[moment] = HeldOutPair(known.site_id, known.box, *numbers)
         return rows
 
     def box_answers(self) -> dict[Moment, Distance]:
         """The box model's, for the test moments."""
         observations = [seen_at(self.test_known[moment]) for moment in self.test]
-        return dict(zip(self.test, self.by_boxes.measure(observations), strict=True))
+        return dict(zip(self.test, self.by_boxes.estimate(observations), strict=True))
 
     def network_answers(self, recipe: str) -> dict[Moment, Distance]:
         """The ensemble's, for the test moments, out of its submission."""
         submission = {
             (row.video_id, row.time_s): row.distance_m for row in read_labels(self.out / recipe / "submission-0.csv")
         }
-        sights = [Sight(Observation(*moment), (submission[moment],)) for moment in self.test]
+        sights = [DetectedAnimal(Observation(*moment), (submission[moment],)) for moment in self.test]
         members = self.ensemble(recipe).members
-        return dict(zip(self.test, FromNetworks(members, flip=True).measure(sights), strict=True))
+        return dict(zip(self.test, NetworkEstimator(members, flip=True).estimate(sights), strict=True))
 
     def ensemble(self, recipe: str) -> Ensemble:
         """The folds' networks."""
@@ -280,7 +280,7 @@ def with_labels(seen: Sequence[Observation], told: Sequence[Distance], truth_m: 
             may = set(rng.permutation(videos)[: len(videos) // 2].tolist())
             pool = [i for i, observation in enumerate(observations) if observation.media_id in may]
             labels = tuple((i, float(truth_m[numbers[i]])) for i in rng.permutation(pool)[:N_LABELS].tolist())
-            corrected = correct_site(observations, distances, Known(labels)).distances
+            corrected = correct_site(observations, distances, SiteFacts(labels)).distances
             for i, n in enumerate(numbers):
                 if observations[i].media_id not in may:
                     before.append(abs(distances[i].distance_m - truth_m[n]))

@@ -27,11 +27,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.demo.clips import CLIPS
-from trapmeter.media.find import find_media
-from trapmeter.media.reading import Exactly, open_medium
+from trapmeter.media.discovery import find_media
+from trapmeter.media.reader import ExactSize, open_medium
 from trapmeter.records import Box, Frame
-from trapmeter.training.augment import AugmentSettings, augment, draw_plan, no_augmentation, sample_rng, second_place
-from trapmeter.training.augment.settings import Blurring, Distorting, Noising, Toning
+from trapmeter.training.augment import (
+    AugmentSettings,
+    augment,
+    draw_plan,
+    no_augmentation,
+    sample_rng,
+    second_place_augmentation,
+)
+from trapmeter.training.augment.settings import BlurKind, DistortionKind, NoiseKind, ToneKind
 
 ALBUMENTATIONS = "2.0.8"
 SIZE_HW = (270, 480)
@@ -45,20 +52,20 @@ NOTHING = no_augmentation()
 STEPS: dict[str, tuple[str, AugmentSettings]] = {
     "Flip": ("HorizontalFlip", replace(NOTHING, p_flip=1)),
     "Dropout": ("CoarseDropout", replace(NOTHING, p_dropout=1)),
-    "BoxBlur": ("Blur", replace(NOTHING, p_blur=1, blurs=(Blurring.BOX,))),
-    "GlassBlur": ("GlassBlur", replace(NOTHING, p_blur=1, blurs=(Blurring.GLASS,))),
-    "GaussianBlur": ("GaussianBlur", replace(NOTHING, p_blur=1, blurs=(Blurring.GAUSSIAN,))),
-    "MedianBlur": ("MedianBlur", replace(NOTHING, p_blur=1, blurs=(Blurring.MEDIAN,))),
-    "MotionBlur": ("MotionBlur", replace(NOTHING, p_blur=1, blurs=(Blurring.MOTION,))),
+    "BoxBlur": ("Blur", replace(NOTHING, p_blur=1, blurs=(BlurKind.BOX,))),
+    "GlassBlur": ("GlassBlur", replace(NOTHING, p_blur=1, blurs=(BlurKind.GLASS,))),
+    "GaussianBlur": ("GaussianBlur", replace(NOTHING, p_blur=1, blurs=(BlurKind.GAUSSIAN,))),
+    "MedianBlur": ("MedianBlur", replace(NOTHING, p_blur=1, blurs=(BlurKind.MEDIAN,))),
+    "MotionBlur": ("MotionBlur", replace(NOTHING, p_blur=1, blurs=(BlurKind.MOTION,))),
     "BrightnessContrast": ("RandomBrightnessContrast", replace(NOTHING, p_brightness_contrast=1)),
-    "Gamma": ("RandomGamma", replace(NOTHING, p_tone=1, tones=(Toning.GAMMA,))),
-    "ColourJitter": ("ColorJitter", replace(NOTHING, p_tone=1, tones=(Toning.JITTER,))),
-    "ToneCurve": ("RandomToneCurve", replace(NOTHING, p_tone=1, tones=(Toning.CURVE,))),
-    "GaussianNoise": ("GaussNoise", replace(NOTHING, p_noise=1, noises=(Noising.GAUSSIAN,))),
-    "MultiplicativeNoise": ("MultiplicativeNoise", replace(NOTHING, p_noise=1, noises=(Noising.MULTIPLICATIVE,))),
-    "PiecewiseAffine": ("PiecewiseAffine", replace(NOTHING, p_distortion=1, distortions=(Distorting.PIECEWISE,))),
-    "OpticalDistortion": ("OpticalDistortion", replace(NOTHING, p_distortion=1, distortions=(Distorting.OPTICAL,))),
-    "GridDistortion": ("GridDistortion", replace(NOTHING, p_distortion=1, distortions=(Distorting.GRID,))),
+    "Gamma": ("RandomGamma", replace(NOTHING, p_tone=1, tones=(ToneKind.GAMMA,))),
+    "ColourJitter": ("ColorJitter", replace(NOTHING, p_tone=1, tones=(ToneKind.JITTER,))),
+    "ToneCurve": ("RandomToneCurve", replace(NOTHING, p_tone=1, tones=(ToneKind.CURVE,))),
+    "GaussianNoise": ("GaussNoise", replace(NOTHING, p_noise=1, noises=(NoiseKind.GAUSSIAN,))),
+    "MultiplicativeNoise": ("MultiplicativeNoise", replace(NOTHING, p_noise=1, noises=(NoiseKind.MULTIPLICATIVE,))),
+    "PiecewiseAffine": ("PiecewiseAffine", replace(NOTHING, p_distortion=1, distortions=(DistortionKind.PIECEWISE,))),
+    "OpticalDistortion": ("OpticalDistortion", replace(NOTHING, p_distortion=1, distortions=(DistortionKind.OPTICAL,))),
+    "GridDistortion": ("GridDistortion", replace(NOTHING, p_distortion=1, distortions=(DistortionKind.GRID,))),
     "ColourShift": ("FancyPCA", replace(NOTHING, p_colour_shift=1)),
     "Fog": ("RandomFog", replace(NOTHING, p_fog=1)),
     "Shadow": ("RandomShadow", replace(NOTHING, p_shadow=1)),
@@ -74,7 +81,7 @@ def demo_windows() -> list[Window]:
     """One window from each demo clip: seconds 1 to 5."""
     windows = []
     for medium in find_media([CLIPS]).media:
-        with open_medium(medium, Exactly(*SIZE_HW)) as reader:
+        with open_medium(medium, ExactSize(*SIZE_HW)) as reader:
             frames = [
                 f.pixels for f in reader.frames([float(t) for t in range(1, 1 + N_FRAMES)]) if isinstance(f, Frame)
             ]
@@ -213,7 +220,7 @@ def main() -> None:
     windows = demo_windows()
     print(f"{len(windows)} windows of {N_FRAMES} x {SIZE_HW[0]} x {SIZE_HW[1]}; OpenCV {cv2.__version__}, one thread\n")
 
-    ours, theirs_n = Ours(second_place()).shares(4000), 2000
+    ours, theirs_n = Ours(second_place_augmentation()).shares(4000), 2000
     theirs = their_shares(a, theirs_n)
     singles = dict(single_transforms(a))
     print(f"{'':46}{'share of windows, %':>24}{'CPU ms when applied':>24}")
@@ -233,9 +240,9 @@ def main() -> None:
         "\nalbumentations: " + ", ".join(f"{ms:.0f} ms with {name}" for name, ms in tried.items()) + f"; {way} is used"
     )
 
-    ratio, our_ms = compare(Ours(second_place()), ways[way], windows, args)
+    ratio, our_ms = compare(Ours(second_place_augmentation()), ways[way], windows, args)
     print("\nThe same, both without piecewise affine, on which albumentations spends most of its time:")
-    lesser = replace(second_place(), distortions=(Distorting.OPTICAL, Distorting.GRID))
+    lesser = replace(second_place_augmentation(), distortions=(DistortionKind.OPTICAL, DistortionKind.GRID))
     without = Theirs(a, reference_list(a, piecewise=False), by_images=way == "images")
     lesser_ratio, _ = compare(Ours(lesser), without, windows, args)
     print(f"\npromised: a ratio of at least {PROMISED_RATIO:g} and at most {PROMISED_MS:g} ms a window")

@@ -18,10 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learn_covariance import Floats, Site, learn, read_sites
-from trapmeter.calibration.covariance import Covariance
-from trapmeter.calibration.labels import correct_by_labels
-from trapmeter.calibration.picking import pick
-from trapmeter.calibration.rows import Rows
+from trapmeter.calibration.gaussian_process import Covariance, SiteRows, fit_label_correction
+from trapmeter.calibration.label_selection import select_labels
 
 COUNTS = (1, 3, 5, 10, 20)
 WAYS = ("median ratio, random", "random", "picked")
@@ -71,19 +69,19 @@ def site_errors(site: Site, covariance: Covariance, repetitions: int) -> dict[tu
     rng = np.random.default_rng([ord(letter) for letter in site.name])
     sums: dict[tuple[str, int], Floats] = defaultdict(lambda: np.zeros(2))
     videos = np.array(sorted(set(site.media)))
-    truth_m, answer = np.expm1(site.truth_log), site.rows.answer_log
+    truth_m, answer = np.expm1(site.truth_log), site.rows.prediction_log
     for _ in range(repetitions):
         may = np.isin(site.media, rng.permutation(videos)[: len(videos) // 2])
         pool, scored = np.flatnonzero(may), np.flatnonzero(~may)
         rows, mixed = site.rows.take(scored), spread(site.rows, pool, rng)
-        picked = pool[pick(site.rows.take(pool), max(COUNTS), covariance)]
+        picked = pool[select_labels(site.rows.take(pool), max(COUNTS), covariance)]
 
         shifts = {("random", 0): np.zeros(len(scored))}
         for count in COUNTS:
             shifts["median ratio, random", count] = naive_shift(answer, truth_m, mixed[:count], scored)
             for way, order in (("random", mixed), ("picked", picked)):
                 some = order[:count]
-                correction = correct_by_labels(site.rows.take(some), site.truth_log[some], covariance)
+                correction = fit_label_correction(site.rows.take(some), site.truth_log[some], covariance)
                 shifts[way, count] = correction.shift_log(rows)
         for key, shift in shifts.items():
             error = np.abs(np.expm1(np.clip(answer[scored] + shift, 0.0, None)) - truth_m[scored])
@@ -91,7 +89,7 @@ def site_errors(site: Site, covariance: Covariance, repetitions: int) -> dict[tu
     return sums
 
 
-def spread(rows: Rows, pool: Index, rng: np.random.Generator) -> Index:
+def spread(rows: SiteRows, pool: Index, rng: np.random.Generator) -> Index:
     """The pool in random order, each video once before one comes a second time."""
     order = rng.permutation(pool)
     seen: dict[int, int] = defaultdict(int)

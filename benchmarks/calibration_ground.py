@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.calibration.site import Known, correct_site, through_lens
+from trapmeter.calibration.site_correction import SiteFacts, correct_for_lens, correct_site
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.records import Distance, Observation
-from trapmeter.tables.cameras import Camera
-from trapmeter.tables.drivendata import best_rows, read_labels
+from trapmeter.tables.cameras import CameraSetup
+from trapmeter.tables.drivendata import best_box_rows, read_labels
 from trapmeter.tables.reference_points import ReferencePoint
 from trapmeter.uncertainty import fit_uncertainty
 
@@ -58,7 +58,7 @@ def main() -> None:
     observations, truth = labelled(arguments.simtrap, arguments.split)
     model = BoxModel.load(arguments.box_model) if arguments.box_model else None
     if model is not None:
-        distances = model.measure(observations)
+        distances = model.estimate(observations)
     else:
         answers = read_answers(arguments.answers)
         errors = read_errors(arguments.errors or arguments.answers, arguments.simtrap)
@@ -101,7 +101,7 @@ def corrected(
     observations: Sequence[Observation],
     distances: Sequence[Distance],
     points: Mapping[str, Sequence[ReferencePoint]],
-    cameras: Mapping[str, Camera],
+    cameras: Mapping[str, CameraSetup],
     model: BoxModel | None,
 ) -> list[Distance]:
     """The distances after calibration. The cameras that the answers learnt from see 47 degrees on the mean."""
@@ -110,9 +110,9 @@ def corrected(
         of_site[seen.site_id].append(i)
     result = list(distances)
     for site, index in of_site.items():
-        known = Known((), tuple(points.get(site, ())), cameras.get(site))
+        known = SiteFacts((), tuple(points.get(site, ())), cameras.get(site))
         seen = [observations[i] for i in index]
-        lensed = through_lens(seen, [distances[i] for i in index], known.camera, 47.0, model)
+        lensed = correct_for_lens(seen, [distances[i] for i in index], known.camera, 47.0, model)
         after = correct_site(seen, lensed, known).distances
         for i, distance in zip(index, after, strict=True):
             result[i] = distance
@@ -127,7 +127,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def labelled(simtrap: Path, split: str) -> tuple[list[Observation], Floats]:
     """The labelled seconds with the detector's best box, and their distances."""
-    boxes = best_rows(simtrap / f"{split}_metadata.csv")
+    boxes = best_box_rows(simtrap / f"{split}_metadata.csv")
     labels = read_labels(simtrap / f"{split}_labels.csv")
     rows = [boxes[label.video_id, label.time_s] for label in labels]
     observations = [Observation(row.video_id, row.time_s, row.box, 1, row.site_id) for row in rows]
@@ -202,9 +202,9 @@ def reference_points(camera: Row, feet: Floats, aspect: float, rng: np.random.Ge
     return points
 
 
-def camera_facts(camera: Row, aspect: float, rng: np.random.Generator) -> Camera:
+def camera_facts(camera: Row, aspect: float, rng: np.random.Generator) -> CameraSetup:
     """What a field team would write down."""
-    return Camera(
+    return CameraSetup(
         float(camera["hfov_deg"]) + rng.normal(0, 1),
         float(camera["camera_height_m"]) * float(np.exp(rng.normal(0, 0.05))),
         float(camera["pitch_deg"]) + rng.normal(0, 1.5),

@@ -23,18 +23,17 @@ from pathlib import Path
 import numpy as np
 
 from calibration_ground import Floats, labelled, read, report
+from trapmeter.boxmodel.cross_validation import assign_site_folds
+from trapmeter.boxmodel.ensemble import fit_forest
 from trapmeter.boxmodel.features import features
-from trapmeter.boxmodel.heldout import site_folds
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.boxmodel.samples import read_tables
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.table import build_table
-from trapmeter.boxmodel.trees import fit_forest
-from trapmeter.calibration.camera import as_trained
-from trapmeter.calibration.site import Known, correct_site, through_lens
+from trapmeter.boxmodel.training_data import build_training_table, read_labelled_observations
+from trapmeter.calibration.lens import to_training_lens
+from trapmeter.calibration.site_correction import SiteFacts, correct_for_lens, correct_site
 from trapmeter.records import Box, Distance, Observation
-from trapmeter.tables.cameras import Camera
-from trapmeter.tables.species import Shoulder, shoulder_of
+from trapmeter.tables.cameras import CameraSetup
+from trapmeter.tables.species import ShoulderHeight, shoulder_height_of
 
 NAMES = {
     "elephant": "forest elephant",
@@ -44,7 +43,7 @@ NAMES = {
     "golden_cat": "African golden cat",
     "fox": "red fox",
 }
-CALF = Shoulder(1.2)
+CALF = ShoulderHeight(1.2)
 LEAST_VISIBLE = 0.2
 LONGER = (1.25, 1.5, 2.0, 3.0)
 TRAINED_HFOV_DEG = 45.0
@@ -70,14 +69,14 @@ def simtrap(folder: Path, split: str) -> None:
     rng = np.random.default_rng(0)
     videos = {row["video_id"]: row for row in read(folder / "videos.csv")}
     cameras = {
-        row["site_id"]: Camera(float(row["hfov_deg"]) + rng.normal(0, 1), aspect=16 / 9)
+        row["site_id"]: CameraSetup(float(row["hfov_deg"]) + rng.normal(0, 1), aspect=16 / 9)
         for row in read(folder / "sites.csv")
     }
     shoulders = {video: shoulder(row["species"]) for video, row in videos.items() if row["species"]}
     for name, seen in (("detector's boxes", observations), ("true boxes", true_boxes(folder, observations))):
-        answers = model.measure(seen)
+        answers = model.estimate(seen)
         print(f"\n{name}: {len(seen)} rows")
-        ways: dict[str, tuple[Mapping[str, Camera], Mapping[str, Shoulder]]] = {
+        ways: dict[str, tuple[Mapping[str, CameraSetup], Mapping[str, ShoulderHeight]]] = {
             "nothing": ({}, {}),
             "lens": (cameras, {}),
             "species": ({}, shoulders),
@@ -87,9 +86,9 @@ def simtrap(folder: Path, split: str) -> None:
             report(way, [corrected(seen, answers, known_cameras, known_shoulders, model)], truth, seen)
 
 
-def shoulder(species: str) -> Shoulder:
+def shoulder(species: str) -> ShoulderHeight:
     """As a field team would tell it of a rendered species."""
-    return CALF if species == "elephant_calf" else shoulder_of(NAMES.get(species, species))
+    return CALF if species == "elephant_calf" else shoulder_height_of(NAMES.get(species, species))
 
 
 def true_boxes(folder: Path, observations: Sequence[Observation]) -> list[Observation]:
@@ -107,8 +106,8 @@ def true_boxes(folder: Path, observations: Sequence[Observation]) -> list[Observ
 def corrected(
     observations: Sequence[Observation],
     distances: Sequence[Distance],
-    cameras: Mapping[str, Camera],
-    shoulders: Mapping[str, Shoulder],
+    cameras: Mapping[str, CameraSetup],
+    shoulders: Mapping[str, ShoulderHeight],
     model: BoxModel,
 ) -> list[Distance]:
     """The distances with what is known reckoned in."""
@@ -118,8 +117,8 @@ def corrected(
     result = list(distances)
     for site, index in of_site.items():
         seen = [observations[i] for i in index]
-        known = Known(camera=cameras.get(site), shoulders=shoulders)
-        lensed = through_lens(seen, [distances[i] for i in index], known.camera, TRAINED_HFOV_DEG, model)
+        known = SiteFacts(camera=cameras.get(site), shoulders=shoulders)
+        lensed = correct_for_lens(seen, [distances[i] for i in index], known.camera, TRAINED_HFOV_DEG, model)
         for i, distance in zip(index, correct_site(seen, lensed, known).distances, strict=True):
             result[i] = distance
     return result
@@ -127,9 +126,9 @@ def corrected(
 
 def narrow_lenses(folder: Path) -> None:
     """Errors of models that have not seen the sites, on boxes as narrower lenses show them."""
-    samples = read_tables(folder)
-    fold = site_folds(samples, 3)
-    table = build_table(samples)
+    samples = read_labelled_observations(folder)
+    fold = assign_site_folds(samples, 3)
+    table = build_training_table(samples)
     forests = [fit_forest(table, fold != k, BoxModelSettings(bags=1)) for k in range(3)]
     truth = np.array([sample.distance_m for sample in samples])
     print(
@@ -137,14 +136,14 @@ def narrow_lenses(folder: Path) -> None:
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for longer in LONGER:
-        camera = Camera(math.degrees(2 * math.atan(math.tan(math.radians(TRAINED_HFOV_DEG) / 2) / longer)))
+        camera = CameraSetup(math.degrees(2 * math.atan(math.tan(math.radians(TRAINED_HFOV_DEG) / 2) / longer)))
         seen: dict[int, Observation] = {}
         for i, sample in enumerate(samples):
             box = None if sample.observation.box is None else enlarged(sample.observation.box, longer)
             if box is not None:
                 seen[i] = replace(sample.observation, box=box)
         rows = np.array(list(seen))
-        trained = [replace(one, box=as_trained(one.box, camera)) for one in seen.values() if one.box is not None]
+        trained = [replace(one, box=to_training_lens(one.box, camera)) for one in seen.values() if one.box is not None]
 
         def ask(observations: Sequence[Observation], folds: np.ndarray = fold[rows]) -> Floats:
             values = features(observations)

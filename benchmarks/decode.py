@@ -53,7 +53,7 @@ CLIPS = {
 
 def ours(path: Path) -> None:
     """Reads the seconds as predict does."""
-    from trapmeter.media.reading import FitWithin
+    from trapmeter.media.reader import FitWithin
     from trapmeter.media.video import open_video
 
     started = cpu_s()
@@ -103,7 +103,7 @@ def cpu_s() -> float:
     return sum(os.times()[:4])
 
 
-def measure(what: str, path: Path) -> tuple[float, float]:
+def estimate(what: str, path: Path) -> tuple[float, float]:
     """CPU seconds and peak megabytes of one run in a process of its own."""
     process = subprocess.Popen([sys.executable, __file__, "--one", what, path], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

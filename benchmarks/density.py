@@ -16,11 +16,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.analysis import AnalysisSettings, analyse
+from trapmeter.density.analysis import AnalysisSettings, run_analysis
 from trapmeter.density.bootstrap import bootstrap_density
-from trapmeter.density.candidates import candidates
+from trapmeter.density.detection.selection import candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
-from trapmeter.density.survey import Camera, Survey
+from trapmeter.density.survey.survey import Station, Survey
 
 EDGES_M = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0)
 RIGHT_M = EDGES_M[-1]
@@ -62,12 +62,12 @@ def speed(replicates: int) -> None:
     rng = np.random.default_rng(0)
     camera = rng.choice(21, size=6000, p=rng.dirichlet(np.full(21, 0.8)))
     metres = np.minimum(rng.rayleigh(4.0, size=6000), RIGHT_M)[:, None]
-    survey = Survey(tuple(Camera(f"c{number}", 1e5, 0.1) for number in range(21)), camera, metres)
+    survey = Survey(tuple(Station(f"c{number}", 1e5, 0.1) for number in range(21)), camera, metres)
     settings = AnalysisSettings(cutpoints_m=EDGES_M)
-    analysis = analyse(survey, settings)
+    analysis = run_analysis(survey, settings)
     start = time.process_time()
     for _ in range(10):
-        analyse(survey, settings)
+        run_analysis(survey, settings)
     print(f"fits a second: {10 * len(settings.functions) / (time.process_time() - start):.0f}")
     start = time.process_time()
     found = bootstrap_density(analysis, BootstrapSettings(replicates))
@@ -78,8 +78,8 @@ def speed(replicates: int) -> None:
 
 def recover(key: str, adjust: str, g: Callable[[Floats], Floats], n_surveys: int, *, is_binned: bool) -> None:
     """Estimates simulated surveys of known density."""
-    settings = AnalysisSettings(candidates([key], [adjust]), EDGES_M if is_binned else (), right_m=RIGHT_M)
-    cameras = tuple(Camera(f"c{number}", 1.0) for number in range(N_STATIONS))
+    settings = AnalysisSettings(candidate_functions([key], [adjust]), EDGES_M if is_binned else (), right_m=RIGHT_M)
+    cameras = tuple(Station(f"c{number}", 1.0) for number in range(N_STATIONS))
     true_km2 = PER_VISIT / (math.pi * RIGHT_M**2) * 1e6
     rng = np.random.default_rng(11)
     ratios, holds = [], 0
@@ -88,7 +88,7 @@ def recover(key: str, adjust: str, g: Callable[[Floats], Floats], n_surveys: int
         r = RIGHT_M * np.sqrt(rng.random(counts.sum()))
         is_seen = rng.random(len(r)) < g(r)
         camera = np.repeat(np.arange(N_STATIONS), counts)[is_seen]
-        density = analyse(Survey(cameras, camera, r[is_seen][:, None]), settings).best.density
+        density = run_analysis(Survey(cameras, camera, r[is_seen][:, None]), settings).best.density
         ratios.append(density.density_km2 / true_km2)
         holds += density.low_km2 <= true_km2 <= density.high_km2
     error = np.std(ratios) / math.sqrt(n_surveys)

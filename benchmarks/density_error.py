@@ -28,19 +28,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.analysis import AnalysisSettings, analyse
-from trapmeter.density.blur import ErrorModel, RandomError
+from trapmeter.density.analysis import AnalysisSettings, run_analysis
 from trapmeter.density.bootstrap import bootstrap_density
-from trapmeter.density.candidates import candidates
-from trapmeter.density.detection import detection_function
-from trapmeter.density.distances import BinnedDistances, bin_distances
-from trapmeter.density.fit import fit_detection
-from trapmeter.density.held_out import HeldOutErrors
+from trapmeter.density.detection.distances import BinnedDistances, bin_distances
+from trapmeter.density.detection.fit import fit_detection
+from trapmeter.density.detection.function import detection_function
+from trapmeter.density.detection.held_out_errors import HeldOutErrors
+from trapmeter.density.detection.measurement_error import MeasurementError, RandomError
+from trapmeter.density.detection.selection import candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
-from trapmeter.density.survey import Camera, Survey
+from trapmeter.density.survey.survey import Station, Survey
 from trapmeter.errors import InputError
-from trapmeter.tables.distances import DRAWS
-from trapmeter.uncertainty import unrounded
+from trapmeter.tables.distances import DRAW_COLUMNS
+from trapmeter.uncertainty import spread_rounded_labels
 
 CUTPOINTS_M = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0)
 FARTHEST_M = 25.0
@@ -109,7 +109,10 @@ def main() -> None:
     parser.add_argument("--from-0", action="store_true")
     arguments = parser.parse_args()
     rows = read_rows(arguments.oof)
-    like = fit_detection(candidates(["hazard-rate"], ["none"])[0], bin_distances(unrounded(rows.truth_m), CUTPOINTS_M))
+    like = fit_detection(
+        candidate_functions(["hazard-rate"], ["none"])[0],
+        bin_distances(spread_rounded_labels(rows.truth_m), CUTPOINTS_M),
+    )
     mixes = {
         "like the training": Mix("hazard-rate", like.parameters),
         "nearer": Mix("half-normal", (math.log(3.5),)),
@@ -141,7 +144,7 @@ def read_rows(path: Path) -> Rows:
     return Rows(
         np.array([float(row["truth_m"]) for row in table]),
         np.array([float(row["full_distance_m"]) for row in table]),
-        np.array([[float(row[f"full_{name}"]) for name in DRAWS] for row in table]),
+        np.array([[float(row[f"full_{name}"]) for name in DRAW_COLUMNS] for row in table]),
         np.unique([row["site_id"] for row in table], return_inverse=True)[1].astype(np.intp),
     )
 
@@ -149,12 +152,12 @@ def read_rows(path: Path) -> Rows:
 def on_labels(rows: Rows) -> None:
     """Density from the answers to all labelled seconds against that from the labels; errors are those at other sites."""
     part = np.random.default_rng(5).permutation(int(rows.site.max()) + 1)[rows.site] % 10
-    labels = bin_distances(unrounded(rows.truth_m), CUTPOINTS_M, np.full(4 * len(rows.truth_m), 0.25))
+    labels = bin_distances(spread_rounded_labels(rows.truth_m), CUTPOINTS_M, np.full(4 * len(rows.truth_m), 0.25))
     answers = bin_distances(rows.answer_m, CUTPOINTS_M)
-    blurs = [rows.errors(part != one).over(answers.edges_m).mean() for one in range(10)]
+    blurs = [rows.errors(part != one).matrices_for_bins(answers.edges_m).mean() for one in range(10)]
     sizes = np.bincount(part) / len(part)
     shares = sum(size * blur.shares for size, blur in zip(sizes, blurs, strict=True))
-    allowed = replace(answers, blur=replace(max(blurs, key=lambda blur: blur.farthest_m), shares=shares))
+    allowed = replace(answers, error_matrix=replace(max(blurs, key=lambda blur: blur.farthest_m), shares=shares))
     print("| key | density from answers, against labels | with the error allowed for |\n| --- | --- | --- |")
     for key in ("half-normal", "hazard-rate"):
         truth, plain, mended = (per_area(key, distances) for distances in (labels, answers, allowed))
@@ -164,7 +167,7 @@ def on_labels(rows: Rows) -> None:
 
 def per_area(key: str, distances: BinnedDistances) -> float:
     """Density, in any unit."""
-    return distances.n / fit_detection(candidates([key], ["none"])[0], distances).pa
+    return distances.n / fit_detection(candidate_functions([key], ["none"])[0], distances).pa
 
 
 def cells(metres: Floats) -> Numbers:
@@ -174,11 +177,11 @@ def cells(metres: Floats) -> Numbers:
 
 def judge(rows: Rows, mix: Mix, kind: str, n_surveys: int, replicates: int, edges_m: tuple[float, ...]) -> Judged:
     """Bias and coverage over simulated surveys."""
-    settings = AnalysisSettings(candidates([mix.key], ["none"]), edges_m)
+    settings = AnalysisSettings(candidate_functions([mix.key], ["none"]), edges_m)
     ratios, by_formula, by_percentiles, by_lognormal, n_failed = [], 0, 0, 0, 0
     for number, (survey, density) in enumerate(simulated(rows, mix, kind, n_surveys)):
         try:
-            analysis = analyse(survey, settings)
+            analysis = run_analysis(survey, settings)
             found = bootstrap_density(analysis, BootstrapSettings(replicates, seed=number))
         except InputError:
             n_failed += 1
@@ -207,7 +210,7 @@ def simulated(rows: Rows, mix: Mix, kind: str, n_surveys: int) -> Iterator[tuple
     share = 2 * float(seen[-1]) * (grid[1] - grid[0]) / FARTHEST_M**2
     area_km2 = CIRCLE_SHARE * math.pi * FARTHEST_M**2 / 1e6
     density = PER_CAMERA / (EFFORT * area_km2 * share)
-    cameras = tuple(Camera(f"c{number}", EFFORT, CIRCLE_SHARE) for number in range(N_CAMERAS))
+    cameras = tuple(Station(f"c{number}", EFFORT, CIRCLE_SHARE) for number in range(N_CAMERAS))
     for number in range(n_surveys):
         rng = np.random.default_rng([7, number])
         counts = rng.poisson(PER_CAMERA * rng.gamma(CAMERA_CV**-2, CAMERA_CV**2, N_CAMERAS))
@@ -220,7 +223,7 @@ def simulated(rows: Rows, mix: Mix, kind: str, n_surveys: int) -> Iterator[tuple
 
 def measured(
     rows: Rows, kind: str, true_m: Floats, sites: Numbers, camera: Numbers, rng: np.random.Generator
-) -> tuple[Floats, ErrorModel | None]:
+) -> tuple[Floats, MeasurementError | None]:
     """The distances of a kind, (n) or (n, draws), and what is known of their error."""
     if kind.startswith("random"):
         error = RandomError(0.2)

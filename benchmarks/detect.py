@@ -19,10 +19,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, EMBEDDED, MegadetectorLite
-from trapmeter.detect.precision import Precision
-from trapmeter.media.reading import FitWithin
+from trapmeter.detect.precision import DetectorPrecision
+from trapmeter.geometry import iou
+from trapmeter.media.reader import FitWithin
 from trapmeter.media.video import open_video
-from trapmeter.overlap import iou
 from trapmeter.records import Box, Frame
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7)
@@ -80,7 +80,7 @@ class Judged:
             ratio = (likely[i].y2 - likely[i].y1) / (whole[j].y2 - whole[j].y1)
             self._height_errors.append(abs(np.log(ratio)))
 
-    def show(self, kind: Precision, n_seconds: int, reference_cpu_s: float) -> None:
+    def show(self, kind: DetectorPrecision, n_seconds: int, reference_cpu_s: float) -> None:
         """Prints its table."""
         print(
             f"\n{kind}: {1000 * self.cpu_s / n_seconds:.0f} CPU ms per picture on one thread, "
@@ -103,11 +103,11 @@ def main() -> None:
     arguments = parser.parse_args()
     truth = read_truth(arguments.simtrap / "truth.csv")
     videos = sorted((arguments.simtrap / "train_videos").iterdir())[:: 1 if arguments.all else 4]
-    detectors = {kind: MegadetectorLite.load(EMBEDDED[kind], min_score=min(THRESHOLDS)) for kind in Precision}
-    judged = {kind: Judged() for kind in Precision}
+    detectors = {kind: MegadetectorLite.load(EMBEDDED[kind], min_score=min(THRESHOLDS)) for kind in DetectorPrecision}
+    judged = {kind: Judged() for kind in DetectorPrecision}
     n_seconds = 0
     for path in videos:
-        with open_video(path, FitWithin(*detectors[Precision.INT8].input_hw)) as video:
+        with open_video(path, FitWithin(*detectors[DetectorPrecision.INT8].input_hw)) as video:
             times_s = video.regular_times(1.0)
             for time_s, frame in zip(times_s, video.frames(times_s), strict=True):
                 assert isinstance(frame, Frame)
@@ -118,7 +118,7 @@ def main() -> None:
                     judged[kind].add(boxes, truth.get((path.name, time_s), []), time.process_time() - started)
     print(f"{len(videos)} videos, {n_seconds} seconds")
     for kind, figures in judged.items():
-        figures.show(kind, n_seconds, judged[Precision.FLOAT32].cpu_s)
+        figures.show(kind, n_seconds, judged[DetectorPrecision.FLOAT32].cpu_s)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.detection import detection_function
-from trapmeter.density.distances import BinnedDistances, bin_distances
-from trapmeter.density.fit import DetectionFit, fit_detection
-from trapmeter.tables.distances import DRAWS
-from trapmeter.uncertainty import unrounded
+from trapmeter.density.detection.distances import BinnedDistances, bin_distances
+from trapmeter.density.detection.fit import DetectionFit, fit_detection
+from trapmeter.density.detection.function import detection_function
+from trapmeter.tables.distances import DRAW_COLUMNS
+from trapmeter.uncertainty import spread_rounded_labels
 
 CUTPOINTS_M = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0)
 KEYS = ("half-normal", "hazard-rate")
@@ -43,12 +43,12 @@ def main() -> None:
         rows = list(csv.DictReader(file))
     truth = np.array([float(row["truth_m"]) for row in rows])
     points = np.array([float(row["full_distance_m"]) for row in rows])
-    draws = np.array([[float(row[f"full_{name}"]) for name in DRAWS] for row in rows])
+    draws = np.array([[float(row[f"full_{name}"]) for name in DRAW_COLUMNS] for row in rows])
 
-    spread = unrounded(truth)
+    spread = spread_rounded_labels(truth)
     answers = {
         "answers (distance_m)": counted(points),
-        "draws (q05_m ... q95_m)": counted(draws.ravel(), 1 / len(DRAWS)),
+        "draws (q05_m ... q95_m)": counted(draws.ravel(), 1 / len(DRAW_COLUMNS)),
     }
     references = {
         "labels, rounding undone": counted(spread, len(truth) / len(spread)),

@@ -25,25 +25,25 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.boxmodel.model import BoxModel
+from trapmeter.competition.inference import BATCH_SIZE, predict_seconds
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
-from trapmeter.detect.precision import Precision
-from trapmeter.distillation.run import DistilSettings, distil
-from trapmeter.files import whole_file
+from trapmeter.detect.precision import DetectorPrecision
+from trapmeter.distillation import DistilSettings, distil
+from trapmeter.files import atomic_file
 from trapmeter.frames.fill import fill_store
+from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
-from trapmeter.frames.wanted import read_wanted
-from trapmeter.media.find import find_media
-from trapmeter.media.reading import open_medium
+from trapmeter.media.discovery import find_media
+from trapmeter.media.reader import open_medium
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.models.bundle import read_bundle
-from trapmeter.models.inputs import network_input
-from trapmeter.models.spec import SECOND_PLACE_INPUT
-from trapmeter.predict.stored import BATCH, answer_moments
+from trapmeter.models.input_spec import SECOND_PLACE_INPUT
+from trapmeter.models.network_input import network_input
+from trapmeter.models.runtimes.choice import Runtime, choose_runtime
+from trapmeter.models.runtimes.network import Ensemble
 from trapmeter.records import Box, Frame, Observation
-from trapmeter.runtimes.choice import Runtime, choose
-from trapmeter.runtimes.ensemble import Ensemble
-from trapmeter.tables.drivendata import best_rows, read_labels
+from trapmeter.tables.drivendata import best_box_rows, read_labels
 from trapmeter.training.recipes import student_cpu
 from trapmeter.windows import WIDE_OFFSETS_S
 
@@ -63,12 +63,12 @@ def half_seconds(labels: Path) -> list[tuple[str, float]]:
 
 def write_boxes(data: Path, moments: list[tuple[str, float]], path: Path) -> None:
     """train_metadata.csv with rows for more moments: the detector's best box at each."""
-    known = best_rows(data / "train_metadata.csv")
+    known = best_box_rows(data / "train_metadata.csv")
     place = {video: (row.park, row.site_id) for (video, _), row in known.items()}
     times: dict[str, list[float]] = defaultdict(list)
     for video, time_s in moments:
         times[video].append(time_s)
-    detector = MegadetectorLite.load(EMBEDDED[Precision.FLOAT32], min_score=LEAST_SCORE)
+    detector = MegadetectorLite.load(EMBEDDED[DetectorPrecision.FLOAT32], min_score=LEAST_SCORE)
     rows = []
     for medium in find_media([data / "train_videos"]).media:
         asked = times.get(medium.media_id, [])
@@ -78,7 +78,7 @@ def write_boxes(data: Path, moments: list[tuple[str, float]], path: Path) -> Non
                 best = max(boxes, key=lambda box: box.score, default=None)
                 cells = ("",) * 5 if best is None else (*(f"{v:.6f}" for v in best.xyxy), f"{best.score:.6f}")
                 rows.append((medium.media_id, f"{time_s:g}", *cells, *place[medium.media_id]))
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write((data / "train_metadata.csv").read_text(encoding="utf-8"))
         csv.writer(file, lineterminator="\n").writerows(rows)
 
@@ -86,7 +86,7 @@ def write_boxes(data: Path, moments: list[tuple[str, float]], path: Path) -> Non
 def fill(folder: Path, size_hw: tuple[int, int], tables: list[Path], videos: Path) -> FrameStore:
     """A frame store with the windows of all moments in the tables."""
     store = FrameStore.create(folder, StoreSpec(size_hw))
-    wanted, missing = read_wanted(tables, videos, WIDE_OFFSETS_S)
+    wanted, missing = read_requests(tables, videos, WIDE_OFFSETS_S)
     fill_store(store, wanted, jobs=2, missing=missing)
     return store
 
@@ -96,7 +96,7 @@ def prepare(data: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     unlabelled, boxes = out / "half-seconds.csv", out / "metadata.csv"
     moments = half_seconds(data / "train_labels.csv")
-    with whole_file(unlabelled) as file:
+    with atomic_file(unlabelled) as file:
         csv.writer(file, lineterminator="\n").writerows([("video_id", "time"), *moments])
     for size_hw in (TEACHERS_HW, STUDENT_HW):
         name = "x".join(map(str, size_hw))
@@ -108,7 +108,7 @@ def prepare(data: Path, out: Path) -> None:
 
 def teach(data: Path, teachers: Path, out: Path, seed: int) -> Path:
     """Trains the student, or goes on; returns its bundle."""
-    chosen = choose(Runtime.AUTO)
+    chosen = choose_runtime(Runtime.AUTO)
     settings = DistilSettings(
         teachers=tuple(bundles(teachers)),
         store=out / "frames-128x224",
@@ -155,7 +155,7 @@ def cpu_seconds(asks: dict[str, Callable[[], object]], rounds: int) -> dict[str,
         for name, ask in asks.items():
             started = time.process_time()
             ask()
-            least[name] = min(least[name], (time.process_time() - started) / BATCH)
+            least[name] = min(least[name], (time.process_time() - started) / BATCH_SIZE)
     return least
 
 
@@ -166,7 +166,7 @@ def second_place_network() -> Callable[[], object]:
 
     torch.set_num_threads(1)
     spec = SECOND_PLACE_INPUT
-    windows = torch.randint(0, 256, (BATCH, spec.n_channels, *spec.size_hw), dtype=torch.uint8)
+    windows = torch.randint(0, 256, (BATCH_SIZE, spec.n_channels, *spec.size_hw), dtype=torch.uint8)
     network = timm.create_model("tf_efficientnetv2_l", pretrained=False, in_chans=spec.n_channels, num_classes=1).eval()
     with torch.inference_mode():
         script = torch.jit.freeze(torch.jit.script(network))
@@ -199,11 +199,11 @@ def main() -> None:
         "student": Method([student], False, small),
     }
     truth = {(row.video_id, row.time_s): row.distance_m for row in read_labels(data / "test_labels.csv")}
-    rows = best_rows(data / "test_metadata.csv")
+    rows = best_box_rows(data / "test_metadata.csv")
     sites, boxes = [rows[moment].site_id for moment in truth], {moment: rows[moment].box for moment in truth}
     moments = list(truth)
     answers = {
-        name: answer_moments(
+        name: predict_seconds(
             method.ensemble(), FrameStore.open(method.store), moments, boxes, out / f"{name}.jsonl", flip=method.flip
         )
         for name, method in methods.items()
@@ -213,16 +213,16 @@ def main() -> None:
         for name, told in answers.items()
     }
     asks: dict[str, Callable[[], object]] = {
-        name: partial(method.ensemble().metres, method.windows(moments[:BATCH], boxes))
+        name: partial(method.ensemble().metres, method.windows(moments[:BATCH_SIZE], boxes))
         for name, method in methods.items()
     }
     seen = [Observation(v, t, rows[v, t].box, 1, rows[v, t].site_id) for v, t in moments]
     box_model = BoxModel.load(teachers.parent / "box-model")
-    by_boxes = [distance.distance_m for distance in box_model.measure(seen)]
+    by_boxes = [distance.distance_m for distance in box_model.estimate(seen)]
     errors["box model, no pixels"] = np.abs(np.array(by_boxes) - list(truth.values()))
     # All at once, since the boxes of a site are each other's context; told for as many as a network's batch.
     started = time.process_time()
-    box_model.measure(seen)
+    box_model.estimate(seen)
     a_box_s = (time.process_time() - started) / len(seen)
     an_l = "one network of the 2nd place"
     cpu_s = cpu_seconds({**asks, an_l: second_place_network()}, arguments.rounds)

@@ -47,14 +47,14 @@ FIGURES = ("wall s", "CPU s", "MB", "MB on disk", "ms a window")
 def fill_ours(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> None:
     """Fills a store as `trapmeter frames` does."""
     from trapmeter.frames.fill import fill_store
+    from trapmeter.frames.requests import read_requests
     from trapmeter.frames.spec import Codec, StoreSpec
     from trapmeter.frames.store import FrameStore
-    from trapmeter.frames.wanted import read_wanted
-    from trapmeter.models.spec import Resize
+    from trapmeter.models.input_spec import Resize
 
     resize, codec = OURS[way]
     store = FrameStore.create(out, StoreSpec(SIZE_HW, Resize(resize), Codec(codec)))
-    wanted, missing = read_wanted([labels], videos, OFFSETS_S)
+    wanted, missing = read_requests([labels], videos, OFFSETS_S)
     report = fill_store(store, wanted, jobs, missing=missing)
     assert not report.failures, report.failures
 
@@ -130,7 +130,7 @@ def one(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> None:
     print(json.dumps([parent, child]))
 
 
-def measure(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> tuple[float, ...]:
+def estimate(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> tuple[float, ...]:
     """The FIGURES of one run."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()

@@ -30,36 +30,38 @@ def work(recipe_name: str, batch: int, n_steps: int) -> None:
     from torch import nn
     from torch.nn.parallel import DistributedDataParallel
 
-    from trapmeter.training import state
-    from trapmeter.training.dataset import Truth
-    from trapmeter.training.distributed import process_group, ranks_from_environment, total
+    from trapmeter.training import checkpoints as state
+    from trapmeter.training.dataset import GroundTruth
+    from trapmeter.training.distributed import process_group, ranks_from_environment, sum_over_ranks
     from trapmeter.training.losses import batch_loss
     from trapmeter.training.network import make_network
-    from trapmeter.training.recipes import recipe_named
+    from trapmeter.training.recipes import find_recipe
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    recipe = replace(recipe_named(recipe_name), batch_size=batch)
+    recipe = replace(find_recipe(recipe_name), batch_size=batch)
     ranks = ranks_from_environment()
     n = len(range(ranks.rank, batch, ranks.world_size))
     with process_group(ranks):
-        training = state.start(recipe, lambda: make_network(recipe.backbone, recipe.input, "none", recipe.head), ranks)
+        training = state.start_training(
+            recipe, lambda: make_network(recipe.backbone, recipe.input, "none", recipe.head), ranks
+        )
         stepped: nn.Module = training.network
         if ranks.world_size > 1:
             stepped = DistributedDataParallel(stepped)
         windows = torch.randint(0, 256, (n, recipe.input.n_channels, *recipe.input.size_hw), dtype=torch.uint8)
         box = torch.tensor([0.4, 0.4, 0.6, 0.8]).repeat(n, 1)
-        truth = Truth(torch.rand(n) * 15, torch.ones(n), box, torch.ones(n), torch.arange(n))
+        truth = GroundTruth(torch.rand(n) * 15, torch.ones(n), box, torch.ones(n), torch.arange(n))
         for step in range(n_steps + 2):
             if step == 2:
-                total([0.0], ranks)
+                sum_over_ranks([0.0], ranks)
                 sent, cpu_s, wall_s = loopback_bytes(), time.process_time(), time.perf_counter()
             batch_loss(recipe, training.network, stepped(windows), truth, ranks).backward()
             nn.utils.clip_grad_norm_(training.network.parameters(), recipe.clip_norm)
             training.optimiser.step()
             training.optimiser.zero_grad(set_to_none=True)
         cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
-        total([0.0], ranks)
+        sum_over_ranks([0.0], ranks)
         sent = loopback_bytes() - sent
         weights = sum(parameter.numel() for parameter in training.network.parameters())
         figures = {"cpu_s": cpu_s, "wall_s": wall_s, "bytes": sent, "weights": weights, "rank": ranks.rank}
@@ -73,7 +75,7 @@ def loopback_bytes() -> int:
     return int(line.split()[9])
 
 
-def measure(hosts: int, processes: int, arguments: argparse.Namespace) -> tuple[list[dict[str, float]], float]:
+def estimate(hosts: int, processes: int, arguments: argparse.Namespace) -> tuple[list[dict[str, float]], float]:
     """The figures of all processes, and the CPU seconds of everything, start-up and agents too."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

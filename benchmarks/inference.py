@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from trapmeter.models.spec import SECOND_PLACE_INPUT, InputSpec
+from trapmeter.models.input_spec import SECOND_PLACE_INPUT, InputSpec
 
 BATCH = 8
 TORCHSCRIPT = "TorchScript float32"
@@ -47,10 +47,10 @@ def real_windows(bundle: Path, store: Path, labels: Path, metadata: Path | None,
     """Windows of n labels, evenly out of all."""
     from trapmeter.frames.store import FrameStore
     from trapmeter.models.bundle import read_bundle
-    from trapmeter.models.inputs import network_input
-    from trapmeter.tables.drivendata import best_rows, read_labels
+    from trapmeter.models.network_input import network_input
+    from trapmeter.tables.drivendata import best_box_rows, read_labels
 
-    spec, frames, rows = read_bundle(bundle).spec, FrameStore.open(store), best_rows(metadata)
+    spec, frames, rows = read_bundle(bundle).spec, FrameStore.open(store), best_box_rows(metadata)
     known = read_labels(labels)
     chosen = [known[i] for i in np.linspace(0, len(known) - 1, n).astype(int)]
     boxes = [rows[row.video_id, row.time_s].box if (row.video_id, row.time_s) in rows else None for row in chosen]
@@ -72,7 +72,7 @@ def make(backbone: str, folder: Path) -> tuple[Path, Path]:
     import timm
     import torch
 
-    from trapmeter.training.torchscript import Job, convert
+    from trapmeter.training.torchscript import ConversionJob, convert
 
     torch.manual_seed(0)
     spec = SECOND_PLACE_INPUT
@@ -86,7 +86,7 @@ def make(backbone: str, folder: Path) -> tuple[Path, Path]:
         torch.nn.init.constant_(network.get_classifier().bias, 6.0)
     file = folder / "network.pt"
     torch.jit.save(torch.jit.script(network.eval()), str(file))
-    difference_m = convert(Job(file, folder, backbone, spec, "random weights", {}))
+    difference_m = convert(ConversionJob(file, folder, backbone, spec, "random weights", {}))
     print(f"converted; differs by {difference_m:.1g} m from the TorchScript file", flush=True)
     return file, folder
 
@@ -108,19 +108,19 @@ def runner(way: str, paths: Paths, threads: int) -> Callable[[np.ndarray], np.nd
         return ask
     bundle = read_bundle(paths.int8 if way in IN_8_BITS and paths.int8 else paths.bundle)
     if way.startswith("torch"):
-        from trapmeter.runtimes.torch import TorchNetwork
+        from trapmeter.models.runtimes.torch_runtime import TorchNetwork
 
         return TorchNetwork(bundle, threads, "cpu").metres
     if way.startswith("onnxruntime"):
-        from trapmeter.runtimes.onnx import OnnxNetwork
+        from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
         return OnnxNetwork(bundle, threads).metres
-    from trapmeter.runtimes.openvino import OpenvinoNetwork
+    from trapmeter.models.runtimes.openvino_runtime import OpenvinoNetwork
 
     return OpenvinoNetwork(bundle, threads, "bf16" if way.endswith("bf16") else "f32").metres
 
 
-def measure(queue: Any, way: str, batch: int, paths: Paths, threads: int, rounds: int) -> None:
+def estimate(queue: Any, way: str, batch: int, paths: Paths, threads: int, rounds: int) -> None:
     """CPU and wall seconds a window, peak memory in MB and the answers, into the queue."""
     from trapmeter.models.bundle import read_bundle
 
@@ -140,7 +140,7 @@ def measure(queue: Any, way: str, batch: int, paths: Paths, threads: int, rounds
 
 
 def in_own_process(context: Any, *task: Any) -> tuple[float, float, float, np.ndarray] | None:
-    """What `measure` finds, None where it can't run."""
+    """What `estimate` finds, None where it can't run."""
     queue = context.Queue()
     process = context.Process(target=measure, args=(queue, *task))
     process.start()
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batches", type=int, nargs="+", default=[BATCH, 1])
     arguments = parser.parse_args()
-    from trapmeter.runtimes.choice import FAST_BF16, read_cpu_flags
+    from trapmeter.models.runtimes.choice import FAST_BF16, read_cpu_flags
 
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:

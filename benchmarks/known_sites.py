@@ -19,17 +19,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.boxmodel.cross_validation import assign_site_folds
 from trapmeter.boxmodel.ensemble import fit_ensemble
-from trapmeter.boxmodel.heldout import site_folds
-from trapmeter.boxmodel.network_training import one_thread_each
-from trapmeter.boxmodel.samples import LabelledObservation, read_tables
+from trapmeter.boxmodel.network import limit_blas_threads
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.table import Table, build_table
-from trapmeter.boxmodel.views import View
+from trapmeter.boxmodel.training_data import (
+    LabelledObservation,
+    TrainingTable,
+    View,
+    build_training_table,
+    read_labelled_observations,
+)
 from trapmeter.metrics import bootstrap_interval
 
 
-def answers(table: Table, fold: NDArray[np.int64], out: Path) -> NDArray[np.float64]:
+def predict_members(table: TrainingTable, fold: NDArray[np.int64], out: Path) -> NDArray[np.float64]:
     """Metres for each row by an ensemble that saw the other folds; kept in out, fold by fold."""
     out.mkdir(parents=True, exist_ok=True)
     metres = np.zeros(len(fold))
@@ -37,7 +41,7 @@ def answers(table: Table, fold: NDArray[np.int64], out: Path) -> NDArray[np.floa
         path, held = out / f"{index}.npy", fold == index
         if not path.exists():
             print(f"{out.name}: fold {index + 1} of {fold.max() + 1}", file=sys.stderr, flush=True)
-            with one_thread_each():
+            with limit_blas_threads():
                 told = fit_ensemble(table, ~held, BoxModelSettings()).predict(table.features[View.FULL][held])
             np.save(path, np.expm1(told[:, 0]))
         metres[held] = np.load(path)
@@ -51,15 +55,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=10)
     arguments = parser.parse_args()
-    samples = read_tables(arguments.tables)
-    table = build_table(samples)
+    samples = read_labelled_observations(arguments.tables)
+    table = build_training_table(samples)
     by_video: list[LabelledObservation] = [
         replace(sample, observation=replace(sample.observation, site_id="")) for sample in samples
     ]
     truth = np.array([sample.distance_m for sample in samples])
-    sites = [sample.place for sample in samples]
+    sites = [sample.site_key for sample in samples]
     errors = {
-        name: np.abs(answers(table, site_folds(dealt, arguments.folds), arguments.out / name) - truth)
+        name: np.abs(answers(table, assign_site_folds(dealt, arguments.folds), arguments.out / name) - truth)
         for name, dealt in (("site", samples), ("video", by_video))
     }
     print("| held out | mean absolute error, m | 95 % over sites |\n| --- | --- | --- |")

@@ -1,4 +1,4 @@
-"""Learns the constants of trapmeter.calibration.covariance from held-out errors of the box model.
+"""Learns the constants of trapmeter.calibration.gaussian_process from held-out errors of the box model.
 
     trapmeter boxmodel evaluate --tables deep-chimpact --out DIR
     python benchmarks/learn_covariance.py DIR/oof.csv --tables deep-chimpact
@@ -20,10 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from trapmeter.boxmodel.samples import read_tables
-from trapmeter.calibration.covariance import NEAR_IN_VIDEO, Covariance
-from trapmeter.calibration.labels import GREATEST_ERROR
-from trapmeter.calibration.rows import Rows, make_rows
+from trapmeter.boxmodel.training_data import read_labelled_observations
+from trapmeter.calibration.gaussian_process import MAX_ERROR_LOG, NEAR_IN_VIDEO, Covariance, SiteRows, make_site_rows
 
 Floats = NDArray[np.float64]
 
@@ -38,14 +36,14 @@ class Site:
     """A site's rows, their true log(1 + metres), and their media."""
 
     name: str
-    rows: Rows
+    rows: SiteRows
     truth_log: Floats
     media: NDArray[np.str_]
 
 
 def read_sites(oof: Path, tables: Path) -> list[Site]:
     """The sites of `trapmeter boxmodel evaluate`, each row with its box and its held-out answer."""
-    seen = {(s.observation.media_id, s.observation.time_s): s.observation for s in read_tables(tables)}
+    seen = {(s.observation.media_id, s.observation.time_s): s.observation for s in read_labelled_observations(tables)}
     by_site = defaultdict(list)
     with oof.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -55,7 +53,9 @@ def read_sites(oof: Path, tables: Path) -> list[Site]:
         observations = [seen[row["media_id"], float(row["time_s"])] for row in found]
         answer = np.log1p(np.array([float(row["full_distance_m"]) for row in found]))
         truth = np.log1p(np.array([float(row["truth_m"]) for row in found]))
-        sites.append(Site(name, make_rows(observations, answer), truth, np.array([row["media_id"] for row in found])))
+        sites.append(
+            Site(name, make_site_rows(observations, answer), truth, np.array([row["media_id"] for row in found]))
+        )
     return sites
 
 
@@ -93,10 +93,10 @@ class _Parts:
         n = len(site.truth_log)
         index = np.sort(rng.choice(n, min(MOST_ROWS, n), replace=False))
         rows, truth = site.rows.take(index), site.truth_log[index]
-        apart = (rows.place[:, None, :] - rows.place[None, :, :]) ** 2
+        apart = (rows.coordinates[:, None, :] - rows.coordinates[None, :, :]) ** 2
         same = (rows.video[:, None] == rows.video[None, :]).astype(float)
         return _Parts(
-            np.clip(truth - rows.answer_log, -GREATEST_ERROR, GREATEST_ERROR),
+            np.clip(truth - rows.prediction_log, -MAX_ERROR_LOG, MAX_ERROR_LOG),
             np.moveaxis(apart, 2, 0),
             (rows.has_box[:, None] & rows.has_box[None, :]).astype(float),
             same,

@@ -23,16 +23,16 @@ def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int,
     from torch import nn
     from torch.nn.parallel import DistributedDataParallel
 
+    from trapmeter.training.checkpoints import parameter_groups
     from trapmeter.training.distributed import Ranks, process_group
     from trapmeter.training.losses import weighted_l1
     from trapmeter.training.network import make_network
-    from trapmeter.training.recipes import recipe_named
-    from trapmeter.training.state import parameter_groups
+    from trapmeter.training.recipes import find_recipe
 
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29591"}
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     torch.manual_seed(0)
-    recipe = replace(recipe_named(recipe_name), weights=weights)
+    recipe = replace(find_recipe(recipe_name), weights=weights)
     ranks = Ranks(rank, processes, rank)
     with process_group(ranks):
         network = make_network(recipe.backbone, recipe.input, recipe.weights, recipe.head)

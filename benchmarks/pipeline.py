@@ -171,11 +171,11 @@ def whole_video(clips: list[Path], torchscript: Path, batch: int) -> dict[str, A
     import torch
 
     from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
-    from trapmeter.detect.precision import Precision
+    from trapmeter.detect.precision import DetectorPrecision
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    detector = MegadetectorLite.load(EMBEDDED[Precision.FLOAT32])
+    detector = MegadetectorLite.load(EMBEDDED[DetectorPrecision.FLOAT32])
     network = torch.jit.load(str(torchscript)).eval()
     size = 1920, 1080
     windows: list[Any] = []
@@ -228,8 +228,8 @@ def make_network(file: Path, bundle: Path) -> None:
     import timm
     import torch
 
-    from trapmeter.models.spec import SECOND_PLACE_INPUT
-    from trapmeter.training.torchscript import Job, convert
+    from trapmeter.models.input_spec import SECOND_PLACE_INPUT
+    from trapmeter.training.torchscript import ConversionJob, convert
 
     spec = SECOND_PLACE_INPUT
     torch.manual_seed(0)
@@ -244,7 +244,7 @@ def make_network(file: Path, bundle: Path) -> None:
         torch.nn.init.constant_(network.get_classifier().bias, 6.0)
     torch.jit.save(torch.jit.script(network.eval()), str(file))
     bundle.mkdir(exist_ok=True)
-    convert(Job(file, bundle, "tf_efficientnetv2_l", spec, "random weights", {}))
+    convert(ConversionJob(file, bundle, "tf_efficientnetv2_l", spec, "random weights", {}))
 
 
 def cpu_s() -> float:

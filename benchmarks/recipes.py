@@ -20,17 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.frames.fill import fill_store
+from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import StoreSpec, parse_size
 from trapmeter.frames.store import FrameStore
-from trapmeter.frames.wanted import read_wanted
 from trapmeter.metrics import bootstrap_interval
-from trapmeter.models.spec import Frames
-from trapmeter.training.augment import second_place as second_place_augmentation
+from trapmeter.models.input_spec import FrameEncoding
+from trapmeter.training.augment import second_place_augmentation as second_place_augmentation
 from trapmeter.training.network import Head
-from trapmeter.training.recipes import Recipe, default_cpu, second_place_cpu
-from trapmeter.training.records import HeldOut, read_held_out
+from trapmeter.training.recipes import CosineSchedule, Recipe, default_cpu, second_place_cpu
 from trapmeter.training.run import TrainSettings, train
-from trapmeter.training.schedule import Cosine
+from trapmeter.training.training_log import HeldOutPrediction, read_held_out
 
 N_FOLDS = 3
 WITHOUT_ANIMALS = ("second_place", "without drawn boxes")
@@ -43,7 +42,7 @@ def variants(size_hw: tuple[int, int], epochs: int) -> dict[str, Recipe]:
         default,
         input=replace(default.input, size_hw=size_hw),
         epochs=epochs,
-        schedule=Cosine(lr=1e-3, eta_min=1e-5, t_max=epochs - 1),
+        schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=epochs - 1),
     )
     seen, changed = default.input, default.augment
     return {
@@ -51,7 +50,7 @@ def variants(size_hw: tuple[int, int], epochs: int) -> dict[str, Recipe]:
         "without drawn boxes": default,
         "without the locating head": replace(default, head=Head.POOLED, place_weight=0.0),
         "without motion": replace(
-            default, input=replace(seen, frames=Frames.RGB, offsets_s=(-2.0, -1.0, 0.0, 1.0, 2.0))
+            default, input=replace(seen, frames=FrameEncoding.RGB, offsets_s=(-2.0, -1.0, 0.0, 1.0, 2.0))
         ),
         "without the box": replace(default, input=replace(seen, box_channel=False), box_dropout=0.0),
         "without zoom": replace(default, augment=replace(changed, p_zoom=0.0)),
@@ -83,18 +82,18 @@ def main() -> None:
     errors: dict[str, tuple[NDArray[np.float64], list[str]]] = {}
     for name, recipe in chosen.items():
         rows = held_out(arguments.simtrap, arguments.out, name, recipe, folds)
-        errors[name] = np.array([abs(row.answer_m - row.truth_m) for row in rows]), [row.site_id for row in rows]
+        errors[name] = np.array([abs(row.prediction_m - row.truth_m) for row in rows]), [row.site_id for row in rows]
         print(table(errors), flush=True)
 
 
-def held_out(data: Path, out: Path, name: str, recipe: Recipe, folds: Sequence[int]) -> list[HeldOut]:
+def held_out(data: Path, out: Path, name: str, recipe: Recipe, folds: Sequence[int]) -> list[HeldOutPrediction]:
     """The answers at held-out sites, of a training that is done now if it wasn't before."""
     labels, metadata = data / "train_labels.csv", data / "train_metadata.csv"
     size = "x".join(map(str, recipe.input.size_hw))
     store = FrameStore.create(
         out / f"frames-{size}-{recipe.input.resize}", StoreSpec(recipe.input.size_hw, recipe.input.resize)
     )
-    wanted, missing = read_wanted([labels], data / "train_videos", recipe.input.offsets_s)
+    wanted, missing = read_requests([labels], data / "train_videos", recipe.input.offsets_s)
     fill_store(store, wanted, jobs=2, missing=missing)
     folder = out / name.replace(" ", "-").replace(",", "")
     rows = []

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from decode import CLIPS, make_clips
 from trapmeter.media import partial_copy
-from trapmeter.media.reading import FitWithin
+from trapmeter.media.reader import FitWithin
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame
-from trapmeter.storage.address import Location, RemotePath, RemoteStat
+from trapmeter.storage.address import AnyPath, RemotePath, RemoteStat
 
 ASKED = {
     "--every 10": [float(t) for t in range(0, 60, 10)],
@@ -43,7 +43,7 @@ def read(address: RemotePath, start: int, end: int) -> bytes:
     return content
 
 
-def look(path: Location, times_s: list[float]) -> tuple[list[object], float]:
+def look(path: AnyPath, times_s: list[float]) -> tuple[list[object], float]:
     """What is seen, and the CPU seconds that it took."""
     started = time.process_time()
     with open_video(path, FitWithin(640, 640)) as video:
@@ -79,11 +79,11 @@ def main() -> None:
                 flush=True,
             )
         for kilobytes, ahead in BLOCKS if arguments.blocks else ():
-            partial_copy.BLOCK, partial_copy.AHEAD = 1024 * kilobytes, ahead
+            partial_copy.BLOCK_BYTES, partial_copy.PREFETCH_BLOCKS = 1024 * kilobytes, ahead
             fetched.clear()
             look(far(path), ASKED["--every 10"])
             print(f"  {kilobytes:5} kB x {ahead:2}{sum(fetched) / size:9.1%} in {len(fetched):3} requests", flush=True)
-        partial_copy.BLOCK, partial_copy.AHEAD = 1024 * 64, 4
+        partial_copy.BLOCK_BYTES, partial_copy.PREFETCH_BLOCKS = 1024 * 64, 4
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.demo.clips import CLIPS
-from trapmeter.predict.seen import MediumSeen, SecondSeen
+from trapmeter.predict.medium_result import MediumResult, SecondResult
 from trapmeter.records import Box, Status
 
 PARTS = ("plan", "join", "measure", "engine", "workers", "data")
@@ -92,9 +92,9 @@ def timed(what: str) -> Iterator[None]:
 
 def plan(folder: Path, rows: int) -> None:
     """From names to shares."""
-    from trapmeter.predict.plan import plan_work
+    from trapmeter.parallel.sharding import Shard, items_of_shard
+    from trapmeter.predict.plan import plan_run
     from trapmeter.predict.settings import PredictSettings
-    from trapmeter.shares import Shard, share_of
 
     make_media(folder / "media", rows)
     with (folder / "times.csv").open("w") as file:
@@ -103,14 +103,14 @@ def plan(folder: Path, rows: int) -> None:
             file.writelines(f"{name},{second}\n" for second in range(ROWS_OF_A_MEDIUM))
     settings = PredictSettings((folder / "media",), folder / "out", times=folder / "times.csv")
     with timed(f"plan {rows:,} rows"):
-        work = plan_work(settings)
-        share = share_of(work.asked.tasks, Shard(1, N_SHARDS), lambda task: task.medium.path)
+        work = plan_run(settings)
+        share = items_of_shard(work.asked.tasks, Shard(1, N_SHARDS), lambda task: task.medium.path)
     print(f"  {len(work.asked.tasks):,} media, {len(share):,} in the first of {N_SHARDS} shares")
 
 
 def join(folder: Path, rows: int) -> None:
     """From journals to a journal."""
-    from trapmeter.journal import find_pieces, join_journals
+    from trapmeter.journal import find_entries, join_journals
 
     line = json.dumps(seen_in("NAME").to_json(), separators=(",", ":"))
     paths = [folder / f"{number}.jsonl" for number in range(N_SHARDS)]
@@ -121,36 +121,36 @@ def join(folder: Path, rows: int) -> None:
             file.writelines(line.replace("NAME", name) + "\n" for name in all_names[number::N_SHARDS])
     with timed(f"join {rows:,} rows"):
         found = {
-            seen.key: (seen, place) for path in paths for seen, place in find_pieces(path, {}, MediumSeen.from_json)
+            seen.key: (seen, place) for path in paths for seen, place in find_entries(path, {}, MediumResult.from_json)
         }
         join_journals([found[name][1] for name in all_names], {}, folder / "joined.jsonl")
     size = (folder / "joined.jsonl").stat().st_size
     print(f"  {len(found):,} media, {size / 1e6:,.0f} MB")
 
 
-def measure(folder: Path, rows: int) -> None:
+def estimate(folder: Path, rows: int) -> None:
     """From what was seen to a table."""
     from trapmeter.boxmodel.model import BoxModel
-    from trapmeter.predict.distances import FromBoxes
-    from trapmeter.predict.measure import measure as measure_all
+    from trapmeter.predict.estimates import estimate_distances as measure_all
+    from trapmeter.predict.estimators import BoxEstimator
     from trapmeter.tables.distances import write_distances
 
     media = [seen_in(name) for name in names(rows)]
     sites = {medium.media_id: medium.media_id.partition("/")[0] for medium in media}
-    model = FromBoxes(BoxModel.load())
+    model = BoxEstimator(BoxModel.load())
     with timed(f"measure {rows:,} rows"):
         estimates = measure_all(media, sites, model)
     with timed("write them"):
         write_distances(folder / "distances.csv", estimates)
 
 
-def seen_in(name: str) -> MediumSeen:
+def seen_in(name: str) -> MediumResult:
     """An animal in the first half of a medium's seconds, which comes nearer."""
     half = ROWS_OF_A_MEDIUM // 2
     boxes = [Box(0.41, 0.52, 0.45 + t / half / 2, 0.56 + t / half / 3, 0.87) for t in range(half)]
-    some = [SecondSeen(float(t), Status.MEASURED, "", (box,), (1,)) for t, box in enumerate(boxes)]
-    none = [SecondSeen(float(t), Status.NO_ANIMAL) for t in range(half, ROWS_OF_A_MEDIUM)]
-    return MediumSeen(name, 1, 1, (*some, *none))
+    some = [SecondResult(float(t), Status.MEASURED, "", (box,), (1,)) for t, box in enumerate(boxes)]
+    none = [SecondResult(float(t), Status.NO_ANIMAL) for t in range(half, ROWS_OF_A_MEDIUM)]
+    return MediumResult(name, 1, 1, (*some, *none))
 
 
 def names(rows: int) -> list[str]:
@@ -170,50 +170,50 @@ def engine(folder: Path, _: int) -> None:
     import numpy as np
     from PIL import Image
 
-    from trapmeter.cluster.connection import connected
-    from trapmeter.cluster.workers import run_all_on_ray
-    from trapmeter.predict.observe import Eyes, Task
-    from trapmeter.predict.workers import observe_all
+    from trapmeter.parallel.ray_connection import connect_to_ray
+    from trapmeter.parallel.ray_workers import run_tasks_on_ray
+    from trapmeter.parallel.workers import TaskRunner, TimeLimits, run_tasks
+    from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels
+    from trapmeter.predict.worker_models import process_media
     from trapmeter.records import Medium, MediumKind
     from trapmeter.tables.boxes import MediumBoxes
-    from trapmeter.workers import Patience, RunAll, run_all
 
     path = folder / "small.png"
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
     boxes = MediumBoxes(path.name, failure="none")
 
-    def run(n: int, on: RunAll) -> None:
-        tasks = [Task(Medium(f"{i}.png", path, MediumKind.PHOTO), (0.0,), 1.0, boxes) for i in range(n)]
-        assert sum(1 for _ in observe_all(tasks, Eyes, 2, Patience(), on)) == n
+    def run(n: int, on: TaskRunner) -> None:
+        tasks = [MediumTask(Medium(f"{i}.png", path, MediumKind.PHOTO), (0.0,), 1.0, boxes) for i in range(n)]
+        assert sum(1 for _ in process_media(tasks, WorkerModels, 2, TimeLimits(), on)) == n
 
     for n in (40, 240, 1240):
         with timed(f"local, {n} photos"):
-            run(n, run_all)
-    with timed("Ray with its start"), connected(None, jobs=2):
+            run(n, run_tasks)
+    with timed("Ray with its start"), connect_to_ray(None, jobs=2):
         for n in (40, 240, 1240):
             with timed(f"Ray, {n} photos"):
-                run(n, run_all_on_ray)
+                run(n, run_tasks_on_ray)
 
 
 def workers(folder: Path, _: int) -> None:
     """One worker, and two."""
-    from trapmeter.cluster.connection import connected
-    from trapmeter.cluster.workers import run_all_on_ray
+    from trapmeter.parallel.ray_connection import connect_to_ray
+    from trapmeter.parallel.ray_workers import run_tasks_on_ray
+    from trapmeter.parallel.workers import Engine
     from trapmeter.predict.run import predict
     from trapmeter.predict.settings import PredictSettings
-    from trapmeter.workers import Engine
 
     survey = folder / "survey"
     for copy in range(N_COPIES):
         shutil.copytree(CLIPS, survey / str(copy))
-    with connected(None, jobs=2):
+    with connect_to_ray(None, jobs=2):
         for jobs in (1, 2):
             with timed(f"{jobs} of Ray's workers, waiting"):
-                waits = run_all_on_ray(range(40), wait, jobs=jobs, limit_s=lambda _: 60.0, start=lambda: None)
+                waits = run_tasks_on_ray(range(40), wait, jobs=jobs, limit_s=lambda _: 60.0, start=lambda: None)
                 assert sum(1 for _ in waits) == 40
             settings = PredictSettings((survey,), folder / str(jobs), jobs=jobs)
             with timed(f"{jobs} of Ray's workers"):
-                run = predict(settings, engine=Engine(run_all_on_ray))
+                run = predict(settings, engine=Engine(run_tasks_on_ray))
             print(f"    looking took {run.facts['seconds']['look']:.1f} s wall", flush=True)
 
 
@@ -225,17 +225,16 @@ def wait(_: int) -> None:
 def data(folder: Path, _: int) -> None:
     """Core against Data."""
     from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
-    from trapmeter.detect.precision import Precision
-    from trapmeter.media.find import find_media
-    from trapmeter.predict.eyes import open_eyes
-    from trapmeter.predict.observe import Task
-    from trapmeter.predict.workers import observe_all
-    from trapmeter.workers import Patience
+    from trapmeter.detect.precision import DetectorPrecision
+    from trapmeter.media.discovery import find_media
+    from trapmeter.parallel.workers import TimeLimits
+    from trapmeter.predict.medium_pipeline import MediumTask
+    from trapmeter.predict.worker_models import open_worker_models, process_media
 
     media = find_media([CLIPS]).media
-    make_eyes = partial(
-        open_eyes,
-        detector=Precision.INT8,
+    open_models = partial(
+        open_worker_models,
+        detector=DetectorPrecision.INT8,
         min_score=DEFAULT_MIN_SCORE,
         bundles=(),
         flip=False,
@@ -244,10 +243,10 @@ def data(folder: Path, _: int) -> None:
     )
 
     def by_core() -> int:
-        from trapmeter.cluster.workers import run_all_on_ray
+        from trapmeter.parallel.ray_workers import run_tasks_on_ray
 
-        tasks = [Task(medium, None, 1.0) for medium in media]
-        return sum(len(seen.seconds) for seen in observe_all(tasks, make_eyes, 2, Patience(), run_all_on_ray))
+        tasks = [MediumTask(medium, None, 1.0) for medium in media]
+        return sum(len(seen.seconds) for seen in process_media(tasks, open_models, 2, TimeLimits(), run_tasks_on_ray))
 
     def by_data() -> int:
         import ray.data
@@ -260,27 +259,27 @@ def data(folder: Path, _: int) -> None:
             batch_size=1,
             num_cpus=0.5,
             compute=ray.data.ActorPoolStrategy(size=2),
-            fn_constructor_args=[make_eyes],
+            fn_constructor_args=[open_models],
         )
         return sum(1 for _ in found.iter_rows())
 
-    from trapmeter.cluster.connection import connected
+    from trapmeter.parallel.ray_connection import connect_to_ray
 
     ways: dict[str, Callable[[], int]] = {"Ray Core: an actor decodes and detects": by_core, "Ray Data": by_data}
     for what, way in ways.items():
-        with connected(None, jobs=2), timed(what):
+        with connect_to_ray(None, jobs=2), timed(what):
             n = way()
         print(f"    {n} pictures")
 
 
 def decoded(row: dict[str, Any]) -> list[dict[str, Any]]:
     """The pictures of a clip, a second apart, as the detector wants them."""
-    from trapmeter.media.find import kind_of
-    from trapmeter.media.reading import FitWithin, open_medium
+    from trapmeter.media.discovery import medium_kind
+    from trapmeter.media.reader import FitWithin, open_medium
     from trapmeter.records import Frame, Medium
 
     path = Path(row["path"])
-    kind = kind_of(path)
+    kind = medium_kind(path)
     assert kind is not None
     with open_medium(Medium(path.name, path, kind), FitWithin(640, 640)) as reader:
         times_s = reader.regular_times(1.0)
@@ -291,8 +290,8 @@ def decoded(row: dict[str, Any]) -> list[dict[str, Any]]:
 class Detecting:
     """A stage of Ray Data."""
 
-    def __init__(self, make_eyes: Callable[[], Any]) -> None:
-        self._detector = make_eyes().detector
+    def __init__(self, open_models: Callable[[], Any]) -> None:
+        self._detector = open_models().detector
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Boxes of one picture."""

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from trapmeter.boxmodel.evaluate import evaluate as evaluate_box_model
+from trapmeter.boxmodel.evaluation import evaluate_box_model as evaluate_box_model
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.boxmodel.samples import read_tables
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.train import train as train_box_model
-from trapmeter.chain import ChainSettings, run_chain
+from trapmeter.boxmodel.training import train_box_model as train_box_model
+from trapmeter.boxmodel.training_data import read_labelled_observations
+from trapmeter.competition.pipeline import CompetitionSettings, run_competition
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.records import Observation
-from trapmeter.tables.drivendata import best_rows, read_labels
+from trapmeter.tables.drivendata import best_box_rows, read_labels
 
 N_FOLDS = 3
 
@@ -41,10 +41,10 @@ def main() -> None:
     data, out = arguments.simtrap, arguments.out
     rounds = {"second_place_cpu": arguments.rounds, "default_cpu": 0}
     for recipe, n_rounds in rounds.items():
-        run_chain(chain_settings(data, out / recipe, recipe, n_rounds), lambda text: print(text, flush=True))
+        run_competition(chain_settings(data, out / recipe, recipe, n_rounds), lambda text: print(text, flush=True))
 
     truth = {(row.video_id, row.time_s): row.distance_m for row in read_labels(data / "test_labels.csv")}
-    metadata = best_rows(data / "test_metadata.csv")
+    metadata = best_box_rows(data / "test_metadata.csv")
     sites = [metadata[key].site_id for key in truth]
     train_m = [row.distance_m for row in read_labels(data / "train_labels.csv")]
 
@@ -54,14 +54,14 @@ def main() -> None:
         return f"{errors.mean():.2f} ({low:.2f} to {high:.2f})"
 
     box_model = out / "box-model"
-    samples = read_tables(data)
+    samples = read_labelled_observations(data)
     if not (box_model / "bundle.json").exists():
         train_box_model(samples, box_model, BoxModelSettings(model_id="simtrap-boxes"), print)
     observations = [
         Observation(video, time_s, metadata[video, time_s].box, 1, metadata[video, time_s].site_id)
         for video, time_s in truth
     ]
-    by_boxes = dict(zip(truth, (d.distance_m for d in BoxModel.load(box_model).measure(observations)), strict=True))
+    by_boxes = dict(zip(truth, (d.distance_m for d in BoxModel.load(box_model).estimate(observations)), strict=True))
     boxes_cv = evaluate_box_model(samples, BoxModelSettings(), N_FOLDS).subset("all")
 
     print("\n| method | held-out training sites, m | test sites, m (95 % over sites) |\n| --- | --- | --- |")
@@ -84,9 +84,9 @@ def main() -> None:
             print(f"| {name}, mean of {N_FOLDS} with flips | {np.mean(held_out):.2f} | {told(submission)} |")
 
 
-def chain_settings(data: Path, out: Path, recipe: str, rounds: int) -> ChainSettings:
+def chain_settings(data: Path, out: Path, recipe: str, rounds: int) -> CompetitionSettings:
     """The same tables, videos and folds for every recipe. What animals' boxes teach, the reference has no use for."""
-    return ChainSettings(
+    return CompetitionSettings(
         labels=data / "train_labels.csv",
         metadata=data / "train_metadata.csv",
         videos=data / "train_videos",

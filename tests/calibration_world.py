@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.tables.cameras import Camera
+from trapmeter.tables.cameras import CameraSetup
 
-CAMERA = Camera(hfov_deg=45.0, height_m=1.0, pitch_deg=-8.0)
+CAMERA = CameraSetup(hfov_deg=45.0, height_m=1.0, pitch_deg=-8.0)
 ANIMAL_M = 0.7
 
 
-def row_of(distance_m: float, camera: Camera = CAMERA) -> float:
+def row_of(distance_m: float, camera: CameraSetup = CAMERA) -> float:
     """The row of the picture (fraction) in whose middle the ground is so far away."""
     assert camera.hfov_deg is not None
     assert camera.height_m is not None
     assert camera.pitch_deg is not None
     below = math.atan(camera.height_m / distance_m) + math.radians(camera.pitch_deg)
-    return 0.5 + math.tan(below) / math.tan(math.radians(camera.hfov_deg) / 2) * camera.width_over_height / 2
+    return 0.5 + math.tan(below) / math.tan(math.radians(camera.hfov_deg) / 2) * camera.aspect_ratio / 2
 
 
 def box_at(distance_m: float, score: float = 0.9) -> Box:

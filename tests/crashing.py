@@ -3,10 +3,10 @@
 import os
 import signal
 
-from trapmeter.report.frames import Shown, Wanted, pictures_of
+from trapmeter.report.thumbnails import ThumbnailResult, ThumbnailTask, make_medium_thumbnails
 
 
-def crash_at_b(task: Wanted) -> Shown:
+def crash_at_b(task: ThumbnailTask) -> ThumbnailResult:
     if task.media_id == "b.jpg":
         os.kill(os.getpid(), signal.SIGSEGV)
-    return pictures_of(task)
+    return make_medium_thumbnails(task)

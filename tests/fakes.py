@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.models.spec import InputSpec
-from trapmeter.predict.observe import Eyes
+from trapmeter.models.input_spec import InputSpec
+from trapmeter.predict.medium_pipeline import WorkerModels
 from trapmeter.records import Box, Distance, ModelIdentity, Observation, Pixels
 
 BRIGHT = ModelIdentity("bright", "0" * 64)
@@ -50,7 +50,7 @@ class HeightModel:
 
     identity: ModelIdentity = HEIGHT
 
-    def measure(self, observations: Sequence[Observation]) -> list[Distance]:
+    def estimate(self, observations: Sequence[Observation]) -> list[Distance]:
         metres = [1 / (o.box.y2 - o.box.y1) if o.box else 5.0 for o in observations]
         return [Distance(m, 0.8 * m, 1.2 * m) for m in metres]
 
@@ -62,16 +62,16 @@ class BrightnessNetworks:
     spec: InputSpec
     batches: list[int] = field(default_factory=list)
 
-    def answers(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def predict_members(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
         self.batches.append(len(windows))
         means = windows[:, : 3 * len(self.spec.offsets_s)].mean(axis=(1, 2, 3))
         boxes = windows[:, -1].mean(axis=(1, 2)) if self.spec.box_channel else 0
         return np.stack([means + boxes, means + boxes + 1])
 
 
-def bright_eyes(input_hw: tuple[int, int] = (640, 640)) -> Eyes:
-    return Eyes(BrightDetector(input_hw=input_hw))
+def bright_eyes(input_hw: tuple[int, int] = (640, 640)) -> WorkerModels:
+    return WorkerModels(BrightDetector(input_hw=input_hw))
 
 
-def dying_eyes() -> Eyes:
-    return Eyes(DyingDetector())
+def dying_eyes() -> WorkerModels:
+    return WorkerModels(DyingDetector())

@@ -27,19 +27,19 @@ from packages import (
     write_package,
 )
 from terminal import inside
+from trapmeter.calibration.inputs import CalibrateSettings
 from trapmeter.calibration.run import calibrate
-from trapmeter.calibration.told import CalibrateSettings
-from trapmeter.density.camtrap_survey import CamtrapSettings, read_camtrap_survey
+from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
 from trapmeter.errors import InputError, RunError
-from trapmeter.export import Format, export
-from trapmeter.predict.run import Run, predict
+from trapmeter.export import ExportFormat, export_results
+from trapmeter.predict.run import PredictRun, predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.records import Status
-from trapmeter.review.decisions import Kind, open_log
+from trapmeter.review.decisions import DecisionKind, open_log
 from trapmeter.review.results import read_results
-from trapmeter.review.session import Session
+from trapmeter.review.session import ReviewSession
+from trapmeter.tables.density_inputs import read_media_starts
 from trapmeter.tables.distances import read_distances
-from trapmeter.tables.sightings import read_media_starts
 
 MEDIA = [
     medium("m1", "S1/a.jpg"),
@@ -74,11 +74,11 @@ def package(tmp_path: Path, make_clip: MakeClip) -> Path:
     return folder
 
 
-def measure(package: Path, out: Path, **changes: Any) -> Run:
+def estimate(package: Path, out: Path, **changes: Any) -> PredictRun:
     return predict(PredictSettings((package,), out, **changes))
 
 
-def rows(run: Run) -> list[tuple[str, float, Status]]:
+def rows(run: PredictRun) -> list[tuple[str, float, Status]]:
     return [(e.observation.media_id, e.observation.time_s, e.status) for e in run.estimates]
 
 
@@ -172,7 +172,7 @@ def test_missing_values_of_the_standard_are_empty_cells(package: Path, tmp_path:
     run = measure(package, tmp_path / "out", hfov_deg=45.0)
     assert {e.observation.site_id for e in run.estimates} == {"S1"}
     assert run.summary.n_measured == 2
-    export(tmp_path / "out", tmp_path / "new", Format.CAMTRAP_DP, package=package)
+    export_results(tmp_path / "out", tmp_path / "new", ExportFormat.CAMTRAP_DP, package=package)
     told = observations_in(tmp_path / "new")
     assert [told[name]["individualPositionRadius"] == "NA" for name in told] == [False, True, False, True]
     assert (told["o1"]["individualID"], told["o2"]["count"]) == ("m1:1", "NA")
@@ -227,7 +227,7 @@ def test_an_archive_that_lies_is_refused(package: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "outside.txt").exists()
     assert sorted(contents(results / "unpacked")) == ["S1/a.jpg", "S1/b.mp4"]
     with pytest.raises(InputError, match=r"'\.\./outside\.txt' leads out of the package"):
-        export(results, tmp_path / "new.zip", Format.CAMTRAP_DP, package=slip)
+        export_results(results, tmp_path / "new.zip", ExportFormat.CAMTRAP_DP, package=slip)
     assert not list(tmp_path.glob(".new*"))
     damaged = packed(package, tmp_path / "damaged.zip")
     with zipfile.ZipFile(damaged) as archive:
@@ -269,7 +269,7 @@ def problems() -> Validate:
 def test_distances_go_into_the_users_own_package(package: Path, tmp_path: Path, problems: Validate) -> None:
     before = contents(package)
     measure(package, tmp_path / "out")
-    said = export(tmp_path / "out", tmp_path / "new", Format.CAMTRAP_DP, package=package)
+    said = export_results(tmp_path / "out", tmp_path / "new", ExportFormat.CAMTRAP_DP, package=package)
     assert said[0] == "2 of the package's own filled in"
     after = contents(tmp_path / "new")
     assert {name for name in before if before[name] != after[name]} == {"observations.csv"}
@@ -289,11 +289,13 @@ def test_distances_go_into_the_users_own_package(package: Path, tmp_path: Path, 
     lines = after["observations.csv"].splitlines(keepends=True)
     assert before["observations.csv"].splitlines(keepends=True)[4:] == lines[4:]
     # The copy once more: the same bytes, as a folder and as an archive.
-    export(tmp_path / "out", tmp_path / "twice", Format.CAMTRAP_DP, package=tmp_path / "new/datapackage.json")
+    export_results(
+        tmp_path / "out", tmp_path / "twice", ExportFormat.CAMTRAP_DP, package=tmp_path / "new/datapackage.json"
+    )
     assert contents(tmp_path / "twice") == after
     archive = packed(package, tmp_path / "dp.zip", "dp/")
     for name in ("one.zip", "two.zip"):
-        export(tmp_path / "out", tmp_path / name, Format.CAMTRAP_DP, package=archive)
+        export_results(tmp_path / "out", tmp_path / name, ExportFormat.CAMTRAP_DP, package=archive)
     assert contents(tmp_path / "one.zip") == {f"dp/{name}": content for name, content in after.items()}
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(tmp_path / "one.zip") as new:
@@ -307,8 +309,8 @@ def test_distances_go_into_the_users_own_package(package: Path, tmp_path: Path, 
 
 def test_a_measured_package_is_a_survey_and_measures_the_same_again(package: Path, tmp_path: Path) -> None:
     first = measure(package, tmp_path / "out")
-    export(tmp_path / "out", tmp_path / "new", Format.CAMTRAP_DP, package=package)
-    survey = read_camtrap_survey(tmp_path / "new", CamtrapSettings(theta_deg=42.0, snapshot_s=1.0, species="all"))
+    export_results(tmp_path / "out", tmp_path / "new", ExportFormat.CAMTRAP_DP, package=package)
+    survey = read_camtrap_survey(tmp_path / "new", CamtrapDpSettings(theta_deg=42.0, snapshot_s=1.0, species="all"))
     metres = sorted(e.distance.distance_m for e in first.estimates if e.distance)
     assert sorted(survey.distance_m[:, 0]) == pytest.approx(metres, abs=0.005)
     again = measure(tmp_path / "new", tmp_path / "again")
@@ -327,7 +329,7 @@ def test_the_shared_package(shared: Path, tmp_path: Path, problems: Validate) ->
     run = measure(folder, tmp_path / "out")
     assert sorted(name for name, _ in run.summary.failures) == ["https://example.com/remote.jpg", "skip_me.mp4"]
     assert {e.observation.site_id for e in run.estimates} == {"loc1", "loc2"}
-    export(tmp_path / "out", tmp_path / "new", Format.CAMTRAP_DP, package=folder)
+    export_results(tmp_path / "out", tmp_path / "new", ExportFormat.CAMTRAP_DP, package=folder)
     before, after = contents(folder), contents(tmp_path / "new")
     assert {name for name in before if before[name] != after[name]} == {"observations.csv"}
     # Two rows of the package leave out cells at their end, of its deployments.
@@ -337,7 +339,7 @@ def test_the_shared_package(shared: Path, tmp_path: Path, problems: Validate) ->
     assert [name for name in new if new[name]["individualPositionRadius"]] == ["obs1", "obs2", "obs3"]
     raw, written = (one["observations.csv"].splitlines() for one in (before, after))
     assert [raw[0], *raw[4:]] == [written[0], *written[4:]]
-    export(tmp_path / "out", tmp_path / "twice", Format.CAMTRAP_DP, package=tmp_path / "new")
+    export_results(tmp_path / "out", tmp_path / "twice", ExportFormat.CAMTRAP_DP, package=tmp_path / "new")
     assert contents(tmp_path / "twice") == after
 
 
@@ -352,7 +354,7 @@ def test_what_the_descriptor_tells_of_the_table_stays_true(package: Path, tmp_pa
         "stats": {"rows": 4, "fields": len(columns)},
     }
     folder = write_package(tmp_path / "told", media=MEDIA, observations=text, schema=schema, **told)
-    said = export(tmp_path / "out", tmp_path / "new", Format.CAMTRAP_DP, package=folder)
+    said = export_results(tmp_path / "out", tmp_path / "new", ExportFormat.CAMTRAP_DP, package=folder)
     assert said[-1].endswith("gained the columns individualPositionRadius, individualPositionAngle")
     resource = json.loads((tmp_path / "new/datapackage.json").read_text())["resources"][2]
     content = (tmp_path / "new/observations.csv").read_bytes()
@@ -364,7 +366,7 @@ def test_what_the_descriptor_tells_of_the_table_stays_true(package: Path, tmp_pa
     told["hash"] = "crc:00"
     odd = write_package(tmp_path / "odd", media=MEDIA, observations=text, **told)
     with pytest.raises(InputError, match="'crc:00' of observations can't be renewed"):
-        export(tmp_path / "out", tmp_path / "no", Format.CAMTRAP_DP, package=odd)
+        export_results(tmp_path / "out", tmp_path / "no", ExportFormat.CAMTRAP_DP, package=odd)
 
 
 def test_exports_that_cannot_be_are_refused_and_nothing_is_lost(package: Path, tmp_path: Path) -> None:
@@ -373,7 +375,7 @@ def test_exports_that_cannot_be_are_refused_and_nothing_is_lost(package: Path, t
 
     def refused(error: type[Exception], words: str, out: Path, of: Path | None = package) -> None:
         with pytest.raises(error, match=words):
-            export(tmp_path / "out", out, Format.CAMTRAP_DP, package=of)
+            export_results(tmp_path / "out", out, ExportFormat.CAMTRAP_DP, package=of)
 
     refused(InputError, "--package", tmp_path / "new", None)
     refused(RunError, "is a folder, so that --out is one too", tmp_path / "new.zip")
@@ -397,7 +399,7 @@ def test_results_of_the_media_alone_find_their_package(package: Path, tmp_path: 
         "video_id,time,x1,y1,x2,y2,probability,park,site_id\na.jpg,0,0.3,0.4,0.6,0.8,0.9,,\nb.mp4,2,0.1,0.1,0.2,0.2,0.8,,\n"
     )
     measure(package / "S1", tmp_path / "out", boxes=tmp_path / "boxes.csv")
-    said = export(tmp_path / "out", tmp_path / "new", Format.CAMTRAP_DP, package=package)
+    said = export_results(tmp_path / "out", tmp_path / "new", ExportFormat.CAMTRAP_DP, package=package)
     assert said == ["1 observations added", "1 of the package's own filled in"]
     added = list(observations_in(tmp_path / "new").values())[-1]
     assert (added["mediaID"], added["eventStart"]) == ("m2", "2024-05-02T06:10:02Z")
@@ -412,17 +414,17 @@ def test_distances_of_people_calibrate(package: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"; 1 of events have one, which tells of no single second; fill in"):
         calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=with_event))
     # Ours in a person's row are no labels either.
-    export(tmp_path / "out", tmp_path / "ours", Format.CAMTRAP_DP, package=package)
+    export_results(tmp_path / "out", tmp_path / "ours", ExportFormat.CAMTRAP_DP, package=package)
     with pytest.raises(InputError, match="by a person"):
         calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=tmp_path / "ours"))
     # Unless a person gave them in a review.
     with open_log(tmp_path / "out/distances.csv") as log:
         results = read_results(tmp_path / "out")
-        session = Session(results, log)
+        session = ReviewSession(results, log)
         number = next(i for i, e in enumerate(results.rows) if e.observation.media_id == "S1/b.mp4" and e.distance)
-        session.decide(Kind.DISTANCE, number, 0, distance_m=9.25)
+        session.decide(DecisionKind.DISTANCE, number, 0, distance_m=9.25)
     assert inside("review", "export", tmp_path / "out", "--out", tmp_path / "reviewed") == 0
-    export(tmp_path / "reviewed", tmp_path / "given", Format.CAMTRAP_DP, package=package)
+    export_results(tmp_path / "reviewed", tmp_path / "given", ExportFormat.CAMTRAP_DP, package=package)
     done = calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "by-review", labels=tmp_path / "given"))
     assert (done.n_labels, done.n_labels_unused) == (1, 0)
     by_hand = [

@@ -4,7 +4,7 @@ import pytest
 
 from trapmeter.console import print_animals
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.report.comparison import truth_of_animals
+from trapmeter.report.comparison import truth_by_animal
 from trapmeter.tables.truth import TruthRow
 
 BOX, ELSEWHERE = Box(0.1, 0.1, 0.3, 0.5, 0.9), Box(0.6, 0.6, 0.9, 0.9, 0.9)
@@ -22,7 +22,7 @@ def test_animals_stand_beside_their_truth_and_clips_without_any_are_listed(capsy
         Estimate(Observation("b.mp4", 0.0), Status.NO_ANIMAL),
     ]
     truth = [TruthRow("a.mp4", t, 3.0 + t, BOX) for t in (0.0, 1.0, 2.0)]
-    found = truth_of_animals(estimates, truth)
+    found = truth_by_animal(estimates, truth)
     assert found == {("a.mp4", 1): 4.0}
     print_animals({"boxes": estimates, "network": estimates[:3]}, found)
     head, first, second, last = capsys.readouterr().out.splitlines()

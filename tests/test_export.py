@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trapmeter.errors import InputError, RunError
-from trapmeter.export import Format, export
+from trapmeter.export import ExportFormat, export_results
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
 from trapmeter.tables.distances import write_distances
 from trapmeter.tables.drivendata import read_labels
@@ -43,7 +43,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_megadetectors_file_has_boxes_with_distances_and_failures(results: Path, tmp_path: Path) -> None:
-    said = export(results, tmp_path / "md.json", Format.MEGADETECTOR)
+    said = export_results(results, tmp_path / "md.json", ExportFormat.MEGADETECTOR)
     assert said == ["1 videos are not at hand: their frame numbers count milliseconds"]
     video, broken, photo, empty = read_megadetector(tmp_path / "md.json")
     assert [(d.time_s, d.frame_number) for d in video.detections] == [(0, 0), (0, 0), (1.5, 1500)]
@@ -63,7 +63,7 @@ def test_frames_are_numbered_as_the_video_has_them(make_clip, tmp_path: Path) ->
     (tmp_path / "run.json").write_text(
         json.dumps({"root": str(clip.parent), "models": {"detector": {"model_id": "eyes"}}})
     )
-    export(tmp_path, tmp_path / "md.json", Format.MEGADETECTOR)
+    export_results(tmp_path, tmp_path / "md.json", ExportFormat.MEGADETECTOR)
     document = json.loads((tmp_path / "md.json").read_text())
     outside, inside = document["images"]
     assert inside["frame_rate"] == pytest.approx(10)
@@ -86,7 +86,7 @@ def test_seconds_come_back_within_a_frame(tmp_path: Path, times: list[int], rate
 
 
 def test_timelapse_has_a_row_for_each_file(results: Path, tmp_path: Path) -> None:
-    assert export(results, tmp_path / "t.csv", Format.TIMELAPSE) == []
+    assert export_results(results, tmp_path / "t.csv", ExportFormat.TIMELAPSE) == []
     rows = list(csv.reader((tmp_path / "t.csv").open()))
     assert rows[1:] == [
         ["one.mp4", "A", "2", "3.00", "2.00", "5.00", "5.00", ""],
@@ -98,12 +98,12 @@ def test_timelapse_has_a_row_for_each_file(results: Path, tmp_path: Path) -> Non
 
 def test_timelapse_has_folders_as_windows_writes_them(tmp_path: Path) -> None:
     write_distances(tmp_path / "distances.csv", [measured("S 1/card/=one.mp4", 0, 5.0)])
-    export(tmp_path / "distances.csv", tmp_path / "t.csv", Format.TIMELAPSE)
+    export_results(tmp_path / "distances.csv", tmp_path / "t.csv", ExportFormat.TIMELAPSE)
     assert next(csv.DictReader((tmp_path / "t.csv").open()))["RelativePath"] == "S 1\\card"
 
 
 def test_drivendatas_table_has_the_nearest(results: Path, tmp_path: Path) -> None:
-    said = export(results, tmp_path / "d.csv", Format.DRIVENDATA)
+    said = export_results(results, tmp_path / "d.csv", ExportFormat.DRIVENDATA)
     assert said == ["1 seconds show several animals: written is the nearest"]
     assert [(row.video_id, row.time_s, row.distance_m) for row in read_labels(tmp_path / "d.csv")] == [
         ("A/one.mp4", 0, 3.0),
@@ -116,7 +116,7 @@ def test_drivendatas_table_has_the_nearest(results: Path, tmp_path: Path) -> Non
 def test_sites_on_a_map(results: Path, tmp_path: Path, column: str) -> None:
     places = tmp_path / "places.csv"
     places.write_text(f"{column},latitude,longitude\nA,-6.5,12.25\nA,0,0\nC,1,2\n")
-    said = export(results, tmp_path / "s.geojson", Format.GEOJSON, places)
+    said = export_results(results, tmp_path / "s.geojson", ExportFormat.GEOJSON, places)
     assert said == ["1 sites have no place and were left out: B"]
     document = json.loads((tmp_path / "s.geojson").read_text())
     assert document["features"][0] == {
@@ -138,23 +138,23 @@ def test_places_that_are_none_are_told(results: Path, tmp_path: Path, text: str,
     places = tmp_path / "places.csv"
     places.write_text(text)
     with pytest.raises(InputError, match=says):
-        export(results, tmp_path / "s.geojson", Format.GEOJSON, places)
+        export_results(results, tmp_path / "s.geojson", ExportFormat.GEOJSON, places)
 
 
 def test_wrong_use_is_told_and_nothing_lost(results: Path, tmp_path: Path) -> None:
     table = results / "distances.csv"
     before = table.read_bytes()
     with pytest.raises(InputError, match="holds the results themselves"):
-        export(results, table, Format.TIMELAPSE)
+        export_results(results, table, ExportFormat.TIMELAPSE)
     assert table.read_bytes() == before
     with pytest.raises(RunError, match="there is no folder"):
-        export(results, tmp_path / "nowhere/x.csv", Format.TIMELAPSE)
+        export_results(results, tmp_path / "nowhere/x.csv", ExportFormat.TIMELAPSE)
     with pytest.raises(InputError, match="--places"):
-        export(results, tmp_path / "x", Format.GEOJSON)
+        export_results(results, tmp_path / "x", ExportFormat.GEOJSON)
     with pytest.raises(InputError, match="--places"):
-        export(results, tmp_path / "x", Format.TIMELAPSE, tmp_path / "p")
+        export_results(results, tmp_path / "x", ExportFormat.TIMELAPSE, tmp_path / "p")
     with pytest.raises(InputError, match="does not exist; give the folder"):
-        export(tmp_path, tmp_path / "x", Format.TIMELAPSE)
+        export_results(tmp_path, tmp_path / "x", ExportFormat.TIMELAPSE)
     write_distances(tmp_path / "distances.csv", [])
     with pytest.raises(InputError, match="no rows"):
-        export(tmp_path, tmp_path / "x", Format.TIMELAPSE)
+        export_results(tmp_path, tmp_path / "x", ExportFormat.TIMELAPSE)

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from conftest import MakeClip
-from trapmeter.export import Format, export
+from trapmeter.export import ExportFormat, export_results
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.tables.drivendata import read_labels
 from trapmeter.tables.flatfile import FlatRow, read_flat_file, write_flat_file
 from trapmeter.tables.megadetector import read_megadetector
-from trapmeter.tables.sites import FolderSite
+from trapmeter.tables.site_rules import FolderSite
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ DOCUMENT = {
 def test_megadetectors_videos_photos_and_failures_come_back(media: Path, tmp_path: Path) -> None:
     (tmp_path / "md.json").write_text(json.dumps(DOCUMENT))
     predict(PredictSettings((media,), tmp_path / "out", boxes=tmp_path / "md.json", site=FolderSite(1)))
-    assert export(tmp_path / "out", tmp_path / "back.json", Format.MEGADETECTOR) == []
+    assert export_results(tmp_path / "out", tmp_path / "back.json", ExportFormat.MEGADETECTOR) == []
     before = {file.file: file for file in read_megadetector(tmp_path / "md.json")}
     after = {file.file: file for file in read_megadetector(tmp_path / "back.json")}
     assert after.keys() == before.keys()
@@ -86,7 +86,7 @@ def test_drivendatas_tables_come_back(media: Path, tmp_path: Path) -> None:
         (media,), tmp_path / "out", boxes=tmp_path / "metadata.csv", times=tmp_path / "format.csv"
     )
     (measured,) = [one.distance for one in predict(settings).estimates if one.distance]
-    export(tmp_path / "out", tmp_path / "labels.csv", Format.DRIVENDATA)
+    export_results(tmp_path / "out", tmp_path / "labels.csv", ExportFormat.DRIVENDATA)
     (label,) = read_labels(tmp_path / "labels.csv")
     assert (label.video_id, label.time_s) == ("S1/v.mp4", 1)
     assert label.distance_m == pytest.approx(measured.distance_m, abs=0.005)

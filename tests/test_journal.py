@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trapmeter.errors import RunError
 from trapmeter.journal import Journal
-from trapmeter.predict.seen import MediumSeen, SecondSeen, failed_medium
+from trapmeter.predict.medium_result import MediumResult, SecondResult, failed_result
 from trapmeter.records import Box, Status
 
 SETTINGS = {"every_s": 1.0, "min_score": 0.25}
@@ -17,28 +17,28 @@ boxes = st.tuples(st.floats(0, 0.49), st.floats(0, 0.49), st.floats(0.5, 1), st.
     lambda cells: Box(*cells)
 )
 seconds = st.tuples(st.floats(0, 1e5), st.lists(boxes, max_size=3)).map(
-    lambda s: SecondSeen(
+    lambda s: SecondResult(
         s[0], Status.MEASURED if s[1] else Status.NO_ANIMAL, "", tuple(s[1]), tuple(range(1, len(s[1]) + 1))
     )
 )
 
 
-def media(n: int) -> list[MediumSeen]:
-    return [failed_medium(f"{i}.mp4", i, i, (0.0, 1.0), "why") for i in range(n)]
+def media(n: int) -> list[MediumResult]:
+    return [failed_result(f"{i}.mp4", i, i, (0.0, 1.0), "why") for i in range(n)]
 
 
 @given(names, st.lists(seconds, max_size=4))
-def test_a_medium_comes_back_exactly(name: str, answered: list[SecondSeen]) -> None:
-    seen = MediumSeen(name, 5, 6, tuple(answered), doubts=("one",), length_s=1.5, decode_s=0.1)
-    assert MediumSeen.from_json(json.loads(json.dumps(seen.to_json()))) == seen
+def test_a_medium_comes_back_exactly(name: str, answered: list[SecondResult]) -> None:
+    seen = MediumResult(name, 5, 6, tuple(answered), doubts=("one",), length_s=1.5, decode_s=0.1)
+    assert MediumResult.from_json(json.loads(json.dumps(seen.to_json()))) == seen
 
 
 def test_what_was_added_is_there_when_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
-    with Journal(path, SETTINGS, MediumSeen.from_json) as journal:
+    with Journal(path, SETTINGS, MediumResult.from_json) as journal:
         for medium in media(3):
             journal.add(medium)
-    with Journal(path, SETTINGS, MediumSeen.from_json) as journal:
+    with Journal(path, SETTINGS, MediumResult.from_json) as journal:
         assert list(journal.done.values()) == media(3)
 
 
@@ -47,13 +47,13 @@ def test_cut_anywhere_it_keeps_all_whole_lines_and_goes_on(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("cut") / "seen.jsonl"
-    with Journal(path, SETTINGS, MediumSeen.from_json) as journal:
+    with Journal(path, SETTINGS, MediumResult.from_json) as journal:
         for medium in media(3):
             journal.add(medium)
     content = path.read_bytes()
     cut = data.draw(st.integers(0, len(content)))
     path.write_bytes(content[:cut])
-    with Journal(path, SETTINGS, MediumSeen.from_json) as journal:
+    with Journal(path, SETTINGS, MediumResult.from_json) as journal:
         assert list(journal.done.values()) == media(3)[: max(0, content[:cut].count(b"\n") - 1)]
         for medium in media(3):
             if medium.media_id not in journal.done:
@@ -63,15 +63,15 @@ def test_cut_anywhere_it_keeps_all_whole_lines_and_goes_on(
 
 def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
-    with Journal(path, SETTINGS, MediumSeen.from_json):
+    with Journal(path, SETTINGS, MediumResult.from_json):
         pass
     with pytest.raises(RunError, match=r"min_score was 0\.25, is 0\.5.*--overwrite"):
-        Journal(path, {**SETTINGS, "min_score": 0.5}, MediumSeen.from_json)
+        Journal(path, {**SETTINGS, "min_score": 0.5}, MediumResult.from_json)
 
 
 def test_a_foreign_file_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
     path.write_text("something else\n")
     with pytest.raises(RunError, match="line 1: not a line that trapmeter wrote"):
-        Journal(path, SETTINGS, MediumSeen.from_json)
+        Journal(path, SETTINGS, MediumResult.from_json)
     assert path.read_text() == "something else\n", "and left as it is"

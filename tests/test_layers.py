@@ -83,7 +83,7 @@ EXTRAS |= {"fsspec", "s3fs", "gcsfs", "aiohttp", "botocore"}
 
 
 def test_predicting_needs_none_of_the_extras() -> None:
-    assert not EXTRAS & loaded_by("import trapmeter.predict.run, trapmeter.report.html, trapmeter.boxmodel.model")
+    assert not EXTRAS & loaded_by("import trapmeter.predict.run, trapmeter.report.run_report, trapmeter.boxmodel.model")
 
 
 def test_neither_predict_nor_its_workers_load_an_extra(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from trapmeter.errors import RunError
-from trapmeter.workers import OUR_ERROR, Lost, OnCall
+from trapmeter.parallel.workers import INTERNAL_ERROR, TaskFailure, WorkerPool
 
 
 def answer(task: str) -> str:
@@ -25,22 +25,22 @@ def answer(task: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[OnCall]:
-    with OnCall(1) as on_call:
+def workers() -> Iterator[WorkerPool]:
+    with WorkerPool(1) as on_call:
         yield on_call
 
 
-def test_a_call_is_answered_also_after_one_that_crashed_or_hung(workers: OnCall) -> None:
+def test_a_call_is_answered_also_after_one_that_crashed_or_hung(workers: WorkerPool) -> None:
     assert workers.call(answer, "one", 60) == "ONE"
-    assert workers.call(answer, "crash", 60) == Lost("the decoder crashed (SIGSEGV)")
+    assert workers.call(answer, "crash", 60) == TaskFailure("the decoder crashed (SIGSEGV)")
     assert workers.call(answer, "two", 60) == "TWO"
-    assert workers.call(answer, "hang", 0.5) == Lost("given up after 0 s: decoding hangs")
+    assert workers.call(answer, "hang", 0.5) == TaskFailure("given up after 0 s: decoding hangs")
     assert workers.call(answer, "three", 60) == "THREE"
 
 
-def test_an_error_of_ours_says_so_and_one_of_the_user_is_raised(workers: OnCall) -> None:
+def test_an_error_of_ours_says_so_and_one_of_the_user_is_raised(workers: WorkerPool) -> None:
     lost = workers.call(answer, "err", 60)
-    assert isinstance(lost, Lost)
-    assert lost.reason.startswith(f"{OUR_ERROR} (ValueError: odd")
+    assert isinstance(lost, TaskFailure)
+    assert lost.reason.startswith(f"{INTERNAL_ERROR} (ValueError: odd")
     with pytest.raises(RunError, match="no space left"):
         workers.call(answer, "full", 60)

@@ -12,11 +12,11 @@ from training_world import World, make_world, tiny_recipe
 from trapmeter.errors import InputError, ModelError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import read_bundle
-from trapmeter.models.inputs import network_input
-from trapmeter.quantisation import QuantiseSettings, parted, quantisable, quantise
-from trapmeter.runtimes.checks import check_bundle
-from trapmeter.runtimes.choice import Runtime
-from trapmeter.runtimes.network import open_network
+from trapmeter.models.network_input import network_input
+from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.models.runtimes.network import open_network
+from trapmeter.models.runtimes.onnx_runtime import check_bundle
+from trapmeter.quantisation import QuantiseSettings, quantisable_nodes, quantise, split_labels
 from trapmeter.tables.drivendata import Label
 from trapmeter.uncertainty import fit_uncertainty
 
@@ -36,7 +36,7 @@ def bundle(world: World) -> Path:
     """A network with a head that looks, trained for an epoch."""
     import torch
 
-    from trapmeter.training.export import export
+    from trapmeter.training.export import export_network
     from trapmeter.training.network import Head, make_network
 
     recipe = tiny_recipe()
@@ -44,7 +44,7 @@ def bundle(world: World) -> Path:
     network = make_network(recipe.backbone, recipe.input, "none", Head.LOCATING)
     torch.nn.init.constant_(network.body.last.bias, 1.5)
     folder = world.labels.parent / "fold-0" / "bundle"
-    export(network, recipe.input, folder, "tiny", "MIT", {"fold": 0}, UNCERTAINTY)
+    export_network(network, recipe.input, folder, "tiny", "MIT", {"fold": 0}, UNCERTAINTY)
     return folder
 
 
@@ -110,7 +110,7 @@ def labels_of(*videos: str) -> list[Label]:
     [(set(), {"b", "d"}), ({"a"}, {"a"}), ({"a", "c", "elsewhere"}, {"a", "c"}), ({"elsewhere"}, {"b", "d"})],
 )
 def test_other_videos_judge_than_those_that_calibrate(unseen: set[str], judges: set[str]) -> None:
-    calibrating, judging = parted(labels_of("a", "b", "c", "d"), frozenset(unseen))
+    calibrating, judging = split_labels(labels_of("a", "b", "c", "d"), frozenset(unseen))
     assert {label.video_id for label in judging} == judges
     assert {label.video_id for label in calibrating} == {"a", "b", "c", "d"} - judges
     assert len(calibrating) + len(judging) == 8
@@ -119,12 +119,12 @@ def test_other_videos_judge_than_those_that_calibrate(unseen: set[str], judges: 
 @pytest.mark.parametrize(("videos", "unseen"), [((), set()), (("a",), set()), (("a", "b"), {"a", "b"})])
 def test_both_are_needed(videos: tuple[str, ...], unseen: set[str]) -> None:
     with pytest.raises(InputError, match="at least two videos"):
-        parted(labels_of(*videos), frozenset(unseen))
+        split_labels(labels_of(*videos), frozenset(unseen))
 
 
 def test_the_first_layers_and_the_head_stay_as_they_are(bundle: Path) -> None:
     graph = onnx.load(read_bundle(bundle).network).graph
-    chosen = set(quantisable(graph))
+    chosen = set(quantisable_nodes(graph))
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     assert {node.input[1].split(".")[2] for node in convolutions if node.name in chosen} == {"backbone"}
     left = [node.input[1].split(".")[2] for node in convolutions if node.name not in chosen]

@@ -12,13 +12,13 @@ from hypothesis.extra.numpy import arrays
 
 from trapmeter.errors import InputError
 from trapmeter.uncertainty import (
+    DRAW_LEVELS,
     GRID,
-    LEVELS,
     MAX_M,
     Uncertainty,
     fit_uncertainty,
     mean_uncertainty,
-    unknown,
+    unmeasured_distance,
 )
 
 
@@ -58,7 +58,7 @@ def test_draws_have_the_spread_of_the_truth() -> None:
     distances = LEARNT.distances(point)
     draws = np.array([d.draws_m for d in distances])
     answers = np.array([d.distance_m for d in distances])
-    assert draws.shape == (8000, len(LEVELS))
+    assert draws.shape == (8000, len(DRAW_LEVELS))
     assert draws.std() == pytest.approx(truth.std(), rel=0.06)
     assert answers.std() < 0.6 * truth.std()
     for low, high in pairwise((0, 2, 4, 6, 10, 15)):
@@ -134,5 +134,9 @@ def test_an_ensembles_is_between_its_members() -> None:
 
 
 def test_where_nobody_measured_the_errors_anything_is_possible() -> None:
-    assert (unknown(4.0).low_m, unknown(4.0).high_m, unknown(4.0).draws_m) == (0.0, MAX_M, ())
-    assert "nobody has measured" in unknown(4.0).doubt
+    assert (unmeasured_distance(4.0).low_m, unmeasured_distance(4.0).high_m, unmeasured_distance(4.0).draws_m) == (
+        0.0,
+        MAX_M,
+        (),
+    )
+    assert "nobody has measured" in unmeasured_distance(4.0).doubt

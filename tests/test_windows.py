@@ -1,7 +1,7 @@
 import pytest
 
 from trapmeter.errors import InputError
-from trapmeter.windows import IN_TIME_ORDER_S, SECOND_PLACE_OFFSETS_S, Edge, parse_offsets, window_times
+from trapmeter.windows import SECOND_PLACE_OFFSETS_S, TIME_ORDER_OFFSETS_S, Edge, parse_offsets, window_times
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_before_the_start_is_never_the_end_of_the_video() -> None:
 
 def test_a_second_outside_is_refused() -> None:
     with pytest.raises(InputError, match="60 s of 60 s"):
-        window_times(60, IN_TIME_ORDER_S, 60.0)
+        window_times(60, TIME_ORDER_OFFSETS_S, 60.0)
 
 
 def test_offsets_from_text() -> None:

@@ -10,13 +10,12 @@ import av
 import numpy as np
 
 from trapmeter.frames.fill import fill_store
+from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
-from trapmeter.frames.wanted import read_wanted
-from trapmeter.models.spec import InputSpec, Resize, Target
+from trapmeter.models.input_spec import InputSpec, Resize, Target
 from trapmeter.training.augment import AugmentSettings
-from trapmeter.training.recipes import Precision, Recipe
-from trapmeter.training.schedule import Cosine
+from trapmeter.training.recipes import CosineSchedule, Precision, Recipe
 from trapmeter.uncertainty import Uncertainty
 
 SIZE_HW = (32, 48)
@@ -41,7 +40,7 @@ def tiny_recipe(**changes: object) -> Recipe:
         weights="none",
         input=InputSpec(size_hw=SIZE_HW, offsets_s=(-1.0, 0.0, 1.0), resize=Resize.SWSCALE_AREA, target=Target.LOG1P),
         augment=AugmentSettings(),
-        schedule=Cosine(lr=3e-3, eta_min=1e-5, t_max=3),
+        schedule=CosineSchedule(lr=3e-3, eta_min=1e-5, t_max=3),
         epochs=3,
         batch_size=4,
         precision=Precision.FP32,
@@ -79,7 +78,7 @@ def make_world(folder: Path) -> World:
             csv.writer(file).writerows(rows)
     made = World(folder / "labels.csv", folder / "metadata.csv", folder / "videos", folder / "store")
     store = FrameStore.create(made.store, StoreSpec(SIZE_HW, Resize.SWSCALE_AREA))
-    wanted, missing = read_wanted([made.labels], made.videos, tiny_recipe().input.offsets_s)
+    wanted, missing = read_requests([made.labels], made.videos, tiny_recipe().input.offsets_s)
     assert not missing
     assert fill_store(store, wanted, jobs=1).n_failed_videos == 0
     return made
@@ -89,7 +88,7 @@ def make_bundles(folder: Path, n: int = 2, uncertainty: Uncertainty | None = Non
     """Untrained networks of `tiny_recipe`, as bundles."""
     import torch
 
-    from trapmeter.training.export import export
+    from trapmeter.training.export import export_network
     from trapmeter.training.network import make_network
 
     recipe = tiny_recipe()
@@ -98,5 +97,5 @@ def make_bundles(folder: Path, n: int = 2, uncertainty: Uncertainty | None = Non
         torch.manual_seed(seed)
         network = make_network(recipe.backbone, recipe.input, "none")
         torch.nn.init.constant_(network.body.last.bias, 1.5 + seed)
-        export(network, recipe.input, bundle, f"tiny-{seed}", "MIT", {}, uncertainty)
+        export_network(network, recipe.input, bundle, f"tiny-{seed}", "MIT", {}, uncertainty)
     return folders

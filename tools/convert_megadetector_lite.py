@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE, EMBEDDED, NMS_IOU
-from trapmeter.detect.precision import Precision
+from trapmeter.detect.precision import DetectorPrecision
 
 ZAMBA = "zamba==2.7.2"
 WHEEL_SHA256 = "9683e004af3219635937d2a854b4443fe51527e242b2f3602267159a039571c6"
@@ -363,7 +363,7 @@ def main() -> None:
     """Write the model, its JSON and its licence notice."""
     parser = argparse.ArgumentParser(description="Convert MegadetectorLite's weights to the embedded ONNX file.")
     parser.add_argument("--wheel", type=Path, help=f"the wheel of {ZAMBA}; left out, pip downloads it")
-    place = EMBEDDED[Precision.FLOAT32]
+    place = EMBEDDED[DetectorPrecision.FLOAT32]
     parser.add_argument("--out", type=Path, default=place.parent, help="folder to write to (default: the package's)")
     arguments = parser.parse_args()
 

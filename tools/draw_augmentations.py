@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.demo.clips import CLIPS, TRUTH
-from trapmeter.media.find import find_media
-from trapmeter.media.reading import Exactly, open_medium
+from trapmeter.media.discovery import find_media
+from trapmeter.media.reader import ExactSize, open_medium
 from trapmeter.records import Box, Frame, Medium
-from trapmeter.training.augment import apply_plan, draw_plan, no_augmentation, sample_rng, second_place
-from trapmeter.windows import IN_TIME_ORDER_S, window_times
+from trapmeter.training.augment import apply_plan, draw_plan, no_augmentation, sample_rng, second_place_augmentation
+from trapmeter.windows import TIME_ORDER_OFFSETS_S, window_times
 
 SIZE_HW = (270, 480)
 SHOWN_HW = (108, 192)
@@ -53,9 +53,9 @@ def true_boxes() -> dict[str, tuple[float, Box]]:
 
 def read_window(medium: Medium, time_s: float) -> NDArray[np.uint8]:
     """The window around a second: 5 x 270 x 480 x 3, black outside the video."""
-    frames = np.zeros((len(IN_TIME_ORDER_S), *SIZE_HW, 3), np.uint8)
-    with open_medium(medium, Exactly(*SIZE_HW)) as reader:
-        times = window_times(time_s, IN_TIME_ORDER_S, reader.facts.length_s)
+    frames = np.zeros((len(TIME_ORDER_OFFSETS_S), *SIZE_HW, 3), np.uint8)
+    with open_medium(medium, ExactSize(*SIZE_HW)) as reader:
+        times = window_times(time_s, TIME_ORDER_OFFSETS_S, reader.facts.length_s)
         inside = [i for i, t in enumerate(times) if t is not None]
         for i, frame in zip(inside, reader.frames([t for t in times if t is not None]), strict=True):
             if isinstance(frame, Frame):
@@ -91,7 +91,7 @@ def main() -> None:
     rows = []
     for i, medium in enumerate(media):
         time_s, box = boxes[medium.media_id]
-        settings = no_augmentation() if i == 0 else second_place()
+        settings = no_augmentation() if i == 0 else second_place_augmentation()
         plan = draw_plan(settings, SIZE_HW, sample_rng(args.seed, 0, i))
         frames, (moved,) = apply_plan(plan, read_window(medium, time_s), [box])
         rows.append(row_picture(frames, moved, ", ".join(plan.step_names) or "as filmed"))

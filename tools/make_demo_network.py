@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from trapmeter.models.bundle import read_bundle, write_bundle
-from trapmeter.runtimes.onnx import OnnxNetwork
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
 LEAST_VALUES = 256
 """Smaller tensors stay as they are: they weigh nothing, and some are sizes and bounds."""

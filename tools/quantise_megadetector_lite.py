@@ -28,10 +28,10 @@ from convert_megadetector_lite import SIZE, STRIDES, describe, export_onnx, fetc
 from trapmeter.demo.clips import CLIPS
 from trapmeter.detect.letterbox import letterbox
 from trapmeter.detect.megadetector_lite import EMBEDDED
-from trapmeter.detect.precision import Precision
+from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.errors import TrapmeterError
-from trapmeter.media.find import find_media
-from trapmeter.media.reading import FitWithin, open_medium
+from trapmeter.media.discovery import find_media
+from trapmeter.media.reader import FitWithin, open_medium
 from trapmeter.records import Frame, Pixels
 
 STEP = max(STRIDES)
@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheel", type=Path, help="the wheel of zamba; left out, pip downloads it")
     parser.add_argument("--media", type=Path, action="append", default=[], help="a folder of photographs or videos")
-    place = EMBEDDED[Precision.INT8]
+    place = EMBEDDED[DetectorPrecision.INT8]
     parser.add_argument("--out", type=Path, default=place.parent, help="folder to write to (default: the package's)")
     arguments = parser.parse_args()
 

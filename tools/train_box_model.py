@@ -6,16 +6,16 @@ import sys
 from pathlib import Path
 
 from trapmeter.boxmodel.model import EMBEDDED
-from trapmeter.boxmodel.samples import read_tables
 from trapmeter.boxmodel.settings import deep_chimpact_recipe
-from trapmeter.boxmodel.train import train
+from trapmeter.boxmodel.training import train_box_model
+from trapmeter.boxmodel.training_data import read_labelled_observations
 
 
 def main() -> None:
     """Writes the bundle into the package."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    train(read_tables(Path(sys.argv[1])), EMBEDDED, deep_chimpact_recipe(), print)
+    train_box_model(read_labelled_observations(Path(sys.argv[1])), EMBEDDED, deep_chimpact_recipe(), print)
 
 
 if __name__ == "__main__":

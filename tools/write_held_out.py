@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from trapmeter.density.held_out import EMBEDDED, read_held_out
+from trapmeter.density.detection.held_out_errors import EMBEDDED_PAIRS, read_held_out
 
 if __name__ == "__main__":
     pairs = read_held_out(Path(sys.argv[1]))
     np.savez_compressed(
-        EMBEDDED,
+        EMBEDDED_PAIRS,
         truth_cm=np.round(pairs.truth_m * 100).astype(np.uint16),
-        answer_cm=np.round(pairs.answer_m * 100).astype(np.uint16),
+        answer_cm=np.round(pairs.predicted_m * 100).astype(np.uint16),
         site=pairs.site.astype(np.uint16),
     )
-    print(f"{EMBEDDED}: {len(pairs.truth_m):,} pairs, {EMBEDDED.stat().st_size / 1000:.0f} kB")
+    print(f"{EMBEDDED_PAIRS}: {len(pairs.truth_m):,} pairs, {EMBEDDED_PAIRS.stat().st_size / 1000:.0f} kB")

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from trapmeter.errors import ModelError as ModelError
     from trapmeter.errors import RunError as RunError
     from trapmeter.errors import TrapmeterError as TrapmeterError
-    from trapmeter.media.find import find_media as find_media
-    from trapmeter.media.reading import open_medium as open_medium
-    from trapmeter.predict.run import Run as Run
+    from trapmeter.media.discovery import find_media as find_media
+    from trapmeter.media.reader import open_medium as open_medium
+    from trapmeter.predict.run import PredictRun as Run
     from trapmeter.predict.run import predict as measure  # noqa: F401
     from trapmeter.predict.settings import PredictSettings as PredictSettings
     from trapmeter.records import Box as Box
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from trapmeter.records import Medium as Medium
     from trapmeter.records import Observation as Observation
     from trapmeter.records import Status as Status
-    from trapmeter.storage.address import location as location
+    from trapmeter.storage.address import parse_path as location
     from trapmeter.tables.boxes import read_boxes as read_boxes
     from trapmeter.tables.distances import read_distances as read_distances
+    from trapmeter.tables.distances import to_frame as to_frame
     from trapmeter.tables.distances import write_distances as write_distances
-    from trapmeter.tables.frame import to_frame as to_frame
-    from trapmeter.tables.sites import parse_site_rule as parse_site_rule
+    from trapmeter.tables.site_rules import parse_site_rule as parse_site_rule
 
 __version__ = "0.1.0"
 
@@ -60,21 +60,21 @@ _HOMES = {
     "ModelError": "errors:ModelError",
     "Observation": "records:Observation",
     "PredictSettings": "predict.settings:PredictSettings",
-    "Run": "predict.run:Run",
+    "Run": "predict.run:PredictRun",
     "RunError": "errors:RunError",
     "Status": "records:Status",
     "TrapmeterError": "errors:TrapmeterError",
     "density_settings": "density.settings:density_settings",
     "estimate_density": "density.run:run_density",
-    "find_media": "media.find:find_media",
-    "location": "storage.address:location",
+    "find_media": "media.discovery:find_media",
+    "location": "storage.address:parse_path",
     "measure": "predict.run:predict",
-    "open_medium": "media.reading:open_medium",
-    "parse_site_rule": "tables.sites:parse_site_rule",
+    "open_medium": "media.reader:open_medium",
+    "parse_site_rule": "tables.site_rules:parse_site_rule",
     "read_boxes": "tables.boxes:read_boxes",
     "read_density_settings": "density.settings:read_density_settings",
     "read_distances": "tables.distances:read_distances",
-    "to_frame": "tables.frame:to_frame",
+    "to_frame": "tables.distances:to_frame",
     "write_distances": "tables.distances:write_distances",
 }
 """The module and the name in it of each public name; the imports above say the same to type checkers."""

@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from trapmeter.density.run import DensityRun
-    from trapmeter.frames.check import Problem
-    from trapmeter.frames.fill import FillReport
-    from trapmeter.predict.run import Progress, Run
-    from trapmeter.predict.shards import ShardRun
+    from trapmeter.frames.fill import FillReport, StoreProblem
+    from trapmeter.predict.run import PredictRun, Progress
+    from trapmeter.predict.sharded_run import ShardRun
     from trapmeter.records import Distance, Estimate
     from trapmeter.report.comparison import Comparison
-    from trapmeter.storage.address import Location
+    from trapmeter.storage.address import AnyPath
 
 _STAGES = {
     "look": "Looking at media",
@@ -80,7 +79,7 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
 
 
-def print_summary(run: Run, out: Location, report: Location) -> None:
+def print_summary(run: PredictRun, out: AnyPath, report: AnyPath) -> None:
     """Counts, the first failures with their reasons, and where the results are."""
     summary = run.summary
     distance = "" if summary.median_m is None else f", median distance {summary.median_m:.1f} m"
@@ -93,20 +92,22 @@ def print_summary(run: Run, out: Location, report: Location) -> None:
     )
     if run.facts["changed"]:
         print(
-            f"all rows were made anew, since {shown('; '.join(run.facts['changed']))}; what was seen of the media is kept"
+            f"all rows were made anew, since {terminal_text('; '.join(run.facts['changed']))}; what was seen of the media is kept"
         )
     if summary.n_unasked:
         print(f"{summary.n_unasked:,} media stand in no row of the table of times and were left out")
     if run.facts["arguments"]["site"] != "none" and summary.n_without_site:
-        print(f"{summary.n_without_site:,} media got no site from --site {shown(run.facts['arguments']['site'])}")
+        print(
+            f"{summary.n_without_site:,} media got no site from --site {terminal_text(run.facts['arguments']['site'])}"
+        )
     if run.facts["errors_of_ours"]:
         print(f"{run.facts['errors_of_ours']:,} media met an error in trapmeter: please report {out / 'errors.log'}")
     for folder in run.facts["unreadable_folders"]:
-        print(f"not readable: {shown(folder['folder'])}: {folder['reason']}")
-    for media_id, reason in summary.failures[:_MOST_FAILURES]:
-        print(f"failed: {shown(media_id)}: {reason}")
-    if len(summary.failures) > _MOST_FAILURES:
-        print(f"failed: and {len(summary.failures) - _MOST_FAILURES:,} more, see the report")
+        print(f"not readable: {terminal_text(folder['folder'])}: {folder['reason']}")
+    for media_id, reason in summary.failures[:_MAX_FAILURES]:
+        print(f"failed: {terminal_text(media_id)}: {reason}")
+    if len(summary.failures) > _MAX_FAILURES:
+        print(f"failed: and {len(summary.failures) - _MAX_FAILURES:,} more, see the report")
     if summary.doubts:
         n_doubtful = len({media_id for media_id, _ in summary.doubts})
         print(f"{n_doubtful:,} media are damaged in part and were read as far as possible, see the report")
@@ -121,43 +122,43 @@ def print_summary(run: Run, out: Location, report: Location) -> None:
         print(f"EXIF of {n_photos:,} photos tells of {by_exif:.0f} degrees (median), unused; --exif believes it")
     if run.facts.get("runtime") is not None:
         print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")
-    print(f"model:   {shown(run.facts['models']['distance']['model_id'])}")
+    print(f"model:   {terminal_text(run.facts['models']['distance']['model_id'])}")
     print(f"results: {out / 'distances.csv'}\nreport:  {report}")
 
 
-def print_shard(run: ShardRun, out: Location) -> None:
+def print_shard(run: ShardRun, out: AnyPath) -> None:
     """What a shard has looked at, and how to go on."""
     failed = f", {run.n_failed:,} failed" if run.n_failed else ""
     print(f"shard {run.shard}: {run.n_media:,} media{failed}; in {out / run.shard.name}")
     print(f"once all are done: trapmeter merge {out / 'shard-*-of-'}{run.shard.of} --out {out}")
 
 
-def shown(text: str) -> str:
+def terminal_text(text: str) -> str:
     """A file name as something that any terminal can print: bytes that are no UTF-8 and control characters are spelt out."""
     printable = "".join(c if c.isprintable() or "\ud800" <= c <= "\udfff" else repr(c)[1:-1] for c in text)
     return printable.encode("utf-8", "backslashreplace").decode()
 
 
-_MOST_FAILURES = 10
+_MAX_FAILURES = 10
 
 
-def print_fill(report: FillReport, store: Location, failures: Location) -> None:
+def print_fill(report: FillReport, store: AnyPath, failures: AnyPath) -> None:
     """Counts, the first failures with their reasons, where all of them are, and where the store is."""
     print(f"{report.n_videos:,} videos, {report.n_kept:,} of them complete before; {report.n_frames:,} frames")
-    for failure in report.failures[:_MOST_FAILURES]:
+    for failure in report.failures[:_MAX_FAILURES]:
         when = "" if failure.time_s is None else f" at {failure.time_s:g} s"
-        print(f"failed: {shown(failure.video_id)}{when}: {shown(failure.reason)}")
-    if len(report.failures) > _MOST_FAILURES:
-        print(f"failed: and {len(report.failures) - _MOST_FAILURES:,} more, see {failures}")
+        print(f"failed: {terminal_text(failure.video_id)}{when}: {terminal_text(failure.reason)}")
+    if len(report.failures) > _MAX_FAILURES:
+        print(f"failed: and {len(report.failures) - _MAX_FAILURES:,} more, see {failures}")
     if report.n_doubtful:
         print(f"{report.n_doubtful:,} videos are damaged in part and were read as far as possible")
     print(f"frames:  {store}")
 
 
-def print_problems(problems: Sequence[Problem], store: Path) -> None:
+def print_problems(problems: Sequence[StoreProblem], store: Path) -> None:
     """What a check of a frame store found."""
-    for problem in problems[:_MOST_FAILURES]:
-        print(f"wrong: {shown(problem.reason)}")
+    for problem in problems[:_MAX_FAILURES]:
+        print(f"wrong: {terminal_text(problem.reason)}")
     n_shards = len({problem.shard for problem in problems})
     print(f"{n_shards:,} videos in {store} are damaged" if problems else f"every frame in {store} is sound")
 
@@ -175,7 +176,7 @@ def print_animals(by_model: Mapping[str, Sequence[Estimate]], truth_m: Mapping[t
                 key = estimate.observation.media_id, estimate.observation.animal_id
                 animals.setdefault(key, {}).setdefault(name, []).append(estimate.distance)
     media = sorted({estimate.observation.media_id for estimates in by_model.values() for estimate in estimates})
-    width = max((len(shown(media_id)) for media_id in media), default=0)
+    width = max((len(terminal_text(media_id)) for media_id in media), default=0)
     heads = "".join(f"  {name:<23}" for name in by_model)
     print(f"  {'':<{width}}            seconds    truth{heads}".rstrip())
     for media_id in media:
@@ -186,11 +187,11 @@ def print_animals(by_model: Mapping[str, Sequence[Estimate]], truth_m: Mapping[t
             n_seconds = max(map(len, measured.values()))
             metres = truth_m.get((media_id, animal_id))
             truth = "-" if metres is None else f"{metres:.1f} m"
-            cells = "".join(f"  {_typical(measured[name]) if name in measured else '':<23}" for name in by_model)
+            cells = "".join(f"  {_median_text(measured[name]) if name in measured else '':<23}" for name in by_model)
             print(f"  {shown(media_id):<{width}}  animal {animal_id}  {n_seconds:7}  {truth:>7}{cells}".rstrip())
 
 
-def _typical(distances: Sequence[Distance]) -> str:
+def _median_text(distances: Sequence[Distance]) -> str:
     middle, low, high = (
         median(getattr(distance, name) for distance in distances) for name in ("distance_m", "low_m", "high_m")
     )
@@ -236,7 +237,7 @@ def print_density(run: DensityRun) -> None:
         print(
             f"{'*' if number == analysis.selected else ' '} {name:<{width}}  {fit.aic:>10.1f}  {judged:>9}  "
             f"{'-' if per_df is None else f'{per_df:.2f}':>7}  {fit.pa:>6.4f}  {fit.edr_m:>6.2f}  "
-            f"{density.density_km2:>8.4g}  {density.cv:>6.3f}  {_interval(density.low_km2, density.high_km2)}"
+            f"{density.density_km2:>8.4g}  {density.cv:>6.3f}  {_interval_text(density.low_km2, density.high_km2)}"
         )
     for name, reason in analysis.failures:
         print(f"not fitted: {name}: {reason}")
@@ -244,8 +245,8 @@ def print_density(run: DensityRun) -> None:
         print(f"* selected by {analysis.select_by.rule}")
     for stratum, density in best.by_stratum.items():
         print(
-            f"  stratum {shown(stratum) or '(no name)'}: {density.density_km2:.4g} per km2 "
-            f"({_interval(density.low_km2, density.high_km2)})"
+            f"  stratum {terminal_text(stratum) or '(no name)'}: {density.density_km2:.4g} per km2 "
+            f"({_interval_text(density.low_km2, density.high_km2)})"
         )
     if run.activity is not None:
         print(
@@ -254,21 +255,21 @@ def print_density(run: DensityRun) -> None:
     density = best.density
     print(
         f"density: {density.density_km2:.4f} animals per km2, se {density.se_km2:.3f}, "
-        f"{_interval(density.low_km2, density.high_km2)}"
+        f"{_interval_text(density.low_km2, density.high_km2)}"
     )
     if run.bootstrap is not None:
         found = run.bootstrap
         print(
-            f"bootstrap over cameras: median {found.median_km2:.4f}, percentiles {_interval(*found.percentiles_km2)} "
-            f"(expanded: {_interval(found.low_km2, found.high_km2)}), "
-            f"lognormal {_interval(found.log_low_km2, found.log_high_km2)}, "
+            f"bootstrap over cameras: median {found.median_km2:.4f}, percentiles {_interval_text(*found.percentiles_km2)} "
+            f"(expanded: {_interval_text(found.low_km2, found.high_km2)}), "
+            f"lognormal {_interval_text(found.log_low_km2, found.log_high_km2)}, "
             f"{found.settings.replicates:,} replicates, {found.n_failed:,} failed"
         )
     for warning in run.warnings:
         print(f"note: {warning}")
 
 
-def _interval(low: float, high: float) -> str:
+def _interval_text(low: float, high: float) -> str:
     return f"{low:.4g} to {high:.4g}"
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """What is wrong with content that was read, out of a plain Python error: the text of a KeyError is a bare name."""
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError, MediaError
-from trapmeter.files import check_file
-from trapmeter.media.find import kind_of
-from trapmeter.media.reading import open_medium
-from trapmeter.records import Estimate, Medium, MediumKind, Status, order_of_rows
+from trapmeter.files import check_writable
+from trapmeter.media.discovery import medium_kind
+from trapmeter.media.reader import open_medium
+from trapmeter.records import Estimate, Medium, MediumKind, Status, row_order
 from trapmeter.tables.camtrapdp.export import export_package
-from trapmeter.tables.distances import find_distances, read_distances, run_facts
-from trapmeter.tables.drivendata import write_nearest
-from trapmeter.tables.geojson import read_places, write_geojson
+from trapmeter.tables.distances import find_distances, read_distances, read_run_facts
+from trapmeter.tables.drivendata import write_nearest_distances
 from trapmeter.tables.megadetector import write_megadetector
+from trapmeter.tables.site_locations import read_site_locations, write_geojson
 from trapmeter.tables.timelapse import write_timelapse
 
-MILLISECONDS = 1000.0
+MILLISECOND_RATE = 1000.0
 """Frames a second where the video isn't at hand: numbers then count milliseconds, which tools turn into the same times."""
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """What results can be written as."""
 
     MEGADETECTOR = "megadetector"
@@ -34,61 +34,61 @@ class Format(StrEnum):
     CAMTRAP_DP = "camtrap-dp"
 
 
-def export(
-    results: Path, out: Path, form: Format, places: Path | None = None, package: Path | None = None
+def export_results(
+    results: Path, out: Path, form: ExportFormat, places: Path | None = None, package: Path | None = None
 ) -> list[str]:
     """Writes results (a folder of `predict`, or a distances.csv) as another format; returns what should be known about it.
 
-    places: where the sites are, as `read_places` takes it; for geojson. package: the
+    places: where the sites are, as `read_site_locations` takes it; for geojson. package: the
     Camtrap DP to write a copy of, with the distances in it; for camtrap-dp.
 
     Raises:
         InputError: a table is not as expected, or holds nothing that the format could tell.
         RunError: the file can't be written.
     """
-    if (places is None) == (form is Format.GEOJSON):
+    if (places is None) == (form is ExportFormat.GEOJSON):
         raise InputError(
             "--places, a CSV file of site_id, latitude and longitude, goes with --format geojson, and only there"
         )
-    if (package is None) == (form is Format.CAMTRAP_DP):
+    if (package is None) == (form is ExportFormat.CAMTRAP_DP):
         raise InputError(
             "--package, the Camtrap DP that the media are of, goes with --format camtrap-dp, and only there"
         )
     if package is None:
-        check_file(out)
+        check_writable(out)
     source = find_distances(results)
     if out.exists() and out.samefile(source):
         raise InputError(f"{out} holds the results themselves; choose another --out")
-    estimates = sorted(read_distances(source), key=order_of_rows)
+    estimates = sorted(read_distances(source), key=row_order)
     if not estimates:
         raise InputError(f"{source} has no rows; there is nothing to write")
     match form:
-        case Format.TIMELAPSE:
+        case ExportFormat.TIMELAPSE:
             write_timelapse(out, estimates)
-        case Format.DRIVENDATA:
-            n_several = write_nearest(out, estimates)
+        case ExportFormat.DRIVENDATA:
+            n_several = write_nearest_distances(out, estimates)
             return [f"{n_several:,} seconds show several animals: written is the nearest"] if n_several else []
-        case Format.GEOJSON if places is not None:
-            without = write_geojson(out, estimates, read_places(places))
+        case ExportFormat.GEOJSON if places is not None:
+            without = write_geojson(out, estimates, read_site_locations(places))
             return (
                 [f"{len(without):,} sites have no place and were left out: {', '.join(without[:5])}"] if without else []
             )
-        case Format.CAMTRAP_DP if package is not None:
-            return export_package(package, out, estimates, _finished(run_facts(source)))
+        case ExportFormat.CAMTRAP_DP if package is not None:
+            return export_package(package, out, estimates, _finished_at(read_run_facts(source)))
         case _:
             return _export_megadetector(source, out, estimates)
     return []
 
 
 def _export_megadetector(source: Path, out: Path, estimates: Sequence[Estimate]) -> list[str]:
-    facts = run_facts(source)
+    facts = read_run_facts(source)
     root = facts.get("root")
     # Media that failed have no frames to number, and are not opened once more.
     rates: dict[str, float | None] = dict.fromkeys(estimate.observation.media_id for estimate in estimates)
     for name in {e.observation.media_id for e in estimates if e.status in (Status.MEASURED, Status.NO_ANIMAL)}:
         rates[name] = _frame_rate(Path(root) if isinstance(root, str) else None, name)
-    n_unknown = sum(rate == MILLISECONDS for rate in rates.values())
-    write_megadetector(out, estimates, rates, _detector(facts))
+    n_unknown = sum(rate == MILLISECOND_RATE for rate in rates.values())
+    write_megadetector(out, estimates, rates, _detector_name(facts))
     n_without = sum(estimate.distance is not None and estimate.observation.box is None for estimate in estimates)
     said = []
     if n_unknown:
@@ -100,26 +100,26 @@ def _export_megadetector(source: Path, out: Path, estimates: Sequence[Estimate])
 
 def _frame_rate(root: Path | None, media_id: str) -> float | None:
     """Frames a second of a video, None for a photo."""
-    if kind_of(Path(media_id)) is MediumKind.PHOTO:
+    if medium_kind(Path(media_id)) is MediumKind.PHOTO:
         return None
     # A table may name any path: nothing above the folder of the run is opened.
     if root is not None and not Path(media_id).is_absolute() and ".." not in Path(media_id).parts:
         try:
             with open_medium(Medium(media_id, root / media_id, MediumKind.VIDEO)) as reader:
-                return reader.facts.frame_rate or MILLISECONDS
+                return reader.facts.frame_rate or MILLISECOND_RATE
         except (MediaError, OSError):
             pass
-    return MILLISECONDS
+    return MILLISECOND_RATE
 
 
-def _detector(facts: dict[str, Any]) -> str:
+def _detector_name(facts: dict[str, Any]) -> str:
     try:
         return str(facts["models"]["detector"]["model_id"])
     except (KeyError, TypeError):
         return "unknown"
 
 
-def _finished(facts: dict[str, Any]) -> str:
+def _finished_at(facts: dict[str, Any]) -> str:
     """When the run that measured ended, as Camtrap DP writes times; "" where nobody knows."""
     try:
         return datetime.fromisoformat(facts["finished"]).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

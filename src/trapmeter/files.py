@@ -16,25 +16,25 @@ from trapmeter.errors import RunError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[str]]:
+def atomic_file(path: Path) -> Iterator[IO[str]]:
     """Opens a UTF-8 text file for writing that takes its place only once it is complete and on the disk.
 
     Raises:
         RunError: it can't be written.
     """
-    with whole_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         yield file
 
 
 @contextmanager
-def whole_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """The path of a file to write, which takes the place of path once the block ends without an error.
 
     Raises:
         RunError: it can't be written.
     """
     # A name may have 255 bytes, and the user's own may have them all.
-    partial = path.with_name(f".{path.name[:_MOST_OF_NAME]}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name[:_MAX_NAME_CHARS]}.{os.getpid()}.part")
     try:
         yield partial
         with partial.open("r+b") as file:
@@ -51,11 +51,11 @@ def whole_path(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-_MOST_OF_NAME = 40
+_MAX_NAME_CHARS = 40
 
 
 @contextmanager
-def alone_in(folder: Path, option: str = "--out", wait_s: float = 0.0) -> Iterator[None]:
+def lock_folder(folder: Path, option: str = "--out", wait_s: float = 0.0) -> Iterator[None]:
     """Makes an output folder, if need be, and keeps other runs out of it until the block ends, or the process.
 
     Files that a killed run left half written are removed.
@@ -69,7 +69,7 @@ def alone_in(folder: Path, option: str = "--out", wait_s: float = 0.0) -> Iterat
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: can't be written: {error.strerror or error}; choose another {option}") from error
-    with _alone(folder / ".lock", folder, option, wait_s):
+    with _hold_lock(folder / ".lock", folder, option, wait_s):
         # What killed runs left half written, by `whole_path`.
         for path in folder.glob(".*.part"):
             with suppress(OSError):
@@ -78,18 +78,18 @@ def alone_in(folder: Path, option: str = "--out", wait_s: float = 0.0) -> Iterat
 
 
 @contextmanager
-def alone_with(path: Path, option: str = "--out") -> Iterator[None]:
-    """As `alone_in`, for a single output file, whose folder must be there.
+def lock_file(path: Path, option: str = "--out") -> Iterator[None]:
+    """As `lock_folder`, for a single output file, whose folder must be there.
 
     Raises:
         RunError: another run is writing this file, or its folder can't be written.
     """
-    with _alone(path.with_name(f".{path.name[:_MOST_OF_NAME]}.lock"), path, option):
+    with _hold_lock(path.with_name(f".{path.name[:_MAX_NAME_CHARS]}.lock"), path, option):
         yield
 
 
 @contextmanager
-def _alone(lock_path: Path, what: Path, option: str, wait_s: float = 0.0) -> Iterator[None]:
+def _hold_lock(lock_path: Path, what: Path, option: str, wait_s: float = 0.0) -> Iterator[None]:
     # The system lets go of it when the process ends, however it ends; the file stays and means nothing.
     lock = FileLock(lock_path, timeout=wait_s)
     try:
@@ -119,7 +119,7 @@ def cache_folder(environment: Mapping[str, str] = os.environ, platform: str = sy
     return base / "trapmeter"
 
 
-def check_file(path: Path | None) -> None:
+def check_writable(path: Path | None) -> None:
     """Makes sure that a file can be written here, before work is done for it; None is nothing to check.
 
     Raises:

@@ -16,14 +16,14 @@ from types import TracebackType
 from typing import IO, Any, Generic, Protocol, Self, TypeVar
 
 from trapmeter.errors import InputError, RunError
-from trapmeter.files import whole_file
+from trapmeter.files import atomic_file
 
 FORMAT = 1
-DELETE_IT = "delete the file and give its command again to start anew"
-START_ANEW = "choose another folder with --out, or --overwrite to start anew"
+DELETE_FILE = "delete the file and give its command again to start anew"
+START_OVER = "choose another folder with --out, or --overwrite to start anew"
 
 
-class Piece(Protocol):
+class JournalEntry(Protocol):
     """A part of a run that is done or not, as a whole."""
 
     @property
@@ -36,18 +36,18 @@ class Piece(Protocol):
         ...
 
 
-P = TypeVar("P", bound=Piece)
+EntryT = TypeVar("P", bound=JournalEntry)
 
 
-class Journal(Generic[P]):
+class Journal(Generic[EntryT]):
     """The pieces that are done, by their keys. Open it with `with`; `add` writes through to the file at once."""
 
     def __init__(
         self,
         path: Path,
         settings: dict[str, Any],
-        read: Callable[[dict[str, Any]], P],
-        way_out: str = START_ANEW,
+        read: Callable[[dict[str, Any]], EntryT],
+        remedy: str = START_OVER,
     ) -> None:
         """Opens or makes the journal.
 
@@ -58,9 +58,9 @@ class Journal(Generic[P]):
             RunError: the file was made with other settings, or is no journal.
         """
         self._path = path
-        self.done: dict[str, P] = {}
+        self.done: dict[str, EntryT] = {}
         try:
-            self.done, whole_bytes = read_journal(path, settings, read, way_out) if path.exists() else ({}, 0)
+            self.done, whole_bytes = read_journal(path, settings, read, remedy) if path.exists() else ({}, 0)
             # Unbuffered: what a full disk refused is not tried again when the file is closed.
             self._file = path.open("ab", buffering=0)
             self._file.truncate(whole_bytes)
@@ -69,7 +69,7 @@ class Journal(Generic[P]):
         if whole_bytes == 0:
             self._write(_header(settings))
 
-    def add(self, piece: P) -> None:
+    def add(self, piece: EntryT) -> None:
         """Stores a piece; a later one replaces an earlier one of the same key."""
         self.done[piece.key] = piece
         self._write(piece.to_json())
@@ -102,15 +102,15 @@ class Journal(Generic[P]):
 
 
 def read_journal(
-    path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], P], way_out: str = START_ANEW
-) -> tuple[dict[str, P], int]:
+    path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], EntryT], remedy: str = START_OVER
+) -> tuple[dict[str, EntryT], int]:
     """The pieces of a journal by their keys, and how many bytes of the file are whole lines; the file is left as it is.
 
     Arguments and errors as for `Journal`; the file must be there.
     """
-    done: dict[str, P] = {}
+    done: dict[str, EntryT] = {}
     whole_bytes = 0
-    for piece, place in _pieces(path, _header(settings), read, way_out):
+    for piece, place in _read_entries(path, _header(settings), read, remedy):
         if piece is not None:
             done[piece.key] = piece
         whole_bytes = place.start + place.n_bytes
@@ -118,7 +118,7 @@ def read_journal(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class JournalPosition:
     """Where a piece stands: in which journal, at which byte, and how many bytes long it is with its end of line."""
 
     path: Path
@@ -126,26 +126,28 @@ class Place:
     n_bytes: int
 
 
-def find_pieces(path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], P]) -> Iterator[tuple[P, Place]]:
+def find_entries(
+    path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], EntryT]
+) -> Iterator[tuple[EntryT, JournalPosition]]:
     """Each piece of a journal that nobody is writing, with its place; arguments as for `Journal`.
 
     Raises:
         RunError: the journal was made with other settings, or is damaged.
         OSError: it can't be read.
     """
-    for piece, place in _pieces(path, _header(settings), read, DELETE_IT):
+    for piece, place in _read_entries(path, _header(settings), read, DELETE_FILE):
         if piece is not None:
             yield piece, place
 
 
-def join_journals(places: Iterable[Place], settings: dict[str, Any], out: Path) -> None:
+def join_journals(places: Iterable[JournalPosition], settings: dict[str, Any], out: Path) -> None:
     """Writes a new journal, whole or not at all, of pieces that stand in others. Takes no memory but for the open files.
 
     Raises:
         RunError: it can't be written.
     """
     with ExitStack() as stack:
-        file = stack.enter_context(whole_file(out))
+        file = stack.enter_context(atomic_file(out))
         file.write(_line(_header(settings)).decode())
         sources: dict[Path, IO[bytes]] = {}
         for place in places:
@@ -163,33 +165,33 @@ def _line(data: dict[str, Any]) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode() + b"\n"
 
 
-def _pieces(
-    path: Path, header: dict[str, Any], read: Callable[[dict[str, Any]], P], way_out: str
-) -> Iterator[tuple[P | None, Place]]:
+def _read_entries(
+    path: Path, header: dict[str, Any], read: Callable[[dict[str, Any]], EntryT], remedy: str
+) -> Iterator[tuple[EntryT | None, JournalPosition]]:
     """Each whole line of a journal: None for its header, then its pieces. What a crash has cut off is left out."""
     start = 0
     with path.open("rb") as file:
         for number, line in enumerate(file):
             if not line.endswith(b"\n"):
                 break
-            piece: P | None = None
+            piece: EntryT | None = None
             try:
                 data = json.loads(line)
                 if number == 0:
-                    _check_header(path, data, header, way_out)
+                    _check_header(path, data, header, remedy)
                 else:
                     piece = read(data)
             except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
-                raise RunError(f"{path}, line {number + 1}: not a line that trapmeter wrote; {way_out}") from error
-            yield piece, Place(path, start, len(line))
+                raise RunError(f"{path}, line {number + 1}: not a line that trapmeter wrote; {remedy}") from error
+            yield piece, JournalPosition(path, start, len(line))
             start += len(line)
 
 
-def _check_header(path: Path, data: dict[str, Any], header: dict[str, Any], way_out: str) -> None:
+def _check_header(path: Path, data: dict[str, Any], header: dict[str, Any], remedy: str) -> None:
     if data["trapmeter_journal"] != FORMAT:
         raise RunError(
             f"{path}: written by another version of trapmeter (format {data['trapmeter_journal']}, "
-            f"here {FORMAT}); {way_out}"
+            f"here {FORMAT}); {remedy}"
         )
     # Through JSON and back, so that tuples equal lists.
     before, now = data["settings"], json.loads(json.dumps(header["settings"]))
@@ -199,4 +201,4 @@ def _check_header(path: Path, data: dict[str, Any], header: dict[str, Any], way_
         if before.get(name) != now.get(name)
     ]
     if differences:
-        raise RunError(f"{path.parent}: holds a run with other settings ({'; '.join(differences)}); {way_out}")
+        raise RunError(f"{path.parent}: holds a run with other settings ({'; '.join(differences)}); {remedy}")

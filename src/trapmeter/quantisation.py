@@ -21,19 +21,19 @@ from numpy.typing import NDArray
 from trapmeter.errors import InputError, ModelError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import Bundle, read_bundle, write_bundle
-from trapmeter.models.inputs import network_input
+from trapmeter.models.network_input import network_input
+from trapmeter.models.runtimes.network import Network
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.records import Box
-from trapmeter.runtimes.network import Network
-from trapmeter.runtimes.onnx import OnnxNetwork
-from trapmeter.tables.drivendata import Label, best_rows, read_labels
-from trapmeter.training.records import unseen_videos
+from trapmeter.tables.drivendata import Label, best_box_rows, read_labels
+from trapmeter.training.training_log import held_out_videos
 
-BATCH = 8
-MAX_LOSS = 0.01
+BATCH_SIZE = 8
+MAX_ERROR_INCREASE = 0.01
 """Of the error, as a share of it."""
-HEAD = ".head."
+HEAD_MARK = ".head."
 """Stands in the names of weights of trapmeter's own heads."""
-N_FIRST = 3
+N_FLOAT_CONVOLUTIONS = 3
 """Convolutions at the picture that stay in floats: it costs no time, and the error at held-out sites grows from 1.825 to
 1.836 m instead of 1.858 m (simtrap)."""
 
@@ -56,7 +56,7 @@ class QuantiseSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Quantised:
+class QuantisationResult:
     """A network in 8 bits and what it was judged by: mean absolute errors in metres on n_judged windows."""
 
     bundle: Bundle
@@ -65,7 +65,7 @@ class Quantised:
     n_judged: int
 
 
-def quantise(settings: QuantiseSettings, tell: Callable[[str], None]) -> Quantised:
+def quantise(settings: QuantiseSettings, tell: Callable[[str], None]) -> QuantisationResult:
     """Writes the bundle in 8 bits, unless its error on windows of other videos is more than MAX_LOSS larger.
 
     Raises:
@@ -75,8 +75,8 @@ def quantise(settings: QuantiseSettings, tell: Callable[[str], None]) -> Quantis
     bundle = read_bundle(settings.bundle)
     store = FrameStore.open(settings.store)
     store.spec.check_serves(bundle.spec)
-    boxes = {moment: row.box for moment, row in best_rows(settings.metadata).items()}
-    calibrating, judging = parted(read_labels(settings.labels), unseen_videos(settings.bundle))
+    boxes = {moment: row.box for moment, row in best_box_rows(settings.metadata).items()}
+    calibrating, judging = split_labels(read_labels(settings.labels), held_out_videos(settings.bundle))
     chosen = np.random.default_rng(0).permutation(len(calibrating))[: settings.n_calibration]
     windows = _windows([calibrating[index] for index in chosen.tolist()], store, boxes, bundle)
     tell(f"calibrates on {len(windows)} windows, judges on {len(judging)} of other videos")
@@ -88,10 +88,10 @@ def quantise(settings: QuantiseSettings, tell: Callable[[str], None]) -> Quantis
         truth = np.array([label.distance_m for label in judging])
         errors = _errors([OnnxNetwork(bundle), OnnxNetwork(read_bundle(trial.folder))], judging, truth, store, boxes)
     before_m, after_m = (float(error.mean()) for error in errors)
-    if not after_m <= before_m * (1 + MAX_LOSS):
+    if not after_m <= before_m * (1 + MAX_ERROR_INCREASE):
         raise ModelError(
             f"{settings.bundle}: in 8 bits its error would be {after_m:.3f} m instead of {before_m:.3f} m, more than "
-            f"{MAX_LOSS:.0%} larger; nothing was written. Calibrate on more or other windows, or keep it as it is"
+            f"{MAX_ERROR_INCREASE:.0%} larger; nothing was written. Calibrate on more or other windows, or keep it as it is"
         )
     provenance["quantised"] = {
         "precision": "int8",
@@ -101,10 +101,10 @@ def quantise(settings: QuantiseSettings, tell: Callable[[str], None]) -> Quantis
         "mae_after_m": after_m,
     }
     made = write_bundle(settings.out, network, model_id, bundle.spec, bundle.licence, provenance, bundle.uncertainty)
-    return Quantised(made, before_m, after_m, len(judging))
+    return QuantisationResult(made, before_m, after_m, len(judging))
 
 
-def parted(labels: Sequence[Label], unseen: frozenset[str]) -> tuple[list[Label], list[Label]]:
+def split_labels(labels: Sequence[Label], unseen: frozenset[str]) -> tuple[list[Label], list[Label]]:
     """Labels to calibrate on, and labels to judge by: of videos that the network wasn't trained on, where that is known.
 
     Else every second video judges.
@@ -133,16 +133,16 @@ def to_int8(bundle: Bundle, windows: NDArray[np.uint8]) -> bytes:
 
     class Windows(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self._rest = iter([windows[start : start + BATCH] for start in range(0, len(windows), BATCH)])
+            self._rest = iter([windows[start : start + BATCH_SIZE] for start in range(0, len(windows), BATCH_SIZE)])
 
         def get_next(self) -> dict[str, Any] | None:
             batch = next(self._rest, None)
             return None if batch is None else {"windows": batch}
 
-    nodes = quantisable(onnx.load(str(bundle.network)).graph)
+    nodes = quantisable_nodes(onnx.load(str(bundle.network)).graph)
     if not nodes:
         raise ModelError(f"{bundle.network}: it has no convolutions that could be told in 8 bits")
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _without_warnings():
         path = Path(folder) / "int8.onnx"
         try:
             quantize_static(
@@ -160,7 +160,7 @@ def to_int8(bundle: Bundle, windows: NDArray[np.uint8]) -> bytes:
         return path.read_bytes()
 
 
-def quantisable(graph: Any) -> list[str]:
+def quantisable_nodes(graph: Any) -> list[str]:
     """Names of the nodes that may work in 8 bits: convolutions but the first and the head's, and what clips or adds."""
     names: list[str] = []
     made: set[str] = set()
@@ -169,9 +169,9 @@ def quantisable(graph: Any) -> list[str]:
     for node in graph.node:
         sources = [name for name in node.input if name and name not in constant]
         is_ours = node.op_type in ("Clip", "Relu", "Add") and len(sources) > 0 and made.issuperset(sources)
-        if node.op_type == "Conv" and HEAD not in node.input[1]:
+        if node.op_type == "Conv" and HEAD_MARK not in node.input[1]:
             n_convolutions += 1
-            is_ours = n_convolutions > N_FIRST
+            is_ours = n_convolutions > N_FLOAT_CONVOLUTIONS
         if is_ours:
             names.append(node.name)
             made.update(node.output)
@@ -201,14 +201,14 @@ def _errors(
 ) -> NDArray[np.float64]:
     """Absolute errors in metres: (networks, labels)."""
     parts = []
-    for start in range(0, len(labels), BATCH):
-        windows = _windows(labels[start : start + BATCH], store, boxes, networks[0].bundle)
+    for start in range(0, len(labels), BATCH_SIZE):
+        windows = _windows(labels[start : start + BATCH_SIZE], store, boxes, networks[0].bundle)
         parts.append([network.metres(windows) for network in networks])
     return np.abs(np.concatenate(parts, axis=1) - truth)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _without_warnings() -> Iterator[None]:
     """Its advice is for those who quantise by hand."""
     logging.disable(logging.WARNING)
     try:

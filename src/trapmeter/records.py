@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.errors import InputError
-from trapmeter.storage.address import Location
+from trapmeter.storage.address import AnyPath
 
 Pixels = NDArray[np.uint8]
 """A picture: uint8, height x width x 3, RGB."""
@@ -66,7 +66,7 @@ class Medium:
     """
 
     media_id: str
-    path: Location
+    path: AnyPath
     kind: MediumKind
     site_id: str = ""
 
@@ -148,15 +148,15 @@ class Status(StrEnum):
     PAST_END = "past_end"
 
 
-def order_of_rows(estimate: Estimate) -> tuple[str, float, int]:
+def row_order(estimate: Estimate) -> tuple[str, float, int]:
     """By which tables of estimates are sorted: media_id, time, animal_id."""
     seen = estimate.observation
     return seen.media_id, seen.time_s, seen.animal_id
 
 
-BY_HAND = "review"
+REVIEW_MODEL_ID = "review"
 """The model_id of a distance that a person gave."""
-REVIEWED = "review: "
+REVIEW_PREFIX = "review: "
 """How those parts of a reason begin that say what a person decided."""
 
 
@@ -184,12 +184,12 @@ class Estimate:
     @property
     def is_by_hand(self) -> bool:
         """Whether a person gave the distance."""
-        return self.model_id == BY_HAND
+        return self.model_id == REVIEW_MODEL_ID
 
     @property
     def doubts(self) -> str:
         """The reason without what a person decided about the row; "" where nothing is doubtful."""
-        return "; ".join(part for part in self.reason.split("; ") if not part.startswith(REVIEWED))
+        return "; ".join(part for part in self.reason.split("; ") if not part.startswith(REVIEW_PREFIX))
 
 
 @dataclass(frozen=True, slots=True)

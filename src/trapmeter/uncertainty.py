@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trapmeter.errors import InputError, told
+from trapmeter.errors import InputError, error_text
 from trapmeter.records import Distance
 
 Floats = NDArray[np.float64]
 
 COVERAGE = 0.9
-LEVELS = tuple(round(0.05 + 0.1 * i, 2) for i in range(10))
+DRAW_LEVELS = tuple(round(0.05 + 0.1 * i, 2) for i in range(10))
 """The middle of each tenth of the predictive distribution: ten draws that count alike."""
 
 MAX_M = 30.0
@@ -38,10 +38,10 @@ BANDWIDTH = 0.1
 """Of the bell curve over log(1 + true metres) by which errors at a distance are gathered: 0.6 m at 5 m."""
 MIN_SITES = 14
 """At distances where fewer sites had animals, the errors at the nearest distance with as many are taken."""
-ANYTHING = 99.0
+UNBOUNDED = 99.0
 """An end of the belt that excludes nothing."""
 NODES = 40
-MIN_ROWS_A_NODE = 60
+MIN_ROWS_PER_NODE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Uncertainty:
         arrays = [np.asarray(getattr(self, name), np.float64) for name in ("belt_low", "belt_high", "node_log")]
         draws = np.asarray(self.draws_log, np.float64)
         shapes = ([array.shape for array in arrays], draws.shape)
-        expected = ([(len(GRID),), (len(GRID),), (len(self.node_log),)], (len(self.node_log), len(LEVELS)))
+        expected = ([(len(GRID),), (len(GRID),), (len(self.node_log),)], (len(self.node_log), len(DRAW_LEVELS)))
         if shapes != expected or not len(self.node_log) or not all(np.isfinite(a).all() for a in (*arrays, draws)):
             raise InputError(f"not the uncertainty of a model: expected numbers of shapes {expected}, got {shapes}")
 
@@ -123,7 +123,7 @@ class Uncertainty:
                 tuple(tuple(row) for row in data["draws_log"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"not the uncertainty of a model: {told(error)}") from error
+            raise InputError(f"not the uncertainty of a model: {error_text(error)}") from error
 
 
 def mean_uncertainty(members: Sequence[Uncertainty]) -> Uncertainty:
@@ -136,14 +136,14 @@ def mean_uncertainty(members: Sequence[Uncertainty]) -> Uncertainty:
         [[np.interp(nodes, m.node_log, column) for column in zip(*m.draws_log, strict=True)] for m in members], axis=0
     )
     return Uncertainty(
-        _plain(np.mean([m.belt_low for m in members], axis=0)),
-        _plain(np.mean([m.belt_high for m in members], axis=0)),
-        _plain(nodes),
-        tuple(map(_plain, draws.T)),
+        _rounded_tuple(np.mean([m.belt_low for m in members], axis=0)),
+        _rounded_tuple(np.mean([m.belt_high for m in members], axis=0)),
+        _rounded_tuple(nodes),
+        tuple(map(_rounded_tuple, draws.T)),
     )
 
 
-def unknown(metres: float) -> Distance:
+def unmeasured_distance(metres: float) -> Distance:
     """An answer of a model whose errors nobody has measured: anything up to MAX_M."""
     return Distance(metres, 0.0, max(metres, MAX_M), doubt="nobody has measured how sure this model is")
 
@@ -168,8 +168,13 @@ def fit_uncertainty(
     ]
     site = np.unique(np.asarray(site_ids), return_inverse=True)[1]
     belt_low, belt_high = _belt(point, np.log1p(truth), site, *scales)
-    node_log, draws_log = _draws(point, unrounded(truth))
-    return Uncertainty(_plain(belt_low), _plain(belt_high), _plain(node_log), tuple(map(_plain, draws_log)))
+    node_log, draws_log = _draws(point, spread_rounded_labels(truth))
+    return Uncertainty(
+        _rounded_tuple(belt_low),
+        _rounded_tuple(belt_high),
+        _rounded_tuple(node_log),
+        tuple(map(_rounded_tuple, draws_log)),
+    )
 
 
 def _residual(distance: Floats, point: Floats, scale_low: Floats, scale_high: Floats) -> Floats:
@@ -230,8 +235,8 @@ def _cut(residual: Floats, reached: Floats, below: float) -> tuple[float, float]
     """The residuals between which COVERAGE lies; below says which part of the rest lies under them."""
     start = (1 - COVERAGE) * below
     end = start + COVERAGE
-    low = -ANYTHING if start <= 1e-9 else float(residual[np.searchsorted(reached, start)])
-    high = ANYTHING if end >= 1 - 1e-9 else float(residual[min(int(np.searchsorted(reached, end)), len(residual) - 1)])
+    low = -UNBOUNDED if start <= 1e-9 else float(residual[np.searchsorted(reached, start)])
+    high = UNBOUNDED if end >= 1 - 1e-9 else float(residual[min(int(np.searchsorted(reached, end)), len(residual) - 1)])
     return low, high
 
 
@@ -247,7 +252,7 @@ def _draws(point: Floats, truth_m: Floats) -> tuple[Floats, Floats]:
     copies = len(truth_m) // len(point)
     order = np.argsort(point, kind="stable")
     answers, truths = point[order], np.log1p(truth_m.reshape(copies, -1)[:, order])
-    n_nodes = int(np.clip(len(point) // MIN_ROWS_A_NODE, 1, NODES))
+    n_nodes = int(np.clip(len(point) // MIN_ROWS_PER_NODE, 1, NODES))
     half = max(1, len(point) // n_nodes)
     centres = (
         np.unique(np.linspace(0, len(point) - 1, n_nodes).round().astype(int))
@@ -256,13 +261,13 @@ def _draws(point: Floats, truth_m: Floats) -> tuple[Floats, Floats]:
     )
     around = [slice(max(0, centre - half), centre + half + 1) for centre in centres]
     nodes = np.array([answers[rows].mean() for rows in around])
-    draws = np.array([np.quantile(truths[:, rows], LEVELS) for rows in around])
+    draws = np.array([np.quantile(truths[:, rows], DRAW_LEVELS) for rows in around])
     # Equal answers may make equal nodes; the first stands for all.
     kept = np.concatenate([[True], np.diff(nodes) > 1e-9])
     return nodes[kept], draws[kept]
 
 
-def unrounded(truth_m: Floats) -> Floats:
+def spread_rounded_labels(truth_m: Floats) -> Floats:
     """Labels of half metres (of whole ones from 8 m on) stand for all distances that round to them: four copies of each.
 
     Other labels are taken as they are. Rounding heaps distances on the edges of the classes that density is estimated from.
@@ -273,5 +278,5 @@ def unrounded(truth_m: Floats) -> Floats:
     return np.concatenate([np.maximum(truth_m + part * cell, 0.0) for part in (-0.375, -0.125, 0.125, 0.375)])
 
 
-def _plain(numbers: Floats) -> tuple[float, ...]:
+def _rounded_tuple(numbers: Floats) -> tuple[float, ...]:
     return tuple(round(float(number), 5) for number in numbers)

@@ -10,7 +10,7 @@ from trapmeter.errors import InputError
 SECOND_PLACE_OFFSETS_S = (-1.0, -2.0, 0.0, 1.0, 2.0)
 """The order of the 2nd-place system, an accident that its published weights depend on."""
 
-IN_TIME_ORDER_S = (-2.0, -1.0, 0.0, 1.0, 2.0)
+TIME_ORDER_OFFSETS_S = (-2.0, -1.0, 0.0, 1.0, 2.0)
 WIDE_OFFSETS_S = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
 """Far enough out that a slow animal has left its place. Holds the other windows' seconds too."""
 

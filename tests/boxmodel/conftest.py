@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from boxmodel.pinhole_world import QUICK, make_samples
-from trapmeter.boxmodel.samples import LabelledObservation
+from trapmeter.boxmodel.training_data import LabelledObservation
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +18,8 @@ def bundle(world: list[LabelledObservation], tmp_path_factory: pytest.TempPathFa
     """A small bundle trained on the pinhole world. Copy it before you damage it."""
     pytest.importorskip("lightgbm", reason="training needs the extra 'boxmodel'")
     pytest.importorskip("onnx", reason="training needs the extra 'boxmodel'")
-    from trapmeter.boxmodel.train import train
+    from trapmeter.boxmodel.training import train_box_model
 
     folder = tmp_path_factory.mktemp("boxmodel") / "bundle"
-    train(world, folder, QUICK, lambda _: None)
+    train_box_model(world, folder, QUICK, lambda _: None)
     return folder

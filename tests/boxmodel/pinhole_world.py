@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trapmeter.boxmodel.samples import LabelledObservation
 from trapmeter.boxmodel.settings import BoxModelSettings
+from trapmeter.boxmodel.training_data import LabelledObservation
 from trapmeter.records import Box, Observation
 
 QUICK = BoxModelSettings(

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trapmeter.boxmodel.intervals import MIN_M, fit, to_distances
+from trapmeter.boxmodel.intervals import MIN_M, fit_box_uncertainty, to_distances
 from trapmeter.uncertainty import MAX_M
 
 
@@ -18,7 +18,7 @@ def world(n: int = 3000, seed: int = 3):
     return raw, truth, [f"s{i % 40}" for i in range(n)]
 
 
-UNCERTAINTY = fit(*world())
+UNCERTAINTY = fit_box_uncertainty(*world())
 
 
 @settings(deadline=None)

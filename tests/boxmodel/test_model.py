@@ -20,30 +20,30 @@ def observation(**changes) -> Observation:
 
 class TestMeasure:
     def test_nothing_gives_nothing(self, bundle):
-        assert BoxModel.load(bundle).measure([]) == []
+        assert BoxModel.load(bundle).estimate([]) == []
 
     def test_every_observation_is_answered_in_its_place(self, bundle, world):
         model = BoxModel.load(bundle)
         rows = [sample.observation for sample in world]
-        answers = model.measure(rows)
+        answers = model.estimate(rows)
         assert len(answers) == len(rows)
-        assert model.measure(rows[::-1]) == answers[::-1]
+        assert model.estimate(rows[::-1]) == answers[::-1]
 
     def test_a_site_alone_is_measured_as_in_a_crowd(self, bundle, world):
         model = BoxModel.load(bundle)
         rows = [sample.observation for sample in world]
         mine = [i for i, seen in enumerate(rows) if seen.site_id == "s3"]
-        answers = model.measure(rows)
-        assert model.measure([rows[i] for i in mine]) == [answers[i] for i in mine]
+        answers = model.estimate(rows)
+        assert model.estimate([rows[i] for i in mine]) == [answers[i] for i in mine]
 
     def test_photos_answer_alike_alone_and_together(self, bundle):
         model = BoxModel.load(bundle)
         photos = [observation(media_id=str(i), box=Box(0.3, 0.2, 0.5, 0.3 + i / 40, 0.9)) for i in range(25)]
-        assert model.measure(photos) == [model.measure([photo])[0] for photo in photos]
+        assert model.estimate(photos) == [model.estimate([photo])[0] for photo in photos]
 
     def test_without_box_neighbours_or_site_there_is_an_answer_with_a_wide_interval(self, bundle):
-        (lost,) = BoxModel.load(bundle).measure([observation(box=None, animal_id=0)])
-        (seen,) = BoxModel.load(bundle).measure([observation()])
+        (lost,) = BoxModel.load(bundle).estimate([observation(box=None, animal_id=0)])
+        (seen,) = BoxModel.load(bundle).estimate([observation()])
         assert lost.high_m - lost.low_m > seen.high_m - seen.low_m
 
 
@@ -116,14 +116,14 @@ class TestEmbedded:
 
     def test_nearer_animals_look_larger_and_stand_lower(self):
         near, far = observation(box=Box(0.2, 0.1, 0.8, 0.98, 0.9)), observation(box=Box(0.48, 0.4, 0.52, 0.45, 0.9))
-        distances = [BoxModel.load().measure([seen])[0].distance_m for seen in (near, far)]
+        distances = [BoxModel.load().estimate([seen])[0].distance_m for seen in (near, far)]
         assert distances[0] < 4.0 < 8.0 < distances[1]
 
     def test_no_number_of_rows_a_second_breaks_it(self):
         model = BoxModel.load()
         sparse = [observation(time_s=float(t)) for t in range(0, 60, 2)]
         dense = [observation(time_s=t / 2) for t in range(120)]
-        middles = [np.median([d.distance_m for d in model.measure(rows)]) for rows in (sparse, dense)]
+        middles = [np.median([d.distance_m for d in model.estimate(rows)]) for rows in (sparse, dense)]
         assert middles[0] == pytest.approx(middles[1], rel=0.1)
 
 

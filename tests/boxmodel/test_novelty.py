@@ -1,7 +1,7 @@
 import numpy as np
 
 from trapmeter.boxmodel.features import FEATURES, features
-from trapmeter.boxmodel.novelty import RANGED, doubts, learn_ranges
+from trapmeter.boxmodel.novelty import CHECKED_FEATURES, find_doubts, learn_ranges
 from trapmeter.records import Box, Observation
 
 
@@ -14,17 +14,17 @@ RANGES = learn_ranges(rows(*np.linspace(0.1, 0.5, 500)))
 
 
 def test_boxes_like_those_of_the_training_raise_no_doubt() -> None:
-    assert set(RANGES) <= set(RANGED)
-    assert doubts(rows(0.15, 0.3, 0.45), RANGES) == ["", "", ""]
+    assert set(RANGES) <= set(CHECKED_FEATURES)
+    assert find_doubts(rows(0.15, 0.3, 0.45), RANGES) == ["", "", ""]
 
 
 def test_a_box_unlike_all_others_is_doubted_in_words() -> None:
-    usual, tall = doubts(rows(0.3, 0.85), RANGES)
+    usual, tall = find_doubts(rows(0.3, 0.85), RANGES)
     assert usual == ""
     assert tall.startswith("unlike the boxes that the model has learnt from: height and shape")
 
 
 def test_what_is_unknown_raises_no_doubt() -> None:
     nothing = np.full((1, len(FEATURES)), np.nan, np.float32)
-    assert doubts(nothing, RANGES) == [""]
+    assert find_doubts(nothing, RANGES) == [""]
     assert learn_ranges(nothing) == {}

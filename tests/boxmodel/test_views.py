@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trapmeter.boxmodel.features import FEATURES, features
-from trapmeter.boxmodel.views import View, see
+from trapmeter.boxmodel.training_data import View, apply_view
 from trapmeter.records import Box, Observation
 
 ROWS = [
@@ -17,22 +17,22 @@ ROWS = [
 
 @pytest.mark.parametrize("view", View)
 def test_every_view_keeps_the_rows_and_their_order(view):
-    assert see([], view) == []
-    seen = see(ROWS, view)
+    assert apply_view([], view) == []
+    seen = apply_view(ROWS, view)
     assert len(seen) == len(ROWS)
     assert all(a.box is None or a.box.xyxy == b.box.xyxy for a, b in zip(seen, ROWS, strict=True))
 
 
 def test_full_view_is_what_is_there():
-    assert see(ROWS, View.FULL) == ROWS
+    assert apply_view(ROWS, View.FULL) == ROWS
 
 
 def test_unknown_sites_are_empty():
-    assert {seen.site_id for seen in see(ROWS, View.SITE_UNKNOWN)} == {""}
+    assert {seen.site_id for seen in apply_view(ROWS, View.SITE_UNKNOWN)} == {""}
 
 
 def test_single_observations_have_no_neighbours():
-    rows = dict(zip(FEATURES, features(see(ROWS, View.SINGLE)).T, strict=True))
+    rows = dict(zip(FEATURES, features(apply_view(ROWS, View.SINGLE)).T, strict=True))
     assert not rows["site_other_media"].any()
     assert np.isnan(rows["before_gap_s"]).all()
 
@@ -42,19 +42,19 @@ class TestOtherDetector:
         for site in {row.site_id for row in ROWS}:
             pairs = [
                 (before.box.score, after.box.score)
-                for before, after in zip(ROWS, see(ROWS, View.OTHER_DETECTOR), strict=True)
+                for before, after in zip(ROWS, apply_view(ROWS, View.OTHER_DETECTOR), strict=True)
                 if before.site_id == site and after.box is not None
             ]
             assert [after for _, after in sorted(pairs)] == sorted(after for _, after in pairs)
             assert any(before != after for before, after in pairs)
 
     def test_sees_half_a_site_and_some_boxes_less(self):
-        seen = see(ROWS, View.OTHER_DETECTOR)
+        seen = apply_view(ROWS, View.OTHER_DETECTOR)
         assert {row.site_id for row in seen} == {f"s{site}/{half}" for site in range(6) for half in "ab"}
         assert 0 < sum(row.box is None for row in seen) < len(seen) / 2
 
     def test_is_the_same_in_any_order(self):
-        assert see(ROWS[::-1], View.OTHER_DETECTOR) == see(ROWS, View.OTHER_DETECTOR)[::-1]
+        assert apply_view(ROWS[::-1], View.OTHER_DETECTOR) == apply_view(ROWS, View.OTHER_DETECTOR)[::-1]
 
     def test_keeps_an_unknown_site_unknown(self):
-        assert see([Observation("a", 0.0)], View.OTHER_DETECTOR) == [Observation("a", 0.0)]
+        assert apply_view([Observation("a", 0.0)], View.OTHER_DETECTOR) == [Observation("a", 0.0)]

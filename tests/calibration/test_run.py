@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from calibration_world import CAMERA, row_of
-from trapmeter.calibration.run import calibrate, pick_seconds
-from trapmeter.calibration.told import CalibrateSettings
+from trapmeter.calibration.inputs import CalibrateSettings
+from trapmeter.calibration.run import calibrate, select_seconds
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Estimate, Status
 from trapmeter.tables.distances import read_distances, write_distances
@@ -132,12 +132,12 @@ def test_results_are_never_overwritten(results: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds the results to be calibrated"):
         calibrate(CalibrateSettings(results, results, labels=labels(tmp_path)))
     with pytest.raises(RunError, match="choose another"):
-        pick_seconds(results, results, 3)
+        select_seconds(results, results, 3)
     assert (results / "distances.csv").read_bytes() == before
 
 
 def test_picked_seconds_come_back_as_labels(results: Path, tmp_path: Path) -> None:
-    picked = pick_seconds(results, tmp_path / "picked", 3)
+    picked = select_seconds(results, tmp_path / "picked", 3)
     path = picked.path
     assert (picked.n_rows, picked.n_sites, picked.has_sites) == (6, 2, True)
     head, *rows = path.read_text().splitlines()

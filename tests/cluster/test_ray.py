@@ -17,20 +17,20 @@ from fakes import bright_eyes
 from terminal import inside
 from trapmeter.errors import RunError
 from trapmeter.frames.fill import fill_store
+from trapmeter.frames.requests import FrameRequest
 from trapmeter.frames.spec import Codec, StoreSpec
 from trapmeter.frames.store import FrameStore
-from trapmeter.frames.wanted import Wanted
-from trapmeter.media.find import find_media
-from trapmeter.predict.observe import Eyes
+from trapmeter.media.discovery import find_media
+from trapmeter.parallel.workers import INTERNAL_ERROR, Engine, TaskFailure
+from trapmeter.predict.medium_pipeline import WorkerModels
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.tables.sites import FolderSite
-from trapmeter.workers import OUR_ERROR, Engine, Lost
+from trapmeter.tables.site_rules import FolderSite
 
 pytest.importorskip("ray", reason="Ray is not installed (extra `cluster`)")
 
-from trapmeter.cluster import connection
-from trapmeter.cluster.workers import LOST, run_all_on_ray
+from trapmeter.parallel import ray_connection as connection
+from trapmeter.parallel.ray_workers import CRASHED_REASON, run_tasks_on_ray
 
 HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
 
@@ -78,7 +78,7 @@ def test_ray_comes_to_the_bytes_of_this_machine_though_a_worker_is_killed(survey
 
 def killing(tasks: object, work: object, *, marker: Path, **more: object) -> object:
     """Ray, where the first task that comes to a worker ends that worker."""
-    return run_all_on_ray(tasks, partial(work_and_die_once, work, marker), **more)  # type: ignore[arg-type]
+    return run_tasks_on_ray(tasks, partial(work_and_die_once, work, marker), **more)  # type: ignore[arg-type]
 
 
 def work_and_die_once(work: object, marker: Path, task: object) -> object:
@@ -93,13 +93,13 @@ def work_and_die_once(work: object, marker: Path, task: object) -> object:
 @pytest.mark.usefixtures("cluster")
 def test_a_frame_store_is_filled_with_the_same_bytes(survey: Path) -> None:
     media = [medium for medium in find_media([survey]).media if medium.path.suffix == ".mp4"]
-    wanted = [Wanted(medium, (0.0, 1.0, 2.0), (1.0,)) for medium in media]
+    wanted = [FrameRequest(medium, (0.0, 1.0, 2.0), (1.0,)) for medium in media]
     filled = []
-    for name, engine in (("local", None), ("ray", run_all_on_ray)):
+    for name, engine in (("local", None), ("ray", run_tasks_on_ray)):
         store = FrameStore.create(survey.parent / name, StoreSpec((48, 80), codec=Codec.PNG))
         report = fill_store(store, wanted, 2, engine=engine)
         assert (report.n_videos, report.n_frames, report.failures) == (6, 18, ())
-        filled.append({path.name: path.read_bytes() for path in store.shard_paths()})
+        filled.append({path.name: path.read_bytes() for path in store.frame_file_paths()})
     assert filled[0] == filled[1]
 
 
@@ -107,12 +107,12 @@ def test_a_frame_store_is_filled_with_the_same_bytes(survey: Path) -> None:
 def test_what_goes_wrong_with_a_task_stays_with_it() -> None:
     hangs, dies, errs = "__import__('time').sleep(60)", "__import__('os')._exit(3)", "1 / 0"
     tasks = ["1 + 1", hangs, dies, errs, "None", "2 + 2"]
-    found = dict(run_all_on_ray(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 60.0))
-    assert found.pop(hangs) == Lost("given up after 1 s: decoding hangs")
-    assert found.pop(dies) == Lost(LOST)
+    found = dict(run_tasks_on_ray(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 60.0))
+    assert found.pop(hangs) == TaskFailure("given up after 1 s: decoding hangs")
+    assert found.pop(dies) == TaskFailure(CRASHED_REASON)
     error = found.pop(errs)
-    assert isinstance(error, Lost)
-    assert error.reason.startswith(f"{OUR_ERROR} (ZeroDivisionError")
+    assert isinstance(error, TaskFailure)
+    assert error.reason.startswith(f"{INTERNAL_ERROR} (ZeroDivisionError")
     assert found == {"1 + 1": 2, "None": None, "2 + 2": 4}
 
 
@@ -120,7 +120,7 @@ def test_what_goes_wrong_with_a_task_stays_with_it() -> None:
 def test_the_longest_go_first_and_each_worker_gets_ready_once() -> None:
     tasks = ["sum([1])", "sum([2])", "sum([3])"]
     found = list(
-        run_all_on_ray(tasks, eval, jobs=1, limit_s=lambda task: float(task[5]) * 100, start=partial(bright_eyes))
+        run_tasks_on_ray(tasks, eval, jobs=1, limit_s=lambda task: float(task[5]) * 100, start=partial(bright_eyes))
     )
     assert found == [(task, number) for task, number in zip(reversed(tasks), (3, 2, 1), strict=True)]
 
@@ -129,14 +129,14 @@ def test_the_longest_go_first_and_each_worker_gets_ready_once() -> None:
 def test_a_full_disk_or_models_that_do_not_open_end_the_run() -> None:
     full = "exec('from trapmeter.errors import RunError; raise RunError(\"the disk is full\")')"
     with pytest.raises(RunError, match="the disk is full"):
-        list(run_all_on_ray([full], eval, jobs=1, limit_s=lambda _: 60.0))
+        list(run_tasks_on_ray([full], eval, jobs=1, limit_s=lambda _: 60.0))
     with pytest.raises(RunError, match=r"can't make itself ready: .*no models here"):
-        list(run_all_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 60.0, start=no_eyes))
+        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 60.0, start=no_eyes))
     with pytest.raises(RunError, match="3 workers of the cluster ended before they were ready"):
-        list(run_all_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 60.0, start=partial(os._exit, 3)))
+        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 60.0, start=partial(os._exit, 3)))
 
 
-def no_eyes() -> Eyes:
+def no_eyes() -> WorkerModels:
     raise FileNotFoundError("no models here")
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from trapmeter.demo.clips import CLIPS, NETWORK, demo_settings, network_settings
 from trapmeter.models.bundle import read_bundle
-from trapmeter.models.spec import Frames
+from trapmeter.models.input_spec import FrameEncoding
+from trapmeter.models.runtimes.network import Ensemble
 from trapmeter.predict.run import predict
-from trapmeter.runtimes.ensemble import Ensemble
 from trapmeter.tables.csvfile import read_rows
 
 
@@ -15,7 +15,7 @@ def test_it_is_small_and_tells_what_it_is() -> None:
     bundle = read_bundle(NETWORK)
     assert sum(path.stat().st_size for path in NETWORK.iterdir()) < 10e6
     assert bundle.spec.box_channel
-    assert bundle.spec.frames is Frames.MOTION
+    assert bundle.spec.frames is FrameEncoding.MOTION
     assert bundle.uncertainty is not None
     assert "CC BY-SA" in bundle.licence
     assert bundle.provenance["held_out"]["folds_by"] == "site"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trapmeter.density.survey import Camera, Survey
+from trapmeter.density.survey.survey import Station, Survey
 
 
 def seen_distances(rng, n_animals, right_m, g):
@@ -28,6 +28,6 @@ def cosine(b, right_m):
 def stations_of(station_ids, distance_m, effort_snapshots, *, left_m=0.0, right_m):
     """Every station with effort, and its detections within the truncation."""
     number = {name: index for index, name in enumerate(effort_snapshots)}
-    cameras = tuple(Camera(name, effort) for name, effort in effort_snapshots.items())
+    cameras = tuple(Station(name, effort) for name, effort in effort_snapshots.items())
     camera = np.array([number[name] for name in station_ids], np.intp)
-    return Survey(cameras, camera, np.reshape(distance_m, (-1, 1))).stations(left_m, right_m)
+    return Survey(cameras, camera, np.reshape(distance_m, (-1, 1))).count_detections(left_m, right_m)

@@ -55,11 +55,11 @@ def distances_rows(n_sites=6, n_seconds=40, seed=5, with_draws=True):
 
 
 def write_distances_rows(path, rows):
-    from trapmeter.tables.distances import COLUMNS, DRAWS
+    from trapmeter.tables.distances import COLUMNS, DRAW_COLUMNS
 
-    extra = sorted({name for row in rows for name in row} - {*COLUMNS, *DRAWS})
+    extra = sorted({name for row in rows for name in row} - {*COLUMNS, *DRAW_COLUMNS})
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*COLUMNS, *DRAWS, *extra], restval="")
+        writer = csv.DictWriter(file, [*COLUMNS, *DRAW_COLUMNS, *extra], restval="")
         writer.writeheader()
         writer.writerows(rows)
     return path

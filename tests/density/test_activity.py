@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import i0
 
-from trapmeter.density.activity import GRID, activity_curve, bandwidth, fit_activity
+from trapmeter.density.activity import N_GRID, activity_curve, fit_activity, kernel_concentration
 from trapmeter.errors import InputError
 
 
@@ -48,8 +48,8 @@ def test_times_of_few_cameras_are_less_certain_than_their_number_says():
     rng = np.random.default_rng(2)
     peaks = rng.uniform(0, 24, 8)
     hours = (np.repeat(peaks, 50) + rng.normal(0, 1, 400)) % 24
-    cameras = [str(number) for number in np.repeat(np.arange(8), 50)]
-    assert fit_activity(hours, cameras).se > 1.5 * fit_activity(hours).se
+    stations = [str(number) for number in np.repeat(np.arange(8), 50)]
+    assert fit_activity(hours, stations).se > 1.5 * fit_activity(hours).se
 
 
 @settings(max_examples=25)
@@ -62,9 +62,9 @@ def test_a_curve_is_a_density_whatever_the_times(hours):
 
 
 def test_more_times_make_narrower_kernels():
-    angle = 2 * np.pi * np.arange(GRID) / GRID
+    angle = 2 * np.pi * np.arange(N_GRID) / N_GRID
     counts = np.exp(np.cos(angle))
-    assert bandwidth(angle, 100 * counts) > bandwidth(angle, counts)
+    assert kernel_concentration(angle, 100 * counts) > kernel_concentration(angle, counts)
     assert activity_curve(counts).argmax() == 0
 
 

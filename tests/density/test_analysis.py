@@ -8,49 +8,49 @@ import numpy as np
 import pytest
 
 from density.surveys import flat_text, true_density
-from trapmeter.density.analysis import AnalysisSettings, SelectBy, analyse
+from trapmeter.density.analysis import AnalysisSettings, SelectBy, run_analysis
 from trapmeter.density.bootstrap import bootstrap_density
-from trapmeter.density.candidates import candidates
+from trapmeter.density.detection.selection import candidate_functions
 from trapmeter.density.estimate import Availability
-from trapmeter.density.flat_survey import survey_of_rows
 from trapmeter.density.replicates import BootstrapSettings
-from trapmeter.density.survey import Camera, Survey
+from trapmeter.density.survey.flat_file import survey_from_rows
+from trapmeter.density.survey.survey import Station, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.flatfile import read_flat_file
 
 EDGES = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0)
-HALF_NORMAL = candidates(["half-normal"], ["none"])
+HALF_NORMAL = candidate_functions(["half-normal"], ["none"])
 
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory):
     path = tmp_path_factory.mktemp("flat") / "flat.csv"
     path.write_text(flat_text(n_stations=40))
-    return survey_of_rows(read_flat_file(path))
+    return survey_from_rows(read_flat_file(path))
 
 
 def test_candidates_are_those_of_howe_unless_named():
-    assert len(candidates()) == 8
-    assert [one.name for one in candidates(["hr"])] == ["hazard-rate", "hazard-rate + cosine(2)"]
-    assert [one.name for one in candidates(["half-normal"], ["hermite:1"])] == ["half-normal + hermite(4)"]
-    assert [one.name for one in candidates(["uniform"], ["none"])] == ["uniform"]
-    assert "uniform" not in [one.name for one in candidates([], ["none", "cosine"])]
+    assert len(candidate_functions()) == 8
+    assert [one.name for one in candidate_functions(["hr"])] == ["hazard-rate", "hazard-rate + cosine(2)"]
+    assert [one.name for one in candidate_functions(["half-normal"], ["hermite:1"])] == ["half-normal + hermite(4)"]
+    assert [one.name for one in candidate_functions(["uniform"], ["none"])] == ["uniform"]
+    assert "uniform" not in [one.name for one in candidate_functions([], ["none", "cosine"])]
     for wrong in (["none", "sine"], ["cosine:two"], [":1"]):
         with pytest.raises(InputError, match="expected the adjustment none, cosine"):
-            candidates([], wrong)
+            candidate_functions([], wrong)
     with pytest.raises(InputError, match="expected the key"):
-        candidates(["halfnormal"])
+        candidate_functions(["halfnormal"])
 
 
 def test_all_candidates_are_fitted_and_one_is_selected(survey):
-    analysis = analyse(survey, AnalysisSettings(cutpoints_m=EDGES))
+    analysis = run_analysis(survey, AnalysisSettings(cutpoints_m=EDGES))
     assert (len(analysis.models), analysis.select_by, analysis.failures) == (8, SelectBy.QAIC, ())
     assert analysis.best.density.low_km2 < true_density() < analysis.best.density.high_km2
     assert all(model.qaic is not None for model in analysis.models)
 
 
 def test_exact_distances_are_judged_by_aic_and_truncated_at_the_farthest(survey):
-    analysis = analyse(survey, AnalysisSettings(candidates(["half-normal", "hazard-rate"], ["none"])))
+    analysis = run_analysis(survey, AnalysisSettings(candidate_functions(["half-normal", "hazard-rate"], ["none"])))
     assert analysis.select_by is SelectBy.AIC
     assert analysis.distances.right_m == survey.distance_m.max()
     assert analysis.best.qaic is None
@@ -58,27 +58,29 @@ def test_exact_distances_are_judged_by_aic_and_truncated_at_the_farthest(survey)
 
 
 def test_a_candidate_that_can_t_be_fitted_is_told_and_the_others_stay(survey):
-    analysis = analyse(survey, AnalysisSettings(candidates([], ["cosine"]), cutpoints_m=(0.0, 3.0, 6.0, 10.0)))
+    analysis = run_analysis(
+        survey, AnalysisSettings(candidate_functions([], ["cosine"]), cutpoints_m=(0.0, 3.0, 6.0, 10.0))
+    )
     assert {name for name, _ in analysis.failures} >= {
         "half-normal + cosine(2)",
         "uniform + cosine(1, 2)",
         "hazard-rate",
     }
     assert {model.fit.function.name for model in analysis.models} == {"half-normal", "uniform + cosine(1)"}
-    analysis = analyse(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=(0.0, 5.0, 10.0)))
+    analysis = run_analysis(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=(0.0, 5.0, 10.0)))
     assert analysis.best.qaic is None
 
 
 def test_draws_count_a_tenth_each(survey):
     drawn = replace(survey, distance_m=np.repeat(survey.distance_m, 10, axis=1))
-    once, tenths = (analyse(one, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES)) for one in (survey, drawn))
+    once, tenths = (run_analysis(one, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES)) for one in (survey, drawn))
     assert tenths.distances.n == pytest.approx(once.distances.n)
     assert tenths.best.density.density_km2 == pytest.approx(once.best.density.density_km2, rel=1e-6)
 
 
 def strata(areas):
     cameras = tuple(
-        Camera(f"{stratum}{n}", 10 if stratum == "n" else 20, stratum=stratum) for stratum in "ns" for n in range(12)
+        Station(f"{stratum}{n}", 10 if stratum == "n" else 20, stratum=stratum) for stratum in "ns" for n in range(12)
     )
     rng = np.random.default_rng(0)
     camera = np.repeat(np.arange(24), rng.integers(3, 9, 24))
@@ -87,10 +89,10 @@ def strata(areas):
 
 def test_strata_are_weighted_by_area_or_else_by_effort():
     settings = AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES)
-    by_area = analyse(strata({"n": 3.0, "s": 1.0}), settings)
+    by_area = run_analysis(strata({"n": 3.0, "s": 1.0}), settings)
     parts = [by_area.best.by_stratum[name].density_km2 for name in "ns"]
     assert by_area.best.density.density_km2 == pytest.approx(0.75 * parts[0] + 0.25 * parts[1])
-    by_effort = analyse(strata({}), settings)
+    by_effort = run_analysis(strata({}), settings)
     assert by_effort.best.density.density_km2 == pytest.approx((parts[0] + 2 * parts[1]) / 3)
     assert any("areas of strata are not all known" in warning for warning in by_effort.warnings)
 
@@ -98,13 +100,13 @@ def test_strata_are_weighted_by_area_or_else_by_effort():
 def test_a_stratum_without_detections_counts_and_is_said():
     settings = AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES)
     full = strata({"n": 1.0, "s": 1.0})
-    empty = (Camera("e0", 10, stratum="e"), Camera("e1", 10, stratum="e"))
-    survey = replace(full, cameras=(*full.cameras, *empty), areas={"n": 1.0, "s": 1.0, "e": 2.0})
-    found = analyse(survey, settings)
-    assert found.best.density.density_km2 == pytest.approx(analyse(full, settings).best.density.density_km2 / 2)
+    empty = (Station("e0", 10, stratum="e"), Station("e1", 10, stratum="e"))
+    survey = replace(full, stations=(*full.stations, *empty), areas={"n": 1.0, "s": 1.0, "e": 2.0})
+    found = run_analysis(survey, settings)
+    assert found.best.density.density_km2 == pytest.approx(run_analysis(full, settings).best.density.density_km2 / 2)
     assert "stratum 'e' has no detection: it counts as one without animals" in found.warnings
     with pytest.raises(InputError, match="stratum 'e' has 1 station"):
-        analyse(replace(survey, cameras=survey.cameras[:-1]), settings)
+        run_analysis(replace(survey, stations=survey.stations[:-1]), settings)
 
 
 @pytest.mark.parametrize(
@@ -120,25 +122,27 @@ def test_a_stratum_without_detections_counts_and_is_said():
     ],
 )
 def test_poor_data_is_refused_with_what_to_do(metres, n_cameras, settings, message):
-    cameras = tuple(Camera(f"c{n}", 10) for n in range(n_cameras))
+    cameras = tuple(Station(f"c{n}", 10) for n in range(n_cameras))
     survey = Survey(cameras, np.arange(len(metres)) % n_cameras, np.array(metres)[:, None])
     with pytest.raises(InputError, match=message):
-        analyse(survey, AnalysisSettings(HALF_NORMAL, **settings))
+        run_analysis(survey, AnalysisSettings(HALF_NORMAL, **settings))
 
 
 def test_few_stations_and_many_outside_are_warned_of():
-    cameras = tuple(Camera(f"c{n}", 10) for n in range(4))
+    cameras = tuple(Station(f"c{n}", 10) for n in range(4))
     metres = np.linspace(1, 20, 50)[:, None]
-    analysis = analyse(Survey(cameras, np.arange(50) % 4, metres), AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
+    analysis = run_analysis(
+        Survey(cameras, np.arange(50) % 4, metres), AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES)
+    )
     said = " ".join(analysis.warnings)
     for words in ("of 50 distances lie outside", "4 stations are few", "observations are few"):
         assert words in said
 
 
 def said_of(metres, multiplier, settings):
-    cameras = tuple(Camera(f"c{n}", 10, multiplier) for n in range(12))
+    cameras = tuple(Station(f"c{n}", 10, multiplier) for n in range(12))
     survey = Survey(cameras, np.arange(len(metres)) % 12, np.array(metres)[:, None])
-    return " ".join(analyse(survey, settings).warnings)
+    return " ".join(run_analysis(survey, settings).warnings)
 
 
 def test_distances_of_0_m_are_said_and_change_little():
@@ -166,7 +170,7 @@ def test_exact_snapshots_of_camera_traps_are_better_binned():
 
 
 def test_the_bootstrap_is_the_same_for_a_seed_and_near_the_formula(survey):
-    analysis = analyse(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
+    analysis = run_analysis(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
     found = bootstrap_density(analysis, BootstrapSettings(200, seed=4))
     assert found.densities == bootstrap_density(analysis, BootstrapSettings(200, seed=4)).densities
     assert found.densities != bootstrap_density(analysis, BootstrapSettings(200, seed=5)).densities
@@ -179,7 +183,7 @@ def test_the_bootstrap_is_the_same_for_a_seed_and_near_the_formula(survey):
 
 def test_exact_distances_and_availability_are_replicated_too(survey):
     settings = AnalysisSettings(HALF_NORMAL, right_m=10.0)
-    plain, seen = (analyse(survey, settings, share) for share in (None, Availability(0.5, 0.1)))
+    plain, seen = (run_analysis(survey, settings, share) for share in (None, Availability(0.5, 0.1)))
     certain, unsure = (bootstrap_density(one, BootstrapSettings(60)) for one in (plain, seen))
     assert certain.median_km2 == pytest.approx(plain.best.density.density_km2, rel=0.1)
     assert unsure.median_km2 == pytest.approx(2 * certain.median_km2, rel=0.15)
@@ -187,22 +191,22 @@ def test_exact_distances_and_availability_are_replicated_too(survey):
 
 
 def test_errors_of_scale_widen_the_spread(survey):
-    analysis = analyse(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
+    analysis = run_analysis(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
     plain, unsure = (bootstrap_density(analysis, BootstrapSettings(60, scale_sd=sd)) for sd in (0.0, 0.2))
     assert unsure.cv > 1.3 * plain.cv
 
 
 def test_workers_give_the_same_as_one_process(survey):
-    analysis = analyse(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
+    analysis = run_analysis(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
     one, two = (bootstrap_density(analysis, BootstrapSettings(30, jobs=jobs)) for jobs in (1, 2))
     assert one.densities == two.densities
 
 
 def test_failures_are_counted_and_too_many_refused():
-    cameras = tuple(Camera(f"c{n}", 10) for n in range(6))
+    cameras = tuple(Station(f"c{n}", 10) for n in range(6))
     # Two cameras alone saw anything, each in one bin: replicates with both can be fitted.
     survey = Survey(cameras, np.repeat([0, 1], 30), np.repeat([1.0, 5.0], 30)[:, None])
-    analysis = analyse(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
+    analysis = run_analysis(survey, AnalysisSettings(HALF_NORMAL, cutpoints_m=EDGES))
     with pytest.raises(InputError, match=r"only \d+ of 100 bootstrap replicates could be fitted"):
         bootstrap_density(analysis, BootstrapSettings(100))
     with pytest.raises(InputError, match="20 or more bootstrap replicates"):

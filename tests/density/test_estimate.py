@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trapmeter.density.detection import detection_function
-from trapmeter.density.distances import bin_distances
+from trapmeter.density.detection.distances import bin_distances
+from trapmeter.density.detection.fit import fit_detection
+from trapmeter.density.detection.function import detection_function
 from trapmeter.density.estimate import (
     Availability,
     circle_share,
-    encounter_rate,
     estimate_density,
+    estimate_encounter_rate,
     lognormal_interval,
 )
-from trapmeter.density.fit import fit_detection
-from trapmeter.density.stations import Station
+from trapmeter.density.survey.survey import StationCounts
 from trapmeter.errors import InputError
 
 R = np.array([1.0, 2.5, 2.6, 3.0, 4.0, 4.5, 6.0, 7.0, 9.0, 3.3])
 FIT = fit_detection(detection_function("half-normal"), bin_distances(R, [0, 2, 4, 6, 10]))
-STATIONS = [Station("a", 1000, 7), Station("b", 2000, 3), Station("c", 3000, 0)]
+STATIONS = [StationCounts("a", 1000, 7), StationCounts("b", 2000, 3), StationCounts("c", 3000, 0)]
 
 
 def test_density_by_hand():
@@ -43,12 +43,12 @@ def test_density_by_hand():
 
 
 def test_stations_without_detections_lower_the_density():
-    more = [*STATIONS, Station("d", 6000, 0)]
+    more = [*STATIONS, StationCounts("d", 6000, 0)]
     assert estimate_density(FIT, more).density_km2 == pytest.approx(estimate_density(FIT, STATIONS).density_km2 / 2)
 
 
 def test_stations_of_equal_effort_have_the_variance_of_their_mean():
-    rate = encounter_rate([Station("a", 10, 4), Station("b", 10, 1), Station("c", 10, 1)])
+    rate = estimate_encounter_rate([StationCounts("a", 10, 4), StationCounts("b", 10, 1), StationCounts("c", 10, 1)])
     assert rate.rate == pytest.approx(0.2)
     assert rate.variance == pytest.approx(np.var([0.4, 0.1, 0.1], ddof=1) / 3)
     assert rate.df == 2
@@ -64,8 +64,8 @@ def test_availability_divides_and_adds_its_spread():
 
 
 def test_strata_are_weighted_by_area():
-    north = [Station("a", 1000, 4, "north"), Station("b", 2000, 1, "north")]
-    south = [Station("c", 500, 2, "south"), Station("d", 500, 3, "south")]
+    north = [StationCounts("a", 1000, 4, "north"), StationCounts("b", 2000, 1, "north")]
+    south = [StationCounts("c", 500, 2, "south"), StationCounts("d", 500, 3, "south")]
     apart = [estimate_density(FIT, stations) for stations in (north, south)]
     areas = {"north": 30.0, "south": 10.0}
     found = estimate_density(FIT, north + south, areas_km2=areas)
@@ -116,9 +116,9 @@ def test_angles_of_view(theta_deg, share):
         (lambda: estimate_density(FIT, STATIONS, multiplier=42), "divide degrees by 360"),
         (lambda: estimate_density(FIT, STATIONS, multiplier=0), "above 0 and up to 1"),
         (lambda: estimate_density(FIT, STATIONS, level=95), "between 0 and 1"),
-        (lambda: estimate_density(FIT, [*STATIONS, Station("a", 1, 0)]), "station 'a' stands twice"),
+        (lambda: estimate_density(FIT, [*STATIONS, StationCounts("a", 1, 0)]), "station 'a' stands twice"),
         (
-            lambda: estimate_density(FIT, [*STATIONS, Station("d", 1, 1)]),
+            lambda: estimate_density(FIT, [*STATIONS, StationCounts("d", 1, 1)]),
             "11 detections, but the detection function was fitted to 10",
         ),
     ],

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from density.simulated import cosine, half_normal, hazard_rate, seen_distances, stations_of
-from trapmeter.density.detection import detection_function
-from trapmeter.density.distances import bin_distances, truncate
+from trapmeter.density.detection.distances import bin_distances, truncate
+from trapmeter.density.detection.fit import fit_detection
+from trapmeter.density.detection.function import detection_function
 from trapmeter.density.estimate import estimate_density
-from trapmeter.density.fit import fit_detection
 
 RIGHT_M = 12.0
 EDGES = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import pytest
 
 from density.simulated import stations_of
-from trapmeter.density.detection import detection_function
-from trapmeter.density.distances import bin_distances, truncate
+from trapmeter.density.detection.distances import bin_distances, truncate
+from trapmeter.density.detection.fit import fit_detection
+from trapmeter.density.detection.function import detection_function
 from trapmeter.density.estimate import estimate_density
-from trapmeter.density.fit import fit_detection
 
 CUTPOINTS = [2, 3, 4, 5, 6, 7, 8, 10, 12, 15]
 PEAK = {

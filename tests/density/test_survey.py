@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from density.surveys import deployments_text, distances_rows, flat_text, write_distances_rows
-from trapmeter.density.flat_survey import rows_of_survey, survey_of_rows
-from trapmeter.density.measured_survey import MeasuredSettings, read_measured_survey
-from trapmeter.density.survey import Camera, Survey
+from trapmeter.density.survey.flat_file import rows_from_survey, survey_from_rows
+from trapmeter.density.survey.measured_distances import MeasuredDistancesSettings, read_measured_survey
+from trapmeter.density.survey.survey import Station, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.flatfile import read_flat_file, write_flat_file
 
@@ -23,15 +23,15 @@ def flat(tmp_path):
     def read(text, species_column=None, **options):
         path = tmp_path / "flat.csv"
         path.write_text(text)
-        return survey_of_rows(read_flat_file(path, species_column), **options)
+        return survey_from_rows(read_flat_file(path, species_column), **options)
 
     return read
 
 
 def test_stations_without_detections_stay(flat):
     survey = flat(flat_text(n_stations=5))
-    assert [camera.station_id for camera in survey.cameras] == ["s0", "s1", "s2", "s3", "s4"]
-    assert [station.n > 0 for station in survey.stations(0, 10)] == [True, True, True, True, False]
+    assert [camera.station_id for camera in survey.stations] == ["s0", "s1", "s2", "s3", "s4"]
+    assert [station.n > 0 for station in survey.count_detections(0, 10)] == [True, True, True, True, False]
     assert survey.multiplier == 1
     assert "taken to see a full circle" in survey.notes[0]
     assert flat(flat_text(), multiplier=0.1).multiplier == pytest.approx(0.1)
@@ -40,15 +40,15 @@ def test_stations_without_detections_stay(flat):
 def test_other_species_rows_still_tell_of_their_station(flat):
     text = HEADER + "n,1,0.1,a,10,3,fox\nn,1,0.1,b,10,4,cat\nn,1,0.1,b,10,5,fox\n"
     survey = flat(text, "species", species="cat")
-    assert [(one.station_id, one.n) for one in survey.stations(0, 10)] == [("a", 0), ("b", 1)]
+    assert [(one.station_id, one.n) for one in survey.count_detections(0, 10)] == [("a", 0), ("b", 1)]
     assert len(flat(text, "species", species="all").distance_m) == 3
 
 
 def test_one_label_in_two_regions_is_two_stations_unless_strata_are_put_together(flat):
     text = HEADER + "n,1,0.1,1,10,3,\ns,1,0.1,1,10,4,\n"
-    assert [camera.station_id for camera in flat(text).cameras] == ["n/1", "s/1"]
+    assert [camera.station_id for camera in flat(text).stations] == ["n/1", "s/1"]
     together = flat(text, has_strata=False)
-    assert [(camera.station_id, camera.stratum) for camera in together.cameras] == [("1", "")]
+    assert [(camera.station_id, camera.stratum) for camera in together.stations] == [("1", "")]
     assert "2 stations of all regions share 1 labels" in together.notes[0]
 
 
@@ -69,9 +69,9 @@ def test_rows_that_contradict_each_other_are_named(flat, rows, message):
 
 def test_a_survey_comes_back_from_its_flat_file(flat, tmp_path):
     survey = flat(flat_text())
-    write_flat_file(tmp_path / "again.csv", rows_of_survey(survey))
-    again = survey_of_rows(read_flat_file(tmp_path / "again.csv"))
-    assert again.cameras == survey.cameras
+    write_flat_file(tmp_path / "again.csv", rows_from_survey(survey))
+    again = survey_from_rows(read_flat_file(tmp_path / "again.csv"))
+    assert again.stations == survey.stations
     assert again.notes == ()
     assert sorted(again.distance_m.ravel()) == sorted(survey.distance_m.ravel())
     assert again.areas == survey.areas
@@ -80,9 +80,9 @@ def test_a_survey_comes_back_from_its_flat_file(flat, tmp_path):
 def test_rows_without_a_multiplier_take_that_of_all_others(flat):
     text = HEADER + "a,1,0.1,s,10,3,\na,1,0.1,t,10,4,\na,1,NA,u,10,NA,\n"
     survey = flat(text)
-    assert [camera.multiplier for camera in survey.cameras] == [0.1, 0.1, 0.1]
+    assert [camera.multiplier for camera in survey.stations] == [0.1, 0.1, 0.1]
     assert survey.notes == ("rows without a multiplier take that of all others",)
-    assert [camera.multiplier for camera in flat(text, multiplier=0.2).cameras] == [0.1, 0.1, 0.2]
+    assert [camera.multiplier for camera in flat(text, multiplier=0.2).stations] == [0.1, 0.1, 0.2]
     with pytest.raises(
         InputError, match=r"line 4, column 'multiplier'.* got NA, and other rows tell several, as 0.1 and 0.2"
     ):
@@ -96,14 +96,14 @@ def test_radians_in_place_of_degrees_are_said(flat, multiplier, is_odd):
 
 
 def test_areas_of_some_strata_alone_are_not_written():
-    cameras = (Camera("a", 100, stratum="n"), Camera("b", 100, stratum="s"))
+    cameras = (Station("a", 100, stratum="n"), Station("b", 100, stratum="s"))
     survey = Survey(cameras, np.array([0, 1]), np.array([[2.0], [3.0]]), {"n": 5.0})
-    assert [row.area for row in rows_of_survey(survey)] == [0, 0]
-    assert [row.area for row in rows_of_survey(replace(survey, areas={"n": 5.0, "s": 2.0}))] == [5, 2]
+    assert [row.area for row in rows_from_survey(survey)] == [0, 0]
+    assert [row.area for row in rows_from_survey(replace(survey, areas={"n": 5.0, "s": 2.0}))] == [5, 2]
 
 
 def test_a_wider_camera_counts_as_more_effort():
-    survey = Survey((Camera("a", 100, 0.1), Camera("b", 100, 0.3)), np.array([0, 1]), np.array([[2.0], [3.0]]))
+    survey = Survey((Station("a", 100, 0.1), Station("b", 100, 0.3)), np.array([0, 1]), np.array([[2.0], [3.0]]))
     assert survey.multiplier == pytest.approx(0.2)
     assert survey.efforts().tolist() == pytest.approx([50, 150])
 
@@ -113,20 +113,22 @@ def measured(tmp_path):
     def read(rows, deployments, **options):
         path = write_distances_rows(tmp_path / "distances.csv", rows)
         (tmp_path / "deployments.csv").write_text(deployments)
-        return read_measured_survey(path, MeasuredSettings(deployments=tmp_path / "deployments.csv", **options))
+        return read_measured_survey(
+            path, MeasuredDistancesSettings(deployments=tmp_path / "deployments.csv", **options)
+        )
 
     return read
 
 
 def test_effort_comes_from_deployments_and_draws_from_distances(measured):
     survey = measured(distances_rows(), deployments_text(snapshot_s=1, hours="06:00-18:00"))
-    assert len(survey.cameras) == 7
-    assert survey.cameras[0].effort_snapshots == 10 * 12 * 3600
+    assert len(survey.stations) == 7
+    assert survey.stations[0].effort_snapshots == 10 * 12 * 3600
     assert survey.multiplier == pytest.approx(42 / 360)
     assert survey.distance_m.shape == (240, 10)
     assert survey.hours == ((6, 18),)
-    assert survey.stations(0, 100)[6].n == 0
-    points = measured(distances_rows(), deployments_text(), takes_draws=False)
+    assert survey.count_detections(0, 100)[6].n == 0
+    points = measured(distances_rows(), deployments_text(), uses_draws=False)
     assert points.distance_m.shape == (240, 1)
     assert "distance_m is taken as if it were true" in points.notes[-1]
 

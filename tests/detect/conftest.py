@@ -12,12 +12,12 @@ from types import ModuleType
 import pytest
 
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
-from trapmeter.detect.precision import Precision
+from trapmeter.detect.precision import DetectorPrecision
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session", params=Precision)
+@pytest.fixture(scope="session", params=DetectorPrecision)
 def detector(request: pytest.FixtureRequest) -> MegadetectorLite:
     return MegadetectorLite.load(EMBEDDED[request.param])
 
@@ -25,7 +25,7 @@ def detector(request: pytest.FixtureRequest) -> MegadetectorLite:
 @pytest.fixture(scope="session")
 def eager_detector() -> MegadetectorLite:
     """The published one; reports faint boxes too, so that there is much to compare."""
-    return MegadetectorLite.load(EMBEDDED[Precision.FLOAT32], min_score=0.01)
+    return MegadetectorLite.load(EMBEDDED[DetectorPrecision.FLOAT32], min_score=0.01)
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,10 @@ import pytest
 from conftest import SHARED
 from detect.pictures import drawn_animal, read_still
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
-from trapmeter.detect.precision import Precision
+from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.records import Pixels
 
-PUBLISHED = EMBEDDED[Precision.FLOAT32]
+PUBLISHED = EMBEDDED[DetectorPrecision.FLOAT32]
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import pytest
 from detect.pictures import drawn_animal, noise, read_still
 from trapmeter.detect import megadetector_lite
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
-from trapmeter.detect.precision import Precision
+from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.errors import InputError, ModelError
-from trapmeter.media.reading import open_medium
-from trapmeter.overlap import iou
+from trapmeter.geometry import iou
+from trapmeter.media.reader import open_medium
 from trapmeter.records import Frame, Medium, MediumKind, ModelIdentity, Pixels
 
-INT8, PUBLISHED = EMBEDDED[Precision.INT8], EMBEDDED[Precision.FLOAT32]
+INT8, PUBLISHED = EMBEDDED[DetectorPrecision.INT8], EMBEDDED[DetectorPrecision.FLOAT32]
 CARD = INT8.with_suffix(".json")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trapmeter.detect.tracking import TrackSettings, track
+from trapmeter.detect.tracking import TrackSettings, track_animals
 from trapmeter.errors import InputError
 from trapmeter.records import Box
 
@@ -37,62 +37,62 @@ def media(draw: st.DrawFn) -> Seconds:
 
 
 def test_no_seconds() -> None:
-    assert track([]) == []
+    assert track_animals([]) == []
 
 
 def test_seconds_without_boxes() -> None:
-    assert track([(0.0, []), (1.0, [])]) == [[], []]
+    assert track_animals([(0.0, []), (1.0, [])]) == [[], []]
 
 
 def test_ids_count_from_one_in_the_order_given() -> None:
-    assert track([(0.0, [at(0.8), at(0.2)])]) == [[1, 2]]
+    assert track_animals([(0.0, [at(0.8), at(0.2)])]) == [[1, 2]]
 
 
 @pytest.mark.parametrize("step_s", [1.0, 10.0])
 def test_animals_keep_their_ids_whatever_the_order(step_s: float) -> None:
     left, right = [at(0.2 + 0.02 * i) for i in range(4)], [at(0.8 - 0.02 * i) for i in range(4)]
     seconds = [(i * step_s, [left[i], right[i]][:: 1 if i % 2 else -1]) for i in range(4)]
-    assert track(seconds) == [[1, 2], [2, 1], [1, 2], [2, 1]]
+    assert track_animals(seconds) == [[1, 2], [2, 1], [1, 2], [2, 1]]
 
 
 def test_the_assignment_is_best_as_a_whole() -> None:
     # The box at 0.30 is nearest to both animals; greedily the first would take it and the second be lost.
-    assert track([(0.0, [at(0.25), at(0.34)]), (1.0, [at(0.30), at(0.16)])]) == [[1, 2], [2, 1]]
+    assert track_animals([(0.0, [at(0.25), at(0.34)]), (1.0, [at(0.30), at(0.16)])]) == [[1, 2], [2, 1]]
 
 
 def test_crossing_animals_of_different_size_keep_their_ids() -> None:
     seconds = [(float(i), [at(0.2 + 0.1 * i, size=0.3), at(0.5 - 0.05 * i, size=0.08)]) for i in range(5)]
-    assert track(seconds) == [[1, 2]] * 5
+    assert track_animals(seconds) == [[1, 2]] * 5
 
 
 def test_a_gap_is_bridged_and_a_longer_one_is_not() -> None:
     limit = TrackSettings(max_gap_s=5)
     empty: Seconds = [(float(t), []) for t in range(1, 5)]
-    assert track([(0.0, [at(0.5)]), *empty, (5.0, [at(0.52)])], limit)[-1] == [1]
-    assert track([(0.0, [at(0.5)]), *empty, (5.5, [at(0.52)])], limit)[-1] == [2]
-    assert track([(0.0, [at(0.5)]), (5.5, [at(0.52)])], limit) == [[1], [2]]
+    assert track_animals([(0.0, [at(0.5)]), *empty, (5.0, [at(0.52)])], limit)[-1] == [1]
+    assert track_animals([(0.0, [at(0.5)]), *empty, (5.5, [at(0.52)])], limit)[-1] == [2]
+    assert track_animals([(0.0, [at(0.5)]), (5.5, [at(0.52)])], limit) == [[1], [2]]
 
 
 def test_reach_grows_with_time() -> None:
     start, far = at(0.2), at(0.5)  # three sizes away
-    assert track([(0.0, [start]), (1.0, [far])]) == [[1], [2]]
-    assert track([(0.0, [start]), (4.0, [far])]) == [[1], [1]]
+    assert track_animals([(0.0, [start]), (1.0, [far])]) == [[1], [2]]
+    assert track_animals([(0.0, [start]), (4.0, [far])]) == [[1], [1]]
 
 
 def test_a_box_of_quite_another_size_is_another_animal() -> None:
-    assert track([(0.0, [at(0.5, size=0.05)]), (1.0, [at(0.5, size=0.5)])]) == [[1], [2]]
+    assert track_animals([(0.0, [at(0.5, size=0.05)]), (1.0, [at(0.5, size=0.5)])]) == [[1], [2]]
 
 
 def test_who_was_there_just_now_goes_on_before_who_left_long_ago() -> None:
     # The last box is a little nearer to the animal unseen for 4 s than to the one seen 1 s ago.
     seconds = [(0.0, [at(0.4), at(0.6)]), *((float(t), [at(0.6)]) for t in (1, 2, 3)), (4.0, [at(0.49)])]
-    assert track(seconds)[-1] == [2]
-    assert track(seconds, TrackSettings(age_weight=0.0))[-1] == [1]
+    assert track_animals(seconds)[-1] == [2]
+    assert track_animals(seconds, TrackSettings(age_weight=0.0))[-1] == [1]
 
 
 @given(media())
 def test_ids_are_unique_within_a_second_and_count_up(seconds: Seconds) -> None:
-    ids = track(seconds)
+    ids = track_animals(seconds)
     assert [len(row) for row in ids] == [len(found) for _, found in seconds]
     assert all(len(set(row)) == len(row) for row in ids)
     first_seen = list(dict.fromkeys(animal for row in ids for animal in row))
@@ -102,7 +102,7 @@ def test_ids_are_unique_within_a_second_and_count_up(seconds: Seconds) -> None:
 @given(media())
 def test_no_id_outlives_the_gap(seconds: Seconds) -> None:
     last: dict[int, float] = {}
-    for (time_s, _), row in zip(seconds, track(seconds), strict=True):
+    for (time_s, _), row in zip(seconds, track_animals(seconds), strict=True):
         for animal in row:
             assert time_s - last.get(animal, time_s) <= TrackSettings().max_gap_s
             last[animal] = time_s
@@ -111,7 +111,7 @@ def test_no_id_outlives_the_gap(seconds: Seconds) -> None:
 def paths(seconds: Seconds) -> list[list[tuple[float, tuple[float, ...]]]]:
     """Where each animal was when, without the animals' names."""
     found: dict[int, list[tuple[float, tuple[float, ...]]]] = {}
-    for (time_s, here), row in zip(seconds, track(seconds), strict=True):
+    for (time_s, here), row in zip(seconds, track_animals(seconds), strict=True):
         for box, animal in zip(here, row, strict=True):
             found.setdefault(animal, []).append((time_s, box.xyxy))
     return sorted(found.values())
@@ -126,7 +126,7 @@ def test_order_within_a_second_changes_names_alone(seconds: Seconds, random: Ran
 
 def test_times_must_ascend() -> None:
     with pytest.raises(InputError, match=r"got 1 s after 1 s"):
-        track([(1.0, []), (1.0, [])])
+        track_animals([(1.0, []), (1.0, [])])
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from training_world import World, make_bundles, make_world, tiny_recipe
-from trapmeter.distillation.run import DistilSettings, distil, stored_moments
+from trapmeter.competition.inference import PseudolabelSettings
+from trapmeter.distillation import DistilSettings, complete_windows, distil
 from trapmeter.errors import InputError, ModelError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import read_bundle
-from trapmeter.pseudolabels import PseudolabelSettings
-from trapmeter.runtimes.checks import check_bundle
-from trapmeter.training.records import read_metrics
+from trapmeter.models.runtimes.onnx_runtime import check_bundle
+from trapmeter.training.training_log import read_metrics
 from trapmeter.uncertainty import fit_uncertainty
 
 pytest.importorskip("torch")
@@ -98,7 +98,7 @@ def test_without_labels_all_that_is_stored_is_asked_about(
     with (tmp_path / "targets.csv").open() as file:
         rows = list(csv.DictReader(file))
     store = FrameStore.open(world.store)
-    assert [(row["video_id"], float(row["time"])) for row in rows] == stored_moments(store, tiny_recipe().input)
+    assert [(row["video_id"], float(row["time"])) for row in rows] == complete_windows(store, tiny_recipe().input)
     assert len(rows) == 48
     assert all(float(row["distance"]) == pytest.approx(float(row["teachers"]), abs=1e-4) for row in rows)
     assert len(losses(tmp_path)) == 2
@@ -125,8 +125,8 @@ import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 from training_world import tiny_recipe
-from trapmeter.distillation.run import DistilSettings, distil
-from trapmeter.pseudolabels import PseudolabelSettings
+from trapmeter.distillation import DistilSettings, distil
+from trapmeter.competition.inference import PseudolabelSettings
 settings = DistilSettings(
     tuple(map(Path, {teachers!r})), Path({store!r}), Path({out!r}), tiny_recipe(epochs=5),
     pseudolabels=PseudolabelSettings(None),

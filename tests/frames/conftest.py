@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from trapmeter.frames.extraction import Extracted, Extraction, extract
+from trapmeter.frames.extraction import ExtractionResult, ExtractionTask, extract_frames
+from trapmeter.frames.requests import FrameRequest
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
-from trapmeter.frames.wanted import Wanted
 from trapmeter.records import Medium, MediumKind
 
 SMALL_HW = (48, 80)
@@ -27,23 +27,23 @@ def make_store(tmp_path: Path) -> Callable[..., FrameStore]:
 
 
 @pytest.fixture
-def wish() -> Callable[..., Wanted]:
+def wish() -> Callable[..., FrameRequest]:
     """What is wanted of a file: wish(path, times_s, video_id=its name)."""
 
     def make(
         path: Path, times_s: Iterable[float], video_id: str | None = None, labelled_s: Iterable[float] = ()
-    ) -> Wanted:
+    ) -> FrameRequest:
         kind = MediumKind.PHOTO if path.suffix in (".png", ".jpg") else MediumKind.VIDEO
-        return Wanted(Medium(video_id or path.name, path, kind), tuple(map(float, times_s)), tuple(labelled_s))
+        return FrameRequest(Medium(video_id or path.name, path, kind), tuple(map(float, times_s)), tuple(labelled_s))
 
     return make
 
 
 @pytest.fixture
-def put(wish: Callable[..., Wanted]) -> Callable[..., Extracted]:
+def put(wish: Callable[..., FrameRequest]) -> Callable[..., ExtractionResult]:
     """Stores seconds of a file in this very process: put(store, path, times_s, video_id=its name)."""
 
-    def go(store: FrameStore, path: Path, times_s: Iterable[float], video_id: str | None = None) -> Extracted:
-        return extract(Extraction(store, wish(path, times_s, video_id)))
+    def go(store: FrameStore, path: Path, times_s: Iterable[float], video_id: str | None = None) -> ExtractionResult:
+        return extract_frames(ExtractionTask(store, wish(path, times_s, video_id)))
 
     return go

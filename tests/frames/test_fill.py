@@ -16,10 +16,10 @@ from conftest import MakeClip, number_in
 from trapmeter.errors import InputError, RunError
 from trapmeter.frames import fill
 from trapmeter.frames.fill import FillReport, fill_store
+from trapmeter.frames.requests import FrameFailure
 from trapmeter.frames.store import FrameStore
-from trapmeter.frames.wanted import Failure
-from trapmeter.shares import Shard
-from trapmeter.workers import Lost, run_all
+from trapmeter.parallel.sharding import Shard
+from trapmeter.parallel.workers import TaskFailure, run_tasks
 
 
 def contents(store: FrameStore) -> dict[str, bytes]:
@@ -41,11 +41,11 @@ def test_fills_keeps_and_extends(make_clip: MakeClip, make_store, wish) -> None:
     assert calls == [("frames", done, 3, 0) for done in range(4)]
     assert store.times("clip0.mp4") == (0, 1, 3)
     first = contents(store)
-    modified = {path: path.stat().st_mtime_ns for path in store.shard_paths()}
+    modified = {path: path.stat().st_mtime_ns for path in store.frame_file_paths()}
 
     again = fill_store(store, [wish(path, [0, 1, 5]) for path in paths], 2)
     assert (again.n_kept, again.n_frames) == (3, 9)
-    assert {path: path.stat().st_mtime_ns for path in store.shard_paths()} == modified
+    assert {path: path.stat().st_mtime_ns for path in store.frame_file_paths()} == modified
 
     more = fill_store(store, [wish(paths[0], [2, 0.5])], 2)
     assert (more.n_kept, more.n_frames) == (0, 5)
@@ -73,7 +73,7 @@ import sys
 from pathlib import Path
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.store import FrameStore
-from trapmeter.frames.wanted import Wanted
+from trapmeter.frames.requests import Wanted
 from trapmeter.records import Medium, MediumKind
 
 if __name__ == "__main__":
@@ -94,12 +94,12 @@ def test_killed_at_any_time_it_goes_on_and_ends_with_the_same_bytes(
     process = subprocess.Popen([sys.executable, script, store.folder, clip, str(n)], start_new_session=True)
     try:
         give_up = time.monotonic() + 60
-        while len(store.shard_paths()) < 3 and time.monotonic() < give_up:
+        while len(store.frame_file_paths()) < 3 and time.monotonic() < give_up:
             time.sleep(0.002)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    done = store.shard_paths()
+    done = store.frame_file_paths()
     assert 3 <= len(done) < n
     for path in done:
         assert len(store.index_at(path).entries) == 4
@@ -122,7 +122,7 @@ def test_bad_videos_are_rows_and_the_others_are_stored(make_clip: MakeClip, make
         wish(tmp_path / "empty.mp4", [0]),
         wish(tmp_path / "gone.mp4", [0]),
     ]
-    report = fill_store(store, wanted, 2, missing=[Failure("lost.mp4", None, "no such file")])
+    report = fill_store(store, wanted, 2, missing=[FrameFailure("lost.mp4", None, "no such file")])
     assert (report.n_videos, report.n_frames, report.n_failed_videos) == (5, 2, 5)
     assert store.video_ids() == ["good.mp4"]
     header, *rows = failed_rows(store)
@@ -138,7 +138,7 @@ def test_bad_videos_are_rows_and_the_others_are_stored(make_clip: MakeClip, make
     assert rows[2][2] == "the file is empty (0 bytes)"
     assert rows[3][2] == "No such file or directory"
     # The second past the end is reported again, from the shard.
-    assert fill_store(store, wanted[1:2], 2).failures == (Failure("good.mp4", 9, "the video ends at 4.00 s"),)
+    assert fill_store(store, wanted[1:2], 2).failures == (FrameFailure("good.mp4", 9, "the video ends at 4.00 s"),)
     assert fill_store(store, [wish(good, [0, 3])], 2).failures == ()
     assert failed_rows(store) == [header]
 
@@ -175,10 +175,10 @@ def test_a_crash_of_the_decoder_is_a_row(make_clip: MakeClip, make_store, wish, 
     store = make_store()
     path = make_clip("good.mp4", n=60, rate=15)
     monkeypatch.setattr(
-        fill, "run_all", lambda tasks, *_, **__: ((t, Lost("the decoder crashed (SIGSEGV)")) for t in tasks)
+        fill, "run_all", lambda tasks, *_, **__: ((t, TaskFailure("the decoder crashed (SIGSEGV)")) for t in tasks)
     )
     report = fill_store(store, [wish(path, [0])], 1)
-    assert report.failures == (Failure("good.mp4", None, "the decoder crashed (SIGSEGV)"),)
+    assert report.failures == (FrameFailure("good.mp4", None, "the decoder crashed (SIGSEGV)"),)
 
 
 def test_a_damaged_shard_is_made_anew(make_clip: MakeClip, make_store, put, wish) -> None:
@@ -186,7 +186,7 @@ def test_a_damaged_shard_is_made_anew(make_clip: MakeClip, make_store, put, wish
     path = make_clip("good.mp4", n=60, rate=15)
     put(store, path, [0, 1])
     whole = contents(store)
-    (shard,) = store.shard_paths()
+    (shard,) = store.frame_file_paths()
     shard.write_bytes(shard.read_bytes()[:-100])
     assert fill_store(store, [wish(path, [0, 1])], 1).n_kept == 0
     assert contents(store) == whole
@@ -204,8 +204,8 @@ def test_two_fills_at_once_and_one_video_twice_are_refused(make_clip: MakeClip, 
 def test_shards_fill_one_store_beside_each_other(make_clip: MakeClip, make_store, wish) -> None:
     store, unbroken = make_store(), make_store("unbroken")
     wanted = [wish(make_clip(f"clip{i}.mp4", n=60, rate=15), [0, 1]) for i in range(3)]
-    missing = [Failure("lost.mp4", None, "no such file")]
-    half_written = store.folder / "shards" / f".{store.shard_path('clip1.mp4').name}.1.part"
+    missing = [FrameFailure("lost.mp4", None, "no such file")]
+    half_written = store.folder / "shards" / f".{store.frame_file_path('clip1.mp4').name}.1.part"
     half_written.write_bytes(b"the other shard is at it")
     one = fill_store(store, wanted, 1, missing=missing, shard=Shard(1, 2))
     assert half_written.exists()
@@ -249,7 +249,7 @@ FULL = "(_ for _ in ()).throw(__import__('trapmeter.errors', fromlist=['x']).Run
 
 def test_workers_that_crash_hang_or_err_lose_their_task_alone() -> None:
     tasks = ["6 * 7", "__import__('os').abort()", "__import__('time').sleep(60)", "1 / 0", "'last'"]
-    found = dict(run_all(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 60.0))
+    found = dict(run_tasks(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 60.0))
     assert found.pop("6 * 7") == 42
     assert found.pop("'last'") == "last"
     assert [lost.reason for lost in map(found.pop, tasks[1:4])] == [
@@ -262,4 +262,4 @@ def test_workers_that_crash_hang_or_err_lose_their_task_alone() -> None:
 
 def test_a_run_error_in_a_worker_ends_the_run() -> None:
     with pytest.raises(RunError, match="disk full"):
-        list(run_all([FULL], eval, jobs=1, limit_s=lambda _: 60.0))
+        list(run_tasks([FULL], eval, jobs=1, limit_s=lambda _: 60.0))

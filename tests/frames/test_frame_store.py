@@ -15,10 +15,10 @@ from conftest import number_in
 from trapmeter.demo.clips import CLIPS
 from trapmeter.errors import InputError, MissingExtraError, RunError
 from trapmeter.frames.spec import Codec, StoreSpec, parse_size
-from trapmeter.frames.store import FrameStore, store_for
+from trapmeter.frames.store import FrameStore, open_or_create_store
 from trapmeter.media.video import open_video
-from trapmeter.models.spec import SECOND_PLACE_INPUT, InputSpec, Resize
-from trapmeter.windows import IN_TIME_ORDER_S, SECOND_PLACE_OFFSETS_S, Edge
+from trapmeter.models.input_spec import SECOND_PLACE_INPUT, InputSpec, Resize
+from trapmeter.windows import SECOND_PLACE_OFFSETS_S, TIME_ORDER_OFFSETS_S, Edge
 
 NTSC = {"n": 150, "rate": Fraction(30000, 1001)}  # 5.005 s
 PLAIN = {"n": 60, "rate": 15}  # 4 s
@@ -57,11 +57,11 @@ def test_every_second_is_the_last_picture_not_after_it(
     [
         ("plain.mp4", PLAIN, 0, SECOND_PLACE_OFFSETS_S, [None, None, 0, 15, 30], [0, 0, 0, 15, 30]),
         ("plain.mp4", PLAIN, 1, SECOND_PLACE_OFFSETS_S, [0, None, 15, 30, 45], [0, 0, 15, 30, 45]),
-        ("plain.mp4", PLAIN, 2, IN_TIME_ORDER_S, [0, 15, 30, 45, None], [0, 15, 30, 45, 45]),
+        ("plain.mp4", PLAIN, 2, TIME_ORDER_OFFSETS_S, [0, 15, 30, 45, None], [0, 15, 30, 45, 45]),
         ("plain.mp4", PLAIN, 3, SECOND_PLACE_OFFSETS_S, [30, 15, 45, None, None], [30, 15, 45, 45, 45]),
         ("plain.mp4", PLAIN, 2.5, (0.0, 1.0, 2.0), [37, 52, None], [37, 52, 45]),
         ("ntsc.mp4", NTSC, 5, SECOND_PLACE_OFFSETS_S, [119, 89, 149, None, None], [119, 89, 149, 149, 149]),
-        ("short.mp4", {"n": 10, "rate": 15}, 0, IN_TIME_ORDER_S, [None, None, 0, None, None], [0, 0, 0, 0, 0]),
+        ("short.mp4", {"n": 10, "rate": 15}, 0, TIME_ORDER_OFFSETS_S, [None, None, 0, None, None], [0, 0, 0, 0, 0]),
     ],
 )
 def test_windows_are_those_counted_by_hand(
@@ -80,7 +80,7 @@ def test_a_window_around_a_second_past_the_end_is_refused(make_clip, make_store,
     store = make_store()
     put(store, make_clip("plain.mp4", **PLAIN), [0, 1, 2, 3])
     with pytest.raises(InputError, match=r"plain\.mp4: a window needs its second inside the video: 4 s of 4 s"):
-        store.window("plain.mp4", 4, IN_TIME_ORDER_S)
+        store.window("plain.mp4", 4, TIME_ORDER_OFFSETS_S)
 
 
 def test_what_is_not_stored_is_named(make_clip, make_store, put) -> None:
@@ -91,7 +91,7 @@ def test_what_is_not_stored_is_named(make_clip, make_store, put) -> None:
     with pytest.raises(InputError, match=r"plain\.mp4: no frame at 4 s .*the video has 4 s"):
         store.read("plain.mp4", 4)
     with pytest.raises(InputError, match=r"other\.mp4: not in the frame store"):
-        store.window("other.mp4", 0, IN_TIME_ORDER_S)
+        store.window("other.mp4", 0, TIME_ORDER_OFFSETS_S)
     with pytest.raises(InputError, match="no frame at 2 s"):
         store.window("plain.mp4", 1, (0.0, 1.0))
 
@@ -129,16 +129,16 @@ def test_seconds_that_show_one_picture_share_its_bytes(make_clip, make_store, pu
     put(store, path, [0, 1, 2, 3])
     entries = store.index("slow.mkv").entries
     assert entries[0] == entries[1] == entries[2] != entries[3]
-    assert numbers(store.window("slow.mkv", 2, IN_TIME_ORDER_S)) == [0, 0, 0, 2, None]
+    assert numbers(store.window("slow.mkv", 2, TIME_ORDER_OFFSETS_S)) == [0, 0, 0, 2, None]
 
 
 def test_a_photo_has_second_0_alone(tmp_path, make_store, put) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((100, 200, 3), 77, np.uint8))
     store = make_store()
     put(store, tmp_path / "a.png", [0, 1, 2])
-    window = store.window("a.png", 0, IN_TIME_ORDER_S)
+    window = store.window("a.png", 0, TIME_ORDER_OFFSETS_S)
     assert [int(picture.mean()) for picture in window] == [0, 0, 77, 0, 0]
-    assert store.window("a.png", 0, IN_TIME_ORDER_S, Edge.REPEAT).min() == 77
+    assert store.window("a.png", 0, TIME_ORDER_OFFSETS_S, Edge.REPEAT).min() == 77
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_any_name_can_be_stored(make_clip, make_store, put, tmp_path, video_id) 
     assert number_in(store.read(video_id, 1)) == 15
     assert store.video_ids() == [video_id]
     assert {path.name for path in tmp_path.iterdir()} == {"store"}
-    assert [path.parent for path in store.shard_paths()] == [store.folder / "shards"]
+    assert [path.parent for path in store.frame_file_paths()] == [store.folder / "shards"]
 
 
 def test_a_store_of_another_kind_is_refused_with_the_differences(tmp_path) -> None:
@@ -182,13 +182,13 @@ def test_a_store_of_another_kind_is_refused_with_the_differences(tmp_path) -> No
 def test_what_is_not_given_is_taken_from_the_store(tmp_path) -> None:
     folder = tmp_path / "store"
     with pytest.raises(InputError, match="is no frame store"):
-        store_for(folder, may_create=False)
+        open_or_create_store(folder, may_create=False)
     assert not folder.exists()
-    made = store_for(folder, size_hw=(9, 16), codec=Codec.PNG)
+    made = open_or_create_store(folder, size_hw=(9, 16), codec=Codec.PNG)
     assert made.spec == StoreSpec((9, 16), Resize.SWSCALE_AREA, Codec.PNG)
-    assert store_for(folder) == store_for(folder, codec=Codec.PNG, may_create=False) == made
+    assert open_or_create_store(folder) == open_or_create_store(folder, codec=Codec.PNG, may_create=False) == made
     with pytest.raises(RunError, match=r"size_hw is \[9, 16\], not \[9, 17\]"):
-        store_for(folder, size_hw=(9, 17))
+        open_or_create_store(folder, size_hw=(9, 17))
 
 
 @pytest.mark.parametrize(

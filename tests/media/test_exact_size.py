@@ -9,7 +9,7 @@ from PIL import Image
 
 from conftest import MakeClip, number_in
 from trapmeter.errors import InputError
-from trapmeter.media.reading import Exactly, FitWithin, Scale, open_medium, scaled_size, turned
+from trapmeter.media.reader import ExactSize, FitWithin, Scale, open_medium, scaled_size, transpose_scale
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame, Medium, MediumKind
 
@@ -24,7 +24,7 @@ def first(path: Path, kind: MediumKind, scale: Scale) -> np.ndarray:
 @pytest.mark.parametrize("size_hw", [(48, 80), (96, 160), (270, 480), (33, 201), (200, 50)])
 def test_video_comes_in_exactly_that_size(make_clip: MakeClip, size_hw: tuple[int, int]) -> None:
     path = make_clip("exact.mp4")
-    with open_video(path, Exactly(*size_hw)) as video:
+    with open_video(path, ExactSize(*size_hw)) as video:
         frames = [frame for frame in video.frames([0, 1, 3]) if isinstance(frame, Frame)]
     assert [frame.pixels.shape for frame in frames] == [(*size_hw, 3)] * 3
     assert [number_in(frame.pixels) for frame in frames] == [0, 15, 45]
@@ -33,7 +33,7 @@ def test_video_comes_in_exactly_that_size(make_clip: MakeClip, size_hw: tuple[in
 def test_scaling_down_averages(make_clip: MakeClip) -> None:
     path = make_clip("average.mp4", n=2, size=(320, 192))
     full = first(path, MediumKind.VIDEO, None).astype(float)
-    small = first(path, MediumKind.VIDEO, Exactly(48, 40)).astype(float)
+    small = first(path, MediumKind.VIDEO, ExactSize(48, 40)).astype(float)
     blocks = full.reshape(48, 4, 40, 8, 3).mean(axis=(1, 3))
     # Colours are scaled before they become RGB, so that edges between colours differ by a little.
     assert np.abs(small - blocks).mean() < 1.5
@@ -52,8 +52,8 @@ def test_turned_video_has_the_size_as_it_is_shown(make_clip: MakeClip, tmp_path:
                 target.mux(packet)
     turned_hw = (60, 40)
     stored_hw = turned_hw if degrees == 180 else turned_hw[::-1]
-    expected = np.rot90(first(upright, MediumKind.VIDEO, Exactly(*stored_hw)), degrees // 90)
-    found = first(path, MediumKind.VIDEO, Exactly(*turned_hw))
+    expected = np.rot90(first(upright, MediumKind.VIDEO, ExactSize(*stored_hw)), degrees // 90)
+    found = first(path, MediumKind.VIDEO, ExactSize(*turned_hw))
     assert found.shape == (*turned_hw, 3)
     assert np.array_equal(found, expected)
 
@@ -70,7 +70,7 @@ def test_photo_comes_in_exactly_that_size(
     pixels = np.zeros((240, 400, 3), np.uint8)
     pixels[:, :200, 0] = 200
     Image.fromarray(pixels).save(path, exif=exif)
-    found = first(path, MediumKind.PHOTO, Exactly(*size_hw))
+    found = first(path, MediumKind.PHOTO, ExactSize(*size_hw))
     assert found.shape == (*size_hw, 3)
     assert abs(found[..., 0].mean() - 100) < 2
 
@@ -81,16 +81,16 @@ def test_photo_is_scaled_by_box(tmp_path: Path) -> None:
     image.save(path)
     expected = np.asarray(image.resize((50, 45), Image.Resampling.BOX))
     # Pillow goes there in two steps where the picture is much larger.
-    assert np.abs(first(path, MediumKind.PHOTO, Exactly(45, 50)).astype(int) - expected).mean() < 1
+    assert np.abs(first(path, MediumKind.PHOTO, ExactSize(45, 50)).astype(int) - expected).mean() < 1
 
 
 def test_sizes_are_a_plain_rule() -> None:
     assert scaled_size(1920, 1080, None) == (1920, 1080)
     assert scaled_size(1920, 1080, FitWithin(540, 640)) == (640, 360)
-    assert scaled_size(1920, 1080, Exactly(270, 480)) == (480, 270)
-    assert scaled_size(10, 10, Exactly(270, 480)) == (480, 270)
-    assert turned(Exactly(1, 2)) == Exactly(2, 1)
-    assert turned(FitWithin(1, 2)) == FitWithin(2, 1)
-    assert turned(None) is None
+    assert scaled_size(1920, 1080, ExactSize(270, 480)) == (480, 270)
+    assert scaled_size(10, 10, ExactSize(270, 480)) == (480, 270)
+    assert transpose_scale(ExactSize(1, 2)) == ExactSize(2, 1)
+    assert transpose_scale(FitWithin(1, 2)) == FitWithin(2, 1)
+    assert transpose_scale(None) is None
     with pytest.raises(InputError, match="got 0 x 480"):
-        Exactly(0, 480)
+        ExactSize(0, 480)

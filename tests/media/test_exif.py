@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from trapmeter.media.exif import hfov_of_exif
-from trapmeter.media.photo import open_photo
+from trapmeter.media.photo import exif_hfov_deg, open_photo
 
 FILM, FOCAL, PER_UNIT, UNIT, WIDTH = 41989, 37386, 41486, 41488, 40962
 
@@ -57,5 +56,5 @@ def test_a_photo_on_its_side_is_as_wide_as_it_was_high(tmp_path: Path) -> None:
 def test_garbage_tells_nothing_or_something_plausible(blob: bytes) -> None:
     image = Image.new("RGB", (40, 30))
     image.info["exif"] = b"Exif\x00\x00" + blob
-    found = hfov_of_exif(image)
+    found = exif_hfov_deg(image)
     assert found is None or 10 <= found <= 120

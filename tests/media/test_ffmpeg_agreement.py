@@ -9,7 +9,7 @@ import pytest
 
 from conftest import SHARED
 from trapmeter.errors import MediaError
-from trapmeter.media.find import VIDEO_SUFFIXES
+from trapmeter.media.discovery import VIDEO_SUFFIXES
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame
 

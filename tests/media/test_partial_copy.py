@@ -13,12 +13,12 @@ import pytest
 from conftest import MakeClip
 from trapmeter.demo.clips import CLIPS
 from trapmeter.media import partial_copy
-from trapmeter.media.reading import Absence, FitWithin
-from trapmeter.media.skeleton import skeleton_of
+from trapmeter.media.container_index import read_container_index
+from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame
-from trapmeter.storage.address import Location, RemotePath, RemoteStat
-from trapmeter.storage.failures import RemoteError
+from trapmeter.storage.address import AnyPath, RemotePath, RemoteStat
+from trapmeter.storage.filesystems import RemoteError
 
 FIT = FitWithin(64, 64)
 EVERY_30 = {"g": "30", "bf": "2"}
@@ -41,7 +41,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[Path], RemotePath], 
     return lambda path: RemotePath("s3://traps", str(path)[1:], RemoteStat(path.stat().st_size, 1)), fetched
 
 
-def seen(path: Location, times_s: list[float]) -> list[object]:
+def seen(path: AnyPath, times_s: list[float]) -> list[object]:
     """All that there is to see."""
     with open_video(path, FIT) as video:
         shown = [
@@ -143,7 +143,7 @@ def test_an_index_that_misleads_costs_time_alone(
 def test_files_without_a_skeleton(make_clip: MakeClip, tmp_path: Path) -> None:
     def known(path: Path) -> bool:
         content = path.read_bytes()
-        return skeleton_of(len(content), lambda a, b: content[a:b]) is not None
+        return read_container_index(len(content), lambda a, b: content[a:b]) is not None
 
     sound = [make_clip("s.mp4"), make_clip("s.avi", codec="mjpeg", pix_fmt="yuvj420p")]
     assert all(map(known, sound))
@@ -188,5 +188,5 @@ def test_past_the_end_nothing_is_fetched(
     path = make_clip("gop.mp4", n=300, rate=30, options=EVERY_30)
     with open_video(address(path), FIT) as video:
         before = len(fetched)
-        assert all(isinstance(shown, Absence) for shown in video.frames([11.0, 12.0]))
+        assert all(isinstance(shown, MissingFrame) for shown in video.frames([11.0, 12.0]))
     assert len(fetched) == before

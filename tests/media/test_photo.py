@@ -7,7 +7,7 @@ from PIL import Image
 
 from trapmeter.errors import MediaError
 from trapmeter.media.photo import open_photo
-from trapmeter.media.reading import Absence, FitWithin
+from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.records import Frame
 
 
@@ -89,7 +89,7 @@ def test_only_second_0_is_in_a_photo(tmp_path: Path) -> None:
         assert photo.regular_times(1.0) == [0.0]
         first, second = photo.frames([0.0, 1.0])
     assert isinstance(first, Frame)
-    assert isinstance(second, Absence)
+    assert isinstance(second, MissingFrame)
 
 
 def test_truncated_photo_keeps_what_is_there(tmp_path: Path) -> None:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trapmeter.media.timeline import MAX_GAP_S, PACKET, Timeline, make_timeline, plan, regular_times, shown_at
+from trapmeter.media.timeline import (
+    MAX_GAP_S,
+    PACKET,
+    Timeline,
+    make_timeline,
+    plan_decoding,
+    pts_shown_at,
+    regular_times,
+)
 
 MS = Fraction(1, 1000)
 
@@ -33,17 +41,17 @@ def test_no_packet_no_timeline() -> None:
 )
 def test_shown_is_the_last_picture_that_is_not_after_the_time(time_s: float, expected: int | None) -> None:
     # The last picture starts at 0.25 s and lasts 40 ms.
-    assert shown_at(timeline([100, 200, 350], {0}), [time_s]) == [expected]
+    assert pts_shown_at(timeline([100, 200, 350], {0}), [time_s]) == [expected]
 
 
 def test_decimal_times_mean_what_they_say() -> None:
     # 0.3 is a little below 3/10 in binary: the picture at exactly 300 ms must still be the one shown.
     pts = list(range(0, 2000, 100))
-    assert shown_at(timeline(pts, {0}), [0.1, 0.3, 0.7, 1.1]) == [100, 300, 700, 1100]
+    assert pts_shown_at(timeline(pts, {0}), [0.1, 0.3, 0.7, 1.1]) == [100, 300, 700, 1100]
 
 
 def test_pictures_out_of_order_are_found_by_their_time() -> None:
-    assert shown_at(timeline([0, 120, 40, 80], {0}), [0.05, 0.1, 0.13]) == [40, 80, 120]
+    assert pts_shown_at(timeline([0, 120, 40, 80], {0}), [0.05, 0.1, 0.13]) == [40, 80, 120]
 
 
 @pytest.mark.parametrize(
@@ -63,21 +71,21 @@ def test_regular_times_end_before_the_end(length: str, every_s: float, expected:
 
 def test_a_picture_needs_its_group_from_the_keyframe_on() -> None:
     t = timeline(list(range(0, 400, 40)), {0, 4, 8})
-    (run,) = plan(t, [240])
+    (run,) = plan_decoding(t, [240])
     assert (run.first, run.last, run.targets) == (4, 6, (240,))
 
 
 def test_groups_without_a_wanted_picture_are_left_out() -> None:
-    runs = plan(timeline(list(range(0, 1200, 40)), {0, 10, 20}), [0, 880])
+    runs = plan_decoding(timeline(list(range(0, 1200, 40)), {0, 10, 20}), [0, 880])
     assert [(run.first, run.last) for run in runs] == [(0, 0), (20, 22)]
 
 
 def test_leading_pictures_of_an_open_group_need_the_group_before() -> None:
     # Decoding order: key 0, P 40, key 160 (sent before), B 80, B 120, P 200.
     t = timeline([0, 40, 160, 80, 120, 200], {0, 2})
-    (run,) = plan(t, [80])
+    (run,) = plan_decoding(t, [80])
     assert (run.first, run.last) == (0, 3)
-    (run,) = plan(t, [200])
+    (run,) = plan_decoding(t, [200])
     assert (run.first, run.last) == (2, 5)
 
 
@@ -94,7 +102,7 @@ def test_every_wanted_picture_is_in_exactly_one_run_that_starts_at_a_keyframe(
         n += size
     t = timeline([i * 40 for i in range(n)], keys)
     targets = data.draw(st.lists(st.sampled_from(t.pts.tolist()), max_size=20))
-    runs = plan(t, targets)
+    runs = plan_decoding(t, targets)
     assert sorted(target for run in runs for target in run.targets) == sorted(set(targets))
     for run, following in pairwise(runs):
         assert run.last < following.first - 1, "runs are apart and in order"
@@ -107,7 +115,7 @@ def test_every_wanted_picture_is_in_exactly_one_run_that_starts_at_a_keyframe(
 def test_times_far_from_all_others_are_damage() -> None:
     hours = int(MAX_GAP_S * 1000)
     t = timeline([0, 40, 5 * hours, 80, -9 * hours, 2**62], {0})
-    assert (t.start_pts, t.end_pts, t.n_strange) == (0, 120, 3)
+    assert (t.start_pts, t.end_pts, t.n_implausible) == (0, 120, 3)
     assert t.length == Fraction(120, 1000)
 
 
@@ -116,7 +124,7 @@ def test_no_damage_gives_more_than_a_day(pts: list[int], duration: int) -> None:
     made = make_timeline(packets(pts, {0}, duration), MS, Fraction(25))
     assert made is not None
     assert 0 < made.length <= 25 * 3600
-    assert shown_at(made, [0.0]) == [made.start_pts]
+    assert pts_shown_at(made, [0.0]) == [made.start_pts]
 
 
 def test_missing_times_follow_the_packet_before() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import MakeClip, number_in
 from trapmeter.errors import MediaError
-from trapmeter.media.reading import Absence, FitWithin
+from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame, Status
 
@@ -57,7 +57,7 @@ def test_past_the_end_says_so(make_clip: MakeClip) -> None:
     assert numbers(path, [1.9, 2.0, 7]) == [19, "past_end", "past_end"]
     with open_video(path) as video:
         (absence,) = video.frames([5])
-    assert absence == Absence(Status.PAST_END, "the video ends at 2.00 s")
+    assert absence == MissingFrame(Status.PAST_END, "the video ends at 2.00 s")
 
 
 def test_variable_rate_follows_presentation_times(make_clip: MakeClip) -> None:

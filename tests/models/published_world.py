@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from trapmeter.models.spec import InputSpec, Resize
+from trapmeter.models.input_spec import InputSpec, Resize
 from trapmeter.windows import SECOND_PLACE_OFFSETS_S
 
 SPEC = InputSpec((32, 48), SECOND_PLACE_OFFSETS_S, Resize.OPENCV_LINEAR)

@@ -13,12 +13,19 @@ import pytest
 
 from trapmeter.errors import InputError, ModelError
 from trapmeter.files import sha256_of
-from trapmeter.models import archive
-from trapmeter.models.archive import is_bundle_archive, pack, unpack
-from trapmeter.models.bundle import CARD, MAX_CARD_BYTES, NETWORK, read_bundle, write_bundle
-from trapmeter.models.spec import InputSpec
-from trapmeter.runtimes.checks import check_bundle
-from trapmeter.runtimes.onnx import OnnxNetwork
+from trapmeter.models import bundle as archive
+from trapmeter.models.bundle import (
+    CARD_FILE,
+    MAX_CARD_BYTES,
+    NETWORK_FILE,
+    is_bundle_archive,
+    pack_bundle,
+    read_bundle,
+    unpack_bundle,
+    write_bundle,
+)
+from trapmeter.models.input_spec import InputSpec
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork, check_bundle
 
 onnx = pytest.importorskip("onnx")
 
@@ -63,13 +70,13 @@ def make(folder: Path, model: Any = None) -> Path:
 
 def replace_network(folder: Path, content: bytes) -> None:
     """Another network under a card that is right about its checksum."""
-    (folder / NETWORK).write_bytes(content)
-    change_card(folder, sha256=sha256_of(folder / NETWORK))
+    (folder / NETWORK_FILE).write_bytes(content)
+    change_card(folder, sha256=sha256_of(folder / NETWORK_FILE))
 
 
 def change_card(folder: Path, **changes: object) -> None:
-    card = json.loads((folder / CARD).read_text()) | changes
-    (folder / CARD).write_text(json.dumps(card))
+    card = json.loads((folder / CARD_FILE).read_text()) | changes
+    (folder / CARD_FILE).write_text(json.dumps(card))
 
 
 @pytest.fixture
@@ -90,7 +97,7 @@ def test_another_checksum(bundle: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
 def test_a_network_that_is_cut_off(bundle: Path, share: float) -> None:
-    content = (bundle / NETWORK).read_bytes()
+    content = (bundle / NETWORK_FILE).read_bytes()
     replace_network(bundle, content[: int(len(content) * share)])
     with pytest.raises(ModelError, match=r"cut off or damaged|is empty|holds no graph"):
         read_bundle(bundle)
@@ -106,7 +113,7 @@ def test_a_network_that_is_something_else(bundle: Path, content: bytes) -> None:
 
 
 def test_any_changed_byte_is_refused_or_harmless(bundle: Path) -> None:
-    content = (bundle / NETWORK).read_bytes()
+    content = (bundle / NETWORK_FILE).read_bytes()
     rng = np.random.default_rng(0)
     for _ in range(60):
         changed = bytearray(content)
@@ -241,7 +248,7 @@ def test_windows_that_would_fill_the_memory(bundle: Path) -> None:
     ids=range(9),
 )
 def test_a_card_that_is_none(bundle: Path, text: str) -> None:
-    (bundle / CARD).write_bytes(text.encode("latin-1"))
+    (bundle / CARD_FILE).write_bytes(text.encode("latin-1"))
     with pytest.raises(ModelError, match="not a card of trapmeter"):
         read_bundle(bundle)
 
@@ -260,7 +267,7 @@ def test_a_giant_card(bundle: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs and devices are of Unix")
-@pytest.mark.parametrize("name", [CARD, NETWORK])
+@pytest.mark.parametrize("name", [CARD_FILE, NETWORK_FILE])
 def test_what_is_no_file_is_not_waited_for(bundle: Path, name: str) -> None:
     (bundle / name).unlink()
     os.mkfifo(bundle / name)
@@ -273,32 +280,32 @@ def test_what_is_no_file_is_not_waited_for(bundle: Path, name: str) -> None:
 
 
 def test_a_zip_file_brings_a_bundle(bundle: Path, tmp_path: Path) -> None:
-    pack(bundle, tmp_path / "b.zip")
+    pack_bundle(bundle, tmp_path / "b.zip")
     assert is_bundle_archive(tmp_path / "b.zip")
     (tmp_path / "out").mkdir()
-    unpack(tmp_path / "b.zip", tmp_path / "out")
+    unpack_bundle(tmp_path / "b.zip", tmp_path / "out")
     assert read_bundle(tmp_path / "out").identity == read_bundle(bundle).identity
 
 
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "sub/model.onnx", "..\\evil", "model.onnx", "C:\\x"])  # noqa: S108
 def test_a_zip_file_with_anything_else_is_not_unpacked(bundle: Path, tmp_path: Path, name: str) -> None:
-    pack(bundle, tmp_path / "b.zip")
+    pack_bundle(bundle, tmp_path / "b.zip")
     with zipfile.ZipFile(tmp_path / "b.zip", "a") as file, pytest.MonkeyPatch.context() as patch:
         patch.setattr("warnings.warn", lambda *_, **__: None)
         file.writestr(name, b"x")
     (tmp_path / "out").mkdir()
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(ModelError, match="once each and nothing else"):
-        unpack(tmp_path / "b.zip", tmp_path / "out")
+        unpack_bundle(tmp_path / "b.zip", tmp_path / "out")
     assert not any((tmp_path / "out").iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_a_zip_file_that_grows_without_end(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(archive.LIMITS, CARD, 1000)
-    (bundle / CARD).write_bytes(bytes(3_000_000))
+    monkeypatch.setitem(archive.ARCHIVE_LIMITS, CARD_FILE, 1000)
+    (bundle / CARD_FILE).write_bytes(bytes(3_000_000))
     with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as file:
-        for name in (CARD, NETWORK):
+        for name in (CARD_FILE, NETWORK_FILE):
             file.write(bundle / name, name)
     # The lie: a size in the directory at the end that is small enough.
     content = (tmp_path / "b.zip").read_bytes().replace(struct.pack("<I", 3_000_000), struct.pack("<I", 900))
@@ -307,7 +314,7 @@ def test_a_zip_file_that_grows_without_end(bundle: Path, tmp_path: Path, monkeyp
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         (tmp_path / "out").mkdir()
         with pytest.raises(ModelError, match=r"more than 1,000 bytes|can't be read|can be read"):
-            unpack(path, tmp_path / "out")
+            unpack_bundle(path, tmp_path / "out")
         assert sum(part.stat().st_size for part in (tmp_path / "out").iterdir()) <= 1000
 
 
@@ -316,7 +323,7 @@ def test_a_damaged_zip_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "b.zip").write_bytes(content)
     assert not is_bundle_archive(tmp_path / "b.zip")
     with pytest.raises(ModelError):
-        unpack(tmp_path / "b.zip", tmp_path)
+        unpack_bundle(tmp_path / "b.zip", tmp_path)
 
 
 def test_the_spec_refuses_what_is_no_number() -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from models.published_world import Server, serving
 from trapmeter.errors import ModelError
-from trapmeter.models.download import Patience, download
+from trapmeter.models.download import RetryPolicy, download
 
 CONTENT = hashlib.shake_128(b"weights").digest(300_000)
-PATIENCE = Patience(attempts=4, timeout_s=5.0, pause_s=0.01)
+PATIENCE = RetryPolicy(attempts=4, timeout_s=5.0, pause_s=0.01)
 
 
 @pytest.fixture
@@ -25,9 +25,11 @@ def is_content(path: Path) -> str | None:
     return None if path.read_bytes() == CONTENT else f"other bytes ({path.stat().st_size})"
 
 
-def fetch(server: Server, part: Path, *kinds: str, max_bytes: int = 10_000_000, patience: Patience = PATIENCE) -> str:
+def fetch(
+    server: Server, part: Path, *kinds: str, max_bytes: int = 10_000_000, time_limits: RetryPolicy = PATIENCE
+) -> str:
     urls = [server.url(kind) for kind in kinds]
-    return download(urls, part, check=is_content, max_bytes=max_bytes, patience=patience)
+    return download(urls, part, check=is_content, max_bytes=max_bytes, time_limits=time_limits)
 
 
 def test_a_whole_file_comes_in_one_go(server: Server, tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_a_whole_file_comes_in_one_go(server: Server, tmp_path: Path) -> None:
 
 
 def test_what_breaks_off_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
-    fetch(server, tmp_path / "p", "breaks", patience=Patience(30, 5.0, 0.0))
+    fetch(server, tmp_path / "p", "breaks", time_limits=RetryPolicy(30, 5.0, 0.0))
     assert is_content(tmp_path / "p") is None
     starts = [0 if wanted is None else int(wanted[6:-1]) for _, wanted in server.asked]
     assert starts == sorted(set(starts))
@@ -51,7 +53,7 @@ def test_what_breaks_off_goes_on_where_it_stopped(server: Server, tmp_path: Path
 
 def test_a_later_call_goes_on_with_the_part_of_an_earlier_one(server: Server, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"broke off after [\d,]+ of 300,000 bytes(.|\n)*bytes are kept"):
-        fetch(server, tmp_path / "p", "breaks", patience=Patience(1, 5.0, 0.0))
+        fetch(server, tmp_path / "p", "breaks", time_limits=RetryPolicy(1, 5.0, 0.0))
     assert (tmp_path / "p").stat().st_size == 150_000
     fetch(server, tmp_path / "p", "good")
     assert server.asked[-1] == ("good", "bytes=150000-")
@@ -120,14 +122,18 @@ def test_nobody_is_sent_on_to_a_file_of_this_machine(server: Server, tmp_path: P
 def test_no_server_at_all(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="refused"):
         download(
-            ["http://127.0.0.1:9/x"], tmp_path / "p", check=is_content, max_bytes=10, patience=Patience(2, 1.0, 0.0)
+            ["http://127.0.0.1:9/x"],
+            tmp_path / "p",
+            check=is_content,
+            max_bytes=10,
+            time_limits=RetryPolicy(2, 1.0, 0.0),
         )
 
 
 def test_a_file_url_is_a_mirror_too(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(CONTENT)
     (tmp_path / "p").write_bytes(CONTENT[:10])
-    download([(tmp_path / "source").as_uri()], tmp_path / "p", check=is_content, max_bytes=10**7, patience=PATIENCE)
+    download([(tmp_path / "source").as_uri()], tmp_path / "p", check=is_content, max_bytes=10**7, time_limits=PATIENCE)
     assert is_content(tmp_path / "p") is None
 
 

@@ -15,21 +15,27 @@ from models.published_world import SPEC, Server, save_torchscript, serving
 from trapmeter.cli import main
 from trapmeter.errors import InputError, MissingExtraError, ModelError, RunError
 from trapmeter.models import install
-from trapmeter.models.archive import pack
-from trapmeter.models.bundle import read_bundle, write_bundle
-from trapmeter.models.download import Patience
-from trapmeter.models.folder import VARIABLE, find_model, installed, locked, models_folder, named
-from trapmeter.models.install import Origin, digests, import_bundle, import_torchscript, pull
-from trapmeter.models.registry import Format, Published, check_name, published, read_registry
-from trapmeter.models.spec import SECOND_PLACE_INPUT, InputSpec
-from trapmeter.runtimes.onnx import OnnxNetwork
+from trapmeter.models.bundle import pack_bundle, read_bundle, write_bundle
+from trapmeter.models.download import RetryPolicy
+from trapmeter.models.input_spec import SECOND_PLACE_INPUT, InputSpec
+from trapmeter.models.install import TorchscriptOrigin, digests, import_bundle, import_torchscript, pull
+from trapmeter.models.library import (
+    MODELS_VARIABLE,
+    find_model,
+    installed_models,
+    locked_model,
+    model_name_from,
+    models_folder,
+)
+from trapmeter.models.registry import PublishedFormat, PublishedModel, check_name, published_model, read_registry
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
-PATIENCE = Patience(2, 5.0, 0.0)
+PATIENCE = RetryPolicy(2, 5.0, 0.0)
 
 
 @pytest.fixture(autouse=True)
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "models"))
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
     return tmp_path / "models"
 
 
@@ -50,19 +56,19 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def zipped(bundle: Path, tmp_path: Path) -> Iterator[Server]:
-    pack(bundle, tmp_path / "b.zip")
+    pack_bundle(bundle, tmp_path / "b.zip")
     with serving((tmp_path / "b.zip").read_bytes()) as server:
         yield server
 
 
-def entry(server: Server, *kinds: str, **changes: object) -> Published:
-    fields = {"name": "mean", "urls": tuple(map(server.url, kinds)), "format": Format.BUNDLE, "spec": SPEC}
-    return Published(**{**fields, "licence": "MIT", "trained_on": "noise", **changes})
+def entry(server: Server, *kinds: str, **changes: object) -> PublishedModel:
+    fields = {"name": "mean", "urls": tuple(map(server.url, kinds)), "format": PublishedFormat.BUNDLE, "spec": SPEC}
+    return PublishedModel(**{**fields, "licence": "MIT", "trained_on": "noise", **changes})
 
 
-def get(what: Published, **options: object) -> list[str]:
+def get(what: PublishedModel, **options: object) -> list[str]:
     told: list[str] = []
-    pull(what, tell=told.append, patience=PATIENCE, **options)
+    pull(what, tell=told.append, time_limits=PATIENCE, **options)
     return told
 
 
@@ -74,9 +80,9 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_the_built_in_registry_has_the_second_place() -> None:
-    known = published("zamba-depth")
+    known = published_model("zamba-depth")
     assert known.spec == SECOND_PLACE_INPUT
-    assert known.format is Format.TORCHSCRIPT
+    assert known.format is PublishedFormat.TORCHSCRIPT
     assert all(url.startswith("https://") and url.endswith(f"{known.digest_starts}.pt") for url in known.urls)
     assert known.licence.startswith("MIT")
 
@@ -109,12 +115,12 @@ def test_no_path_hides_in_a_name(name: str) -> None:
 
 
 def test_where_models_are_kept(tmp_path: Path) -> None:
-    assert models_folder({VARIABLE: "/m"}) == Path("/m")
+    assert models_folder({MODELS_VARIABLE: "/m"}) == Path("/m")
     assert models_folder({"XDG_CACHE_HOME": "/c"}, "linux") == Path("/c/trapmeter/models")
     assert models_folder({"XDG_CACHE_HOME": "relative"}, "linux") == Path.home() / ".cache/trapmeter/models"
     assert models_folder({}, "darwin") == Path.home() / "Library/Caches/trapmeter/models"
     assert models_folder({"LOCALAPPDATA": "/l"}, "win32") == Path("/l/trapmeter/models")
-    assert named(tmp_path / "My Net") == "my-net"
+    assert model_name_from(tmp_path / "My Net") == "my-net"
 
 
 @pytest.mark.parametrize("by_script", [False, True], ids=["traced", "scripted"])
@@ -122,10 +128,10 @@ def test_torchscript_becomes_a_bundle_that_answers_the_same(tmp_path: Path, by_s
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnx")
     file = save_torchscript(tmp_path / "net.pt", seed=3, by_script=by_script)
-    from trapmeter.training.torchscript import Job, convert
+    from trapmeter.training.torchscript import ConversionJob, convert
 
     # Without the process around it, which takes seconds to start.
-    difference_m = convert(Job(file, tmp_path, "net", SPEC, "MIT", {"trained_on": "noise"}))
+    difference_m = convert(ConversionJob(file, tmp_path, "net", SPEC, "MIT", {"trained_on": "noise"}))
     bundle = read_bundle(tmp_path)
     windows = np.random.default_rng(7).integers(0, 256, (5, 15, *SPEC.size_hw), np.uint8)
     with torch.no_grad():
@@ -138,11 +144,11 @@ def test_torchscript_becomes_a_bundle_that_answers_the_same(tmp_path: Path, by_s
 def test_pulling_torchscript_ends_with_a_model_to_predict_with(torchscript: Path, models: Path) -> None:
     sums = digests(torchscript)
     with serving(torchscript.read_bytes()) as server:
-        what = entry(server, "missing", "breaks", "good", name="net", format=Format.TORCHSCRIPT)
+        what = entry(server, "missing", "breaks", "good", name="net", format=PublishedFormat.TORCHSCRIPT)
         other_input = InputSpec((32, 48), (0.0,))
         with pytest.raises(ModelError, match="doesn't take windows of 3 channels"):
             get(replace(what, spec=other_input))
-        assert installed() == {}
+        assert installed_models() == {}
         n_asked = len(server.asked)
         told = get(replace(what, spec=SPEC))
         assert len(server.asked) == n_asked, "a conversion that fails needs no second download"
@@ -156,10 +162,10 @@ def test_pulling_torchscript_ends_with_a_model_to_predict_with(torchscript: Path
 
 def refused(file: Path, reason: str) -> None:
     """Without the process around it, which takes seconds to start."""
-    from trapmeter.training.torchscript import Job, convert
+    from trapmeter.training.torchscript import ConversionJob, convert
 
     with pytest.raises(ModelError, match=reason):
-        convert(Job(file, file.parent / "out", "x", SPEC, "MIT", {}))
+        convert(ConversionJob(file, file.parent / "out", "x", SPEC, "MIT", {}))
     assert not (file.parent / "out" / "bundle.json").exists()
 
 
@@ -199,8 +205,8 @@ def test_a_converter_that_dies_is_one_clear_error(
     monkeypatch.setattr(install, "CONVERTER", "dies")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(ModelError, match="ended with status -9"):
-        import_torchscript(torchscript, "x", Origin(SPEC), tell=lambda _: None)
-    assert installed() == {}
+        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), tell=lambda _: None)
+    assert installed_models() == {}
 
 
 def test_the_converter_gets_no_secrets(torchscript: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +219,7 @@ def test_the_converter_gets_no_secrets(torchscript: Path, tmp_path: Path, monkey
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     with pytest.raises(ModelError) as error:
-        import_torchscript(torchscript, "x", Origin(SPEC), tell=lambda _: None)
+        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), tell=lambda _: None)
     assert "PYTHONPATH" in str(error.value)
     assert "AWS" not in str(error.value)
     assert str(Path.cwd()) not in str(error.value)
@@ -225,10 +231,10 @@ def test_without_torch_nothing_is_downloaded(
     monkeypatch.setattr(install, "find_spec", lambda _: None)
     with serving(b"") as server:
         with pytest.raises(MissingExtraError, match=r"trapmeter\[train\]"):
-            get(entry(server, "good", format=Format.TORCHSCRIPT))
+            get(entry(server, "good", format=PublishedFormat.TORCHSCRIPT))
         assert server.asked == []
     with pytest.raises(MissingExtraError, match="train"):
-        import_torchscript(torchscript, "x", Origin(SPEC), tell=lambda _: None)
+        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), tell=lambda _: None)
 
 
 def test_pulling_a_bundle_needs_no_torch(zipped: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +250,7 @@ def test_wrong_bytes_never_become_a_model(zipped: Server) -> None:
         get(entry(zipped, "good", size_bytes=5))
     with pytest.raises(ModelError, match="not a zip file"):
         get(entry(zipped, "wrong"))
-    assert installed() == {}
+    assert installed_models() == {}
 
 
 def test_the_start_of_any_usual_checksum_will_do(zipped: Server, tmp_path: Path) -> None:
@@ -270,23 +276,23 @@ def test_two_at_once_are_told_apart(zipped: Server) -> None:
     import subprocess
 
     code = (
-        "from trapmeter.models.folder import locked\nfrom trapmeter.errors import RunError\n"
+        "from trapmeter.models.library import locked\nfrom trapmeter.errors import RunError\n"
         "try:\n    locked('mean').__enter__()\nexcept RunError as error:\n    print(error)"
     )
-    with locked("mean"):
+    with locked_model("mean"):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "another process is getting" in done.stdout
 
 
 def test_a_bundle_is_imported_from_folder_or_zip(bundle: Path, tmp_path: Path) -> None:
-    pack(bundle, tmp_path / "b.zip")
+    pack_bundle(bundle, tmp_path / "b.zip")
     for name, source in (("a", bundle), ("b", tmp_path / "b.zip")):
         import_bundle(source, name)
         assert read_bundle(find_model(name)).identity.model_id == "mean"
     (bundle / "model.onnx").write_bytes(b"x")
     with pytest.raises(ModelError, match="damaged"):
         import_bundle(bundle, "c")
-    assert sorted(installed()) == ["a", "b"]
+    assert sorted(installed_models()) == ["a", "b"]
 
 
 def test_a_path_wins_over_a_name(bundle: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
@@ -310,7 +316,7 @@ def test_the_verbs(
         raise AssertionError("no connection was asked for")
 
     with serving(b"") as server:
-        pack(bundle, tmp_path / "b.zip")
+        pack_bundle(bundle, tmp_path / "b.zip")
         server.content = (tmp_path / "b.zip").read_bytes()
         (tmp_path / "r.toml").write_text(
             f'[mean]\ntitle="T"\nurls=["{server.url("good")}"]\nformat="bundle"\nlicence="MIT"\ntrained_on="noise"\n'

@@ -17,17 +17,17 @@ from trapmeter.boxmodel.model import BoxModel
 from trapmeter.cli import app
 from trapmeter.errors import InputError, ModelError
 from trapmeter.predict.blend import (
-    SHARES,
-    Answered,
-    Situation,
-    held_out_answers,
-    learn_blend,
-    log_answer,
+    CANDIDATE_SHARES,
+    BoxSituation,
+    HeldOutPair,
+    blend_log1p,
+    box_situation,
+    fit_blend,
+    predict_held_out,
     read_blend,
-    situation,
     write_blend,
 )
-from trapmeter.predict.blending import learn
+from trapmeter.predict.fit_blend import fit_blend_of_training
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.records import Box
@@ -36,57 +36,57 @@ SURE, CUT = Box(0.2, 0.3, 0.4, 0.6, 0.9), Box(0.2, 0.3, 0.4, 1.0, 0.9)
 rng = np.random.default_rng(0)
 
 
-def rows(n: int = 400, networks_off: float = 0.1, boxes_off: float = 0.1, box: Box | None = SURE) -> list[Answered]:
+def rows(n: int = 400, networks_off: float = 0.1, boxes_off: float = 0.1, box: Box | None = SURE) -> list[HeldOutPair]:
     """Both err by so much in log(1 + metres), each in its own way."""
     truth = np.log1p(rng.uniform(1, 15, n))
     said = [np.expm1(truth + rng.normal(0, off, n)).clip(0) for off in (networks_off, boxes_off)]
     known = zip(*said, np.expm1(truth), strict=True)
-    return [Answered(f"s{i % 20}", box, *map(float, numbers)) for i, numbers in enumerate(known)]
+    return [HeldOutPair(f"s{i % 20}", box, *map(float, numbers)) for i, numbers in enumerate(known)]
 
 
 @pytest.mark.parametrize(
     ("box", "expected"),
     [
-        (None, Situation.NO_BOX),
-        (SURE, Situation.SURE),
-        (replace(SURE, score=0.2), Situation.UNSURE),
-        (CUT, Situation.CUT_OFF),
-        (Box(0.0, 0.3, 0.4, 0.6, 0.1), Situation.CUT_OFF),
+        (None, BoxSituation.NO_BOX),
+        (SURE, BoxSituation.SURE),
+        (replace(SURE, score=0.2), BoxSituation.UNSURE),
+        (CUT, BoxSituation.CUT_OFF),
+        (Box(0.0, 0.3, 0.4, 0.6, 0.1), BoxSituation.CUT_OFF),
     ],
 )
-def test_what_a_box_makes(box: Box | None, expected: Situation) -> None:
-    assert situation(box) is expected
+def test_what_a_box_makes(box: Box | None, expected: BoxSituation) -> None:
+    assert box_situation(box) is expected
 
 
-@given(st.sampled_from(SHARES), st.floats(0, 30), st.floats(0, 30))
+@given(st.sampled_from(CANDIDATE_SHARES), st.floats(0, 30), st.floats(0, 30))
 def test_the_blend_lies_between_both(share: float, networks_m: float, boxes_m: float) -> None:
-    blended = np.expm1(log_answer(dict.fromkeys(Situation, share), SURE, networks_m, boxes_m))
+    blended = np.expm1(blend_log1p(dict.fromkeys(BoxSituation, share), SURE, networks_m, boxes_m))
     assert min(networks_m, boxes_m) - 1e-9 <= blended <= max(networks_m, boxes_m) + 1e-9
 
 
 def test_who_errs_less_is_heard_more() -> None:
     both = rows(networks_off=0.1, boxes_off=0.4, box=SURE) + rows(networks_off=0.4, boxes_off=0.1, box=CUT)
-    shares = learn_blend(both, "").shares
-    assert shares[Situation.SURE] > 0.7
-    assert shares[Situation.CUT_OFF] < 0.5
+    shares = fit_blend(both, "").shares
+    assert shares[BoxSituation.SURE] > 0.7
+    assert shares[BoxSituation.CUT_OFF] < 0.5
 
 
 def test_two_that_err_alike_are_better_together() -> None:
     alike = rows(2000)
     alone = np.mean([abs(row.networks_m - row.truth_m) for row in alike])
-    together = np.abs(held_out_answers(alike) - [row.truth_m for row in alike]).mean()
+    together = np.abs(predict_held_out(alike) - [row.truth_m for row in alike]).mean()
     assert together < 0.8 * alone
-    assert 0.3 <= learn_blend(alike, "").shares[Situation.SURE] <= 0.7
+    assert 0.3 <= fit_blend(alike, "").shares[BoxSituation.SURE] <= 0.7
 
 
 def test_a_rare_situation_follows_the_others() -> None:
     few = rows(4, networks_off=0.5, boxes_off=0.01, box=None)
-    shares = learn_blend(rows(1000, boxes_off=0.5) + few, "").shares
-    assert shares[Situation.NO_BOX] == pytest.approx(shares[Situation.SURE], abs=0.15)
+    shares = fit_blend(rows(1000, boxes_off=0.5) + few, "").shares
+    assert shares[BoxSituation.NO_BOX] == pytest.approx(shares[BoxSituation.SURE], abs=0.15)
 
 
 def test_a_blend_is_read_as_it_was_written(tmp_path: Path) -> None:
-    blend = learn_blend(rows(), "abc")
+    blend = fit_blend(rows(), "abc")
     write_blend(tmp_path / "blend.json", blend)
     assert read_blend(tmp_path / "blend.json")[0] == blend
 
@@ -102,9 +102,9 @@ def test_what_is_no_blend_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_no_rows_and_too_few_sites_are_told() -> None:
     with pytest.raises(InputError, match="no held-out answers"):
-        learn_blend([], "")
+        fit_blend([], "")
     with pytest.raises(InputError, match="5 groups of sites; there are 1"):
-        held_out_answers([replace(row, site_id="s") for row in rows(10)])
+        predict_held_out([replace(row, site_id="s") for row in rows(10)])
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_learnt_by_the_verb_and_used_by_predict(
     assert result.exit_code == 0, result.output
     assert "60 moments at 6 held-out sites" in result.output
     content = json.loads(path.read_text())
-    content["shares_of_networks"] = dict.fromkeys(Situation, 0.5)
+    content["shares_of_networks"] = dict.fromkeys(BoxSituation, 0.5)
     path.write_text(json.dumps(content))
 
     clip = make_clip("blend.mp4", n=30, rate=10)
@@ -164,7 +164,7 @@ def test_learnt_by_the_verb_and_used_by_predict(
 
 def test_a_blend_of_another_box_model_is_refused(tmp_path: Path, make_clip: MakeClip) -> None:
     path = tmp_path / "blend.json"
-    write_blend(path, learn_blend(rows(), "another"))
+    write_blend(path, fit_blend(rows(), "another"))
     settings = PredictSettings(
         paths=(make_clip("x.mp4", n=5),), out=tmp_path / "out", models=tuple(make_bundles(tmp_path, n=1)), blend=path
     )
@@ -174,7 +174,7 @@ def test_a_blend_of_another_box_model_is_refused(tmp_path: Path, make_clip: Make
 
 def test_a_blend_of_other_networks_is_refused(tmp_path: Path, make_clip: MakeClip) -> None:
     path = tmp_path / "blend.json"
-    write_blend(path, learn_blend(rows(), BoxModel.load().identity.sha256, {"another"}))
+    write_blend(path, fit_blend(rows(), BoxModel.load().identity.sha256, {"another"}))
     settings = PredictSettings(
         paths=(make_clip("x.mp4", n=5),), out=tmp_path / "out", models=tuple(make_bundles(tmp_path, n=1)), blend=path
     )
@@ -188,7 +188,7 @@ def test_folds_by_video_are_refused(tmp_path: Path, training: tuple[Path, Path])
     content["provenance"] = {"held_out": {"folds_by": "video"}}
     card.write_text(json.dumps(content))
     with pytest.raises(InputError, match="folds by site"):
-        learn(*training, tmp_path / "blend.json", None, None)
+        fit_blend_of_training(*training, tmp_path / "blend.json", None, None)
 
 
 def test_a_blend_needs_networks(tmp_path: Path) -> None:
@@ -198,13 +198,13 @@ def test_a_blend_needs_networks(tmp_path: Path) -> None:
 
 def test_a_training_without_answers_is_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:
     with pytest.raises(InputError, match="no finished fold"):
-        learn(tmp_path / "no", training[1], tmp_path / "blend.json", None, None)
+        fit_blend_of_training(tmp_path / "no", training[1], tmp_path / "blend.json", None, None)
 
 
 def test_held_out_answers_of_a_box_model_stand_in_for_its_own(tmp_path: Path, training: tuple[Path, Path]) -> None:
     answers = tmp_path / "oof.csv"
     answers.write_text("media_id,time_s,full_distance_m\n" + "".join(f"v{i}.mp4,0,5.5\n" for i in range(60)))
-    learnt = learn(*training, tmp_path / "blend.json", None, answers)
+    learnt = fit_blend_of_training(*training, tmp_path / "blend.json", None, answers)
     assert (learnt.moments, learnt.sites) == (60, 6)
     assert learnt.boxes_mae_m == 0
     # Who is always right is heard alone.
@@ -216,4 +216,4 @@ def test_tables_of_other_videos_are_refused(tmp_path: Path, training: tuple[Path
     answers = tmp_path / "oof.csv"
     answers.write_text("media_id,time_s,full_distance_m\nother.mp4,0,5.5\n")
     with pytest.raises(InputError, match="same videos"):
-        learn(*training, tmp_path / "blend.json", None, answers)
+        fit_blend_of_training(*training, tmp_path / "blend.json", None, answers)

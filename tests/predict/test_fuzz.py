@@ -7,10 +7,10 @@ import pytest
 
 from conftest import SHARED, MakeClip
 from fakes import bright_eyes
-from trapmeter.predict.observe import Task
-from trapmeter.predict.workers import observe_all
+from trapmeter.parallel.workers import INTERNAL_ERROR, TimeLimits
+from trapmeter.predict.medium_pipeline import MediumTask
+from trapmeter.predict.worker_models import process_media
 from trapmeter.records import Medium, MediumKind, Status
-from trapmeter.workers import OUR_ERROR, Patience
 
 N_MUTATIONS = 300
 LARGEST = 200_000
@@ -61,10 +61,10 @@ def test_damaged_videos_end_in_rows(originals: list[Path], tmp_path: Path) -> No
         other = originals[int(rng.integers(len(originals)))]
         path = tmp_path / f"{number}{source.suffix.lower()}"
         path.write_bytes(mutate(source.read_bytes(), other.read_bytes(), rng))
-        tasks.append(Task(Medium(path.name, path, MediumKind.VIDEO), None, 1.0))
-    seen = list(observe_all(tasks, bright_eyes, 2, Patience(base_s=20.0, per_megabyte_s=0.0)))
+        tasks.append(MediumTask(Medium(path.name, path, MediumKind.VIDEO), None, 1.0))
+    seen = list(process_media(tasks, bright_eyes, 2, TimeLimits(base_s=20.0, per_megabyte_s=0.0)))
     assert sorted(s.media_id for s in seen) == sorted(task.medium.media_id for task in tasks)
-    bad = ("crashed", "hangs", OUR_ERROR)
+    bad = ("crashed", "hangs", INTERNAL_ERROR)
     assert [(s.media_id, s.failure) for s in seen if any(words in s.failure for words in bad)] == []
     for medium in seen:
         assert medium.seconds

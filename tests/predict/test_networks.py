@@ -11,15 +11,15 @@ import pytest
 from conftest import MakeClip
 from fakes import BrightDetector, BrightnessNetworks
 from training_world import World, make_bundles, make_world
+from trapmeter.competition.inference import predict_seconds
 from trapmeter.errors import InputError, ModelError
 from trapmeter.models.bundle import Bundle
-from trapmeter.models.spec import InputSpec
-from trapmeter.predict.asker import SHARED
-from trapmeter.predict.eyes import Workers, share_out
-from trapmeter.predict.observe import Eyes, Task, observe
+from trapmeter.models.input_spec import InputSpec
+from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels, process_medium
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.predict.stored import answer_moments
+from trapmeter.predict.stages import WHOLE_PICTURE_DOUBT
+from trapmeter.predict.worker_models import WorkerPlan, plan_workers
 from trapmeter.records import Box, Medium, MediumKind, ModelIdentity, Status
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.uncertainty import fit_uncertainty
@@ -35,14 +35,14 @@ def clip(make_clip: MakeClip) -> Path:
     return make_clip("networks.mp4", n=40, rate=10)
 
 
-def task(clip: Path, *boxes: Box) -> Task:
+def task(clip: Path, *boxes: Box) -> MediumTask:
     table = MediumBoxes(clip.name, ((1.0, boxes), (2.0, boxes))) if boxes else None
-    return Task(Medium(clip.name, clip, MediumKind.VIDEO), (0.0, 1.0, 2.0, 9.0), 1.0, table)
+    return MediumTask(Medium(clip.name, clip, MediumKind.VIDEO), (0.0, 1.0, 2.0, 9.0), 1.0, table)
 
 
 def test_networks_are_asked_about_seconds_with_animals_alone(clip: Path) -> None:
     networks = BrightnessNetworks(INPUT)
-    seen = observe(task(clip, LEFT), Eyes(networks=networks))
+    seen = process_medium(task(clip, LEFT), WorkerModels(networks=networks))
     assert networks.batches == [2]
     assert [len(second.answers) for second in seen.seconds] == [0, 1, 1, 0]
     low, high = seen.seconds[1].answers[0]
@@ -52,28 +52,28 @@ def test_networks_are_asked_about_seconds_with_animals_alone(clip: Path) -> None
 
 def test_with_a_detector_the_window_surrounds_what_it_saw(clip: Path) -> None:
     networks = BrightnessNetworks(INPUT)
-    seen = observe(task(clip), Eyes(BrightDetector(), networks))
+    seen = process_medium(task(clip), WorkerModels(BrightDetector(), networks))
     assert [bool(second.answers) for second in seen.seconds] == [bool(second.boxes) for second in seen.seconds]
 
 
 def test_each_animal_has_its_own_answer_from_a_network_that_sees_boxes(clip: Path) -> None:
     with_boxes = InputSpec(size_hw=(32, 48), offsets_s=(-1.0, 0.0, 1.0), box_channel=True)
     sure = task(clip, replace(LEFT, score=1.0), replace(RIGHT, score=1.0))
-    one, other = observe(sure, Eyes(networks=BrightnessNetworks(with_boxes))).seconds[1].answers
+    one, other = process_medium(sure, WorkerModels(networks=BrightnessNetworks(with_boxes))).seconds[1].answers
     # The mask of the left box covers a quarter of the picture, that of the right one a half.
     assert other[0] - one[0] == pytest.approx(255 / 4)
 
 
 def test_one_answer_for_all_animals_is_called_so(clip: Path) -> None:
     networks = BrightnessNetworks(INPUT)
-    second = observe(task(clip, LEFT, RIGHT), Eyes(networks=networks)).seconds[1]
+    second = process_medium(task(clip, LEFT, RIGHT), WorkerModels(networks=networks)).seconds[1]
     assert second.answers[0] == second.answers[1]
-    assert second.reason == SHARED
+    assert second.reason == WHOLE_PICTURE_DOUBT
     assert networks.batches == [2]
 
 
 def test_without_detector_and_boxes_seconds_are_answered_as_a_whole(clip: Path) -> None:
-    seen = observe(task(clip), Eyes(networks=BrightnessNetworks(INPUT)))
+    seen = process_medium(task(clip), WorkerModels(networks=BrightnessNetworks(INPUT)))
     assert [second.status for second in seen.seconds] == [Status.MEASURED] * 3 + [Status.PAST_END]
     assert seen.seconds[0].boxes == (None,)
     assert seen.seconds[0].animal_ids == (0,)
@@ -84,7 +84,7 @@ def test_many_animals_come_in_batches(clip: Path) -> None:
     with_boxes = InputSpec(size_hw=(32, 48), offsets_s=(0.0,), box_channel=True)
     herd = [Box(i / 20, 0.1, i / 20 + 0.04, 0.2, 0.9) for i in range(18)]
     networks = BrightnessNetworks(with_boxes)
-    seen = observe(task(clip, *herd), Eyes(networks=networks))
+    seen = process_medium(task(clip, *herd), WorkerModels(networks=networks))
     assert sum(networks.batches) == 36
     assert max(networks.batches) <= 8
     assert [len(second.answers) for second in seen.seconds] == [0, 18, 18, 0]
@@ -98,11 +98,11 @@ def test_large_networks_get_fewer_workers_with_more_threads(tmp_path: Path) -> N
         bundle.folder.mkdir()
         with bundle.network.open("wb") as file:
             file.truncate(size)
-    assert share_out(8, 100, [small]) == Workers(8, 1)
-    assert share_out(8, 2, [small]) == Workers(2, 4)
-    assert share_out(8, 100, [large]) == Workers(1, 8)
-    assert share_out(64, 100, [large], n_machines=8) == Workers(8, 8)
-    assert share_out(8, 0, []) == Workers(1, 8)
+    assert plan_workers(8, 100, [small]) == WorkerPlan(8, 1)
+    assert plan_workers(8, 2, [small]) == WorkerPlan(2, 4)
+    assert plan_workers(8, 100, [large]) == WorkerPlan(1, 8)
+    assert plan_workers(64, 100, [large], n_machines=8) == WorkerPlan(8, 8)
+    assert plan_workers(8, 0, []) == WorkerPlan(1, 8)
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +125,13 @@ def test_an_ensemble_straight_from_videos_answers_as_through_the_store(
     world: World, bundles: list[Path], tmp_path: Path
 ) -> None:
     from trapmeter.frames.store import FrameStore
-    from trapmeter.runtimes.ensemble import Ensemble
+    from trapmeter.models.runtimes.network import Ensemble
 
     run = predict(settings(world, bundles, tmp_path / "run", flip=True, boxes=world.metadata))
     measured = [e for e in run.estimates if e.distance is not None]
     assert len(measured) == 48
     moments = [(e.observation.media_id, e.observation.time_s) for e in measured]
-    wanted = answer_moments(
+    wanted = predict_seconds(
         Ensemble.load(bundles, flip=True), FrameStore.open(world.store), moments, {}, tmp_path / "j", flip=True
     )
     # The store's pictures went through JPEG.
@@ -158,10 +158,10 @@ def test_a_store_takes_the_place_of_videos(world: World, bundles: list[Path], tm
 
 
 def test_the_report_shows_pictures_of_the_store(world: World, bundles: list[Path], tmp_path: Path) -> None:
-    from trapmeter.report.html import render
+    from trapmeter.report.run_report import render_report
 
     asked = settings(world, bundles, tmp_path, paths=(), store=world.store, times=world.labels)
-    page = render(predict(asked))
+    page = render_report(predict(asked))
     assert page.count("data:image/jpeg") == 36
     assert "tiny-0 and 1 more" in page
     assert "not counted: seconds were answered as a whole" in page

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from conftest import MakeClip
-from trapmeter.media.reading import Absence, FitWithin, open_medium
+from trapmeter.frames.windows import decoded_windows
+from trapmeter.media.reader import FitWithin, MissingFrame, open_medium
 from trapmeter.media.video import VideoReader
-from trapmeter.models.spec import InputSpec, Resize
-from trapmeter.predict.ahead import N_AHEAD
-from trapmeter.predict.observe import Eyes, Task, observe
-from trapmeter.predict.seen import MediumSeen
-from trapmeter.predict.windows import decoded_windows
+from trapmeter.models.input_spec import InputSpec, Resize
+from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels, process_medium
+from trapmeter.predict.medium_result import MediumResult
+from trapmeter.predict.stages import N_PREFETCHED
 from trapmeter.records import Box, Frame, Medium, MediumKind, ModelIdentity, Pixels, Status
 from trapmeter.windows import WIDE_OFFSETS_S, Edge
 
@@ -48,7 +48,7 @@ class KeepingNetworks:
     spec: InputSpec
     asked: list[NDArray[np.uint8]] = field(default_factory=list)
 
-    def answers(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def predict_members(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
         first = len(self.asked)
         self.asked += list(windows)
         return np.arange(first, len(self.asked), dtype=np.float64)[None]
@@ -56,10 +56,12 @@ class KeepingNetworks:
 
 def look(
     path: Path, times_s: tuple[float, ...] | None, detector: KeepingDetector, spec: InputSpec
-) -> tuple[MediumSeen, KeepingNetworks]:
+) -> tuple[MediumResult, KeepingNetworks]:
     networks = KeepingNetworks(spec)
     kind = MediumKind.PHOTO if path.suffix in (".jpg", ".png") else MediumKind.VIDEO
-    return observe(Task(Medium(path.name, path, kind), times_s, 1.0), Eyes(detector, networks)), networks
+    return process_medium(
+        MediumTask(Medium(path.name, path, kind), times_s, 1.0), WorkerModels(detector, networks)
+    ), networks
 
 
 def channels(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -84,7 +86,7 @@ def test_the_pictures_are_the_same_to_the_bit(
             assert isinstance(alone, Frame)
             np.testing.assert_array_equal(shown, alone.pixels)
     for asked, window in zip(networks.asked, decoded_windows(medium, EVERY_SECOND, spec), strict=True):
-        assert not isinstance(window, Absence)
+        assert not isinstance(window, MissingFrame)
         np.testing.assert_array_equal(asked, channels(window))
 
 
@@ -135,7 +137,7 @@ def test_a_picture_that_a_window_misses_fails_seconds_with_animals_alone(
         VideoReader,
         "frames",
         lambda self, times_s: (
-            Absence(Status.FAILED, "a hole") if time_s == 3 else shown
+            MissingFrame(Status.FAILED, "a hole") if time_s == 3 else shown
             for time_s, shown in zip(times_s, frames(self, times_s), strict=True)
         ),
     )
@@ -189,7 +191,7 @@ def test_a_second_with_the_pixels_of_the_one_before_keeps_its_boxes(make_clip: M
             container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_picture(number), format="rgb24")))
         container.mux(stream.encode(None))
     detector = KeepingDetector(frozenset({1}))
-    seen = observe(Task(Medium(path.name, path, MediumKind.VIDEO), None, 1.0), Eyes(detector))
+    seen = process_medium(MediumTask(Medium(path.name, path, MediumKind.VIDEO), None, 1.0), WorkerModels(detector))
     assert len(detector.shown) == 3
     assert [bool(second.boxes) for second in seen.seconds] == [False, False, True, True, True, False]
 
@@ -216,4 +218,4 @@ def test_pictures_are_let_go_of_as_the_video_passes(
     )
     assert len(seen.seconds) == len(pictures) == 100
     # Four that a window reaches ahead, those decoded ahead, and the ones in hand: looked at, the one before, just decoded.
-    assert most <= 4 + N_AHEAD + 4
+    assert most <= 4 + N_PREFETCHED + 4

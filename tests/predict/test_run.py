@@ -12,7 +12,7 @@ from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.records import Status
 from trapmeter.tables.distances import read_distances
-from trapmeter.tables.sites import FolderSite
+from trapmeter.tables.site_rules import FolderSite
 
 HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trapmeter.predict.run import Run
-from trapmeter.predict.summary import Summary
+from trapmeter.predict.estimates import RunSummary
+from trapmeter.predict.run import PredictRun
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -42,7 +42,7 @@ def make_row(
     return Estimate(Observation(media_id, time_s, box, animal_id, site_id), status, distance, 0.0, "", "box-model-1")
 
 
-def make_run(root: Path, rows: Sequence[Estimate], **changes: Any) -> Run:
+def make_run(root: Path, rows: Sequence[Estimate], **changes: Any) -> PredictRun:
     statuses = [row.status for row in rows]
     distances = [row.distance.distance_m for row in rows if row.distance is not None]
     failures = tuple(sorted({(row.observation.media_id, row.reason) for row in rows if row.status is Status.FAILED}))
@@ -62,7 +62,7 @@ def make_run(root: Path, rows: Sequence[Estimate], **changes: Any) -> Run:
         "doubts": (),
     }
     facts = {**FACTS, **changes.pop("facts", {})}
-    return Run(root, tuple(rows), Summary(**{**counts, **changes}), facts)
+    return PredictRun(root, tuple(rows), RunSummary(**{**counts, **changes}), facts)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def row() -> Callable[..., Estimate]:
 
 
 @pytest.fixture
-def run_of() -> Callable[..., Run]:
+def run_of() -> Callable[..., PredictRun]:
     """Makes a run of a root folder and rows."""
     return make_run
 

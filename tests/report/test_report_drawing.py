@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trapmeter.records import Box
-from trapmeter.report.drawing import LINE, PLATE, draw_animals, place_label, rectangle
+from trapmeter.report.annotations import LINE, PLATE, draw_animals, place_label, rectangle
 
 GREY = np.full((360, 480, 3), 128, np.uint8)
 

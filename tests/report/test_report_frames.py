@@ -7,9 +7,16 @@ from PIL import Image
 
 from crashing import crash_at_b
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.report import frames
-from trapmeter.report.frames import thumbnails
-from trapmeter.report.moments import MAX_OF_A_MEDIUM, choose_sheets, moments, most_doubtful, spread_out, why
+from trapmeter.report import thumbnails as frames
+from trapmeter.report.examples import (
+    MAX_PER_MEDIUM,
+    choose_examples,
+    doubt_reason,
+    measured_seconds,
+    most_doubtful,
+    pick_varied,
+)
+from trapmeter.report.thumbnails import make_thumbnails
 
 
 def measured(media: str, second: int, distance_m: float, animal_id: int = 1, site: str = "") -> Estimate:
@@ -18,7 +25,7 @@ def measured(media: str, second: int, distance_m: float, animal_id: int = 1, sit
 
 
 def choose_frames(rows, n=24):
-    return spread_out(moments(rows), n)
+    return pick_varied(measured_seconds(rows), n)
 
 
 rows_of_runs = st.lists(
@@ -37,7 +44,7 @@ rows_of_runs = st.lists(
 @given(rows_of_runs, st.integers(1, 24), st.randoms())
 def test_chosen_frames(rows, n, random):
     chosen = choose_frames(rows, n)
-    every = moments(rows)
+    every = measured_seconds(rows)
     keys = [(moment.media_id, moment.time_s) for moment in chosen]
     assert len(keys) == len(set(keys)) <= n
     assert set(keys) <= {(moment.media_id, moment.time_s) for moment in every}
@@ -47,7 +54,7 @@ def test_chosen_frames(rows, n, random):
     n_media = len({moment.media_id for moment in every})
     assert len(n_of) == min(n, n_media)
     if n_media:
-        assert max(n_of.values()) <= max(MAX_OF_A_MEDIUM, -(-n // n_media))
+        assert max(n_of.values()) <= max(MAX_PER_MEDIUM, -(-n // n_media))
     # the order of the rows tells nothing
     shuffled = list(rows)
     random.shuffle(shuffled)
@@ -78,12 +85,12 @@ def test_sites_take_turns():
 def test_one_long_video_does_not_fill_the_sheet_among_others():
     rows = [measured("long.mp4", i, 1.0 + i) for i in range(100)]
     rows += [measured(f"{i}.jpg", 0, 5.0) for i in range(10)]
-    assert len(choose_frames(rows, 24)) == 10 + MAX_OF_A_MEDIUM
+    assert len(choose_frames(rows, 24)) == 10 + MAX_PER_MEDIUM
     assert len(choose_frames(rows[:100], 24)) == 24
 
 
 def test_a_moment_holds_all_its_animals_nearest_first():
-    (moment,) = moments([measured("a.jpg", 0, 9.0, 1), measured("a.jpg", 0, 3.0, 2)])
+    (moment,) = measured_seconds([measured("a.jpg", 0, 9.0, 1), measured("a.jpg", 0, 3.0, 2)])
     assert [animal.observation.animal_id for animal in moment.animals] == [2, 1]
     assert moment.nearest_m == 3.0
 
@@ -94,7 +101,7 @@ def test_each_medium_is_opened_once(photos, row, monkeypatch):
     monkeypatch.setattr(frames, "open_medium", lambda medium, fit: opened.append(medium.media_id) or real(medium, fit))
     done = []
     chosen = choose_frames([row(3.0, "a.jpg"), row(4.0, "a.jpg", animal_id=2), row(5.0, "b.jpg")])
-    pictures, unread = thumbnails(photos, chosen, done.append)
+    pictures, failure = make_thumbnails(photos, chosen, done.append)
     assert opened == ["a.jpg", "b.jpg"]
     assert [picture.moment for picture in pictures] == chosen
     assert unread == {}
@@ -104,7 +111,7 @@ def test_each_medium_is_opened_once(photos, row, monkeypatch):
 def test_vanished_damaged_and_too_short_media_are_named(photos, row):
     (photos / "b.jpg").write_bytes(b"no picture")
     rows = [row(1.0, "gone.mp4"), row(2.0, "b.jpg"), row(3.0, "a.jpg"), row(4.0, "c.jpg", time_s=7.0)]
-    pictures, unread = thumbnails(photos, choose_frames(rows))
+    pictures, failure = make_thumbnails(photos, choose_frames(rows))
     assert [picture.moment.media_id for picture in pictures] == ["a.jpg"]
     assert unread == {
         "b.jpg": "not a picture that can be read",
@@ -115,7 +122,7 @@ def test_vanished_damaged_and_too_short_media_are_named(photos, row):
 
 def test_large_pictures_become_small(tmp_path, row):
     Image.fromarray(np.zeros((1500, 2000, 3), np.uint8)).save(tmp_path / "a.jpg")
-    ((picture,), _) = thumbnails(tmp_path, choose_frames([row()]))
+    ((picture,), _) = make_thumbnails(tmp_path, choose_frames([row()]))
     assert (picture.width, picture.height) == (480, 360)
     assert picture.jpeg_uri.startswith("data:image/jpeg;base64,")
 
@@ -128,22 +135,22 @@ def doubtful(media: str, low_m: float, high_m: float, reason: str = "", second: 
 
 def test_reasons_come_before_wide_intervals_and_those_before_narrow_ones():
     rows = [doubtful("narrow.jpg", 4, 5), doubtful("odd.jpg", 4, 5, "unlike the boxes"), doubtful("wide.jpg", 1, 20)]
-    chosen = most_doubtful(moments(rows), 24)
+    chosen = most_doubtful(measured_seconds(rows), 24)
     assert [moment.media_id for moment in chosen] == ["odd.jpg", "wide.jpg", "narrow.jpg"]
-    assert [why(moment) for moment in chosen][:2] == ["unlike the boxes", "wide interval"]
+    assert [doubt_reason(moment) for moment in chosen][:2] == ["unlike the boxes", "wide interval"]
 
 
 def test_one_doubtful_video_does_not_fill_the_sheet():
     rows = [doubtful("long.mp4", 0.1, 30, second=i) for i in range(50)]
     rows += [doubtful(f"{i}.jpg", 4, 5) for i in range(40)]
-    n_of = Counter(moment.media_id for moment in most_doubtful(moments(rows), 24))
-    assert n_of["long.mp4"] == MAX_OF_A_MEDIUM
+    n_of = Counter(moment.media_id for moment in most_doubtful(measured_seconds(rows), 24))
+    assert n_of["long.mp4"] == MAX_PER_MEDIUM
     assert sum(n_of.values()) == 24
 
 
 @given(rows_of_runs)
 def test_no_moment_stands_in_both_sheets(rows):
-    first, others = choose_sheets(rows)
+    first, others = choose_examples(rows)
     keys = [(moment.media_id, moment.time_s) for moment in (*first, *others)]
     assert len(keys) == len(set(keys))
     assert bool(first) == bool(rows)
@@ -155,14 +162,14 @@ def test_names_that_lead_out_of_the_folder_are_not_opened(photos, row):
     inside = photos / "inside"
     inside.mkdir()
     for name in ("../a.jpg", str(photos / "a.jpg")):
-        _, unread = thumbnails(inside, choose_frames([row(3.0, name)]))
+        _, failure = make_thumbnails(inside, choose_frames([row(3.0, name)]))
         assert unread == {name: "its name leads out of the folder that was measured"}
 
 
 def test_workers_give_the_same_pictures_and_survive_a_crash(photos, row, monkeypatch):
     chosen = choose_frames([row(3.0, "a.jpg"), row(5.0, "b.jpg"), row(7.0, "gone.jpg")])
-    assert thumbnails(photos, chosen, jobs=2) == thumbnails(photos, chosen)
+    assert make_thumbnails(photos, chosen, jobs=2) == make_thumbnails(photos, chosen)
     monkeypatch.setattr(frames, "pictures_of", crash_at_b)
-    pictures, unread = thumbnails(photos, chosen[:2], jobs=1)
+    pictures, failure = make_thumbnails(photos, chosen[:2], jobs=1)
     assert [picture.moment.media_id for picture in pictures] == ["a.jpg"]
     assert unread == {"b.jpg": "the decoder crashed (SIGSEGV)"}

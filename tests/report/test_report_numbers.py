@@ -1,7 +1,14 @@
 import pytest
 
 from trapmeter.records import Status
-from trapmeter.report.numbers import LAST_BIN_M, histogram, interval_bins, site_figures, spread, typical_interval
+from trapmeter.report.distance_statistics import (
+    LAST_BIN_M,
+    histogram,
+    interval_bins,
+    site_figures,
+    spread_of,
+    typical_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,8 +26,8 @@ def test_histogram(distances_m, counts):
 
 
 def test_spread_of_nothing_and_of_some():
-    assert spread([]) is None
-    found = spread([float(i) for i in range(11)])
+    assert spread_of([]) is None
+    found = spread_of([float(i) for i in range(11)])
     assert found is not None
     assert (found.n, found.median_m, found.p10_m, found.p90_m) == (11, 5.0, 1.0, 9.0)
 

@@ -8,9 +8,9 @@ import pytest
 
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Status
-from trapmeter.report.html import render, write_report
+from trapmeter.report.run_report import render_report, write_html
 from trapmeter.report.words import COLUMN_MEANINGS, STATUS_MEANINGS
-from trapmeter.tables.distances import COLUMNS, DRAWS, NIGHT, SPECIES
+from trapmeter.tables.distances import COLUMNS, DRAW_COLUMNS, NIGHT_COLUMN, SPECIES_COLUMN
 from trapmeter.tables.truth import TruthRow, read_truth
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -73,7 +73,7 @@ TRUTH = [TruthRow("a.jpg", 0, 2.5), TruthRow("b.jpg", 0, 7.0), TruthRow("z.jpg",
 
 
 def test_figures_are_right(full):
-    html = render(full, TRUTH)
+    html = render_report(full, TRUTH)
     found = cards(html)
     assert found["Media"] == "5"
     assert found["Measurements"] == "4"
@@ -90,7 +90,7 @@ def test_figures_are_right(full):
 
 
 def test_page_needs_nothing_else(full):
-    html = render(full, TRUTH)
+    html = render_report(full, TRUTH)
     page = Page(html)
     assert not page.all("script")
     assert not page.all("link")
@@ -106,7 +106,7 @@ def test_page_needs_nothing_else(full):
 
 
 def test_page_is_sound(full):
-    html = render(full, TRUTH)
+    html = render_report(full, TRUTH)
     page = Page(html)
     assert html.startswith("<!DOCTYPE html>")
     assert page.all("html")[0]["lang"] == "en"
@@ -120,7 +120,7 @@ def test_page_is_sound(full):
 
 
 def test_hostile_names_are_text(full):
-    html = render(full)
+    html = render_report(full)
     assert "<script" not in html
     assert "<b>" not in html
     assert "<i>" not in html
@@ -129,20 +129,20 @@ def test_hostile_names_are_text(full):
 
 
 def test_same_run_same_bytes(full, tmp_path):
-    first = write_report(full, tmp_path, truth=TRUTH).read_bytes()
-    assert write_report(full, tmp_path, truth=TRUTH).read_bytes() == first
+    first = write_html(full, tmp_path, truth=TRUTH).read_bytes()
+    assert write_html(full, tmp_path, truth=TRUTH).read_bytes() == first
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]
 
 
 def test_order_of_rows_changes_nothing_but_the_truth(full, run_of, photos):
     backwards = run_of(photos, full.estimates[::-1], doubts=full.summary.doubts, n_unasked=2)
-    assert render(backwards) == render(full)
+    assert render_report(backwards) == render_report(full)
 
 
 @pytest.mark.parametrize("truth", [None, [], TRUTH])
 def test_run_without_a_measurement(run_of, row, photos, truth):
     for rows in ([], [row(status=Status.NO_ANIMAL), row(media_id="b.jpg", status=Status.FAILED)]):
-        html = render(run_of(photos, rows), truth)
+        html = render_report(run_of(photos, rows), truth)
         page = Page(html)
         assert "No distance was measured" in page.text
         assert not page.all("img")
@@ -151,7 +151,7 @@ def test_run_without_a_measurement(run_of, row, photos, truth):
 
 
 def test_vanished_media_do_not_fail_the_report(run_of, row, tmp_path):
-    text = Page(render(run_of(tmp_path, [row(3.0, "gone.jpg"), row(4.0, "gone.mp4")]))).text
+    text = Page(render_report(run_of(tmp_path, [row(3.0, "gone.jpg"), row(4.0, "gone.mp4")]))).text
     assert "could not be read again" in text
     assert text.count("No such file or directory") == 2
 
@@ -159,73 +159,80 @@ def test_vanished_media_do_not_fail_the_report(run_of, row, tmp_path):
 def test_long_tables_are_folded(run_of, row, tmp_path):
     few = [row(media_id=f"{i}.mp4", site_id=f"S{i:03}", status=Status.FAILED) for i in range(40)]
     many = few + [row(media_id=f"{i}.mp4", site_id=f"S{i:03}", status=Status.FAILED) for i in range(40, 60)]
-    assert not Page(render(run_of(tmp_path, few))).all("details")
-    page = Page(render(run_of(tmp_path, many)))
+    assert not Page(render_report(run_of(tmp_path, few))).all("details")
+    page = Page(render_report(run_of(tmp_path, many)))
     assert len(page.all("details")) == 2
     assert "Figures of 60 sites" in page.text
     assert "60 media failed" in page.text
 
 
 def test_without_sites_it_says_how_to_give_them(run_of, row, photos):
-    assert "--site folder:1" in Page(render(run_of(photos, [row()]))).text
+    assert "--site folder:1" in Page(render_report(run_of(photos, [row()]))).text
 
 
 def test_own_box_model_is_named(run_of, row, photos):
-    text = Page(render(run_of(photos, [row()], facts={"arguments": {"box_model": "mine/v2"}}))).text
+    text = Page(render_report(run_of(photos, [row()], facts={"arguments": {"box_model": "mine/v2"}}))).text
     assert "mine/v2" in text
     assert "West African" not in text
 
 
 def test_unreadable_folders_are_told(run_of, row, photos):
     folders = {"unreadable_folders": [{"folder": "/card/x\udcff", "reason": "Permission denied"}]}
-    text = Page(render(run_of(photos, [row()], facts=folders))).text
+    text = Page(render_report(run_of(photos, [row()], facts=folders))).text
     assert "/card/x\\udcff Permission denied" in text
 
 
 def test_a_herd_is_cut_short_below_its_picture(run_of, row, photos):
     rows = [row(float(i), animal_id=i) for i in range(1, 8)]
-    assert "4.0 m (2.8–6.0) and 3 more" in Page(render(run_of(photos, rows))).text
+    assert "4.0 m (2.8–6.0) and 3 more" in Page(render_report(run_of(photos, rows))).text
 
 
 def test_facts_that_went_through_a_file_give_the_same_page(full, run_of, photos):
     again = json.loads(json.dumps(full.facts))
-    assert render(run_of(photos, full.estimates, facts=again, doubts=full.summary.doubts, n_unasked=2)) == render(full)
+    assert render_report(
+        run_of(photos, full.estimates, facts=again, doubts=full.summary.doubts, n_unasked=2)
+    ) == render_report(full)
 
 
 def test_ambiguous_truth_is_refused(run_of, row, photos):
     run = run_of(photos, [row(3.0, "x/a.jpg"), row(3.0, "y/a.jpg")])
     with pytest.raises(InputError, match=r"a\.jpg"):
-        render(run, [TruthRow("a.jpg", 0, 3.0)])
+        render_report(run, [TruthRow("a.jpg", 0, 3.0)])
 
 
 @pytest.mark.parametrize(("known_m", "is_beaten"), [((3.0, 9.0), False), ((5.0, 5.1), True)])
 def test_a_model_that_does_not_beat_the_baseline_is_told(run_of, row, photos, known_m, is_beaten):
     run = run_of(photos, [row(3.2, "a.jpg"), row(8.9, "b.jpg")])
     truth = [TruthRow("a.jpg", 0, known_m[0]), TruthRow("b.jpg", 0, known_m[1])]
-    text = Page(render(run, truth)).text
+    text = Page(render_report(run, truth)).text
     assert ("not below the baseline" in text) == is_beaten
     assert "too narrow to rely on" in text
 
 
 def test_a_folder_that_is_not_there(full, tmp_path):
     with pytest.raises(RunError, match="can't be written"):
-        write_report(full, tmp_path / "absent")
+        write_html(full, tmp_path / "absent")
 
 
 def test_progress_is_told(full):
     calls = []
-    render(full, progress=lambda *call: calls.append(call))
+    render_report(full, progress=lambda *call: calls.append(call))
     assert calls[-1] == ("report", 3, 3, 0)
 
 
 def test_all_columns_and_statuses_are_explained():
-    assert tuple(COLUMN_MEANINGS) == (*COLUMNS, f"{DRAWS[0]} ... {DRAWS[-1]}", NIGHT, SPECIES)
+    assert tuple(COLUMN_MEANINGS) == (
+        *COLUMNS,
+        f"{DRAW_COLUMNS[0]} ... {DRAW_COLUMNS[-1]}",
+        NIGHT_COLUMN,
+        SPECIES_COLUMN,
+    )
     assert set(STATUS_MEANINGS) == set(Status)
 
 
 def test_import_is_light():
     code = (
-        "import sys, trapmeter.report.html; "
+        "import sys, trapmeter.report.run_report; "
         "print([m for m in ('matplotlib', 'jinja2', 'PIL', 'pandas', 'scipy', 'av', 'onnxruntime') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -240,7 +247,7 @@ def test_rendered_videos(simtrap, row, run_of):
         for i, t in enumerate(truth, 1)
         if t.box is not None
     ]
-    html = render(run_of(simtrap, rows), truth)
+    html = render_report(run_of(simtrap, rows), truth)
     page = Page(html)
     assert cards(html)["Mean absolute error"] == "0.00\u00a0m"
     assert cards(html)["Compared"] == str(len(rows))

@@ -2,10 +2,17 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from trapmeter.report.comparison import BandErrors, Errors
-from trapmeter.report.numbers import IntervalBin
-from trapmeter.report.plots import MANY_POINTS, distances_svg, intervals_svg
-from trapmeter.report.truth_plots import coverage_svg, errors_svg, levels_svg, truth_svg
+from trapmeter.report.comparison import BandErrors, ErrorSummary
+from trapmeter.report.distance_statistics import IntervalBin
+from trapmeter.report.plots import (
+    RASTERISED_ABOVE,
+    coverage_svg,
+    distances_svg,
+    errors_svg,
+    intervals_svg,
+    levels_svg,
+    truth_svg,
+)
 
 BINS = [IntervalBin(3, 2.4, 1.7, 3.6), IntervalBin(1, 7.0, 4.9, 10.5)]
 PLOTS = [
@@ -17,7 +24,7 @@ PLOTS = [
     lambda: truth_svg([(0.0, 0.0)]),
     lambda: errors_svg([(3.5, 3.0), (7.0, 8.0)], [0.0, 5.0, 100.0]),
     lambda: errors_svg([(0.0, 0.0)], [0.0, 5.0]),
-    lambda: coverage_svg([BandErrors(0, 5, Errors(3, 1.0, 0.5, 0.67)), BandErrors(5, 9, None)]),
+    lambda: coverage_svg([BandErrors(0, 5, ErrorSummary(3, 1.0, 0.5, 0.67)), BandErrors(5, 9, None)]),
     lambda: levels_svg([(0.05, 0.1), (0.95, 0.9)]),
 ]
 
@@ -61,7 +68,7 @@ def test_settings_of_matplotlib_come_back():
 
 
 def test_many_points_stay_small():
-    pairs = [(float(i % 20), float(i % 17)) for i in range(20 * MANY_POINTS)]
+    pairs = [(float(i % 20), float(i % 17)) for i in range(20 * RASTERISED_ABOVE)]
     svg = truth_svg(pairs)
     assert "data:image/png;base64," in svg
     assert len(svg) < 300_000

@@ -13,14 +13,13 @@ from trapmeter.errors import InputError
 from trapmeter.predict.results import read_run
 from trapmeter.records import Status
 from trapmeter.report.comparison import compare
-from trapmeter.report.detection_preview import FEWEST, cutpoints, preview
-from trapmeter.report.groups import MOST, by_light, by_site, by_species
-from trapmeter.report.html import render
-from trapmeter.report.numbers import site_figures
-from trapmeter.report.panels import panels
-from trapmeter.report.site_map import EMPTY, colour_of, project, scale_bar_m, site_map
+from trapmeter.report.detection_preview import MIN_MEASUREMENTS, preview_cutpoints, preview_detection
+from trapmeter.report.distance_statistics import site_figures
+from trapmeter.report.groups import MAX_GROUPS, group_by_light, group_by_site, group_by_species, group_histograms
+from trapmeter.report.run_report import render_report
+from trapmeter.report.site_map import EMPTY_COLOUR, colour_of, project, scale_bar_m, site_map
 from trapmeter.tables.distances import write_distances
-from trapmeter.tables.geojson import Place
+from trapmeter.tables.site_locations import SiteLocation
 from trapmeter.tables.truth import TruthRow
 
 
@@ -45,16 +44,16 @@ def survey(row):
     return rows
 
 
-PLACES = {"S0": Place(5.85, -7.31), "S1": Place(5.86, -7.29), "S9": Place(0, 0)}
+PLACES = {"S0": SiteLocation(5.85, -7.31), "S1": SiteLocation(5.86, -7.29), "S9": SiteLocation(0, 0)}
 
 
 def test_a_run_that_tells_nothing_has_none_of_the_sections(run_of, row, tmp_path):
-    html = render(run_of(tmp_path, [row()]))
+    html = render_report(run_of(tmp_path, [row()]))
     names = [name for _, name in headings(html)]
     for absent in ("By site", "By species", "By day and night", "Beside known distances"):
         assert absent not in names
     assert "Whether it was day or night is not known" in html
-    assert f"needs {FEWEST} measurements or more, and here are 1" in html
+    assert f"needs {MIN_MEASUREMENTS} measurements or more, and here are 1" in html
     assert 'class="plot map"' not in html
     assert "tell no more of their models" in html
 
@@ -65,7 +64,7 @@ def test_a_run_that_tells_all_has_all_sections(run_of, survey, tmp_path):
     ]
     run = run_of(tmp_path, survey, facts={"model_cards": cards})
     truth = [TruthRow(f"{i}.mp4", 0, 1.0 + i / 8) for i in range(90)]
-    html = render(run, truth, places=PLACES)
+    html = render_report(run, truth, places=PLACES)
     names = [name for _, name in headings(html)]
     for present in ("By site", "By species", "By day and night", "Beside known distances", "Model card"):
         assert present in names
@@ -75,11 +74,11 @@ def test_a_run_that_tells_all_has_all_sections(run_of, survey, tmp_path):
     assert "leopard &lt;b&gt;" in html
     assert "<b>" not in html
     assert 'Without a place: <span class="name">S2</span>' in html
-    assert render(run, truth, places=PLACES) == html
+    assert render_report(run, truth, places=PLACES) == html
 
 
 def test_headings_are_in_order_and_figures_have_words(run_of, survey, tmp_path):
-    html = render(run_of(tmp_path, survey), [TruthRow("1.mp4", 0, 2.0)], places=PLACES)
+    html = render_report(run_of(tmp_path, survey), [TruthRow("1.mp4", 0, 2.0)], places=PLACES)
     levels = [int(level) for level, _ in headings(html)]
     assert levels.count(1) == 1
     assert levels[0] == 1
@@ -91,43 +90,45 @@ def test_headings_are_in_order_and_figures_have_words(run_of, survey, tmp_path):
 
 
 def test_groups_are_ordered_by_size_and_the_rest_is_told(row):
-    rows = [row(5.0, f"{i}.mp4", site_id=f"S{i:02}") for i in range(MOST + 3)] + [row(7.0, "x.mp4", site_id="S14")]
-    groups = by_site([*rows, row(media_id="no.mp4", status=Status.NO_ANIMAL, site_id="S99")])
+    rows = [row(5.0, f"{i}.mp4", site_id=f"S{i:02}") for i in range(MAX_GROUPS + 3)] + [
+        row(7.0, "x.mp4", site_id="S14")
+    ]
+    groups = group_by_site([*rows, row(media_id="no.mp4", status=Status.NO_ANIMAL, site_id="S99")])
     assert groups is not None
     assert [group.name for group in groups.shown[:2]] == ["S14", "S00"]
     assert groups.shown[0].quartiles_m == (5.5, 6.0, 6.5)
-    assert (len(groups.shown), groups.n_left, groups.n_rows_left) == (MOST, 3, 3)
+    assert (len(groups.shown), groups.n_omitted, groups.n_rows_omitted) == (MAX_GROUPS, 3, 3)
 
 
 def test_nothing_known_no_groups(row):
-    assert by_site([row()]) is None
-    assert by_species([row()]) is None
-    assert by_light([row()]) is None
-    assert by_light([]) is None
+    assert group_by_site([row()]) is None
+    assert group_by_species([row()]) is None
+    assert group_by_light([row()]) is None
+    assert group_by_light([]) is None
 
 
 def test_light_counts_what_nobody_saw_apart(row):
-    groups = by_light([told(row(), is_night=True), told(row(), is_night=False), row(), row()])
+    groups = group_by_light([told(row(), is_night=True), told(row(), is_night=False), row(), row()])
     assert groups is not None
     assert [(group.name, group.n) for group in groups.shown] == [("Day", 1), ("Night", 1), ("Not told", 2)]
 
 
 def test_panels_share_their_axes_and_name_what_they_show(row):
     far = [told(row(metres, f"{metres}.mp4"), species="<far>") for metres in (24.0, 40.0)]
-    groups = by_species([*far, told(row(2.0), species="near")])
+    groups = group_by_species([*far, told(row(2.0), species="near")])
     assert groups is not None
-    drawn = panels(groups)
+    drawn = group_histograms(groups)
     labels = [ET.fromstring(svg).attrib["aria-label"] for _, svg in drawn]
     assert labels[0] == "Histogram of 2 distances, <far>: median 32.0 m, half of them between 28.0 and 36.0 m"
     assert all(">25+<" in svg for _, svg in drawn)
 
 
 def test_projection_has_the_right_lengths_and_crosses_the_date_line():
-    (x1, y1), (x2, y2) = project([Place(60.0, 10.0), Place(60.0, 11.0)])
+    (x1, y1), (x2, y2) = project([SiteLocation(60.0, 10.0), SiteLocation(60.0, 11.0)])
     assert math.hypot(x2 - x1, y2 - y1) == pytest.approx(55_600, rel=0.01)
-    (x1, _), (x2, _) = project([Place(0.0, 179.9), Place(0.0, -179.9)])
+    (x1, _), (x2, _) = project([SiteLocation(0.0, 179.9), SiteLocation(0.0, -179.9)])
     assert x2 - x1 == pytest.approx(22_200, rel=0.01)
-    (x1, y1), (x2, y2) = project([Place(1.0, 5.0), Place(2.0, 5.0)])
+    (x1, y1), (x2, y2) = project([SiteLocation(1.0, 5.0), SiteLocation(2.0, 5.0)])
     assert (x1, x2) == (0, 0)
     assert y2 - y1 == pytest.approx(111_200, rel=0.01)
 
@@ -142,35 +143,43 @@ def test_map_shows_sites_with_places(row):
     rows.append(row(media_id="n.mp4", site_id="N", status=Status.NO_ANIMAL))
     sites = site_figures([*rows, row(3.0, "z.mp4", site_id="Z")])
     assert site_map(sites, {}) is None
-    found = site_map(sites, {"<A>": Place(1, 1), "B": Place(1.01, 1.01), "N": Place(1.005, 1), "other": Place(50, 50)})
+    found = site_map(
+        sites,
+        {
+            "<A>": SiteLocation(1, 1),
+            "B": SiteLocation(1.01, 1.01),
+            "N": SiteLocation(1.005, 1),
+            "other": SiteLocation(50, 50),
+        },
+    )
     assert found is not None
     assert (found.n_shown, found.without) == (3, ("Z",))
     circles = [e for e in ET.fromstring(found.svg).iter() if e.tag == "circle"]
     by_name = {circle[0].text.split(":")[0]: circle.attrib for circle in circles}
     assert by_name["B"]["fill"] == colour_of(9.0) != colour_of(4.0) == by_name["<A>"]["fill"]
-    assert by_name["N"]["fill"] == EMPTY
+    assert by_name["N"]["fill"] == EMPTY_COLOUR
     assert float(by_name["B"]["r"]) > float(by_name["<A>"]["r"]) > float(by_name["N"]["r"])
     assert float(by_name["B"]["cx"]) > float(by_name["<A>"]["cx"])
     assert float(by_name["B"]["cy"]) < float(by_name["<A>"]["cy"])
 
 
 def test_preview_needs_rows_and_takes_draws(survey, row):
-    few = preview(survey[: FEWEST - 1])
+    few = preview_detection(survey[: MIN_MEASUREMENTS - 1])
     assert few.fits == ()
     assert "59" in few.reason
-    found = preview(survey)
+    found = preview_detection(survey)
     assert found.has_draws
     assert {fit.key for fit in found.fits} == {"half-normal", "hazard-rate"}
     assert found.fits[0].aic <= found.fits[1].aic
     assert found.distances is not None
     assert found.distances.n == pytest.approx(90 * 0.97, abs=3)
-    alike = preview([row(5.0, f"{i}.jpg") for i in range(100)])
+    alike = preview_detection([row(5.0, f"{i}.jpg") for i in range(100)])
     assert alike.fits or alike.reason
 
 
 @pytest.mark.parametrize(("farthest_m", "last", "n"), [(0.3, 4, 4), (9.5, 10, 10), (20.0, 20, 10), (60.0, 60, 20)])
 def test_cutpoints_reach_all(farthest_m, last, n):
-    edges = cutpoints(farthest_m)
+    edges = preview_cutpoints(farthest_m)
     assert (edges[0], edges[-1], len(edges) - 1) == (0.0, last, n)
 
 
@@ -205,7 +214,7 @@ def test_a_folder_reads_back_as_its_run(survey, row, tmp_path):
 def test_odd_facts_are_passed_over(survey, tmp_path, facts):
     run = read_run(written(tmp_path / "run", survey, facts))
     assert (run.summary.n_media, run.root) == (90, tmp_path / "run")
-    assert "90" in render(run)
+    assert "90" in render_report(run)
 
 
 def test_calibrated_results_tell_of_their_run(survey, tmp_path):
@@ -213,7 +222,7 @@ def test_calibrated_results_tell_of_their_run(survey, tmp_path):
     facts = {"inputs": {"results": {}, "labels": {}}, "counts": counts, "trapmeter": "9", "run": {"root": "/card"}}
     run = read_run(written(tmp_path / "run", survey, facts))
     assert str(run.root) == "/card"
-    assert "12 distances at 2 sites by labels, with trapmeter 9" in render(run)
+    assert "12 distances at 2 sites by labels, with trapmeter 9" in render_report(run)
 
 
 def test_a_folder_without_results_is_refused(tmp_path):

@@ -88,17 +88,17 @@ def live(results: Results) -> Iterator[str]:
     import uvicorn
 
     from trapmeter.review import server as review
+    from trapmeter.review.auth import AuthMiddleware
     from trapmeter.review.decisions import open_log
-    from trapmeter.review.guard import Guard
-    from trapmeter.review.media import Pictures
-    from trapmeter.review.session import Session
+    from trapmeter.review.pictures import Pictures
+    from trapmeter.review.session import ReviewSession
 
     with ExitStack() as stack:
         log = stack.enter_context(open_log(results.source))
         pictures = stack.enter_context(Pictures(results, workers=1))
-        listener = stack.enter_context(review.listening(0))
+        listener = stack.enter_context(review.listen_on(0))
         port = listener.getsockname()[1]
-        app = Guard(review.make_app(results, Session(results, log), pictures), TOKEN, port)
+        app = AuthMiddleware(review.make_app(results, ReviewSession(results, log), pictures), TOKEN, port)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -14,7 +14,7 @@ import pytest
 from review_rows import AVI, MP4, ODD_NAME, ODD_SITE
 from trapmeter.review.decisions import read_log
 from trapmeter.review.results import Results
-from trapmeter.tables.distances import DECISIONS, read_distances
+from trapmeter.tables.distances import REVIEW_LOG, read_distances
 
 pytest.importorskip("fastapi", reason="needs pip install 'trapmeter[review]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
@@ -370,7 +370,7 @@ def test_decisions_survive_kill_9_and_are_exported(
     press(page, "a")
     expect(page.locator("#message")).to_contain_text("NOT KEPT: the server is gone")
     # As if it had been killed in the midst of the next line.
-    with (folder / DECISIONS).open("ab") as log:
+    with (folder / REVIEW_LOG).open("ab") as log:
         log.write(b'{"number":2,"at":"20')
     server = serve(folder)
     open_at(page, server.url, 0)
@@ -378,7 +378,7 @@ def test_decisions_survive_kill_9_and_are_exported(
     press(page, "jx")
     at(page, 9)
     assert server.stop() == 0
-    assert [json.loads(line).get("kind") for line in (folder / DECISIONS).read_text().splitlines()] == [
+    assert [json.loads(line).get("kind") for line in (folder / REVIEW_LOG).read_text().splitlines()] == [
         *(None, "distance", "not_animal"),
     ]
     from terminal import inside

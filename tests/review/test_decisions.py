@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from review_rows import results_of
 from trapmeter.errors import InputError, RunError
-from trapmeter.review.decisions import Decision, Kind, open_log, read_log
+from trapmeter.review.decisions import Decision, DecisionKind, open_log, read_log
 from trapmeter.review.results import Results
-from trapmeter.review.session import Session
-from trapmeter.review.state import StaleError, state_of
-from trapmeter.tables.distances import DECISIONS
+from trapmeter.review.session import ReviewSession
+from trapmeter.review.state import StaleDecisionError, replay_decisions
+from trapmeter.tables.distances import REVIEW_LOG
 
 distances = st.floats(0.01, 1000)
 fractions = st.floats(0, 1).map(lambda value: round(value, 5))
@@ -23,33 +23,33 @@ boxes = st.tuples(fractions, fractions, fractions, fractions).filter(lambda b: b
 
 @st.composite
 def decision_fields(draw: st.DrawFn) -> dict:
-    kind = draw(st.sampled_from(Kind))
+    kind = draw(st.sampled_from(DecisionKind))
     fields: dict = {"kind": kind, "row": draw(st.integers(0, 9))}
-    if kind in (Kind.DISTANCE, Kind.ADD):
+    if kind in (DecisionKind.DISTANCE, DecisionKind.ADD):
         fields["distance_m"] = draw(distances)
-    if kind in (Kind.BOX, Kind.ADD):
+    if kind in (DecisionKind.BOX, DecisionKind.ADD):
         fields["xyxy"] = draw(boxes)
     return fields
 
 
-def decide_all(session: Session, wanted: list[dict]) -> int:
+def decide_all(session: ReviewSession, wanted: list[dict]) -> int:
     """Makes those decisions that are possible, as a page that knows all would; how many were."""
     made = 0
     for fields in wanted:
-        live = session.state.live
-        target = {"target": live[-1].number if live else 1} if fields["kind"] is Kind.UNDO else {}
+        live = session.state.active
+        target = {"target": live[-1].number if live else 1} if fields["kind"] is DecisionKind.UNDO else {}
         try:
             base = session.state.row(fields["row"]).revision
             session.decide(**fields, base=base, **target)
             made += 1
-        except (StaleError, InputError):
+        except (StaleDecisionError, InputError):
             continue
     return made
 
 
 @given(decision_fields(), st.integers(1, 10**6), st.integers(0, 10**6))
 def test_a_decision_comes_back_exactly(fields: dict, number: int, base: int) -> None:
-    target = {"target": 1} if fields["kind"] is Kind.UNDO else {}
+    target = {"target": 1} if fields["kind"] is DecisionKind.UNDO else {}
     decision = Decision(
         number, "2026-01-01", media_id="\udcff.mp4", time_s=0.1, animal_id=2, base=base, **fields, **target
     )
@@ -59,16 +59,16 @@ def test_a_decision_comes_back_exactly(fields: dict, number: int, base: int) -> 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"kind": Kind.ACCEPT, "distance_m": 1.0},
-        {"kind": Kind.DISTANCE},
-        {"kind": Kind.DISTANCE, "distance_m": 0.0},
-        {"kind": Kind.DISTANCE, "distance_m": math.inf},
-        {"kind": Kind.DISTANCE, "distance_m": math.nan},
-        {"kind": Kind.BOX, "xyxy": (0.5, 0.1, 0.4, 0.2)},
-        {"kind": Kind.BOX, "xyxy": (0.1, 0.1, 0.4, math.nan)},
-        {"kind": Kind.BOX, "xyxy": (0.1, 0.1, 0.4)},
-        {"kind": Kind.ADD, "xyxy": (0.1, 0.1, 0.4, 0.4)},
-        {"kind": Kind.UNDO},
+        {"kind": DecisionKind.ACCEPT, "distance_m": 1.0},
+        {"kind": DecisionKind.DISTANCE},
+        {"kind": DecisionKind.DISTANCE, "distance_m": 0.0},
+        {"kind": DecisionKind.DISTANCE, "distance_m": math.inf},
+        {"kind": DecisionKind.DISTANCE, "distance_m": math.nan},
+        {"kind": DecisionKind.BOX, "xyxy": (0.5, 0.1, 0.4, 0.2)},
+        {"kind": DecisionKind.BOX, "xyxy": (0.1, 0.1, 0.4, math.nan)},
+        {"kind": DecisionKind.BOX, "xyxy": (0.1, 0.1, 0.4)},
+        {"kind": DecisionKind.ADD, "xyxy": (0.1, 0.1, 0.4, 0.4)},
+        {"kind": DecisionKind.UNDO},
     ],
 )
 def test_nonsense_is_no_decision(fields: dict) -> None:
@@ -83,20 +83,20 @@ def test_cut_anywhere_the_log_gives_the_state_of_its_whole_lines_and_goes_on(
 ) -> None:
     results = results_of(tmp_path_factory.mktemp("cut"))
     with open_log(results.source) as log:
-        made = decide_all(Session(results, log), wanted)
-    path = results.source.with_name(DECISIONS)
+        made = decide_all(ReviewSession(results, log), wanted)
+    path = results.source.with_name(REVIEW_LOG)
     content = path.read_bytes()
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     n_whole = max(0, path.read_bytes().count(b"\n") - 1)
     decisions = [Decision.from_json(json.loads(line)) for line in content.splitlines()[1:]]
     assert len(decisions) == made
     with open_log(results.source) as log:
-        session = Session(results, log)
-        assert session.state == state_of(results, decisions[:n_whole])
-        session.decide(Kind.ACCEPT, 7, session.state.row(7).revision)
+        session = ReviewSession(results, log)
+        assert session.state == replay_decisions(results, decisions[:n_whole])
+        session.decide(DecisionKind.ACCEPT, 7, session.state.row(7).revision)
         after = session.state
     with open_log(results.source) as log:
-        assert Session(results, log).state == after
+        assert ReviewSession(results, log).state == after
 
 
 @settings(max_examples=40)
@@ -106,10 +106,10 @@ def test_everything_taken_back_gives_the_rows_as_measured(
 ) -> None:
     results = results_of(tmp_path_factory.mktemp("undo"))
     with open_log(results.source) as log:
-        session = Session(results, log)
+        session = ReviewSession(results, log)
         decide_all(session, wanted)
-        while session.state.live:
-            session.decide(Kind.UNDO, 0, target=session.state.live[-1].number)
+        while session.state.active:
+            session.decide(DecisionKind.UNDO, 0, target=session.state.active[-1].number)
         assert session.state.changed == {}
         assert session.state.added == {}
     assert len(read_log(results.source)) == len(log.done), "and all of it is still in the log"
@@ -117,22 +117,22 @@ def test_everything_taken_back_gives_the_rows_as_measured(
 
 def test_the_log_of_another_table_is_refused_and_left_as_it_is(results: Results) -> None:
     with open_log(results.source) as log:
-        Session(results, log).decide(Kind.ACCEPT, 0)
-    before = results.source.with_name(DECISIONS).read_bytes()
+        ReviewSession(results, log).decide(DecisionKind.ACCEPT, 0)
+    before = results.source.with_name(REVIEW_LOG).read_bytes()
     other = results_of(results.source.parent, results.rows[:3])
     with pytest.raises(RunError, match=r"another distances\.csv"), open_log(other.source):
         pass
     with pytest.raises(RunError, match=r"another distances\.csv"):
         read_log(other.source)
-    assert results.source.with_name(DECISIONS).read_bytes() == before
+    assert results.source.with_name(REVIEW_LOG).read_bytes() == before
 
 
 def test_two_servers_dont_share_a_log_but_it_can_be_read(results: Results) -> None:
     with open_log(results.source) as log:
-        Session(results, log).decide(Kind.ACCEPT, 0)
+        ReviewSession(results, log).decide(DecisionKind.ACCEPT, 0)
         with pytest.raises(RunError, match="another run"), open_log(results.source):
             pass
-        assert [decision.kind for decision in read_log(results.source)] == [Kind.ACCEPT]
+        assert [decision.kind for decision in read_log(results.source)] == [DecisionKind.ACCEPT]
 
 
 def test_before_any_decision_the_page_is_named(results: Results) -> None:
@@ -144,7 +144,7 @@ def test_a_full_disk_stops_the_review_before_more_is_lost(
     results: Results, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with open_log(results.source) as log:
-        session = Session(results, log)
+        session = ReviewSession(results, log)
 
         def full(_: Decision) -> None:
             raise RunError("no space left")
@@ -152,8 +152,8 @@ def test_a_full_disk_stops_the_review_before_more_is_lost(
         with monkeypatch.context() as patch:
             patch.setattr(log, "add", full)
             with pytest.raises(RunError, match="no space left"):
-                session.decide(Kind.ACCEPT, 0)
+                session.decide(DecisionKind.ACCEPT, 0)
         with pytest.raises(RunError, match="start `trapmeter review` again"):
-            session.decide(Kind.ACCEPT, 1)
+            session.decide(DecisionKind.ACCEPT, 1)
         assert session.state.changed == {}
     assert read_log(results.source) == ()

@@ -15,7 +15,7 @@ from review_rows import AVI, MP4, ODD_NAME, ODD_SITE, results_of, row
 from terminal import inside
 from trapmeter.review.decisions import open_log, read_log
 from trapmeter.review.results import Results
-from trapmeter.tables.distances import DECISIONS
+from trapmeter.tables.distances import REVIEW_LOG
 
 pytest.importorskip("fastapi", reason="needs pip install 'trapmeter[review]'")
 pytest.importorskip("httpx", reason="starlette's test client needs httpx")
@@ -23,18 +23,18 @@ pytest.importorskip("httpx", reason="starlette's test client needs httpx")
 from starlette.testclient import TestClient
 
 import trapmeter.review
-from trapmeter.review.guard import Guard
-from trapmeter.review.media import Pictures
+from trapmeter.review.auth import AuthMiddleware
+from trapmeter.review.pictures import Pictures
 from trapmeter.review.server import make_app
-from trapmeter.review.session import Session
+from trapmeter.review.session import ReviewSession
 
 HERE = "http://127.0.0.1:4321"
 STATIC = Path(trapmeter.review.__file__).parent / "static"
 
 
-def client_of(results: Results, session: Session, pictures: Pictures) -> TestClient:
+def client_of(results: Results, session: ReviewSession, pictures: Pictures) -> TestClient:
     return TestClient(
-        Guard(make_app(results, session, pictures), "the-key", 4321), base_url=HERE, follow_redirects=False
+        AuthMiddleware(make_app(results, session, pictures), "the-key", 4321), base_url=HERE, follow_redirects=False
     )
 
 
@@ -42,7 +42,7 @@ def client_of(results: Results, session: Session, pictures: Pictures) -> TestCli
 def stranger(results: Results) -> Iterator[TestClient]:
     """A client that wasn't given the key."""
     with open_log(results.source) as log, Pictures(results, workers=1) as pictures:
-        yield client_of(results, Session(results, log), pictures)
+        yield client_of(results, ReviewSession(results, log), pictures)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_table_cant_name_files_outside_of_the_videos_folder(tmp_path: Path, me
     names = ["../secret.mp4", str(tmp_path / "secret.mp4"), "notes.txt", "../secret.txt"]
     results = results_of(tmp_path / "results", [row(name, 0) for name in names], root=inner)
     with open_log(results.source) as log, Pictures(results, workers=1) as pictures:
-        client = client_of(results, Session(results, log), pictures)
+        client = client_of(results, ReviewSession(results, log), pictures)
         client.get("/?token=the-key")
         for number in range(len(names)):
             for path in (f"/media/{number}", f"/media/{number}/picture?time=0"):
@@ -240,7 +240,7 @@ def test_the_list_is_filtered(client: TestClient, results: Results) -> None:
 def test_a_long_list_comes_in_pages(tmp_path: Path) -> None:
     results = results_of(tmp_path / "long", [row("a.mp4", second) for second in range(250)])
     with open_log(results.source) as log, Pictures(results, workers=1) as pictures:
-        client = client_of(results, Session(results, log), pictures)
+        client = client_of(results, ReviewSession(results, log), pictures)
         client.get("/?token=the-key")
         found, address = [], "/rows?status=measured"
         while address:
@@ -262,7 +262,7 @@ def test_htmx_is_the_file_that_its_readme_names() -> None:
 def test_without_the_extra_it_says_what_to_install(
     results: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import trapmeter.cli.common as common
+    import trapmeter.cli.options as common
 
     monkeypatch.setattr(common, "find_spec", lambda _: None)
     assert inside("review", results.source.parent) == 2
@@ -276,4 +276,4 @@ def test_both_spellings_and_wrong_folders(tmp_path: Path, capsys: pytest.Capture
     results = results_of(tmp_path / "results")
     assert inside("review", results.source, "--videos", tmp_path / "nowhere") == 2
     assert "--videos" in capsys.readouterr().err
-    assert not results.source.with_name(DECISIONS).exists()
+    assert not results.source.with_name(REVIEW_LOG).exists()

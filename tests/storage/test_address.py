@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trapmeter.errors import InputError
-from trapmeter.storage.address import RemotePath, RemoteStat, location
+from trapmeter.storage.address import RemotePath, RemoteStat, parse_path
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,16 @@ from trapmeter.storage.address import RemotePath, RemoteStat, location
     ],
 )
 def test_addresses_read_and_shown(text: str, shown: str, name: str, inner: str) -> None:
-    address = location(text)
+    address = parse_path(text)
     assert isinstance(address, RemotePath)
     assert (str(address), address.name, address.inner) == (shown, name, inner)
-    assert location(shown) == address
+    assert parse_path(shown) == address
     assert pickle.loads(pickle.dumps(address)) == address
 
 
 @pytest.mark.parametrize("text", ["card1", "/media/card1", "C:/card", "s3:/x", "../x", "a:b//c"])
 def test_paths_stay_paths(text: str) -> None:
-    assert location(text) == Path(text)
+    assert parse_path(text) == Path(text)
 
 
 @pytest.mark.parametrize(
@@ -49,15 +49,15 @@ def test_paths_stay_paths(text: str) -> None:
 )
 def test_addresses_that_are_refused(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words) as refused:
-        location(text)
+        parse_path(text)
     assert "SECRET" not in str(refused.value)
 
 
 def test_an_address_answers_as_a_path_does() -> None:
-    file = location("s3://traps/survey") / "S1/a.MP4"
+    file = parse_path("s3://traps/survey") / "S1/a.MP4"
     assert isinstance(file, RemotePath)
     assert (file.suffix, file.parent.name, file.parts) == (".MP4", "S1", ("traps", "survey", "S1", "a.MP4"))
     assert file.absolute() is file
     state = RemoteStat(5, 7)
-    assert file.listed(state).stat() is state
-    assert file.listed(state) == file
+    assert file.with_stat(state).stat() is state
+    assert file.with_stat(state) == file

@@ -17,12 +17,12 @@ import pytest
 from conftest import MakeClip
 from storage_servers import environment
 from trapmeter.errors import InputError, RunError
-from trapmeter.media.find import find_media
-from trapmeter.media.reading import open_medium
-from trapmeter.publishing import Layout, published
+from trapmeter.media.discovery import find_media
+from trapmeter.media.reader import open_medium
 from trapmeter.records import Frame
 from trapmeter.storage import filesystems
-from trapmeter.storage.address import RemotePath, location
+from trapmeter.storage.address import RemotePath, parse_path
+from trapmeter.storage.publish import FolderLayout, publish_folder
 
 PAGE = 2
 """Objects on a page of a list: few, so that there are several pages."""
@@ -110,7 +110,7 @@ def objects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[st
     yield found
     server.shutdown()
     server.server_close()
-    filesystems._made.cache_clear()
+    filesystems._make_filesystem.cache_clear()
 
 
 def test_media_in_a_bucket_of_google(objects: dict[str, bytes], make_clip: MakeClip) -> None:
@@ -118,27 +118,27 @@ def test_media_in_a_bucket_of_google(objects: dict[str, bytes], make_clip: MakeC
     objects.update(
         {f"survey/S1/{number} a.mp4": clip for number in range(3)} | {"survey/notes.txt": b"x", "other": b"x"}
     )
-    found = find_media([location("gs://traps/survey")])
+    found = find_media([parse_path("gs://traps/survey")])
     assert ([medium.media_id for medium in found.media], found.n_other) == (
         [f"S1/{number} a.mp4" for number in range(3)],
         1,
     )
     with open_medium(found.media[0]) as reader:
         assert isinstance(next(iter(reader.frames([1.0]))), Frame)
-    assert len(find_media([location("gs://traps/survey/S1/1 a.mp4")]).media) == 1
+    assert len(find_media([parse_path("gs://traps/survey/S1/1 a.mp4")]).media) == 1
     for text in ("gs://traps/none", "gs://none/survey"):
         with pytest.raises(InputError, match="nothing at"):
-            find_media([location(text)])
+            find_media([parse_path(text)])
 
 
 def test_results_in_a_bucket_of_google(
     objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     out = RemotePath("gs://traps", "results")
-    layout = Layout("seen.jsonl", ("run.json",))
-    with published(out, layout) as folder:
+    layout = FolderLayout("seen.jsonl", ("run.json",))
+    with publish_folder(out, layout) as folder:
         (folder / "run.json").write_text("{}")
         monkeypatch.setenv("TRAPMETER_WORK", str(tmp_path / "other"))
-        with pytest.raises(RunError, match="another run is writing"), published(out, layout):
+        with pytest.raises(RunError, match="another run is writing"), publish_folder(out, layout):
             pytest.fail("it was let in")
     assert objects == {"results/run.json": b"{}"}

@@ -12,17 +12,17 @@ import pytest
 
 from conftest import MakeClip
 from storage_servers import IN_PROCESS, SECRET, Proxy
-from trapmeter import publishing
 from trapmeter.cli import main
 from trapmeter.errors import InputError, RunError
 from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.publishing import Layout, fetched, matching, published, work_folder
+from trapmeter.storage import publish as publishing
 from trapmeter.storage import remote
-from trapmeter.storage.address import RemotePath, location
-from trapmeter.storage.lock import LOCK
+from trapmeter.storage.address import RemotePath, parse_path
+from trapmeter.storage.publish import FolderLayout, expand_pattern, fetch_folder, publish_folder, work_folder
+from trapmeter.storage.remote import LOCK_FILE
 
-LAYOUT = Layout("seen.jsonl", ("distances.csv", "run.json"), "unpacked")
+LAYOUT = FolderLayout("seen.jsonl", ("distances.csv", "run.json"), "unpacked")
 OUT = RemotePath("s3://traps", "results")
 HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
 
@@ -51,44 +51,44 @@ def puts(proxy: Proxy) -> list[str]:
 
 
 def test_what_is_done_is_there_once_it_is_done(proxy: Proxy) -> None:
-    with published(OUT, LAYOUT) as folder:
+    with publish_folder(OUT, LAYOUT) as folder:
         write(folder, run_json="{}", seen_jsonl="head\nrow\n", distances_csv="rows", report_html="page", _part="half")
         (folder / "unpacked").mkdir()
         (folder / "unpacked/a.mp4").write_text("medium")
         (folder / "shards").mkdir()
         (folder / "shards/a.frames").write_text("frames")
-        assert there().keys() == {LOCK}
+        assert there().keys() == {LOCK_FILE}
     expected = {"run.json": "{}", "seen.jsonl": "head\nrow\n", "distances.csv": "rows", "report.html": "page"}
     assert there() == {name: text.encode() for name, text in {**expected, "shards/a.frames": "frames"}.items()}
     assert puts(proxy)[-2:] == ["distances.csv", "run.json"]
     # Given again, what is new is sent, and what is gone is removed.
     proxy.asked.clear()
-    with published(OUT, LAYOUT) as folder:
+    with publish_folder(OUT, LAYOUT) as folder:
         (folder / "report.html").unlink()
         write(folder, distances_csv="other rows")
-    assert puts(proxy) == [LOCK, "distances.csv"]
+    assert puts(proxy) == [LOCK_FILE, "distances.csv"]
     assert there().keys() == {"run.json", "seen.jsonl", "distances.csv", "shards/a.frames"}
     # What somebody else has changed there is sent again.
     assert remote.create(b"", OUT / "x")
     remote.delete(OUT / "run.json")
-    with published(OUT, LAYOUT):
+    with publish_folder(OUT, LAYOUT):
         pass
     assert there()["run.json"] == b"{}"
 
 
 def test_a_run_that_is_stopped_leaves_its_journal_alone(work: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), published(OUT, LAYOUT) as folder:
+    with pytest.raises(KeyboardInterrupt), publish_folder(OUT, LAYOUT) as folder:
         write(folder, seen_jsonl="head\nfirst\n", distances_csv="half")
         raise KeyboardInterrupt
     assert there() == {"seen.jsonl": b"head\nfirst\n"}
     # Another machine goes on with it, and the first one with that.
     shutil.move(work, work.with_name("first"))
-    with published(OUT, LAYOUT) as folder:
+    with publish_folder(OUT, LAYOUT) as folder:
         assert (folder / "seen.jsonl").read_text() == "head\nfirst\n"
         write(folder, seen_jsonl="head\nfirst\nsecond\n")
     shutil.move(work, work.with_name("second"))
     shutil.move(work.with_name("first"), work)
-    with published(OUT, LAYOUT) as folder:
+    with publish_folder(OUT, LAYOUT) as folder:
         path = folder / "seen.jsonl"
         assert set(path.read_text().splitlines()) == {"head", "first", "second"}
         path.write_text(path.read_text() + "third\ncut o")
@@ -97,80 +97,80 @@ def test_a_run_that_is_stopped_leaves_its_journal_alone(work: Path) -> None:
     other = work_folder(OUT)
     other.mkdir(parents=True)
     (other / "seen.jsonl").write_text("another head\n")
-    with pytest.raises(RunError, match="run of another machine with other settings"), published(OUT, LAYOUT):
+    with pytest.raises(RunError, match="run of another machine with other settings"), publish_folder(OUT, LAYOUT):
         pytest.fail("it was let in")
-    with published(OUT, LAYOUT, overwrite=True):
+    with publish_folder(OUT, LAYOUT, overwrite=True):
         pass
     assert there()["seen.jsonl"] == b"another head\n"
 
 
 def test_one_run_at_a_time(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with published(OUT, LAYOUT) as folder:
+    with publish_folder(OUT, LAYOUT) as folder:
         write(folder, run_json="{}")
-        with pytest.raises(RunError, match="another run is writing"), published(OUT, LAYOUT):
+        with pytest.raises(RunError, match="another run is writing"), publish_folder(OUT, LAYOUT):
             pytest.fail("the same machine was let in twice")
         # Another machine has another working folder.
         monkeypatch.setenv("TRAPMETER_WORK", str(work.with_name("other")))
         told = r"started on .* at 20.*delete s3://traps/results/.trapmeter-lock"
-        with pytest.raises(RunError, match=told), published(OUT, LAYOUT):
+        with pytest.raises(RunError, match=told), publish_folder(OUT, LAYOUT):
             pytest.fail("it was let in")
-        with pytest.raises(RunError, match="another run is writing"), fetched(OUT, ["run.json"]):
+        with pytest.raises(RunError, match="another run is writing"), fetch_folder(OUT, ["run.json"]):
             pytest.fail("it was read while it was written")
     assert there().keys() == {"run.json"}
-    with fetched(OUT, ["run.json"]) as copy:
+    with fetch_folder(OUT, ["run.json"]) as copy:
         assert {path.name for path in copy.glob("[!.]*")} == {"run.json"}
-    with pytest.raises(RunError, match=r"nothing at s3://traps/results/seen.jsonl"), fetched(OUT, ["seen.jsonl"]):
+    with pytest.raises(RunError, match=r"nothing at s3://traps/results/seen.jsonl"), fetch_folder(OUT, ["seen.jsonl"]):
         pytest.fail("it isn't there")
 
 
 def test_the_journal_is_kept_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "KEPT_EVERY_S", 0.02)
-    with published(OUT, LAYOUT) as folder:
+    with publish_folder(OUT, LAYOUT) as folder:
         write(folder, seen_jsonl="head\nfirst\n", distances_csv="half")
         while "seen.jsonl" not in there():
             time.sleep(0.02)
-        assert there().keys() == {LOCK, "seen.jsonl"}
+        assert there().keys() == {LOCK_FILE, "seen.jsonl"}
         write(folder, seen_jsonl="head\nfirst\nsecond\n")
     assert there()["seen.jsonl"] == b"head\nfirst\nsecond\n"
 
 
 def test_a_lock_that_a_killed_run_left_behind(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with published(OUT, LAYOUT):
-        held = there()[LOCK]
-    assert remote.create(held, OUT / LOCK)
+    with publish_folder(OUT, LAYOUT):
+        held = there()[LOCK_FILE]
+    assert remote.create(held, OUT / LOCK_FILE)
     # Its own working folder goes on; another one has to be told that it is gone.
     with monkeypatch.context() as patch:
         patch.setenv("TRAPMETER_WORK", str(work.with_name("other")))
-        with pytest.raises(RunError, match="another run is writing"), published(OUT, LAYOUT):
+        with pytest.raises(RunError, match="another run is writing"), publish_folder(OUT, LAYOUT):
             pytest.fail("it was let in")
-    with published(OUT, LAYOUT) as folder:
+    with publish_folder(OUT, LAYOUT) as folder:
         write(folder, run_json="{}")
     assert there().keys() == {"run.json"}
 
 
 def test_a_lock_that_another_run_took(work: Path) -> None:
     def lose() -> None:
-        with published(OUT, LAYOUT) as folder:
+        with publish_folder(OUT, LAYOUT) as folder:
             write(folder, run_json="{}")
-            remote.delete(OUT / LOCK)
-            assert remote.create(b'{"owner": "somebody"}', OUT / LOCK)
+            remote.delete(OUT / LOCK_FILE)
+            assert remote.create(b'{"owner": "somebody"}', OUT / LOCK_FILE)
 
     with pytest.raises(RunError, match="its lock was taken by another run; nothing was written"):
         lose()
-    assert there() == {LOCK: b'{"owner": "somebody"}'}
+    assert there() == {LOCK_FILE: b'{"owner": "somebody"}'}
     assert (work_folder(OUT) / "run.json").exists()
 
 
 def test_a_bucket_that_can_not_be_written(proxy: Proxy) -> None:
     refused = pytest.raises(InputError, match="nothing can be written to a web server")
-    with refused, published(location("https://host/results"), LAYOUT):
+    with refused, publish_folder(parse_path("https://host/results"), LAYOUT):
         pytest.fail("it was let in")
     proxy.misbehave = lambda method, _: (403, "AccessDenied") if method == "PUT" else None
-    with pytest.raises(RunError, match="access is denied"), published(OUT, LAYOUT):
+    with pytest.raises(RunError, match="access is denied"), publish_folder(OUT, LAYOUT):
         pytest.fail("work was begun that can't be kept")
 
     def fill() -> None:
-        with published(OUT, LAYOUT) as folder:
+        with publish_folder(OUT, LAYOUT) as folder:
             write(folder, run_json="{}")
             proxy.misbehave = lambda method, _: (503, "SlowDown") if method == "PUT" else None
 
@@ -178,7 +178,7 @@ def test_a_bucket_that_can_not_be_written(proxy: Proxy) -> None:
     with pytest.raises(RunError, match=r"asks for fewer requests.*what is done is kept in"):
         fill()
     proxy.misbehave = lambda *_: None
-    with published(OUT, LAYOUT):
+    with publish_folder(OUT, LAYOUT):
         pass
     assert there() == {"run.json": b"{}"}
 
@@ -229,17 +229,17 @@ def test_commands_from_bucket_to_bucket(
     assert SECRET.encode() not in everything
     assert call("predict", "s3://traps/none", *options, "--out", "s3://traps/results") == 2
     assert "nothing at s3://traps/none" in capsys.readouterr().err
-    assert LOCK not in there()
+    assert LOCK_FILE not in there()
 
 
 def test_names_with_a_star() -> None:
     for name in ("out/shard-1-of-2/shard.json", "out/shard-2-of-2/shard.json", "out/run.json"):
-        assert remote.create(b"", location("s3://traps") / name)
-    assert [str(folder) for folder in matching(location("s3://traps/out/shard-*-of-2"))] == [
+        assert remote.create(b"", parse_path("s3://traps") / name)
+    assert [str(folder) for folder in expand_pattern(parse_path("s3://traps/out/shard-*-of-2"))] == [
         "s3://traps/out/shard-1-of-2",
         "s3://traps/out/shard-2-of-2",
     ]
-    assert matching(Path("out/shard-*")) == [Path("out/shard-*")]
+    assert expand_pattern(Path("out/shard-*")) == [Path("out/shard-*")]
     for text in ("s3://traps/out/none-*", "s3://none/out/shard-*"):
         with pytest.raises(InputError):
-            matching(location(text))
+            expand_pattern(parse_path(text))

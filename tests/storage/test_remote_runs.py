@@ -11,22 +11,21 @@ import pytest
 
 from conftest import MakeClip
 from storage_servers import IN_PROCESS, SECRET, Proxy, Web
-from trapmeter.cluster.connection import look_around
 from trapmeter.errors import InputError, MissingExtraError
 from trapmeter.frames.fill import fill_store
+from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import Codec, StoreSpec
 from trapmeter.frames.store import FrameStore
-from trapmeter.frames.wanted import read_wanted
-from trapmeter.media.find import find_media
-from trapmeter.models.spec import Resize
-from trapmeter.predict.merge import merge
-from trapmeter.predict.run import Run, predict
+from trapmeter.media.discovery import find_media
+from trapmeter.models.input_spec import Resize
+from trapmeter.parallel.ray_connection import describe_machine
+from trapmeter.parallel.workers import THIS_MACHINE, Engine
+from trapmeter.predict.run import PredictRun, predict
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.predict.shards import Shard, predict_shard
+from trapmeter.predict.sharded_run import Shard, merge_shards, predict_shard
 from trapmeter.storage import filesystems
-from trapmeter.storage.address import Location, location
-from trapmeter.tables.sites import FolderSite
-from trapmeter.workers import THIS_MACHINE, Engine
+from trapmeter.storage.address import AnyPath, parse_path
+from trapmeter.tables.site_rules import FolderSite
 
 HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
 Upload = Callable[..., None]
@@ -58,7 +57,7 @@ def put(upload: Upload, folder: Path) -> None:
             upload(path, f"survey/{path.relative_to(folder).as_posix()}".replace(" ", "%20").replace("&", "%26"))
 
 
-def measure(place: Location, out: Path, engine: Engine = IN_PROCESS) -> Run:
+def estimate(place: AnyPath, out: Path, engine: Engine = IN_PROCESS) -> PredictRun:
     boxes = out.parent / "boxes.csv"
     return predict(PredictSettings((place,), out, boxes=boxes, site=FolderSite(1)), engine=engine)
 
@@ -68,7 +67,7 @@ def test_a_run_over_a_bucket_has_the_bytes_of_one_here(
 ) -> None:
     put(upload, survey)
     here = measure(survey, tmp_path / "here")
-    address = location("s3://traps/survey/")
+    address = parse_path("s3://traps/survey/")
     far = measure(address, tmp_path / "far", THIS_MACHINE)
     assert (tmp_path / "far/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
     assert far.summary == here.summary
@@ -91,11 +90,11 @@ def test_shards_of_a_bucket_and_their_merge(proxy: Proxy, upload: Upload, survey
     put(upload, survey)
     measure(survey, tmp_path / "here")
     settings = PredictSettings(
-        (location("s3://traps/survey"),), tmp_path / "out", boxes=tmp_path / "boxes.csv", site=FolderSite(1)
+        (parse_path("s3://traps/survey"),), tmp_path / "out", boxes=tmp_path / "boxes.csv", site=FolderSite(1)
     )
     folders = [predict_shard(settings, Shard(number, 2)).folder for number in (1, 2)]
     proxy.asked.clear()
-    merge(folders, tmp_path / "out")
+    merge_shards(folders, tmp_path / "out")
     assert (tmp_path / "out/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
     assert {path.partition("?")[0] for _, path in proxy.asked} == {"/traps"}
 
@@ -103,7 +102,7 @@ def test_shards_of_a_bucket_and_their_merge(proxy: Proxy, upload: Upload, survey
 def test_machines_of_a_cluster_are_asked_for_the_bucket(proxy: Proxy, upload: Upload) -> None:
     upload(b"x", "survey/a.mp4")
     asked = ["s3://traps/survey", "s3://traps/survey/a.mp4", "s3://traps/none", "s3://other/survey"]
-    assert look_around(asked)[2] == asked[2:]
+    assert describe_machine(asked)[2] == asked[2:]
 
 
 def test_frames_of_a_bucket(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
@@ -111,8 +110,8 @@ def test_frames_of_a_bucket(proxy: Proxy, upload: Upload, survey: Path, tmp_path
     (tmp_path / "times.csv").write_text("video_id,time\n0 &a.mp4,1\n1 &a.mp4,2\n")
     spec = StoreSpec((27, 48), Resize.SWSCALE_AREA, Codec.PNG)
     stores = []
-    for place in (survey, location("s3://traps/survey")):
-        wanted, missing = read_wanted([tmp_path / "times.csv"], place, (-1.0, 0.0))
+    for place in (survey, parse_path("s3://traps/survey")):
+        wanted, missing = read_requests([tmp_path / "times.csv"], place, (-1.0, 0.0))
         stores.append(FrameStore.create(tmp_path / f"store{len(stores)}", spec))
         assert fill_store(stores[-1], wanted, 1, missing=missing).failures == ()
         assert fill_store(stores[-1], wanted, 1).n_kept == 2
@@ -133,7 +132,7 @@ def test_a_server_that_is_busy_is_asked_again(proxy: Proxy, upload: Upload, surv
         return 100 if path.endswith(".jpg") else (503, "SlowDown")
 
     proxy.misbehave = once
-    measure(location("s3://traps/survey"), tmp_path / "far")
+    measure(parse_path("s3://traps/survey"), tmp_path / "far")
     assert (tmp_path / "far/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
     # Their own tries don't multiply ours.
     assert proxy.gets("photo.jpg") == 2
@@ -152,7 +151,7 @@ def test_a_medium_that_can_not_be_read_is_a_failed_row(
         if "/2%20" in path
         else None
     )
-    run = measure(location("s3://traps/survey"), tmp_path / "far")
+    run = measure(parse_path("s3://traps/survey"), tmp_path / "far")
     reasons = dict(run.summary.failures)
     assert "asks for fewer requests (SlowDown)" in reasons["S0/0 &a.mp4"]
     assert "access is denied" in reasons["S0/2 &a.mp4"]
@@ -160,7 +159,7 @@ def test_a_medium_that_can_not_be_read_is_a_failed_row(
     assert run.summary.n_measured == 2
     assert run.facts["errors_of_ours"] == 0
     proxy.misbehave = lambda *_: None
-    again = measure(location("s3://traps/survey"), tmp_path / "far")
+    again = measure(parse_path("s3://traps/survey"), tmp_path / "far")
     assert list(dict(again.summary.failures)) == ["S1/broken.avi"]
 
 
@@ -185,7 +184,7 @@ def test_what_is_wrong_is_told_before_any_work(
 ) -> None:
     proxy.misbehave = lambda *_: wrong
     with pytest.raises(InputError, match=words) as told:
-        find_media([location("s3://traps/survey")])
+        find_media([parse_path("s3://traps/survey")])
     assert SECRET not in str(told.value)
 
 
@@ -202,11 +201,11 @@ def test_wrong_names(proxy: Proxy, upload: Upload, tmp_path: Path) -> None:
         ("s3://traps/dp", "Camtrap DP"),
     ):
         with pytest.raises(InputError, match=words):
-            find_media([location(text)])
-    assert [medium.media_id for medium in find_media([location("s3://traps/dp/media")]).media] == ["a.mp4"]
-    both = [location("s3://traps/dp/media/a.mp4"), location("s3://traps/dp/media")]
+            find_media([parse_path(text)])
+    assert [medium.media_id for medium in find_media([parse_path("s3://traps/dp/media")]).media] == ["a.mp4"]
+    both = [parse_path("s3://traps/dp/media/a.mp4"), parse_path("s3://traps/dp/media")]
     assert [medium.media_id for medium in find_media(both).media] == ["a.mp4"]
-    for paths in ([tmp_path, both[0]], [both[0], location("s3://other/x")]):
+    for paths in ([tmp_path, both[0]], [both[0], parse_path("s3://other/x")]):
         with pytest.raises(InputError, match="separate runs"):
             find_media(paths)
 
@@ -215,40 +214,40 @@ def test_no_credentials_and_no_server(proxy: Proxy, upload: Upload, monkeypatch:
     upload(b"x", "survey/a.mp4")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(InputError, match=r"credentials are missing or refused .PartialCredentialsError"):
-        find_media([location("s3://traps/survey")])
+        find_media([parse_path("s3://traps/survey")])
     # Without any, public buckets can be read, and others tell that credentials are missing.
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     proxy.signed.clear()
-    assert len(find_media([location("s3://traps/survey")]).media) == 1
+    assert len(find_media([parse_path("s3://traps/survey")]).media) == 1
     assert proxy.signed == [False]
     proxy.misbehave = lambda *_: (403, "AccessDenied")
     with pytest.raises(InputError, match=r"the credentials, if there are any .AWS_ACCESS_KEY_ID"):
-        find_media([location("s3://traps/survey")])
+        find_media([parse_path("s3://traps/survey")])
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    filesystems._made.cache_clear()
+    filesystems._make_filesystem.cache_clear()
     with pytest.raises(InputError, match="no connection to the bucket s3://traps"):
-        find_media([location("s3://traps/survey")])
+        find_media([parse_path("s3://traps/survey")])
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    filesystems._made.cache_clear()
+    filesystems._make_filesystem.cache_clear()
     for package in ("s3fs", "gcsfs", "aiohttp"):
         monkeypatch.setitem(__import__("sys").modules, package, None)
     for text, extra in (("s3://a/b", "cloud"), ("gs://a/b", "gcs"), ("https://127.0.0.1:9/a/", "cloud")):
         with pytest.raises(MissingExtraError, match=rf"trapmeter\[{extra}\]"):
-            find_media([location(text)])
+            find_media([parse_path(text)])
 
 
 def test_a_run_over_a_web_server(web: Callable[[Path], Web], survey: Path, tmp_path: Path) -> None:
     measure(survey, tmp_path / "here")
     served = web(tmp_path)
-    far = measure(location(f"{served.address}/survey/"), tmp_path / "far")
+    far = measure(parse_path(f"{served.address}/survey/"), tmp_path / "far")
     assert (tmp_path / "far/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
     assert far.facts["root"] == f"{served.address}/survey"
-    one = find_media([location(f"{served.address}/survey/S1/1%20%26a.mp4")])
+    one = find_media([parse_path(f"{served.address}/survey/S1/1%20%26a.mp4")])
     assert [medium.media_id for medium in one.media] == ["1 &a.mp4"]
     for text, words in (("survey/S1/2.mp4", "nothing at"), ("nowhere/", "nothing at"), ("survey/notes.txt", "neither")):
         with pytest.raises(InputError, match=words):
-            find_media([location(f"{served.address}/{text}")])
+            find_media([parse_path(f"{served.address}/{text}")])

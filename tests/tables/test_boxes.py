@@ -95,7 +95,7 @@ def test_megadetector_whatever_its_name(write):
     bad, old = table.find("bad.jpg"), table.find("old.mp4")
     assert bad is not None and bad.failure == "cannot open"
     assert old is not None and old.at(0.0) == [], "only the video itself knows when its frames are shown"
-    assert [box.score for box in old.timed(25.0).at(0.2)] == [0.9]
+    assert [box.score for box in old.with_frame_rate(25.0).at(0.2)] == [0.9]
     # Half a second was looked at and was blank: the box of second 0 does not count for it.
     assert scores(table.find("v.mp4"), 0.0) == [0.9]
     assert scores(table.find("v.mp4"), 0.4) == []

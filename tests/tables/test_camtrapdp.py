@@ -10,7 +10,7 @@ import pytest
 from packages import bbox, medium, observation, write_package
 from trapmeter.errors import InputError
 from trapmeter.tables.camtrapdp.container import is_package
-from trapmeter.tables.camtrapdp.moments import boxes_by_medium
+from trapmeter.tables.camtrapdp.media_observations import boxes_by_medium
 from trapmeter.tables.camtrapdp.package import read_package
 
 DEPLOYMENTS = "deploymentID,locationID,deploymentStart,deploymentEnd\nd1,S1,2024-05-01T00:00:00Z,2024-05-11T00:00:00Z\n"

@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 from packages import NAMES, bbox, medium, observation, table_text
 from trapmeter import __version__
-from trapmeter.records import BY_HAND, Box, Distance, Estimate, MediumKind, Observation, Status
-from trapmeter.tables.camtrapdp.ours import Company, added_cells, moment_text
-from trapmeter.tables.camtrapdp.package import Medium
-from trapmeter.tables.camtrapdp.write import COLUMNS, Written, write_into
+from trapmeter.records import REVIEW_MODEL_ID, Box, Distance, Estimate, MediumKind, Observation, Status
+from trapmeter.tables.camtrapdp.observation_cells import AgreedValues, new_row_cells, timestamp_at
+from trapmeter.tables.camtrapdp.observations import COLUMNS, WrittenObservations, write_observations
+from trapmeter.tables.camtrapdp.package import MediumRow
 from trapmeter.tables.csvfile import Row
 
 PATH = Path("observations.csv")
 
 
-def a_medium(name: str, path: str) -> Medium:
+def a_medium(name: str, path: str) -> MediumRow:
     row = medium(name, path)
     kind = MediumKind.VIDEO if path.endswith(".mp4") else MediumKind.PHOTO
-    return Medium(name, "d1", datetime(2024, 5, 2, 6), path, kind, Row(Path("media.csv"), 2, row))
+    return MediumRow(name, "d1", datetime(2024, 5, 2, 6), path, kind, Row(Path("media.csv"), 2, row))
 
 
 MEDIA = {"m1": a_medium("m1", "a.jpg"), "v1": a_medium("v1", "v.mp4")}
@@ -39,13 +39,13 @@ def measured(
     return Estimate(seen, Status.MEASURED, Distance(metres, metres - 1, metres + 2), angle, model_id="boxmodel|1")
 
 
-def written(content: str | bytes, *estimates: Estimate, at: str = "2026-01-02T03:04:05Z") -> Written:
+def written(content: str | bytes, *estimates: Estimate, at: str = "2026-01-02T03:04:05Z") -> WrittenObservations:
     by_medium: dict[str, list[Estimate]] = {}
     for estimate in estimates:
         (name,) = (one for one, m in MEDIA.items() if m.file_path == estimate.observation.media_id)
         by_medium.setdefault(name, []).append(estimate)
     raw = content.encode() if isinstance(content, str) else content
-    return write_into(PATH, raw, by_medium, MEDIA, ["d1"], at)
+    return write_observations(PATH, raw, by_medium, MEDIA, ["d1"], at)
 
 
 def rows_of(content: bytes) -> list[dict[str, str]]:
@@ -114,7 +114,7 @@ def test_an_animal_that_nobody_had_seen_becomes_a_row() -> None:
 
 
 def test_a_distance_given_by_hand_says_so_and_stays() -> None:
-    by_hand, by_model = replace(measured("v1", 5.0), model_id=BY_HAND), measured("v1", 6.0)
+    by_hand, by_model = replace(measured("v1", 5.0), model_id=REVIEW_MODEL_ID), measured("v1", 6.0)
     first = written(table(), by_model)
     done = written(first.content, by_hand)
     (row,) = rows_of(done.content)
@@ -125,7 +125,7 @@ def test_a_distance_given_by_hand_says_so_and_stays() -> None:
     # Other results leave it alone; a person may still think better of it, of the box too.
     left = written(done.content, by_model)
     assert (left.content, left.n_known) == (done.content, 1)
-    (again,) = rows_of(written(done.content, replace(measured("v1", 7.5, box=FAR), model_id=BY_HAND)).content)
+    (again,) = rows_of(written(done.content, replace(measured("v1", 7.5, box=FAR), model_id=REVIEW_MODEL_ID)).content)
     assert (again["individualPositionRadius"], again["bboxX"]) == ("7.50", "0.7000")
 
 
@@ -202,7 +202,7 @@ def test_other_results_renew_what_is_ours() -> None:
     assert one["observationTags"].count("distance") == 1
     assert (one["classificationTimestamp"], two["classificationTimestamp"]) == ("", "2027-01-01T00:00:00Z")
     done = written(first, measured())
-    assert (done.n_stale, len(rows_of(done.content))) == (1, 2)
+    assert (done.n_outdated, len(rows_of(done.content))) == (1, 2)
 
 
 def test_an_angle_that_somebody_told_stays() -> None:
@@ -229,8 +229,8 @@ def test_columns_that_lack_are_gained_in_the_standards_place() -> None:
 
 def test_what_a_spreadsheet_would_run_is_not_written() -> None:
     row = Row(Path("media.csv"), 2, medium("=m", "=m.jpg"))
-    odd = Medium("=m", "d1", datetime(2024, 5, 2, 6), "=m.jpg", MediumKind.PHOTO, row)
-    cells = added_cells(odd, measured(), Company(), "")
+    odd = MediumRow("=m", "d1", datetime(2024, 5, 2, 6), "=m.jpg", MediumKind.PHOTO, row)
+    cells = new_row_cells(odd, measured(), AgreedValues(), "")
     assert (cells["mediaID"], cells["individualID"]) == ("=m", "'=m:1")
     before = table(observation("=o", "v1", observationComments="=1+1"), HUMAN)
     assert written(before, measured()).content.splitlines()[1] == before.encode().splitlines()[1]
@@ -246,7 +246,7 @@ def test_what_a_spreadsheet_would_run_is_not_written() -> None:
     ],
 )
 def test_times_keep_their_zone(start: str, second: float, expected: str) -> None:
-    assert moment_text(start, second) == expected
+    assert timestamp_at(start, second) == expected
 
 
 # No text of a cell may be one that our reader takes for a number, a time or an id.

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trapmeter.tables.celltext import from_cell, to_cell
+from trapmeter.tables.csvfile import from_cell, to_cell
 
 anything = st.text(st.characters(exclude_categories=[]) | st.sampled_from("='+-@\\u0049adf \t\n\r"))
 

@@ -80,7 +80,7 @@ def test_optional_cells_and_signs(write):
     (row,) = read_rows(write("name,n,m\n ,-1,\n"), required=("n",))
     assert (row.optional_number("m"), row.optional_number("absent"), row.optional_text("absent")) == (None, None, "")
     with pytest.raises(InputError, match=r"column 'n': expected a number of metres >= 0, got '-1'"):
-        row.number_from_0("n", "metres")
+        row.non_negative_number("n", "metres")
     with pytest.raises(InputError, match=r"column 'name': expected a text"):
         row.text("name")
 

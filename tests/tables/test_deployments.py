@@ -5,8 +5,8 @@ from datetime import datetime
 import pytest
 
 from trapmeter.errors import InputError
+from trapmeter.tables.density_inputs import read_activity_times, read_excluded_animals, read_media_starts
 from trapmeter.tables.deployments import read_deployments
-from trapmeter.tables.sightings import read_activity_times, read_left_out, read_media_starts
 
 HEADER = "site_id,start,end,theta_deg,snapshot_s,hours\n"
 
@@ -34,9 +34,9 @@ def test_only_hours_of_work_count(write, hours, seconds):
 def test_a_start_within_the_hours(write):
     (row,) = read_deployments(write(HEADER + "a,2024-05-01T12:00:00,2024-05-02T07:00:00,42,2,06:00-18:00\n"))
     assert row.seconds() == 7 * 3600
-    assert row.works_at(datetime(2024, 5, 1, 17, 59))
-    assert not row.works_at(datetime(2024, 5, 1, 18, 0))
-    assert not row.works_at(datetime(2024, 5, 1, 11, 0))
+    assert row.is_working_at(datetime(2024, 5, 1, 17, 59))
+    assert not row.is_working_at(datetime(2024, 5, 1, 18, 0))
+    assert not row.is_working_at(datetime(2024, 5, 1, 11, 0))
 
 
 def test_camtrap_dp(write):
@@ -84,8 +84,8 @@ def test_no_time_of_day(write, text):
 
 def test_starts_of_media_and_animals_left_out(write):
     assert read_media_starts(write("media_id,start\na.mp4,2024-05-01 06:00:00\n")) == {"a.mp4": datetime(2024, 5, 1, 6)}
-    assert read_left_out(write("media_id,animal_id\na.mp4,2\nb.mp4,\n")) == {("a.mp4", 2), ("b.mp4", None)}
+    assert read_excluded_animals(write("media_id,animal_id\na.mp4,2\nb.mp4,\n")) == {("a.mp4", 2), ("b.mp4", None)}
     with pytest.raises(InputError, match="column 'animal_id': expected a whole number"):
-        read_left_out(write("media_id,animal_id\na.mp4,0\n"))
+        read_excluded_animals(write("media_id,animal_id\na.mp4,0\n"))
     with pytest.raises(InputError, match="each medium once"):
         read_media_starts(write("media_id,start\na.mp4,2024-05-01\na.mp4,2024-05-02\n"))

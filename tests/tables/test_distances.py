@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.tables.distances import COLUMNS, DRAWS, NIGHT, read_distances, write_distances
+from trapmeter.tables.distances import COLUMNS, DRAW_COLUMNS, NIGHT_COLUMN, read_distances, write_distances
 
-HEADER = ",".join((*COLUMNS, *DRAWS, NIGHT)) + "\n"
+HEADER = ",".join((*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN)) + "\n"
 ONE = Estimate(
     Observation("a/b.mp4", 12.5, Box(0.1, 0.2, 0.30004, 1.0, 0.87654), 2, "S1"),
     Status.MEASURED,
@@ -67,7 +67,7 @@ def test_numbers_have_fixed_decimals(tmp_path):
 
 def test_a_row_without_an_animal_is_blank(tmp_path):
     write_distances(tmp_path / "d.csv", [Estimate(Observation("a.mp4", 0.0), Status.NO_ANIMAL)])
-    blank = "a.mp4,0,,,,,,,,,,,,no_animal,," + "," * len(DRAWS) + ",\n"
+    blank = "a.mp4,0,,,,,,,,,,,,no_animal,," + "," * len(DRAW_COLUMNS) + ",\n"
     assert (tmp_path / "d.csv").read_text() == HEADER + blank
 
 

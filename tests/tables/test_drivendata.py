@@ -4,7 +4,7 @@ import pytest
 
 from trapmeter.errors import InputError
 from trapmeter.records import Box
-from trapmeter.tables.drivendata import Label, MetadataRow, Moment, read_labels, read_metadata, read_moments
+from trapmeter.tables.drivendata import Label, MetadataRow, VideoSecond, read_labels, read_metadata, read_video_seconds
 
 METADATA = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
 
@@ -12,7 +12,7 @@ METADATA = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
 def test_headers_alone_hold_nothing(write):
     assert read_labels(write("video_id,time,distance\n")) == []
     assert read_metadata(write(METADATA)) == []
-    assert read_moments(write("video_id,time\n")) == []
+    assert read_video_seconds(write("video_id,time\n")) == []
 
 
 def test_labels(write):
@@ -65,7 +65,7 @@ def test_bad_metadata(write, row, message):
 
 def test_moments_ignore_other_columns_and_count_once(write):
     text = "species,time,video_id\nfox,2,a.mp4\nfox,2,a.mp4\nfox,1,a.mp4\n"
-    assert read_moments(write(text)) == [Moment("a.mp4", 2.0), Moment("a.mp4", 1.0)]
+    assert read_video_seconds(write(text)) == [VideoSecond("a.mp4", 2.0), VideoSecond("a.mp4", 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_every_row_of_the_real_tables_loads_quickly(shared, folder, split, rows)
 )
 def test_every_label_loads(shared, name, rows):
     assert len(read_labels(shared(name))) == rows
-    assert len(read_moments(shared(name))) == rows
+    assert len(read_video_seconds(shared(name))) == rows

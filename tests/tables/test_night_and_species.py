@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trapmeter.calibration.facts import told_species
+from trapmeter.calibration.field_facts import species_by_medium
 from trapmeter.errors import InputError
 from trapmeter.records import Estimate, Observation, Status
 from trapmeter.tables.distances import read_distances, write_distances
@@ -40,10 +40,10 @@ def test_a_night_is_0_or_1(tmp_path: Path) -> None:
 
 def test_species_are_told_by_name_or_by_table(tmp_path: Path) -> None:
     media = [("S1/a.mp4", "S1"), ("S2/b.mp4", "S2"), ("S3/c.mp4", "S3")]
-    assert told_species(None, media) == {}
-    assert told_species("red fox", media) == {media_id: "red fox" for media_id, _ in media}
+    assert species_by_medium(None, media) == {}
+    assert species_by_medium("red fox", media) == {media_id: "red fox" for media_id, _ in media}
     table = tmp_path / "species.csv"
     table.write_text("site_id,species,shoulder_m\nS1,red fox,\nS2,fox,0.4\nS2,lynx,0.4\n")
-    assert told_species(str(table), media) == {"S1/a.mp4": "red fox"}
+    assert species_by_medium(str(table), media) == {"S1/a.mp4": "red fox"}
     table.write_text("site_id,shoulder_m\nS1,0.4\n")
-    assert told_species(str(table), media) == {}
+    assert species_by_medium(str(table), media) == {}

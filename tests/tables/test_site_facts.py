@@ -7,8 +7,8 @@ import pytest
 from trapmeter.errors import InputError
 from trapmeter.records import Box, Observation
 from trapmeter.tables.cameras import read_cameras
-from trapmeter.tables.picks import read_labelled, write_picks
 from trapmeter.tables.reference_points import read_reference_points
+from trapmeter.tables.truth import read_labelled_rows, write_seconds_to_label
 
 
 def write(folder: Path, text: str) -> Path:
@@ -68,13 +68,13 @@ def test_bad_cameras_are_told(tmp_path: Path, rows: str, message: str) -> None:
 def test_picks_are_read_back_once_filled(tmp_path: Path) -> None:
     path = tmp_path / "to-label.csv"
     seen = [Observation(name, 3.5, Box(0.1, 0.2, 0.3, 0.4, 0.9), 2, "=S1") for name in ("a.mp4", "=b.mp4")]
-    write_picks(path, seen)
+    write_seconds_to_label(path, seen)
     with pytest.raises(InputError, match=r"no row has a distance_m"):
-        read_labelled(path)
+        read_labelled_rows(path)
     assert "\n'=S1,'=b.mp4" in path.read_text()
     head, first, second = path.read_text().splitlines()
     path.write_text(f"{head}\n{first}\n{second}4.5\n")
-    (row,) = read_labelled(path)
+    (row,) = read_labelled_rows(path)
     assert (row.truth.video_id, row.truth.time_s, row.truth.distance_m) == ("=b.mp4", 3.5, 4.5)
     assert row.where == f"{path}, line 3"
     assert row.truth.box is not None
@@ -83,4 +83,4 @@ def test_picks_are_read_back_once_filled(tmp_path: Path) -> None:
 
 def test_a_second_labelled_twice_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lines 2 and 3: a.mp4 at 1 s is labelled twice"):
-        read_labelled(write(tmp_path, "video_id,time,distance\na.mp4,1,4\na.mp4,1,5\n"))
+        read_labelled_rows(write(tmp_path, "video_id,time,distance\na.mp4,1,4\na.mp4,1,5\n"))

@@ -8,7 +8,7 @@ import pytest
 
 from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import read_rows
-from trapmeter.tables.species import TABLE, Shoulder, read_shoulders, shoulder_of
+from trapmeter.tables.species import TABLE, ShoulderHeight, read_shoulder_heights, shoulder_height_of
 
 MEDIA = [("S1/a.jpg", "S1"), ("S1/b.jpg", "S1"), ("S2/c.jpg", "S2")]
 
@@ -21,7 +21,7 @@ def write(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("name", ["red fox", "Red Fox", "red_fox", "fox", "Vulpes vulpes", " vulpes  VULPES "])
 def test_a_species_has_many_names(name: str) -> None:
-    assert shoulder_of(name).height_m == pytest.approx(0.4, abs=0.01)
+    assert shoulder_height_of(name).height_m == pytest.approx(0.4, abs=0.01)
 
 
 def test_all_rows_of_the_table_are_plausible_and_no_name_stands_twice() -> None:
@@ -30,20 +30,20 @@ def test_all_rows_of_the_table_are_plausible_and_no_name_stands_twice() -> None:
         assert 0.05 < row.number("low_m") < row.number("high_m") < 2 * row.number("low_m"), row.where
         names += [row.text("scientific"), *row.text("english").split("; ")]
     assert len({name.casefold() for name in names}) == len(names) > 200
-    assert all(shoulder_of(name).sd_log < 0.2 for name in names)
+    assert all(shoulder_height_of(name).sd_log < 0.2 for name in names)
 
 
 def test_an_unknown_species_is_told_with_others_like_it() -> None:
     with pytest.raises(InputError, match="no shoulder height is known of 'red foks'; known are 'red fox'"):
-        shoulder_of("red foks")
+        shoulder_height_of("red foks")
 
 
 def test_tables_tell_by_medium_and_by_site(tmp_path: Path) -> None:
-    by_medium = read_shoulders(write(tmp_path, "media_id,species\na.jpg,fox\nb.jpg,\nx.jpg,fox\n"), MEDIA)
-    assert by_medium == {"S1/a.jpg": shoulder_of("red fox")}
-    by_site = read_shoulders(write(tmp_path, "site_id,shoulder_m\nS1,0.9\n"), MEDIA)
-    assert by_site == {"S1/a.jpg": Shoulder(0.9), "S1/b.jpg": Shoulder(0.9)}
-    names = read_shoulders(write(tmp_path, "file,scientificName\nc.jpg,Meles meles\n"), MEDIA)
+    by_medium = read_shoulder_heights(write(tmp_path, "media_id,species\na.jpg,fox\nb.jpg,\nx.jpg,fox\n"), MEDIA)
+    assert by_medium == {"S1/a.jpg": shoulder_height_of("red fox")}
+    by_site = read_shoulder_heights(write(tmp_path, "site_id,shoulder_m\nS1,0.9\n"), MEDIA)
+    assert by_site == {"S1/a.jpg": ShoulderHeight(0.9), "S1/b.jpg": ShoulderHeight(0.9)}
+    names = read_shoulder_heights(write(tmp_path, "file,scientificName\nc.jpg,Meles meles\n"), MEDIA)
     assert names["S2/c.jpg"].height_m == pytest.approx(0.28, abs=0.01)
 
 
@@ -59,4 +59,4 @@ def test_tables_tell_by_medium_and_by_site(tmp_path: Path) -> None:
 )
 def test_bad_tables_are_told(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read_shoulders(write(tmp_path, text), MEDIA)
+        read_shoulder_heights(write(tmp_path, text), MEDIA)

@@ -21,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import trapmeter.cli.training as verbs
 from trapmeter.cli import main
-from trapmeter.cli.common import tell
+from trapmeter.cli.options import print_progress
 from trapmeter.frames.store import FrameStore
-from trapmeter.training import export, recipes, single
+from trapmeter.training import export, recipes
+from trapmeter.training import job as single
 from trapmeter.training.recipes import Recipe
 
 EPOCHS = 3
@@ -41,11 +42,11 @@ def linear(_: str, spec: Any, *__: Any) -> Any:
     """A network without batch norm: its answer for a window doesn't hang on the others beside it."""
     from torch import nn
 
-    from trapmeter.training.network import DistanceNetwork, Pooled
+    from trapmeter.training.network import DistanceNetwork, PooledNetwork
 
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * spec.n_channels, 1))
-    return DistanceNetwork(Pooled(backbone), spec.target)
+    return DistanceNetwork(PooledNetwork(backbone), spec.target)
 
 
 def wait_for(sign: Path) -> None:
@@ -60,10 +61,10 @@ def run(signs: Path, argv: list[str]) -> None:
     torch.set_num_threads(1)
     if os.environ["WORLD_SIZE"] == "1":
         wait_for(signs / "alone")
-    recipes.recipe_named = lambda _: plain_recipe()
+    recipes.find_recipe = lambda _: plain_recipe()
     single.make_network = linear
     # Translating a network takes longer than training the tiny one.
-    export.export = lambda *_: None
+    export.export_network = lambda *_: None
     window = FrameStore.window
     reads = signs / f"reads-{os.environ['WORLD_SIZE']}-{os.environ['RANK']}-{os.getpid()}"
 
@@ -73,7 +74,7 @@ def run(signs: Path, argv: list[str]) -> None:
         return window(self, video_id, time_s, *rest)
 
     def told(text: str) -> None:
-        tell(text)
+        print_progress(text)
         for epoch in range(1, EPOCHS + 1):
             if f"epoch {epoch} of" in text and "goes on" not in text:
                 (signs / f"reached-{epoch}").touch()

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from trapmeter.errors import InputError
 from trapmeter.records import Box
 from trapmeter.training.augment import (
+    AugmentPlan,
     AugmentSettings,
-    Plan,
     apply_plan,
     augment,
     draw_plan,
     no_augmentation,
     sample_rng,
-    second_place,
+    second_place_augmentation,
 )
-from trapmeter.training.augment.settings import Blurring, Distorting, Noising, Toning
+from trapmeter.training.augment.settings import BlurKind, DistortionKind, NoiseKind, ToneKind
 
 SIZE_HW = (54, 96)
 BOX = Box(0.25, 0.3, 0.5, 0.7, 0.8)
@@ -43,25 +43,25 @@ def one_each() -> dict[str, AugmentSettings]:
         name: replace(none, **{f"p_{name}": 1.0})
         for name in ("flip", "dropout", "brightness_contrast", "colour_shift", "fog", "shadow", "flare", "turn")
     }
-    steps |= {f"blur {kind}": replace(none, p_blur=1.0, blurs=(kind,)) for kind in Blurring}
-    steps |= {f"tone {kind}": replace(none, p_tone=1.0, tones=(kind,)) for kind in Toning}
-    steps |= {f"noise {kind}": replace(none, p_noise=1.0, noises=(kind,)) for kind in Noising}
-    steps |= {f"distortion {kind}": replace(none, p_distortion=1.0, distortions=(kind,)) for kind in Distorting}
+    steps |= {f"blur {kind}": replace(none, p_blur=1.0, blurs=(kind,)) for kind in BlurKind}
+    steps |= {f"tone {kind}": replace(none, p_tone=1.0, tones=(kind,)) for kind in ToneKind}
+    steps |= {f"noise {kind}": replace(none, p_noise=1.0, noises=(kind,)) for kind in NoiseKind}
+    steps |= {f"distortion {kind}": replace(none, p_distortion=1.0, distortions=(kind,)) for kind in DistortionKind}
     return steps
 
 
 @pytest.fixture(scope="module")
-def plans() -> list[Plan]:
+def plans() -> list[AugmentPlan]:
     rng = sample_rng(0, 0, 0)
-    return [draw_plan(second_place(), (270, 480), rng) for _ in range(20_000)]
+    return [draw_plan(second_place_augmentation(), (270, 480), rng) for _ in range(20_000)]
 
 
-def test_each_step_is_as_frequent_as_the_reference_says(plans: list[Plan]) -> None:
+def test_each_step_is_as_frequent_as_the_reference_says(plans: list[AugmentPlan]) -> None:
     stated = {
         "flip": 0.5, "dropout": 0.5, "blur": 0.5, "brightness_contrast": 0.5, "tone": 0.5, "noise": 0.5,
         "distortion": 0.2, "colour_shift": 0.2, "fog": 0.2, "shadow": 0.2, "flare": 0.2, "turn": 0.2,
     }  # fmt: skip
-    assert set(stated) == {field.name for field in fields(Plan)} - {"size_hw", "zoom", "grey"}
+    assert set(stated) == {field.name for field in fields(AugmentPlan)} - {"size_hw", "zoom", "grey"}
     for name, probability in stated.items():
         share = np.mean([bool(getattr(plan, name)) for plan in plans])
         # Four and a half standard errors.
@@ -79,14 +79,16 @@ def test_each_step_is_as_frequent_as_the_reference_says(plans: list[Plan]) -> No
         ("distortion", {"PiecewiseAffine", "OpticalDistortion", "GridDistortion"}, 0.2),
     ],
 )
-def test_one_of_several_each_as_likely(plans: list[Plan], step: str, kinds: set[str], probability: float) -> None:
+def test_one_of_several_each_as_likely(
+    plans: list[AugmentPlan], step: str, kinds: set[str], probability: float
+) -> None:
     counts = Counter(type(getattr(plan, step)).__name__ for plan in plans if getattr(plan, step) is not None)
     assert set(counts) == kinds
     for kind, n in counts.items():
         assert n / len(plans) == pytest.approx(probability / len(kinds), abs=0.01), kind
 
 
-def test_strengths_stay_in_the_stated_ranges_and_fill_them(plans: list[Plan]) -> None:
+def test_strengths_stay_in_the_stated_ranges_and_fill_them(plans: list[AugmentPlan]) -> None:
     def drawn(step: str, value: str, kind: str = "") -> np.ndarray:
         steps = [getattr(plan, step) for plan in plans]
         return np.array([getattr(s, value) for s in steps if s is not None and kind in ("", type(s).__name__)])
@@ -123,8 +125,8 @@ def test_strengths_stay_in_the_stated_ranges_and_fill_them(plans: list[Plan]) ->
 
 
 def test_the_same_sample_and_epoch_give_the_same_window() -> None:
-    frames, box = augment(window(), BOX, sample_rng(1, 2, 3), second_place())
-    again, box_again = augment(window(), BOX, sample_rng(1, 2, 3), second_place())
+    frames, box = augment(window(), BOX, sample_rng(1, 2, 3), second_place_augmentation())
+    again, box_again = augment(window(), BOX, sample_rng(1, 2, 3), second_place_augmentation())
     assert np.array_equal(frames, again)
     assert box == box_again
 
@@ -168,7 +170,7 @@ def test_every_step_is_the_same_on_all_frames(name: str) -> None:
 def test_the_whole_list_is_the_same_on_all_frames() -> None:
     frames = np.repeat(window()[:1], 5, axis=0)
     for index in range(40):
-        changed, _ = augment(frames, None, sample_rng(5, 0, index), second_place())
+        changed, _ = augment(frames, None, sample_rng(5, 0, index), second_place_augmentation())
         assert all(np.array_equal(changed[0], frame) for frame in changed)
 
 
@@ -187,12 +189,12 @@ def test_no_augmentation_gives_a_copy() -> None:
     assert np.array_equal(changed, frames)
     assert changed is not frames
     assert box == BOX
-    assert draw_plan(no_augmentation(), SIZE_HW, sample_rng(0, 0, 0)) == Plan(SIZE_HW)
+    assert draw_plan(no_augmentation(), SIZE_HW, sample_rng(0, 0, 0)) == AugmentPlan(SIZE_HW)
 
 
 def test_without_a_box_there_is_none_after() -> None:
     for index in range(20):
-        assert augment(window(), None, sample_rng(0, 0, index), second_place())[1] is None
+        assert augment(window(), None, sample_rng(0, 0, index), second_place_augmentation())[1] is None
 
 
 @pytest.mark.parametrize("size_hw", [(32, 32), (33, 57), (120, 40)])
@@ -200,7 +202,7 @@ def test_without_a_box_there_is_none_after() -> None:
 def test_other_sizes_and_windows(size_hw: tuple[int, int], n_frames: int) -> None:
     frames = window(n_frames, size_hw)
     for index in range(60):
-        changed, _ = augment(frames, BOX, sample_rng(9, 0, index), second_place())
+        changed, _ = augment(frames, BOX, sample_rng(9, 0, index), second_place_augmentation())
         assert changed.shape == frames.shape
 
 
@@ -219,11 +221,11 @@ def test_a_box_stays_valid_or_leaves(corners: tuple[float, float, float, float],
 
 def test_frames_that_are_no_window_are_refused() -> None:
     with pytest.raises(ValueError, match="frames x height x width x 3"):
-        augment(window()[0], None, sample_rng(0, 0, 0), second_place())
+        augment(window()[0], None, sample_rng(0, 0, 0), second_place_augmentation())
     with pytest.raises(ValueError, match="float32"):
-        augment(window().astype(np.float32), None, sample_rng(0, 0, 0), second_place())
+        augment(window().astype(np.float32), None, sample_rng(0, 0, 0), second_place_augmentation())
     with pytest.raises(ValueError, match="the plan is for frames of"):
-        apply_plan(Plan((10, 10)), window())
+        apply_plan(AugmentPlan((10, 10)), window())
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_frames_that_are_no_window_are_refused() -> None:
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        replace(second_place(), **wrong)
+        replace(second_place_augmentation(), **wrong)
 
 
 def test_step_names_tell_what_is_done() -> None:

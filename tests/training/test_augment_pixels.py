@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 
-from trapmeter.training.augment import Plan, apply_plan
-from trapmeter.training.augment.blurs import blurrer, glass_sources, motion_kernel
-from trapmeter.training.augment.noise import noise_field
+from trapmeter.training.augment import AugmentPlan, apply_plan
+from trapmeter.training.augment.pixels import (
+    ToneStep,
+    apply_tones,
+    blur_function,
+    colour_offsets,
+    draw_noise_field,
+    glass_sources,
+    motion_kernel,
+)
 from trapmeter.training.augment.plan import (
     BoxBlur,
     BrightnessContrast,
@@ -25,8 +32,7 @@ from trapmeter.training.augment.plan import (
     Shadow,
     ToneCurve,
 )
-from trapmeter.training.augment.tones import ToneStep, shift_of_colours, toned
-from trapmeter.training.augment.veil import clearness, dimming, through_glow, veil
+from trapmeter.training.augment.weather import fog_transmission, glow_transmission, shadow_factor, weather_overlay
 
 SIZE_HW = (60, 80)
 RAMP = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
@@ -48,7 +54,7 @@ def roughness(frame: np.ndarray) -> float:
 
 
 def done(frame: np.ndarray, **steps: object) -> np.ndarray:
-    return apply_plan(Plan(frame.shape[:2], **steps), frame[None])[0][0]
+    return apply_plan(AugmentPlan(frame.shape[:2], **steps), frame[None])[0][0]
 
 
 # Holes
@@ -57,7 +63,7 @@ def done(frame: np.ndarray, **steps: object) -> np.ndarray:
 def test_dropout_makes_black_squares_at_the_same_place_in_all_frames() -> None:
     frames = np.stack([grey(value) for value in (50, 100, 200)])
     corners = ((0, 0), (72, 52), (20, 30))
-    changed, _ = apply_plan(Plan(SIZE_HW, dropout=Dropout(corners, 8)), frames)
+    changed, _ = apply_plan(AugmentPlan(SIZE_HW, dropout=Dropout(corners, 8)), frames)
     holes = np.zeros(SIZE_HW, bool)
     for x, y in corners:
         holes[y : y + 8, x : x + 8] = True
@@ -76,16 +82,16 @@ def test_dropout_makes_black_squares_at_the_same_place_in_all_frames() -> None:
 )
 def test_blur_smoothes_and_keeps_the_mean(blur) -> None:
     frame = noisy()
-    blurred = blurrer(blur, SIZE_HW)(frame)
+    blurred = blur_function(blur, SIZE_HW)(frame)
     assert roughness(blurred) < 0.8 * roughness(frame)
     assert blurred.mean() == pytest.approx(frame.mean(), abs=3)
-    assert np.array_equal(blurrer(blur, SIZE_HW)(grey(77)), grey(77))
+    assert np.array_equal(blur_function(blur, SIZE_HW)(grey(77)), grey(77))
 
 
 @pytest.mark.parametrize("kind", [BoxBlur, GaussianBlur, MedianBlur])
 def test_wider_kernels_blur_more(kind) -> None:
     frame = noisy()
-    assert roughness(blurrer(kind(7), SIZE_HW)(frame)) < roughness(blurrer(kind(3), SIZE_HW)(frame))
+    assert roughness(blur_function(kind(7), SIZE_HW)(frame)) < roughness(blur_function(kind(3), SIZE_HW)(frame))
 
 
 def test_median_blur_removes_a_speck_and_keeps_an_edge() -> None:
@@ -93,7 +99,7 @@ def test_median_blur_removes_a_speck_and_keeps_an_edge() -> None:
     frame[:, 40:] = 200
     speck = frame.copy()
     speck[20, 10] = 255
-    assert np.array_equal(blurrer(MedianBlur(3), SIZE_HW)(speck), frame)
+    assert np.array_equal(blur_function(MedianBlur(3), SIZE_HW)(speck), frame)
 
 
 def test_motion_blur_smears_along_its_line_alone() -> None:
@@ -102,7 +108,7 @@ def test_motion_blur_smears_along_its_line_alone() -> None:
     assert kernel.sum() == pytest.approx(1.0)
     frame = grey(0)
     frame[30, 40] = 250
-    smeared = blurrer(MotionBlur(5, (0, 2), (4, 2)), SIZE_HW)(frame)
+    smeared = blur_function(MotionBlur(5, (0, 2), (4, 2)), SIZE_HW)(frame)
     assert np.argwhere(smeared[..., 0]).tolist() == [[30, x] for x in range(38, 43)]
     assert (smeared[30, 38:43] == 50).all()
 
@@ -120,7 +126,7 @@ def test_glass_moves_pixels_no_further_than_its_reach() -> None:
 
 
 def table_of(step: ToneStep) -> np.ndarray:
-    return toned(RAMP, [step])[0, :, 0].astype(int)
+    return apply_tones(RAMP, [step])[0, :, 0].astype(int)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +164,9 @@ def test_fused_steps_equal_steps_one_after_the_other() -> None:
     steps = [BrightnessContrast(0.1, 0.9), Gamma(0.9), MultiplicativeNoise(1.05)]
     alone = RAMP
     for step in steps:
-        alone = toned(alone, [step])
+        alone = apply_tones(alone, [step])
     # But for the rounding in between.
-    assert np.abs(toned(RAMP, steps).astype(int) - alone).max() <= 1
+    assert np.abs(apply_tones(RAMP, steps).astype(int) - alone).max() <= 1
 
 
 def jitter(**changed: object) -> ColourJitter:
@@ -169,10 +175,10 @@ def jitter(**changed: object) -> ColourJitter:
 
 
 def test_colour_jitter_brightness_and_contrast() -> None:
-    assert (toned(grey(100), [jitter(brightness=1.2)]) == 120).all()
+    assert (apply_tones(grey(100), [jitter(brightness=1.2)]) == 120).all()
     frame = grey(100, (64, 80))
     frame[:32] = 200  # mean 150
-    flat = toned(frame, [jitter(contrast=0.8)])
+    flat = apply_tones(frame, [jitter(contrast=0.8)])
     assert flat[0, 0].tolist() == [190] * 3
     assert flat[-1, 0].tolist() == [110] * 3
 
@@ -181,43 +187,43 @@ def test_colour_jitter_saturation_moves_colours_to_their_grey() -> None:
     frame = grey(0)
     frame[...] = (200, 100, 50)
     luma = 0.299 * 200 + 0.587 * 100 + 0.114 * 50
-    pale = toned(frame, [jitter(saturation=0.5)])[0, 0]
+    pale = apply_tones(frame, [jitter(saturation=0.5)])[0, 0]
     assert pale.tolist() == pytest.approx([0.5 * c + 0.5 * luma for c in (200, 100, 50)], abs=1)
-    assert toned(frame, [jitter(saturation=0.0)])[0, 0].tolist() == pytest.approx([luma] * 3, abs=1)
+    assert apply_tones(frame, [jitter(saturation=0.0)])[0, 0].tolist() == pytest.approx([luma] * 3, abs=1)
 
 
 def test_colour_jitter_hue_turns_the_colour_circle() -> None:
     frame = grey(0)
     frame[...] = (255, 0, 0)
-    assert toned(frame, [jitter(hue=1 / 3)])[0, 0].tolist() == [0, 255, 0]
-    assert toned(frame, [jitter(hue=-1 / 3)])[0, 0].tolist() == [0, 0, 255]
-    assert np.array_equal(toned(grey(90), [jitter(hue=0.2)]), grey(90))
+    assert apply_tones(frame, [jitter(hue=1 / 3)])[0, 0].tolist() == [0, 255, 0]
+    assert apply_tones(frame, [jitter(hue=-1 / 3)])[0, 0].tolist() == [0, 0, 255]
+    assert np.array_equal(apply_tones(grey(90), [jitter(hue=0.2)]), grey(90))
 
 
 def test_colour_jitter_follows_its_order() -> None:
     frame = grey(200)
     frame[:30] = 250
-    first = toned(frame, [jitter(brightness=1.2, contrast=0.8, order=("brightness", "contrast"))])
-    last = toned(frame, [jitter(brightness=1.2, contrast=0.8, order=("contrast", "brightness"))])
+    first = apply_tones(frame, [jitter(brightness=1.2, contrast=0.8, order=("brightness", "contrast"))])
+    last = apply_tones(frame, [jitter(brightness=1.2, contrast=0.8, order=("contrast", "brightness"))])
     assert not np.array_equal(first, last)
 
 
 def test_colour_shift_goes_along_the_principal_axis() -> None:
     along = np.array([0.8, 0.6, 0.0])
     colours = 100.0 + np.random.default_rng(0).normal(0.0, 40.0, (5000, 1)) * along
-    moved = shift_of_colours(colours, alpha=0.5)
+    moved = colour_offsets(colours, alpha=0.5)
     assert moved / np.linalg.norm(moved) == pytest.approx(along, abs=1e-3)
     # alpha x variance, in units of white.
     assert np.linalg.norm(moved) == pytest.approx(255 * 0.5 * (40 / 255) ** 2, rel=0.05)
-    assert shift_of_colours(colours, -0.5) == pytest.approx(-moved)
+    assert colour_offsets(colours, -0.5) == pytest.approx(-moved)
 
 
 def test_colour_shift_of_a_frame_is_one_colour_for_all_pixels() -> None:
     frame = np.clip(noisy(), 60, 190)
-    moved = toned(frame, [], ColourShift(0.9)).astype(int) - frame
+    moved = apply_tones(frame, [], ColourShift(0.9)).astype(int) - frame
     assert all(len(np.unique(moved[..., channel])) == 1 for channel in range(3))
     assert (moved != 0).any()
-    assert np.array_equal(toned(grey(90), [], ColourShift(0.9)), grey(90))
+    assert np.array_equal(apply_tones(grey(90), [], ColourShift(0.9)), grey(90))
 
 
 # Noise
@@ -239,18 +245,18 @@ def test_noise_has_the_variance_asked_for_and_no_bias(variance: float) -> None:
 
 def test_noise_is_one_pattern_or_one_per_frame() -> None:
     frames = np.stack([grey(128)] * 3)
-    same, _ = apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=False, seed=1)), frames)
+    same, _ = apply_plan(AugmentPlan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=False, seed=1)), frames)
     assert np.array_equal(same[0], same[1])
-    own, _ = apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=True, seed=1)), frames)
+    own, _ = apply_plan(AugmentPlan(SIZE_HW, noise=GaussianNoise(30.0, per_frame=True, seed=1)), frames)
     assert not np.array_equal(own[0], own[1])
     assert not np.array_equal(own[1], own[2])
-    assert np.array_equal(own, apply_plan(Plan(SIZE_HW, noise=GaussianNoise(30.0, True, 1)), frames)[0])
+    assert np.array_equal(own, apply_plan(AugmentPlan(SIZE_HW, noise=GaussianNoise(30.0, True, 1)), frames)[0])
 
 
 def test_noise_stays_between_black_and_white() -> None:
-    field = noise_field(50.0, SIZE_HW, np.random.default_rng(0))
-    assert field.on(grey(0)).max() < 60
-    assert field.on(grey(255)).min() > 195
+    field = draw_noise_field(50.0, SIZE_HW, np.random.default_rng(0))
+    assert field.apply_to(grey(0)).max() < 60
+    assert field.apply_to(grey(255)).min() > 195
     assert (np.minimum(field.added, field.taken) == 0).all()
 
 
@@ -262,8 +268,8 @@ def test_a_disc_of_fog_mixes_in_white() -> None:
     changed = done(grey(100), fog=fog)
     assert changed[30, 40].tolist() == pytest.approx([0.75 * 100 + 0.25 * 255] * 3, abs=1)
     assert changed[0, 0].tolist() == [100] * 3
-    assert clearness(fog, SIZE_HW)[30, 51] == 1.0
-    twice = clearness(Fog(((40, 30), (40, 30)), 10, 0.25, 0), SIZE_HW)
+    assert fog_transmission(fog, SIZE_HW)[30, 51] == 1.0
+    twice = fog_transmission(Fog(((40, 30), (40, 30)), 10, 0.25, 0), SIZE_HW)
     assert twice[30, 40] == pytest.approx(0.75**2)
 
 
@@ -277,7 +283,7 @@ def test_fog_brightens_and_lessens_contrast() -> None:
 
 def test_discs_of_fog_beyond_the_edges_do_no_harm() -> None:
     centres = ((-500, 30), (40, 900), (-5, -5), (84, 64), (4000, -4000))
-    clear = clearness(Fog(centres, 10, 0.5, 0), SIZE_HW)
+    clear = fog_transmission(Fog(centres, 10, 0.5, 0), SIZE_HW)
     assert clear[0, 0] == 0.5
     assert clear[-1, -1] == 0.5
     assert clear[30, 40] == 1.0
@@ -290,7 +296,7 @@ def test_shadow_halves_its_polygon_and_nothing_else() -> None:
     assert (changed[:40] == 100).all()
     assert (changed[40:, :10] == 100).all()
     # Two polygons over each other are no darker than one.
-    assert dimming(Shadow(shadow.polygons * 2), SIZE_HW).min() == 0.5
+    assert shadow_factor(Shadow(shadow.polygons * 2), SIZE_HW).min() == 0.5
 
 
 def test_flare_is_white_at_its_centre_and_fades_to_its_radius() -> None:
@@ -302,7 +308,7 @@ def test_flare_is_white_at_its_centre_and_fades_to_its_radius() -> None:
     assert (np.diff(across) <= 0).all()
     assert (changed[100, 352:] == 50).all()
     assert (across[:75] > 52).all()
-    glow = through_glow(flare, size_hw)
+    glow = glow_transmission(flare, size_hw)
     # Second-smallest disc: all but the smallest lie on it. Strengths are (k / 14) cubed.
     assert glow[100, 205] == pytest.approx(np.prod([1 - (k / 14) ** 3 for k in range(14)]), rel=1e-5)
 
@@ -325,7 +331,7 @@ def test_fog_shadow_and_flare_together_equal_one_after_the_other() -> None:
     alone = done(done(done(frame, fog=fog), shadow=shadow), flare=flare)
     together = done(frame, fog=fog, shadow=shadow, flare=flare)
     assert np.abs(together.astype(int) - alone).max() <= 2
-    assert veil(Plan(SIZE_HW)) is None
+    assert weather_overlay(AugmentPlan(SIZE_HW)) is None
 
 
 def test_grey_takes_the_colour_and_leaves_the_brightness() -> None:

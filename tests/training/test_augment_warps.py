@@ -7,10 +7,10 @@ import pytest
 from cv2 import GaussianBlur
 
 from trapmeter.records import Box
-from trapmeter.training.augment import Plan, apply_plan, draw_plan, no_augmentation, sample_rng
+from trapmeter.training.augment import AugmentPlan, apply_plan, draw_plan, no_augmentation, sample_rng
 from trapmeter.training.augment.plan import GridDistortion, OpticalDistortion, PiecewiseAffine, Turn
-from trapmeter.training.augment.settings import Distorting
-from trapmeter.training.augment.warps import distortion_map, flipped_box, turn_matrix
+from trapmeter.training.augment.settings import DistortionKind
+from trapmeter.training.augment.warps import distortion_map, flip_box, turn_matrix
 
 SIZE_HW = (90, 160)
 STILL_GRID = GridDistortion((1.0,) * 5, (1.0,) * 5)
@@ -27,7 +27,7 @@ def blob(x: int, y: int, half: int = 3) -> tuple[np.ndarray, Box]:
 
 
 def warped(frame: np.ndarray, box: Box | None, **steps: object) -> tuple[np.ndarray, Box | None]:
-    frames, (moved,) = apply_plan(Plan(SIZE_HW, **steps), frame[None], [box])
+    frames, (moved,) = apply_plan(AugmentPlan(SIZE_HW, **steps), frame[None], [box])
     return frames[0], moved
 
 
@@ -56,9 +56,9 @@ def test_flip_mirrors_pixels_and_box() -> None:
 
 def test_flip_twice_is_where_it_began() -> None:
     box = Box(0.0, 0.2, 1.0, 0.9, 0.7)
-    assert flipped_box(box) == box
-    assert flipped_box(Box(0.0, 0.2, 1e-120, 0.9, 0.7)).x2 == 1.0
-    assert flipped_box(flipped_box(Box(0.125, 0.2, 0.5, 0.9, 0.7))) == Box(0.125, 0.2, 0.5, 0.9, 0.7)
+    assert flip_box(box) == box
+    assert flip_box(Box(0.0, 0.2, 1e-120, 0.9, 0.7)).x2 == 1.0
+    assert flip_box(flip_box(Box(0.125, 0.2, 0.5, 0.9, 0.7))) == Box(0.125, 0.2, 0.5, 0.9, 0.7)
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ def test_piecewise_affine_takes_a_point_from_where_it_was_moved() -> None:
     assert sources[30, 50] == pytest.approx((50, 30), abs=0.05)
 
 
-@pytest.mark.parametrize("kind", Distorting)
+@pytest.mark.parametrize("kind", DistortionKind)
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("with_turn", [False, True])
-def test_the_box_follows_its_pixels(kind: Distorting, flip: bool, with_turn: bool) -> None:
+def test_the_box_follows_its_pixels(kind: DistortionKind, flip: bool, with_turn: bool) -> None:
     settings = replace(
         no_augmentation(), p_flip=float(flip), p_distortion=1.0, distortions=(kind,), p_turn=float(with_turn)
     )
@@ -176,8 +176,8 @@ def test_the_box_follows_its_pixels(kind: Distorting, flip: bool, with_turn: boo
         assert_box_is_seen(changed[0], moved, tolerance_px=1.6)
 
 
-@pytest.mark.parametrize("kind", Distorting)
-def test_fused_warps_equal_warps_one_after_the_other(kind: Distorting) -> None:
+@pytest.mark.parametrize("kind", DistortionKind)
+def test_fused_warps_equal_warps_one_after_the_other(kind: DistortionKind) -> None:
     settings = replace(no_augmentation(), p_flip=1.0, p_distortion=1.0, distortions=(kind,), p_turn=1.0)
     plan = draw_plan(settings, SIZE_HW, sample_rng(3, 0, 0))
     frame = GaussianBlur(np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8), (0, 0), 4)

@@ -9,7 +9,14 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from trapmeter.errors import InputError
-from trapmeter.training.distributed import Ranks, gathered, meeting_place, process_group, ranks_from_environment, total
+from trapmeter.training.distributed import (
+    Ranks,
+    gather_tensors,
+    process_group,
+    ranks_from_environment,
+    rendezvous_address,
+    sum_over_ranks,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +50,7 @@ def test_a_rank_out_of_range_is_refused() -> None:
 
 
 def test_processes_of_a_lone_machine_meet_on_it() -> None:
-    assert meeting_place({}) == {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+    assert rendezvous_address({}) == {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
 
 
 @pytest.mark.parametrize(
@@ -58,13 +65,13 @@ def test_processes_of_a_lone_machine_meet_on_it() -> None:
     ],
 )
 def test_the_first_of_slurms_machines_is_the_meeting_place(node_list: str, first: str) -> None:
-    found = meeting_place({"SLURM_STEP_NODELIST": node_list, "SLURM_JOB_ID": "4005"})
+    found = rendezvous_address({"SLURM_STEP_NODELIST": node_list, "SLURM_JOB_ID": "4005"})
     assert found == {"MASTER_ADDR": first, "MASTER_PORT": "30505"}
 
 
 def test_a_strange_list_of_machines_is_refused() -> None:
     with pytest.raises(InputError, match="set MASTER_ADDR yourself"):
-        meeting_place({"SLURM_STEP_NODELIST": "gpu[1"})
+        rendezvous_address({"SLURM_STEP_NODELIST": "gpu[1"})
 
 
 def network() -> nn.Module:
@@ -95,8 +102,8 @@ def one_rank(rank: int, folder: str) -> None:
         windows, wanted = data()
         (model(windows[rank::2]) - wanted[rank::2]).abs().mean().backward()
         gradients = [p.grad for p in model.parameters()]
-        sums = total([1.0 + rank, 10.0], ranks)
-        parts = gathered(torch.arange(3 + rank, dtype=torch.float64), ranks)
+        sums = sum_over_ranks([1.0 + rank, 10.0], ranks)
+        parts = gather_tensors(torch.arange(3 + rank, dtype=torch.float64), ranks)
         if rank == 0:
             torch.save(
                 {"gradients": gradients, "sums": sums, "lengths": [len(p) for p in parts]}, Path(folder) / "found.pt"

@@ -17,8 +17,8 @@ import pytest
 
 from training_world import World
 from trapmeter.training.recipes import Precision
-from trapmeter.training.records import read_metrics
 from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.training_log import read_metrics
 
 WITHIN_S = 600
 SCRIPT = Path(__file__).with_name("on_a_host.py")
@@ -89,7 +89,8 @@ def losses(out: Path) -> list[float]:
 def alone(world: World, out: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The losses and errors of the same training in this process."""
     from training.on_a_host import linear, plain_recipe
-    from trapmeter.training import export, single
+    from trapmeter.training import export
+    from trapmeter.training import job as single
 
     monkeypatch.setattr(single, "make_network", linear)
     monkeypatch.setattr(export, "export", lambda *_: None)

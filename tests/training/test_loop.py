@@ -13,10 +13,10 @@ import torch
 from training_world import World, tiny_recipe
 from trapmeter.errors import InputError, RunError
 from trapmeter.frames.store import FrameStore
-from trapmeter.training.dataset import Item, WindowDataset, training_batches, validation_batches
-from trapmeter.training.records import read_metrics
+from trapmeter.training.dataset import DatasetItem, WindowDataset, training_batches, validation_batches
 from trapmeter.training.run import FoldsBy, TrainSettings, train
 from trapmeter.training.samples import read_samples
+from trapmeter.training.training_log import read_metrics
 
 
 @pytest.fixture
@@ -119,9 +119,9 @@ def test_other_settings_in_the_same_folder_are_refused(world: World, tmp_path: P
 
 
 def test_a_loss_that_is_no_number_stops_with_words(world: World, tmp_path: Path) -> None:
-    from trapmeter.training.schedule import Cosine
+    from trapmeter.training.recipes import CosineSchedule
 
-    wild = tiny_recipe(schedule=Cosine(lr=1e30, eta_min=0.0, t_max=3), clip_norm=1e30)
+    wild = tiny_recipe(schedule=CosineSchedule(lr=1e30, eta_min=0.0, t_max=3), clip_norm=1e30)
     with pytest.raises(RunError, match="the loss is"):
         train(settings(world, tmp_path, recipe=wild), quiet)
 
@@ -194,11 +194,11 @@ def test_epochs_are_shuffled_in_their_own_way() -> None:
 
 
 def test_windows_are_the_same_whoever_loads_them(world: World) -> None:
-    from trapmeter.training.augment import second_place
+    from trapmeter.training.augment import second_place_augmentation
 
     samples = read_samples(world.labels, world.metadata)
     store = FrameStore.open(world.store)
-    one, other = (WindowDataset(store, samples, tiny_recipe().input, second_place(), 5) for _ in range(2))
-    assert torch.equal(one[Item(3, 1)][0], other[Item(3, 1)][0])
-    assert not torch.equal(one[Item(3, 1)][0], one[Item(3, 2)][0])
-    assert torch.equal(one[Item(3, None)][0], other[Item(3, None)][0])
+    one, other = (WindowDataset(store, samples, tiny_recipe().input, second_place_augmentation(), 5) for _ in range(2))
+    assert torch.equal(one[DatasetItem(3, 1)][0], other[DatasetItem(3, 1)][0])
+    assert not torch.equal(one[DatasetItem(3, 1)][0], one[DatasetItem(3, 2)][0])
+    assert torch.equal(one[DatasetItem(3, None)][0], other[DatasetItem(3, None)][0])

@@ -15,17 +15,17 @@ from training_world import World, tiny_recipe
 from trapmeter.frames.store import FrameStore
 from trapmeter.training.distributed import Ranks, process_group, ranks_from_environment
 from trapmeter.training.loop import train_fold
-from trapmeter.training.network import DistanceNetwork, Pooled
+from trapmeter.training.network import DistanceNetwork, PooledNetwork
 from trapmeter.training.recipes import Precision, Recipe
-from trapmeter.training.records import read_metrics
 from trapmeter.training.samples import read_samples
+from trapmeter.training.training_log import read_metrics
 
 
 def linear(recipe: Recipe) -> DistanceNetwork:
     """Without batch normalisation, so that the size of a batch changes nothing but the mean over it."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * recipe.input.n_channels, 1))
-    return DistanceNetwork(Pooled(backbone), recipe.input.target)
+    return DistanceNetwork(PooledNetwork(backbone), recipe.input.target)
 
 
 def trained(

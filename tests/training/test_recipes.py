@@ -7,15 +7,15 @@ import torch
 from torch import nn
 
 from trapmeter.errors import InputError
-from trapmeter.models.spec import Resize, Target
+from trapmeter.models.input_spec import Resize, Target
 from trapmeter.training import losses
-from trapmeter.training.dataset import Truth
+from trapmeter.training.checkpoints import parameter_groups, with_synced_norms
+from trapmeter.training.dataset import GroundTruth
 from trapmeter.training.distributed import Ranks
+from trapmeter.training.locating_head import AnimalLocation
 from trapmeter.training.losses import batch_loss, weighted_l1
-from trapmeter.training.network import DistanceNetwork, Head, Output, Pooled, make_network
-from trapmeter.training.place import Place
-from trapmeter.training.recipes import RECIPES, Precision, default, recipe_named, second_place
-from trapmeter.training.state import parameter_groups, with_shared_norms
+from trapmeter.training.network import DistanceNetwork, Head, NetworkOutput, PooledNetwork, make_network
+from trapmeter.training.recipes import RECIPES, Precision, default, find_recipe, second_place
 from trapmeter.windows import Edge
 
 
@@ -45,7 +45,7 @@ def test_only_matrices_decay() -> None:
 
 
 def test_the_loss_is_the_mean_absolute_error_by_weight() -> None:
-    raw, wanted = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 2.0, 5.0])
+    raw, encode = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 2.0, 5.0])
     assert float(weighted_l1(raw, wanted, torch.ones(3))) == pytest.approx(1.0)
     assert float(weighted_l1(raw, wanted, torch.tensor([1.0, 1.0, 0.5]))) == pytest.approx(2 / 3)
 
@@ -55,16 +55,16 @@ def test_the_parts_of_a_batch_have_the_mean_loss_of_the_whole(world_size: int, m
     generator = torch.Generator().manual_seed(0)
     raw, metres, weight, sure = (torch.rand(5, generator=generator, dtype=torch.float64) for _ in range(4))
     corners = torch.rand(5, 2, generator=generator) / 2
-    truth = Truth(metres, weight, torch.cat([corners, corners + 0.3], dim=1), 3 * sure, torch.arange(5))
+    truth = GroundTruth(metres, weight, torch.cat([corners, corners + 0.3], dim=1), 3 * sure, torch.arange(5))
     cells, numbers = torch.rand(5, 3, 4, generator=generator), torch.rand(5, 4, generator=generator)
     recipe = replace(default(), batch_size=5)
-    network = DistanceNetwork(Pooled(nn.Linear(1, 1)), Target.LOG1P)
+    network = DistanceNetwork(PooledNetwork(nn.Linear(1, 1)), Target.LOG1P)
     monkeypatch.setattr(losses, "summed", lambda *_: (3 * sure).sum())
 
     def part(rank: int, of: int) -> float:
         mine = slice(rank, None, of)
-        output = Output(raw[mine], Place(cells[mine], numbers[mine]))
-        return float(batch_loss(recipe, network, output, Truth(*(x[mine] for x in truth)), Ranks(rank, of)))
+        output = NetworkOutput(raw[mine], AnimalLocation(cells[mine], numbers[mine]))
+        return float(batch_loss(recipe, network, output, GroundTruth(*(x[mine] for x in truth)), Ranks(rank, of)))
 
     parts = [part(rank, world_size) for rank in range(world_size)]
     assert sum(parts) / world_size == pytest.approx(part(0, 1), rel=1e-6)
@@ -76,7 +76,7 @@ def test_shared_norms_change_neither_names_nor_answers() -> None:
     ).eval()
     windows = torch.randint(0, 256, (2, network_channels(network), 32, 48), dtype=torch.uint8)
     before, names = network(windows).raw, list(network.state_dict())
-    shared = with_shared_norms(network)
+    shared = with_synced_norms(network)
     assert not any(type(part) is nn.BatchNorm2d for part in shared.modules())
     assert sum(isinstance(part, nn.SyncBatchNorm) for part in shared.modules()) > 10
     assert list(shared.state_dict()) == names
@@ -89,6 +89,6 @@ def network_channels(network: nn.Module) -> int:
 
 def test_recipes_have_their_names() -> None:
     for name in RECIPES:
-        assert recipe_named(name).name == name
+        assert find_recipe(name).name == name
     with pytest.raises(InputError, match="second_place"):
-        recipe_named("third_place")
+        find_recipe("third_place")

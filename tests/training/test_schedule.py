@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from trapmeter.training.recipes import recipe_named, second_place
-from trapmeter.training.schedule import Cosine
+from trapmeter.training.recipes import CosineSchedule, find_recipe, second_place
 
 
 def test_every_one_of_80_epochs_has_pytorchs_learning_rate() -> None:
@@ -28,6 +27,6 @@ def test_it_falls_rises_falls_and_rises_a_little() -> None:
 def test_valleys() -> None:
     assert [epoch for epoch in range(80) if second_place().schedule.is_valley(epoch)] == [25, 75]
     # Scaled to 12 epochs the bottoms lie between epochs; the nearest one counts, once.
-    scaled = Cosine(t_max=3.75)
+    scaled = CosineSchedule(t_max=3.75)
     assert [epoch for epoch in range(12) if scaled.is_valley(epoch)] == [4, 11]
-    assert recipe_named("second_place_cpu").schedule == scaled
+    assert find_recipe("second_place_cpu").schedule == scaled

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trapmeter.tables.celltext import to_cell
+from trapmeter.tables.csvfile import to_cell
 
 SECONDS = 4
 HEADER = ("video_id", "time", "x1", "y1", "x2", "y2", "probability", "park", "site_id")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from terminal import inside
-from trapmeter.workers import Lost, run_all
+from trapmeter.parallel.workers import TaskFailure, run_tasks
 from unbreakable.clips import Survey, contents, learned
 
 JUMPING = Path(__file__).parent / "jumping"
@@ -56,6 +56,6 @@ def test_patience_goes_by_a_clock_that_never_jumps(monkeypatch: pytest.MonkeyPat
     started = time.monotonic()
     monkeypatch.setattr(time, "time", lambda: real() + 1e6 * (time.monotonic() - started))
     tasks = ["__import__('time').sleep(1.5) or 'done'", "__import__('time').sleep(600)"]
-    found = dict(run_all(tasks, eval, jobs=2, limit_s=lambda task: 3.0 if "600" in task else 100.0))
+    found = dict(run_tasks(tasks, eval, jobs=2, limit_s=lambda task: 3.0 if "600" in task else 100.0))
     assert found[tasks[0]] == "done"
-    assert found[tasks[1]] == Lost("given up after 3 s: decoding hangs")
+    assert found[tasks[1]] == TaskFailure("given up after 3 s: decoding hangs")

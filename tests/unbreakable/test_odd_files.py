@@ -12,12 +12,12 @@ import pytest
 from conftest import MakeClip
 from density.surveys import flat_text
 from terminal import inside
-from trapmeter.media.find import find_media
-from trapmeter.predict.asked import what_is_asked
+from trapmeter.media.discovery import find_media
 from trapmeter.predict.settings import PredictSettings
+from trapmeter.predict.tasks import plan_tasks
 from trapmeter.records import Medium, MediumKind
 from trapmeter.tables.distances import read_distances
-from trapmeter.tables.sites import FolderSite, assign_sites
+from trapmeter.tables.site_rules import FolderSite, assign_sites
 from unbreakable.clips import contents, make_survey
 
 NO_UTF8 = os.fsdecode(b"S1/caf\xe9 \xff.mp4")
@@ -75,14 +75,14 @@ def test_an_error_of_ours_with_such_a_name_is_logged(
     tmp_path: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import trapmeter.predict.run as run
-    from trapmeter.predict.seen import failed_medium
+    from trapmeter.predict.medium_result import failed_result
 
     survey = make_survey(tmp_path, make_clip("odd.mp4", n=40, rate=10), [NO_UTF8])
     monkeypatch.setattr(
         run,
         "observe_all",
         lambda tasks, *_: (
-            failed_medium(t.medium.media_id, 1, 1, (), "ours", f"trace of {t.medium.path}") for t in tasks
+            failed_result(t.medium.media_id, 1, 1, (), "ours", f"trace of {t.medium.path}") for t in tasks
         ),
     )
     assert inside(*survey.predict(tmp_path / "out")) == 1
@@ -233,6 +233,6 @@ def test_100_000_videos_are_planned_without_looking_at_any_twice(tmp_path: Path)
     with times.open("w", newline="") as file:
         csv.writer(file).writerows([("video_id", "time"), *((medium.media_id, 1) for medium in media)])
     settings = PredictSettings(paths=(tmp_path,), out=tmp_path / "out", times=times)
-    asked = what_is_asked(settings, placed, None, 0.25)
+    asked = plan_tasks(settings, placed, None, 0.25)
     assert len(asked.tasks) == N_MANY
     assert not asked.missing

@@ -9,7 +9,7 @@ import pytest
 
 from terminal import inside
 from training_world import World
-from trapmeter.workers import Engine, run_all
+from trapmeter.parallel.workers import Engine, run_tasks
 from unbreakable.clips import Survey, contents, learned
 
 
@@ -43,13 +43,13 @@ def test_a_folder_that_vanishes_from_predict(survey: Survey, tmp_path: Path, mon
 
 
 def test_videos_that_vanish_from_frames(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import trapmeter.workers as workers
+    import trapmeter.parallel.workers as workers
 
     assert inside(*survey.frames(tmp_path / "whole")) == 0
     store, away = tmp_path / "store", tmp_path / "away.mp4"
     last = survey.videos / survey.names[-1]
     with monkeypatch.context() as patch:
-        vanishing = Engine(after_the_first(run_all, lambda: last.rename(away)))
+        vanishing = Engine(after_the_first(run_tasks, lambda: last.rename(away)))
         patch.setattr(workers, "THIS_MACHINE", vanishing)
         assert inside(*survey.frames(store)) == 3
     assert "No such file or directory" in (store / "failed.csv").read_text()
@@ -93,7 +93,7 @@ def test_an_error_in_a_loader_process_says_what_it_said_there() -> None:
     from torch._utils import ExceptionWrapper
 
     from trapmeter.errors import InputError
-    from trapmeter.training.loop import _fetched
+    from trapmeter.training.loop import _load_batches
 
     def loader() -> Iterator[int]:
         yield 1
@@ -103,7 +103,7 @@ def test_an_error_in_a_loader_process_says_what_it_said_there() -> None:
             wrapped = ExceptionWrapper(where="in DataLoader worker process 0")
         wrapped.reraise()
 
-    fetched = _fetched(loader())  # type: ignore[arg-type]
+    fetched = _load_batches(loader())  # type: ignore[arg-type]
     assert next(fetched) == 1
     with pytest.raises(InputError) as error:
         next(fetched)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.boxmodel.features import FEATURES
-from trapmeter.boxmodel.novelty import RANGED, Ranges
+from trapmeter.boxmodel.novelty import CHECKED_FEATURES, Ranges
 from trapmeter.errors import InputError, ModelError
-from trapmeter.files import sha256_of_bytes, whole_file, whole_path
+from trapmeter.files import atomic_file, atomic_path, sha256_of_bytes
 from trapmeter.uncertainty import Uncertainty
 
 FORMAT = 2
@@ -42,10 +42,10 @@ class BundleCard:
 def write_bundle(folder: Path, card: BundleCard, model: bytes) -> None:
     """Writes both files; the folder is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_path(folder / MODEL) as partial:
+    with atomic_path(folder / MODEL) as partial:
         partial.write_bytes(model)
     text = json.dumps(asdict(card), indent=1, ensure_ascii=False)
-    with whole_file(folder / CARD) as file:
+    with atomic_file(folder / CARD) as file:
         file.write(text + "\n")
 
 
@@ -96,8 +96,12 @@ def _read_card(path: Path) -> BundleCard:
     except InputError as error:
         raise ModelError(f"{path}: {error}; train the bundle with this version") from error
     seen = content["seen"]
-    if not isinstance(seen, dict) or not set(seen) <= set(RANGED) or not all(_is_range(ends) for ends in seen.values()):
-        raise ModelError(f"{path}: seen must hold two numbers for some of {', '.join(RANGED)}, got {seen!r}")
+    if (
+        not isinstance(seen, dict)
+        or not set(seen) <= set(CHECKED_FEATURES)
+        or not all(_is_range(ends) for ends in seen.values())
+    ):
+        raise ModelError(f"{path}: seen must hold two numbers for some of {', '.join(CHECKED_FEATURES)}, got {seen!r}")
     return BundleCard(**{**content, "uncertainty": uncertainty, "features": FEATURES})
 
 

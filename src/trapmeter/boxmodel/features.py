@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.boxmodel import grouped
-from trapmeter.boxmodel.context import Columns, Flags, Floats, Groups, Ints, read_columns, read_groups
+from trapmeter.boxmodel.box_groups import BoxGroups, Columns, Flags, Floats, Ints, build_columns, build_groups
 from trapmeter.records import Observation
 
 EDGE = 0.004
@@ -50,19 +50,19 @@ def features(observations: Sequence[Observation]) -> NDArray[np.float32]:
     """
     if not observations:
         return np.empty((0, len(FEATURES)), dtype=np.float32)
-    columns, row_of = read_columns(observations)
+    columns, row_of = build_columns(observations)
     values = _values(columns)
     return np.stack([values[name] for name in FEATURES], axis=1).astype(np.float32)[row_of]
 
 
 def _values(columns: Columns) -> Values:
-    groups = read_groups(columns)
-    own = _own(columns)
+    groups = build_groups(columns)
+    own = _own_box(columns)
     smoothed = _smoothed(groups, columns.time_s, own)
     track = _track(groups, own)
     site = _site(columns, own)
     answer = own | _neighbours(groups, columns.time_s, own) | smoothed | track | site | _ground(columns, own)
-    place, count = columns.place, int(columns.place.max()) + 1
+    place, count = columns.site_index, int(columns.site_index.max()) + 1
     for name in ("y2", "log_area"):
         answer[f"from_track_{name}"] = own[name] - track[f"track_q50_{name}"]
         answer[f"smooth_from_site_{name}"] = smoothed[f"sure6_{name}"] - site[f"site_even_q50_{name}"]
@@ -73,7 +73,7 @@ def _values(columns: Columns) -> Values:
     return answer
 
 
-def _own(columns: Columns) -> Values:
+def _own_box(columns: Columns) -> Values:
     x1, y1, x2, y2, score = columns.box.T
     width, height = x2 - x1, y2 - y1
     log_w, log_h = np.log(width), np.log(height)
@@ -88,7 +88,7 @@ def _own(columns: Columns) -> Values:
     }  # fmt: skip
 
 
-def _step(groups: Groups, first: Ints, steps: int) -> tuple[Flags, Ints]:
+def _outward_member(groups: BoxGroups, first: Ints, steps: int) -> tuple[Flags, Ints]:
     """The member that stands `steps` further out than `first`: does it belong to the row's group, and its row."""
     position = first + steps
     inside = (position >= 0) & (position < len(groups.member))
@@ -98,21 +98,21 @@ def _step(groups: Groups, first: Ints, steps: int) -> tuple[Flags, Ints]:
     return inside & (groups.member_group[position] == groups.of_row), groups.member[position]
 
 
-def _neighbours(groups: Groups, time_s: Floats, own: Values) -> Values:
+def _neighbours(groups: BoxGroups, time_s: Floats, own: Values) -> Values:
     """The nearest two boxes before and after, as they are, and how long ago the nearest was."""
     answer: Values = {}
     for side, first, outward in (("before", groups.before, -1), ("after", groups.after, 1)):
-        found, row = _step(groups, first, 0)
+        found, row = _outward_member(groups, first, 0)
         answer[f"{side}_gap_s"] = np.where(found, np.abs(time_s[row] - time_s), np.nan)
         for name in ("y2", "log_area", "log_h", "score", "cx"):
             answer[f"{side}_{name}"] = np.where(found, own[name][row], np.nan)
-        found, row = _step(groups, first, outward)
+        found, row = _outward_member(groups, first, outward)
         for name in ("y2", "log_area", "log_h"):
             answer[f"{side}2_{name}"] = np.where(found, own[name][row], np.nan)
     return answer
 
 
-def _smoothed(groups: Groups, time_s: Floats, own: Values) -> Values:
+def _smoothed(groups: BoxGroups, time_s: Floats, own: Values) -> Values:
     """Means over neighbours in time and the box itself: smooth* plain, sure* weighted by the detector's score."""
     n = len(time_s)
     stacked = np.stack([own[name] for name in SMOOTHED], axis=1)
@@ -132,7 +132,7 @@ def _smoothed(groups: Groups, time_s: Floats, own: Values) -> Values:
     for steps in range(MAX_NEIGHBOURS):
         reached = 0
         for first, outward in ((groups.before, -1), (groups.after, 1)):
-            found, source = _step(groups, first, outward * steps)
+            found, source = _outward_member(groups, first, outward * steps)
             to = np.flatnonzero(found)
             add(to, source[to])
             reached += len(to)
@@ -147,7 +147,7 @@ def _smoothed(groups: Groups, time_s: Floats, own: Values) -> Values:
     return answer
 
 
-def _track(groups: Groups, own: Values) -> Values:
+def _track(groups: BoxGroups, own: Values) -> Values:
     """The animal's boxes over the whole medium."""
     row, group, count = groups.member, groups.member_group, groups.count
     even = np.ones(len(row), dtype=np.int64)
@@ -164,8 +164,8 @@ def _track(groups: Groups, own: Values) -> Values:
 
 def _site(columns: Columns, own: Values) -> Values:
     """All boxes at the site: site* each alike, site_even* each video alike."""
-    place, count = columns.place, int(columns.place.max()) + 1
-    weights = {"site": np.ones(len(place), dtype=np.int64), "site_even": _even(columns)}
+    place, count = columns.site_index, int(columns.site_index.max()) + 1
+    weights = {"site": np.ones(len(place), dtype=np.int64), "site_even": _media_weights(columns)}
     answer: Values = {}
     for kind, weight in weights.items():
         for name in TRACK_VALUES:
@@ -176,7 +176,7 @@ def _site(columns: Columns, own: Values) -> Values:
 
 def _other_media(columns: Columns) -> Floats:
     """How many other media show boxes at the site, up to MAX_OTHER_MEDIA: how far its figures can be trusted."""
-    place, medium = columns.place, columns.medium
+    place, medium = columns.site_index, columns.medium
     shows_boxes = np.bincount(medium, columns.is_boxed) > 0
     pairs = np.unique(np.stack([place, medium], axis=1)[columns.is_boxed], axis=0)
     media_at = np.bincount(pairs[:, 0], minlength=int(place.max()) + 1)
@@ -189,9 +189,9 @@ def _ground(columns: Columns, own: Values) -> Values:
     On flat ground an animal's height in the picture grows in proportion to how far below the horizon it stands
     (height of animal / height of camera), so the line through whole boxes tells where the horizon is.
     """
-    place, count = columns.place, int(columns.place.max()) + 1
+    place, count = columns.site_index, int(columns.site_index.max()) + 1
     is_whole = columns.is_boxed & (own["cut_top"] == 0) & (own["cut_bottom"] == 0)
-    weight = np.where(is_whole, (own["score"] + SCORE_FLOOR) * _even(columns) / grouped.WEIGHT_UNITS, 0.0)
+    weight = np.where(is_whole, (own["score"] + SCORE_FLOOR) * _media_weights(columns) / grouped.WEIGHT_UNITS, 0.0)
     answer: Values = {}
     for label, (over, along, usual_slope) in GROUND_LINES.items():
         mean_x, mean_y, slope = grouped.line(place, own[along], own[over], weight, count, usual_slope, STIFFNESS)
@@ -206,7 +206,7 @@ def _ground(columns: Columns, own: Values) -> Values:
     return answer
 
 
-def _even(columns: Columns) -> Ints:
+def _media_weights(columns: Columns) -> Ints:
     return grouped.equal_shares(columns.medium, columns.is_boxed.astype(np.float64))
 
 
@@ -215,5 +215,5 @@ def _shares(percentages: tuple[int, ...]) -> tuple[float, ...]:
 
 
 _EXAMPLE = Observation("", 0.0)
-FEATURES: tuple[str, ...] = tuple(_values(read_columns([_EXAMPLE])[0]))
+FEATURES: tuple[str, ...] = tuple(_values(build_columns([_EXAMPLE])[0]))
 """The names, in the order of the columns."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trapmeter.boxmodel.context import Floats, Ints
+from trapmeter.boxmodel.box_groups import Floats, Ints
 
 WEIGHT_UNITS = 720_720
 """Divisible by 1..16: the share of each row of a small video is a whole number, so sums of weights are exact."""

@@ -19,7 +19,7 @@ Flags = NDArray[np.bool_]
 
 TAIL = 0.05
 """Levels of the two quantile trees: TAIL and 1 - TAIL."""
-SCALES = 1.645
+SD_TO_TAIL = 1.645
 """Standard deviations from the middle of a bell curve to its TAIL: makes a scale comparable to one."""
 MIN_SCALE = 0.03
 MIN_M = 0.3
@@ -31,7 +31,7 @@ def to_target(distance_m: Floats) -> Floats:
     return np.log1p(distance_m)
 
 
-def fit(raw: Floats, truth_m: Floats, site_ids: Sequence[str]) -> Uncertainty:
+def fit_box_uncertainty(raw: Floats, truth_m: Floats, site_ids: Sequence[str]) -> Uncertainty:
     """How sure the model is, from held-out rows. raw: n x 3, its point, low and high."""
     return fit_uncertainty(_point(raw), truth_m, site_ids, *_scales(raw))
 
@@ -48,4 +48,4 @@ def _point(raw: Floats) -> Floats:
 def _scales(raw: Floats) -> tuple[Floats, Floats]:
     """Below and above the point. The three numbers come from different trees and networks and may cross."""
     below, above = _point(raw) - raw[:, 1], raw[:, 2] - _point(raw)
-    return np.maximum(below / SCALES, MIN_SCALE), np.maximum(above / SCALES, MIN_SCALE)
+    return np.maximum(below / SD_TO_TAIL, MIN_SCALE), np.maximum(above / SD_TO_TAIL, MIN_SCALE)

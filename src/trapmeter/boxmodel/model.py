@@ -12,7 +12,7 @@ import onnxruntime
 from trapmeter.boxmodel.bundle import MODEL, BundleCard, read_bundle
 from trapmeter.boxmodel.features import FEATURES, features
 from trapmeter.boxmodel.intervals import to_distances
-from trapmeter.boxmodel.novelty import doubts
+from trapmeter.boxmodel.novelty import find_doubts
 from trapmeter.errors import ModelError
 from trapmeter.records import Distance, ModelIdentity, Observation
 
@@ -51,7 +51,7 @@ class BoxModel:
         _check_shapes(folder / MODEL, session)
         return cls(card, session)
 
-    def measure(self, observations: Sequence[Observation]) -> list[Distance]:
+    def estimate(self, observations: Sequence[Observation]) -> list[Distance]:
         """One distance each, in the same order, also for observations without a box.
 
         Give ALL observations of a run at once: an animal's other seconds and the site's other videos are what the model
@@ -64,7 +64,7 @@ class BoxModel:
         distances = to_distances(np.asarray(raw, dtype=np.float64), self.card.uncertainty)
         return [
             replace(distance, doubt=doubt) if doubt else distance
-            for distance, doubt in zip(distances, doubts(rows, self.card.seen), strict=True)
+            for distance, doubt in zip(distances, find_doubts(rows, self.card.seen), strict=True)
         ]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trapmeter.boxmodel.features import FEATURES
 
-RANGED = {
+CHECKED_FEATURES = {
     "log_h": "height",
     "log_w": "width",
     "log_aspect": "shape",
@@ -28,7 +28,7 @@ Ranges = Mapping[str, tuple[float, float]]
 def learn_ranges(rows: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
     """Where nearly all boxes of a training lie. rows: n x len(FEATURES), NaN where unknown."""
     ranges = {}
-    for name in RANGED:
+    for name in CHECKED_FEATURES:
         column = rows[:, FEATURES.index(name)]
         known = column[~np.isnan(column)]
         if len(known):
@@ -37,12 +37,12 @@ def learn_ranges(rows: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def doubts(rows: NDArray[np.float32], ranges: Ranges) -> list[str]:
+def find_doubts(rows: NDArray[np.float32], ranges: Ranges) -> list[str]:
     """For each row what is unlike the training, or nothing."""
     found: list[list[str]] = [[] for _ in rows]
     for name, (low, high) in ranges.items():
         column = rows[:, FEATURES.index(name)]
         margin = MARGIN * (high - low) + 1e-4
         for index in np.flatnonzero((column < low - margin) | (column > high + margin)):
-            found[index].append(RANGED[name])
+            found[index].append(CHECKED_FEATURES[name])
     return [f"unlike the boxes that the model has learnt from: {' and '.join(odd)}" if odd else "" for odd in found]

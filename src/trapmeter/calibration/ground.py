@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import InputError
 from trapmeter.records import Box
-from trapmeter.tables.cameras import Camera
+from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.reference_points import ReferencePoint
 
 Floats = NDArray[np.float64]
 
-USUAL = np.array([0.15, 0.6, 0.0])
-USUAL_SD = np.array([1.0, 0.5, 0.1])
+PRIOR_PLANE = np.array([0.15, 0.6, 0.0])
+PRIOR_PLANE_SD = np.array([1.0, 0.5, 0.1])
 """Of a, b, c where only points are known: trail cameras hang at 0.5 to 1.5 m and see 38 to 55 degrees."""
 POINT_ROW_SD = 0.01
 """How exactly a point's row is read, as a fraction of the picture's height."""
-POINT_SD = 0.01
+POINT_INVERSE_DISTANCE_SD = 0.01
 """What a point's 1/d may be off by besides, in 1/m: ground is not flat."""
 HEIGHT_SHARE_SD, PITCH_SD_DEG, ROLL_SD_DEG = 0.1, 3.5, 4.0
 """How exactly field teams know these of a camera, and how far ground is from level: 2 degrees and 3 more along and
@@ -44,7 +44,7 @@ class Ground:
     plane: Floats
     covariance: Floats
 
-    def nearness(self, x: float, y: float) -> tuple[float, float]:
+    def inverse_distance(self, x: float, y: float) -> tuple[float, float]:
         """1/d at a place of the picture (fractions) and its standard deviation, in 1/m; below 0 above the horizon."""
         at = np.array([1.0, y - 0.5, x - 0.5])
         return float(at @ self.plane), float(np.sqrt(at @ self.covariance @ at))
@@ -60,9 +60,9 @@ def fit_ground(points: Sequence[ReferencePoint], camera: Ground | None = None) -
 
     at = np.array([[1.0, point.y - 0.5, point.x - 0.5] for point in points])
     nearness = np.array([1 / point.distance_m for point in points])
-    start = USUAL if camera is None else camera.plane
-    root = np.diag(1 / USUAL_SD) if camera is None else np.linalg.cholesky(np.linalg.inv(camera.covariance)).T
-    sd = POINT_SD + POINT_ROW_SD * abs(start[1])
+    start = PRIOR_PLANE if camera is None else camera.plane
+    root = np.diag(1 / PRIOR_PLANE_SD) if camera is None else np.linalg.cholesky(np.linalg.inv(camera.covariance)).T
+    sd = POINT_INVERSE_DISTANCE_SD + POINT_ROW_SD * abs(start[1])
 
     def misfit(plane: Floats) -> Floats:
         off = (at @ plane - nearness) / sd
@@ -72,7 +72,10 @@ def fit_ground(points: Sequence[ReferencePoint], camera: Ground | None = None) -
     # A point with a wrong number may have made a valley of its own, so the search starts without each of them in turn.
     begins = [
         start,
-        *(_through(np.delete(at, i, 0), np.delete(nearness, i), start, root, sd) for i in range(len(points))),
+        *(
+            _least_squares_plane(np.delete(at, i, 0), np.delete(nearness, i), start, root, sd)
+            for i in range(len(points))
+        ),
     ]
     found = min((least_squares(misfit, begin) for begin in begins), key=lambda one: float(one.cost))
     slopes = np.asarray(found.jac, np.float64)
@@ -84,32 +87,35 @@ def fit_ground(points: Sequence[ReferencePoint], camera: Ground | None = None) -
     return Ground(found.x, np.asarray(np.linalg.inv(slopes.T @ slopes), np.float64))
 
 
-def _through(at: Floats, nearness: Floats, start: Floats, root: Floats, sd: float) -> Floats:
+def _least_squares_plane(at: Floats, nearness: Floats, start: Floats, root: Floats, sd: float) -> Floats:
     """The plane with the least squares from the points and from where it starts."""
     rows = np.concatenate([at / sd, root])
     wanted = np.concatenate([nearness / sd, root @ start])
     return np.asarray(np.linalg.lstsq(rows, wanted, rcond=None)[0], np.float64)
 
 
-def ground_of_camera(camera: Camera) -> Ground | None:
+def ground_from_camera(camera: CameraSetup) -> Ground | None:
     """The ground that height, pitch and field of view tell of, taken as flat; None where one of them isn't known."""
     if camera.height_m is None or camera.pitch_deg is None or camera.hfov_deg is None:
         return None
     facts = np.array([camera.height_m, camera.pitch_deg, 0.0])
     steps = np.array([camera.height_m * HEIGHT_SHARE_SD, PITCH_SD_DEG, ROLL_SD_DEG])
-    plane = _plane(camera, *facts)
+    plane = _camera_plane(camera, *facts)
     effect = np.stack(
-        [(_plane(camera, *(facts + step)) - _plane(camera, *(facts - step))) / 2 for step in np.diag(steps)]
+        [
+            (_camera_plane(camera, *(facts + step)) - _camera_plane(camera, *(facts - step))) / 2
+            for step in np.diag(steps)
+        ]
     )
     return Ground(plane, effect.T @ effect + np.diag([1e-2, 1e-2, 1e-2]) ** 2)
 
 
-def _plane(camera: Camera, height_m: float, pitch_deg: float, roll_deg: float) -> Floats:
+def _camera_plane(camera: CameraSetup, height_m: float, pitch_deg: float, roll_deg: float) -> Floats:
     """The plane of 1/d that comes nearest to flat ground through a pinhole, below the horizon."""
     assert camera.hfov_deg is not None, "asked of cameras with a known lens alone"
     x, y = (grid.ravel() for grid in np.meshgrid(np.linspace(0.1, 0.9, 9), np.linspace(0.0, 1.0, 41)))
     half = math.tan(math.radians(camera.hfov_deg) / 2)
-    across, up = (2 * x - 1) * half, (1 - 2 * y) * half / camera.width_over_height
+    across, up = (2 * x - 1) * half, (1 - 2 * y) * half / camera.aspect_ratio
     roll, down = math.radians(roll_deg), math.radians(-pitch_deg)
     across, up = across * math.cos(roll) - up * math.sin(roll), across * math.sin(roll) + up * math.cos(roll)
     sinks = math.sin(down) - up * math.cos(down)
@@ -152,7 +158,7 @@ class FootSettings:
     """A box whose lower edge lies below this row is cut by the picture's edge: the feet may be anywhere under it."""
 
 
-USUAL_AREA = 0.03
+TYPICAL_AREA = 0.03
 """Of a box, as a share of the picture."""
 
 
@@ -165,7 +171,7 @@ def foot_likelihood(
     """
     from scipy.special import ndtr
 
-    nearness, sd = ground.nearness((box.x1 + box.x2) / 2, box.y2)
+    nearness, sd = ground.inverse_distance((box.x1 + box.x2) / 2, box.y2)
     slope = max(float(ground.plane[1]), 0.05)
     spread = math.sqrt(sd**2 + (settings.row_sd * slope) ** 2 + (settings.share_sd * nearness) ** 2)
     off = (1 / distance_m - nearness) / spread
@@ -177,16 +183,16 @@ def foot_likelihood(
         hidden = (ndtr(off) - ndtr(off - reach / spread)) / reach
         right = (1 - settings.hidden) * seen + settings.hidden * hidden
     # A box that shows no animal may have its edge on any row.
-    shown = is_animal(box, settings, repeated)
+    shown = animal_probability(box, settings, repeated)
     return np.asarray(shown * right + (1 - shown) / slope, np.float64)
 
 
-def is_animal(box: Box, settings: FootSettings, repeated: float) -> float:
+def animal_probability(box: Box, settings: FootSettings, repeated: float) -> float:
     """How likely a box shows an animal (0..1)."""
     area = (box.x2 - box.x1) * (box.y2 - box.y1)
     odds_log = (
         settings.score_slope * (box.score - settings.score_at_even)
-        + settings.area_slope * math.log(area / USUAL_AREA)
+        + settings.area_slope * math.log(area / TYPICAL_AREA)
         - settings.repeat_slope * repeated
     )
     return 1 / (1 + math.exp(-min(max(odds_log, -30.0), 30.0)))

@@ -1,8 +1,9 @@
-"""What `trapmeter calibrate` does: results in, corrected ones out; or which seconds are worth a label."""
+"""Calibrates a folder of results and writes the corrected tables and a chart, or selects the seconds to label."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,29 +14,79 @@ import numpy as np
 
 from trapmeter import __version__
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.calibration.picking import pick
-from trapmeter.calibration.picture import SitePanel, draw_sites
-from trapmeter.calibration.rows import make_rows
-from trapmeter.calibration.site import COVARIANCE, Corrected, Known, correct_site, label_errors_m, through_lens
-from trapmeter.calibration.told import (
+from trapmeter.calibration.gaussian_process import make_site_rows
+from trapmeter.calibration.inputs import (
     CALIBRATED,
     CalibrateSettings,
-    Measured,
+    MeasuredSite,
     SiteKey,
     measured_sites,
-    read_told,
+    read_inputs,
+)
+from trapmeter.calibration.label_selection import select_labels
+from trapmeter.calibration.site_correction import (
+    COVARIANCE,
+    CorrectedSite,
+    SiteFacts,
+    correct_for_lens,
+    correct_site,
+    label_errors_m,
 )
 from trapmeter.errors import InputError, RunError
-from trapmeter.files import sha256_of, whole_file
+from trapmeter.files import atomic_file, atomic_path, sha256_of
 from trapmeter.records import Distance, Estimate
 from trapmeter.tables.camtrapdp.container import checksum_of_observations, is_package
 from trapmeter.tables.corrections import SiteCorrection, write_corrections
-from trapmeter.tables.distances import NAME as DISTANCES
-from trapmeter.tables.distances import OF_RUN, find_distances, read_distances, run_facts, write_distances
-from trapmeter.tables.picks import write_picks
+from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
+from trapmeter.tables.distances import RUN_KEY, find_distances, read_distances, read_run_facts, write_distances
+from trapmeter.tables.truth import write_seconds_to_label
 
-CORRECTIONS, PICTURE, RUN = "calibration.csv", "calibration.png", "run.json"
-PICKS = "to-label.csv"
+MAX_PANELS = 12
+COLUMNS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SitePanel:
+    """before_m, after_m: a site's distances; labels: pairs of the distance before and the true one."""
+
+    site_id: str
+    before_m: tuple[float, ...]
+    after_m: tuple[float, ...]
+    labels: tuple[tuple[float, float], ...]
+
+
+def draw_site_panels(panels: Sequence[SitePanel], path: Path) -> None:
+    """Draws the sites with the most rows into a PNG file; the others are in the table."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    shown = sorted(panels, key=lambda panel: (-len(panel.before_m), panel.site_id))[:MAX_PANELS]
+    n_rows = max(1, math.ceil(len(shown) / COLUMNS))
+    n_columns = max(1, min(COLUMNS, len(shown)))
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        # A site's name may hold a dollar sign, which is no formula.
+        mpl.rcParams.update({"text.parse_math": False, "font.size": 9})
+        figure = Figure(figsize=(3.2 * n_columns, 3.0 * n_rows), layout="constrained")
+        axes_of = figure.subplots(n_rows, n_columns, squeeze=False)
+        for axes in axes_of.flat[len(shown) :]:
+            axes.set_axis_off()
+        for axes, panel in zip(axes_of.flat, shown, strict=False):
+            end = 1.05 * max(
+                *panel.before_m, *panel.after_m, *(metres for pair in panel.labels for metres in pair), 1.0
+            )
+            axes.plot([0, end], [0, end], color="#8a8f98", linewidth=1, linestyle=(0, (4, 3)))
+            axes.plot(panel.before_m, panel.after_m, ".", color="#2f6f8f", alpha=0.5, markersize=4, label="after")
+            if panel.labels:
+                axes.plot(*zip(*panel.labels, strict=True), "x", color="#b3432f", markersize=6, label="labels")
+            axes.set(title=panel.site_id, xlim=(0, end), ylim=(0, end), xlabel="before (m)", ylabel="after (m)")
+            axes.legend(fontsize=8, frameon=False)
+        with atomic_path(path) as partial:
+            figure.savefig(partial, format="png", dpi=110)
+
+
+CORRECTIONS, CHART, RUN = "calibration.csv", "calibration.png", "run.json"
+TO_LABEL = "to-label.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +101,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Picked:
+class LabelSelection:
     """The table of seconds to label, how many it has, of how many sites, and whether these are videos without a site."""
 
     path: Path
@@ -70,14 +121,14 @@ def calibrate(settings: CalibrateSettings) -> Calibration:
     source = find_distances(settings.results)
     estimates = read_distances(source)
     sites = measured_sites(estimates)
-    told = read_told(settings, source, estimates)
+    told = read_inputs(settings, source, estimates)
     model = BoxModel.load(settings.box_model) if told.cameras else None
 
-    _make_folder(settings.out, source)
+    _make_output_folder(settings.out, source)
     after = list(estimates)
     corrections, panels = [], []
     for key, site in sites.items():
-        known = told.of(key, site)
+        known = told.for_site(key, site)
         lensed, corrected = _correct(key, site, known, model, settings.trained_hfov_deg)
         for position, distance in zip(site.positions, corrected.distances, strict=True):
             if distance is not estimates[position].distance:
@@ -88,14 +139,14 @@ def calibrate(settings: CalibrateSettings) -> Calibration:
             panels.append(_panel(key, site, known, corrected))
     write_distances(settings.out / DISTANCES, after)
     write_corrections(settings.out / CORRECTIONS, corrections)
-    draw_sites(panels, settings.out / PICTURE)
+    draw_site_panels(panels, settings.out / CHART)
     n_moved = sum(old is not new for old, new in zip(estimates, after, strict=True))
     done = Calibration(tuple(after), tuple(corrections), n_moved, len(told.labels), told.n_unused)
-    _write_facts(settings, source, done)
+    _write_run_json(settings, source, done)
     return done
 
 
-def pick_seconds(results: Path, out: Path, count: int) -> Picked:
+def select_seconds(results: Path, out: Path, count: int) -> LabelSelection:
     """Writes which `count` seconds of each site to label into to-label.csv.
 
     Raises:
@@ -110,19 +161,21 @@ def pick_seconds(results: Path, out: Path, count: int) -> Picked:
     chosen = []
     for site in sites.values():
         answers = np.log1p(np.array([distance.distance_m for distance in site.distances]))
-        chosen += [site.observations[i] for i in pick(make_rows(site.observations, answers), count, COVARIANCE)]
-    _make_folder(out, source)
-    write_picks(out / PICKS, chosen)
-    return Picked(out / PICKS, len(chosen), len(sites), all(site_id for site_id, _ in sites))
+        chosen += [
+            site.observations[i] for i in select_labels(make_site_rows(site.observations, answers), count, COVARIANCE)
+        ]
+    _make_output_folder(out, source)
+    write_seconds_to_label(out / TO_LABEL, chosen)
+    return LabelSelection(out / TO_LABEL, len(chosen), len(sites), all(site_id for site_id, _ in sites))
 
 
 def _correct(
-    key: SiteKey, site: Measured, known: Known, model: BoxModel | None, trained_hfov_deg: float
-) -> tuple[list[Distance], Corrected]:
+    key: SiteKey, site: MeasuredSite, known: SiteFacts, model: BoxModel | None, trained_hfov_deg: float
+) -> tuple[list[Distance], CorrectedSite]:
     """The site's distances with the lens reckoned in, and with all that is known."""
     # A network's answers can't be asked for anew: a lens multiplies them.
     answered = model if model is not None and site.model_ids == {model.identity.model_id} else None
-    lensed = through_lens(site.observations, site.distances, known.camera, trained_hfov_deg, answered)
+    lensed = correct_for_lens(site.observations, site.distances, known.camera, trained_hfov_deg, answered)
     try:
         return lensed, correct_site(site.observations, lensed, known)
     except InputError as error:
@@ -130,7 +183,7 @@ def _correct(
 
 
 def _correction(
-    key: SiteKey, site: Measured, known: Known, lensed: Sequence[Distance], corrected: Corrected
+    key: SiteKey, site: MeasuredSite, known: SiteFacts, lensed: Sequence[Distance], corrected: CorrectedSite
 ) -> SiteCorrection:
     errors = label_errors_m(site.observations, site.distances, lensed, known)
     plane = (None, None, None) if corrected.ground is None else corrected.ground.plane.tolist()
@@ -148,7 +201,7 @@ def _correction(
     )
 
 
-def _panel(key: SiteKey, site: Measured, known: Known, corrected: Corrected) -> SitePanel:
+def _panel(key: SiteKey, site: MeasuredSite, known: SiteFacts, corrected: CorrectedSite) -> SitePanel:
     return SitePanel(
         key[0] or key[1],
         tuple(distance.distance_m for distance in site.distances),
@@ -157,7 +210,7 @@ def _panel(key: SiteKey, site: Measured, known: Known, corrected: Corrected) -> 
     )
 
 
-def _make_folder(out: Path, source: Path) -> None:
+def _make_output_folder(out: Path, source: Path) -> None:
     """The output folder, which must not hold the results themselves or those of another run."""
     if (out / DISTANCES).exists() and not (out / CORRECTIONS).exists():
         what = "the results to be calibrated" if (out / DISTANCES).resolve() == source.resolve() else "other results"
@@ -172,7 +225,7 @@ def _checksum(path: Path) -> str:
     return checksum_of_observations(path) if is_package(path) else sha256_of(path)
 
 
-def _write_facts(settings: CalibrateSettings, source: Path, done: Calibration) -> None:
+def _write_run_json(settings: CalibrateSettings, source: Path, done: Calibration) -> None:
     told = {"results": source, "labels": settings.labels, "points": settings.points, "cameras": settings.cameras}
     facts: dict[str, Any] = {
         "trapmeter": __version__,
@@ -189,7 +242,7 @@ def _write_facts(settings: CalibrateSettings, source: Path, done: Calibration) -
         },
     }
     # So that reports and exports of the corrected results can tell of the run.
-    facts[OF_RUN] = run_facts(source)
-    with whole_file(settings.out / RUN) as file:
+    facts[RUN_KEY] = read_run_facts(source)
+    with atomic_file(settings.out / RUN) as file:
         json.dump(facts, file, indent=2)
         file.write("\n")

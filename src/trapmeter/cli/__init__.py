@@ -13,8 +13,11 @@ from typing import Annotated
 import typer
 
 from trapmeter import __version__
-from trapmeter.cli import boxmodel, calibrate, density, distil, export, measure, models, report, review, training
-from trapmeter.cli.common import EXIT_USAGE
+from trapmeter.cli import boxmodel, calibrate, density, distil, models, review, training
+from trapmeter.cli import predict as measure
+from trapmeter.cli import results as export
+from trapmeter.cli import results as report
+from trapmeter.cli.options import EXIT_USAGE
 from trapmeter.errors import TrapmeterError
 
 app = typer.Typer(
@@ -33,8 +36,8 @@ app.command()(distil.distil)
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 density.add_verbs(app)
-export.add_verbs(app)
-report.add_verbs(app)
+export.add_export(app)
+report.add_report(app)
 
 
 def main() -> None:
@@ -49,7 +52,7 @@ def main() -> None:
         print(f"trapmeter: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(EXIT_USAGE)
     except OSError as error:
-        if error.errno not in _NOT_OURS:
+        if error.errno not in _DISK_ERRORS:
             raise
         what = "" if error.filename is None else f"{error.filename}: "
         print(  # noqa: T201
@@ -58,7 +61,7 @@ def main() -> None:
         sys.exit(EXIT_USAGE)
 
 
-_NOT_OURS = frozenset(
+_DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
     | {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.ESTALE}
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trapmeter.cli.common import tell
+from trapmeter.cli.options import print_progress
 
 app = typer.Typer(
     help="Train and judge the model that tells distances from boxes alone.",
@@ -30,11 +30,16 @@ def train_model(
 
     trapmeter boxmodel train --tables deep-chimpact/ --out my-box-model/
     """
-    from trapmeter.boxmodel.samples import read_tables
     from trapmeter.boxmodel.settings import BoxModelSettings
-    from trapmeter.boxmodel.train import train
+    from trapmeter.boxmodel.training import train_box_model
+    from trapmeter.boxmodel.training_data import read_labelled_observations
 
-    train(read_tables(tables), out, BoxModelSettings(model_id=name, attribution=attribution), tell)
+    train_box_model(
+        read_labelled_observations(tables),
+        out,
+        BoxModelSettings(model_id=name, attribution=attribution),
+        print_progress,
+    )
     typer.echo(f"model: {out}")
 
 
@@ -52,12 +57,12 @@ def evaluate_model(
 
     trapmeter boxmodel evaluate --tables deep-chimpact/ --out evaluation/
     """
-    from trapmeter.boxmodel.evaluate import evaluate, figure_table, write_evaluation
-    from trapmeter.boxmodel.samples import read_tables
+    from trapmeter.boxmodel.evaluation import evaluate_box_model, format_figures, write_evaluation
     from trapmeter.boxmodel.settings import BoxModelSettings
+    from trapmeter.boxmodel.training_data import read_labelled_observations
 
-    evaluation = evaluate(read_tables(tables), BoxModelSettings(), folds, tell)
-    typer.echo(figure_table(evaluation))
+    evaluation = evaluate_box_model(read_labelled_observations(tables), BoxModelSettings(), folds, print_progress)
+    typer.echo(format_figures(evaluation))
     if out is not None:
         write_evaluation(evaluation, out)
         typer.echo(f"every row: {out / 'oof.csv'}")

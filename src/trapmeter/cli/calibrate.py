@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trapmeter.cli.common import CamerasOption, ShoulderOption, SpeciesOption, TrainedHfovOption
+from trapmeter.cli.options import CamerasOption, ShoulderOption, SpeciesOption, TrainedHfovOption
 from trapmeter.errors import InputError
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 
@@ -64,16 +64,16 @@ def calibrate(
 
     trapmeter calibrate results/ --points points.csv --cameras cameras.csv --species "red fox" --out calibrated/
     """
+    from trapmeter.calibration.inputs import CalibrateSettings
     from trapmeter.calibration.run import calibrate as run
-    from trapmeter.calibration.run import pick_seconds
-    from trapmeter.calibration.told import CalibrateSettings
+    from trapmeter.calibration.run import select_seconds
     from trapmeter.tables.cameras import COLUMNS as CAMERA_COLUMNS
-    from trapmeter.tables.csvfile import misspelt
+    from trapmeter.tables.csvfile import find_misspelt_columns
 
     if pick is not None:
         if any(told is not None for told in (labels, points, cameras, species, shoulder_height)):
             raise InputError("--pick needs nothing that is known: leave out all but --out")
-        picked = pick_seconds(results, out, pick)
+        picked = select_seconds(results, out, pick)
         if not picked.has_sites:
             typer.echo(
                 f"some rows have no site, so that each of their videos counts as one ({picked.n_sites} in all); measure with "
@@ -81,12 +81,12 @@ def calibrate(
             )
         typer.echo(f"{picked.n_rows} seconds to label: fill in distance_m in {picked.path}")
         return
-    for note in [] if cameras is None else misspelt(cameras, CAMERA_COLUMNS):
+    for note in [] if cameras is None else find_misspelt_columns(cameras, CAMERA_COLUMNS):
         typer.echo(f"note: {note}")
     settings = CalibrateSettings(
         results, out, labels, points, cameras, trained_hfov, species, shoulder_height, box_model
     )
-    _tell(run(settings), out)
+    _print_calibration(run(settings), out)
 
 
 def points(
@@ -114,7 +114,7 @@ def points(
     typer.echo(f"open {out} in a browser and click on the {pictures}; its button saves the table")
 
 
-def _tell(done: Calibration, out: Path) -> None:
+def _print_calibration(done: Calibration, out: Path) -> None:
     n_rows = sum(estimate.distance is not None for estimate in done.estimates)
     typer.echo(f"{done.n_moved:,} of {n_rows:,} distances corrected, at {len(done.corrections):,} sites")
     if done.n_labels_unused:

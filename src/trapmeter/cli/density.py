@@ -141,13 +141,13 @@ def density(
 
     trapmeter density --config survey.toml --out density/
     """
-    from trapmeter.cli.common import default_jobs
+    from trapmeter.cli.options import default_jobs
     from trapmeter.console import print_density, progress_bars
     from trapmeter.density.results import write_csv, write_json
-    from trapmeter.density.run import inputs_of, run_density
+    from trapmeter.density.run import list_inputs, run_density
     from trapmeter.density.settings import density_settings, read_values
-    from trapmeter.files import alone_in, check_file
-    from trapmeter.report.density_page import FILES, write_folder
+    from trapmeter.files import check_writable, lock_folder
+    from trapmeter.report.density_report import OUTPUT_FILES, write_density_folder
 
     given: dict[str, Any] = {
         "file": file,
@@ -184,18 +184,18 @@ def density(
     values |= {name: value for name, value in given.items() if value is not None}
     settings = density_settings(values)
     for path in (json, csv):
-        check_file(path)
+        check_writable(path)
     written = [(path, option) for path, option in ((json, "--json"), (csv, "--csv")) if path is not None]
-    written += [] if out is None else [(out / name, "--out") for name in FILES]
-    _check_apart(written, [*inputs_of(settings), *([] if config is None else [config])])
+    written += [] if out is None else [(out / name, "--out") for name in OUTPUT_FILES]
+    _check_apart(written, [*list_inputs(settings), *([] if config is None else [config])])
     # Taken before the work, so that a folder which can't be written is found out before it.
-    with nullcontext() if out is None else alone_in(out):
+    with nullcontext() if out is None else lock_folder(out):
         if settings.bootstrap:
             with progress_bars() as progress:
                 run = run_density(settings, lambda done, total: progress("replicate", done, total, 0))
         else:
             run = run_density(settings)
-        report = None if out is None else write_folder(out, run)
+        report = None if out is None else write_density_folder(out, run)
     print_density(run)
     for path, write in ((json, write_json), (csv, write_csv)):
         if path is not None:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from trapmeter.cli.common import RuntimeOption, default_jobs, need_package, tell
-from trapmeter.runtimes.choice import Runtime
+from trapmeter.cli.options import RuntimeOption, default_jobs, print_progress, require_extra
+from trapmeter.models.runtimes.choice import Runtime
 
 
 def distil(
@@ -69,23 +69,23 @@ def distil(
     --store frames-128x224/ --labels train_labels.csv --metadata train_metadata.csv --start training/fold-0/best.safetensors
     --out student/
     """
-    need_package("torch", "train")
+    require_extra("torch", "train")
+    from trapmeter.competition.inference import PseudolabelSettings
     from trapmeter.console import progress_bars
-    from trapmeter.distillation.run import DistilSettings
-    from trapmeter.distillation.run import distil as run
-    from trapmeter.models.folder import find_model
-    from trapmeter.pseudolabels import PseudolabelSettings
-    from trapmeter.runtimes.choice import choose
-    from trapmeter.training.recipes import recipe_named
+    from trapmeter.distillation import DistilSettings
+    from trapmeter.distillation import distil as run
+    from trapmeter.models.library import find_model
+    from trapmeter.models.runtimes.choice import choose_runtime
+    from trapmeter.training.recipes import find_recipe
 
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "weights": weights, "seed": seed}
-    chosen = choose(runtime)
-    tell(f"teachers run in {chosen.runtime}: {chosen.why}")
+    chosen = choose_runtime(runtime)
+    print_progress(f"teachers run in {chosen.runtime}: {chosen.reason}")
     settings = DistilSettings(
         tuple(find_model(name) for name in model),
         store,
         out,
-        replace(recipe_named(recipe), **{name: value for name, value in changes.items() if value is not None}),
+        replace(find_recipe(recipe), **{name: value for name, value in changes.items() if value is not None}),
         teachers_store,
         labels,
         metadata,
@@ -100,7 +100,7 @@ def distil(
     with progress_bars() as progress:
         bundle = run(
             settings,
-            tell,
+            print_progress,
             lambda done, total: progress("answer", done, total, 0),
             runtime=chosen.runtime,
             threads=default_jobs(None),

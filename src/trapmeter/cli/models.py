@@ -7,32 +7,34 @@ from typing import Annotated
 
 import typer
 
-from trapmeter.cli.common import EXIT_OUR_ERROR, need_package, one_of, tell
+from trapmeter.cli.options import EXIT_INTERNAL_ERROR, parse_choice, print_progress, require_extra
 
 app = typer.Typer(
     help="Get published weights, and keep them. Only `pull` uses the network.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Registry = Annotated[
+RegistryOption = Annotated[
     Path | None, typer.Option(help="A TOML file of published models, such as your own, in place of the built-in one.")
 ]
-Sha256 = Annotated[str | None, typer.Option(help="The checksum that the file must have, in place of the registry's.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")]
+Sha256Option = Annotated[
+    str | None, typer.Option(help="The checksum that the file must have, in place of the registry's.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")]
 
 
 @app.command("list")
-def list_models(registry: Registry = None) -> None:
+def list_models(registry: RegistryOption = None) -> None:
     """Show the published models and those on this machine.
 
     For example:
 
     trapmeter models list
     """
-    from trapmeter.models.folder import installed, models_folder
+    from trapmeter.models.library import installed_models, models_folder
     from trapmeter.models.registry import REGISTRY, read_registry
 
-    entries, here = read_registry(registry or REGISTRY), installed()
+    entries, here = read_registry(registry or REGISTRY), installed_models()
     for name in sorted({*entries, *here}):
         entry = entries.get(name)
         state = "here" if name in here else f"get it with: trapmeter models pull {name}"
@@ -45,9 +47,9 @@ def list_models(registry: Registry = None) -> None:
 @app.command("pull")
 def pull_model(
     name: Annotated[str, typer.Argument(help="A name that `trapmeter models list` shows.")],
-    sha256: Sha256 = None,
-    registry: Registry = None,
-    overwrite: Overwrite = False,
+    sha256: Sha256Option = None,
+    registry: RegistryOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Download a published model, check it, and make it ready for `predict --model NAME`.
 
@@ -60,12 +62,12 @@ def pull_model(
     """
     from trapmeter.console import download_bar
     from trapmeter.models.install import pull
-    from trapmeter.models.registry import REGISTRY, check_sha256, published
+    from trapmeter.models.registry import REGISTRY, check_sha256, published_model
 
-    entry = published(name, registry or REGISTRY)
+    entry = published_model(name, registry or REGISTRY)
     known = None if sha256 is None else check_sha256(sha256)
     with download_bar(name) as progress:
-        bundle = pull(entry, sha256=known, overwrite=overwrite, tell=tell, progress=progress)
+        bundle = pull(entry, sha256=known, overwrite=overwrite, tell=print_progress, progress=progress)
     typer.echo(f"model: {bundle.folder}\nuse it with: trapmeter predict ... --model {name}")
 
 
@@ -86,9 +88,9 @@ def import_model(
     box_channel: Annotated[bool, typer.Option("--box-channel", help="Its last channel is the animal's box.")] = False,
     licence: Annotated[str | None, typer.Option(help="Of the weights; goes into the bundle.")] = None,
     trained_on: Annotated[str | None, typer.Option(help="On what they were trained; goes into the bundle.")] = None,
-    sha256: Sha256 = None,
-    registry: Registry = None,
-    overwrite: Overwrite = False,
+    sha256: Sha256Option = None,
+    registry: RegistryOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Make a model of a file: convert TorchScript, once, or take over a bundle.
 
@@ -105,19 +107,25 @@ def import_model(
 
     from trapmeter.errors import InputError
     from trapmeter.frames.spec import parse_size
-    from trapmeter.models.folder import named
-    from trapmeter.models.install import Origin, import_bundle, import_torchscript, is_bundle, origin_of
-    from trapmeter.models.registry import REGISTRY, check_sha256, published
-    from trapmeter.models.spec import SECOND_PLACE_INPUT, Resize, Target
+    from trapmeter.models.input_spec import SECOND_PLACE_INPUT, Resize, Target
+    from trapmeter.models.install import (
+        TorchscriptOrigin,
+        import_bundle,
+        import_torchscript,
+        is_bundle,
+        torchscript_origin,
+    )
+    from trapmeter.models.library import model_name_from
+    from trapmeter.models.registry import REGISTRY, check_sha256, published_model
     from trapmeter.windows import Edge, parse_offsets
 
-    chosen = named(file) if name is None else name
+    chosen = model_name_from(file) if name is None else name
     changes = {
         "offsets_s": None if offsets is None else parse_offsets(offsets),
         "size_hw": None if size is None else parse_size(size),
-        "resize": one_of(Resize, "--resize", resize) if resize else None,
-        "edge": one_of(Edge, "--edge", edge) if edge else None,
-        "target": one_of(Target, "--target", target) if target else None,
+        "resize": parse_choice(Resize, "--resize", resize) if resize else None,
+        "edge": parse_choice(Edge, "--edge", edge) if edge else None,
+        "target": parse_choice(Target, "--target", target) if target else None,
         "box_channel": box_channel or None,
     }
     told = {key: value for key, value in changes.items() if value is not None}
@@ -127,18 +135,18 @@ def import_model(
             raise InputError(f"{file} is a bundle, whose card says all that: leave out every option but --name")
         bundle = import_bundle(file, chosen, overwrite=overwrite)
     else:
-        origin = Origin(SECOND_PLACE_INPUT, sha256=known)
+        origin = TorchscriptOrigin(SECOND_PLACE_INPUT, sha256=known)
         if like is not None:
-            entry = published(like, registry or REGISTRY)
+            entry = published_model(like, registry or REGISTRY)
             if entry.spec is None:
                 raise InputError(f"--like {like}: that entry is a bundle and tells of no input")
-            origin = origin_of(entry, known)
+            origin = torchscript_origin(entry, known)
         # The values are checked by InputSpec itself; mypy can't see which one belongs to which field.
         spec = replace(origin.spec, **told)  # type: ignore[arg-type]
         origin = replace(
             origin, spec=spec, licence=licence or origin.licence, trained_on=trained_on or origin.trained_on
         )
-        bundle = import_torchscript(file, chosen, origin, overwrite=overwrite, tell=tell)
+        bundle = import_torchscript(file, chosen, origin, overwrite=overwrite, tell=print_progress)
     typer.echo(f"model: {bundle.folder}\nuse it with: trapmeter predict ... --model {chosen}")
 
 
@@ -154,9 +162,9 @@ def show_model(
     """
     import json
 
-    from trapmeter.console import shown
+    from trapmeter.console import terminal_text
     from trapmeter.models.bundle import read_bundle
-    from trapmeter.models.folder import find_model
+    from trapmeter.models.library import find_model
 
     bundle = read_bundle(find_model(model))
     card = {
@@ -171,7 +179,7 @@ def show_model(
         "provenance": bundle.provenance,
     }
     for line in json.dumps(card, indent=2).splitlines():
-        typer.echo(shown(line))
+        typer.echo(terminal_text(line))
 
 
 @app.command("verify")
@@ -189,11 +197,11 @@ def verify_models(
     trapmeter models verify
     """
     from trapmeter.errors import ModelError
-    from trapmeter.models.folder import find_model, installed, models_folder
-    from trapmeter.runtimes.checks import check_bundle
+    from trapmeter.models.library import find_model, installed_models, models_folder
+    from trapmeter.models.runtimes.onnx_runtime import check_bundle
 
     n_wrong = 0
-    chosen = models or list(installed())
+    chosen = models or list(installed_models())
     if not chosen:
         typer.echo(f"no models on this machine: there is nothing to check in {models_folder()}")
     for model in chosen:
@@ -205,7 +213,7 @@ def verify_models(
             text = str(error)
             typer.echo(text if text.startswith(model) else f"{model}: {text}")
     if n_wrong:
-        raise typer.Exit(EXIT_OUR_ERROR)
+        raise typer.Exit(EXIT_INTERNAL_ERROR)
 
 
 @app.command("quantise")
@@ -231,11 +239,11 @@ def quantise_model(
     trapmeter models quantise training/fold-0/bundle --store frames/ --labels train_labels.csv --metadata train_metadata.csv
     --out quick/
     """
-    from trapmeter.models.folder import find_model
+    from trapmeter.models.library import find_model
     from trapmeter.quantisation import QuantiseSettings, quantise
 
-    need_package("onnx", "train")
-    made = quantise(QuantiseSettings(find_model(model), store, labels, out, metadata, calibration), tell)
+    require_extra("onnx", "train")
+    made = quantise(QuantiseSettings(find_model(model), store, labels, out, metadata, calibration), print_progress)
     typer.echo(
         f"error on {made.n_judged} windows of other videos: {made.before_mae_m:.3f} m, in 8 bits {made.after_mae_m:.3f} m"
     )

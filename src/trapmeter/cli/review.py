@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from trapmeter.cli.common import need_package
+from trapmeter.cli.options import require_extra
 
 _SERVE = "serve"
 
@@ -53,11 +53,17 @@ def serve(
 
     trapmeter review results/ --videos /media/card1 --no-open
     """
-    need_package("fastapi", "review")
-    need_package("uvicorn", "review")
+    require_extra("fastapi", "review")
+    require_extra("uvicorn", "review")
     from trapmeter.review.server import serve as run
 
-    run(results, videos, port, opens=not no_open, tell=lambda address: typer.echo(f"{address}\nCtrl-C ends the review"))
+    run(
+        results,
+        videos,
+        port,
+        opens_browser=not no_open,
+        tell=lambda address: typer.echo(f"{address}\nCtrl-C ends the review"),
+    )
 
 
 @app.command()
@@ -78,7 +84,7 @@ def export(
 
     trapmeter density reviewed/distances.csv --leave-out reviewed/leave-out.csv --deployments deployments.csv
     """
-    from trapmeter.review.export import export as write
+    from trapmeter.review.export import export_review as write
 
     for line in write(results, out):
         typer.echo(line)

@@ -8,33 +8,43 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trapmeter.cli.common import EXIT_MEDIA_FAILED, RuntimeOption, default_jobs, need_package, one_of, tell
-from trapmeter.cli.engine import EngineName, EngineOption, RayAddressOption, open_engine
+from trapmeter.cli.options import (
+    EXIT_MEDIA_FAILED,
+    EngineName,
+    EngineOption,
+    RayAddressOption,
+    RuntimeOption,
+    default_jobs,
+    open_engine,
+    parse_choice,
+    print_progress,
+    require_extra,
+)
 from trapmeter.errors import InputError
 from trapmeter.frames.spec import Codec
-from trapmeter.models.spec import Resize
-from trapmeter.runtimes.choice import Runtime
+from trapmeter.models.input_spec import Resize
+from trapmeter.models.runtimes.choice import Runtime
 
 if TYPE_CHECKING:
-    from trapmeter.predict.stored import Answer, Moment
+    from trapmeter.competition.inference import EnsemblePrediction, VideoSecond
 
-Labels = Annotated[Path, typer.Option(help="CSV file of video_id, time, distance.")]
-Metadata = Annotated[
+LabelsOption = Annotated[Path, typer.Option(help="CSV file of video_id, time, distance.")]
+MetadataOption = Annotated[
     Path | None, typer.Option(help="CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id.")
 ]
-Store = Annotated[Path, typer.Option(help="Folder that `trapmeter frames` has filled.")]
-Models = Annotated[
+StoreOption = Annotated[Path, typer.Option(help="Folder that `trapmeter frames` has filled.")]
+ModelsOption = Annotated[
     list[str],
     typer.Option("--model", help="Folder of a bundle, or the name of a pulled one; give several for an ensemble."),
 ]
-Flip = Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")]
+FlipOption = Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")]
 
 
 def add_verbs(app: typer.Typer) -> None:
     """Adds the verbs in the order in which they are used."""
     for verb in (frames, train, blend, submit, pseudolabel, evaluate):
         app.command()(verb)
-    app.command("run")(run_chain)
+    app.command("run")(run_competition)
 
 
 def frames(
@@ -107,17 +117,16 @@ def frames(
     trapmeter frames --store frames/ --check
     """
     from trapmeter.console import print_fill, print_problems, progress_bars
-    from trapmeter.frames.check import check_store
-    from trapmeter.frames.fill import failures_path, fill_store
+    from trapmeter.frames.fill import failures_path, fill_store, verify_store
+    from trapmeter.frames.requests import read_requests
     from trapmeter.frames.spec import parse_size
-    from trapmeter.frames.store import LAYOUT, store_for
-    from trapmeter.frames.wanted import read_wanted
-    from trapmeter.publishing import published, work_folder
-    from trapmeter.shares import parse_shard
-    from trapmeter.storage.address import RemotePath, location
+    from trapmeter.frames.store import LAYOUT, open_or_create_store
+    from trapmeter.parallel.sharding import parse_shard
+    from trapmeter.storage.address import RemotePath, parse_path
+    from trapmeter.storage.publish import publish_folder, work_folder
     from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
 
-    target = location(store)
+    target = parse_path(store)
     share = None if shard is None else parse_shard(shard)
     if share is not None and engine is not EngineName.LOCAL:
         raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
@@ -129,12 +138,12 @@ def frames(
     offsets_s = WIDE_OFFSETS_S if offsets is None else parse_offsets(offsets)
     has_failed = False
     if labels and videos is not None:
-        place = location(videos)
-        wanted, missing = read_wanted(labels, place, offsets_s)
-        with published(target, LAYOUT, "--store") as folder:
+        place = parse_path(videos)
+        wanted, missing = read_requests(labels, place, offsets_s)
+        with publish_folder(target, LAYOUT, "--store") as folder:
             # With Ray, workers may have been started in another folder.
             where = folder.absolute() if engine is EngineName.RAY else folder
-            frame_store = store_for(where, size_hw=size_hw, resize=resize, codec=codec)
+            frame_store = open_or_create_store(where, size_hw=size_hw, resize=resize, codec=codec)
             with open_engine(engine, ray_address, jobs, [place, where]) as opened, progress_bars() as progress:
                 report = fill_store(
                     frame_store,
@@ -142,7 +151,7 @@ def frames(
                     opened.jobs,
                     progress,
                     missing=missing,
-                    engine=opened.engine.run_all,
+                    engine=opened.engine.run_tasks,
                     shard=share,
                 )
             failures = failures_path(frame_store, share).relative_to(frame_store.folder)
@@ -152,9 +161,9 @@ def frames(
         raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")
     if check:
         here = work_folder(target) if isinstance(target, RemotePath) else target
-        frame_store = store_for(here, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
+        frame_store = open_or_create_store(here, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
         with progress_bars() as progress:
-            problems = check_store(frame_store, progress)
+            problems = verify_store(frame_store, progress)
         print_problems(problems, here)
         has_failed = has_failed or bool(problems)
     if has_failed:
@@ -162,12 +171,12 @@ def frames(
 
 
 def train(
-    labels: Labels,
-    store: Store,
+    labels: LabelsOption,
+    store: StoreOption,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the folds; a training broken off there goes on.")
     ],
-    metadata: Metadata = None,
+    metadata: MetadataOption = None,
     animals: Annotated[
         Path | None,
         typer.Option(help="CSV file of every animal with its drawn box; teaches `default` recipes where to look."),
@@ -212,23 +221,23 @@ def train(
 
     torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29400 -m trapmeter.cli train ...
     """
-    need_package("torch", "train")
+    require_extra("torch", "train")
     from trapmeter.training.distributed import ranks_from_environment
-    from trapmeter.training.recipes import Precision, recipe_named
+    from trapmeter.training.recipes import Precision, find_recipe
     from trapmeter.training.run import FoldsBy, TrainSettings
     from trapmeter.training.run import train as run
 
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "weights": weights, "seed": seed}
-    changes["precision"] = None if precision is None else one_of(Precision, "--precision", precision)
-    chosen = replace(recipe_named(recipe), **{name: value for name, value in changes.items() if value is not None})
+    changes["precision"] = None if precision is None else parse_choice(Precision, "--precision", precision)
+    chosen = replace(find_recipe(recipe), **{name: value for name, value in changes.items() if value is not None})
     if folds != "all" and not folds.isdecimal():
         raise InputError(f"--folds is all or the number of a fold, got {folds!r}")
     fold = None if folds == "all" else int(folds)
-    by = one_of(FoldsBy, "--folds-by", folds_by)
+    by = parse_choice(FoldsBy, "--folds-by", folds_by)
     settings = TrainSettings(
         labels, metadata, store, out, chosen, by, n_folds, fold, extra, extra_metadata, licence, animals
     )
-    bundles = run(settings, tell)
+    bundles = run(settings, print_progress)
     if ranks_from_environment().is_first:
         for bundle in bundles:
             typer.echo(f"bundle: {bundle}")
@@ -257,9 +266,9 @@ def blend(
 
     trapmeter blend --training training/ --metadata train_metadata.csv --out blend.json
     """
-    from trapmeter.predict.blending import learn
+    from trapmeter.predict.fit_blend import fit_blend_of_training
 
-    learnt = learn(training, metadata, out, box_model, box_answers)
+    learnt = fit_blend_of_training(training, metadata, out, box_model, box_answers)
     typer.echo(f"{learnt.moments} moments at {learnt.sites} held-out sites, mean absolute error:")
     typer.echo(f"  networks  {learnt.networks_mae_m:.2f} m")
     typer.echo(f"  box model {learnt.boxes_mae_m:.2f} m")
@@ -273,11 +282,11 @@ def submit(
     form: Annotated[
         Path, typer.Option("--format", help="CSV file of the video_id and time to predict, in their order.")
     ],
-    store: Store,
-    model: Models,
+    store: StoreOption,
+    model: ModelsOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The submission to write.")],
-    metadata: Metadata = None,
-    flip: Flip = False,
+    metadata: MetadataOption = None,
+    flip: FlipOption = False,
     runtime: RuntimeOption = Runtime.AUTO,
     round_to: Annotated[
         float | None, typer.Option("--round", help="Round to multiples of this, such as 0.5. Never for density.")
@@ -292,11 +301,11 @@ def submit(
 
     trapmeter submit --format submission_format.csv --store frames/ --model training/fold-0/bundle --flip --out submission.csv
     """
-    from trapmeter.predict.submission import write_submission
-    from trapmeter.tables.drivendata import read_moments
+    from trapmeter.competition.inference import write_submission
+    from trapmeter.tables.drivendata import read_video_seconds
 
-    moments = [(moment.video_id, moment.time_s) for moment in read_moments(form)]
-    answers = _answers(moments, store, model, out, metadata, flip=flip, runtime=runtime)
+    moments = [(moment.video_id, moment.time_s) for moment in read_video_seconds(form)]
+    answers = _predict_seconds(moments, store, model, out, metadata, flip=flip, runtime=runtime)
     n_missing = write_submission(out, moments, answers, round_to)
     typer.echo(f"{len(moments)} rows: {out}")
     if n_missing:
@@ -306,11 +315,11 @@ def submit(
 
 def pseudolabel(
     moments: Annotated[Path, typer.Option(help="CSV file of the video_id and time to label.")],
-    store: Store,
-    model: Models,
+    store: StoreOption,
+    model: ModelsOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The table to write, for `train --extra`.")],
-    metadata: Metadata = None,
-    flip: Flip = False,
+    metadata: MetadataOption = None,
+    flip: FlipOption = False,
     runtime: RuntimeOption = Runtime.AUTO,
     max_spread: Annotated[
         float,
@@ -322,20 +331,20 @@ def pseudolabel(
     The more the networks agree, the more a sample counts. With `--max-spread 0` all count as labels do, as in the 2nd-place
     system.
     """
-    from trapmeter.pseudolabels import PseudolabelSettings, write_pseudolabels
-    from trapmeter.tables.drivendata import read_moments
+    from trapmeter.competition.inference import PseudolabelSettings, write_pseudolabels
+    from trapmeter.tables.drivendata import read_video_seconds
 
-    asked = [(moment.video_id, moment.time_s) for moment in read_moments(moments)]
-    answers = _answers(asked, store, model, out, metadata, flip=flip, runtime=runtime)
+    asked = [(moment.video_id, moment.time_s) for moment in read_video_seconds(moments)]
+    answers = _predict_seconds(asked, store, model, out, metadata, flip=flip, runtime=runtime)
     n_kept, n_left_out = write_pseudolabels(out, answers, PseudolabelSettings(max_spread or None))
     typer.echo(f"{n_kept} pseudolabels, {n_left_out} left out where the networks differ: {out}")
 
 
 def evaluate(
     predictions: Annotated[Path, typer.Option(help="CSV file of video_id, time, distance, such as a submission.")],
-    labels: Labels,
+    labels: LabelsOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for evaluation.json and evaluation.png.")],
-    metadata: Metadata = None,
+    metadata: MetadataOption = None,
     store: Annotated[
         Path | None, typer.Option(help="Frame store with the videos' pictures: they tell night (infrared) from day.")
     ] = None,
@@ -348,20 +357,22 @@ def evaluate(
 
     trapmeter evaluate --predictions submission.csv --labels test_labels.csv --metadata test_metadata.csv --out evaluation/
     """
-    from trapmeter import evaluation
+    from trapmeter.competition import evaluation
     from trapmeter.frames.store import FrameStore
-    from trapmeter.tables.drivendata import best_rows, read_labels
+    from trapmeter.tables.drivendata import best_box_rows, read_labels
 
     truth = read_labels(labels)
-    nights = {} if store is None else evaluation.nights(FrameStore.open(store), (row.video_id for row in truth))
-    pairs = evaluation.pair_up(read_labels(predictions), truth, best_rows(metadata), nights)
-    figures = evaluation.evaluate(pairs)
+    nights = (
+        {} if store is None else evaluation.find_night_videos(FrameStore.open(store), (row.video_id for row in truth))
+    )
+    pairs = evaluation.pair_predictions(read_labels(predictions), truth, best_box_rows(metadata), nights)
+    figures = evaluation.evaluate_pairs(pairs)
     evaluation.write_evaluation(figures, pairs, out)
-    typer.echo(evaluation.figure_table(figures))
+    typer.echo(evaluation.format_errors(figures))
     typer.echo(f"picture: {out / 'evaluation.png'}")
 
 
-def run_chain(
+def run_competition(
     configuration: Annotated[Path, typer.Argument(help="TOML file; docs/reference/chain.md lists its settings.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for everything, in place of the file's.")
@@ -376,9 +387,9 @@ def run_chain(
 
     trapmeter run second-place.toml
     """
-    need_package("torch", "train")
-    from trapmeter.chain import read_chain
-    from trapmeter.chain import run_chain as run
+    require_extra("torch", "train")
+    from trapmeter.competition.pipeline import read_competition_settings
+    from trapmeter.competition.pipeline import run_competition as run
     from trapmeter.training.distributed import ranks_from_environment
 
     if ranks_from_environment().world_size > 1:
@@ -387,13 +398,13 @@ def run_chain(
             "OUT/round-0, and then start trapmeter run alone: it takes over what is trained"
         )
 
-    settings = read_chain(configuration)
-    submission = run(settings if out is None else replace(settings, out=out), tell)
+    settings = read_competition_settings(configuration)
+    submission = run(settings if out is None else replace(settings, out=out), print_progress)
     typer.echo(f"submission: {submission}")
 
 
-def _answers(
-    moments: list[Moment],
+def _predict_seconds(
+    moments: list[VideoSecond],
     store: Path,
     models: list[str],
     out: Path,
@@ -401,25 +412,25 @@ def _answers(
     *,
     flip: bool,
     runtime: Runtime,
-) -> dict[Moment, Answer]:
+) -> dict[VideoSecond, EnsemblePrediction]:
     """What the ensemble answers; the journal beside the output lets a call that was broken off go on."""
+    from trapmeter.competition.inference import predict_seconds
     from trapmeter.console import progress_bars
     from trapmeter.frames.store import FrameStore
-    from trapmeter.models.folder import find_model
-    from trapmeter.predict.stored import answer_moments
-    from trapmeter.runtimes.choice import choose
-    from trapmeter.runtimes.ensemble import Ensemble
-    from trapmeter.tables.drivendata import best_rows
+    from trapmeter.models.library import find_model
+    from trapmeter.models.runtimes.choice import choose_runtime
+    from trapmeter.models.runtimes.network import Ensemble
+    from trapmeter.tables.drivendata import best_box_rows
 
-    chosen = choose(runtime)
-    tell(f"networks run in {chosen.runtime}: {chosen.why}")
+    chosen = choose_runtime(runtime)
+    print_progress(f"networks run in {chosen.runtime}: {chosen.reason}")
     folders = [find_model(model) for model in models]
     ensemble = Ensemble.load(folders, flip=flip, threads=default_jobs(None), runtime=chosen.runtime)
-    boxes = {moment: row.box for moment, row in best_rows(metadata).items()}
+    boxes = {moment: row.box for moment, row in best_box_rows(metadata).items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     journal = out.with_name(f"{out.name}.answers.jsonl")
     with progress_bars() as progress:
-        return answer_moments(
+        return predict_seconds(
             ensemble,
             FrameStore.open(store),
             moments,

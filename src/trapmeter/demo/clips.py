@@ -9,8 +9,8 @@ from pathlib import Path
 
 from trapmeter.errors import RunError
 from trapmeter.predict.settings import JOURNAL, PredictSettings
-from trapmeter.tables.distances import NAME as DISTANCES
-from trapmeter.tables.sites import CsvSite
+from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
+from trapmeter.tables.site_rules import CsvSite
 
 CLIPS = Path(__file__).parent / "videos"
 """Videos with truth.csv (distance of every animal and second) and videos.csv (the site of each video)."""
@@ -30,7 +30,7 @@ def demo_settings(out: Path, jobs: int) -> PredictSettings:
     Raises:
         RunError: out holds another run, which the demo would overwrite.
     """
-    if (out / JOURNAL).exists() and not _is_demo(out):
+    if (out / JOURNAL).exists() and not _holds_demo(out):
         raise RunError(f"{out}: holds the results of a run that is not the demo's; choose another --out")
     return PredictSettings(
         paths=(CLIPS,),
@@ -59,7 +59,7 @@ def write_survey(out: Path) -> Path:
     return out / "survey.toml"
 
 
-def _is_demo(out: Path) -> bool:
+def _holds_demo(out: Path) -> bool:
     with (out / JOURNAL).open(encoding="utf-8") as file:
         try:
             return bool(json.loads(file.readline())["settings"]["root"] == str(CLIPS))

@@ -23,16 +23,16 @@ from trapmeter.errors import InputError
 Floats = NDArray[np.float64]
 
 HOURS = 24.0
-GRID = 512
+N_GRID = 512
 """Points around the day at which the curve is told, 2.8 minutes apart."""
-MOMENTS = 3
+N_TRIGONOMETRIC_MOMENTS = 3
 """Concentrations are estimated from the first three trigonometric moments; the highest is taken (Ridout & Linkie 2009)."""
-MOST_KAPPA = 500.0
-FEW_TIMES = 20
+MAX_KAPPA = 500.0
+MIN_TIMES = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Activity:
+class ActivityCurve:
     """The curve and what it means. density: at GRID hours of the day from 0 on, per hour, so that its mean is 1 / 24.
 
     share: of the hours with effort in which animals are active; se by a bootstrap over cameras, or over times.
@@ -52,12 +52,12 @@ class Activity:
 
 def fit_activity(
     time_of_day: ArrayLike,
-    cameras: Sequence[str] | None = None,
+    stations: Sequence[str] | None = None,
     *,
     operating_hours: Sequence[tuple[float, float]] = (),
     replicates: int = 200,
     seed: int = 1,
-) -> Activity:
+) -> ActivityCurve:
     """Fits the curve to times of day.
 
     Args:
@@ -74,22 +74,26 @@ def fit_activity(
     wrong = hours[~((hours >= 0) & (hours < HOURS))]
     if len(wrong):
         raise InputError(f"expected times of day from 0 up to 24 hours, got {wrong[0]:g}; correct them")
-    if len(hours) < FEW_TIMES:
+    if len(hours) < MIN_TIMES:
         raise InputError(
-            f"{len(hours)} times of day are too few for a curve of activity, expected {FEW_TIMES} or more and better 100; "
+            f"{len(hours)} times of day are too few for a curve of activity, expected {MIN_TIMES} or more and better 100; "
             "give availability as a number, or leave it out where effort counts only hours in which all are active"
         )
-    is_on = _is_on(operating_hours)
+    is_on = _operating_mask(operating_hours)
     histogram = np.array([_histogram(hours)])
     of_camera = histogram
-    if cameras is not None:
-        number = np.unique(np.asarray(cameras), return_inverse=True)[1]
+    if stations is not None:
+        number = np.unique(np.asarray(stations), return_inverse=True)[1]
         of_camera = np.array([_histogram(hours[number == one]) for one in range(number.max() + 1)])
     curve = activity_curve(histogram[0])
     rng = np.random.default_rng(seed)
-    shares = [_share(activity_curve(_redrawn(of_camera, rng)), is_on) for _ in range(replicates)]
-    return Activity(
-        np.arange(GRID) * HOURS / GRID, curve, _share(curve, is_on), float(np.std(shares, ddof=1)), len(hours)
+    shares = [_active_share(activity_curve(_resample(of_camera, rng)), is_on) for _ in range(replicates)]
+    return ActivityCurve(
+        np.arange(N_GRID) * HOURS / N_GRID,
+        curve,
+        _active_share(curve, is_on),
+        float(np.std(shares, ddof=1)),
+        len(hours),
     )
 
 
@@ -100,15 +104,15 @@ def activity_curve(histogram: Floats) -> Floats:
     """
     from scipy.special import i0e
 
-    angle = 2 * np.pi * np.arange(GRID) / GRID
-    kappa = bandwidth(angle, histogram)
+    angle = 2 * np.pi * np.arange(N_GRID) / N_GRID
+    kappa = kernel_concentration(angle, histogram)
     # exp(kappa (cos - 1)) rather than exp(kappa cos) / I0, which overflows.
     kernel = np.exp(kappa * (np.cos(angle) - 1)) / (2 * np.pi * i0e(kappa))
-    curve = np.fft.irfft(np.fft.rfft(histogram) * np.fft.rfft(kernel), GRID) / histogram.sum()
+    curve = np.fft.irfft(np.fft.rfft(histogram) * np.fft.rfft(kernel), N_GRID) / histogram.sum()
     return np.asarray(np.maximum(curve, 0.0) * 2 * np.pi / HOURS)
 
 
-def bandwidth(angle: Floats, weights: Floats) -> float:
+def kernel_concentration(angle: Floats, weights: Floats) -> float:
     """The concentration of the kernel: (3 n k^2 I2(2k) / (4 sqrt(pi) I0(k)^2))^(2/5), k that of the data (Taylor 2008)."""
     from scipy.special import ive
 
@@ -128,43 +132,43 @@ def concentration(angle: Floats, weights: Floats) -> float:
 
     n = weights.sum()
     found = [1e-3]
-    for order in range(1, MOMENTS + 1):
+    for order in range(1, N_TRIGONOMETRIC_MOMENTS + 1):
         target = float(np.abs(weights @ np.exp(1j * order * angle)) / n)
 
         def above(kappa: float, order: int = order, target: float = target) -> float:
             return float(ive(order, kappa) / ive(0, kappa)) - target
 
-        if above(MOST_KAPPA) <= 0:
-            return MOST_KAPPA
+        if above(MAX_KAPPA) <= 0:
+            return MAX_KAPPA
         if target > 0 and above(found[0]) < 0:
-            found.append(float(brentq(above, found[0], MOST_KAPPA)))
+            found.append(float(brentq(above, found[0], MAX_KAPPA)))
     return max(found)
 
 
 def _histogram(hours: Floats) -> Floats:
-    return np.bincount(np.floor(hours / HOURS * GRID).astype(np.intp), minlength=GRID).astype(np.float64)
+    return np.bincount(np.floor(hours / HOURS * N_GRID).astype(np.intp), minlength=N_GRID).astype(np.float64)
 
 
-def _redrawn(of_camera: Floats, rng: np.random.Generator) -> Floats:
+def _resample(of_camera: Floats, rng: np.random.Generator) -> Floats:
     """Counts of as many cameras drawn with replacement; with a single one, of as many times."""
     n = len(of_camera)
     if n > 1:
         drawn = rng.multinomial(n, np.full(n, 1 / n)) @ of_camera
-        return np.asarray(drawn, np.float64) if drawn.sum() else _redrawn(of_camera, rng)
+        return np.asarray(drawn, np.float64) if drawn.sum() else _resample(of_camera, rng)
     total = of_camera[0].sum()
     return np.asarray(rng.multinomial(int(total), of_camera[0] / total), np.float64)
 
 
-def _share(curve: Floats, is_on: NDArray[np.bool_]) -> float:
+def _active_share(curve: Floats, is_on: NDArray[np.bool_]) -> float:
     """The mean of the curve while cameras work over its height."""
     return float(min(curve[is_on].mean() / curve.max(), 1.0))
 
 
-def _is_on(operating_hours: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
-    hours = (np.arange(GRID) + 0.5) * HOURS / GRID
+def _operating_mask(operating_hours: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
+    hours = (np.arange(N_GRID) + 0.5) * HOURS / N_GRID
     if not operating_hours:
-        return np.ones(GRID, bool)
-    on = np.zeros(GRID, bool)
+        return np.ones(N_GRID, bool)
+    on = np.zeros(N_GRID, bool)
     for start, end in operating_hours:
         on |= (hours >= start) & (hours < end) if start < end else (hours >= start) | (hours < end)
     return on

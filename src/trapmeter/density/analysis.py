@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from trapmeter.density.candidates import candidates
-from trapmeter.density.cautions import cautions
-from trapmeter.density.detection import DetectionFunction
-from trapmeter.density.distances import BinnedDistances, Distances, bin_distances, truncate
-from trapmeter.density.estimate import Availability, Density, estimate_density
-from trapmeter.density.fit import DetectionFit, fit_detection
-from trapmeter.density.selection import chat_of, qaic, select_by_aic, select_by_qaic
-from trapmeter.density.stations import Station
-from trapmeter.density.survey import Survey
+from trapmeter.density.detection.distances import BinnedDistances, Distances, bin_distances, truncate
+from trapmeter.density.detection.fit import DetectionFit, fit_detection
+from trapmeter.density.detection.function import DetectionFunction
+from trapmeter.density.detection.selection import (
+    candidate_functions,
+    estimate_overdispersion,
+    qaic,
+    select_by_aic,
+    select_by_qaic,
+)
+from trapmeter.density.diagnostics import diagnose
+from trapmeter.density.estimate import Availability, DensityEstimate, estimate_density
+from trapmeter.density.survey.survey import StationCounts, Survey
 from trapmeter.errors import InputError
 
 
@@ -38,7 +42,7 @@ class AnalysisSettings:
     and the farthest distance. select_by: None takes QAIC for binned distances and AIC for exact ones.
     """
 
-    functions: tuple[DetectionFunction, ...] = field(default_factory=candidates)
+    functions: tuple[DetectionFunction, ...] = field(default_factory=candidate_functions)
     cutpoints_m: tuple[float, ...] = ()
     left_m: float | None = None
     right_m: float | None = None
@@ -56,8 +60,8 @@ class FittedModel:
     """A candidate's fit and the densities it means. qaic: None where distances are exact or no bins are left to judge by."""
 
     fit: DetectionFit
-    density: Density
-    by_stratum: Mapping[str, Density]
+    density: DensityEstimate
+    by_stratum: Mapping[str, DensityEstimate]
     qaic: float | None = None
     chat: float | None = None
 
@@ -82,29 +86,29 @@ class Analysis:
         return self.models[self.selected]
 
 
-def analyse(survey: Survey, settings: AnalysisSettings, availability: Availability | None = None) -> Analysis:
+def run_analysis(survey: Survey, settings: AnalysisSettings, availability: Availability | None = None) -> Analysis:
     """Fits all candidates to a survey, selects one, and estimates density by each.
 
     Raises:
         InputError: no candidate can be fitted (the first reason is told), there are fewer than two stations in a stratum, or
             bins and truncation don't fit together.
     """
-    distances = distances_of(survey, settings)
-    fits, failures = fit_all(settings, distances)
+    distances = prepare_distances(survey, settings)
+    fits, failures = fit_candidates(settings, distances)
     if not fits:
         name, reason = failures[0]
         raise InputError(f"{name}: {reason}" if len(settings.functions) > 1 else reason)
-    by = select_by_for(settings, distances)
-    judged = {fit.key: _chat(fits, fit.key) for fit in fits}
-    best = select(fits, by)
-    stations = survey.stations(distances.left_m, distances.right_m)
+    by = choose_criterion(settings, distances)
+    judged = {fit.key: _overdispersion(fits, fit.key) for fit in fits}
+    best = select_fit(fits, by)
+    stations = survey.count_detections(distances.left_m, distances.right_m)
     seen = availability or Availability(1.0)
-    models = tuple(_model(fit, survey, stations, seen, settings.level, judged[fit.key]) for fit in fits)
+    models = tuple(_fitted_model(fit, survey, stations, seen, settings.level, judged[fit.key]) for fit in fits)
     selected = next(number for number, fit in enumerate(fits) if fit is best)
     best_model = models[selected]
     warnings = (
         *survey.notes,
-        *cautions(
+        *diagnose(
             survey,
             distances,
             best_model.fit,
@@ -116,7 +120,7 @@ def analyse(survey: Survey, settings: AnalysisSettings, availability: Availabili
     return Analysis(survey, settings, distances, models, selected, by, tuple(failures), seen, warnings)
 
 
-def distances_of(survey: Survey, settings: AnalysisSettings) -> Distances:
+def prepare_distances(survey: Survey, settings: AnalysisSettings) -> Distances:
     """The survey's distances, binned or truncated as the settings say; each draw with its part of its row's weight.
 
     Raises:
@@ -125,7 +129,11 @@ def distances_of(survey: Survey, settings: AnalysisSettings) -> Distances:
     metres, weights = survey.distance_m.ravel(), survey.weights().ravel()
     if settings.cutpoints_m:
         binned = bin_distances(metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m)
-        return binned if survey.errors is None else replace(binned, blur=survey.errors.over(binned.edges_m).mean())
+        return (
+            binned
+            if survey.errors is None
+            else replace(binned, error_matrix=survey.errors.matrices_for_bins(binned.edges_m).mean())
+        )
     if survey.errors is not None:
         raise InputError(
             "errors of distances are allowed for in bins; give cutpoints, such as --cutpoints 0,2,4,6,8,12"
@@ -136,7 +144,7 @@ def distances_of(survey: Survey, settings: AnalysisSettings) -> Distances:
     return truncate(metres, right_m=right_m, left_m=settings.left_m or 0.0, weights=weights)
 
 
-def fit_all(
+def fit_candidates(
     settings: AnalysisSettings, distances: Distances, starts: Mapping[DetectionFunction, Sequence[float]] | None = None
 ) -> tuple[list[DetectionFit], list[tuple[str, str]]]:
     """The fits of all candidates that can be fitted, and the name and reason of the others.
@@ -144,7 +152,7 @@ def fit_all(
     Where several are judged by QAIC, one that leaves no degrees of freedom can't be judged and is none.
     """
     fits, failures = [], []
-    by_qaic = len(settings.functions) > 1 and select_by_for(settings, distances) is SelectBy.QAIC
+    by_qaic = len(settings.functions) > 1 and choose_criterion(settings, distances) is SelectBy.QAIC
     for function in settings.functions:
         try:
             if by_qaic and isinstance(distances, BinnedDistances):
@@ -165,14 +173,14 @@ def _check_freedom(function: DetectionFunction, n_bins: int) -> None:
         )
 
 
-def select_by_for(settings: AnalysisSettings, distances: Distances) -> SelectBy:
+def choose_criterion(settings: AnalysisSettings, distances: Distances) -> SelectBy:
     """What is judged by where the user doesn't say."""
     if settings.select_by is not None:
         return settings.select_by
     return SelectBy.QAIC if isinstance(distances, BinnedDistances) else SelectBy.AIC
 
 
-def select(fits: Sequence[DetectionFit], by: SelectBy) -> DetectionFit:
+def select_fit(fits: Sequence[DetectionFit], by: SelectBy) -> DetectionFit:
     """The best of the fits; a single one is taken as it is.
 
     Raises:
@@ -183,21 +191,21 @@ def select(fits: Sequence[DetectionFit], by: SelectBy) -> DetectionFit:
     return select_by_aic(fits) if by is SelectBy.AIC else select_by_qaic(fits).best
 
 
-def _chat(fits: Sequence[DetectionFit], key: str) -> float | None:
+def _overdispersion(fits: Sequence[DetectionFit], key: str) -> float | None:
     """The overdispersion of the most general function of a key, None where it can't be told."""
     general = max((fit for fit in fits if fit.key == key), key=lambda fit: fit.n_parameters)
-    return chat_of(general) if general.chi_square is not None and general.chi_square.df else None
+    return estimate_overdispersion(general) if general.chi_square is not None and general.chi_square.df else None
 
 
-def _model(
+def _fitted_model(
     fit: DetectionFit,
     survey: Survey,
-    stations: Sequence[Station],
+    stations: Sequence[StationCounts],
     availability: Availability,
     level: float,
     chat: float | None,
 ) -> FittedModel:
-    def density(of: Sequence[Station]) -> Density:
+    def density(of: Sequence[StationCounts]) -> DensityEstimate:
         return estimate_density(
             fit,
             of,

@@ -20,14 +20,21 @@ import numpy as np
 
 from trapmeter.density.analysis import Analysis
 from trapmeter.density.estimate import lognormal_interval
-from trapmeter.density.replicates import FEWEST, BootstrapSettings, Outcome, Plan, make_plan, run_chunk
+from trapmeter.density.replicates import (
+    MIN_REPLICATES,
+    BootstrapSettings,
+    ReplicateOutcome,
+    ReplicationPlan,
+    make_plan,
+    run_replicates,
+)
 from trapmeter.errors import InputError, RunError
-from trapmeter.workers import Lost, run_all
+from trapmeter.parallel.workers import TaskFailure, run_tasks
 
-CHUNK = 25
+CHUNK_SIZE = 25
 """Replicates that a worker does at a time."""
 CHUNK_LIMIT_S = 3600.0
-FEW = 200
+FEW_REPLICATES = 200
 """Ends of a 95 % interval rest on the five farthest replicates on either side."""
 
 
@@ -35,7 +42,7 @@ FEW = 200
 class Bootstrap:
     """What the replicates gave.
 
-    median, low and high (expanded percentiles, see `_tail`) are animals per km2; cv: sd over mean.
+    median, low and high (expanded percentiles, see `_tail_probability`) are animals per km2; cv: sd over mean.
 
     log_low, log_high: lognormal_interval of the density itself with this cv and Student's t of the cameras. With few cameras
     it holds more often than percentiles, whose lower end follows a few cameras that saw much.
@@ -66,7 +73,7 @@ class Bootstrap:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to be aware of."""
-        if self.settings.replicates >= FEW:
+        if self.settings.replicates >= FEW_REPLICATES:
             return ()
         return (
             f"{self.settings.replicates} bootstrap replicates are few: the ends of the interval are rough; take 1000 for "
@@ -91,30 +98,35 @@ def bootstrap_density(
         RunError: a worker ended without an answer.
     """
     plan = make_plan(analysis, settings)
-    chunks = [range(start, min(start + CHUNK, settings.replicates)) for start in range(0, settings.replicates, CHUNK)]
-    outcomes: dict[int, list[Outcome]] = {}
+    chunks = [
+        range(start, min(start + CHUNK_SIZE, settings.replicates))
+        for start in range(0, settings.replicates, CHUNK_SIZE)
+    ]
+    outcomes: dict[int, list[ReplicateOutcome]] = {}
     done = 0
-    for chunk, found in _all(plan, chunks, settings.jobs):
+    for chunk, found in _run_chunks(plan, chunks, settings.jobs):
         outcomes[chunk.start] = found
         done += len(chunk)
         progress(done, settings.replicates)
-    return _summary([one for start in sorted(outcomes) for one in outcomes[start]], analysis, settings)
+    return _summarise([one for start in sorted(outcomes) for one in outcomes[start]], analysis, settings)
 
 
-def _all(plan: Plan, chunks: Sequence[range], jobs: int) -> Iterator[tuple[range, list[Outcome]]]:
+def _run_chunks(
+    plan: ReplicationPlan, chunks: Sequence[range], jobs: int
+) -> Iterator[tuple[range, list[ReplicateOutcome]]]:
     """Chunks with their outcomes, as they are done: in this process with one job, else in workers."""
-    work = partial(run_chunk, plan)
+    work = partial(run_replicates, plan)
     if jobs == 1:
         for chunk in chunks:
             yield chunk, work(chunk)
         return
-    for chunk, found in run_all(chunks, work, jobs=min(jobs, len(chunks)), limit_s=lambda _: CHUNK_LIMIT_S):
-        if isinstance(found, Lost):
+    for chunk, found in run_tasks(chunks, work, jobs=min(jobs, len(chunks)), limit_s=lambda _: CHUNK_LIMIT_S):
+        if isinstance(found, TaskFailure):
             raise RunError(f"a worker of the bootstrap ended without an answer: {found.reason}; try --jobs 1")
         yield chunk, found
 
 
-def _tail(level: float, n_cameras: int, n_strata: int) -> float:
+def _tail_probability(level: float, n_cameras: int, n_strata: int) -> float:
     """The share of replicates beyond either end of the interval: expanded percentiles (Hesterberg 2015, section 5.3).
 
     Cameras drawn from so few vary less than so few cameras do, by (n - 1) / n in variance, and Student's tails are missing:
@@ -122,30 +134,30 @@ def _tail(level: float, n_cameras: int, n_strata: int) -> float:
     """
     from scipy.special import ndtr, stdtrit
 
-    df = _df(n_cameras, n_strata)
+    df = _degrees_of_freedom(n_cameras, n_strata)
     return float(ndtr(-math.sqrt(n_cameras / df) * stdtrit(df, (1 + level) / 2)))
 
 
-def _df(n_cameras: int, n_strata: int) -> int:
+def _degrees_of_freedom(n_cameras: int, n_strata: int) -> int:
     """Degrees of freedom of the variance between cameras."""
     return max(n_cameras - n_strata, 1)
 
 
-def _summary(outcomes: Sequence[Outcome], analysis: Analysis, settings: BootstrapSettings) -> Bootstrap:
+def _summarise(outcomes: Sequence[ReplicateOutcome], analysis: Analysis, settings: BootstrapSettings) -> Bootstrap:
     densities = [density for density, _ in outcomes if math.isfinite(density)]
     failures = Counter(reason for density, reason in outcomes if not math.isfinite(density))
-    if len(densities) < max(FEWEST, settings.replicates / 2):
+    if len(densities) < max(MIN_REPLICATES, settings.replicates / 2):
         reason = failures.most_common(1)[0][0]
         raise InputError(
             f"only {len(densities)} of {settings.replicates} bootstrap replicates could be fitted, as: {reason}; use fewer "
             "adjustments or coarser bins, or pass over the bootstrap"
         )
     level = analysis.settings.level
-    tail = _tail(level, len(analysis.survey.cameras), len(analysis.survey.strata))
+    tail = _tail_probability(level, len(analysis.survey.stations), len(analysis.survey.strata))
     low, median, high = (float(np.quantile(densities, share)) for share in (tail, 0.5, 1 - tail))
     se = float(np.std(densities, ddof=1))
     cv = se / float(np.mean(densities))
-    df = _df(len(analysis.survey.cameras), len(analysis.survey.strata))
+    df = _degrees_of_freedom(len(analysis.survey.stations), len(analysis.survey.strata))
     log_low, log_high = lognormal_interval(analysis.best.density.density_km2, cv, df, level)
     return Bootstrap(
         settings=settings,

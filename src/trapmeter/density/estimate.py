@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import variance
 
-from trapmeter.density.fit import DetectionFit
-from trapmeter.density.stations import Station
+from trapmeter.density.detection.fit import DetectionFit
+from trapmeter.density.survey.survey import StationCounts
 from trapmeter.errors import InputError
 
 SQUARE_METRES_IN_KM2 = 1e6
@@ -40,7 +40,7 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True)
-class Density:
+class DensityEstimate:
     """Animals per square kilometre with standard error and interval; cv is se / density.
 
     df: degrees of freedom of the interval. The three cv are the parts of cv: its square is the sum of theirs.
@@ -86,7 +86,7 @@ def circle_share(theta_deg: float) -> float:
     return theta_deg / 360
 
 
-def encounter_rate(stations: Sequence[Station]) -> EncounterRate:
+def estimate_encounter_rate(stations: Sequence[StationCounts]) -> EncounterRate:
     """Detections per snapshot over all stations, with the variance P2 of Fewster et al. (2009, web appendix).
 
     With K stations, n_k detections and T_k snapshots at each: 1 / (K (K - 1)) times the sum of (n_k / T_k - mean of these)^2.
@@ -101,20 +101,20 @@ def encounter_rate(stations: Sequence[Station]) -> EncounterRate:
             f"the encounter rate varies between stations, so that at least 2 are needed, got {k}; name the station of each "
             "observation, and give those without a detection too"
         )
-    n, effort = _total(stations)
+    n, effort = _totals(stations)
     rates = [station.n / station.effort_snapshots for station in stations]
     return EncounterRate(n / effort, variance(rates) / k, k - 1)
 
 
 def estimate_density(
     fit: DetectionFit,
-    stations: Sequence[Station],
+    stations: Sequence[StationCounts],
     *,
     multiplier: float = 1.0,
     areas_km2: Mapping[str, float] | None = None,
     availability: Availability | None = None,
     level: float = 0.95,
-) -> Density:
+) -> DensityEstimate:
     """Density over all stations, or over strata weighted by their areas.
 
     The variance adds those of encounter rate, detection and availability as squared coefficients of variation (delta method);
@@ -133,10 +133,10 @@ def estimate_density(
         InputError: there are fewer than 2 stations in a stratum, no detections, detections that the fit doesn't know, an area
             that is missing, or a multiplier or level out of range.
     """
-    _check(fit, stations, multiplier, level)
+    _check_inputs(fit, stations, multiplier, level)
     seen = availability or Availability(1.0)
     per_rate = SQUARE_METRES_IN_KM2 / (multiplier * math.pi * fit.right_m**2 * fit.pa * seen.share)
-    strata = _strata(stations)
+    strata = _group_by_stratum(stations)
     alone = [stratum for stratum, members in strata.items() if len(members) < 2]
     if alone and len(strata) > 1:
         raise InputError(
@@ -144,7 +144,7 @@ def estimate_density(
             "strata together (--no-strata), or leave this one out"
         )
     shares = _area_shares(strata, areas_km2)
-    rates = {stratum: encounter_rate(members) for stratum, members in strata.items()}
+    rates = {stratum: estimate_encounter_rate(members) for stratum, members in strata.items()}
     density = per_rate * sum(shares[stratum] * rate.rate for stratum, rate in rates.items())
     of_rates = [((per_rate * shares[stratum]) ** 2 * rate.variance, rate.df) for stratum, rate in rates.items()]
     # (squared cv, degrees of freedom)
@@ -153,8 +153,8 @@ def estimate_density(
     cv = math.sqrt(sum(square for square, _ in parts))
     df = _satterthwaite(parts)
     low, high = lognormal_interval(density, cv, df, level)
-    n, effort = _total(stations)
-    return Density(
+    n, effort = _totals(stations)
+    return DensityEstimate(
         density_km2=density,
         se_km2=density * cv,
         cv=cv,
@@ -194,7 +194,7 @@ def _satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
     return sum(square for square, _ in parts) ** 2 / total if total > 0 else math.inf
 
 
-def _check(fit: DetectionFit, stations: Sequence[Station], multiplier: float, level: float) -> None:
+def _check_inputs(fit: DetectionFit, stations: Sequence[StationCounts], multiplier: float, level: float) -> None:
     if not 0 < multiplier <= 1:
         raise InputError(
             f"expected a multiplier above 0 and up to 1, the share of a circle that cameras cover (42 degrees: 42/360), got "
@@ -219,14 +219,16 @@ def _check(fit: DetectionFit, stations: Sequence[Station], multiplier: float, le
         )
 
 
-def _strata(stations: Sequence[Station]) -> dict[str, list[Station]]:
-    strata: dict[str, list[Station]] = defaultdict(list)
+def _group_by_stratum(stations: Sequence[StationCounts]) -> dict[str, list[StationCounts]]:
+    strata: dict[str, list[StationCounts]] = defaultdict(list)
     for station in stations:
         strata[station.stratum].append(station)
     return strata
 
 
-def _area_shares(strata: Mapping[str, Sequence[Station]], areas_km2: Mapping[str, float] | None) -> dict[str, float]:
+def _area_shares(
+    strata: Mapping[str, Sequence[StationCounts]], areas_km2: Mapping[str, float] | None
+) -> dict[str, float]:
     """The share of each stratum in the whole area."""
     if len(strata) == 1:
         return dict.fromkeys(strata, 1.0)
@@ -241,5 +243,5 @@ def _area_shares(strata: Mapping[str, Sequence[Station]], areas_km2: Mapping[str
     return {stratum: area / whole for stratum, area in areas.items()}
 
 
-def _total(stations: Sequence[Station]) -> tuple[float, float]:
+def _totals(stations: Sequence[StationCounts]) -> tuple[float, float]:
     return sum(station.n for station in stations), sum(station.effort_snapshots for station in stations)

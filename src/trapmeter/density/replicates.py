@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.analysis import Analysis, AnalysisSettings, SelectBy, fit_all, select
-from trapmeter.density.blur import Blurs
-from trapmeter.density.detection import DetectionFunction
-from trapmeter.density.distances import BinnedDistances, Distances, bin_numbers, truncate
+from trapmeter.density.analysis import Analysis, AnalysisSettings, SelectBy, fit_candidates, select_fit
+from trapmeter.density.detection.distances import BinnedDistances, Distances, find_bins, truncate
+from trapmeter.density.detection.function import DetectionFunction
+from trapmeter.density.detection.measurement_error import ErrorMatrices
 from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, Availability
 from trapmeter.errors import InputError
 
 Floats = NDArray[np.float64]
 
-FEWEST = 20
+MIN_REPLICATES = 20
 """Percentiles of fewer replicates say nothing."""
 
 
@@ -40,8 +40,10 @@ class BootstrapSettings:
     site_scale_sd: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.replicates < FEWEST:
-            raise InputError(f"expected {FEWEST} or more bootstrap replicates, such as 1000, got {self.replicates}")
+        if self.replicates < MIN_REPLICATES:
+            raise InputError(
+                f"expected {MIN_REPLICATES} or more bootstrap replicates, such as 1000, got {self.replicates}"
+            )
         if not (0 <= self.scale_sd < 1 and 0 <= self.site_scale_sd < 1):
             raise InputError(
                 f"expected errors of scale from 0 up to 1, such as 0.1 for 10 %, got {self.scale_sd:g} and "
@@ -50,7 +52,7 @@ class BootstrapSettings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class ReplicationPlan:
     """All that a worker needs. counts: observations by camera and bin, where they are the same in every replicate."""
 
     settings: AnalysisSettings
@@ -60,9 +62,9 @@ class Plan:
     edges_m: Floats | None
     left_m: float
     right_m: float
-    camera: NDArray[np.intp]
+    station: NDArray[np.intp]
     distance_m: Floats
-    blurs: Blurs | None
+    error_matrices: ErrorMatrices | None
     counts: Floats | None
     efforts: Floats
     stratum: NDArray[np.intp]
@@ -71,11 +73,11 @@ class Plan:
     availability: Availability
 
 
-Outcome = tuple[float, str]
+ReplicateOutcome = tuple[float, str]
 """Density per km2 and the function's name; or NaN and why there is none."""
 
 
-def make_plan(analysis: Analysis, settings: BootstrapSettings) -> Plan:
+def make_plan(analysis: Analysis, settings: BootstrapSettings) -> ReplicationPlan:
     """All that replicates of the analysis need."""
     survey, distances = analysis.survey, analysis.distances
     edges = distances.edges_m if isinstance(distances, BinnedDistances) else None
@@ -83,10 +85,10 @@ def make_plan(analysis: Analysis, settings: BootstrapSettings) -> Plan:
     is_certain = survey.n_draws == 1 and not settings.scale_sd and not settings.site_scale_sd
     counts = None
     if is_certain and edges is not None:
-        number = bin_numbers(edges, survey.distance_m[:, 0])
-        counts = np.zeros((len(survey.cameras), len(edges) - 1))
-        np.add.at(counts, (survey.camera[number >= 0], number[number >= 0]), 1.0)
-    return Plan(
+        number = find_bins(edges, survey.distance_m[:, 0])
+        counts = np.zeros((len(survey.stations), len(edges) - 1))
+        np.add.at(counts, (survey.station[number >= 0], number[number >= 0]), 1.0)
+    return ReplicationPlan(
         settings=analysis.settings,
         bootstrap=settings,
         starts={model.fit.function: model.fit.parameters for model in analysis.models},
@@ -94,42 +96,42 @@ def make_plan(analysis: Analysis, settings: BootstrapSettings) -> Plan:
         edges_m=edges,
         left_m=distances.left_m,
         right_m=distances.right_m,
-        camera=survey.camera,
+        camera=survey.station,
         distance_m=survey.distance_m,
-        blurs=None if survey.errors is None or edges is None else survey.errors.over(edges),
+        blurs=None if survey.errors is None or edges is None else survey.errors.matrices_for_bins(edges),
         counts=counts,
         efforts=survey.efforts(),
-        stratum=np.array([strata.index(camera.stratum) for camera in survey.cameras]),
+        stratum=np.array([strata.index(camera.stratum) for camera in survey.stations]),
         shares=np.array([weights[stratum] for stratum in strata]) / sum(weights.values()),
         per_rate=SQUARE_METRES_IN_KM2 / (survey.multiplier * math.pi * distances.right_m**2),
         availability=analysis.availability,
     )
 
 
-def run_chunk(plan: Plan, numbers: range) -> list[Outcome]:
+def run_replicates(plan: ReplicationPlan, numbers: range) -> list[ReplicateOutcome]:
     """The replicates of these numbers."""
     return [_replicate(plan, np.random.default_rng([plan.bootstrap.seed, number])) for number in numbers]
 
 
-def _replicate(plan: Plan, rng: np.random.Generator) -> Outcome:
-    times = _times_drawn(plan.stratum, rng)
+def _replicate(plan: ReplicationPlan, rng: np.random.Generator) -> ReplicateOutcome:
+    times = _draw_stations(plan.stratum, rng)
     try:
-        distances, n = _seen(plan, times, rng)
-        if plan.blurs is not None and isinstance(distances, BinnedDistances):
-            distances = replace(distances, blur=plan.blurs.drawn(rng))
-        fits, failures = fit_all(plan.settings, distances, plan.starts)
+        distances, n = _draw_survey(plan, times, rng)
+        if plan.error_matrices is not None and isinstance(distances, BinnedDistances):
+            distances = replace(distances, error_matrix=plan.error_matrices.draw(rng))
+        fits, failures = fit_candidates(plan.settings, distances, plan.starts)
         if not fits:
             return math.nan, failures[0][1]
-        best = select(fits, plan.select_by)
+        best = select_fit(fits, plan.select_by)
     except InputError as error:
         return math.nan, str(error)
     effort = np.bincount(plan.stratum, times * plan.efforts)
     rate = float(plan.shares @ (np.bincount(plan.stratum, n) / effort))
-    share = _availability(plan.availability, rng)
+    share = _draw_availability(plan.availability, rng)
     return plan.per_rate * rate / (best.pa * share), best.function.name
 
 
-def _times_drawn(stratum: NDArray[np.intp], rng: np.random.Generator) -> Floats:
+def _draw_stations(stratum: NDArray[np.intp], rng: np.random.Generator) -> Floats:
     """How many times each camera is drawn, as many in each stratum as there are."""
     times = np.zeros(len(stratum))
     for one in np.unique(stratum):
@@ -138,22 +140,22 @@ def _times_drawn(stratum: NDArray[np.intp], rng: np.random.Generator) -> Floats:
     return times
 
 
-def _seen(plan: Plan, times: Floats, rng: np.random.Generator) -> tuple[Distances, Floats]:
+def _draw_survey(plan: ReplicationPlan, times: Floats, rng: np.random.Generator) -> tuple[Distances, Floats]:
     """The distances of a replicate, and the detections that each camera adds to it."""
     if plan.counts is not None and plan.edges_m is not None:
         return BinnedDistances(plan.edges_m, times @ plan.counts), times * plan.counts.sum(axis=1)
-    weight = times[plan.camera]
-    metres = _draw(plan, rng)
+    weight = times[plan.station]
+    metres = _draw_distances(plan, rng)
     inside = (weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m)
     metres, weight = metres[inside], weight[inside]
-    n = np.bincount(plan.camera[inside], weight, minlength=len(times)).astype(np.float64)
+    n = np.bincount(plan.station[inside], weight, minlength=len(times)).astype(np.float64)
     if plan.edges_m is None:
         return truncate(metres, left_m=plan.left_m, right_m=plan.right_m, weights=weight), n
-    counts = np.bincount(bin_numbers(plan.edges_m, metres), weight, minlength=len(plan.edges_m) - 1).astype(np.float64)
+    counts = np.bincount(find_bins(plan.edges_m, metres), weight, minlength=len(plan.edges_m) - 1).astype(np.float64)
     return BinnedDistances(plan.edges_m, counts), n
 
 
-def _draw(plan: Plan, rng: np.random.Generator) -> Floats:
+def _draw_distances(plan: ReplicationPlan, rng: np.random.Generator) -> Floats:
     """A distance for each observation: one of its draws, times the errors of scale."""
     n, n_draws = plan.distance_m.shape
     # Without a choice the generator is left alone, so that other numbers don't change.
@@ -163,10 +165,10 @@ def _draw(plan: Plan, rng: np.random.Generator) -> Floats:
     if not sd and not site_sd:
         return np.asarray(metres)
     logs = sd * rng.standard_normal() + site_sd * rng.standard_normal(len(plan.efforts))
-    return np.asarray(metres * np.exp(logs)[plan.camera])
+    return np.asarray(metres * np.exp(logs)[plan.station])
 
 
-def _availability(availability: Availability, rng: np.random.Generator) -> float:
+def _draw_availability(availability: Availability, rng: np.random.Generator) -> float:
     """One that may be true: normal around the estimate, kept above 0 and up to 1."""
     drawn = availability.share + availability.se * rng.standard_normal()
     return float(np.clip(drawn, availability.share / 10, 1.0))

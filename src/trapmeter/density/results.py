@@ -1,20 +1,22 @@
-"""What an estimation gave, as JSON and as CSV: a record for each fit, the selected one named."""
+"""The results of a density analysis as JSON, as CSV, and as an R script that repeats it."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from trapmeter import __version__
 from trapmeter.density.analysis import Analysis, FittedModel
-from trapmeter.density.distances import BinnedDistances, ExactDistances
-from trapmeter.density.estimate import Density
+from trapmeter.density.detection.distances import BinnedDistances, ExactDistances
+from trapmeter.density.detection.fit import DetectionFit
+from trapmeter.density.estimate import DensityEstimate
 from trapmeter.density.run import DensityRun
-from trapmeter.files import whole_file
-from trapmeter.tables.celltext import to_cell
+from trapmeter.files import atomic_file
+from trapmeter.tables.csvfile import to_cell
 
 CSV_COLUMNS = (
     "model", "stratum", "selected", "key", "adjustments", "parameters", "n", "n_stations", "effort_snapshots", "lnl", "aic",
@@ -22,11 +24,11 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def result(run: DensityRun) -> dict[str, Any]:
+def to_record(run: DensityRun) -> dict[str, Any]:
     """Everything as plain values; numbers that nobody knows (infinite, or not a number) are None."""
     analysis = run.analysis
     distances, survey, density = analysis.distances, analysis.survey, analysis.best.density
-    record: dict[str, Any] = _plain(
+    record: dict[str, Any] = _to_json_value(
         {
             "trapmeter": __version__,
             "selected": analysis.best.fit.function.name,
@@ -47,7 +49,7 @@ def result(run: DensityRun) -> dict[str, Any]:
             "n_outside": len(survey.distance_m) - distances.n,
             "n_stations": density.n_stations,
             "n_stations_without_detections": sum(
-                not one.n for one in survey.stations(distances.left_m, distances.right_m)
+                not one.n for one in survey.count_detections(distances.left_m, distances.right_m)
             ),
             "effort_snapshots": density.effort_snapshots,
             "multiplier": survey.multiplier,
@@ -58,10 +60,11 @@ def result(run: DensityRun) -> dict[str, Any]:
             "errors": None if survey.errors is None else survey.errors.name,
             "availability": {"share": analysis.availability.share, "se": analysis.availability.se},
             "fits": [
-                _fit(model, analysis, number == analysis.selected) for number, model in enumerate(analysis.models)
+                _fit_record(model, analysis, number == analysis.selected)
+                for number, model in enumerate(analysis.models)
             ],
             "failures": [{"model": name, "reason": reason} for name, reason in analysis.failures],
-            "bootstrap": _bootstrap(run),
+            "bootstrap": _bootstrap_record(run),
             "warnings": list(run.warnings),
         }
     )
@@ -69,13 +72,13 @@ def result(run: DensityRun) -> dict[str, Any]:
 
 
 def write_json(path: Path, run: DensityRun) -> None:
-    """Writes `result`; the file appears whole or not at all.
+    """Writes `to_record`; the file appears whole or not at all.
 
     Raises:
         RunError: it can't be written.
     """
-    with whole_file(path) as file:
-        json.dump(result(run), file, indent=1, ensure_ascii=False, allow_nan=False)
+    with atomic_file(path) as file:
+        json.dump(to_record(run), file, indent=1, ensure_ascii=False, allow_nan=False)
         file.write("\n")
 
 
@@ -85,15 +88,15 @@ def write_csv(path: Path, run: DensityRun) -> None:
     Raises:
         RunError: it can't be written.
     """
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
-        for fit in result(run)["fits"]:
+        for fit in to_record(run)["fits"]:
             for part in (fit, *({**fit, **stratum} for stratum in fit["strata"])):
-                writer.writerow([_cell(part.get(column)) for column in CSV_COLUMNS])
+                writer.writerow([_to_cell(part.get(column)) for column in CSV_COLUMNS])
 
 
-def _fit(model: FittedModel, analysis: Analysis, is_selected: bool) -> dict[str, Any]:
+def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> dict[str, Any]:
     fit = model.fit
     adjustment = fit.adjustment
     square, distances = fit.chi_square, analysis.distances
@@ -123,14 +126,14 @@ def _fit(model: FittedModel, analysis: Analysis, is_selected: bool) -> dict[str,
         "pa": fit.pa,
         "pa_se": fit.pa_se,
         "edr_m": fit.edr_m,
-        **_density(model.density),
+        **_density_record(model.density),
         "at_bound": list(fit.at_bound),
         "converged": fit.is_converged,
-        "strata": [{"stratum": name, **_density(density)} for name, density in model.by_stratum.items()],
+        "strata": [{"stratum": name, **_density_record(density)} for name, density in model.by_stratum.items()],
     }
 
 
-def _density(density: Density) -> dict[str, Any]:
+def _density_record(density: DensityEstimate) -> dict[str, Any]:
     return {
         "density_km2": density.density_km2,
         "se": density.se_km2,
@@ -144,7 +147,7 @@ def _density(density: Density) -> dict[str, Any]:
     }
 
 
-def _bootstrap(run: DensityRun) -> dict[str, Any] | None:
+def _bootstrap_record(run: DensityRun) -> dict[str, Any] | None:
     found = run.bootstrap
     if found is None:
         return None
@@ -170,17 +173,17 @@ def _bootstrap(run: DensityRun) -> dict[str, Any] | None:
     }
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _to_json_value(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_to_json_value(one) for one in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value
 
 
-def _cell(value: Any) -> str:
+def _to_cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -190,3 +193,65 @@ def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{name}={number:.10g}" for name, number in value.items())
     return to_cell(str(value))
+
+
+R_KEYS = {"half-normal": "hn", "hazard-rate": "hr", "uniform": "unif"}
+R_SERIES = {"cosine": "cos", "hermite": "herm", "polynomial": "poly"}
+
+
+def make_r_script(analysis: Analysis, flat_file: str) -> str:
+    """The script; it reads the flat file from the folder that it is run in.
+
+    Draws of distances can't be told in a flat file: R then gets the middle one of each row, and differs for that.
+    """
+    survey, distances = analysis.survey, analysis.distances
+    cutpoints = distances.edges_m.tolist() if isinstance(distances, BinnedDistances) else None
+    lines = [
+        "# Repeats the analysis with R's package Distance (https://cran.r-project.org/package=Distance).",
+        "# Run it in the folder of the flat file: Rscript density.R",
+        *(
+            ["# Each distance is the middle one of its draws, so that results differ from trapmeter's."]
+            * (survey.n_draws > 1)
+        ),
+        *(
+            ["# The error of distances is not allowed for here, so that results differ from trapmeter's."]
+            * (survey.errors is not None)
+        ),
+        "library(Distance)",
+        f"data <- read.csv({json.dumps(flat_file)})",
+        "data$distance <- as.numeric(data$distance)",
+        "# Metres and square kilometres: stations without detections are rows without a distance.",
+        'units <- convert_units("meter", NULL, "square kilometer")',
+        f"truncation <- list(left = {distances.left_m:g}, right = {distances.right_m:.10g})",
+        f"cutpoints <- {'NULL' if cutpoints is None else _r_vector(cutpoints)}",
+        "fit <- function(key, adjustment, order) {",
+        '  ds(data, transect = "point", key = key, adjustment = adjustment, order = order, cutpoints = cutpoints,',
+        '     truncation = truncation, convert_units = units, er_var = "P2"'
+        + ("" if analysis.settings.is_monotone else ', monotonicity = "none"')
+        + ")",
+        "}",
+        "fits <- list(",
+        ",\n".join(f"  {json.dumps(model.fit.function.name)} = {_r_call(model.fit)}" for model in analysis.models),
+        ")",
+        f"share <- {survey.multiplier:.10g} * {analysis.availability.share:.10g}  # of a circle, times availability",
+        "for (name in names(fits)) {",
+        "  model <- fits[[name]]",
+        "  found <- model$dht$individuals$D",
+        "  total <- found[nrow(found), ]",
+        '  cat(sprintf("%-32s AIC %.2f  Pa %.6f  D %.4f  (%.4f to %.4f)\\n", name, AIC(model)$AIC,',
+        "              summary(model)$ds$average.p, total$Estimate / share, total$lcl / share, total$ucl / share))",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _r_call(fit: DetectionFit) -> str:
+    adjustment = fit.adjustment
+    key = R_KEYS[fit.key]
+    if adjustment is None:
+        return f'fit("{key}", NULL, NULL)'
+    return f'fit("{key}", "{R_SERIES[adjustment.series]}", {_r_vector(adjustment.orders)})'
+
+
+def _r_vector(numbers: Sequence[float]) -> str:
+    return f"c({', '.join(f'{number:.10g}' for number in numbers)})"

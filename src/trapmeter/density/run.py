@@ -7,21 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from trapmeter.density.activity import Activity, fit_activity
-from trapmeter.density.analysis import Analysis, analyse
+from trapmeter.density.activity import ActivityCurve, fit_activity
+from trapmeter.density.analysis import Analysis, run_analysis
 from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
-from trapmeter.density.camtrap_survey import CamtrapSettings, read_camtrap_survey
 from trapmeter.density.estimate import Availability, circle_share
-from trapmeter.density.flat_survey import availability_of_rows, survey_of_rows
-from trapmeter.density.measured_survey import MeasuredSettings, read_measured_survey
 from trapmeter.density.settings import DensitySettings, SurveyFormat
-from trapmeter.density.species import ALL, COLUMN, check_species, column_of_species
-from trapmeter.density.survey import Survey
+from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
+from trapmeter.density.survey.flat_file import availability_from_rows, survey_from_rows
+from trapmeter.density.survey.measured_distances import MeasuredDistancesSettings, read_measured_survey
+from trapmeter.density.survey.species import ALL_SPECIES, SPECIES_COLUMN, check_species, find_species_column
+from trapmeter.density.survey.survey import Survey
 from trapmeter.errors import InputError
-from trapmeter.tables.camtrapdp.container import files_of, is_package
-from trapmeter.tables.csvfile import misspelt, read_columns
+from trapmeter.tables.camtrapdp.container import is_package, table_files
+from trapmeter.tables.csvfile import find_misspelt_columns, read_columns
+from trapmeter.tables.density_inputs import read_activity_times
 from trapmeter.tables.flatfile import COLUMNS, read_flat_file
-from trapmeter.tables.sightings import read_activity_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class DensityRun:
 
     settings: DensitySettings
     analysis: Analysis
-    activity: Activity | None = None
+    activity: ActivityCurve | None = None
     bootstrap: Bootstrap | None = None
 
     @property
@@ -46,12 +46,12 @@ def run_density(settings: DensitySettings, progress: Callable[[int, int], None] 
         InputError: a table is not what it should be, or nothing can be estimated from it; says what to do.
     """
     survey, availability = read_survey(settings)
-    activity = None if settings.activity is None else _activity(settings, survey)
+    activity = None if settings.activity is None else _estimate_activity(settings, survey)
     if settings.availability is not None:
         availability = Availability(settings.availability, settings.availability_se)
     elif activity is not None:
         availability = activity.availability
-    analysis = analyse(survey, settings.analysis(), availability)
+    analysis = run_analysis(survey, settings.analysis(), availability)
     replication = settings.replication()
     bootstrap = None if replication is None else bootstrap_density(analysis, replication, progress)
     return DensityRun(settings, analysis, activity, bootstrap)
@@ -59,27 +59,27 @@ def run_density(settings: DensitySettings, progress: Callable[[int, int], None] 
 
 def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]:
     """The survey of the settings' tables, and the availability that they tell."""
-    form = _format(settings)
+    form = _detect_format(settings)
     _refuse_unused(settings, form)
     if form is SurveyFormat.DISTANCES:
-        return _with_areas(read_measured_survey(settings.file, _measured(settings)), settings), None
+        return _with_areas(read_measured_survey(settings.file, _measured_settings(settings)), settings), None
     if form is SurveyFormat.CAMTRAP_DP:
-        return _with_areas(read_camtrap_survey(settings.file, _of_package(settings)), settings), None
-    column = column_of_species(settings.file, settings.species_column, settings.species)
+        return _with_areas(read_camtrap_survey(settings.file, _camtrap_dp_settings(settings)), settings), None
+    column = find_species_column(settings.file, settings.species_column, settings.species)
     rows = read_flat_file(settings.file, column)
     if column is not None:
         check_species(
             settings.file, column, (row.species for row in rows if row.distance_m is not None), settings.species
         )
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
-    survey = survey_of_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
-    told = availability_of_rows(rows)
-    notes = (*survey.notes, *misspelt(settings.file, (*COLUMNS, "size", column or COLUMN)))
+    survey = survey_from_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
+    told = availability_from_rows(rows)
+    notes = (*survey.notes, *find_misspelt_columns(settings.file, (*COLUMNS, "size", column or SPECIES_COLUMN)))
     survey = replace(_with_areas(survey, settings), errors=settings.error_model(), notes=notes)
     return survey, None if told is None else Availability(told)
 
 
-def inputs_of(settings: DensitySettings) -> list[Path]:
+def list_inputs(settings: DensitySettings) -> list[Path]:
     """The files that a run reads, also those that need not be there.
 
     Raises:
@@ -87,9 +87,9 @@ def inputs_of(settings: DensitySettings) -> list[Path]:
     """
     given = (getattr(settings, one.name) for one in fields(settings))
     inputs = [value for value in given if isinstance(value, Path)]
-    form = _format(settings)
+    form = _detect_format(settings)
     if form is SurveyFormat.CAMTRAP_DP:
-        inputs += files_of(settings.file)
+        inputs += table_files(settings.file)
     elif form is SurveyFormat.DISTANCES:
         inputs.append(settings.file.with_name("run.json"))
     return inputs
@@ -116,7 +116,7 @@ _ONLY_FOR = {
 }
 
 
-def _format(settings: DensitySettings) -> SurveyFormat:
+def _detect_format(settings: DensitySettings) -> SurveyFormat:
     if settings.format is not None:
         return settings.format
     if is_package(settings.file):
@@ -126,13 +126,13 @@ def _format(settings: DensitySettings) -> SurveyFormat:
     return SurveyFormat.R_FLAT if "samplelabel" in names else SurveyFormat.DISTANCES
 
 
-def _measured(settings: DensitySettings) -> MeasuredSettings:
+def _measured_settings(settings: DensitySettings) -> MeasuredDistancesSettings:
     if settings.deployments is None:
         raise InputError(
             "distances.csv tells nothing of effort; give --deployments, a CSV file with site_id, start, end, theta_deg and "
             "snapshot_s, or name another --format"
         )
-    return MeasuredSettings(
+    return MeasuredDistancesSettings(
         deployments=settings.deployments,
         species=settings.species,
         species_column=settings.species_column,
@@ -140,14 +140,14 @@ def _measured(settings: DensitySettings) -> MeasuredSettings:
         snapshot_s=settings.snapshot_s,
         media_times=settings.media_times,
         leave_out=settings.leave_out,
-        takes_draws=not settings.points,
+        uses_draws=not settings.points,
         errors=settings.error_model(),
         has_strata=settings.strata,
     )
 
 
-def _of_package(settings: DensitySettings) -> CamtrapSettings:
-    return CamtrapSettings(
+def _camtrap_dp_settings(settings: DensitySettings) -> CamtrapDpSettings:
+    return CamtrapDpSettings(
         species=settings.species,
         deployments=settings.deployments,
         leave_out_tags=settings.leave_out_tags,
@@ -168,9 +168,9 @@ def _with_areas(survey: Survey, settings: DensitySettings) -> Survey:
     return replace(survey, areas={**survey.areas, **settings.areas})
 
 
-def _activity(settings: DensitySettings, survey: Survey) -> Activity:
+def _estimate_activity(settings: DensitySettings, survey: Survey) -> ActivityCurve:
     assert settings.activity is not None, "asked for"
-    column = (settings.species_column or COLUMN) if settings.species not in (None, ALL) else None
+    column = (settings.species_column or SPECIES_COLUMN) if settings.species not in (None, ALL_SPECIES) else None
     times = read_activity_times(settings.activity, species=settings.species, species_column=column)
     sites = [time.site_id for time in times]
     return fit_activity(

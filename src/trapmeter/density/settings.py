@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.density.analysis import AnalysisSettings, SelectBy
-from trapmeter.density.blur import ErrorModel, RandomError
-from trapmeter.density.candidates import candidates
-from trapmeter.density.held_out import DEEP_CHIMPACT, read_held_out
+from trapmeter.density.detection.held_out_errors import DEEP_CHIMPACT, read_held_out
+from trapmeter.density.detection.measurement_error import MeasurementError, RandomError
+from trapmeter.density.detection.selection import candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.errors import InputError
 
@@ -105,7 +105,7 @@ class DensitySettings:
         if len(self.truncation) == 1 and self.cutpoints:
             left = self.cutpoints[0]
         return AnalysisSettings(
-            functions=candidates(self.key, self.adjust),
+            functions=candidate_functions(self.key, self.adjust),
             cutpoints_m=self.cutpoints,
             left_m=left,
             right_m=right,
@@ -114,7 +114,7 @@ class DensitySettings:
             level=self.level,
         )
 
-    def error_model(self) -> ErrorModel | None:
+    def error_model(self) -> MeasurementError | None:
         """How distances are measured; None takes them as true, or their draws as they are."""
         if self.errors is not None:
             return read_held_out(self.errors)

@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.detect.letterbox import Letterbox, letterbox
-from trapmeter.detect.precision import Precision
-from trapmeter.detect.suppression import nms
-from trapmeter.errors import InputError, ModelError, told
+from trapmeter.detect.precision import DetectorPrecision
+from trapmeter.errors import InputError, ModelError, error_text
+from trapmeter.geometry import nms
 from trapmeter.records import Box, ModelIdentity, Pixels
 
 _FOLDER = Path(__file__).parent / "embedded"
 EMBEDDED = {
-    Precision.INT8: _FOLDER / "megadetector_lite_int8.onnx",
-    Precision.FLOAT32: _FOLDER / "megadetector_lite.onnx",
+    DetectorPrecision.INT8: _FOLDER / "megadetector_lite_int8.onnx",
+    DetectorPrecision.FLOAT32: _FOLDER / "megadetector_lite.onnx",
 }
 DEFAULT_MIN_SCORE = 0.25
 """zamba's setting; `benchmarks/detect.py` shows what others would find. From 0.15 to 0.3 the balance hardly changes."""
@@ -65,7 +65,7 @@ class MegadetectorLite:
     @classmethod
     def load(
         cls,
-        path: Path = EMBEDDED[Precision.INT8],
+        path: Path = EMBEDDED[DetectorPrecision.INT8],
         *,
         min_score: float = DEFAULT_MIN_SCORE,
         threads: int = 1,
@@ -84,7 +84,7 @@ class MegadetectorLite:
         if threads < 1:
             raise InputError(f"the detector needs at least 1 thread, got {threads}")
         card = _read_card(path.with_suffix(".json"))
-        _check(path, card["sha256"])
+        _check_sha256(path, card["sha256"])
         identity = ModelIdentity(card["model_id"], card["sha256"])
         return cls(_open_session(path, threads), identity, card["input_size"], card["input_step"], min_score)
 
@@ -100,11 +100,11 @@ class MegadetectorLite:
         for picture in pictures:
             fitted = letterbox(picture, self.size, self.step)
             (cells,) = self.session.run(None, {"pictures": fitted.canvas[None]})
-            found.append(_boxes(cells[0], fitted, self.min_score))
+            found.append(_decode_boxes(cells[0], fitted, self.min_score))
         return found
 
 
-def _boxes(cells: NDArray[np.float32], fitted: Letterbox, min_score: float) -> list[Box]:
+def _decode_boxes(cells: NDArray[np.float32], fitted: Letterbox, min_score: float) -> list[Box]:
     """Boxes out of the network's answer (cells x 6) for one picture."""
     scores = cells[:, 4] * cells[:, 5]
     likely = scores >= min_score
@@ -130,13 +130,13 @@ def _read_card(path: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{path}: expected JSON with model_id, sha256, input_size and input_step: {told(error)}; "
+            f"{path}: expected JSON with model_id, sha256, input_size and input_step: {error_text(error)}; "
             "convert the model again, or reinstall trapmeter if it is the embedded detector's"
         ) from error
     return dict(card)
 
 
-def _check(path: Path, sha256: str) -> None:
+def _check_sha256(path: Path, sha256: str) -> None:
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Precision(StrEnum):
+class DetectorPrecision(StrEnum):
     """Of the numbers that the detector reckons with."""
 
     INT8 = "int8"

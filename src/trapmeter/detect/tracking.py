@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.errors import InputError
-from trapmeter.overlap import iou
+from trapmeter.geometry import iou
 from trapmeter.records import Box
 
 
@@ -44,7 +44,7 @@ class TrackSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sighting:
+class _TrackedAnimal:
     """Where and when an animal was seen last."""
 
     time_s: float
@@ -52,7 +52,9 @@ class _Sighting:
     animal_id: int
 
 
-def track(seconds: Sequence[tuple[float, Sequence[Box]]], settings: TrackSettings = TrackSettings()) -> list[list[int]]:
+def track_animals(
+    seconds: Sequence[tuple[float, Sequence[Box]]], settings: TrackSettings = TrackSettings()
+) -> list[list[int]]:
     """Animal ids of the boxes of one medium, aligned with the boxes.
 
     Ids count from 1 in order of first appearance, within a second in the order of the boxes given. An id occurs at most
@@ -71,7 +73,7 @@ def track(seconds: Sequence[tuple[float, Sequence[Box]]], settings: TrackSetting
         [[1], [2, 1]]
     """
     ids: list[list[int]] = []
-    seen: list[_Sighting] = []
+    seen: list[_TrackedAnimal] = []
     count = 0
     before = -np.inf
     for time_s, boxes in seconds:
@@ -86,12 +88,14 @@ def track(seconds: Sequence[tuple[float, Sequence[Box]]], settings: TrackSetting
                 count += 1
             now.append(matches.get(index, count))
         ids.append(now)
-        fresh = [_Sighting(time_s, box, animal_id) for box, animal_id in zip(boxes, now, strict=True)]
+        fresh = [_TrackedAnimal(time_s, box, animal_id) for box, animal_id in zip(boxes, now, strict=True)]
         seen = [animal for animal in seen if animal.animal_id not in now] + fresh
     return ids
 
 
-def _match(seen: Sequence[_Sighting], boxes: Sequence[Box], time_s: float, settings: TrackSettings) -> dict[int, int]:
+def _match(
+    seen: Sequence[_TrackedAnimal], boxes: Sequence[Box], time_s: float, settings: TrackSettings
+) -> dict[int, int]:
     """Animal id of every box (by its index) that continues an animal."""
     if not seen or not boxes:
         return {}

@@ -1,8 +1,4 @@
-"""Fills a store from videos: many at once, resumable, and whatever is wrong with one of them.
-
-A video's shard is there whole or not at all, and says which state of which file it was made of. So there is no other record
-of what is done: a run that was killed loses at most the videos in hand, and the same command goes on from there.
-"""
+"""Fills a store from videos, in parallel and resumably, and verifies what it holds."""
 
 from __future__ import annotations
 
@@ -12,18 +8,28 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from trapmeter.errors import InputError
-from trapmeter.files import alone_in, whole_file
-from trapmeter.frames.codecs import check_codec
-from trapmeter.frames.extraction import Extracted, Extraction, extract, extracted, holds, known, start_worker
-from trapmeter.frames.shard import PART_SUFFIX, shard_name, whose_part
-from trapmeter.frames.store import SHARDS, FrameStore
-from trapmeter.frames.wanted import Failure, Wanted
-from trapmeter.shares import Shard, share_of
-from trapmeter.tables.celltext import to_cell
-from trapmeter.workers import Lost, Patience, RunAll, run_all
+import numpy as np
 
-FAILED = "failed.csv"
+from trapmeter.errors import InputError
+from trapmeter.files import atomic_file, lock_folder
+from trapmeter.frames.extraction import (
+    ExtractionResult,
+    ExtractionTask,
+    extract_frames,
+    holds_request,
+    result_from_index,
+    set_up_worker,
+    usable_index,
+)
+from trapmeter.frames.frame_file import PARTIAL_SUFFIX, frame_file_name, open_frame_file, target_of_partial
+from trapmeter.frames.pictures import require_codec
+from trapmeter.frames.requests import FrameFailure, FrameRequest
+from trapmeter.frames.store import FRAMES_FOLDER, FrameStore
+from trapmeter.parallel.sharding import Shard, items_of_shard
+from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_tasks
+from trapmeter.tables.csvfile import to_cell
+
+FAILURES_FILE = "failed.csv"
 
 Progress = Callable[[str, int, int, int], None]
 """Called with the stage ("frames" or "check"), videos done, videos in all, and videos with failures."""
@@ -41,7 +47,7 @@ class FillReport:
     n_kept: int
     n_frames: int
     n_doubtful: int
-    failures: tuple[Failure, ...]
+    failures: tuple[FrameFailure, ...]
 
     @property
     def n_failed_videos(self) -> int:
@@ -51,13 +57,13 @@ class FillReport:
 
 def fill_store(
     store: FrameStore,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[FrameRequest],
     jobs: int,
     progress: Progress = lambda *_: None,
     *,
-    missing: Sequence[Failure] = (),
-    patience: Patience | None = None,
-    engine: RunAll | None = None,
+    missing: Sequence[FrameFailure] = (),
+    time_limits: TimeLimits | None = None,
+    engine: TaskRunner | None = None,
     shard: Shard | None = None,
 ) -> FillReport:
     """Brings the wanted seconds into the store, beside those that it has; videos that have them all are left alone.
@@ -73,33 +79,33 @@ def fill_store(
         RunError: the store can't be written, or another fill is at work in it (with a shard, another of the same shard).
         MissingExtraError: the codec's package is not installed.
     """
-    check_codec(store.spec.codec)
+    require_codec(store.spec.codec)
     if len({task.medium.media_id for task in wanted}) < len(wanted):
         raise InputError("a video is wanted twice; put its times together")
     if shard is not None:
-        wanted = share_of(wanted, shard, lambda task: task.medium.path)
+        wanted = items_of_shard(wanted, shard, lambda task: task.medium.path)
         missing = missing if shard.number == 1 else ()
-    results: dict[str, Extracted] = {}
+    results: dict[str, ExtractionResult] = {}
     n_videos = len(wanted) + len(missing)
-    with _alone(store, shard):
-        _sweep(store, None if shard is None else wanted)
+    with _locked_for_fill(store, shard):
+        _remove_partial_files(store, None if shard is None else wanted)
         for task in wanted:
             video_id = task.medium.media_id
-            if (index := known(store, video_id)) is not None and holds(index, task):
-                results[video_id] = extracted(index, task)
+            if (index := usable_index(store, video_id)) is not None and holds_request(index, task):
+                results[video_id] = result_from_index(index, task)
         n_kept = len(results)
         n_failed = len(missing) + sum(bool(result.failures) for result in results.values())
         progress("frames", n_kept + len(missing), n_videos, n_failed)
-        left = [Extraction(store, task) for task in wanted if task.medium.media_id not in results]
+        left = [ExtractionTask(store, task) for task in wanted if task.medium.media_id not in results]
         try:
-            with closing(_extract_all(left, jobs, patience or Patience(), engine or run_all)) as extracted_now:
+            with closing(_extract_all(left, jobs, time_limits or TimeLimits(), engine or run_tasks)) as extracted_now:
                 for video_id, result in extracted_now:
                     results[video_id] = result
                     n_failed += bool(result.failures)
                     progress("frames", len(results) + len(missing), n_videos, n_failed)
         finally:
             # Where the run ends early its other workers are stopped in the midst of theirs, on a disk that may be full.
-            _sweep(store, wanted)
+            _remove_partial_files(store, wanted)
         ordered = [results[task.medium.media_id] for task in wanted]
         failures = (*(failure for result in ordered for failure in result.failures), *missing)
         _write_failures(failures_path(store, shard), failures)
@@ -113,57 +119,101 @@ def fill_store(
 
 
 def _extract_all(
-    tasks: Sequence[Extraction], jobs: int, patience: Patience, engine: RunAll
-) -> Generator[tuple[str, Extracted], None, None]:
+    tasks: Sequence[ExtractionTask], jobs: int, time_limits: TimeLimits, engine: TaskRunner
+) -> Generator[tuple[str, ExtractionResult], None, None]:
     if not tasks:
         return
 
-    def limit_s(task: Extraction) -> float:
+    def limit_s(task: ExtractionTask) -> float:
         try:
-            return patience.limit_s(task.wanted.medium.path.stat().st_size)
+            return time_limits.limit_s(task.wanted.medium.path.stat().st_size)
         except OSError:
-            return patience.limit_s(0)
+            return time_limits.limit_s(0)
 
     n_workers = max(1, min(jobs, len(tasks)))
-    for task, result in engine(tasks, extract, jobs=n_workers, limit_s=limit_s, start=start_worker):
+    for task, result in engine(tasks, extract_frames, jobs=n_workers, limit_s=limit_s, start=set_up_worker):
         video_id = task.wanted.medium.media_id
-        if isinstance(result, Lost):
-            yield video_id, Extracted(0, (Failure(video_id, None, result.reason),))
+        if isinstance(result, TaskFailure):
+            yield video_id, ExtractionResult(0, (FrameFailure(video_id, None, result.reason),))
         else:
             yield video_id, result
 
 
 @contextmanager
-def _alone(store: FrameStore, shard: Shard | None) -> Iterator[None]:
+def _locked_for_fill(store: FrameStore, shard: Shard | None) -> Iterator[None]:
     """Keeps other fills of the same videos out of a store: of a shard those of that shard, of all videos every one."""
     with ExitStack() as locks:
         if shard is None:
-            locks.enter_context(alone_in(store.folder, "--store"))
+            locks.enter_context(lock_folder(store.folder, "--store"))
         for folder in sorted(store.folder.glob("shard-*-of-*")) if shard is None else [store.folder / shard.name]:
-            locks.enter_context(alone_in(folder, "--store"))
+            locks.enter_context(lock_folder(folder, "--store"))
         yield
 
 
-def _sweep(store: FrameStore, of: Sequence[Wanted] | None) -> None:
+def _remove_partial_files(store: FrameStore, of: Sequence[FrameRequest] | None) -> None:
     """Removes what killed workers left half written, of some videos or of all; makes the folder of shards if it got lost."""
-    names = None if of is None else {shard_name(task.medium.media_id) for task in of}
+    names = None if of is None else {frame_file_name(task.medium.media_id) for task in of}
     with suppress(OSError):  # who writes into it will say what is wrong
-        (store.folder / SHARDS).mkdir(exist_ok=True)
-    for path in (store.folder / SHARDS).glob(f".*{PART_SUFFIX}"):
-        if names is None or whose_part(path.name) in names:
+        (store.folder / FRAMES_FOLDER).mkdir(exist_ok=True)
+    for path in (store.folder / FRAMES_FOLDER).glob(f".*{PARTIAL_SUFFIX}"):
+        if names is None or target_of_partial(path.name) in names:
             with suppress(OSError):
                 path.unlink()
 
 
 def failures_path(store: FrameStore, shard: Shard | None = None) -> Path:
     """Where a fill writes what it could not get."""
-    return (store.folder if shard is None else store.folder / shard.name) / FAILED
+    return (store.folder if shard is None else store.folder / shard.name) / FAILURES_FILE
 
 
-def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
-    with whole_file(path) as file:
+def _write_failures(path: Path, failures: Sequence[FrameFailure]) -> None:
+    with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["video_id", "time", "reason"])
         for failure in failures:
             time = "" if failure.time_s is None else f"{failure.time_s:g}"
             writer.writerow([to_cell(failure.video_id), time, to_cell(failure.reason)])
+
+
+@dataclass(frozen=True, slots=True)
+class StoreProblem:
+    """What is wrong with a shard (its file name), at a second of it or, with time_s None, as a whole."""
+
+    shard: str
+    time_s: float | None
+    reason: str
+
+
+def verify_store(
+    store: FrameStore, progress: Callable[[str, int, int, int], None] = lambda *_: None
+) -> list[StoreProblem]:
+    """All that is wrong with a store; [] when it is sound.
+
+    progress: called with "check", shards done, shards in all, and shards with problems.
+
+    Raises:
+        MissingExtraError: the codec's package is not installed.
+    """
+    require_codec(store.spec.codec)
+    paths = store.frame_file_paths()
+    problems: list[StoreProblem] = []
+    n_bad = 0
+    out = np.empty((*store.spec.size_hw, 3), np.uint8)
+    for done, path in enumerate(paths, start=1):
+        found: list[StoreProblem] = []
+        try:
+            index = store.index_at(path)
+            with open_frame_file(path) as shard:
+                for time_s in index.entries:
+                    try:
+                        store.decode(shard, time_s, out)
+                    except InputError as error:
+                        found.append(StoreProblem(path.name, time_s, str(error)))
+        except InputError as error:
+            found.append(StoreProblem(path.name, None, str(error)))
+        except FileNotFoundError:
+            found.append(StoreProblem(path.name, None, "it was removed while the store was checked"))
+        problems += found
+        n_bad += bool(found)
+        progress("check", done, len(paths), n_bad)
+    return problems

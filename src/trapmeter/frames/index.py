@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from trapmeter.errors import InputError, told
+from trapmeter.errors import InputError, error_text
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PictureEntry:
     """Where a picture lies in the shard (offset and size in bytes), when it is shown (pts_s), and its checksum."""
 
     offset: int
@@ -24,7 +24,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceState:
     """Which state of a video's file was read: its size, and when it was last changed (nanoseconds since 1970)."""
 
     size_bytes: int
@@ -32,7 +32,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class ShardIndex:
+class FrameIndex:
     """The pictures of one video.
 
     entries: by time_s, ascending; several may share a picture. failed: why there is no picture at a second inside the video.
@@ -40,10 +40,10 @@ class ShardIndex:
     """
 
     video_id: str
-    source: Source
+    source: SourceState
     length_s: float
     doubts: tuple[str, ...] = ()
-    entries: dict[float, Entry] = field(default_factory=dict)
+    entries: dict[float, PictureEntry] = field(default_factory=dict)
     failed: dict[float, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
@@ -64,7 +64,7 @@ class ShardIndex:
         return json.dumps(data, separators=(",", ":"), allow_nan=False).encode("ascii")
 
     @staticmethod
-    def from_bytes(raw: bytes, first: int, end: int) -> ShardIndex:
+    def from_bytes(raw: bytes, first: int, end: int) -> FrameIndex:
         """The inverse of `to_bytes`. Pictures must lie within the bytes first..end (exclusive) of the file.
 
         Raises:
@@ -74,37 +74,37 @@ class ShardIndex:
             data = json.loads(raw)
             if data["format"] != FORMAT:
                 raise InputError(f"written by another version of trapmeter (format {data['format']}, here {FORMAT})")
-            return ShardIndex(
+            return FrameIndex(
                 _text(data["video_id"]),
-                Source(_whole(data["source_bytes"]), _whole(data["source_modified_ns"], least=-(2**63))),
+                SourceState(_integer(data["source_bytes"]), _integer(data["source_modified_ns"], least=-(2**63))),
                 _seconds(data["length_s"]),
                 tuple(_text(doubt) for doubt in data["doubts"]),
                 {
-                    time_s: Entry(
-                        _whole(offset, first),
-                        _whole(size, 1, end - offset),
+                    time_s: PictureEntry(
+                        _integer(offset, first),
+                        _integer(size, 1, end - offset),
                         _seconds(pts_s),
-                        _whole(crc32, 0, 2**32 - 1),
+                        _integer(crc32, 0, 2**32 - 1),
                     )
-                    for time_s, offset, size, pts_s, crc32 in _by_time(data["frames"])
+                    for time_s, offset, size, pts_s, crc32 in _check_ascending(data["frames"])
                 },
-                {time_s: _text(reason) for time_s, reason in _by_time(data["failed"])},
+                {time_s: _text(reason) for time_s, reason in _check_ascending(data["failed"])},
             )
         except (ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
             raise InputError(
-                f"its index is not one that trapmeter wrote ({type(error).__name__}: {told(error)})"
+                f"its index is not one that trapmeter wrote ({type(error).__name__}: {error_text(error)})"
             ) from error
 
 
-def moment(time_s: float) -> float:
+def time_key(time_s: float) -> float:
     """A time as the stores' key: seconds to the microsecond, as everywhere."""
     return round(float(time_s), 6)
 
 
-def _by_time(rows: Any) -> Any:
+def _check_ascending(rows: Any) -> Any:
     """Rows that start with a time, once it is sure that these are keys and ascend."""
     times = [_seconds(row[0]) for row in rows]
-    if any(moment(time_s) != time_s for time_s in times) or any(a >= b for a, b in pairwise(times)):
+    if any(time_key(time_s) != time_s for time_s in times) or any(a >= b for a, b in pairwise(times)):
         raise ValueError("times are not whole microseconds in ascending order")
     return rows
 
@@ -115,7 +115,7 @@ def _seconds(value: Any) -> float:
     return value
 
 
-def _whole(value: Any, least: int = 0, most: int = 2**63) -> int:
+def _integer(value: Any, least: int = 0, most: int = 2**63) -> int:
     if type(value) is not int or not least <= value <= most:
         raise ValueError(f"a whole number from {least} to {most} was expected, got {value!r}")
     return value

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from trapmeter.errors import InputError, told
-from trapmeter.models.spec import InputSpec, Resize
+from trapmeter.errors import InputError, error_text
+from trapmeter.models.input_spec import InputSpec, Resize
 
 MAX_SIDE = 8192
 """More rows or columns than any network takes; a damaged file can't make us ask for more memory."""
@@ -50,7 +50,7 @@ class StoreSpec:
             InputError: it expects pictures of another size, or scaled in another way.
         """
         differences = [
-            f"{name} is {_words(mine)}, the network's {_words(its)}"
+            f"{name} is {_size_text(mine)}, the network's {_size_text(its)}"
             for name, mine, its in (
                 ("size", self.size_hw, inputs.size_hw),
                 ("resize", self.resize, inputs.resize),
@@ -60,7 +60,7 @@ class StoreSpec:
         if differences:
             raise InputError(
                 f"this frame store is not what the network expects: {'; '.join(differences)}; "
-                f"make another store with --size {_words(inputs.size_hw)} --resize {inputs.resize}"
+                f"make another store with --size {_size_text(inputs.size_hw)} --resize {inputs.resize}"
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class StoreSpec:
                 int(data.get("jpeg_quality", DEFAULT_JPEG_QUALITY)),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"not the specification of a frame store: {told(error)}") from error
+            raise InputError(f"not the specification of a frame store: {error_text(error)}") from error
         if spec.to_json() != data:
             raise InputError(f"not the specification of a frame store: expected {spec.to_json()}, got {data}")
         return spec
@@ -111,5 +111,5 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _words(value: tuple[int, int] | str) -> str:
+def _size_text(value: tuple[int, int] | str) -> str:
     return value if isinstance(value, str) else f"{value[0]}x{value[1]}"

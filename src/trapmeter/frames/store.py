@@ -19,20 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.errors import InputError, RunError
-from trapmeter.files import whole_file
-from trapmeter.frames.codecs import check_codec, decode_into
-from trapmeter.frames.index import ShardIndex
-from trapmeter.frames.shard import SUFFIX, ShardReader, damaged, open_shard, shard_name
+from trapmeter.files import atomic_file
+from trapmeter.frames.frame_file import SUFFIX, FrameFileReader, damaged_frame_file, frame_file_name, open_frame_file
+from trapmeter.frames.index import FrameIndex
+from trapmeter.frames.pictures import decode_picture, require_codec
 from trapmeter.frames.spec import Codec, StoreSpec
-from trapmeter.models.spec import Resize
-from trapmeter.publishing import Layout
+from trapmeter.models.input_spec import Resize
 from trapmeter.records import Pixels
+from trapmeter.storage.publish import FolderLayout
 from trapmeter.windows import Edge, window_times
 
 FORMAT = 1
-STORE = "store.json"
-SHARDS = "shards"
-LAYOUT = Layout(journal=STORE, last=("failed.csv", STORE))
+STORE_FILE = "store.json"
+FRAMES_FOLDER = "shards"
+LAYOUT = FolderLayout(journal=STORE_FILE, last=("failed.csv", STORE_FILE))
 """Of the store's folder, where it goes to object storage."""
 
 _FORMAT_KEY = "trapmeter_frames"
@@ -59,8 +59,8 @@ class FrameStore:
             RunError: the folder holds a store with another specification, or can't be written.
         """
         # Before anything is made: a store of a codec that can't be written would only be in the way.
-        check_codec(spec.codec)
-        if (folder / STORE).exists():
+        require_codec(spec.codec)
+        if (folder / STORE_FILE).exists():
             store = FrameStore.open(folder)
             if differences := store.spec.differences(spec):
                 raise RunError(
@@ -69,10 +69,10 @@ class FrameStore:
                 )
             return store
         try:
-            (folder / SHARDS).mkdir(parents=True, exist_ok=True)
+            (folder / FRAMES_FOLDER).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{folder}: can't be written: {error.strerror or error}; choose another folder") from error
-        with whole_file(folder / STORE) as file:
+        with atomic_file(folder / STORE_FILE) as file:
             json.dump({_FORMAT_KEY: FORMAT, **spec.to_json()}, file, indent=2)
             file.write("\n")
         return FrameStore(folder, spec)
@@ -84,13 +84,13 @@ class FrameStore:
         Raises:
             InputError: there is none, it is of another version of trapmeter, or damaged.
         """
-        path = folder / STORE
+        path = folder / STORE_FILE
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             version = data.pop(_FORMAT_KEY)
         except FileNotFoundError:
             raise InputError(
-                f"{folder} is no frame store ({STORE} is missing); make one with `trapmeter frames`"
+                f"{folder} is no frame store ({STORE_FILE} is missing); make one with `trapmeter frames`"
             ) from None
         except OSError as error:
             raise InputError(f"{path} can't be read: {error.strerror or error}") from error
@@ -112,7 +112,7 @@ class FrameStore:
         Raises:
             InputError: a shard is damaged.
         """
-        return sorted(self.index_at(path).video_id for path in self.shard_paths())
+        return sorted(self.index_at(path).video_id for path in self.frame_file_paths())
 
     def times(self, video_id: str) -> tuple[float, ...]:
         """The seconds of a video that have a picture, ascending.
@@ -130,7 +130,7 @@ class FrameStore:
         """How long a video is, in seconds; a photo has its single moment, a microsecond."""
         return self.index(video_id).length_s
 
-    def index(self, video_id: str) -> ShardIndex:
+    def index(self, video_id: str) -> FrameIndex:
         """All that is known of a video."""
         with self._shard(video_id) as shard:
             return shard.index
@@ -171,33 +171,33 @@ class FrameStore:
                     self.decode(shard, time, pictures[number])
         return pictures
 
-    def decode(self, shard: ShardReader, time_s: float, out: Pixels) -> None:
+    def decode(self, shard: FrameFileReader, time_s: float, out: Pixels) -> None:
         """Decodes a picture of an open shard into out."""
-        encoded = shard.encoded(time_s)
+        encoded = shard.read_encoded(time_s)
         try:
-            decode_into(out, encoded, self.spec)
+            decode_picture(out, encoded, self.spec)
         except InputError as error:
-            raise damaged(shard.path, f"the frame at {time_s:g} s: {error}") from error
+            raise damaged_frame_file(shard.path, f"the frame at {time_s:g} s: {error}") from error
 
-    def shard_path(self, video_id: str) -> Path:
+    def frame_file_path(self, video_id: str) -> Path:
         """Where a video's pictures are kept, whether there are any or not."""
-        return self.folder / SHARDS / shard_name(video_id)
+        return self.folder / FRAMES_FOLDER / frame_file_name(video_id)
 
-    def shard_paths(self) -> list[Path]:
+    def frame_file_paths(self) -> list[Path]:
         """All shards, in the order of their names."""
-        paths = (self.folder / SHARDS).glob(f"*{SUFFIX}")
+        paths = (self.folder / FRAMES_FOLDER).glob(f"*{SUFFIX}")
         return sorted(path for path in paths if not path.name.startswith("."))
 
-    def index_at(self, path: Path) -> ShardIndex:
+    def index_at(self, path: Path) -> FrameIndex:
         """The index of the shard in a file."""
-        with open_shard(path) as shard:
+        with open_frame_file(path) as shard:
             _check_name(shard)
             return shard.index
 
     @contextmanager
-    def _shard(self, video_id: str) -> Iterator[ShardReader]:
+    def _shard(self, video_id: str) -> Iterator[FrameFileReader]:
         try:
-            with open_shard(self.shard_path(video_id)) as shard:
+            with open_frame_file(self.frame_file_path(video_id)) as shard:
                 _check_name(shard)
                 yield shard
         except FileNotFoundError:
@@ -207,7 +207,7 @@ class FrameStore:
             ) from None
 
 
-def store_for(
+def open_or_create_store(
     folder: Path,
     *,
     size_hw: tuple[int, int] | None = None,
@@ -221,7 +221,7 @@ def store_for(
         InputError: there is none, and none may be made; or it is damaged.
         RunError: the store is of another kind, or the folder can't be written.
     """
-    exists = (folder / STORE).exists()
+    exists = (folder / STORE_FILE).exists()
     before = FrameStore.open(folder).spec if exists or not may_create else StoreSpec()
     return FrameStore.create(
         folder,
@@ -229,7 +229,7 @@ def store_for(
     )
 
 
-def _check_name(shard: ShardReader) -> None:
+def _check_name(shard: FrameFileReader) -> None:
     """A shard that was renamed, or made to pass for another video's."""
-    if shard_name(shard.index.video_id) != shard.path.name:
-        raise damaged(shard.path, f"it holds the frames of another video, {shard.index.video_id}")
+    if frame_file_name(shard.index.video_id) != shard.path.name:
+        raise damaged_frame_file(shard.path, f"it holds the frames of another video, {shard.index.video_id}")

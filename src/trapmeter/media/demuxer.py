@@ -17,10 +17,10 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from trapmeter.errors import MediaError
-from trapmeter.media.exif import FIRST_YEAR
-from trapmeter.media.opening import MediumFile
+from trapmeter.media.medium_file import MediumFile
+from trapmeter.media.photo import FIRST_YEAR
 from trapmeter.media.timeline import PACKET
-from trapmeter.storage.failures import RemoteError
+from trapmeter.storage.filesystems import RemoteError
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused: no camera trap makes them, and a damaged header can claim any size."""
@@ -29,7 +29,7 @@ MAX_PIXELS = 100_000_000
 av.logging.set_level(av.logging.PANIC)
 
 
-def ffmpeg_words(error: Exception) -> str:
+def ffmpeg_message(error: Exception) -> str:
     """What FFmpeg said, without the number and the path that Python adds."""
     if not isinstance(error, av.error.FFmpegError):
         return str(error)
@@ -39,7 +39,7 @@ def ffmpeg_words(error: Exception) -> str:
 
 
 @contextmanager
-def opened(file: MediumFile, options: Mapping[str, str] | None = None) -> Iterator[InputContainer]:
+def open_container(file: MediumFile, options: Mapping[str, str] | None = None) -> Iterator[InputContainer]:
     """The container of a video for as long as the block lasts; it decodes with one thread.
 
     Raises:
@@ -52,7 +52,7 @@ def opened(file: MediumFile, options: Mapping[str, str] | None = None) -> Iterat
     except RemoteError:
         raise
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(ffmpeg_words(error)) from error
+        raise MediaError(ffmpeg_message(error)) from error
     with closing(container):
         if not container.streams.video:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none at all"
@@ -80,12 +80,12 @@ def video_packets(container: InputContainer, file: MediumFile) -> Generator[Pack
             yield packet
 
 
-PLACED = np.dtype([*PACKET.descr, ("at", np.int64), ("size", np.int64)])
+PLACED_PACKET = np.dtype([*PACKET.descr, ("at", np.int64), ("size", np.int64)])
 """A packet's facts, and where it lies in the file: from which byte on (-1 where untold), and how many bytes."""
 
 
 def packet_facts(packet: Packet[Any], *, is_exact: bool) -> tuple[int, bool, bool, bool, int, int, int]:
-    """A packet's fields for `PLACED`; its decoding time where no other can be trusted."""
+    """A packet's fields for `PLACED_PACKET`; its decoding time where no other can be trusted."""
     pts = packet.pts if is_exact else packet.dts
     at = -1 if packet.pos is None else packet.pos
     shown, duration = not packet.is_discard, packet.duration or 0
@@ -101,7 +101,7 @@ def video_stream(container: InputContainer) -> VideoStream:
     return max(streams, key=lambda stream: (stream.width * stream.height, -stream.index))
 
 
-def recorded(container: InputContainer) -> str:
+def container_recording_time(container: InputContainer) -> str:
     """When the container says that it was made, as its clock had it; "" where it says nothing plausible."""
     try:
         when = datetime.fromisoformat(container.metadata.get("creation_time", "")).replace(tzinfo=None, microsecond=0)
@@ -110,7 +110,7 @@ def recorded(container: InputContainer) -> str:
     return when.isoformat() if when.year >= FIRST_YEAR else ""
 
 
-def declared_s(container: InputContainer, stream: VideoStream) -> float | None:
+def declared_length_s(container: InputContainer, stream: VideoStream) -> float | None:
     """The length that the file's headers tell; the longest of what they say, since FFmpeg mends some of it when it opens."""
     told = []
     if stream.duration is not None and stream.time_base is not None:

@@ -1,43 +1,113 @@
-"""Reads a photo as one picture at second 0, the way its camera meant it."""
+"""Reads a photo as a single frame at second 0, with the lens and time that its EXIF states."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import IFD, Base
 
 from trapmeter.errors import MediaError
-from trapmeter.media.exif import hfov_of_exif, recorded_of_exif, size_as_shown
-from trapmeter.media.opening import MediumFile, open_file
-from trapmeter.media.reading import Absence, Exactly, FitWithin, MediumFacts, Scale, scaled_size
+from trapmeter.geometry import FILM_WIDTH_MM
+from trapmeter.media.medium_file import MediumFile, open_medium_file
+from trapmeter.media.reader import ExactSize, FitWithin, MediumFacts, MissingFrame, Scale, scaled_size
 from trapmeter.records import Frame, Pixels, Status
-from trapmeter.storage.address import Location
-from trapmeter.storage.failures import RemoteError
+from trapmeter.storage.address import AnyPath
+from trapmeter.storage.filesystems import RemoteError
 
-MAX_PIXELS = 170_000_000
+MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
+"""By FocalPlaneResolutionUnit: inch, centimetre, millimetre, micrometre."""
+PLAUSIBLE_DEG = (10.0, 120.0)
+FIRST_YEAR = 1990
+"""Of dates that are believed: clocks that were never set tell earlier ones."""
+TURNED_ORIENTATIONS = (5, 6, 7, 8)
+"""Orientations that put the picture on its side (EXIF 2.32, tag 274)."""
+
+
+def exif_hfov_deg(image: Image.Image) -> float | None:
+    """The horizontal field of view in degrees of the picture as it is shown; None where EXIF tells nothing plausible.
+
+    From FocalLengthIn35mmFilm, else from FocalLength with FocalPlaneXResolution and the width of the picture.
+    """
+    tags = _tags(image)
+    width = tags.get(Base.ExifImageWidth) or float(image.width)
+    if tags.get(Base.FocalLengthIn35mmFilm):
+        half_width = FILM_WIDTH_MM / 2 / tags[Base.FocalLengthIn35mmFilm]
+    elif tags.get(Base.FocalLength) and tags.get(Base.FocalPlaneXResolution):
+        unit_mm = MM_PER_UNIT.get(int(tags.get(Base.FocalPlaneResolutionUnit, 2.0)), 25.4)
+        half_width = width / tags[Base.FocalPlaneXResolution] * unit_mm / 2 / tags[Base.FocalLength]
+    else:
+        return None
+    if _is_turned(tags):
+        half_width *= image.height / image.width
+    hfov_deg = math.degrees(2 * math.atan(half_width))
+    return hfov_deg if PLAUSIBLE_DEG[0] <= hfov_deg <= PLAUSIBLE_DEG[1] else None
+
+
+def exif_recording_time(image: Image.Image) -> str:
+    """When the photo was taken, by the camera's clock (ISO 8601); "" where EXIF tells nothing plausible."""
+    try:
+        told = image.getexif().get_ifd(IFD.Exif).get(Base.DateTimeOriginal)
+        when = datetime.strptime(str(told).strip("\0 "), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  EXIF has no zone
+    except Exception:
+        return ""
+    return when.isoformat() if when.year >= FIRST_YEAR else ""
+
+
+def displayed_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of the picture once it is turned as EXIF says."""
+    width, height = image.size
+    return (height, width) if _is_turned(_tags(image)) else (width, height)
+
+
+def _is_turned(tags: dict[int, float]) -> bool:
+    return tags.get(Base.Orientation) in TURNED_ORIENTATIONS
+
+
+def _tags(image: Image.Image) -> dict[int, float]:
+    """The tags that are numbers greater than 0. Pillow's reader of EXIF fails in many ways on crafted bytes."""
+    try:
+        exif = image.getexif()
+        values = {**exif, **exif.get_ifd(IFD.Exif)}
+    except Exception:
+        return {}
+    found: dict[int, float] = {}
+    for tag, value in values.items():
+        try:
+            number = float(value)
+        except (TypeError, ValueError, ArithmeticError):
+            continue
+        if math.isfinite(number) and number > 0:
+            found[tag] = number
+    return found
+
+
+MAX_PHOTO_PIXELS = 170_000_000
 """Larger pictures are refused: they are panoramas or attacks, and half a gigabyte once decoded."""
 
 DAMAGE = "the file breaks off or is damaged; what could not be decoded is missing from the picture"
 
 
 class PhotoReader:
-    """A photo whose head was read. Satisfies `trapmeter.media.reading.Reader`."""
+    """A photo whose head was read. Satisfies `trapmeter.media.reader.MediumReader`."""
 
     def __init__(self, file: MediumFile, scales: tuple[Scale, ...]) -> None:
         self._file, self._scales = file, scales
         self._doubts: tuple[str, ...] = ()
-        with _opened(file) as image:
-            self._codec, (self._width, self._height) = (image.format or "").lower(), size_as_shown(image)
-            self._hfov_deg = hfov_of_exif(image)
-            self._recorded = recorded_of_exif(image)
-        if self._width * self._height > MAX_PIXELS:
-            raise MediaError(f"{self._width} x {self._height} pixels; at most {MAX_PIXELS:,} are decoded")
+        with _open_image(file) as image:
+            self._codec, (self._width, self._height) = (image.format or "").lower(), displayed_size(image)
+            self._hfov_deg = exif_hfov_deg(image)
+            self._recorded = exif_recording_time(image)
+        if self._width * self._height > MAX_PHOTO_PIXELS:
+            raise MediaError(f"{self._width} x {self._height} pixels; at most {MAX_PHOTO_PIXELS:,} are decoded")
 
     @property
     def facts(self) -> MediumFacts:
@@ -58,21 +128,21 @@ class PhotoReader:
         """A photo is one moment, whatever the step."""
         return [0.0]
 
-    def frames(self, times_s: Sequence[float]) -> Iterator[Frame | Absence]:
+    def frames(self, times_s: Sequence[float]) -> Iterator[Frame | MissingFrame]:
         """The photo at second 0; every later second is past its end.
 
         Raises:
             MediaError: it can't be decoded.
         """
         for time_s in times_s:
-            yield self._picture() if time_s == 0 else Absence(Status.PAST_END, "a photo has second 0 alone")
+            yield self._picture() if time_s == 0 else MissingFrame(Status.PAST_END, "a photo has second 0 alone")
 
     def _picture(self) -> Frame:
         pixels: list[Pixels] = []
         is_whole = True
         # Decoded anew for each size: how far JPEG is shrunk while it is decoded depends on it.
         for scale in self._scales:
-            with _opened(self._file) as image:
+            with _open_image(self._file) as image:
                 scaled, is_all_there = _decode(image, self._file, scale)
             pixels.append(scaled)
             is_whole &= is_all_there
@@ -81,8 +151,8 @@ class PhotoReader:
 
 
 @contextmanager
-def open_photo(path: Location, *scales: Scale) -> Iterator[PhotoReader]:
-    """Opens a photo; it is decoded when its frame is asked for. scales: as for `trapmeter.media.reading.open_medium`.
+def open_photo(path: AnyPath, *scales: Scale) -> Iterator[PhotoReader]:
+    """Opens a photo; it is decoded when its frame is asked for. scales: as for `trapmeter.media.reader.open_medium`.
 
     The picture is turned as EXIF says, in RGB (CMYK, grey, palette and 16-bit are converted), and scaled. A photo that breaks
     off gives what could be decoded, with a doubt.
@@ -90,12 +160,12 @@ def open_photo(path: Location, *scales: Scale) -> Iterator[PhotoReader]:
     Raises:
         MediaError: it is no picture that can be read.
     """
-    with open_file(path, sparsely=False) as file:
+    with open_medium_file(path, sparsely=False) as file:
         yield PhotoReader(file, scales or (None,))
 
 
 @contextmanager
-def _opened(file: MediumFile) -> Iterator[Image.Image]:
+def _open_image(file: MediumFile) -> Iterator[Image.Image]:
     """The opened photo; whatever goes wrong with it while it is open is a MediaError."""
     try:
         with warnings.catch_warnings():
@@ -121,7 +191,9 @@ def _decode(image: Image.Image, file: MediumFile, scale: Scale) -> tuple[Pixels,
         # longer side serves both ways round; what is decoded has at least the size that is asked for here.
         longest = max(scale.width, scale.height)
         least = (
-            (longest, longest) if isinstance(scale, Exactly) else scaled_size(*image.size, FitWithin(longest, longest))
+            (longest, longest)
+            if isinstance(scale, ExactSize)
+            else scaled_size(*image.size, FitWithin(longest, longest))
         )
         image.draft(None, least)
     is_whole = True

@@ -39,7 +39,7 @@ class Timeline:
     end_pts: int
     time_base: Fraction
     is_exact: bool = True
-    n_strange: int = 0
+    n_implausible: int = 0
 
     @property
     def start_pts(self) -> int:
@@ -59,7 +59,7 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DecodeRun:
     """Packets first..last (inclusive, in decoding order) that are decoded in one go, from a keyframe on.
 
     targets: the pts of the pictures that are wanted from it, ascending.
@@ -91,7 +91,7 @@ def make_timeline(
     if not is_shown.any():
         return None
     usual = max(1, round(1 / (rate * time_base)))
-    pts = _all_told(np.clip(packets["pts"], -_FAR, _FAR), packets["has_pts"], usual)
+    pts = _fill_missing_pts(np.clip(packets["pts"], -_FAR, _FAR), packets["has_pts"], usual)
     max_gap = max(1, int(MAX_GAP_S / time_base))
     start, end = _main_group(np.sort(pts[is_shown]), max_gap, int(MAX_LENGTH_S / time_base))
     is_near = is_shown & (pts >= start) & (pts <= end)
@@ -104,11 +104,11 @@ def make_timeline(
         end_pts=int(pts[last]) + min(max(int(packets["duration"][last]) or usual, 1), max_gap),
         time_base=time_base,
         is_exact=is_exact and bool(packets["has_pts"].all()),
-        n_strange=int(is_shown.sum() - is_near.sum()),
+        n_implausible=int(is_shown.sum() - is_near.sum()),
     )
 
 
-def _all_told(pts: NDArray[np.int64], has_pts: NDArray[np.bool_], usual: int) -> NDArray[np.int64]:
+def _fill_missing_pts(pts: NDArray[np.int64], has_pts: NDArray[np.bool_], usual: int) -> NDArray[np.int64]:
     """Times for all packets: one without a time comes right after the one before it, the first one at 0."""
     number = np.arange(len(pts))
     told = np.maximum.accumulate(np.where(has_pts, number, -1))
@@ -126,21 +126,21 @@ def _main_group(pts: NDArray[np.int64], max_gap: int, max_length: int) -> tuple[
     return start, min(int(pts[after - 1]), start + max_length)
 
 
-def shown_at(timeline: Timeline, times_s: Sequence[float]) -> list[int | None]:
+def pts_shown_at(timeline: Timeline, times_s: Sequence[float]) -> list[int | None]:
     """The pts of the picture on display at each time: the last one with pts <= time; None past the end.
 
     This is what FFmpeg's filter fps=1:round=up returns for whole seconds.
     """
     shown = np.unique(timeline.pts[timeline.is_shown])
     found: list[int | None] = []
-    for time in map(exact, times_s):
+    for time in map(exact_seconds, times_s):
         last_pts = timeline.start_pts + time // timeline.time_base
         is_past = time >= timeline.length
         found.append(None if is_past else int(shown[np.searchsorted(shown, last_pts, side="right") - 1]))
     return found
 
 
-def plan(timeline: Timeline, targets: Sequence[int]) -> list[Run]:
+def plan_decoding(timeline: Timeline, targets: Sequence[int]) -> list[DecodeRun]:
     """The least decoding that shows the pictures with the given pts (ascending or not, repeats allowed).
 
     A picture needs all packets from the last keyframe before it. Pictures that are sent after a keyframe and shown before it
@@ -153,25 +153,25 @@ def plan(timeline: Timeline, targets: Sequence[int]) -> list[Run]:
     wanted = np.unique(np.array(targets, dtype=np.int64))
     # The last of several packets with one time.
     packets = by_time[np.searchsorted(timeline.pts[by_time], wanted, side="right") - 1]
-    runs: list[Run] = []
+    runs: list[DecodeRun] = []
     for packet, target in sorted(zip(packets.tolist(), wanted.tolist(), strict=True)):
         group = int(np.searchsorted(keys, packet, side="right")) - 1
         is_leading = group > 0 and target < timeline.pts[keys[group]]
         # Before the first keyframe of a damaged file the decoder gets all there is.
         first = int(keys[group - is_leading]) if group >= 0 else 0
         if runs and first <= runs[-1].last + 1:
-            runs[-1] = Run(runs[-1].first, packet, tuple(sorted((*runs[-1].targets, target))))
+            runs[-1] = DecodeRun(runs[-1].first, packet, tuple(sorted((*runs[-1].targets, target))))
         else:
-            runs.append(Run(first, packet, (target,)))
+            runs.append(DecodeRun(first, packet, (target,)))
     return runs
 
 
 def regular_times(length: Fraction, every_s: float) -> list[float]:
     """0, every_s, 2 every_s, ... up to but without length (both in seconds); at least second 0."""
-    step = exact(every_s)
+    step = exact_seconds(every_s)
     return [float(i * step) for i in range(max(1, math.ceil(length / step)))]
 
 
-def exact(time_s: float) -> Fraction:
+def exact_seconds(time_s: float) -> Fraction:
     """A time as a fraction of seconds: the microsecond that was meant, since 0.1 has no exact binary form."""
     return Fraction(round(time_s * 1_000_000), 1_000_000)

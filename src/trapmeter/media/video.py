@@ -29,20 +29,20 @@ from numpy.typing import NDArray
 from trapmeter.errors import MediaError
 from trapmeter.media.demuxer import (
     MAX_PIXELS,
-    PLACED,
-    declared_s,
-    ffmpeg_words,
-    opened,
+    PLACED_PACKET,
+    container_recording_time,
+    declared_length_s,
+    ffmpeg_message,
+    open_container,
     packet_facts,
-    recorded,
     video_packets,
     video_stream,
 )
-from trapmeter.media.opening import MediumFile, open_file
-from trapmeter.media.reading import Absence, MediumFacts, Scale, scaled_size, turned
-from trapmeter.media.timeline import Run, Timeline, make_timeline, plan, regular_times, shown_at
+from trapmeter.media.medium_file import MediumFile, open_medium_file
+from trapmeter.media.reader import MediumFacts, MissingFrame, Scale, scaled_size, transpose_scale
+from trapmeter.media.timeline import DecodeRun, Timeline, make_timeline, plan_decoding, pts_shown_at, regular_times
 from trapmeter.records import Frame, Pixels, Status
-from trapmeter.storage.address import Location
+from trapmeter.storage.address import AnyPath
 
 MAX_STALE_S = 2.0
 MAX_STALE_STEPS = 10
@@ -51,66 +51,66 @@ MAX_STALE_STEPS = 10
 
 
 @contextmanager
-def open_video(path: Location, *scales: Scale) -> Iterator[VideoReader]:
-    """Opens a video and reads its timeline. scales: as for `trapmeter.media.reading.open_medium`.
+def open_video(path: AnyPath, *scales: Scale) -> Iterator[VideoReader]:
+    """Opens a video and reads its timeline. scales: as for `trapmeter.media.reader.open_medium`.
 
     Raises:
         MediaError: FFmpeg can't open it, or there is no picture in it.
     """
-    with open_file(path, sparsely=True) as file:
+    with open_medium_file(path, sparsely=True) as file:
         if file.size == 0:
             raise MediaError("the file is empty (0 bytes)")
         yield VideoReader(file, scales or (None,))
 
 
 class VideoReader:
-    """A video whose timeline is known. Satisfies `trapmeter.media.reading.Reader`."""
+    """A video whose timeline is known. Satisfies `trapmeter.media.reader.MediumReader`."""
 
     def __init__(self, file: MediumFile, scales: tuple[Scale, ...]) -> None:
         self._file = file
         # A scaler keeps its tables for one pair of sizes.
         self._scalers = [(scale, VideoReformatter()) for scale in scales]
         self._doubts: dict[str, None] = {}
-        with opened(file) as container:
+        with open_container(file) as container:
             stream = video_stream(container)
             codec = stream.codec_context
             self._codec, self._width, self._height = codec.name, codec.width, codec.height
-            self._declared_s = declared_s(container, stream)
-            self._recorded = recorded(container)
+            self._declared_s = declared_length_s(container, stream)
+            self._recorded = container_recording_time(container)
             self._time_base = stream.time_base or Fraction(1, 1000)
             self._rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             # AVI has no presentation times. With pictures sent out of order, what FFmpeg puts in their place is wrong.
             self._is_exact = not (container.format.name == "avi" and codec.has_b_frames)
             if not self._is_exact:
                 file.complete()
-            table = None if file.has_gaps else self._table(container)
+            table = None if file.has_gaps else self._packet_table(container)
         # Where it was read off the skeleton, what is fetched later must agree with it.
-        self._told = self._told_by_skeleton() if table is None else None
+        self._indexed_packets = self._packets_from_index() if table is None else None
         if table is None:
-            table = self._whole_table() if self._told is None else self._told
+            table = self._packet_table_of_whole_file() if self._indexed_packets is None else self._indexed_packets
         self._timeline = timeline = self._timeline_of(table)
         self._max_stale_s = max(MAX_STALE_S, MAX_STALE_STEPS * float(timeline.usual_step))
-        if timeline.n_strange:
-            self._doubt(f"damaged: {timeline.n_strange} pictures have times far from all others and are left out")
+        if timeline.n_implausible:
+            self._doubt(f"damaged: {timeline.n_implausible} pictures have times far from all others and are left out")
         if self._declared_s is not None and self._declared_s > float(timeline.length) * 1.02 + 1.0:
             self._doubt(f"breaks off: declares {self._declared_s:.1f} s, holds {float(timeline.length):.1f} s")
 
-    def _table(self, container: InputContainer) -> NDArray[np.void]:
+    def _packet_table(self, container: InputContainer) -> NDArray[np.void]:
         with closing(video_packets(container, self._file)) as packets:
-            return np.fromiter((packet_facts(packet, is_exact=self._is_exact) for packet in packets), PLACED)
+            return np.fromiter((packet_facts(packet, is_exact=self._is_exact) for packet in packets), PLACED_PACKET)
 
-    def _whole_table(self) -> NDArray[np.void]:
+    def _packet_table_of_whole_file(self) -> NDArray[np.void]:
         self._file.complete()
-        with opened(self._file) as container:
-            return self._table(container)
+        with open_container(self._file) as container:
+            return self._packet_table(container)
 
-    def _told_by_skeleton(self) -> NDArray[np.void] | None:
+    def _packets_from_index(self) -> NDArray[np.void] | None:
         """What the skeleton tells of the packets; None where it leaves something open."""
-        skeleton = self._file.skeleton
+        skeleton = self._file.container_index
         assert skeleton is not None, "a file with gaps has one"
         # A parser would look for keyframes in pictures that are not there.
-        with opened(self._file, {"fflags": "noparse"}) as container:
-            table = self._table(container)
+        with open_container(self._file, {"fflags": "noparse"}) as container:
+            table = self._packet_table(container)
         is_sound = len(table) in skeleton.n_packets and bool((table["at"] >= 0).all())
         return table if is_sound else None
 
@@ -129,44 +129,44 @@ class VideoReader:
             width=self._width,
             height=self._height,
             frame_rate=float(1 / self._timeline.usual_step),
-            declared_s=self._declared_s,
+            declared_length_s=self._declared_s,
             length_s=float(length),
             doubts=tuple(self._doubts),
-            recorded=self._recorded,
+            container_recording_time=self._recorded,
         )
 
     def regular_times(self, every_s: float) -> list[float]:
         """0, every_s, 2 every_s ... before the end of what the file really holds."""
         return regular_times(self._timeline.length, every_s)
 
-    def frames(self, times_s: Sequence[float]) -> Iterator[Frame | Absence]:
+    def frames(self, times_s: Sequence[float]) -> Iterator[Frame | MissingFrame]:
         """The picture shown at each time (ascending), decoded when it is asked for.
 
         Seconds that show the same picture get the same Frame object.
         """
-        targets = shown_at(self._timeline, times_s)
+        targets = pts_shown_at(self._timeline, times_s)
         pictures = self._sparse(sorted({target for target in targets if target is not None}))
         current: int | None = None
-        frame: Frame | Absence = Absence(Status.FAILED, "no picture can be decoded")
+        frame: Frame | MissingFrame = MissingFrame(Status.FAILED, "no picture can be decoded")
         for time_s, target in zip(times_s, targets, strict=True):
             if target is None:
-                yield Absence(Status.PAST_END, f"the video ends at {float(self._timeline.length):.2f} s")
+                yield MissingFrame(Status.PAST_END, f"the video ends at {float(self._timeline.length):.2f} s")
                 continue
             if target != current:
                 frame, current = next(pictures), target
             shown_s = frame.time_s if isinstance(frame, Frame) else time_s
             if time_s - shown_s > self._max_stale_s:
                 self._doubt("damaged: there are holes without any picture")
-                yield Absence(Status.FAILED, f"no picture between {shown_s:.2f} s and {time_s:g} s")
+                yield MissingFrame(Status.FAILED, f"no picture between {shown_s:.2f} s and {time_s:g} s")
             else:
                 yield frame
 
-    def _sparse(self, targets: Sequence[int]) -> Iterator[Frame | Absence]:
+    def _sparse(self, targets: Sequence[int]) -> Iterator[Frame | MissingFrame]:
         """The pictures with the given pts (ascending), with the least decoding."""
         waiting = deque(targets)
         try:
             yield from self._planned(waiting)
-        except _MisledError:
+        except _IndexMismatchError:
             self._read_whole()
             yield from self._planned(waiting)
         if waiting:
@@ -176,7 +176,7 @@ class VideoReader:
         """The pictures with the given pts as far as decoding shows them; what is left has not been yielded."""
         if not (self._timeline.is_exact and waiting):
             return
-        for picture in self._decode(plan(self._timeline, tuple(waiting)), keep_all=False):
+        for picture in self._decode(plan_decoding(self._timeline, tuple(waiting)), keep_all=False):
             if picture.pts == waiting[0]:
                 yield self._frame(picture, waiting.popleft())
                 if not waiting:
@@ -191,17 +191,17 @@ class VideoReader:
             MediaError: the pictures are shown at other times than the skeleton had told.
         """
         before = self._timeline
-        self._told = None
-        self._timeline = self._timeline_of(self._whole_table())
+        self._indexed_packets = None
+        self._timeline = self._timeline_of(self._packet_table_of_whole_file())
         if not np.array_equal(before.pts, self._timeline.pts) or before.end_pts != self._timeline.end_pts:
             raise MediaError(
                 "its index contradicts its pictures; copy the file to this machine, where it is read in full"
             )
 
-    def _sequential(self, targets: deque[int]) -> Iterator[Frame | Absence]:
+    def _sequential(self, targets: deque[int]) -> Iterator[Frame | MissingFrame]:
         """The last picture at or before each pts (ascending), decoding everything from the start on."""
         shown: tuple[int, VideoFrame] | None = None
-        for pts, picture in self._timed(self._decode([Run(0, len(self._timeline.pts) - 1, ())], keep_all=True)):
+        for pts, picture in self._timed(self._decode([DecodeRun(0, len(self._timeline.pts) - 1, ())], keep_all=True)):
             while targets and pts > targets[0]:
                 yield self._shown_for(targets.popleft(), shown)
             if not targets:
@@ -227,23 +227,23 @@ class VideoReader:
                 pts = picture.dts - delay
             yield pts, picture
 
-    def _shown_for(self, target: int, shown: tuple[int, VideoFrame] | None) -> Frame | Absence:
+    def _shown_for(self, target: int, shown: tuple[int, VideoFrame] | None) -> Frame | MissingFrame:
         if shown is None or self._time_s(target) - self._time_s(shown[0]) > self._max_stale_s:
             self._doubt("damaged: some seconds can't be decoded")
-            return Absence(Status.FAILED, f"FFmpeg decodes no picture for {self._time_s(target):.2f} s")
+            return MissingFrame(Status.FAILED, f"FFmpeg decodes no picture for {self._time_s(target):.2f} s")
         if shown[0] != target and self._timeline.is_exact:
             self._doubt("damaged: some pictures can't be decoded; the one before stands in")
         return self._frame(shown[1], shown[0])
 
-    def _decode(self, runs: Sequence[Run], *, keep_all: bool) -> Iterator[VideoFrame]:
+    def _decode(self, runs: Sequence[DecodeRun], *, keep_all: bool) -> Iterator[VideoFrame]:
         """Feeds the packets of each run to the decoder; unless keep_all, skips pictures that nothing depends on."""
-        if self._told is not None:
+        if self._indexed_packets is not None:
             for run in runs:
-                packets_of_run = self._told[run.first : run.last + 1]
+                packets_of_run = self._indexed_packets[run.first : run.last + 1]
                 self._file.want(
                     int(packets_of_run["at"].min()), int((packets_of_run["at"] + packets_of_run["size"]).max())
                 )
-        with opened(self._file) as container, closing(video_packets(container, self._file)) as packets:
+        with open_container(self._file) as container, closing(video_packets(container, self._file)) as packets:
             codec = video_stream(container).codec_context
             numbered = enumerate(packets)
             for run in runs:
@@ -252,10 +252,10 @@ class VideoReader:
                     if number < run.first:
                         continue
                     if (
-                        self._told is not None
-                        and packet_facts(packet, is_exact=self._is_exact) != self._told[number].item()
+                        self._indexed_packets is not None
+                        and packet_facts(packet, is_exact=self._is_exact) != self._indexed_packets[number].item()
                     ):
-                        raise _MisledError
+                        raise _IndexMismatchError
                     codec.skip_frame = "DEFAULT" if keep_all or packet.pts in wanted else "NONREF"
                     yield from self._pictures(codec.decode, packet)
                     if number >= run.last:
@@ -271,7 +271,7 @@ class VideoReader:
             return decode(packet)
         except av.error.FFmpegError as error:
             if not isinstance(error, av.error.EOFError):
-                self._doubt(f"damaged: {ffmpeg_words(error)}")
+                self._doubt(f"damaged: {ffmpeg_message(error)}")
             return []
 
     def _frame(self, picture: VideoFrame, pts: int) -> Frame:
@@ -297,7 +297,7 @@ _FULL_SIZE = Interpolation.BICUBIC  # the same bytes as FFmpeg's own conversion
 def _pixels(picture: VideoFrame, scale: Scale, scaler: VideoReformatter) -> Pixels:
     """RGB, scaled in the same step, turned as the file's display matrix says."""
     turns = round(picture.rotation / 90) % 4
-    stored = turned(scale) if turns % 2 else scale
+    stored = transpose_scale(scale) if turns % 2 else scale
     width, height = scaled_size(picture.width, picture.height, stored)
     rgb = scaler.reformat(
         picture, width, height, format="rgb24", interpolation=_SCALING if stored else _FULL_SIZE, threads=1
@@ -306,5 +306,5 @@ def _pixels(picture: VideoFrame, scale: Scale, scaler: VideoReformatter) -> Pixe
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
-class _MisledError(Exception):
+class _IndexMismatchError(Exception):
     """A packet is not what the skeleton had told."""

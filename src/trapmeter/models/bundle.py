@@ -1,29 +1,81 @@
-"""A network on disk: a folder with model.onnx and bundle.json, which says what goes in, what comes out, and where it is from.
-
-The file can run no code. Both parts are checked before use: sizes, the card, the checksum, the network's outline.
-"""
+"""A network's bundle: ONNX file and card in a folder or a zip file, checked when read."""
 
 from __future__ import annotations
 
 import json
 import stat
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trapmeter.errors import InputError, ModelError, told
-from trapmeter.files import sha256_of, sha256_of_bytes, whole_file, whole_path
-from trapmeter.models.onnx_file import check_onnx
-from trapmeter.models.spec import InputSpec
+from trapmeter.errors import InputError, ModelError, error_text
+from trapmeter.files import atomic_file, atomic_path, sha256_of, sha256_of_bytes
+from trapmeter.models.input_spec import InputSpec
+from trapmeter.models.onnx_check import check_onnx
 from trapmeter.records import ModelIdentity
 from trapmeter.uncertainty import Uncertainty
 
+ARCHIVE_LIMITS = {CARD_FILE: MAX_CARD_BYTES, NETWORK_FILE: MAX_NETWORK_BYTES}
+BLOCK_BYTES = 1 << 20
+
+
+def is_bundle_archive(path: Path) -> bool:
+    """Whether a file is a zip with a card. A TorchScript file is a zip too, but has none."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.rpartition("/")[2] == CARD_FILE for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
+
+
+def unpack_bundle(path: Path, folder: Path) -> None:
+    """Writes a bundle's two parts into a folder. Names in the archive are compared, never used as paths.
+
+    Raises:
+        ModelError: the archive is damaged, holds anything else, or more than its parts may have.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if sorted(names) != sorted(ARCHIVE_LIMITS):
+                odd = [name for name in names if name not in ARCHIVE_LIMITS]
+                raise ModelError(
+                    f"{path}: a bundle's zip file holds {' and '.join(ARCHIVE_LIMITS)} once each and nothing else; got "
+                    f"{len(names)} files{f', among them {odd[0][:80]!r}' if odd else ''}"
+                )
+            for name, limit in ARCHIVE_LIMITS.items():
+                _unpack_file(archive, name, folder / name, limit)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ModelError(f"{path}: not a zip file that can be read ({error}); copy it anew") from error
+
+
+def _unpack_file(archive: zipfile.ZipFile, name: str, target: Path, limit: int) -> None:
+    """What the archive says of the size may be a lie: what comes out is counted."""
+    done = 0
+    with archive.open(name) as source, target.open("wb") as out:
+        while block := source.read(BLOCK_BYTES):
+            done += len(block)
+            if done > limit:
+                raise ModelError(f"{archive.filename}: {name} has more than {limit:,} bytes; not a bundle of trapmeter")
+            out.write(block)
+
+
+def pack_bundle(folder: Path, path: Path) -> None:
+    """The zip file of a bundle, to publish. Weights hardly shrink, so nothing is compressed."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in ARCHIVE_LIMITS:
+            archive.write(folder / name, name)
+
+
 FORMAT = 1
-CARD = "bundle.json"
-NETWORK = "model.onnx"
+CARD_FILE = "bundle.json"
+NETWORK_FILE = "model.onnx"
 MAX_CARD_BYTES = 1_000_000
 MAX_NETWORK_BYTES = 2_000_000_000
-MAX_NAME = 200
+MAX_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +95,7 @@ class Bundle:
     @property
     def network(self) -> Path:
         """The ONNX file: input `windows`, uint8 (n, channels, height, width); output `metres`, float32 (n,)."""
-        return self.folder / NETWORK
+        return self.folder / NETWORK_FILE
 
 
 def write_bundle(
@@ -57,8 +109,8 @@ def write_bundle(
 ) -> Bundle:
     """Writes a bundle; the card comes last, so that a folder with a card is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CARD).unlink(missing_ok=True)
-    with whole_path(folder / NETWORK) as partial:
+    (folder / CARD_FILE).unlink(missing_ok=True)
+    with atomic_path(folder / NETWORK_FILE) as partial:
         partial.write_bytes(network)
     sha256 = sha256_of_bytes(network)
     card = {
@@ -70,7 +122,7 @@ def write_bundle(
         "licence": licence,
         "provenance": provenance,
     }
-    with whole_file(folder / CARD) as file:
+    with atomic_file(folder / CARD_FILE) as file:
         json.dump(card, file, indent=1)
         file.write("\n")
     return Bundle(ModelIdentity(model_id, sha256), spec, uncertainty, licence, provenance, folder)
@@ -82,7 +134,7 @@ def read_bundle(folder: Path) -> Bundle:
     Raises:
         ModelError: a part is missing, damaged, too large, of another format, or nothing that a bundle may hold.
     """
-    card_path = folder / CARD
+    card_path = folder / CARD_FILE
     try:
         _check_files(folder)
         card = json.loads(card_path.read_text(encoding="utf-8"))
@@ -91,15 +143,19 @@ def read_bundle(folder: Path) -> Bundle:
                 f"{card_path}: format {card['trapmeter_bundle']}, this version reads {FORMAT}; export it anew"
             )
         spec = InputSpec.from_json(card["input"])
-        identity = ModelIdentity(_text(card, "model_id"), _text(card, "sha256"))
+        identity = ModelIdentity(_short_text(card, "model_id"), _short_text(card, "sha256"))
         known = card["uncertainty"]
         uncertainty = None if known is None else Uncertainty.from_json(known)
         bundle = Bundle(identity, spec, uncertainty, str(card["licence"]), dict(card["provenance"]), folder)
     except OSError as error:
-        raise ModelError(f"{folder}: no bundle there ({error.strerror}); expected {CARD} and {NETWORK}") from error
+        raise ModelError(
+            f"{folder}: no bundle there ({error.strerror}); expected {CARD_FILE} and {NETWORK_FILE}"
+        ) from error
     # A number too large, and brackets within brackets, are no ValueError.
     except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError, InputError) as error:
-        raise ModelError(f"{card_path}: not a card of trapmeter ({told(error)}); export the bundle anew") from error
+        raise ModelError(
+            f"{card_path}: not a card of trapmeter ({error_text(error)}); export the bundle anew"
+        ) from error
     found = sha256_of(bundle.network)
     if found != bundle.identity.sha256:
         raise ModelError(
@@ -110,10 +166,10 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def _check_files(folder: Path) -> None:
-    for name, limit in ((CARD, MAX_CARD_BYTES), (NETWORK, MAX_NETWORK_BYTES)):
+    for name, limit in ((CARD_FILE, MAX_CARD_BYTES), (NETWORK_FILE, MAX_NETWORK_BYTES)):
         status = (folder / name).stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{folder / name}: not a file; a bundle holds the files {CARD} and {NETWORK}")
+            raise ModelError(f"{folder / name}: not a file; a bundle holds the files {CARD_FILE} and {NETWORK_FILE}")
         if status.st_size > limit:
             raise ModelError(
                 f"{folder / name}: larger than in any bundle of trapmeter: expected at most {limit:,} bytes, got "
@@ -121,9 +177,9 @@ def _check_files(folder: Path) -> None:
             )
 
 
-def _text(card: dict[str, Any], key: str) -> str:
+def _short_text(card: dict[str, Any], key: str) -> str:
     """A short printable text; it goes into tables, reports and terminals."""
     text = card[key]
-    if not isinstance(text, str) or not 1 <= len(text) <= MAX_NAME or not text.isprintable():
-        raise TypeError(f"{key} must be a printable text of 1 to {MAX_NAME} characters")
+    if not isinstance(text, str) or not 1 <= len(text) <= MAX_NAME_LENGTH or not text.isprintable():
+        raise TypeError(f"{key} must be a printable text of 1 to {MAX_NAME_LENGTH} characters")
     return text

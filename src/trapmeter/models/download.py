@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
-Progress = Callable[[int, int | None], None]
+DownloadProgress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and how many there will be if the server tells."""
 Check = Callable[[Path], str | None]
 """Called with a whole file; tells what is wrong with it, None if nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long to try. attempts: for each mirror; timeout_s: without a byte; pause_s: before the second, then doubled."""
 
     attempts: int = 4
@@ -39,7 +39,7 @@ class Patience:
     pause_s: float = 1.0
 
 
-class _FailedError(Exception):
+class _AttemptError(Exception):
     """An attempt has failed. is_final: another one at this mirror would fail too."""
 
     def __init__(self, reason: str, *, is_final: bool = False) -> None:
@@ -53,8 +53,8 @@ def download(
     *,
     check: Check,
     max_bytes: int,
-    progress: Progress = lambda *_: None,
-    patience: Patience = Patience(),  # noqa: B008 - frozen
+    progress: DownloadProgress = lambda *_: None,
+    retries: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
 ) -> str:
     """Gathers a file in `part` and checks it; returns the URL that gave the end of it.
 
@@ -64,20 +64,20 @@ def download(
     """
     reasons = []
     for url in urls:
-        pause_s = patience.pause_s
-        for attempt in range(patience.attempts):
+        pause_s = retries.pause_s
+        for attempt in range(retries.attempts):
             if attempt:
                 time.sleep(pause_s)
                 pause_s *= 2
             try:
-                is_fresh = _fetch(url, part, max_bytes, patience.timeout_s, progress)
+                is_fresh = _fetch(url, part, max_bytes, retries.timeout_s, progress)
                 wrong = check(part)
                 if wrong is None:
                     return url
                 part.unlink()
                 # A part that began elsewhere, or long ago, may be to blame: the same mirror is asked for all of it.
-                raise _FailedError(wrong, is_final=is_fresh)
-            except _FailedError as failure:
+                raise _AttemptError(wrong, is_final=is_fresh)
+            except _AttemptError as failure:
                 reason = f"{url}: {failure}"
                 if failure.is_final:
                     break
@@ -91,7 +91,7 @@ def download(
     )
 
 
-def _fetch(url: str, part: Path, max_bytes: int, timeout_s: float, progress: Progress) -> bool:
+def _fetch(url: str, part: Path, max_bytes: int, timeout_s: float, progress: DownloadProgress) -> bool:
     """One attempt. True if all of the file came from it, and nothing from an earlier one."""
     from urllib.error import HTTPError
     from urllib.request import Request
@@ -102,36 +102,38 @@ def _fetch(url: str, part: Path, max_bytes: int, timeout_s: float, progress: Pro
         headers["Range"] = f"bytes={have}-"
     try:
         with _opener().open(Request(url, headers=headers), timeout=timeout_s) as answer:  # noqa: S310 - own opener
-            start, total = _extent(getattr(answer, "status", None), answer.headers, have)
+            start, total = _byte_range(getattr(answer, "status", None), answer.headers, have)
             if total is not None and total > max_bytes:
-                raise _FailedError(f"offers {total:,} bytes, expected at most {max_bytes:,}", is_final=True)
-            _gather(answer, part, start, total, max_bytes, progress)
+                raise _AttemptError(f"offers {total:,} bytes, expected at most {max_bytes:,}", is_final=True)
+            _receive(answer, part, start, total, max_bytes, progress)
     except HTTPError as error:
         if error.code == 416 and have:
             # The server has no more than we have: either all is there, which the check will tell, or the part is wrong.
             return False
         is_final = 300 <= error.code < 500 and error.code not in (408, 425, 429)
-        raise _FailedError(f"the server answers {error.code} {error.reason}", is_final=is_final) from error
+        raise _AttemptError(f"the server answers {error.code} {error.reason}", is_final=is_final) from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise _FailedError(f"{reason}" or type(error).__name__) from error
+        raise _AttemptError(f"{reason}" or type(error).__name__) from error
     return start == 0
 
 
-def _extent(status: int | None, headers: object, have: int) -> tuple[int, int | None]:
+def _byte_range(status: int | None, headers: object, have: int) -> tuple[int, int | None]:
     """The byte that the answer starts at, and the file's size if it is told."""
     told = getattr(headers, "get", lambda _: None)
     if status == 206:
         found = _RANGE.fullmatch(told("Content-Range") or "")
         if found is None or int(found[1]) != have:
-            raise _FailedError(f"asked for the bytes from {have:,} on, got {told('Content-Range')!r}")
+            raise _AttemptError(f"asked for the bytes from {have:,} on, got {told('Content-Range')!r}")
         return have, None if found[2] == "*" else int(found[2])
     # Any other good answer is the whole file: the server knows nothing of ranges, so it starts anew.
     length = told("Content-Length")
     return 0, int(length) if length and length.isdecimal() else None
 
 
-def _gather(answer: IO[bytes], part: Path, start: int, total: int | None, max_bytes: int, progress: Progress) -> None:
+def _receive(
+    answer: IO[bytes], part: Path, start: int, total: int | None, max_bytes: int, progress: DownloadProgress
+) -> None:
     try:
         file = part.open("r+b" if start else "wb")
     except OSError as error:
@@ -142,7 +144,7 @@ def _gather(answer: IO[bytes], part: Path, start: int, total: int | None, max_by
         while block := answer.read(BLOCK_BYTES):
             done += len(block)
             if done > max_bytes:
-                raise _FailedError(f"sends more than the {max_bytes:,} bytes expected", is_final=True)
+                raise _AttemptError(f"sends more than the {max_bytes:,} bytes expected", is_final=True)
             try:
                 file.write(block)
                 file.flush()
@@ -150,7 +152,7 @@ def _gather(answer: IO[bytes], part: Path, start: int, total: int | None, max_by
                 raise RunError(f"{part} can't be written: {error.strerror}; check the free space") from error
             progress(done, total)
     if total is not None and done < total:
-        raise _FailedError(f"broke off after {done:,} of {total:,} bytes")
+        raise _AttemptError(f"broke off after {done:,} of {total:,} bytes")
 
 
 def _opener() -> OpenerDirector:
@@ -164,7 +166,7 @@ def _opener() -> OpenerDirector:
         ) -> request.Request | None:
             schemes = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
             if schemes[1] not in ("http", "https") or schemes == ("https", "http"):
-                raise _FailedError(f"sends on from {schemes[0]} to {newurl}", is_final=True)
+                raise _AttemptError(f"sends on from {schemes[0]} to {newurl}", is_final=True)
             return super().redirect_request(req, fp, code, msg, headers, newurl)
 
     opener = request.OpenerDirector()

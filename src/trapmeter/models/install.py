@@ -16,26 +16,33 @@ from shutil import copyfile
 from typing import Any
 
 from trapmeter.errors import MissingExtraError, ModelError
-from trapmeter.models.archive import is_bundle_archive, unpack
-from trapmeter.models.bundle import CARD, MAX_NETWORK_BYTES, NETWORK, Bundle, read_bundle
-from trapmeter.models.download import Patience, Progress, download
-from trapmeter.models.folder import download_path, locked, models_folder, new_model
-from trapmeter.models.registry import Format, Published
-from trapmeter.models.spec import InputSpec
+from trapmeter.models.bundle import (
+    CARD_FILE,
+    MAX_NETWORK_BYTES,
+    NETWORK_FILE,
+    Bundle,
+    is_bundle_archive,
+    read_bundle,
+    unpack_bundle,
+)
+from trapmeter.models.download import DownloadProgress, RetryPolicy, download
+from trapmeter.models.input_spec import InputSpec
+from trapmeter.models.library import download_path, locked_model, models_folder, new_model
+from trapmeter.models.registry import PublishedFormat, PublishedModel
 
 CONVERTER = "trapmeter.training.torchscript"
-CONVERSION_LIMIT_S = 3600.0
-PASSED_ON = (
+CONVERSION_TIMEOUT_S = 3600.0
+CONVERTER_ENVIRONMENT = (
     *("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"),
     *("HOME", "USER", "USERPROFILE", "TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL", "OMP_NUM_THREADS"),
 )
 """Of the environment, what the converter gets: no passwords or keys that may stand there."""
 
-Tell = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class TorchscriptOrigin:
     """What is known of a TorchScript file, and goes into the card of the bundle made of it.
 
     sha256: what the file must have; None where nobody has told.
@@ -50,10 +57,10 @@ class Origin:
     urls: tuple[str, ...] = ()
 
 
-def origin_of(entry: Published, sha256: str | None = None) -> Origin:
+def torchscript_origin(entry: PublishedModel, sha256: str | None = None) -> TorchscriptOrigin:
     """What the registry knows of a TorchScript file; sha256: what the user says instead."""
     assert entry.spec is not None
-    return Origin(
+    return TorchscriptOrigin(
         entry.spec,
         entry.licence,
         entry.trained_on,
@@ -65,13 +72,13 @@ def origin_of(entry: Published, sha256: str | None = None) -> Origin:
 
 
 def pull(
-    entry: Published,
+    entry: PublishedModel,
     *,
     sha256: str | None = None,
     overwrite: bool = False,
-    tell: Tell,
-    progress: Progress = lambda *_: None,
-    patience: Patience = Patience(),  # noqa: B008 - frozen
+    tell: Announce,
+    progress: DownloadProgress = lambda *_: None,
+    retries: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
 ) -> Bundle:
     """Downloads a published model and makes it ready to use. sha256: the file's checksum, where the user knows better.
 
@@ -80,33 +87,33 @@ def pull(
         ModelError: no mirror gave the right file, or it can't be used.
         RunError: there is such a model already, another process is getting it, or the folder can't be written.
     """
-    if entry.format is Format.TORCHSCRIPT:
-        need_converter()
+    if entry.format is PublishedFormat.TORCHSCRIPT:
+        require_converter()
     part = download_path(entry.name)
     whole = part.with_suffix(".file")
 
     def wrong(path: Path) -> str | None:
-        return what_is_wrong(
+        return find_mismatch(
             path, sha256 or entry.sha256, None if sha256 else entry.digest_starts, None if sha256 else entry.size_bytes
         )
 
-    with locked(entry.name), new_model(entry.name, overwrite=overwrite) as folder:
+    with locked_model(entry.name), new_model(entry.name, overwrite=overwrite) as folder:
         # A whole file is left where the conversion failed, after a download that need not be done again.
         if not (whole.exists() and wrong(whole) is None):
             limit = (None if sha256 else entry.size_bytes) or MAX_NETWORK_BYTES
             try:
-                url = download(entry.urls, part, check=wrong, max_bytes=limit, progress=progress, patience=patience)
+                url = download(entry.urls, part, check=wrong, max_bytes=limit, progress=progress, retries=retries)
             except ModelError as error:
                 raise ModelError(f"{entry.name} {error}") from error
             part.replace(whole)
             tell(f"downloaded from {url}")
-        if entry.format is Format.TORCHSCRIPT:
-            _convert(whole, folder, entry.name, origin_of(entry, sha256), tell)
+        if entry.format is PublishedFormat.TORCHSCRIPT:
+            _convert(whole, folder, entry.name, torchscript_origin(entry, sha256), tell)
         else:
-            unpack(whole, folder)
+            unpack_bundle(whole, folder)
         bundle = read_bundle(folder)
     whole.unlink()
-    return _in_place(bundle, entry.name)
+    return _installed_bundle(bundle, entry.name)
 
 
 def import_bundle(source: Path, name: str, *, overwrite: bool = False) -> Bundle:
@@ -120,15 +127,17 @@ def import_bundle(source: Path, name: str, *, overwrite: bool = False) -> Bundle
         if source.is_dir():
             # Checked before it is copied, and again as it lies here.
             read_bundle(source)
-            for part in (CARD, NETWORK):
+            for part in (CARD_FILE, NETWORK_FILE):
                 copyfile(source / part, folder / part)
         else:
-            unpack(source, folder)
+            unpack_bundle(source, folder)
         bundle = read_bundle(folder)
-    return _in_place(bundle, name)
+    return _installed_bundle(bundle, name)
 
 
-def import_torchscript(file: Path, name: str, origin: Origin, *, overwrite: bool = False, tell: Tell) -> Bundle:
+def import_torchscript(
+    file: Path, name: str, origin: TorchscriptOrigin, *, overwrite: bool = False, tell: Announce
+) -> Bundle:
     """Converts a TorchScript file into a bundle, once, in a process of its own. Only for files from those whom you trust.
 
     Raises:
@@ -138,14 +147,14 @@ def import_torchscript(file: Path, name: str, origin: Origin, *, overwrite: bool
     """
     if not file.is_file():
         raise ModelError(f"{file}: no such file; expected a TorchScript file, or a bundle's folder or zip file")
-    need_converter()
-    reason = what_is_wrong(file, origin.sha256, origin.digest_starts, origin.size_bytes)
+    require_converter()
+    reason = find_mismatch(file, origin.sha256, origin.digest_starts, origin.size_bytes)
     if reason is not None:
         raise ModelError(f"{file}: {reason}")
     with new_model(name, overwrite=overwrite) as folder:
         _convert(file, folder, name, origin, tell)
         bundle = read_bundle(folder)
-    return _in_place(bundle, name)
+    return _installed_bundle(bundle, name)
 
 
 def is_bundle(source: Path) -> bool:
@@ -153,7 +162,7 @@ def is_bundle(source: Path) -> bool:
     return source.is_dir() or (source.is_file() and is_bundle_archive(source))
 
 
-def need_converter() -> None:
+def require_converter() -> None:
     """Makes sure that TorchScript files can be converted.
 
     Raises:
@@ -164,7 +173,7 @@ def need_converter() -> None:
             raise MissingExtraError(package, "train")
 
 
-def what_is_wrong(path: Path, sha256: str | None, digest_starts: str | None, size_bytes: int | None) -> str | None:
+def find_mismatch(path: Path, sha256: str | None, digest_starts: str | None, size_bytes: int | None) -> str | None:
     """Why a file is not the one that is known by its size and checksum; None if it is, or if nothing is known."""
     size = path.stat().st_size
     if size_bytes is not None and size != size_bytes:
@@ -190,7 +199,7 @@ def digests(path: Path) -> tuple[str, str, str]:
     return sums[0].hexdigest(), sums[1].hexdigest(), sums[2].hexdigest()
 
 
-def _convert(file: Path, folder: Path, name: str, origin: Origin, tell: Tell) -> None:
+def _convert(file: Path, folder: Path, name: str, origin: TorchscriptOrigin, tell: Announce) -> None:
     sha256 = digests(file)[0]
     if origin.sha256 is None:
         tell(
@@ -211,7 +220,7 @@ def _convert(file: Path, folder: Path, name: str, origin: Origin, tell: Tell) ->
 
 
 def _run_converter(job: dict[str, Any]) -> float:
-    environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    environment = {key: os.environ[key] for key in CONVERTER_ENVIRONMENT if key in os.environ}
     with tempfile.TemporaryDirectory() as empty:
         told = Path(empty) / "result.json"
         try:
@@ -224,7 +233,7 @@ def _run_converter(job: dict[str, Any]) -> float:
                 errors="replace",
                 cwd=empty,
                 env=environment,
-                timeout=CONVERSION_LIMIT_S,
+                timeout=CONVERSION_TIMEOUT_S,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
@@ -243,6 +252,6 @@ def _run_converter(job: dict[str, Any]) -> float:
         ) from error
 
 
-def _in_place(bundle: Bundle, name: str) -> Bundle:
+def _installed_bundle(bundle: Bundle, name: str) -> Bundle:
     """The bundle where it lies now that it is whole: `new_model` has moved its folder."""
     return replace(bundle, folder=models_folder() / name)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from trapmeter.errors import InputError, told
-from trapmeter.models.spec import InputSpec
+from trapmeter.errors import InputError, error_text
+from trapmeter.models.input_spec import InputSpec
 
 REGISTRY = Path(__file__).parent / "registry.toml"
 SCHEMES = ("https", "http", "file")
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]|\.(?!\.)){0,63}")
 _HEX = re.compile(r"[0-9a-f]+")
 
 
-class Format(StrEnum):
+class PublishedFormat(StrEnum):
     """What kind of file is published."""
 
     TORCHSCRIPT = "torchscript"
@@ -30,12 +30,12 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedModel:
     """An entry of the registry; registry.toml says what each field means."""
 
     name: str
     urls: tuple[str, ...]
-    format: Format
+    format: PublishedFormat
     licence: str
     trained_on: str
     title: str = ""
@@ -51,7 +51,7 @@ class Published:
         for url in self.urls:
             if urlsplit(url).scheme not in SCHEMES:
                 raise InputError(f"{self.name}: a URL starts with {', '.join(SCHEMES)}; got {url!r}")
-        if self.format is Format.TORCHSCRIPT and self.spec is None:
+        if self.format is PublishedFormat.TORCHSCRIPT and self.spec is None:
             raise InputError(f"{self.name}: a TorchScript file says nothing of its input; the entry needs `input`")
         if self.sha256 is not None:
             check_sha256(self.sha256)
@@ -87,7 +87,7 @@ def check_sha256(text: str) -> str:
     return lower
 
 
-def read_registry(path: Path = REGISTRY) -> dict[str, Published]:
+def read_registry(path: Path = REGISTRY) -> dict[str, PublishedModel]:
     """The entries by name.
 
     Raises:
@@ -99,10 +99,10 @@ def read_registry(path: Path = REGISTRY) -> dict[str, Published]:
         raise InputError(f"{path}: no registry of models there ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path}: not a TOML file ({error})") from error
-    return {name: _entry(path, name, fields) for name, fields in content.items()}
+    return {name: _parse_entry(path, name, fields) for name, fields in content.items()}
 
 
-def published(name: str, path: Path = REGISTRY) -> Published:
+def published_model(name: str, path: Path = REGISTRY) -> PublishedModel:
     """The entry of a name.
 
     Raises:
@@ -114,7 +114,7 @@ def published(name: str, path: Path = REGISTRY) -> Published:
     return entries[name]
 
 
-def _entry(path: Path, name: str, fields: Any) -> Published:
+def _parse_entry(path: Path, name: str, fields: Any) -> PublishedModel:
     try:
         if not isinstance(fields, Mapping):
             raise TypeError("expected a table")
@@ -123,9 +123,9 @@ def _entry(path: Path, name: str, fields: Any) -> Published:
         urls = known.pop("urls")
         if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
             raise TypeError("urls must be a list of texts")
-        form = Format(known.pop("format"))
-        return Published(
+        form = PublishedFormat(known.pop("format"))
+        return PublishedModel(
             name, tuple(urls), form, spec=None if spec is None else InputSpec.from_json(dict(spec)), **known
         )
     except (KeyError, TypeError, ValueError, InputError) as error:
-        raise InputError(f"{path}: the entry {name!r} is wrong: {told(error)}") from error
+        raise InputError(f"{path}: the entry {name!r} is wrong: {error_text(error)}") from error

@@ -18,23 +18,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.boxmodel.features import EDGE
-from trapmeter.errors import InputError, ModelError, told
-from trapmeter.files import sha256_of_bytes, whole_file
+from trapmeter.errors import InputError, ModelError, error_text
+from trapmeter.files import atomic_file, sha256_of_bytes
 from trapmeter.models.bundle import Bundle
-from trapmeter.predict.distances import BoxDistances, Sight, ensemble_identity
+from trapmeter.predict.estimators import BoxDistanceModel, DetectedAnimal, identify_ensemble
 from trapmeter.records import Box, Distance, ModelIdentity
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
 FORMAT = 1
 _FORMAT_KEY = "trapmeter_blend"
 MAX_BYTES = 1_000_000
-SHARES = tuple(round(0.05 * step, 2) for step in range(21))
+CANDIDATE_SHARES = tuple(round(0.05 * step, 2) for step in range(21))
 """What the networks' share is chosen from."""
-PRIOR_ROWS = 300
+N_PRIOR_ROWS = 300
 """A situation's own rows outweigh those of all situations from this many on."""
 
 
-class Situation(StrEnum):
+class BoxSituation(StrEnum):
     """What tells how far the box model can be trusted."""
 
     NO_BOX = "no box"
@@ -48,17 +48,17 @@ class Situation(StrEnum):
 SURE_SCORE = 0.3
 
 
-def situation(box: Box | None) -> Situation:
+def box_situation(box: Box | None) -> BoxSituation:
     """Which situation a box makes."""
     if box is None:
-        return Situation.NO_BOX
+        return BoxSituation.NO_BOX
     if min(box.x1, box.y1) < EDGE or max(box.x2, box.y2) > 1 - EDGE:
-        return Situation.CUT_OFF
-    return Situation.SURE if box.score >= SURE_SCORE else Situation.UNSURE
+        return BoxSituation.CUT_OFF
+    return BoxSituation.SURE if box.score >= SURE_SCORE else BoxSituation.UNSURE
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class HeldOutPair:
     """A moment of known distance at a site that neither model had seen, and what both said; metres."""
 
     site_id: str
@@ -75,23 +75,23 @@ class Blend:
     networks_sha256: of the networks that it was learnt with, any of which may be asked.
     """
 
-    shares: dict[Situation, float]
+    shares: dict[BoxSituation, float]
     uncertainty: Uncertainty
     box_model_sha256: str
     networks_sha256: frozenset[str]
 
     def __post_init__(self) -> None:
-        if set(self.shares) != set(Situation) or not all(0 <= share <= 1 for share in self.shares.values()):
-            raise InputError(f"a blend has a share of 0 to 1 for each of {', '.join(Situation)}, got {self.shares}")
+        if set(self.shares) != set(BoxSituation) or not all(0 <= share <= 1 for share in self.shares.values()):
+            raise InputError(f"a blend has a share of 0 to 1 for each of {', '.join(BoxSituation)}, got {self.shares}")
 
 
-def log_answer(shares: Mapping[Situation, float], box: Box | None, networks_m: float, boxes_m: float) -> float:
+def blend_log1p(shares: Mapping[BoxSituation, float], box: Box | None, networks_m: float, boxes_m: float) -> float:
     """The blend of both answers, as log(1 + metres)."""
-    share = shares[situation(box)]
+    share = shares[box_situation(box)]
     return share * math.log1p(networks_m) + (1 - share) * math.log1p(boxes_m)
 
 
-def learn_blend(rows: Sequence[Answered], box_model_sha256: str, networks_sha256: Collection[str] = ()) -> Blend:
+def fit_blend(rows: Sequence[HeldOutPair], box_model_sha256: str, networks_sha256: Collection[str] = ()) -> Blend:
     """The shares with the least mean absolute error in metres, and how sure the blend is.
 
     A situation with few rows takes about the share that is best over all of them.
@@ -101,13 +101,13 @@ def learn_blend(rows: Sequence[Answered], box_model_sha256: str, networks_sha256
     """
     if not rows:
         raise InputError("no held-out answers to learn a blend from")
-    shares = _shares(rows)
-    point = [log_answer(shares, row.box, row.networks_m, row.boxes_m) for row in rows]
+    shares = _fit_shares(rows)
+    point = [blend_log1p(shares, row.box, row.networks_m, row.boxes_m) for row in rows]
     known = fit_uncertainty(point, [row.truth_m for row in rows], [row.site_id for row in rows])
     return Blend(shares, known, box_model_sha256, frozenset(networks_sha256))
 
 
-def held_out_answers(rows: Sequence[Answered], groups: int = 5) -> NDArray[np.float64]:
+def predict_held_out(rows: Sequence[HeldOutPair], groups: int = 5) -> NDArray[np.float64]:
     """What blends that were learnt at other sites than each row's say to it, in metres."""
     sites = sorted({row.site_id for row in rows})
     if len(sites) < groups:
@@ -115,16 +115,16 @@ def held_out_answers(rows: Sequence[Answered], groups: int = 5) -> NDArray[np.fl
     group_of = {site: number % groups for number, site in enumerate(sites)}
     answers_m = np.zeros(len(rows))
     for group in range(groups):
-        shares = _shares([row for row in rows if group_of[row.site_id] != group])
+        shares = _fit_shares([row for row in rows if group_of[row.site_id] != group])
         for number, row in enumerate(rows):
             if group_of[row.site_id] == group:
-                answers_m[number] = math.expm1(log_answer(shares, row.box, row.networks_m, row.boxes_m))
+                answers_m[number] = math.expm1(blend_log1p(shares, row.box, row.networks_m, row.boxes_m))
     return answers_m
 
 
 def write_blend(path: Path, blend: Blend) -> None:
     """Writes a blend as JSON."""
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         content = {
             _FORMAT_KEY: FORMAT,
             "box_model_sha256": blend.box_model_sha256,
@@ -151,22 +151,22 @@ def read_blend(path: Path) -> tuple[Blend, str]:
             raise InputError("expected a JSON object")
         if content[_FORMAT_KEY] != FORMAT:
             raise ModelError(f"{path}: format {content[_FORMAT_KEY]}, this version reads {FORMAT}; learn it anew")
-        shares = {Situation(name): float(share) for name, share in content["shares_of_networks"].items()}
+        shares = {BoxSituation(name): float(share) for name, share in content["shares_of_networks"].items()}
         networks = frozenset(map(str, content["networks_sha256"]))
         blend = Blend(shares, Uncertainty.from_json(content["uncertainty"]), str(content["box_model_sha256"]), networks)
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror}); expected what `trapmeter blend` wrote") from error
     except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         raise ModelError(
-            f"{path}: not a blend of trapmeter ({told(error)}); learn it with `trapmeter blend`"
+            f"{path}: not a blend of trapmeter ({error_text(error)}); learn it with `trapmeter blend`"
         ) from error
     return blend, sha256_of_bytes(text)
 
 
-class FromBoth:
+class BlendEstimator:
     """The blend of the networks' mean and the box model's answer."""
 
-    def __init__(self, bundles: Sequence[Bundle], *, flip: bool, boxes: BoxDistances, path: Path) -> None:
+    def __init__(self, bundles: Sequence[Bundle], *, flip: bool, boxes: BoxDistanceModel, path: Path) -> None:
         """Reads the blend at path.
 
         Raises:
@@ -185,17 +185,17 @@ class FromBoth:
                 f"{path}: learnt with other networks than {strangers[0].model_id}; give those of the training that "
                 "`trapmeter blend` was given, or learn the blend anew"
             )
-        networks = ensemble_identity(bundles, flip=flip)
+        networks = identify_ensemble(bundles, flip=flip)
         self.identity = ModelIdentity(
             f"{networks.model_id} and {boxes.identity.model_id}",
             sha256_of_bytes(f"{networks.sha256}{boxes.identity.sha256}{sha256}".encode()),
         )
 
-    def measure(self, sights: Sequence[Sight]) -> list[Distance]:
+    def estimate(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
         """A distance for each sight, with the box model's doubts."""
-        by_boxes = self._boxes.measure([sight.observation for sight in sights])
+        by_boxes = self._boxes.estimate([sight.observation for sight in sights])
         point = [
-            log_answer(self._blend.shares, sight.observation.box, fmean(sight.answers), other.distance_m)
+            blend_log1p(self._blend.shares, sight.observation.box, fmean(sight.network_distances_m), other.distance_m)
             for sight, other in zip(sights, by_boxes, strict=True)
         ]
         distances = self._blend.uncertainty.distances(np.array(point))
@@ -205,17 +205,19 @@ class FromBoth:
         ]
 
 
-def _shares(rows: Sequence[Answered]) -> dict[Situation, float]:
-    where = np.array([situation(row.box) for row in rows])
+def _fit_shares(rows: Sequence[HeldOutPair]) -> dict[BoxSituation, float]:
+    where = np.array([box_situation(row.box) for row in rows])
     networks, boxes, truth = (
         np.array([getattr(row, name) for row in rows]) for name in ("networks_m", "boxes_m", "truth_m")
     )
     # Rows x shares.
     blended = np.expm1(
-        np.array(SHARES) * np.log1p(networks)[:, None] + (1 - np.array(SHARES)) * np.log1p(boxes)[:, None]
+        np.array(CANDIDATE_SHARES) * np.log1p(networks)[:, None]
+        + (1 - np.array(CANDIDATE_SHARES)) * np.log1p(boxes)[:, None]
     )
     error = np.abs(blended - truth[:, None])
     everywhere = error.mean(axis=0)
     return {
-        kind: SHARES[int((error[where == kind].sum(axis=0) + PRIOR_ROWS * everywhere).argmin())] for kind in Situation
+        kind: CANDIDATE_SHARES[int((error[where == kind].sum(axis=0) + N_PRIOR_ROWS * everywhere).argmin())]
+        for kind in BoxSituation
     }

@@ -10,15 +10,15 @@ from typing import Any
 
 from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
-from trapmeter.predict.run import Run
-from trapmeter.predict.summary import Summary
+from trapmeter.predict.estimates import RunSummary
+from trapmeter.predict.run import PredictRun
 from trapmeter.records import Estimate, Status
-from trapmeter.storage.address import Location
+from trapmeter.storage.address import AnyPath
 from trapmeter.tables.camtrapdp.container import DESCRIPTOR, is_package
-from trapmeter.tables.distances import NAME, OF_RUN, facts_beside, read_distances, run_facts
+from trapmeter.tables.distances import DISTANCES_CSV, RUN_KEY, read_distances, read_run_facts, read_run_json
 
 
-def read_run(folder: Path, media: Location | None = None) -> Run:
+def read_run(folder: Path, media: AnyPath | None = None) -> PredictRun:
     """The run whose distances.csv and run.json lie in a folder; without a run.json the rows alone speak.
 
     media: where its media lie now, if they were moved; always to be given where that is an address: a run.json may come from
@@ -27,21 +27,23 @@ def read_run(folder: Path, media: Location | None = None) -> Run:
     Raises:
         InputError: there is no distances.csv, or it isn't what it should be.
     """
-    if not (folder / NAME).is_file():
-        raise InputError(f"{folder} has no {NAME}; give the folder that `trapmeter predict --out` has written")
+    if not (folder / DISTANCES_CSV).is_file():
+        raise InputError(f"{folder} has no {DISTANCES_CSV}; give the folder that `trapmeter predict --out` has written")
     if isinstance(media, Path) and not media.is_dir():
-        raise InputError(f"--media {media} is no folder; give the one that the names in {NAME} start from")
-    estimates = tuple(read_distances(folder / NAME))
-    facts = _facts(folder)
-    store = None if media is not None else _store(facts)
+        raise InputError(f"--media {media} is no folder; give the one that the names in {DISTANCES_CSV} start from")
+    estimates = tuple(read_distances(folder / DISTANCES_CSV))
+    facts = _read_facts(folder)
+    store = None if media is not None else _open_store(facts)
     root = facts.get("root")
     is_here = isinstance(root, str) and "://" not in root
-    return Run(media or Path(str(root) if is_here else folder), estimates, _summary(estimates, facts), facts, store)
+    return PredictRun(
+        media or Path(str(root) if is_here else folder), estimates, _summarise_rows(estimates, facts), facts, store
+    )
 
 
-def package_of(run: Run) -> Path | None:
+def find_package(run: PredictRun) -> Path | None:
     """The Camtrap DP that the run measured; None where it measured none, or it is not there any more."""
-    given = _part(run.facts, "arguments").get("paths")
+    given = _mapping(run.facts, "arguments").get("paths")
     if not (isinstance(given, list) and len(given) == 1 and isinstance(given[0], str)):
         return None
     path = Path(given[0])
@@ -49,21 +51,21 @@ def package_of(run: Run) -> Path | None:
     return path if is_package(path) and descriptor.is_file() else None
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _read_facts(folder: Path) -> dict[str, Any]:
     """The run's own facts; those of a later step that wrote the table are under "calibration" or "review"."""
-    facts = _sound(run_facts(folder / NAME))
-    step = facts_beside(folder / NAME)
-    if step.pop(OF_RUN, None) is not None:
+    facts = _valid_facts(read_run_facts(folder / DISTANCES_CSV))
+    step = read_run_json(folder / DISTANCES_CSV)
+    if step.pop(RUN_KEY, None) is not None:
         facts["review" if "reviewed" in step else "calibration"] = step
     return facts
 
 
-def _sound(facts: dict[str, Any]) -> dict[str, Any]:
+def _valid_facts(facts: dict[str, Any]) -> dict[str, Any]:
     """The facts without those parts that are not what this version writes: a report does without them."""
-    return {name: value for name, value in facts.items() if isinstance(value, _KINDS.get(name, object))}
+    return {name: value for name, value in facts.items() if isinstance(value, _FACT_TYPES.get(name, object))}
 
 
-_KINDS = {
+_FACT_TYPES = {
     "arguments": dict,
     "counts": dict,
     "models": dict,
@@ -73,17 +75,17 @@ _KINDS = {
 }
 
 
-def _store(facts: dict[str, Any]) -> FrameStore | None:
-    named = _part(facts, "arguments").get("store")
+def _open_store(facts: dict[str, Any]) -> FrameStore | None:
+    named = _mapping(facts, "arguments").get("store")
     try:
         return FrameStore.open(Path(named)) if isinstance(named, str) else None
     except InputError:
         return None
 
 
-def _summary(estimates: Sequence[Estimate], facts: dict[str, Any]) -> Summary:
+def _summarise_rows(estimates: Sequence[Estimate], facts: dict[str, Any]) -> RunSummary:
     """Counts of the rows; of what no row tells (media without any, doubts) the run's own facts."""
-    counts = _part(facts, "counts")
+    counts = _mapping(facts, "counts")
     # Whoever looked through the rows took animals away and added others.
     of_run = (
         ("n_media", "n_seconds", "n_unasked")
@@ -92,10 +94,10 @@ def _summary(estimates: Sequence[Estimate], facts: dict[str, Any]) -> Summary:
     )
     told = {name: counts[name] for name in of_run if name in counts}
     known = {name: value for name, value in told.items() if isinstance(value, int)}
-    return Summary(**(_counted(estimates) | known), failures=_failures(estimates), doubts=_doubts(facts))
+    return RunSummary(**(_count_rows(estimates) | known), failures=_failures(estimates), doubts=_doubts(facts))
 
 
-def _counted(estimates: Sequence[Estimate]) -> dict[str, Any]:
+def _count_rows(estimates: Sequence[Estimate]) -> dict[str, Any]:
     statuses = Counter(estimate.status for estimate in estimates)
     seen = [estimate.observation for estimate in estimates]
     metres = [estimate.distance.distance_m for estimate in estimates if estimate.distance is not None]
@@ -124,12 +126,12 @@ def _failures(estimates: Sequence[Estimate]) -> tuple[tuple[str, str], ...]:
         if estimate.status is Status.FAILED:
             failed[seen.media_id].append(estimate.reason)
     return tuple(
-        (name, reasons[0] if len(reasons) == len(n_seconds[name]) else _partly(reasons, len(n_seconds[name])))
+        (name, reasons[0] if len(reasons) == len(n_seconds[name]) else _partial_failure(reasons, len(n_seconds[name])))
         for name, reasons in sorted(failed.items())
     )
 
 
-def _partly(reasons: Sequence[str], n_seconds: int) -> str:
+def _partial_failure(reasons: Sequence[str], n_seconds: int) -> str:
     return f"{len(reasons)} of {n_seconds} seconds failed: {reasons[0]}"
 
 
@@ -142,6 +144,6 @@ def _doubts(facts: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _part(facts: dict[str, Any], name: str) -> dict[str, Any]:
+def _mapping(facts: dict[str, Any], name: str) -> dict[str, Any]:
     found = facts.get(name)
     return found if isinstance(found, dict) else {}

@@ -10,28 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import RunError
-from trapmeter.files import alone_in, sha256_of, whole_file
+from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.frames.store import FrameStore
-from trapmeter.journal import START_ANEW, Journal
-from trapmeter.predict.facts import facts_of
-from trapmeter.predict.given import Given
-from trapmeter.predict.measure import measure
-from trapmeter.predict.observe import Task
-from trapmeter.predict.plan import Models, Work, load_models, plan_work, what_sight_depends_on
-from trapmeter.predict.run_json import Clock, changed_arguments, facts_of_run
-from trapmeter.predict.seen import MediumSeen
+from trapmeter.journal import START_OVER, Journal
+from trapmeter.parallel.workers import THIS_MACHINE, Engine, TimeLimits
+from trapmeter.predict.camera_correction import find_camera_facts
+from trapmeter.predict.estimates import RunSummary, estimate_distances, summarise_run
+from trapmeter.predict.medium_pipeline import MediumTask
+from trapmeter.predict.medium_result import MediumResult
+from trapmeter.predict.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
+from trapmeter.predict.provenance import RunClock, describe_run, find_changed_arguments
 from trapmeter.predict.settings import JOURNAL, PredictSettings
-from trapmeter.predict.summary import Summary, summarise
-from trapmeter.predict.workers import observe_all
+from trapmeter.predict.sources import Sources
+from trapmeter.predict.worker_models import process_media
 from trapmeter.records import Estimate
-from trapmeter.storage.address import Location
-from trapmeter.tables.distances import DECISIONS, write_distances
-from trapmeter.tables.distances import NAME as DISTANCES
-from trapmeter.tables.sightings import write_media_starts
-from trapmeter.workers import THIS_MACHINE, Engine, Patience
+from trapmeter.storage.address import AnyPath
+from trapmeter.tables.density_inputs import write_media_starts
+from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
+from trapmeter.tables.distances import REVIEW_LOG, write_distances
 
-RUN = "run.json"
-ERRORS = "errors.log"
+RUN_FILE = "run.json"
+ERROR_LOG = "errors.log"
 MEDIA_STARTS = "media-times.csv"
 """When each medium starts, where a package tells it: for `trapmeter density --media-times`."""
 
@@ -40,18 +39,20 @@ Progress = Callable[[str, int, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PredictRun:
     """A finished run: its rows, its counts, and all that tells how they came about (the content of run.json)."""
 
-    root: Location
+    root: AnyPath
     estimates: tuple[Estimate, ...]
-    summary: Summary
+    summary: RunSummary
     facts: dict[str, Any]
     store: FrameStore | None = None
     """Where the pictures are in place of root."""
 
 
-def predict(settings: PredictSettings, progress: Progress = lambda *_: None, engine: Engine = THIS_MACHINE) -> Run:
+def predict(
+    settings: PredictSettings, progress: Progress = lambda *_: None, engine: Engine = THIS_MACHINE
+) -> PredictRun:
     """Measures all animals in the given media and writes distances.csv and run.json into settings.out.
 
     engine: what the workers run on; by default processes of this machine.
@@ -61,35 +62,35 @@ def predict(settings: PredictSettings, progress: Progress = lambda *_: None, eng
         RunError: the output folder is in use, holds a run with other settings, or can't be written.
         ModelError: a model file is damaged.
     """
-    clock = Clock()
+    clock = RunClock()
     with clock.stage("find"):
-        work = plan_work(settings)
+        work = plan_run(settings)
     with clock.stage("load models"):
-        models = load_models(work, len(work.asked.tasks), engine.n_machines)
-    with output_folder(settings.out, overwrite=settings.overwrite):
+        models = load_models(work, len(work.task_plan.tasks), engine.n_machines)
+    with claim_output_folder(settings.out, overwrite=settings.overwrite):
         with clock.stage("look"), open_journal(settings.out, work, models) as journal:
-            seen = look(work.asked.tasks, journal, models, progress, engine)
-        return finish(work, models, seen, clock, progress)
+            seen = process_tasks(work.task_plan.tasks, journal, models, progress, engine)
+        return finish_run(work, models, seen, clock, progress)
 
 
-def look(
-    tasks: Sequence[Task],
-    journal: Journal[MediumSeen],
-    models: Models,
+def process_tasks(
+    tasks: Sequence[MediumTask],
+    journal: Journal[MediumResult],
+    models: RunModels,
     progress: Progress = lambda *_: None,
     engine: Engine = THIS_MACHINE,
-) -> list[MediumSeen]:
+) -> list[MediumResult]:
     """Looks at the media that the journal doesn't hold as they are now; failures are tried again."""
     kept = {
         task.medium.media_id: before
         for task in tasks
-        if (before := journal.done.get(task.medium.media_id)) and not before.failure and is_as_seen(task, before)
+        if (before := journal.done.get(task.medium.media_id)) and not before.failure and is_unchanged(task, before)
     }
     left = [task for task in tasks if task.medium.media_id not in kept]
     done, n_failed = len(kept), 0
     progress("look", done, len(tasks), n_failed)
     jobs = min(models.jobs, max(1, len(left)))
-    for seen in observe_all(left, models.make_eyes, jobs, Patience(), engine.run_all) if left else ():
+    for seen in process_media(left, models.open_models, jobs, TimeLimits(), engine.run_tasks) if left else ():
         journal.add(seen)
         done += 1
         n_failed += seen.has_failed
@@ -97,19 +98,19 @@ def look(
     return [journal.done[task.medium.media_id] for task in tasks]
 
 
-def finish(
-    work: Work,
-    models: Models,
-    looked_at: Sequence[MediumSeen],
-    clock: Clock,
+def finish_run(
+    work: RunPlan,
+    models: RunModels,
+    looked_at: Sequence[MediumResult],
+    clock: RunClock,
     progress: Progress = lambda *_: None,
     **more: Any,
-) -> Run:
+) -> PredictRun:
     """Measures what was seen in all media of a run, and writes its files; more: what else run.json should tell."""
     settings = work.settings
-    seen = [*looked_at, *work.asked.missing]
+    seen = [*looked_at, *work.task_plan.missing]
     with clock.stage("measure"):
-        known = facts_of(seen, work.told, settings)
+        known = find_camera_facts(seen, work.camera_inputs, settings)
         done = 0
 
         def measured(n_media: int) -> None:
@@ -117,29 +118,29 @@ def finish(
             done += n_media
             progress("measure", done, len(seen), 0)
 
-        estimates = measure(seen, work.told.site_ids, models.distances, known, measured)
-    summary = summarise(seen, estimates, work.asked.n_unasked)
+        estimates = estimate_distances(seen, work.camera_inputs.site_ids, models.estimator, known, measured)
+    summary = summarise_run(seen, estimates, work.task_plan.n_unasked)
     with clock.stage("write"):
-        _write_tables(settings.out, estimates, work.given)
-    facts = {**facts_of_run(work, models, seen, known, summary, clock), **more}
-    facts["changed"] = changed_arguments(settings.out / RUN, facts)
-    _write_traces(settings.out / ERRORS, seen)
-    with whole_file(settings.out / RUN) as file:
+        _write_tables(settings.out, estimates, work.sources)
+    facts = {**describe_run(work, models, seen, known, summary, clock), **more}
+    facts["changed"] = find_changed_arguments(settings.out / RUN_FILE, facts)
+    _write_traces(settings.out / ERROR_LOG, seen)
+    with atomic_file(settings.out / RUN_FILE) as file:
         json.dump(facts, file, indent=2)
         file.write("\n")
-    return Run(work.found.root, tuple(estimates), summary, facts, work.store)
+    return PredictRun(work.found.root, tuple(estimates), summary, facts, work.store)
 
 
-def open_journal(out: Path, work: Work, models: Models, way_out: str = START_ANEW) -> Journal[MediumSeen]:
+def open_journal(out: Path, work: RunPlan, models: RunModels, remedy: str = START_OVER) -> Journal[MediumResult]:
     """The journal in a folder, to be opened with `with`; way_out: what to do where it doesn't fit.
 
     Raises:
         RunError: the folder holds a run with other settings.
     """
-    return Journal(out / JOURNAL, what_sight_depends_on(work, models), MediumSeen.from_json, way_out)
+    return Journal(out / JOURNAL, journal_settings(work, models), MediumResult.from_json, remedy)
 
 
-def is_as_seen(task: Task, seen: MediumSeen) -> bool:
+def is_unchanged(task: MediumTask, seen: MediumResult) -> bool:
     """The medium's file is still as it was when it was looked at."""
     try:
         status = task.medium.path.stat()
@@ -149,14 +150,14 @@ def is_as_seen(task: Task, seen: MediumSeen) -> bool:
 
 
 @contextmanager
-def output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
+def claim_output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
     """The output folder, made if need be and for this run alone; without what an earlier one left, if so asked."""
-    with alone_in(out):
+    with lock_folder(out):
         if overwrite and _is_reviewed(out):
-            raise RunError(f"{out} has been reviewed; choose another --out, or move {DECISIONS} away")
+            raise RunError(f"{out} has been reviewed; choose another --out, or move {REVIEW_LOG} away")
         if (out / DISTANCES).exists() and not (out / JOURNAL).exists() and not overwrite:
             raise RunError(f"{out} holds other results, such as corrected ones; choose another --out")
-        for name in (JOURNAL, DISTANCES, MEDIA_STARTS, RUN, ERRORS) if overwrite else ():
+        for name in (JOURNAL, DISTANCES, MEDIA_STARTS, RUN_FILE, ERROR_LOG) if overwrite else ():
             try:
                 (out / name).unlink(missing_ok=True)
             except OSError as error:
@@ -164,10 +165,10 @@ def output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
         yield
 
 
-def _write_tables(out: Path, estimates: Sequence[Estimate], given: Given) -> None:
+def _write_tables(out: Path, estimates: Sequence[Estimate], given: Sources) -> None:
     table = out / DISTANCES
     if table.exists() and _is_reviewed(out):
-        _check_same(table, estimates)
+        _check_unchanged_table(table, estimates)
     else:
         write_distances(table, estimates)
     if given.starts:
@@ -176,11 +177,11 @@ def _write_tables(out: Path, estimates: Sequence[Estimate], given: Given) -> Non
 
 def _is_reviewed(out: Path) -> bool:
     """Whether anybody has decided anything: the log of who has only looked holds its first line alone."""
-    path = out / DECISIONS
+    path = out / REVIEW_LOG
     return path.exists() and path.read_bytes().count(b"\n") > 1
 
 
-def _check_same(reviewed: Path, estimates: Sequence[Estimate]) -> None:
+def _check_unchanged_table(reviewed: Path, estimates: Sequence[Estimate]) -> None:
     """Decisions are about the rows of one table: with any other in its place they could be read no more."""
     fresh = reviewed.with_name(f"new-{DISTANCES}")
     try:
@@ -188,15 +189,15 @@ def _check_same(reviewed: Path, estimates: Sequence[Estimate]) -> None:
         if sha256_of(fresh) != sha256_of(reviewed):
             raise RunError(
                 f"{reviewed} has been reviewed, and would be another one now; it is left as it was. Choose another --out, or "
-                f"`trapmeter review export` first, and then move {DECISIONS} away"
+                f"`trapmeter review export` first, and then move {REVIEW_LOG} away"
             )
     finally:
         fresh.unlink(missing_ok=True)
 
 
-def _write_traces(path: Path, seen: Sequence[MediumSeen]) -> None:
+def _write_traces(path: Path, seen: Sequence[MediumResult]) -> None:
     """Our own errors, for a report of them; no file without any."""
     traces = [f"{medium.media_id}\n{medium.trace}" for medium in seen if medium.trace]
     if traces:
-        with whole_file(path) as file:
+        with atomic_file(path) as file:
             file.write("\n".join(traces).encode("utf-8", "backslashreplace").decode())

@@ -7,18 +7,18 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from trapmeter.calibration.camera import TRAINED_HFOV_DEG
-from trapmeter.detect.precision import Precision
+from trapmeter.calibration.lens import TRAINED_HFOV_DEG
+from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.errors import InputError
-from trapmeter.publishing import Layout
-from trapmeter.runtimes.choice import Runtime
-from trapmeter.storage.address import Location, RemotePath, location
-from trapmeter.tables.sites import CsvSite, NoSite, SiteRule, parse_site_rule, site_rule_text
+from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.storage.address import AnyPath, RemotePath, parse_path
+from trapmeter.storage.publish import FolderLayout
+from trapmeter.tables.site_rules import CsvSite, NoSite, SiteRule, format_site_rule, parse_site_rule
 
 JOURNAL = "seen.jsonl"
 """What was seen in each medium, in the folder of results."""
 
-RESULTS = Layout(journal=JOURNAL, last=("distances.csv", "run.json"), left_out="unpacked")
+RESULTS_LAYOUT = FolderLayout(journal=JOURNAL, last=("distances.csv", "run.json"), local_only="unpacked")
 """Of the folder of results, where it goes to object storage: who finds a run.json finds all of a run."""
 
 _NO_SITE = NoSite()
@@ -28,7 +28,7 @@ _NO_SITE = NoSite()
 class PredictSettings:
     """The arguments of `trapmeter predict`."""
 
-    paths: tuple[Location, ...]
+    paths: tuple[AnyPath, ...]
     """Files and folders to look through, or addresses; none with a store."""
     out: Path
     """The folder for the results; a run that was broken off there goes on."""
@@ -40,7 +40,7 @@ class PredictSettings:
     """A table of animals' boxes in place of a detector."""
     site: SiteRule = _NO_SITE
     """How a medium's site is told."""
-    detector: Precision = Precision.INT8
+    detector: DetectorPrecision = DetectorPrecision.INT8
     """Which of the embedded detectors looks for animals."""
     min_score: float | None = None
     """Boxes that score less don't count; None: the detector's default, 0.2 for MegaDetector's JSON, 0 for other tables."""
@@ -104,25 +104,25 @@ class PredictSettings:
 
     def to_json(self) -> dict[str, Any]:
         """The arguments as plain values; `from_json` is the inverse."""
-        plain = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
-        return {**plain, "site": site_rule_text(self.site)}
+        plain = {field.name: _to_plain(getattr(self, field.name)) for field in fields(self)}
+        return {**plain, "site": format_site_rule(self.site)}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> PredictSettings:
         """The inverse of `to_json`; InputError, ValueError, KeyError or TypeError when it is something else."""
-        paths = {"paths": tuple(map(location, data["paths"])), "models": tuple(map(Path, data["models"]))}
-        path = {name: None if data[name] is None else Path(data[name]) for name in PATHS}
+        paths = {"paths": tuple(map(parse_path, data["paths"])), "models": tuple(map(Path, data["models"]))}
+        path = {name: None if data[name] is None else Path(data[name]) for name in PATH_FIELDS}
         kinds = {
             "site": parse_site_rule(data["site"]),
-            "detector": Precision(data["detector"]),
+            "detector": DetectorPrecision(data["detector"]),
             "runtime": Runtime(data["runtime"]),
         }
         return PredictSettings(**{**data, **paths, **path, **kinds})
 
-    def from_anywhere(self) -> PredictSettings:
+    def with_absolute_paths(self) -> PredictSettings:
         """The same with whole paths, for processes that were started in another folder."""
         here = Path.cwd()
-        whole: dict[str, Any] = {name: here / path for name in PATHS if (path := getattr(self, name)) is not None}
+        whole: dict[str, Any] = {name: here / path for name in PATH_FIELDS if (path := getattr(self, name)) is not None}
         if isinstance(self.site, CsvSite):
             whole["site"] = CsvSite(here / self.site.path)
         if self.species is not None and Path(self.species).is_file():
@@ -131,11 +131,11 @@ class PredictSettings:
         return replace(self, paths=tuple(path.absolute() for path in self.paths), models=models, **whole)
 
 
-PATHS = ("out", "times", "boxes", "cameras", "truth", "places", "box_model", "blend", "store")
+PATH_FIELDS = ("out", "times", "boxes", "cameras", "truth", "places", "box_model", "blend", "store")
 """The arguments that are a single path."""
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, Path | RemotePath):
         return str(value)
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    return [_to_plain(item) for item in value] if isinstance(value, tuple) else value

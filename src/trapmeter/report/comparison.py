@@ -11,11 +11,11 @@ import numpy as np
 from trapmeter import metrics
 from trapmeter.records import Estimate
 from trapmeter.tables.truth import TruthRow, match_truth
-from trapmeter.uncertainty import LEVELS
+from trapmeter.uncertainty import DRAW_LEVELS
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
+class ErrorSummary:
     """Errors of n estimates.
 
     bias_m: mean of estimate minus truth, positive when animals are placed too far; coverage: share (0..1) of truths inside
@@ -34,7 +34,7 @@ class BandErrors:
 
     low_m: float
     high_m: float
-    errors: Errors | None
+    errors: ErrorSummary | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Comparison:
     n_matched: int
     n_groups: int
     is_by_site: bool
-    errors: Errors | None
+    errors: ErrorSummary | None
     mae_interval_m: tuple[float, float] | None
     baseline_mae_m: float | None
     mean_width_m: float | None
@@ -99,11 +99,11 @@ def compare(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Compari
             for band in metrics.by_band(truth_m, metrics.BANDS_M)
         ),
         tuple(zip(truth_m.tolist(), estimate_m.tolist(), strict=True)),
-        _levels([(estimate.distance.draws_m, row.distance_m) for estimate, row in pairs if estimate.distance]),
+        _quantile_levels([(estimate.distance.draws_m, row.distance_m) for estimate, row in pairs if estimate.distance]),
     )
 
 
-def truth_of_animals(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> dict[tuple[str, int], float]:
+def truth_by_animal(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> dict[tuple[str, int], float]:
     """How far each animal really stood, by media_id and animal_id: the median of its matched seconds, in metres.
 
     Raises:
@@ -116,9 +116,9 @@ def truth_of_animals(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -
     return {key: median(found) for key, found in metres.items()}
 
 
-def _errors(table: metrics.Numbers) -> Errors:
+def _errors(table: metrics.Numbers) -> ErrorSummary:
     low, estimate_m, high, truth_m = table.T
-    return Errors(
+    return ErrorSummary(
         len(table),
         metrics.mae(estimate_m, truth_m),
         metrics.bias(estimate_m, truth_m),
@@ -126,14 +126,14 @@ def _errors(table: metrics.Numbers) -> Errors:
     )
 
 
-def _levels(rows: Sequence[tuple[tuple[float, ...], float]]) -> tuple[tuple[float, float], ...]:
+def _quantile_levels(rows: Sequence[tuple[tuple[float, ...], float]]) -> tuple[tuple[float, float], ...]:
     known = [(draws, truth) for draws, truth in rows if draws]
     if not known:
         return ()
     # A truth that equals a draw, as rounded ones do, counts half.
     draws, truth = np.array([draws for draws, _ in known]), np.array([truth for _, truth in known])[:, None]
     shares = ((truth < draws).mean(axis=0) + (truth <= draws).mean(axis=0)) / 2
-    return tuple(zip(LEVELS, shares.tolist(), strict=True))
+    return tuple(zip(DRAW_LEVELS, shares.tolist(), strict=True))
 
 
 def _group(estimate: Estimate, *, is_by_site: bool) -> tuple[str, str]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trapmeter.density.activity import Activity
+from trapmeter.density.activity import ActivityCurve
 from trapmeter.density.bootstrap import Bootstrap
-from trapmeter.density.distances import BinnedDistances, Distances, ExactDistances
-from trapmeter.density.fit import DetectionFit
-from trapmeter.report.plots import BLUE, GREY, drawing
+from trapmeter.density.detection.distances import BinnedDistances, Distances, ExactDistances
+from trapmeter.density.detection.fit import DetectionFit
+from trapmeter.report.plots import BLUE, GREY, svg_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 CURVE_POINTS = 200
 EXACT_BINS = 12
 """Exact distances are drawn in so many bins of one width."""
-MOST_QQ_POINTS = 500
+MAX_QQ_POINTS = 500
 _BARS = "#b9cdd8"
 
 
-def bars_of(distances: Distances) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def histogram_of(distances: Distances) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Edges (bins + 1, metres) and counts (bins) to draw."""
     if isinstance(distances, BinnedDistances):
         return distances.edges_m, distances.counts
@@ -38,16 +38,16 @@ def detection_svg(fit: DetectionFit, distances: Distances) -> str:
     A bar's height is the count over the count that would be expected were all animals seen: n pdf(r) = c r g(r). With errors
     of distances, those that all seen animals would be measured by.
     """
-    edges, counts = bars_of(distances)
+    edges, counts = histogram_of(distances)
     label = f"Detection function {fit.function.name} over the scaled histogram of {distances.n:,.0f} distances"
-    with drawing("detection", label) as (figure, result):
+    with svg_figure("detection", label) as (figure, result):
         axes = figure.add_subplot()
         areas = np.diff(edges**2) / 2
-        heights = counts / areas * fit.seen_m2 / distances.n
-        if fit.has_blur and fit.chi_square is not None:
+        heights = counts / areas * fit.rg_integral_m2 / distances.n
+        if fit.allows_for_error and fit.chi_square is not None:
             expected = np.array([one.expected for one in fit.chi_square.bins])
             # What each bin would hold were distances measured without error, times how far the count is from the expected.
-            heights = counts / expected * np.diff(fit.cdf(edges)) * fit.seen_m2 / areas
+            heights = counts / expected * np.diff(fit.cdf(edges)) * fit.rg_integral_m2 / areas
         _bars(axes, edges, heights)
         r = np.linspace(1e-6, fit.right_m, CURVE_POINTS)
         axes.plot(r, fit.g(r), color=BLUE, linewidth=2.0)
@@ -60,14 +60,14 @@ def detection_svg(fit: DetectionFit, distances: Distances) -> str:
 def preview_svg(fits: Sequence[DetectionFit], distances: Distances) -> str:
     """Several detection functions over the histogram, scaled as in `detection_svg` by the first; the others are dashed."""
     first = fits[0]
-    edges, counts = bars_of(distances)
+    edges, counts = histogram_of(distances)
     radii = ", ".join(f"{fit.function.name} {fit.edr_m:.1f} m" for fit in fits)
-    with drawing("preview", f"Detection functions over the scaled histogram; effective radius: {radii}") as (
+    with svg_figure("preview", f"Detection functions over the scaled histogram; effective radius: {radii}") as (
         figure,
         result,
     ):
         axes = figure.add_subplot()
-        heights = counts / (np.diff(edges**2) / 2) * first.seen_m2 / distances.n
+        heights = counts / (np.diff(edges**2) / 2) * first.rg_integral_m2 / distances.n
         _bars(axes, edges, heights)
         r = np.linspace(1e-6, first.right_m, CURVE_POINTS)
         for fit in fits:
@@ -90,12 +90,12 @@ def preview_svg(fits: Sequence[DetectionFit], distances: Distances) -> str:
 
 def pdf_svg(fit: DetectionFit, distances: Distances) -> str:
     """The density of detected distances over their histogram."""
-    edges, counts = bars_of(distances)
+    edges, counts = histogram_of(distances)
     label = f"Probability density of detected distances by {fit.function.name} over their histogram"
-    with drawing("pdf", label) as (figure, result):
+    with svg_figure("pdf", label) as (figure, result):
         axes = figure.add_subplot()
         _bars(axes, edges, counts / np.diff(edges) / distances.n)
-        if fit.has_blur and fit.chi_square is not None:
+        if fit.allows_for_error and fit.chi_square is not None:
             expected = np.array([one.expected for one in fit.chi_square.bins])
             axes.stairs(expected / np.diff(edges) / distances.n, edges, color=BLUE, linewidth=2.0)
         else:
@@ -115,9 +115,9 @@ def qq_svg(fit: DetectionFit, distances: ExactDistances) -> str:
     metres, inverse = np.unique(distances.distance_m, return_inverse=True)
     weights = np.bincount(inverse, distances.weights)
     empirical, fitted = (np.cumsum(weights) - weights / 2) / distances.n, fit.cdf(metres)
-    drawn = np.unique(np.linspace(0, len(metres) - 1, MOST_QQ_POINTS).astype(np.intp))
+    drawn = np.unique(np.linspace(0, len(metres) - 1, MAX_QQ_POINTS).astype(np.intp))
     label = f"Quantile-quantile plot of {distances.n:,.0f} distances under {fit.function.name}"
-    with drawing("qq", label) as (figure, result):
+    with svg_figure("qq", label) as (figure, result):
         axes = figure.add_subplot()
         axes.plot((0, 1), (0, 1), color=GREY, linewidth=1.2)
         axes.plot(empirical[drawn], fitted[drawn], "o", color=BLUE, markersize=3.0)
@@ -133,7 +133,7 @@ def encounter_svg(rates: Sequence[float]) -> str:
     label = (
         f"Detections per 1,000 snapshots at {len(rates):,} stations, {sum(not rate for rate in rates):,} without any"
     )
-    with drawing("encounter", label) as (figure, result):
+    with svg_figure("encounter", label) as (figure, result):
         axes = figure.add_subplot()
         axes.bar(range(1, len(rates) + 1), sorted(rates, reverse=True), color=BLUE, width=0.85)
         axes.set_xlabel("Stations, the busiest first")
@@ -142,10 +142,10 @@ def encounter_svg(rates: Sequence[float]) -> str:
     return result[0]
 
 
-def activity_svg(activity: Activity) -> str:
+def activity_svg(activity: ActivityCurve) -> str:
     """The curve of activity over the day, and its height: the hatched part is when animals rest."""
     label = f"Activity over the day from {activity.n:,} times; active {activity.share:.0%} of the time"
-    with drawing("activity", label) as (figure, result):
+    with svg_figure("activity", label) as (figure, result):
         axes = figure.add_subplot()
         share = activity.density / activity.density.max()
         axes.fill_between(activity.hours, share, color=_BARS, linewidth=0)
@@ -161,7 +161,7 @@ def activity_svg(activity: Activity) -> str:
 def bootstrap_svg(found: Bootstrap, estimate_km2: float) -> str:
     """Densities of the replicates, with the estimate and the ends of the interval."""
     label = f"Densities of {len(found.densities):,} bootstrap replicates"
-    with drawing("bootstrap", label) as (figure, result):
+    with svg_figure("bootstrap", label) as (figure, result):
         axes = figure.add_subplot()
         # The longest tail would squeeze all else.
         top = float(np.quantile(found.densities, 0.995))

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trapmeter.density.detection import detection_function
-from trapmeter.density.distances import BinnedDistances, bin_distances
-from trapmeter.density.fit import DetectionFit, fit_detection
+from trapmeter.density.detection.distances import BinnedDistances, bin_distances
+from trapmeter.density.detection.fit import DetectionFit, fit_detection
+from trapmeter.density.detection.function import detection_function
 from trapmeter.errors import InputError
 from trapmeter.records import Estimate
 
-FEWEST = 60
+MIN_MEASUREMENTS = 60
 """Buckland et al. (2001, section 7.3) ask for 60 to 80 detections at least before a detection function is fitted."""
 KEYS = ("half-normal", "hazard-rate")
-KEPT = 0.95
+KEPT_SHARE = 0.95
 """The farthest 5 % of distances are left out, as is usual: they tell little of detection and bend its curve."""
-FEWEST_BINS = 4
+MIN_BINS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class DetectionPreview:
     """Fits of both keys, the one of least AIC first, or why there is none.
 
     n_rows: measurements that it rests on; has_draws: each is taken as its ten draws, else as it is.
@@ -36,26 +36,26 @@ class Preview:
     reason: str = ""
 
 
-def preview(estimates: Sequence[Estimate]) -> Preview:
+def preview_detection(estimates: Sequence[Estimate]) -> DetectionPreview:
     """Fits half-normal and hazard-rate to the draws of all measured rows, as `trapmeter density` does without --errors."""
     known = [estimate.distance for estimate in estimates if estimate.distance is not None]
     has_draws = any(distance.draws_m for distance in known)
-    if len(known) < FEWEST:
-        reason = f"a detection function needs {FEWEST} measurements or more, and here are {len(known):,}"
-        return Preview(len(known), has_draws, reason=reason)
+    if len(known) < MIN_MEASUREMENTS:
+        reason = f"a detection function needs {MIN_MEASUREMENTS} measurements or more, and here are {len(known):,}"
+        return DetectionPreview(len(known), has_draws, reason=reason)
     draws = [distance.draws_m or (distance.distance_m,) for distance in known]
     metres = np.concatenate(draws)
     weights = np.concatenate([np.full(len(one), 1.0 / len(one)) for one in draws])
     try:
-        distances = bin_distances(metres, cutpoints(float(np.quantile(metres, KEPT))), weights)
+        distances = bin_distances(metres, preview_cutpoints(float(np.quantile(metres, KEPT_SHARE))), weights)
         fits = [fit_detection(detection_function(key), distances) for key in KEYS]
     except InputError as error:
-        return Preview(len(known), has_draws, reason=str(error))
-    return Preview(len(known), has_draws, tuple(sorted(fits, key=lambda fit: fit.aic)), distances)
+        return DetectionPreview(len(known), has_draws, reason=str(error))
+    return DetectionPreview(len(known), has_draws, tuple(sorted(fits, key=lambda fit: fit.aic)), distances)
 
 
-def cutpoints(farthest_m: float) -> list[float]:
+def preview_cutpoints(farthest_m: float) -> list[float]:
     """Bins of 1 m, or of 2 or 3 m where they would be more than 12, from 0 m to just beyond a distance."""
     width = min(3, max(1, math.ceil(farthest_m / 12)))
-    n_bins = max(FEWEST_BINS, math.ceil(farthest_m / width))
+    n_bins = max(MIN_BINS, math.ceil(farthest_m / width))
     return [float(width * number) for number in range(n_bins + 1)]

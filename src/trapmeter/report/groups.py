@@ -1,23 +1,26 @@
-"""Distances by site, by species, and by day and night: figures of small histograms. Pure functions of the rows."""
+"""Distances by site, by species, and by day and night, as small histograms."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
 from trapmeter.records import Estimate
-from trapmeter.report.numbers import distances_m, histogram
+from trapmeter.report.distance_statistics import LAST_BIN_M, distances_m, histogram
+from trapmeter.report.plots import BLUE, GREY, INK
+from trapmeter.report.words import printable
 
-MOST = 12
+MAX_GROUPS = 12
 """More groups than this are not drawn: those with the most measurements are, and the rest is told."""
 DAY, NIGHT, UNSEEN = "Day", "Night", "Not told"
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DistanceGroup:
     """The distances of a part of the rows: n of them, of n_media, with their quartiles (metres).
 
     counts: as `numbers.histogram` gives them.
@@ -36,12 +39,12 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
+class DistanceGroups:
     """Groups that are drawn beside each other, and how many were left out with how many measurements."""
 
-    shown: tuple[Group, ...]
-    n_left: int = 0
-    n_rows_left: int = 0
+    shown: tuple[DistanceGroup, ...]
+    n_omitted: int = 0
+    n_rows_omitted: int = 0
 
     @property
     def n_bins(self) -> int:
@@ -60,35 +63,35 @@ def quartiles(values_m: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def by_site(estimates: Sequence[Estimate]) -> Groups | None:
+def group_by_site(estimates: Sequence[Estimate]) -> DistanceGroups | None:
     """The sites with the most measurements, those first; None where no site is known. Rows without one are a group."""
     groups = _grouped(estimates, lambda estimate: estimate.observation.site_id)
     if set(groups) <= {""}:
         return None
-    return _most({str(name or "(no site)"): rows for name, rows in groups.items()})
+    return _largest({str(name or "(no site)"): rows for name, rows in groups.items()})
 
 
-def by_species(estimates: Sequence[Estimate]) -> Groups | None:
+def group_by_species(estimates: Sequence[Estimate]) -> DistanceGroups | None:
     """The species with the most measurements, those first; None where none is known."""
     groups = _grouped(estimates, lambda estimate: estimate.observation.species)
     if set(groups) <= {""}:
         return None
-    return _most({str(name or "(not told)"): rows for name, rows in groups.items()})
+    return _largest({str(name or "(not told)"): rows for name, rows in groups.items()})
 
 
-def by_light(estimates: Sequence[Estimate]) -> Groups | None:
+def group_by_light(estimates: Sequence[Estimate]) -> DistanceGroups | None:
     """Day, night, and rows of which neither is known, in this order; None where nothing is known."""
-    names = {False: DAY, True: NIGHT, None: UNSEEN}
+    names = {False: DAY, True: NIGHT, None: UNKNOWN_LIGHT}
     groups = _grouped(estimates, lambda estimate: estimate.observation.is_night)
     if set(groups) <= {None}:
         return None
-    return Groups(tuple(_group(name, groups[light]) for light, name in names.items() if light in groups))
+    return DistanceGroups(tuple(_group(name, groups[light]) for light, name in names.items() if light in groups))
 
 
-Key = Callable[[Estimate], Hashable]
+GroupKey = Callable[[Estimate], Hashable]
 
 
-def _grouped(estimates: Sequence[Estimate], key: Key) -> dict[Hashable, list[Estimate]]:
+def _grouped(estimates: Sequence[Estimate], key: GroupKey) -> dict[Hashable, list[Estimate]]:
     groups: dict[Hashable, list[Estimate]] = defaultdict(list)
     for estimate in estimates:
         if estimate.distance is not None:
@@ -96,14 +99,59 @@ def _grouped(estimates: Sequence[Estimate], key: Key) -> dict[Hashable, list[Est
     return groups
 
 
-def _most(groups: dict[str, list[Estimate]]) -> Groups:
+def _largest(groups: dict[str, list[Estimate]]) -> DistanceGroups:
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    left = ordered[MOST:]
-    shown = tuple(_group(name, rows) for name, rows in ordered[:MOST])
-    return Groups(shown, len(left), sum(len(rows) for _, rows in left))
+    left = ordered[MAX_GROUPS:]
+    shown = tuple(_group(name, rows) for name, rows in ordered[:MAX_GROUPS])
+    return DistanceGroups(shown, len(left), sum(len(rows) for _, rows in left))
 
 
-def _group(name: str, rows: Sequence[Estimate]) -> Group:
+def _group(name: str, rows: Sequence[Estimate]) -> DistanceGroup:
     metres = distances_m(rows)
     n_media = len({estimate.observation.media_id for estimate in rows})
-    return Group(name, len(metres), n_media, quartiles(metres), tuple(histogram(metres)))
+    return DistanceGroup(name, len(metres), n_media, quartiles(metres), tuple(histogram(metres)))
+
+
+WIDTH, HEIGHT = 176, 92
+_LEFT, _RIGHT, _TOP, _BASE = 6.0, 170.0, 6.0, 76.0
+MIN_BINS = 5
+
+
+def group_histograms(groups: DistanceGroups) -> list[tuple[DistanceGroup, str]]:
+    """Each group with its histogram; all have the same axes, so that they compare."""
+    n_bins = max(groups.n_bins, MIN_BINS)
+    return [(group, group_histogram_svg(group, n_bins, groups.top)) for group in groups.shown]
+
+
+def group_histogram_svg(group: DistanceGroup, n_bins: int, top: float) -> str:
+    """The shares of a group's measurements by metre, with a line at the median. top: the share that reaches the top."""
+    step = (_RIGHT - _LEFT) / n_bins
+    low, middle, high = group.quartiles_m
+    bars = "".join(
+        f'<rect x="{_LEFT + i * step + 0.05 * step:.1f}" y="{_y(share, top):.1f}" width="{0.9 * step:.1f}" '
+        f'height="{_BASE - _y(share, top):.1f}"/>'
+        for i, share in enumerate(group.shares)
+        if share
+    )
+    at = _LEFT + min(middle, n_bins) * step
+    ticks = "".join(
+        f'<text x="{_LEFT + (metres + (0.5 if metres == LAST_BIN_M else 0)) * step:.1f}" y="{HEIGHT - 4}">'
+        f"{metres}{'+' if metres == LAST_BIN_M else ''}</text>"
+        for metres in range(0, n_bins + 1, 5)
+        if metres < n_bins or n_bins <= LAST_BIN_M
+    )
+    label = (
+        f"Histogram of {group.n:,} distances, {group.name}: median {middle:.1f} m, half of them between {low:.1f} and "
+        f"{high:.1f} m"
+    )
+    return (
+        f'<svg role="img" aria-label="{escape(printable(label))}" viewBox="0 0 {WIDTH} {HEIGHT}">'
+        f'<g fill="{BLUE}">{bars}</g>'
+        f'<path d="M{_LEFT} {_BASE}H{_RIGHT}" stroke="{GREY}" fill="none"/>'
+        f'<path d="M{at:.1f} {_TOP}V{_BASE}" stroke="{INK}" stroke-dasharray="3 2" fill="none"/>'
+        f'<g fill="{INK}" font-size="10" text-anchor="middle">{ticks}</g></svg>'
+    )
+
+
+def _y(share: float, top: float) -> float:
+    return _BASE - (_BASE - _TOP) * share / top

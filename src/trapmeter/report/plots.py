@@ -1,7 +1,4 @@
-"""The plots of the report, as SVG to be put into HTML.
-
-The same figures give the same bytes: no dates, ids from a fixed salt, letters as paths of a font that matplotlib brings.
-"""
+"""The plots of a run's report, as SVG: distances, intervals, and comparison with known distances."""
 
 from __future__ import annotations
 
@@ -10,9 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from io import StringIO
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from trapmeter.report.numbers import LAST_BIN_M, IntervalBin
+import numpy as np
+
+from trapmeter.report.comparison import BandErrors
+from trapmeter.report.distance_statistics import LAST_BIN_M, IntervalBin
+from trapmeter.report.words import band, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 SIZE_INCH = (4.8, 3.1)
 """Small, so that the letters can still be read where the plot is as wide as a phone."""
 
-MANY_POINTS = 1500
+RASTERISED_ABOVE = 1500
 """More points than this are drawn as pixels: as shapes they would make the file large and slow to scroll."""
 
 BLUE, GREY, INK = "#2f6f8f", "#8a8f98", "#333a44"
@@ -53,7 +55,7 @@ def distances_svg(counts: Sequence[int]) -> str:
     """How many animals stand at which distance. counts: as numbers.histogram gives them."""
     most = max(range(len(counts)), key=counts.__getitem__)
     label = f"Histogram of {sum(counts):,} distances in bins of 1 m; most, {counts[most]:,}, lie from {most} m on"
-    with drawing("histogram", label) as (figure, result):
+    with svg_figure("histogram", label) as (figure, result):
         from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
         axes = figure.add_subplot()
@@ -72,11 +74,11 @@ def distances_svg(counts: Sequence[int]) -> str:
 
 def intervals_svg(bins: Sequence[IntervalBin]) -> str:
     """The typical 90 % interval at each distance, around the line on which it would have no width."""
-    with drawing("intervals", "Typical 90 % interval at each measured distance") as (figure, result):
+    with svg_figure("intervals", "Typical 90 % interval at each measured distance") as (figure, result):
         axes = figure.add_subplot()
         x = [one.distance_m for one in bins]
-        right = end(x)
-        diagonal(axes, right)
+        right = axis_end(x)
+        draw_diagonal(axes, right)
         below = [one.distance_m - one.low_m for one in bins]
         above = [one.high_m - one.distance_m for one in bins]
         axes.errorbar(
@@ -85,22 +87,22 @@ def intervals_svg(bins: Sequence[IntervalBin]) -> str:
         axes.set_xlabel("Measured distance (m)")
         axes.set_ylabel("Typical 90 % interval (m)")
         axes.set_xlim(0, right)
-        axes.set_ylim(0, end([one.high_m for one in bins]))
+        axes.set_ylim(0, axis_end([one.high_m for one in bins]))
     return result[0]
 
 
-def end(values_m: Sequence[float]) -> float:
+def axis_end(values_m: Sequence[float]) -> float:
     """Where an axis that starts at 0 ends: a little past the largest value, and never at 0."""
     return max(values_m, default=0.0) * 1.05 or 1.0
 
 
-def diagonal(axes: Axes, top: float) -> None:
+def draw_diagonal(axes: Axes, top: float) -> None:
     """The dashed line on which both axes agree, from 0 to top."""
     axes.plot([0, top], [0, top], color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
 
 
 @contextmanager
-def drawing(name: str, label: str, size_inch: tuple[float, float] = SIZE_INCH) -> Iterator[tuple[Figure, list[str]]]:
+def svg_figure(name: str, label: str, size_inch: tuple[float, float] = SIZE_INCH) -> Iterator[tuple[Figure, list[str]]]:
     """A figure to draw on, whatever matplotlibrc says; the list holds its SVG once the block is left.
 
     name: starts the ids in it; label: says what it shows to those who can't see it.
@@ -134,3 +136,89 @@ def _inline(svg: str, name: str, label: str) -> str:
         f'<svg role="img" aria-label="{escape(label)}" {view_box[0]} '
         f'xmlns:xlink="http://www.w3.org/1999/xlink" style="stroke-linejoin: round; stroke-linecap: butt">{rest}'
     )
+
+
+def truth_svg(pairs_m: Sequence[tuple[float, float]]) -> str:
+    """Estimates against truths, with the line on which they agree. pairs_m: (truth, estimate) in metres."""
+    label = f"{len(pairs_m):,} measured distances against known distances, with the line of agreement"
+    with svg_figure("truth", label, (4.0, 3.8)) as (figure, result):
+        axes = figure.add_subplot()
+        top = axis_end([value for pair in pairs_m for value in pair])
+        draw_diagonal(axes, top)
+        truth, answer = np.array(pairs_m).T
+        axes.plot(truth, answer, "o", **_points(len(pairs_m)))
+        axes.set_xlabel("Known distance (m)")
+        axes.set_ylabel("Measured distance (m)")
+        axes.set_xlim(0, top)
+        axes.set_ylim(0, top)
+        axes.set_aspect("equal")
+    return result[0]
+
+
+def errors_svg(pairs_m: Sequence[tuple[float, float]], edges_m: Sequence[float]) -> str:
+    """Errors (measured minus known) by known distance, with the mean in each band. edges_m: of bands, the last may be inf."""
+    truth, answer = np.array(pairs_m).T
+    error = answer - truth
+    means = [
+        (truth[inside].mean(), error[inside].mean())
+        for low, high in pairwise(edges_m)
+        if (inside := (truth >= low) & (truth < high)).any()
+    ]
+    told = ", ".join(f"{mean:+.1f} m at {metres:.0f} m" for metres, mean in means)
+    with svg_figure("errors", f"Errors by known distance; on the mean {told}") as (figure, result):
+        axes = figure.add_subplot()
+        axes.axhline(0, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
+        axes.plot(truth, error, "o", **_points(len(pairs_m)))
+        axes.plot(*zip(*means, strict=True), "s-", color="#a33a2a", markersize=5.0, linewidth=1.5)
+        axes.set_xlabel("Known distance (m)")
+        axes.set_ylabel("Measured minus known (m)")
+        axes.set_xlim(0, axis_end(truth.tolist()))
+    return result[0]
+
+
+def coverage_svg(bands: Sequence[BandErrors]) -> str:
+    """The share of known distances inside their 90 % interval, in each band of known distance that has any."""
+    found = [(band(one.low_m, one.high_m), one.errors) for one in bands if one.errors is not None]
+    told = ", ".join(f"{percent(errors.coverage)} at {name} m" for name, errors in found)
+    with svg_figure("coverage", f"Known distances inside their 90 % interval: {told}") as (figure, result):
+        axes = figure.add_subplot()
+        axes.bar(range(len(found)), [100 * errors.coverage for _, errors in found], color=BLUE, width=0.7)
+        axes.axhline(90, color="#a33a2a", linewidth=1.4, linestyle=(0, (4, 3)))
+        axes.set_xticks(range(len(found)), [f"{name}\n(n {errors.n:,})" for name, errors in found])
+        axes.set_ylim(0, 100)
+        axes.set_xlabel("Known distance (m)")
+        axes.set_ylabel("Inside the 90 % interval (%)")
+        axes.grid(axis="x", visible=False)
+    return result[0]
+
+
+def levels_svg(levels: Sequence[tuple[float, float]]) -> str:
+    """How often known distances lie below each of their rows' draws, against how often they should."""
+    worst = max(levels, key=lambda pair: abs(pair[1] - pair[0]))
+    label = (
+        f"Calibration of the draws: shares of known distances below each; farthest off where {percent(worst[0])} were asked "
+        f"for and {percent(worst[1])} found"
+    )
+    with svg_figure("levels", label, (4.0, 3.8)) as (figure, result):
+        axes = figure.add_subplot()
+        draw_diagonal(axes, 100)
+        asked, found = np.array(levels).T
+        axes.plot(100 * asked, 100 * found, "o-", color=BLUE, markersize=4.5, linewidth=1.5)
+        axes.set_xlabel("Should lie below (%)")
+        axes.set_ylabel("Lie below (%)")
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 100)
+        axes.set_aspect("equal")
+    return result[0]
+
+
+def _points(n: int) -> dict[str, Any]:
+    """Many points are drawn as pixels: as shapes they would make the file large and slow to scroll."""
+    is_many = n > RASTERISED_ABOVE
+    return {
+        "color": BLUE,
+        "markersize": 4.0,
+        "markeredgewidth": 0.0,
+        "alpha": 0.2 if is_many else 0.45,
+        "rasterized": is_many,
+    }

@@ -16,19 +16,19 @@ from importlib.resources import files
 from pathlib import Path
 
 from trapmeter.errors import InputError, MediaError
-from trapmeter.files import whole_file
-from trapmeter.media.find import find_media
-from trapmeter.media.reading import Absence, FitWithin, open_medium
+from trapmeter.files import atomic_file
+from trapmeter.media.discovery import find_media
+from trapmeter.media.reader import FitWithin, MissingFrame, open_medium
 from trapmeter.records import Frame
-from trapmeter.tables.celltext import to_cell
+from trapmeter.tables.csvfile import to_cell
 
 FIT = FitWithin(1600, 1600)
 JPEG_QUALITY = 85
-MOST_PICTURES = 40
+MAX_PICTURES = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PointsPicture:
     """A picture to click on; jpeg_uri is a data URI, width and height are in pixels."""
 
     title: str
@@ -46,15 +46,15 @@ def write_points_page(path: Path, site_id: str, times_s: Sequence[float], out: P
     """
     if not site_id.strip():
         raise InputError("--site needs the name of the site, as it stands in the results")
-    if not 1 <= len(times_s) <= MOST_PICTURES or min(times_s) < 0:
-        raise InputError(f"--time takes 1 to {MOST_PICTURES} seconds of 0 or more, got {', '.join(map(str, times_s))}")
+    if not 1 <= len(times_s) <= MAX_PICTURES or min(times_s) < 0:
+        raise InputError(f"--time takes 1 to {MAX_PICTURES} seconds of 0 or more, got {', '.join(map(str, times_s))}")
     pictures = _pictures(path, sorted(set(times_s)))
-    with whole_file(out) as file:
-        file.write(render(site_id, pictures))
+    with atomic_file(out) as file:
+        file.write(render_points_page(site_id, pictures))
     return len(pictures)
 
 
-def render(site_id: str, pictures: Sequence[Picture]) -> str:
+def render_points_page(site_id: str, pictures: Sequence[PointsPicture]) -> str:
     """The page itself."""
     from jinja2 import Environment
     from markupsafe import Markup
@@ -73,7 +73,7 @@ def render(site_id: str, pictures: Sequence[Picture]) -> str:
     )
 
 
-def _pictures(path: Path, times_s: Sequence[float]) -> list[Picture]:
+def _pictures(path: Path, times_s: Sequence[float]) -> list[PointsPicture]:
     found = find_media([path]).media
     if len(found) != 1:
         raise InputError(f"{path}: expected one video or photo, got a folder with {len(found)}; give the file")
@@ -85,16 +85,16 @@ def _pictures(path: Path, times_s: Sequence[float]) -> list[Picture]:
     return [_picture(path, time_s, frame) for time_s, frame in shown]
 
 
-def _picture(path: Path, time_s: float, frame: Frame | Absence) -> Picture:
+def _picture(path: Path, time_s: float, frame: Frame | MissingFrame) -> PointsPicture:
     from PIL import Image
 
-    if isinstance(frame, Absence):
+    if isinstance(frame, MissingFrame):
         raise InputError(f"{path}: no picture at {time_s:g} s: {frame.reason}; choose another --time")
     height, width = frame.pixels.shape[:2]
     file = io.BytesIO()
     Image.fromarray(frame.pixels).save(file, "JPEG", quality=JPEG_QUALITY)
     uri = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-    return Picture(f"{path.name}, second {time_s:g}", uri, width, height)
+    return PointsPicture(f"{path.name}, second {time_s:g}", uri, width, height)
 
 
 def _cell(text: str) -> str:

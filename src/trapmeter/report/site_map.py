@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
-from trapmeter.report.numbers import SiteFigures
+from trapmeter.report.distance_statistics import SiteFigures
 from trapmeter.report.words import printable
-from trapmeter.tables.geojson import Place
+from trapmeter.tables.site_locations import SiteLocation
 
 EARTH_M = 6_371_000.0
 WIDTH, MIN_HEIGHT, MAX_HEIGHT = 480.0, 200.0, 480.0
 MARGIN, FOOT = 34.0, 58.0
 MIN_RADIUS, MAX_RADIUS = 4.0, 17.0
-LEAST_EXTENT_M = 100.0
+MIN_EXTENT_M = 100.0
 """Sites that stand closer together than this, or a single one, are not blown up."""
 CLASSES = ((0.0, "#ffffcc"), (3.0, "#a1dab4"), (5.0, "#41b6c4"), (8.0, "#2c7fb8"), (12.0, "#253494"))
 """From which median distance (metres) on a circle has which colour: fixed, so that surveys compare. ColorBrewer's YlGnBu,
 which is told apart in print and by colour-blind readers."""
-EMPTY = "#ffffff"
+EMPTY_COLOUR = "#ffffff"
 _FONT = 11.0
 
 
@@ -39,27 +39,27 @@ class SiteMap:
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
+class _SiteCircle:
     site: SiteFigures
     x: float
     y: float
     radius: float
 
 
-def site_map(sites: Sequence[SiteFigures], places: Mapping[str, Place]) -> SiteMap | None:
+def site_map(sites: Sequence[SiteFigures], places: Mapping[str, SiteLocation]) -> SiteMap | None:
     """The map of the sites that have a place; None where none has."""
     shown = [site for site in sites if site.site_id in places]
     if not shown:
         return None
     metres = project([places[site.site_id] for site in shown])
-    spots, height, scale = _laid_out(shown, metres)
+    spots, height, scale = _layout(shown, metres)
     without = tuple(site.site_id for site in sites if site.site_id and site.site_id not in places)
     names = [f"{low:g}–{high:g} m" for (low, _), (high, _) in pairwise(CLASSES)]
     classes = tuple(zip([*names, f"{CLASSES[-1][0]:g} m and more"], [colour for _, colour in CLASSES], strict=True))
     return SiteMap(_svg(spots, height, scale), len(shown), without, classes)
 
 
-def project(places: Sequence[Place]) -> list[tuple[float, float]]:
+def project(places: Sequence[SiteLocation]) -> list[tuple[float, float]]:
     """Metres east and north of the middle of the places, also where they lie on both sides of the date line."""
     longitudes = [place.longitude for place in places]
     if max(longitudes) - min(longitudes) > 180:
@@ -85,15 +85,17 @@ def scale_bar_m(metres_per_unit: float) -> float:
 def colour_of(median_m: float | None) -> str:
     """The colour of a median distance; EMPTY where nothing was measured."""
     if median_m is None:
-        return EMPTY
+        return EMPTY_COLOUR
     return [colour for low, colour in CLASSES if low <= median_m][-1]
 
 
-def _laid_out(sites: Sequence[SiteFigures], metres: Sequence[tuple[float, float]]) -> tuple[list[_Spot], float, float]:
+def _layout(
+    sites: Sequence[SiteFigures], metres: Sequence[tuple[float, float]]
+) -> tuple[list[_SiteCircle], float, float]:
     """Circles, the largest first so that smaller ones lie on top; the drawing's height; and metres per unit of it."""
     east, north = [x for x, _ in metres], [y for _, y in metres]
-    wide = max(max(east) - min(east), LEAST_EXTENT_M)
-    high = max(max(north) - min(north), LEAST_EXTENT_M)
+    wide = max(max(east) - min(east), MIN_EXTENT_M)
+    high = max(max(north) - min(north), MIN_EXTENT_M)
     scale = max(wide / (WIDTH - 2 * MARGIN), high / (MAX_HEIGHT - 2 * MARGIN))
     height = min(max(high / scale + 2 * MARGIN, MIN_HEIGHT), MAX_HEIGHT)
     most = max((site.spread.n for site in sites if site.spread), default=1)
@@ -101,11 +103,11 @@ def _laid_out(sites: Sequence[SiteFigures], metres: Sequence[tuple[float, float]
     for site, (x, y) in zip(sites, metres, strict=True):
         n = site.spread.n if site.spread else 0
         radius = MIN_RADIUS + (MAX_RADIUS - MIN_RADIUS) * math.sqrt(n / most)
-        spots.append(_Spot(site, WIDTH / 2 + x / scale, height / 2 - y / scale, radius))
+        spots.append(_SiteCircle(site, WIDTH / 2 + x / scale, height / 2 - y / scale, radius))
     return sorted(spots, key=lambda spot: (-spot.radius, spot.site.site_id)), height, scale
 
 
-def _svg(spots: Sequence[_Spot], height: float, scale: float) -> str:
+def _svg(spots: Sequence[_SiteCircle], height: float, scale: float) -> str:
     bar_m = scale_bar_m(scale)
     bar = bar_m / scale
     bar_text = f"{bar_m / 1000:g} km" if bar_m >= 1000 else f"{bar_m:g} m"
@@ -124,7 +126,7 @@ def _svg(spots: Sequence[_Spot], height: float, scale: float) -> str:
     )
 
 
-def _circle(spot: _Spot) -> str:
+def _circle(spot: _SiteCircle) -> str:
     spread = spot.site.spread
     told = f"{spread.n:,} measurements, median {spread.median_m:.1f} m" if spread else "nothing measured"
     return (
@@ -134,7 +136,7 @@ def _circle(spot: _Spot) -> str:
     )
 
 
-def _labels(spots: Sequence[_Spot], height: float) -> list[str]:
+def _labels(spots: Sequence[_SiteCircle], height: float) -> list[str]:
     """Names beside their circles, where there is room; the others stand in the circles' titles and in the table."""
     taken = [(spot.x - spot.radius, spot.y - spot.radius, spot.x + spot.radius, spot.y + spot.radius) for spot in spots]
     found = []

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from trapmeter.records import Status
 
 if TYPE_CHECKING:
-    from trapmeter.predict.summary import Summary
-    from trapmeter.report.groups import Groups
+    from trapmeter.predict.estimates import RunSummary
+    from trapmeter.report.groups import DistanceGroups
 
 COLUMN_MEANINGS = {
     "media_id": "The video or photo: its path below the folder that was measured.",
@@ -146,7 +146,7 @@ def counted(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"
 
 
-def moment(text: Any) -> str:
+def date_text(text: Any) -> str:
     """A date and time of run.json for people; anything else as it stands."""
     try:
         when = datetime.fromisoformat(str(text))
@@ -156,31 +156,31 @@ def moment(text: Any) -> str:
     return f"{when:%Y-%m-%d %H:%M} {zone}".strip()
 
 
-def plain(value: Any) -> str:
+def value_text(value: Any) -> str:
     """An argument's value as a text."""
     if value is None or value == {}:
         return "not given"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {plain(item)}" for name, item in value.items())
+        return ", ".join(f"{name}: {value_text(item)}" for name, item in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(plain, value))
+        return ", ".join(map(value_text, value))
     return str(value)
 
 
-def groups_note(what: str, groups: Groups) -> str:
+def groups_note(what: str, groups: DistanceGroups) -> str:
     """What stands above small histograms beside each other."""
     note = f"Share of each {what}'s measurements by metre, all on the same scale; the dashed line is the median."
     if what == "half of the day":
         note += " It was night where most pictures of a medium are without colours, as an infrared flash makes them."
-    if groups.n_left:
-        rest = counted(groups.n_rows_left, "measurement", "measurements")
-        note += f" Shown are the {len(groups.shown)} with the most; {groups.n_left:,} more have {rest} in all."
+    if groups.n_omitted:
+        rest = counted(groups.n_rows_omitted, "measurement", "measurements")
+        note += f" Shown are the {len(groups.shown)} with the most; {groups.n_omitted:,} more have {rest} in all."
     return note
 
 
-def calibration(facts: Mapping[str, Any]) -> str:
+def calibration_sentence(facts: Mapping[str, Any]) -> str:
     """What `calibrate` did to the distances; "" where it did nothing."""
     done = facts.get("calibration")
     counts = done.get("counts") if isinstance(done, Mapping) else None
@@ -195,7 +195,7 @@ def calibration(facts: Mapping[str, Any]) -> str:
     )
 
 
-def review(facts: Mapping[str, Any]) -> str:
+def review_sentence(facts: Mapping[str, Any]) -> str:
     """What people decided about the rows; "" where nobody looked through them."""
     done = facts.get("review")
     counts = done.get("counts") if isinstance(done, Mapping) else None
@@ -205,7 +205,7 @@ def review(facts: Mapping[str, Any]) -> str:
     return f"{decided}; nobody decided about {counts.get('open', 0):,}; with trapmeter {done.get('trapmeter', '')}"
 
 
-def recorded(facts: Mapping[str, Any]) -> str:
+def recording_span(facts: Mapping[str, Any]) -> str:
     """From when to when the media were recorded, as their files say; "" where none says."""
     told = facts.get("recorded")
     if not isinstance(told, Mapping) or not told.get("n_media"):
@@ -227,7 +227,7 @@ def card_rows(cards: Any) -> list[dict[str, Any]]:
     ]
 
 
-def status_sentence(summary: Summary) -> str:
+def status_sentence(summary: RunSummary) -> str:
     """One sentence on whether all went well."""
     n, n_failed = summary.n_media, summary.n_failed_media
     if not n_failed:

@@ -15,23 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError
-from trapmeter.files import alone_with, sha256_of
+from trapmeter.files import lock_file, sha256_of
 from trapmeter.journal import Journal, read_journal
 from trapmeter.records import Box
-from trapmeter.tables.distances import DECISIONS
+from trapmeter.tables.distances import REVIEW_LOG
 
-MOST_M = 1000.0
+MAX_DISTANCE_M = 1000.0
 """No animal in a picture stands farther away: more is a slip of the keyboard."""
 
-_WAY_OUT = (
-    f"its decisions were made about another distances.csv: put that back, or move {DECISIONS} away to begin a new review "
+_MISMATCH_HINT = (
+    f"its decisions were made about another distances.csv: put that back, or move {REVIEW_LOG} away to begin a new review "
     "(each line names its medium, second and animal)"
 )
 
 XYXY = tuple[float, float, float, float]
 
 
-class Kind(StrEnum):
+class DecisionKind(StrEnum):
     """What can be decided."""
 
     ACCEPT = "accept"
@@ -45,11 +45,11 @@ class Kind(StrEnum):
     UNDO = "undo"
 
 
-_GIVEN = {
-    Kind.DISTANCE: {"distance_m"},
-    Kind.BOX: {"xyxy"},
-    Kind.ADD: {"distance_m", "xyxy"},
-    Kind.UNDO: {"target"},
+_REQUIRED_FIELDS = {
+    DecisionKind.DISTANCE: {"distance_m"},
+    DecisionKind.BOX: {"xyxy"},
+    DecisionKind.ADD: {"distance_m", "xyxy"},
+    DecisionKind.UNDO: {"target"},
 }
 """What is given with each kind; nothing with the others."""
 
@@ -66,7 +66,7 @@ class Decision:
 
     number: int
     at: str
-    kind: Kind
+    kind: DecisionKind
     row: int
     media_id: str
     time_s: float
@@ -78,13 +78,13 @@ class Decision:
 
     def __post_init__(self) -> None:
         given = {name for name in ("distance_m", "xyxy", "target") if getattr(self, name) is not None}
-        if given != _GIVEN.get(self.kind, set()):
+        if given != _REQUIRED_FIELDS.get(self.kind, set()):
             raise InputError(
-                f"{self.kind} goes with {', '.join(sorted(_GIVEN.get(self.kind, set()))) or 'nothing'}, "
+                f"{self.kind} goes with {', '.join(sorted(_REQUIRED_FIELDS.get(self.kind, set()))) or 'nothing'}, "
                 f"got {', '.join(sorted(given)) or 'nothing'}"
             )
-        if self.distance_m is not None and not 0 < self.distance_m <= MOST_M:
-            raise InputError(f"a distance lies above 0 and up to {MOST_M:g} m, got {self.distance_m:g}")
+        if self.distance_m is not None and not 0 < self.distance_m <= MAX_DISTANCE_M:
+            raise InputError(f"a distance lies above 0 and up to {MAX_DISTANCE_M:g} m, got {self.distance_m:g}")
         if self.xyxy is not None:
             if len(self.xyxy) != 4 or not all(map(math.isfinite, self.xyxy)):
                 raise InputError(f"a box is four numbers, got {self.xyxy}")
@@ -103,7 +103,7 @@ class Decision:
     def from_json(data: dict[str, Any]) -> Decision:
         """The inverse of `to_json`; ValueError, KeyError, TypeError or InputError when it is something else."""
         xyxy = {"xyxy": tuple(data["xyxy"])} if "xyxy" in data else {}
-        return Decision(**{**data, "kind": Kind(data["kind"]), **xyxy})
+        return Decision(**{**data, "kind": DecisionKind(data["kind"]), **xyxy})
 
 
 @contextmanager
@@ -113,10 +113,10 @@ def open_log(source: Path) -> Iterator[Journal[Decision]]:
     Raises:
         RunError: another process has it, it belongs to another distances.csv, or it can't be written.
     """
-    path = source.with_name(DECISIONS)
+    path = source.with_name(REVIEW_LOG)
     with (
-        alone_with(path, "folder (a second page of the same review opens in the same browser)"),
-        Journal(path, _header(source), Decision.from_json, _WAY_OUT) as journal,
+        lock_file(path, "folder (a second page of the same review opens in the same browser)"),
+        Journal(path, _header(source), Decision.from_json, _MISMATCH_HINT) as journal,
     ):
         yield journal
 
@@ -128,12 +128,12 @@ def read_log(source: Path) -> tuple[Decision, ...]:
         InputError: nobody has reviewed this folder.
         RunError: the log belongs to another distances.csv.
     """
-    path = source.with_name(DECISIONS)
+    path = source.with_name(REVIEW_LOG)
     if not path.exists():
         raise InputError(
             f"{path} does not exist: nothing was decided yet; open `trapmeter review {source.parent}` first"
         )
-    return tuple(read_journal(path, _header(source), Decision.from_json, _WAY_OUT)[0].values())
+    return tuple(read_journal(path, _header(source), Decision.from_json, _MISMATCH_HINT)[0].values())
 
 
 def _header(source: Path) -> dict[str, Any]:

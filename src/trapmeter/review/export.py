@@ -11,26 +11,26 @@ from pathlib import Path
 
 from trapmeter import __version__
 from trapmeter.errors import InputError
-from trapmeter.files import alone_in, sha256_of, whole_file
-from trapmeter.records import BY_HAND, REVIEWED, Estimate, Observation, Status, order_of_rows
+from trapmeter.files import atomic_file, lock_folder, sha256_of
+from trapmeter.records import REVIEW_MODEL_ID, REVIEW_PREFIX, Estimate, Observation, Status, row_order
 from trapmeter.review.decisions import read_log
 from trapmeter.review.results import read_results
-from trapmeter.review.state import Standing, State, Verdict, state_of
-from trapmeter.tables.distances import NAME as DISTANCES
-from trapmeter.tables.distances import OF_RUN, run_facts, write_distances
-from trapmeter.tables.drivendata import write_metadata, write_nearest
-from trapmeter.tables.picks import write_labels
-from trapmeter.tables.sightings import write_left_out
+from trapmeter.review.state import ReviewState, RowState, Verdict, replay_decisions
+from trapmeter.tables.density_inputs import write_excluded_animals
+from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
+from trapmeter.tables.distances import RUN_KEY, read_run_facts, write_distances
+from trapmeter.tables.drivendata import write_metadata, write_nearest_distances
+from trapmeter.tables.truth import write_labels
 
 LABELS, TRAIN_LABELS, TRAIN_METADATA = "labels.csv", "train_labels.csv", "train_metadata.csv"
 LEAVE_OUT, FACTS = "leave-out.csv", "run.json"
-LEAST_ASIDE = 0.1
+MIN_OFF_AXIS = 0.1
 """A box whose middle is this far from the picture's (half widths) tells by its angle how wide the camera sees."""
 
-Second = tuple[str, float]
+SecondKey = tuple[str, float]
 
 
-def export(results: Path, out: Path) -> list[str]:
+def export_review(results: Path, out: Path) -> list[str]:
     """Writes all tables of a review into a folder; returns what to tell the user.
 
     Raises:
@@ -41,28 +41,28 @@ def export(results: Path, out: Path) -> list[str]:
     if out.resolve() == read.source.parent.resolve():
         raise InputError(f"{out} holds the results themselves; choose another --out")
     decisions = read_log(read.source)
-    state = state_of(read, decisions)
+    state = replay_decisions(read, decisions)
     rows = [row for media_id in read.media for row in state.of_medium(media_id)]
     labelled = [row for row in rows if row.has_animal and row.is_checked]
-    nearest = [_nearest(row) for row in _whole_seconds(rows).values()]
-    estimates = sorted(as_they_stand(state, rows), key=order_of_rows)
+    nearest = [_nearest(row) for row in _fully_checked_seconds(rows).values()]
+    estimates = sorted(reviewed_estimates(state, rows), key=row_order)
     counts = Counter(row.verdict.value for row in rows if row.measured.distance is not None)
-    with alone_in(out):
+    with lock_folder(out):
         write_distances(out / DISTANCES, estimates)
-        write_labels(out / LABELS, ((_seen(row), _metres(row)) for row in labelled))
-        write_nearest(out / TRAIN_LABELS, nearest)
+        write_labels(out / LABELS, ((_observation(row), _current_distance_m(row)) for row in labelled))
+        write_nearest_distances(out / TRAIN_LABELS, nearest)
         write_metadata(out / TRAIN_METADATA, (one.observation for one in nearest))
-        left_out = sorted({_animal(row) for row in rows if row.reacts and row.has_animal})
-        write_left_out(out / LEAVE_OUT, ((media_id, number or None) for media_id, number in left_out))
+        left_out = sorted({_animal_key(row) for row in rows if row.reacts and row.has_animal})
+        write_excluded_animals(out / LEAVE_OUT, ((media_id, number or None) for media_id, number in left_out))
         facts = {
             "trapmeter": __version__,
             "reviewed": str(read.source),
             "distances_sha256": sha256_of(read.source),
             "decisions": len(decisions),
             "counts": dict(sorted(counts.items())),
-            OF_RUN: run_facts(read.source),
+            RUN_KEY: read_run_facts(read.source),
         }
-        with whole_file(out / FACTS) as file:
+        with atomic_file(out / RUN_JSON) as file:
             json.dump(facts, file, indent=2)
             file.write("\n")
     told = ", ".join(f"{n:,} {verdict.replace('_', ' ')}" for verdict, n in counts.most_common())
@@ -74,16 +74,16 @@ def export(results: Path, out: Path) -> list[str]:
     ]
 
 
-def as_they_stand(state: State, rows: Sequence[Standing]) -> Iterator[Estimate]:
+def reviewed_estimates(state: ReviewState, rows: Sequence[RowState]) -> Iterator[Estimate]:
     """The rows of a corrected distances.csv, in no order.
 
     Animals that were taken away are left out; a second that loses all of them becomes one without an animal, since it was
     looked at. Where one is added, a second without an animal loses the row that said so.
     """
     widths = _half_widths(state.results.rows)
-    seconds: dict[Second, list[Standing]] = defaultdict(list)
+    seconds: dict[SecondKey, list[RowState]] = defaultdict(list)
     for row in rows:
-        seconds[_second(row)].append(row)
+        seconds[_second_key(row)].append(row)
     for second in seconds.values():
         animals = [row for row in second if row.has_animal]
         for row in animals:
@@ -93,51 +93,51 @@ def as_they_stand(state: State, rows: Sequence[Standing]) -> Iterator[Estimate]:
             yield from map(_without_animal, said or second[:1])
 
 
-def _estimate(row: Standing, widths: Mapping[str, float]) -> Estimate:
+def _estimate(row: RowState, widths: Mapping[str, float]) -> Estimate:
     """A measured animal as it stands; its reason says what was decided."""
     measured = row.measured
     said = [measured.reason]
     if row.verdict is Verdict.ACCEPTED:
-        said.append(f"{REVIEWED}accepted")
+        said.append(f"{REVIEW_PREFIX}accepted")
     if row.is_added:
-        said.append(f"{REVIEWED}added")
+        said.append(f"{REVIEW_PREFIX}added")
     elif row.distance_m is not None and measured.distance is not None:
-        said.append(f"{REVIEWED}distance was {measured.distance.distance_m:.2f} m")
+        said.append(f"{REVIEW_PREFIX}distance was {measured.distance.distance_m:.2f} m")
     if row.box is not None:
-        said.append(f"{REVIEWED}box moved")
+        said.append(f"{REVIEW_PREFIX}box moved")
     if row.reacts:
-        said.append(f"{REVIEWED}reacts to the camera")
+        said.append(f"{REVIEW_PREFIX}reacts to the camera")
     return replace(
         measured,
-        observation=_seen(row),
-        distance=row.distance_now,
+        observation=_observation(row),
+        distance=row.current_distance,
         angle_deg=_angle_deg(row, widths) if row.box is not None or row.is_added else measured.angle_deg,
         reason="; ".join(filter(None, said)),
-        model_id=measured.model_id if row.distance_m is None else BY_HAND,
+        model_id=measured.model_id if row.distance_m is None else REVIEW_MODEL_ID,
     )
 
 
-def _without_animal(row: Standing) -> Estimate:
+def _without_animal(row: RowState) -> Estimate:
     """The row of a second in which no animal is (left)."""
     if row.measured.distance is None:
-        said = f"{REVIEWED}accepted" if row.verdict is Verdict.ACCEPTED else ""
+        said = f"{REVIEW_PREFIX}accepted" if row.verdict is Verdict.ACCEPTED else ""
         return replace(row.measured, reason="; ".join(filter(None, (row.measured.reason, said))))
     seen = replace(row.measured.observation, box=None, animal_id=0)
     word = "not an animal" if row.verdict is Verdict.NOT_ANIMAL else "box deleted"
-    return Estimate(seen, Status.NO_ANIMAL, reason=f"{REVIEWED}{word}")
+    return Estimate(seen, Status.NO_ANIMAL, reason=f"{REVIEW_PREFIX}{word}")
 
 
-def _whole_seconds(rows: Sequence[Standing]) -> dict[Second, list[Standing]]:
+def _fully_checked_seconds(rows: Sequence[RowState]) -> dict[SecondKey, list[RowState]]:
     """The animals of each second all of whose distances a person has checked: only there it's known which is nearest."""
-    seconds: dict[Second, list[Standing]] = defaultdict(list)
+    seconds: dict[SecondKey, list[RowState]] = defaultdict(list)
     for row in rows:
         if row.has_animal:
-            seconds[_second(row)].append(row)
+            seconds[_second_key(row)].append(row)
     return {second: animals for second, animals in seconds.items() if all(row.is_checked for row in animals)}
 
 
-def _nearest(animals: Sequence[Standing]) -> Estimate:
-    return _estimate(min(animals, key=_metres), {})
+def _nearest(animals: Sequence[RowState]) -> Estimate:
+    return _estimate(min(animals, key=_current_distance_m), {})
 
 
 def _half_widths(rows: Sequence[Estimate]) -> dict[str, float]:
@@ -148,29 +148,29 @@ def _half_widths(rows: Sequence[Estimate]) -> dict[str, float]:
         if box is None or row.angle_deg is None:
             continue
         aside = box.x1 + box.x2 - 1.0
-        if abs(aside) > max(LEAST_ASIDE, best.get(row.observation.media_id, (0.0, 0.0))[0]):
+        if abs(aside) > max(MIN_OFF_AXIS, best.get(row.observation.media_id, (0.0, 0.0))[0]):
             best[row.observation.media_id] = abs(aside), math.tan(math.radians(row.angle_deg)) / aside
     return {media_id: tangent for media_id, (_, tangent) in best.items()}
 
 
-def _angle_deg(row: Standing, widths: Mapping[str, float]) -> float | None:
+def _angle_deg(row: RowState, widths: Mapping[str, float]) -> float | None:
     """The bearing of a box that a person drew; None where the medium's other boxes don't tell the field of view."""
-    tangent, box = widths.get(row.measured.observation.media_id), row.box_now
+    tangent, box = widths.get(row.measured.observation.media_id), row.current_box
     return None if tangent is None or box is None else math.degrees(math.atan((box.x1 + box.x2 - 1.0) * tangent))
 
 
-def _seen(row: Standing) -> Observation:
-    return replace(row.measured.observation, box=row.box_now)
+def _observation(row: RowState) -> Observation:
+    return replace(row.measured.observation, box=row.current_box)
 
 
-def _metres(row: Standing) -> float:
-    assert row.distance_now is not None, "animals have a distance"
-    return row.distance_now.distance_m
+def _current_distance_m(row: RowState) -> float:
+    assert row.current_distance is not None, "animals have a distance"
+    return row.current_distance.distance_m
 
 
-def _second(row: Standing) -> Second:
+def _second_key(row: RowState) -> SecondKey:
     return row.measured.observation.media_id, row.measured.observation.time_s
 
 
-def _animal(row: Standing) -> tuple[str, int]:
+def _animal_key(row: RowState) -> tuple[str, int]:
     return row.measured.observation.media_id, row.measured.observation.animal_id

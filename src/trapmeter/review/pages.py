@@ -14,14 +14,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from trapmeter.records import Status
 from trapmeter.report import words
-from trapmeter.review.decisions import Kind
-from trapmeter.review.doubt import by_doubt, doubt
-from trapmeter.review.listing import PAGE, Filter, listed, progress
-from trapmeter.review.media import PLAYED
+from trapmeter.review.decisions import DecisionKind
+from trapmeter.review.listing import PAGE_ROWS, RowFilter, doubt_score, filter_rows, order_by_doubt, review_progress
+from trapmeter.review.pictures import PLAYABLE_TYPES
 from trapmeter.review.results import Results
-from trapmeter.review.state import GONE, Standing, State, Verdict
+from trapmeter.review.state import REMOVED, ReviewState, RowState, Verdict
 
-AROUND_S = 60.0
+BOX_WINDOW_S = 60.0
 """Boxes of so many seconds before and after the row's own come with it, to be drawn while the video plays."""
 
 _VERDICTS = {
@@ -39,14 +38,14 @@ _STATUSES = {
     Status.PAST_END: "past the end",
 }
 _KINDS = {
-    Kind.ACCEPT: "accepted",
-    Kind.DISTANCE: "distance",
-    Kind.BOX: "box moved",
-    Kind.DELETE: "deleted",
-    Kind.NOT_ANIMAL: "not an animal",
-    Kind.ADD: "added",
-    Kind.REACTS: "reacts to the camera",
-    Kind.CALM: "doesn't react",
+    DecisionKind.ACCEPT: "accepted",
+    DecisionKind.DISTANCE: "distance",
+    DecisionKind.BOX: "box moved",
+    DecisionKind.DELETE: "deleted",
+    DecisionKind.NOT_ANIMAL: "not an animal",
+    DecisionKind.ADD: "added",
+    DecisionKind.REACTS: "reacts to the camera",
+    DecisionKind.CALM: "doesn't react",
 }
 
 
@@ -73,15 +72,15 @@ class RowView:
     reacts: bool
     reason: str
     score: str
-    doubt: str
+    doubt_score: str
 
 
-class Pages:
+class PageRenderer:
     """Renders what the server answers."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
-        self._order = by_doubt(results.rows)
+        self._order = order_by_doubt(results.rows)
         folder = files("trapmeter.review").joinpath("templates")
         self._environment = Environment(
             loader=FileSystemLoader(str(folder)),
@@ -92,7 +91,7 @@ class Pages:
             lstrip_blocks=True,
         )
 
-    def page(self, state: State, wanted: Filter, row: int | None) -> str:
+    def page(self, state: ReviewState, wanted: RowFilter, row: int | None) -> str:
         """The whole page, at a row or at the first that is listed."""
         rows, rest = self._rows(state, wanted, 0)
         first = rows[0] if rows else state.row(self._order[0])
@@ -109,21 +108,21 @@ class Pages:
             **self._detail(state, shown),
         )
 
-    def rows(self, state: State, wanted: Filter, offset: int) -> str:
+    def rows(self, state: ReviewState, wanted: RowFilter, offset: int) -> str:
         """A page of the list from an offset on."""
         rows, rest = self._rows(state, wanted, offset)
         return self._render("rows.html", state, rows=[self._view(one) for one in rows], rest=rest, offset=offset)
 
-    def detail(self, state: State, row: Standing) -> str:
+    def detail(self, state: ReviewState, row: RowState) -> str:
         """One row, with its picture and what can be decided."""
         return self._render("detail.html", state, **self._detail(state, row))
 
     def answer(
         self,
-        state: State,
-        shown: Standing,
+        state: ReviewState,
+        shown: RowState,
         *,
-        changed: Iterable[Standing],
+        changed: Iterable[RowState],
         gone: Sequence[int],
         anchor: int | None,
         message: str,
@@ -142,13 +141,13 @@ class Pages:
             **self._detail(state, shown),
         )
 
-    def _rows(self, state: State, wanted: Filter, offset: int) -> tuple[Sequence[Standing], str]:
+    def _rows(self, state: ReviewState, wanted: RowFilter, offset: int) -> tuple[Sequence[RowState], str]:
         """A page of rows, and the address of the next one; "" when these are the last."""
-        found = list(islice(listed(state, self._order, wanted), offset, offset + PAGE + 1))
-        return found[:PAGE], f"/rows?{self._query(wanted, offset + PAGE)}" if len(found) > PAGE else ""
+        found = list(islice(filter_rows(state, self._order, wanted), offset, offset + PAGE_ROWS + 1))
+        return found[:PAGE_ROWS], f"/rows?{self._query(wanted, offset + PAGE_ROWS)}" if len(found) > PAGE_ROWS else ""
 
-    def _query(self, wanted: Filter, offset: int) -> str:
-        """What `trapmeter.review.asked.read_filter` reads back."""
+    def _query(self, wanted: RowFilter, offset: int) -> str:
+        """What `trapmeter.review.requests.read_filter` reads back."""
         given = {
             "site": None if wanted.site is None else self._results.sites.index(wanted.site),
             "status": wanted.status,
@@ -159,19 +158,19 @@ class Pages:
         }
         return urlencode({name: value for name, value in given.items() if value is not None})
 
-    def _render(self, name: str, state: State, **values: Any) -> str:
-        last = state.live[-1] if state.live else None
+    def _render(self, name: str, state: ReviewState, **values: Any) -> str:
+        last = state.active[-1] if state.active else None
         told = "" if last is None else f"{_KINDS[last.kind]}, {last.media_id} at {words.seconds(last.time_s)} s"
         return self._environment.get_template(name).render(
-            progress=progress(state), last=last, last_told=told, **{"message": "", **values}
+            review_progress=review_progress(state), last=last, last_told=told, **{"message": "", **values}
         )
 
-    def _detail(self, state: State, row: Standing) -> dict[str, Any]:
+    def _detail(self, state: ReviewState, row: RowState) -> dict[str, Any]:
         seen = row.measured.observation
         near = [
             other
             for other in state.of_medium(seen.media_id)
-            if other.box_now is not None and abs(other.measured.observation.time_s - seen.time_s) <= AROUND_S
+            if other.current_box is not None and abs(other.measured.observation.time_s - seen.time_s) <= BOX_WINDOW_S
         ]
         view = self._view(row)
         suffix = "." + seen.media_id.rpartition(".")[2].lower()
@@ -180,15 +179,15 @@ class Pages:
             "revision": row.revision,
             "time": seen.time_s,
             "picture": f"/media/{view.medium}/picture",
-            "video": f"/media/{view.medium}" if suffix in PLAYED and not self._results.is_store else "",
+            "video": f"/media/{view.medium}" if suffix in PLAYABLE_TYPES and not self._results.is_store else "",
             "boxes": [_box(other) for other in near],
             "isAnimal": row.measured.distance is not None,
             "reacts": row.reacts,
         }
         return {"row": view, "stage": json.dumps(stage)}
 
-    def _view(self, row: Standing) -> RowView:
-        seen, distance = row.measured.observation, row.distance_now
+    def _view(self, row: RowState) -> RowView:
+        seen, distance = row.measured.observation, row.current_distance
         medium = self._results.number_of[seen.media_id]
         was = row.measured.distance if row.distance_m is not None and not row.is_added else None
         return RowView(
@@ -206,17 +205,17 @@ class Pages:
             status=_STATUSES[row.measured.status],
             verdict=_VERDICTS[row.verdict],
             is_open=row.verdict is Verdict.OPEN,
-            is_gone=row.verdict in GONE,
+            is_gone=row.verdict in REMOVED,
             is_animal=row.measured.distance is not None,
             reacts=row.reacts,
             reason=row.measured.reason,
             score="" if seen.box is None or row.is_added else f"{seen.box.score:.2f}",
-            doubt=f"{doubt(row.measured):.1f}",
+            doubt_score=f"{doubt_score(row.measured):.1f}",
         )
 
 
-def _box(row: Standing) -> dict[str, Any]:
-    box, distance = row.box_now, row.distance_now
+def _box(row: RowState) -> dict[str, Any]:
+    box, distance = row.current_box, row.current_distance
     assert box is not None, "rows without a box are left out"
     label = "" if distance is None else f"{distance.distance_m:.1f} m"
     interval = "" if distance is None or distance.low_m == distance.high_m else _interval(row)
@@ -224,12 +223,12 @@ def _box(row: Standing) -> dict[str, Any]:
         "row": row.number,
         "time": row.measured.observation.time_s,
         "xyxy": box.xyxy,
-        "label": _VERDICTS[row.verdict] if row.verdict in GONE else label,
-        "interval": "" if row.verdict in GONE else interval,
-        "gone": row.verdict in GONE,
+        "label": _VERDICTS[row.verdict] if row.verdict in REMOVED else label,
+        "interval": "" if row.verdict in REMOVED else interval,
+        "gone": row.verdict in REMOVED,
     }
 
 
-def _interval(row: Standing) -> str:
-    distance = row.distance_now
+def _interval(row: RowState) -> str:
+    distance = row.current_distance
     return "" if distance is None else f"{distance.low_m:.1f}–{distance.high_m:.1f}"

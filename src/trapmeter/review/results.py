@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError, MediaError
-from trapmeter.media.find import kind_of
+from trapmeter.media.discovery import medium_kind
 from trapmeter.records import Estimate, Medium
-from trapmeter.tables.distances import find_distances, read_distances, run_facts
+from trapmeter.tables.distances import find_distances, read_distances, read_run_facts
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Results:
             raise MediaError("no run.json says where the videos are; start again with --videos FOLDER")
         if name.is_absolute() or ".." in name.parts:
             raise MediaError("the name leads out of the folder of the videos")
-        kind = kind_of(name)
+        kind = medium_kind(name)
         if kind is None:
             raise MediaError("neither a video nor a photo")
         path = self.root / name
@@ -96,7 +96,7 @@ def read_results(folder: Path, videos: Path | None = None) -> Results:
         raise InputError(f"{source} has no rows; there is nothing to review")
     if videos is not None and not videos.is_dir():
         raise InputError(f"--videos {videos}: expected the folder that the names in {source} start from")
-    facts = run_facts(source)
+    facts = read_run_facts(source)
     root = facts.get("root")
     return Results(
         source,

@@ -17,14 +17,14 @@ from markupsafe import escape
 
 from trapmeter.errors import InputError, MediaError, RunError, TrapmeterError
 from trapmeter.report import words
-from trapmeter.review.asked import Sent, read_count, read_filter
-from trapmeter.review.decisions import Decision, Kind, open_log
-from trapmeter.review.guard import ADDRESS, Guard, new_token
-from trapmeter.review.media import PLAYED, Pictures
-from trapmeter.review.pages import Pages
+from trapmeter.review.auth import LOOPBACK, AuthMiddleware, new_token
+from trapmeter.review.decisions import Decision, DecisionKind, open_log
+from trapmeter.review.pages import PageRenderer
+from trapmeter.review.pictures import PLAYABLE_TYPES, Pictures
+from trapmeter.review.requests import DecisionRequest, read_count, read_filter
 from trapmeter.review.results import Results, read_results
-from trapmeter.review.session import Session
-from trapmeter.review.state import StaleError, State
+from trapmeter.review.session import ReviewSession
+from trapmeter.review.state import ReviewState, StaleDecisionError
 
 _STATIC = {
     "htmx.min.js": ("htmx/htmx.min.js", "text/javascript"),
@@ -33,11 +33,13 @@ _STATIC = {
     "review.css": ("review.css", "text/css"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }
-_KEPT_A_WHILE = {"Cache-Control": "private, max-age=600"}
+_CACHE_HEADERS = {"Cache-Control": "private, max-age=600"}
 _GRACE_S = 2
 
 
-def serve(folder: Path, videos: Path | None = None, port: int = 0, *, opens: bool, tell: Callable[[str], None]) -> None:
+def serve(
+    folder: Path, videos: Path | None = None, port: int = 0, *, opens_browser: bool, tell: Callable[[str], None]
+) -> None:
     """Shows a folder of results on a page of this machine until Ctrl-C.
 
     videos: where the media are, if they were moved. port: 0 takes a free one. opens: whether the browser is opened. tell:
@@ -48,12 +50,12 @@ def serve(folder: Path, videos: Path | None = None, port: int = 0, *, opens: boo
         RunError: the port is taken, or the log can't be written or is in use.
     """
     results = read_results(folder, videos)
-    with open_log(results.source) as log, Pictures(results) as pictures, listening(port) as listener:
+    with open_log(results.source) as log, Pictures(results) as pictures, listen_on(port) as listener:
         number, token = listener.getsockname()[1], new_token()
-        app = Guard(make_app(results, Session(results, log), pictures), token, number)
-        address = f"http://{ADDRESS}:{number}/?token={token}"
+        app = AuthMiddleware(make_app(results, ReviewSession(results, log), pictures), token, number)
+        address = f"http://{LOOPBACK}:{number}/?token={token}"
         tell(address)
-        if opens:
+        if opens_browser:
             # Some browsers run in the terminal, and come back only when they are closed.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         config = uvicorn.Config(
@@ -65,7 +67,7 @@ def serve(folder: Path, videos: Path | None = None, port: int = 0, *, opens: boo
             return
 
 
-def listening(port: int) -> socket.socket:
+def listen_on(port: int) -> socket.socket:
     """A socket that listens at a port of this machine alone, 0 for a free one.
 
     Raises:
@@ -74,7 +76,7 @@ def listening(port: int) -> socket.socket:
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((ADDRESS, port))
+        listener.bind((LOOPBACK, port))
         listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
@@ -82,10 +84,10 @@ def listening(port: int) -> socket.socket:
     return listener
 
 
-def make_app(results: Results, session: Session, pictures: Pictures) -> FastAPI:
-    """The application; who may ask it is the `Guard`'s matter. No part of an address is ever used as a path."""
+def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> FastAPI:
+    """The application; who may ask it is the `AuthMiddleware`'s matter. No part of an address is ever used as a path."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    pages = Pages(results)
+    pages = PageRenderer(results)
 
     @app.get("/")
     def page(request: Request) -> HTMLResponse:
@@ -105,24 +107,24 @@ def make_app(results: Results, session: Session, pictures: Pictures) -> FastAPI:
     def row(number: int) -> Response:
         try:
             return HTMLResponse(pages.detail(session.state, session.state.row(number)))
-        except StaleError as error:
+        except StaleDecisionError as error:
             return PlainTextResponse(f"{error}\n", 404)
 
     @app.post("/decisions")
-    def decide(sent: Sent) -> HTMLResponse:
+    def decide(sent: DecisionRequest) -> HTMLResponse:
         status, message, decision = 200, "", None
         try:
             decision, state = session.decide(
                 sent.kind, sent.row, sent.base, distance_m=sent.distance_m, xyxy=sent.xyxy, target=sent.target
             )
-        except StaleError as error:
+        except StaleDecisionError as error:
             status, message = 409, str(error)
         except InputError as error:
             status, message = 422, str(error)
         except RunError as error:
             status, message = 507, f"NOT KEPT: {error}"
         return HTMLResponse(
-            _answer(pages, session.state if decision is None else state, sent, decision, message), status
+            _decision_response(pages, session.state if decision is None else state, sent, decision, message), status
         )
 
     @app.get("/media/{number}")
@@ -131,14 +133,14 @@ def make_app(results: Results, session: Session, pictures: Pictures) -> FastAPI:
             path = _medium_path(results, number)
         except MediaError as error:
             return PlainTextResponse(f"{error}\n", 404)
-        return FileResponse(path, media_type=PLAYED[path.suffix.lower()], headers=_KEPT_A_WHILE)
+        return FileResponse(path, media_type=PLAYABLE_TYPES[path.suffix.lower()], headers=_CACHE_HEADERS)
 
     @app.get("/media/{number}/picture")
     def picture(number: int, time: float) -> Response:
         try:
             if not (0 <= number < len(results.media) and 0 <= time < math.inf):
                 raise MediaError("no such picture")
-            return Response(pictures.at(number, time), media_type="image/jpeg", headers=_KEPT_A_WHILE)
+            return Response(pictures.at(number, time), media_type="image/jpeg", headers=_CACHE_HEADERS)
         except MediaError as error:
             return PlainTextResponse(f"{words.printable(str(error))}\n", 404)
 
@@ -160,22 +162,24 @@ def _medium_path(results: Results, number: int) -> Path:
     if not 0 <= number < len(results.media) or results.is_store:
         raise MediaError("no such video")
     path = results.medium(number).path
-    if not isinstance(path, Path) or path.suffix.lower() not in PLAYED:
+    if not isinstance(path, Path) or path.suffix.lower() not in PLAYABLE_TYPES:
         raise MediaError("browsers don't play this kind of video")
     return path
 
 
-def _answer(pages: Pages, state: State, sent: Sent, decision: Decision | None, message: str) -> str:
+def _decision_response(
+    pages: PageRenderer, state: ReviewState, sent: DecisionRequest, decision: Decision | None, message: str
+) -> str:
     """The page's parts that a decision changes, or, where it was refused, those that the page didn't know of."""
     touched = [sent.row] if decision is None else state.touched_by(decision)
     # A row that was just added is the one to look at; one that was taken back gives way to a row of its second.
-    about = touched[0] if decision is None or decision.kind is Kind.ADD else decision.row
+    about = touched[0] if decision is None or decision.kind is DecisionKind.ADD else decision.row
     shown = about if decision is None or sent.show is None or not state.has(sent.show) else sent.show
     return pages.answer(
         state,
         state.row(shown if state.has(shown) else 0),
         changed=[state.row(number) for number in touched if state.has(number)],
         gone=[number for number in touched if not state.has(number)],
-        anchor=decision.row if decision is not None and decision.kind is Kind.ADD else None,
+        anchor=decision.row if decision is not None and decision.kind is DecisionKind.ADD else None,
         message=message,
     )

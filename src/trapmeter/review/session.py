@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from trapmeter.errors import RunError
 from trapmeter.journal import Journal
-from trapmeter.review.decisions import XYXY, Decision, Kind
+from trapmeter.review.decisions import XYXY, Decision, DecisionKind
 from trapmeter.review.results import Results
-from trapmeter.review.state import State, check, state_of
+from trapmeter.review.state import ReviewState, check_decision, replay_decisions
 
 
-class Session:
+class ReviewSession:
     """The state, and the log behind it."""
 
     def __init__(self, results: Results, log: Journal[Decision]) -> None:
@@ -21,18 +21,18 @@ class Session:
         self._decisions = list(log.done.values())
         self._lock = threading.Lock()
         self._broken = ""
-        self.state: State = state_of(results, self._decisions)
+        self.state: ReviewState = replay_decisions(results, self._decisions)
 
     def decide(
         self,
-        kind: Kind,
+        kind: DecisionKind,
         row: int,
         base: int = 0,
         *,
         distance_m: float | None = None,
         xyxy: XYXY | None = None,
         target: int | None = None,
-    ) -> tuple[Decision, State]:
+    ) -> tuple[Decision, ReviewState]:
         """Adds a decision to the log; once this returns it is on the disk. Fields as of `Decision`.
 
         Raises:
@@ -43,9 +43,9 @@ class Session:
         with self._lock:
             if self._broken:
                 raise RunError(self._broken)
-            if kind is Kind.UNDO and self.state.live:
-                row = self.state.live[-1].row
-            if kind is Kind.ADD:
+            if kind is DecisionKind.UNDO and self.state.active:
+                row = self.state.active[-1].row
+            if kind is DecisionKind.ADD:
                 row = self.state.anchor(row)
             about = self.state.row(row).measured.observation
             decision = Decision(
@@ -61,10 +61,10 @@ class Session:
                 xyxy=xyxy,
                 target=target,
             )
-            check(self.state, decision)
+            check_decision(self.state, decision)
             # Before it is in the log for ever: what it makes of the rows can be told.
             decisions = [*self._decisions, decision]
-            state = state_of(self._results, decisions)
+            state = replay_decisions(self._results, decisions)
             try:
                 self._log.add(decision)
             except RunError as error:

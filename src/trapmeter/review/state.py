@@ -8,12 +8,12 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from trapmeter.errors import InputError, TrapmeterError
-from trapmeter.records import BY_HAND, Box, Distance, Estimate, Observation, Status
-from trapmeter.review.decisions import Decision, Kind
+from trapmeter.records import REVIEW_MODEL_ID, Box, Distance, Estimate, Observation, Status
+from trapmeter.review.decisions import Decision, DecisionKind
 from trapmeter.review.results import Results
 
 
-class StaleError(TrapmeterError):
+class StaleDecisionError(TrapmeterError):
     """The page didn't know of a later decision about the same row."""
 
 
@@ -28,11 +28,11 @@ class Verdict(StrEnum):
     NOT_ANIMAL = "not_animal"
 
 
-GONE = (Verdict.DELETED, Verdict.NOT_ANIMAL)
+REMOVED = (Verdict.DELETED, Verdict.NOT_ANIMAL)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RowState:
     """How a row stands.
 
     measured: the row as it was measured, or added. distance_m and box: what a person put in the place of its own, None where
@@ -54,15 +54,15 @@ class Standing:
     @property
     def has_animal(self) -> bool:
         """Whether an animal was measured, or added, and nobody took it away."""
-        return self.measured.distance is not None and self.verdict not in GONE
+        return self.measured.distance is not None and self.verdict not in REMOVED
 
     @property
-    def box_now(self) -> Box | None:
+    def current_box(self) -> Box | None:
         """The box as it stands."""
         return self.box or self.measured.observation.box
 
     @property
-    def distance_now(self) -> Distance | None:
+    def current_distance(self) -> Distance | None:
         """The distance as it stands; one that a person gave has no width."""
         if self.distance_m is None:
             return self.measured.distance
@@ -70,7 +70,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ReviewState:
     """How all rows stand after some decisions.
 
     changed: the rows that decisions changed or added; revisions: of all rows that some decision touched, also one that was
@@ -79,16 +79,16 @@ class State:
     """
 
     results: Results
-    changed: Mapping[int, Standing]
+    changed: Mapping[int, RowState]
     revisions: Mapping[int, int]
-    live: tuple[Decision, ...]
+    active: tuple[Decision, ...]
     added: Mapping[int, tuple[int, ...]]
 
     def has(self, number: int) -> bool:
         """Whether there is a row of that number: measured, or added and not taken back."""
         return number in self.changed or 0 <= number < len(self.results.rows)
 
-    def row(self, number: int) -> Standing:
+    def row(self, number: int) -> RowState:
         """How a row stands.
 
         Raises:
@@ -97,8 +97,8 @@ class State:
         if number in self.changed:
             return self.changed[number]
         if not self.has(number):
-            raise StaleError("this row is gone: its addition was taken back")
-        return Standing(number, self.results.rows[number], revision=self.revisions.get(number, 0))
+            raise StaleDecisionError("this row is gone: its addition was taken back")
+        return RowState(number, self.results.rows[number], revision=self.revisions.get(number, 0))
 
     def anchor(self, number: int) -> int:
         """The row of distances.csv that an added row was added at; a row that was measured is its own."""
@@ -108,25 +108,25 @@ class State:
         """The numbers of the rows that the last decision was about, also of one that it took away."""
         return [number for number, revision in self.revisions.items() if revision == decision.number]
 
-    def of_medium(self, media_id: str) -> list[Standing]:
+    def of_medium(self, media_id: str) -> list[RowState]:
         """All rows of a medium, added ones behind the row that they were added at."""
         numbers = self.results.rows_of.get(media_id, [])
         return [self.row(n) for number in numbers for n in (number, *self.added.get(number, ()))]
 
 
-def state_of(results: Results, decisions: Sequence[Decision]) -> State:
+def replay_decisions(results: Results, decisions: Sequence[Decision]) -> ReviewState:
     """How the rows stand after all decisions of a log, in its order.
 
     Raises:
         InputError: a decision is impossible, which no log of ours holds.
     """
-    live: list[Decision] = []
-    new_rows: dict[int, Standing] = {}
+    active: list[Decision] = []
+    new_rows: dict[int, RowState] = {}
     touched: list[tuple[int, Decision]] = []
     for decision in decisions:
-        if decision.kind is Kind.ADD:
-            new_rows[decision.number] = _new_row(results, decision, new_rows.values())
-        if decision.kind is Kind.UNDO:
+        if decision.kind is DecisionKind.ADD:
+            new_rows[decision.number] = _added_row(results, decision, new_rows.values())
+        if decision.kind is DecisionKind.UNDO:
             if not live or live[-1].number != decision.target:
                 raise InputError(f"decision {decision.number} takes back {decision.target}, which isn't the last one")
             touched.append((decision.number, live.pop()))
@@ -135,61 +135,63 @@ def state_of(results: Results, decisions: Sequence[Decision]) -> State:
             touched.append((decision.number, decision))
     tracks = _Tracks(results, new_rows)
     revisions = {row: number for number, decision in touched for row in tracks.touched_by(decision)}
-    changed: dict[int, Standing] = {}
+    changed: dict[int, RowState] = {}
     added: dict[int, tuple[int, ...]] = {}
     for decision in live:
-        if decision.kind is Kind.ADD:
+        if decision.kind is DecisionKind.ADD:
             new = new_rows[decision.number]
             changed[new.number] = new
             added[decision.row] = (*added.get(decision.row, ()), new.number)
             continue
         for number in tracks.touched_by(decision):
-            before = changed[number] if number in changed else Standing(number, results.rows[number])
-            changed[number] = _after(before, decision)
+            before = changed[number] if number in changed else RowState(number, results.rows[number])
+            changed[number] = _apply(before, decision)
     changed = {number: replace(row, revision=revisions[number]) for number, row in changed.items()}
-    return State(results, MappingProxyType(changed), MappingProxyType(revisions), tuple(live), MappingProxyType(added))
+    return ReviewState(
+        results, MappingProxyType(changed), MappingProxyType(revisions), tuple(live), MappingProxyType(added)
+    )
 
 
-def check(state: State, decision: Decision) -> None:
+def check_decision(state: ReviewState, decision: Decision) -> None:
     """Makes sure that a decision can be made about the rows as they stand.
 
     Raises:
         StaleError: the page that sent it didn't know of a later decision.
         InputError: it makes no sense for this row.
     """
-    if decision.kind is Kind.UNDO:
-        last = state.live[-1].number if state.live else None
+    if decision.kind is DecisionKind.UNDO:
+        last = state.active[-1].number if state.active else None
         if decision.target != last:
-            raise StaleError("decided in another tab since: nothing was taken back")
+            raise StaleDecisionError("decided in another tab since: nothing was taken back")
         return
     row = state.row(decision.row)
-    if decision.kind is Kind.ADD:
+    if decision.kind is DecisionKind.ADD:
         if row.measured.status in (Status.FAILED, Status.PAST_END):
             raise InputError("there is no picture at this second, so no animal can be added to it")
         return
     if decision.base != row.revision:
-        raise StaleError("decided in another tab since: look again, nothing was changed")
-    if decision.kind is not Kind.ACCEPT and row.measured.distance is None:
+        raise StaleDecisionError("decided in another tab since: look again, nothing was changed")
+    if decision.kind is not DecisionKind.ACCEPT and row.measured.distance is None:
         raise InputError("no animal was measured at this second; add one in its place (n)")
 
 
 class _Tracks:
     """Which rows a decision touches: all of an animal where it is about the animal, else one."""
 
-    def __init__(self, results: Results, new_rows: Mapping[int, Standing]) -> None:
+    def __init__(self, results: Results, new_rows: Mapping[int, RowState]) -> None:
         self._results, self._new_rows = results, new_rows
 
     def touched_by(self, decision: Decision) -> Sequence[int]:
         """The numbers of the rows."""
-        if decision.kind is Kind.ADD:
+        if decision.kind is DecisionKind.ADD:
             return (self._new_rows[decision.number].number,)
-        if decision.kind in (Kind.REACTS, Kind.CALM) and decision.row < len(self._results.rows):
+        if decision.kind in (DecisionKind.REACTS, DecisionKind.CALM) and decision.row < len(self._results.rows):
             seen = self._results.rows[decision.row].observation
             return self._results.tracks[seen.media_id, seen.animal_id]
         return (decision.row,)
 
 
-def _new_row(results: Results, decision: Decision, others: Iterable[Standing]) -> Standing:
+def _added_row(results: Results, decision: Decision, others: Iterable[RowState]) -> RowState:
     """The row of an added animal. Its numbers are never used again, not even when it is taken back."""
     assert decision.xyxy is not None and decision.distance_m is not None, "checked when the decision was made"
     others = list(others)
@@ -202,35 +204,35 @@ def _new_row(results: Results, decision: Decision, others: Iterable[Standing]) -
         seen.media_id, seen.time_s, Box(*decision.xyxy, 1.0), max(of_medium) + 1, site_id=seen.site_id
     )
     distance = Distance(decision.distance_m, decision.distance_m, decision.distance_m)
-    return Standing(
+    return RowState(
         len(results.rows) + len(others),
-        Estimate(observation, Status.MEASURED, distance, model_id=BY_HAND),
+        Estimate(observation, Status.MEASURED, distance, model_id=REVIEW_MODEL_ID),
         Verdict.ADDED,
         is_added=True,
         is_checked=True,
     )
 
 
-def _after(row: Standing, decision: Decision) -> Standing:
+def _apply(row: RowState, decision: Decision) -> RowState:
     """The row after a decision about it."""
     changed = Verdict.ADDED if row.is_added else Verdict.CORRECTED
     match decision.kind:
-        case Kind.ACCEPT:
+        case DecisionKind.ACCEPT:
             as_it_was = not row.is_added and row.distance_m is None and row.box is None
             return replace(row, verdict=Verdict.ACCEPTED if as_it_was else changed, is_checked=True)
-        case Kind.DISTANCE:
+        case DecisionKind.DISTANCE:
             return replace(row, verdict=changed, distance_m=decision.distance_m, is_checked=True)
-        case Kind.BOX:
+        case DecisionKind.BOX:
             assert decision.xyxy is not None, "checked when the decision was made"
-            score = 1.0 if row.box_now is None else row.box_now.score
+            score = 1.0 if row.current_box is None else row.current_box.score
             # The distance was measured for another box, unless a person gave it.
             is_checked = row.is_added or row.distance_m is not None
             return replace(row, verdict=changed, box=Box(*decision.xyxy, score), is_checked=is_checked)
-        case Kind.DELETE:
+        case DecisionKind.DELETE:
             return replace(row, verdict=Verdict.DELETED)
-        case Kind.NOT_ANIMAL:
+        case DecisionKind.NOT_ANIMAL:
             return replace(row, verdict=Verdict.NOT_ANIMAL)
-        case Kind.REACTS | Kind.CALM:
-            return replace(row, reacts=decision.kind is Kind.REACTS)
+        case DecisionKind.REACTS | DecisionKind.CALM:
+            return replace(row, reacts=decision.kind is DecisionKind.REACTS)
         case _:
             raise AssertionError(f"{decision.kind} changes no row")

@@ -15,10 +15,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from trapmeter.errors import InputError
 
-BUCKETS = frozenset({"s3", "gs"})
+BUCKET_SCHEMES = frozenset({"s3", "gs"})
 """Kinds of address that name a bucket; all others name a web server."""
 
-SCHEMES = (*sorted(BUCKETS), "https")
+SCHEMES = (*sorted(BUCKET_SCHEMES), "https")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -44,7 +44,7 @@ class RemotePath:
 
     origin: str
     inner: str
-    known: RemoteStat | None = field(default=None, compare=False)
+    known_stat: RemoteStat | None = field(default=None, compare=False)
 
     @property
     def scheme(self) -> str:
@@ -75,7 +75,7 @@ class RemotePath:
         return RemotePath(self.origin, f"{self.inner}/{name}" if self.inner else name)
 
     def __str__(self) -> str:
-        inner = self.inner if self.scheme in BUCKETS else quote(self.inner)
+        inner = self.inner if self.scheme in BUCKET_SCHEMES else quote(self.inner)
         return f"{self.origin}/{inner}" if inner else self.origin
 
     def absolute(self) -> RemotePath:
@@ -88,8 +88,8 @@ class RemotePath:
         Raises:
             OSError: there is no such file, or it can't be reached; the text says what to do.
         """
-        if self.known is not None:
-            return self.known
+        if self.known_stat is not None:
+            return self.known_stat
         from trapmeter.storage.remote import stat
 
         return stat(self)
@@ -100,15 +100,15 @@ class RemotePath:
 
         return exists(self)
 
-    def listed(self, state: RemoteStat) -> RemotePath:
+    def with_stat(self, state: RemoteStat) -> RemotePath:
         """The same with its state."""
-        return replace(self, known=state)
+        return replace(self, known_stat=state)
 
 
-Location: TypeAlias = Path | RemotePath
+AnyPath: TypeAlias = Path | RemotePath
 
 
-def location(text: str) -> Location:
+def parse_path(text: str) -> AnyPath:
     """The path or address that a user wrote.
 
     Raises:
@@ -128,7 +128,7 @@ def location(text: str) -> Location:
             f"an address of {scheme}:// holds a user name or password, which could end up in logs; take it out (credentials "
             "come from the environment or the provider's own files, see docs/scale.md)"
         )
-    if scheme in BUCKETS:
+    if scheme in BUCKET_SCHEMES:
         if not host:
             raise InputError(f"{text} names no bucket; expected {scheme}://BUCKET/FOLDER")
         return RemotePath(f"{scheme}://{host}", inner.strip("/"))

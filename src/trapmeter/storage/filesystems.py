@@ -1,19 +1,17 @@
-"""The file systems of fsspec, one for each kind of address: no other module knows it.
-
-Credentials come from the environment or the provider's own files alone: none are passed in here.
-"""
+"""The fsspec file system of each kind of address, and what the errors of its server mean."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from trapmeter.errors import MissingExtraError
-from trapmeter.storage.failures import RemoteError
+from trapmeter.storage.address import BUCKET_SCHEMES, RemotePath
 
-CONNECT_S, READ_S = 10, 30
+CONNECT_TIMEOUT_S, READ_S = 10, 30
 """After so many seconds without an answer a connection counts as broken."""
 
 PACKAGES = {
@@ -24,7 +22,7 @@ PACKAGES = {
 }
 """By the kind of address the package that reads it, and the extra that brings it."""
 
-PATIENT = frozenset({"gs"})
+SELF_RETRYING = frozenset({"gs"})
 """Kinds of address whose package tries again by itself, and can't be told otherwise."""
 
 _lock = threading.Lock()
@@ -37,11 +35,11 @@ def filesystem(scheme: str) -> Any:
         MissingExtraError: its package is not installed.
     """
     with _lock:
-        return _made(scheme)
+        return _make_filesystem(scheme)
 
 
 @lru_cache
-def _made(scheme: str) -> Any:
+def _make_filesystem(scheme: str) -> Any:
     package, extra = PACKAGES[scheme]
     try:
         import fsspec
@@ -59,7 +57,11 @@ def _s3(fsspec: Any) -> Any:
     from botocore.session import Session
 
     # One loop of tries, ours: theirs would be tried within it, 25 times as often.
-    config = {"retries": {"total_max_attempts": 1}, "connect_timeout": CONNECT_S, "read_timeout": READ_S}
+    config = {
+        "retries": {"total_max_attempts": 1},
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "read_timeout": READ_TIMEOUT_S,
+    }
     # Whoever has no credentials sees public buckets.
     is_nobody = Session().get_credentials() is None
     made = fsspec.filesystem(
@@ -76,7 +78,7 @@ def _gs(fsspec: Any) -> Any:
 def _web(fsspec: Any) -> Any:
     import aiohttp
 
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S)
     # trust_env: proxies and ~/.netrc.
     return fsspec.filesystem(
         "https",
@@ -100,3 +102,123 @@ async def _client(**kwargs: Any) -> Any:
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(look_at)
     return aiohttp.ClientSession(trace_configs=[trace], **kwargs)
+
+
+class RemoteError(OSError):
+    """A remote file can't be read or written; the text says why and what to do. may_pass: it may work when tried again."""
+
+    def __init__(self, text: str, *, is_transient: bool = False) -> None:
+        super().__init__(text)
+        self.is_transient = is_transient
+
+
+class RemoteMissingError(RemoteError, FileNotFoundError):
+    """There is no such bucket or file."""
+
+
+CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or ~/.aws",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS, or `gcloud auth application-default login`",
+    "https": "~/.netrc",
+    "http": "~/.netrc",
+}
+"""Where each kind of storage looks for credentials."""
+
+_CREDENTIAL_CODES = frozenset(
+    {
+        *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "InvalidToken"),
+        *("TokenRefreshRequired", "InvalidClientTokenId", "UnrecognizedClientException", "RequestTimeTooSkewed"),
+        *("AuthorizationHeaderMalformed", "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
+        *("ProfileNotFound", "RefreshError", "DefaultCredentialsError", "TokenRetrievalError", "SSOTokenLoadError"),
+    }
+)
+_INVALID_CODES = frozenset({"ParamValidationError", "InvalidBucketName"})
+_THROTTLING_CODES = frozenset(
+    {"SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "Throttling", "503"}
+)
+_TRANSIENT_CODES = _THROTTLING_CODES | {"InternalError", "RequestTimeout", "OperationAborted", "500", "502", "504"}
+
+
+def explain_error(error: BaseException, address: RemotePath) -> RemoteError:
+    """The error of a provider's library in our words."""
+    chain = list(_chain(error))
+    told = [code for one in chain if (code := _code(one))]
+    codes = [*told, *(type(one).__name__ for one in chain)]
+    statuses = [status for one in chain if (status := _status(one)) is not None]
+    where = f"the bucket {address.origin}" if address.scheme in BUCKET_SCHEMES else address.origin
+    if "NoSuchBucket" in codes:
+        return RemoteMissingError(
+            f"there is no bucket {address.origin}; check its name, and the endpoint if you set one"
+        )
+    if wrong := next((code for code in codes if code in _CREDENTIAL_CODES), None):
+        return RemoteError(
+            f"{address}: the credentials are missing or refused ({wrong}); check {CREDENTIALS[address.scheme]}"
+        )
+    if _INVALID_CODES.intersection(codes) or isinstance(error, ValueError):
+        return RemoteError(f"{address}: no such address is possible; check the name of the bucket")
+    if any(status in (401, 403) for status in statuses) or any(isinstance(one, PermissionError) for one in chain):
+        return RemoteError(
+            f"{address}: access is denied; the credentials, if there are any ({CREDENTIALS[address.scheme]}), need the "
+            f"permission to list and read {where}, or to write where results go there"
+        )
+    if _TRANSIENT_CODES.intersection(codes) or any(status == 429 or status >= 500 for status in statuses):
+        code = next((code for code in codes if code in _TRANSIENT_CODES), None) or str(statuses[0])
+        slow = (
+            "asks for fewer requests"
+            if _THROTTLING_CODES.intersection(codes) or 429 in statuses
+            else "has an error of its own"
+        )
+        return RemoteError(f"{address}: the server {slow} ({code}); try again later", is_transient=True)
+    if 404 in statuses or (any(isinstance(one, FileNotFoundError) for one in chain) and not _is_disconnected(chain)):
+        return RemoteMissingError(f"there is nothing at {address}; check the name, capitals matter")
+    if statuses:
+        return RemoteError(f"{address}: the server refuses with {' '.join([*told[:1], f'status {statuses[0]}'])}")
+    if isinstance(error, RemoteError):
+        return error
+    return RemoteError(
+        f"{address}: no connection to {where}, or it broke off ({type(_root(chain)).__name__}); check the network and the "
+        "endpoint, and try again",
+        is_transient=True,
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that led to it."""
+    for _ in range(_MAX_CHAIN):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+_MAX_CHAIN = 10
+
+
+def _root(chain: list[BaseException]) -> BaseException:
+    """What a library made FileNotFoundError of."""
+    return next((one for one in chain if not isinstance(one, FileNotFoundError)), chain[0])
+
+
+def _is_disconnected(chain: list[BaseException]) -> bool:
+    """Fsspec tells of a web server that it can't reach as of a file that isn't there."""
+    return any(type(one).__module__.partition(".")[0] == "aiohttp" or isinstance(one, TimeoutError) for one in chain)
+
+
+def _code(error: BaseException) -> str:
+    """By which S3 names an error, as botocore keeps it; "" for others."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that a server answered with, as botocore, aiohttp or gcsfs keeps it."""
+    response = getattr(error, "response", None)
+    package = type(error).__module__.partition(".")[0]
+    if isinstance(response, dict):
+        told = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    elif package == "aiohttp":
+        # What aiohttp calls code is its own guess where a connection broke off.
+        told = getattr(error, "status", None) if hasattr(error, "request_info") else None
+    else:
+        told = getattr(error, "code", None) if package == "gcsfs" else None
+    return told if isinstance(told, int) and told >= 300 else None

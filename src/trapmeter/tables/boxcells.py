@@ -10,7 +10,7 @@ ROUNDING = 1e-3
 """By how much a number may leave 0..1 and still count as rounded: a pixel of a picture 1000 pixels wide. Programs
 that write three decimals, or a corner plus a size each rounded to four, come this far out."""
 
-THINNEST = 1e-4
+MIN_BOX_SIDE = 1e-4
 """Width or height given to a box that rounding has flattened to a line (a fraction of the picture)."""
 
 COORDINATES = ("x1", "y1", "x2", "y2")
@@ -29,8 +29,8 @@ def make_box(xyxy: tuple[float, float, float, float], score: float, where: str) 
     """
     try:
         x1, y1, x2, y2 = (_clip(value) for value in xyxy)
-        x1, x2 = _open(x1, x2)
-        y1, y2 = _open(y1, y2)
+        x1, x2 = _widen_if_flat(x1, x2)
+        y1, y2 = _widen_if_flat(y1, y2)
         return Box(x1, y1, x2, y2, _clip(score))
     except InputError as error:
         raise InputError(
@@ -65,8 +65,8 @@ def _clip(value: float) -> float:
     return min(1.0, max(0.0, value)) if -ROUNDING <= value <= 1.0 + ROUNDING else value
 
 
-def _open(low: float, high: float) -> tuple[float, float]:
+def _widen_if_flat(low: float, high: float) -> tuple[float, float]:
     """Two equal ends inside 0..1 become THINNEST apart; all else stays."""
     if low != high or not 0.0 <= low <= 1.0:
         return low, high
-    return (low, low + THINNEST) if low <= 1.0 - THINNEST else (high - THINNEST, high)
+    return (low, low + MIN_BOX_SIDE) if low <= 1.0 - MIN_BOX_SIDE else (high - MIN_BOX_SIDE, high)

@@ -16,8 +16,8 @@ from trapmeter.records import Box, Status
 from trapmeter.tables.csvfile import read_columns, read_text
 from trapmeter.tables.distances import COLUMNS, read_distances
 from trapmeter.tables.drivendata import METADATA_COLUMNS, read_metadata
+from trapmeter.tables.file_names import NameIndex
 from trapmeter.tables.megadetector import FileDetections, read_megadetector
-from trapmeter.tables.names import NameIndex
 
 MEGADETECTOR = "MegaDetector JSON"
 
@@ -36,15 +36,15 @@ class MediumBoxes:
     moments: tuple[tuple[float, tuple[Box, ...]], ...] = ()
     always: tuple[Box, ...] = ()
     failure: str = ""
-    by_number: tuple[tuple[int, tuple[Box, ...]], ...] = ()
+    by_frame_number: tuple[tuple[int, tuple[Box, ...]], ...] = ()
     is_exhaustive: bool = False
 
-    def timed(self, frame_rate: float | None) -> MediumBoxes:
+    def with_frame_rate(self, frame_rate: float | None) -> MediumBoxes:
         """With moments in place of frame numbers, by the medium's own rate (pictures a second, None for a photo)."""
-        if not self.by_number or frame_rate is None:
+        if not self.by_frame_number or frame_rate is None:
             return self
-        moments = tuple((number / frame_rate, boxes) for number, boxes in self.by_number)
-        return replace(self, moments=moments, by_number=())
+        moments = tuple((number / frame_rate, boxes) for number, boxes in self.by_frame_number)
+        return replace(self, moments=moments, by_frame_number=())
 
     def at(self, time_s: float, tolerance_s: float = 0.5) -> list[Box] | None:
         """The boxes of the moment nearest to time_s (seconds), best score first; None if nobody looked there.
@@ -121,20 +121,20 @@ def read_boxes(path: Path) -> BoxTable:
     """
     # A byte order mark is gone by here; JSON starts with { or [ and no CSV header of ours does.
     if read_text(path).lstrip()[:1] in ("{", "["):
-        return BoxTable(path, MEGADETECTOR, map(_from_megadetector, read_megadetector(path)))
+        return BoxTable(path, MEGADETECTOR, map(_medium_of_megadetector, read_megadetector(path)))
     columns = read_columns(path)
     if "media_id" in columns and "status" in columns:
-        return BoxTable(path, "trapmeter distances", _from_distances(path))
+        return BoxTable(path, "trapmeter distances", _media_of_distances(path))
     if {"video_id", "time", "x1"} <= set(columns):
         rows = ((row.video_id, row.time_s, row.box) for row in read_metadata(path))
-        return BoxTable(path, "DrivenData metadata", _grouped(rows))
+        return BoxTable(path, "DrivenData metadata", _grouped_by_medium(rows))
     raise InputError(
         f"{path}: expected a table of boxes: MegaDetector's JSON, a CSV file with {', '.join(METADATA_COLUMNS)}, or a "
         f"distances.csv of trapmeter ({', '.join(COLUMNS[:4])}, ...); found {', '.join(map(repr, columns)) or 'nothing'}"
     )
 
 
-def _grouped(rows: Iterable[tuple[str, float, Box | None]]) -> list[MediumBoxes]:
+def _grouped_by_medium(rows: Iterable[tuple[str, float, Box | None]]) -> list[MediumBoxes]:
     media: dict[str, dict[float, list[Box]]] = {}
     for name, time_s, box in rows:
         boxes = media.setdefault(name, {}).setdefault(time_s, [])
@@ -147,21 +147,21 @@ def _in_order(moments: Mapping[float, list[Box]]) -> tuple[tuple[float, tuple[Bo
     return tuple((time_s, tuple(moments[time_s])) for time_s in sorted(moments))
 
 
-def _from_megadetector(file: FileDetections) -> MediumBoxes:
-    by_number: dict[int, list[Box]] = {}
+def _medium_of_megadetector(file: FileDetections) -> MediumBoxes:
+    by_frame_number: dict[int, list[Box]] = {}
     for found in file.detections:
         if found.frame_number is not None and found.time_s is None:
-            by_number.setdefault(found.frame_number, []).append(found.box)
+            by_frame_number.setdefault(found.frame_number, []).append(found.box)
     moments: dict[float, list[Box]] = {time_s: [] for time_s in file.processed_s}
     for found in file.detections:
         if found.time_s is not None:
             moments.setdefault(found.time_s, []).append(found.box)
     always = tuple(found.box for found in file.detections if found.time_s is None and found.frame_number is None)
-    numbered = tuple((number, tuple(boxes)) for number, boxes in sorted(by_number.items()))
+    numbered = tuple((number, tuple(boxes)) for number, boxes in sorted(by_frame_number.items()))
     return MediumBoxes(file.file, _in_order(moments), always, file.failure, numbered, bool(file.processed_s))
 
 
-def _from_distances(path: Path) -> list[MediumBoxes]:
+def _media_of_distances(path: Path) -> list[MediumBoxes]:
     """A second that failed or lies past the end tells nothing about animals, unless its row has a box."""
     estimates = read_distances(path)
     told = [
@@ -171,7 +171,7 @@ def _from_distances(path: Path) -> list[MediumBoxes]:
     ]
     names = {name for name, _, _ in told}
     failures = {e.observation.media_id: e.reason for e in estimates if e.observation.media_id not in names}
-    return [*_grouped(told), *(MediumBoxes(name, failure=reason) for name, reason in failures.items())]
+    return [*_grouped_by_medium(told), *(MediumBoxes(name, failure=reason) for name, reason in failures.items())]
 
 
 def _listed(names: list[str]) -> str:

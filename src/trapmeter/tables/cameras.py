@@ -16,13 +16,13 @@ from trapmeter.geometry import FILM_WIDTH_MM
 from trapmeter.tables.csvfile import Row, read_rows
 
 DEFAULT_ASPECT = 16 / 9
-LEAST_HEIGHT_M, MOST_HEIGHT_M = 0.05, 30.0
-LEAST_PITCH_DEG, MOST_PITCH_DEG = -85.0, 45.0
+MIN_HEIGHT_M, MOST_HEIGHT_M = 0.05, 30.0
+MIN_PITCH_DEG, MOST_PITCH_DEG = -85.0, 45.0
 COLUMNS = ("site_id", "hfov_deg", "focal_35mm", "height_m", "pitch_deg", "aspect")
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class CameraSetup:
     """What is known of a site's camera; None where it isn't told.
 
     hfov_deg: horizontal field of view, degrees. height_m: of the lens above the ground. pitch_deg: negative looks down.
@@ -35,33 +35,33 @@ class Camera:
     aspect: float | None = None
 
     @property
-    def width_over_height(self) -> float:
+    def aspect_ratio(self) -> float:
         """Of the picture, as told or as usual."""
         return DEFAULT_ASPECT if self.aspect is None else self.aspect
 
 
-def read_cameras(path: Path) -> dict[str, Camera]:
+def read_cameras(path: Path) -> dict[str, CameraSetup]:
     """The camera of each site.
 
     Raises:
         InputError: a cell is not what it should be, a site stands twice, or a row tells nothing that can be used.
     """
-    cameras: dict[str, Camera] = {}
+    cameras: dict[str, CameraSetup] = {}
     lines: dict[str, int] = {}
     for row in read_rows(path, required=("site_id",)):
         site_id = row.text("site_id")
         first = lines.setdefault(site_id, row.line)
         if first != row.line:
             raise InputError(f"{path}, lines {first} and {row.line}: site {site_id} stands twice; keep one of the rows")
-        cameras[site_id] = _camera(row)
+        cameras[site_id] = _camera_setup(row)
     return cameras
 
 
-def _camera(row: Row) -> Camera:
-    camera = Camera(
+def _camera_setup(row: Row) -> CameraSetup:
+    camera = CameraSetup(
         _hfov_deg(row),
-        _within(row, "height_m", LEAST_HEIGHT_M, MOST_HEIGHT_M, "a height above the ground of 0.05 to 30 m"),
-        _within(row, "pitch_deg", LEAST_PITCH_DEG, MOST_PITCH_DEG, "degrees of -85 (down) to 45; negative looks down"),
+        _within(row, "height_m", MIN_HEIGHT_M, MAX_HEIGHT_M, "a height above the ground of 0.05 to 30 m"),
+        _within(row, "pitch_deg", MIN_PITCH_DEG, MAX_PITCH_DEG, "degrees of -85 (down) to 45; negative looks down"),
         _within(row, "aspect", 0.3, 4, "width over height of the picture, 0.3 to 4"),
     )
     if (camera.height_m is None) != (camera.pitch_deg is None):

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from trapmeter.files import whole_file
-from trapmeter.tables.celltext import to_cell
+from trapmeter.files import atomic_file
+from trapmeter.tables.csvfile import to_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def write_corrections(path: Path, corrections: Iterable[SiteCorrection]) -> None
         RunError: the file can't be written.
     """
     names = [field.name for field in fields(SiteCorrection)]
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([_cell(getattr(correction, name)) for name in names] for correction in corrections)

@@ -1,9 +1,4 @@
-"""Reads CSV files that people made, and says exactly what is wrong with them.
-
-Accepted: UTF-8 with or without a byte order mark, separated by commas or tabs; or by semicolons, as spreadsheets in much
-of Europe save them, and then with decimal commas too. The separator is told from the header line, so a comma in a number
-can't be mistaken. Blank rows are skipped, columns that nobody asked for are ignored. Meaning is left to the callers.
-"""
+"""CSV tables: reads what people and spreadsheets write, and names file, line and column of every mistake."""
 
 from __future__ import annotations
 
@@ -17,10 +12,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.tables.celltext import from_cell
+
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|\\(?=u[0-9a-f]{4})")
+_CODE = re.compile(r"\\u([0-9a-f]{4})")
+# The full-width signs are formulas too where spreadsheets run in Japanese.
+_FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")
+
+
+def to_cell(text: str) -> str:
+    """The text as it is written into a cell."""
+    text = _UNWRITABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_cell(cell: str) -> str:
+    """The text that was written into a cell."""
+    text = cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    # Most cells of large tables have none.
+    return _CODE.sub(lambda match: chr(int(match[1], 16)), text) if "\\u" in text else text
+
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-NEAR = 0.65
+MIN_SIMILARITY = 0.65
 """How alike two names are (difflib's ratio) that may be the same: theta and theta_deg, hfov and hfov_deg."""
 
 
@@ -85,7 +98,7 @@ class Row:
             raise self.error(column, "a number")
         return number
 
-    def number_from_0(self, column: str, meaning: str) -> float:
+    def non_negative_number(self, column: str, meaning: str) -> float:
         """The cell as a finite number >= 0; meaning ("metres", "seconds") goes into the message."""
         number = self.number(column)
         if number < 0:
@@ -100,15 +113,15 @@ def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[Row]:
         InputError: the file can't be read, is empty, is no UTF-8 text, lacks a column or has one twice, or a row has
             more or fewer cells than the header.
     """
-    return rows_of_text(path, read_text(path), required=required)
+    return parse_rows(path, read_text(path), required=required)
 
 
-def rows_of_text(path: Path, text: str, *, required: Sequence[str], may_be_short: bool = False) -> Iterator[Row]:
+def parse_rows(path: Path, text: str, *, required: Sequence[str], allows_short_rows: bool = False) -> Iterator[Row]:
     """`read_rows` of a text that was read already, as from an archive; path is its name for messages.
 
     may_be_short: rows may leave out empty cells at their end, as some programs write them.
     """
-    table = _rows(path, text)
+    table = _split_rows(path, text)
     header_line, header, decimal = next(table, (0, [], "."))
     columns = [name.strip() for name in header]
     if not any(columns):
@@ -120,7 +133,7 @@ def rows_of_text(path: Path, text: str, *, required: Sequence[str], may_be_short
             continue
         if len(cells) > len(columns) and not any(cells[len(columns) :]):
             cells = cells[: len(columns)]
-        if may_be_short:
+        if allows_short_rows:
             cells = [*cells, *[""] * (len(columns) - len(cells))]
         if len(cells) != len(columns):
             raise InputError(
@@ -132,17 +145,17 @@ def rows_of_text(path: Path, text: str, *, required: Sequence[str], may_be_short
 
 def read_columns(path: Path) -> tuple[str, ...]:
     """The column names of a CSV file, () when it is empty: to tell formats apart."""
-    _, header, _ = next(_rows(path, read_text(path)), (0, [], "."))
+    _, header, _ = next(_split_rows(path, read_text(path)), (0, [], "."))
     return tuple(name.strip() for name in header)
 
 
-def misspelt(path: Path, known: Sequence[str]) -> list[str]:
+def find_misspelt_columns(path: Path, known: Sequence[str]) -> list[str]:
     """Says which columns of a CSV file look like known ones that it lacks: such columns are passed over."""
     columns = read_columns(path)
     missing = [name for name in known if name not in columns]
     found = []
     for column in columns:
-        near = difflib.get_close_matches(column.lower(), missing, 1, NEAR) if column not in known else []
+        near = difflib.get_close_matches(column.lower(), missing, 1, MIN_SIMILARITY) if column not in known else []
         if near:
             found.append(f"{path}: the column {column!r} is passed over; rename it {near[0]!r} if that is what it is")
     return found
@@ -160,10 +173,10 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} does not exist; check the name and the folder") from None
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from error
-    return decoded(path, raw)
+    return decode_text(path, raw)
 
 
-def decoded(path: Path, raw: bytes) -> str:
+def decode_text(path: Path, raw: bytes) -> str:
     """The content of a file as text, without a byte order mark; path is its name for messages.
 
     Raises:
@@ -181,17 +194,17 @@ def decoded(path: Path, raw: bytes) -> str:
         ) from None
 
 
-def separator_in(body: str) -> str:
+def separator_of(body: str) -> str:
     """What separates the cells of a table, told from its first line."""
     header = re.split(r"[\r\n]", body, maxsplit=1)[0]
     return next((mark for mark in ",;\t" if mark in header), ",")
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str], str]]:
+def _split_rows(path: Path, text: str) -> Iterator[tuple[int, list[str], str]]:
     """Yields (line where the row starts, cells, decimal mark); the first is the header."""
     body = text.lstrip("\r\n")
     skipped = text[: len(text) - len(body)].count("\n")
-    separator = separator_in(body)
+    separator = separator_of(body)
     reader = csv.reader(io.StringIO(body, newline=""), delimiter=separator, strict=True)
     start = 1
     try:

@@ -12,13 +12,13 @@ from datetime import datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from trapmeter.tables.camtrapdp.package import Place, place_of, without_missing
+from trapmeter.tables.camtrapdp.package import DeploymentRow, deployment_row, with_missing_emptied
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
-from trapmeter.tables.sightings import clock_hour, date_and_time
+from trapmeter.tables.density_inputs import datetime_cell, parse_clock_hour
 
-OWN = ("site_id", "start", "end")
-OPTIONAL = ("theta_deg", "snapshot_s", "hours", "stratum", "area_km2")
-CAMTRAP_DP = ("deploymentStart", "deploymentEnd")
+REQUIRED_COLUMNS = ("site_id", "start", "end")
+OPTIONAL_COLUMNS = ("theta_deg", "snapshot_s", "hours", "stratum", "area_km2")
+CAMTRAP_DP_COLUMNS = ("deploymentStart", "deploymentEnd")
 Hours = tuple[tuple[float, float], ...]
 
 
@@ -51,7 +51,7 @@ class Deployment:
             day += timedelta(days=1)
         return total
 
-    def works_at(self, when: datetime) -> bool:
+    def is_working_at(self, when: datetime) -> bool:
         """Whether the camera worked at this moment."""
         hour = when.hour + when.minute / 60 + when.second / 3600
         is_on = not self.hours or any(
@@ -66,15 +66,18 @@ def read_deployments(path: Path) -> list[Deployment]:
     Raises:
         InputError: a column is missing, or a cell is not what it should be; names file, line and column.
     """
-    if set(CAMTRAP_DP) <= set(read_columns(path)):
-        return [deployment_at(place_of(without_missing(row))) for row in read_rows(path, required=CAMTRAP_DP)]
+    if set(CAMTRAP_DP_COLUMNS) <= set(read_columns(path)):
+        return [
+            deployment_from_row(deployment_row(with_missing_emptied(row)))
+            for row in read_rows(path, required=CAMTRAP_DP_COLUMNS)
+        ]
     return [
-        _deployment(row, row.text("site_id"), date_and_time(row, "start"), date_and_time(row, "end"))
-        for row in read_rows(path, required=OWN)
+        _deployment(row, row.text("site_id"), datetime_cell(row, "start"), datetime_cell(row, "end"))
+        for row in read_rows(path, required=REQUIRED_COLUMNS)
     ]
 
 
-def deployment_at(place: Place) -> Deployment:
+def deployment_from_row(place: DeploymentRow) -> Deployment:
     """A deployment of Camtrap DP, with what columns of our names tell beside.
 
     Raises:
@@ -110,7 +113,7 @@ def _hours(row: Row) -> Hours:
     ranges = []
     for text in row.optional_text("hours").split():
         first, dash, last = text.partition("-")
-        ends = clock_hour(first), clock_hour(last)
+        ends = parse_clock_hour(first), parse_clock_hour(last)
         if not dash or ends[0] is None or ends[1] is None or ends[0] == ends[1]:
             raise row.error("hours", "ranges of the day such as 06:00-18:00, or nothing for all day")
         ranges.append((ends[0], ends[1]))

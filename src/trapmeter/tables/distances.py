@@ -1,8 +1,4 @@
-"""distances.csv, our own answer: one row per animal and second, or per second without a measured animal.
-
-Numbers have a fixed number of decimals, so the same estimates give the same bytes; texts are written as celltext.py
-says. Sorting is left to the caller.
-"""
+"""distances.csv, the table of results: written, read, and as a pandas data frame."""
 
 from __future__ import annotations
 
@@ -10,19 +6,21 @@ import csv
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trapmeter.errors import InputError
-from trapmeter.files import whole_file
+from trapmeter.errors import InputError, MissingExtraError
+from trapmeter.files import atomic_file
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.tables.boxcells import COORDINATES, THINNEST, read_box
-from trapmeter.tables.celltext import from_cell, to_cell
-from trapmeter.tables.csvfile import Row, read_rows
+from trapmeter.tables.boxcells import COORDINATES, MIN_BOX_SIDE, read_box
+from trapmeter.tables.csvfile import Row, from_cell, read_rows, to_cell
 
-NAME = "distances.csv"
-DECISIONS = "review.jsonl"
+if TYPE_CHECKING:
+    import pandas as pd
+
+DISTANCES_CSV = "distances.csv"
+REVIEW_LOG = "review.jsonl"
 """Beside distances.csv: what people have decided about its rows."""
-OF_RUN = "run"
+RUN_KEY = "run"
 """Under which the run.json of what `calibrate` and `review export` write keeps that of the run."""
 COLUMNS = (
     "media_id",
@@ -39,9 +37,9 @@ COLUMNS = (
     "reason",
     "model_id",
 )
-DRAWS = tuple(f"q{percent:02d}_m" for percent in range(5, 100, 10))
+DRAW_COLUMNS = tuple(f"q{percent:02d}_m" for percent in range(5, 100, 10))
 """q05_m, q15_m, ... q95_m: the middles of the ten tenths of where the animal may stand."""
-NIGHT, SPECIES = "night", "species"
+NIGHT_COLUMN, SPECIES = "night", "species"
 """Columns that earlier versions lack. species stands there only where some row has one."""
 
 
@@ -53,9 +51,9 @@ def write_distances(path: Path, estimates: Iterable[Estimate]) -> None:
     """
     rows = estimates if isinstance(estimates, Sequence) else list(estimates)
     has_species = any(estimate.observation.species for estimate in rows)
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-        writer.writerow((*COLUMNS, *DRAWS, NIGHT, *((SPECIES,) if has_species else ())))
+        writer.writerow((*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *((SPECIES_COLUMN,) if has_species else ())))
         for estimate in rows:
             writer.writerow((*_cells(estimate), *((to_cell(estimate.observation.species),) if has_species else ())))
 
@@ -66,15 +64,15 @@ def find_distances(results: Path) -> Path:
     Raises:
         InputError: the folder has none.
     """
-    source = results / NAME if results.is_dir() else results
+    source = results / DISTANCES_CSV if results.is_dir() else results
     if not source.exists():
         raise InputError(
-            f"{source} does not exist; give the folder that `trapmeter predict --out` has written, or its {NAME}"
+            f"{source} does not exist; give the folder that `trapmeter predict --out` has written, or its {DISTANCES_CSV}"
         )
     return source
 
 
-def facts_beside(source: Path) -> dict[str, Any]:
+def read_run_json(source: Path) -> dict[str, Any]:
     """What stands in the run.json beside a distances.csv; nothing where there is none that can be read."""
     try:
         facts = json.loads(source.with_name("run.json").read_text(encoding="utf-8"))
@@ -83,10 +81,10 @@ def facts_beside(source: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def run_facts(source: Path) -> dict[str, Any]:
+def read_run_facts(source: Path) -> dict[str, Any]:
     """What the run.json beside a distances.csv tells of the run that measured, also where a later step wrote the table."""
-    facts = facts_beside(source)
-    of_run = facts.get(OF_RUN, facts)
+    facts = read_run_json(source)
+    of_run = facts.get(RUN_KEY, facts)
     return of_run if isinstance(of_run, dict) else {}
 
 
@@ -99,7 +97,7 @@ def read_distances(path: Path) -> list[Estimate]:
     return [_estimate(row) for row in read_rows(path, required=COLUMNS)]
 
 
-def read_distances_with(path: Path, column: str) -> list[tuple[Estimate, str]]:
+def read_distances_with_column(path: Path, column: str) -> list[tuple[Estimate, str]]:
     """Reads a distances.csv that has a further column of texts, such as species; each estimate with its text.
 
     Raises:
@@ -112,26 +110,26 @@ def _cells(estimate: Estimate) -> list[str]:
     observation, distance, angle = estimate.observation, estimate.distance, estimate.angle_deg
     return [
         to_cell(observation.media_id),
-        fixed(observation.time_s, 6).rstrip("0").rstrip("."),
+        fixed_decimals(observation.time_s, 6).rstrip("0").rstrip("."),
         str(observation.animal_id) if observation.animal_id else "",
         *_box_cells(observation.box),
         *(
             ("", "", "")
             if distance is None
-            else (fixed(m, 2) for m in (distance.distance_m, distance.low_m, distance.high_m))
+            else (fixed_decimals(m, 2) for m in (distance.distance_m, distance.low_m, distance.high_m))
         ),
-        "" if angle is None else fixed(angle, 1),
+        "" if angle is None else fixed_decimals(angle, 1),
         to_cell(observation.site_id),
         estimate.status.value,
         to_cell(estimate.reason),
         to_cell(estimate.model_id),
-        *(fixed(m, 2) for m in (distance.draws_m if distance else ())),
-        *([] if distance and distance.draws_m else [""] * len(DRAWS)),
+        *(fixed_decimals(m, 2) for m in (distance.draws_m if distance else ())),
+        *([] if distance and distance.draws_m else [""] * len(DRAW_COLUMNS)),
         "" if observation.is_night is None else str(int(observation.is_night)),
     ]
 
 
-def fixed(number: float, decimals: int) -> str:
+def fixed_decimals(number: float, decimals: int) -> str:
     """Fixed decimals; -0.0 is written as 0.0."""
     text = f"{number:.{decimals}f}"
     return text.removeprefix("-") if float(text) == 0 else text
@@ -140,17 +138,17 @@ def fixed(number: float, decimals: int) -> str:
 def _box_cells(box: Box | None) -> tuple[str, ...]:
     if box is None:
         return ("",) * 5
-    x1, x2 = _apart(box.x1, box.x2)
-    y1, y2 = _apart(box.y1, box.y2)
-    return (*(fixed(value, 4) for value in (x1, y1, x2, y2)), fixed(box.score, 3))
+    x1, x2 = _round_apart(box.x1, box.x2)
+    y1, y2 = _round_apart(box.y1, box.y2)
+    return (*(fixed_decimals(value, 4) for value in (x1, y1, x2, y2)), fixed_decimals(box.score, 3))
 
 
-def _apart(low: float, high: float) -> tuple[float, float]:
+def _round_apart(low: float, high: float) -> tuple[float, float]:
     """Both ends with four decimals, kept apart: a box thinner than that would come back as no box."""
     low, high = round(low, 4), round(high, 4)
     if low < high:
         return low, high
-    return (low, low + THINNEST) if low < 1.0 else (1.0 - THINNEST, 1.0)
+    return (low, low + MIN_BOX_SIDE) if low < 1.0 else (1.0 - MIN_BOX_SIDE, 1.0)
 
 
 def _estimate(row: Row) -> Estimate:
@@ -163,12 +161,12 @@ def _estimate(row: Row) -> Estimate:
         return Estimate(
             Observation(
                 media_id=from_cell(row.raw("media_id")),
-                time_s=row.number_from_0("time_s", "seconds"),
+                time_s=row.non_negative_number("time_s", "seconds"),
                 box=read_box(row, score_column="score"),
                 animal_id=_animal_id(row),
                 site_id=from_cell(row.raw("site_id")),
                 is_night=_is_night(row),
-                species=row.optional_text(SPECIES),
+                species=row.optional_text(SPECIES_COLUMN),
             ),
             status,
             distance=_distance(row),
@@ -188,9 +186,9 @@ def _animal_id(row: Row) -> int:
 
 
 def _is_night(row: Row) -> bool | None:
-    number = row.optional_number(NIGHT)
+    number = row.optional_number(NIGHT_COLUMN)
     if number not in (None, 0, 1):
-        raise row.error(NIGHT, "1 (pictures without colours), 0, or nothing")
+        raise row.error(NIGHT_COLUMN, "1 (pictures without colours), 0, or nothing")
     return None if number is None else bool(number)
 
 
@@ -198,7 +196,47 @@ def _distance(row: Row) -> Distance | None:
     columns = ("distance_m", "low_m", "high_m")
     if not any(row.optional_text(column) for column in columns):
         return None
-    distance_m, low_m, high_m = (row.number_from_0(column, "metres") for column in columns)
+    distance_m, low_m, high_m = (row.non_negative_number(column, "metres") for column in columns)
     # Tables of earlier versions have no draws.
-    draws_m = tuple(row.number_from_0(column, "metres") for column in DRAWS if row.optional_text(column))
+    draws_m = tuple(row.non_negative_number(column, "metres") for column in DRAW_COLUMNS if row.optional_text(column))
     return Distance(distance_m, low_m, high_m, draws_m)
+
+
+def to_frame(estimates: Iterable[Estimate]) -> pd.DataFrame:
+    """A row for each estimate, with the columns of distances.csv; numbers that are not known are NaN, texts empty.
+
+    Distances in metres and angles in degrees are not rounded here as they are in the file.
+
+    Raises:
+        MissingExtraError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtraError("pandas", "notebook") from error
+    return pd.DataFrame(
+        [_dataframe_row(estimate) for estimate in estimates],
+        columns=[*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, SPECIES_COLUMN],
+    )
+
+
+def _dataframe_row(estimate: Estimate) -> dict[str, object]:
+    observation, box, distance = estimate.observation, estimate.observation.box, estimate.distance
+    cells: dict[str, object] = {
+        "media_id": observation.media_id,
+        "time_s": observation.time_s,
+        "animal_id": observation.animal_id,
+        "angle_deg": estimate.angle_deg,
+        "site_id": observation.site_id,
+        "status": estimate.status.value,
+        "reason": estimate.reason,
+        "model_id": estimate.model_id,
+        NIGHT_COLUMN: observation.is_night,
+        SPECIES_COLUMN: observation.species,
+    }
+    if box is not None:
+        cells |= dict(zip(COORDINATES, box.xyxy, strict=True)) | {"score": box.score}
+    if distance is not None:
+        cells |= {"distance_m": distance.distance_m, "low_m": distance.low_m, "high_m": distance.high_m}
+        cells |= dict(zip(DRAW_COLUMNS, distance.draws_m, strict=False))
+    return cells

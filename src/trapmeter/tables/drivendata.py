@@ -13,11 +13,10 @@ from itertools import groupby
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.files import whole_file
+from trapmeter.files import atomic_file
 from trapmeter.records import Box, Estimate, Observation
 from trapmeter.tables.boxcells import COORDINATES, read_box
-from trapmeter.tables.celltext import to_cell
-from trapmeter.tables.csvfile import read_rows
+from trapmeter.tables.csvfile import read_rows, to_cell
 
 METADATA_COLUMNS = ("video_id", "time", *COORDINATES, "probability")
 """What makes a table one of boxes; park and site_id may be absent."""
@@ -44,7 +43,7 @@ class MetadataRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class VideoSecond:
     """A second of a video that is asked for."""
 
     video_id: str
@@ -61,7 +60,9 @@ def read_labels(path: Path) -> list[Label]:
     lines: dict[tuple[str, float], int] = {}
     for row in read_rows(path, required=("video_id", "time", "distance")):
         label = Label(
-            row.text("video_id"), row.number_from_0("time", "seconds"), row.number_from_0("distance", "metres")
+            row.text("video_id"),
+            row.non_negative_number("time", "seconds"),
+            row.non_negative_number("distance", "metres"),
         )
         first = lines.setdefault((label.video_id, label.time_s), row.line)
         if first != row.line:
@@ -78,7 +79,7 @@ def read_metadata(path: Path) -> list[MetadataRow]:
     return [
         MetadataRow(
             row.text("video_id"),
-            row.number_from_0("time", "seconds"),
+            row.non_negative_number("time", "seconds"),
             read_box(row, score_column="probability"),
             row.optional_text("park"),
             row.optional_text("site_id"),
@@ -87,20 +88,20 @@ def read_metadata(path: Path) -> list[MetadataRow]:
     ]
 
 
-def read_moments(path: Path) -> list[Moment]:
+def read_video_seconds(path: Path) -> list[VideoSecond]:
     """Reads which seconds are asked for, from submission_format.csv or any CSV file with video_id and time.
 
     Other columns are ignored. In the order of the file; a moment that stands twice (as where every animal has a row)
     counts once.
     """
     moments = (
-        Moment(row.text("video_id"), row.number_from_0("time", "seconds"))
+        VideoSecond(row.text("video_id"), row.non_negative_number("time", "seconds"))
         for row in read_rows(path, required=("video_id", "time"))
     )
     return list(dict.fromkeys(moments))
 
 
-def write_nearest(path: Path, estimates: Iterable[Estimate]) -> int:
+def write_nearest_distances(path: Path, estimates: Iterable[Estimate]) -> int:
     """Writes video_id, time, distance of the nearest animal of each second, from estimates sorted by both.
 
     Returns how many seconds show several animals.
@@ -109,7 +110,7 @@ def write_nearest(path: Path, estimates: Iterable[Estimate]) -> int:
         RunError: the file can't be written.
     """
     n_several = 0
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("video_id", "time", "distance"))
         seconds = groupby(estimates, lambda estimate: (estimate.observation.media_id, estimate.observation.time_s))
@@ -127,7 +128,7 @@ def write_metadata(path: Path, observations: Iterable[Observation]) -> None:
     Raises:
         RunError: the file can't be written.
     """
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*METADATA_COLUMNS, "park", "site_id"))
         for seen in observations:
@@ -135,7 +136,7 @@ def write_metadata(path: Path, observations: Iterable[Observation]) -> None:
             writer.writerow((to_cell(seen.media_id), f"{seen.time_s:g}", *box, "", to_cell(seen.site_id)))
 
 
-def best_rows(path: Path | None) -> dict[tuple[str, float], MetadataRow]:
+def best_box_rows(path: Path | None) -> dict[tuple[str, float], MetadataRow]:
     """The row of each moment (video_id, seconds) whose box scores best; nothing without a file."""
     best: dict[tuple[str, float], MetadataRow] = {}
     for row in () if path is None else read_metadata(path):

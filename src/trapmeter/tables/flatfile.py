@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.files import whole_file
-from trapmeter.tables.celltext import to_cell
-from trapmeter.tables.csvfile import Row, read_columns, read_rows
+from trapmeter.files import atomic_file
+from trapmeter.tables.csvfile import Row, read_columns, read_rows, to_cell
 
-REQUIRED = ("Sample.Label", "Effort", "distance")
+REQUIRED_COLUMNS = ("Sample.Label", "Effort", "distance")
 COLUMNS = ("Region.Label", "Area", "multiplier", "availability", "Sample.Label", "Effort", "distance", "object")
-EMPTY = frozenset({"", "NA", "NaN", "na", "nan"})
+MISSING_VALUES = frozenset({"", "NA", "NaN", "na", "nan"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def read_flat_file(path: Path, species_column: str | None = None) -> list[FlatRo
     Raises:
         InputError: a column is missing, or a cell is not what it should be; names file, line and column.
     """
-    required = REQUIRED if species_column is None else (*REQUIRED, species_column)
+    required = REQUIRED_COLUMNS if species_column is None else (*REQUIRED_COLUMNS, species_column)
     columns = read_columns(path)
     if "distbegin" in columns and "distance" not in columns:
         raise InputError(
@@ -65,7 +64,7 @@ def write_flat_file(path: Path, rows: Iterable[FlatRow], species_column: str = "
     """
     rows = list(rows)
     with_species = any(row.species for row in rows)
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*COLUMNS, species_column) if with_species else COLUMNS)
         number = 0
@@ -97,7 +96,7 @@ def _flat_row(row: Row, species_column: str | None) -> FlatRow:
     for column, top in (("multiplier", 1.0), ("availability", 1.0)):
         share = _optional(row, column)
         if share is not None and not 0 < share <= top:
-            raise row.error(column, _SHARES[column])
+            raise row.error(column, _EXPECTED_SHARES[column])
     area = _optional(row, "Area")
     if area is not None and area < 0:
         raise row.error("Area", "the area of the stratum >= 0, or NA")
@@ -114,14 +113,14 @@ def _flat_row(row: Row, species_column: str | None) -> FlatRow:
     )
 
 
-_SHARES = {
+_EXPECTED_SHARES = {
     "multiplier": "the share of a circle that the camera covers, above 0 and up to 1 (divide degrees by 360)",
     "availability": "the share of the effort in which animals could be seen, above 0 and up to 1",
 }
 
 
 def _optional(row: Row, column: str) -> float | None:
-    return None if row.optional_text(column) in EMPTY else row.number(column)
+    return None if row.optional_text(column) in MISSING_VALUES else row.number(column)
 
 
 def _cell(number: float | None) -> str:

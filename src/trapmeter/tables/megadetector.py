@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from trapmeter.errors import InputError
-from trapmeter.files import whole_file
+from trapmeter.files import atomic_file
 from trapmeter.records import Box, Estimate, Status
 from trapmeter.tables.boxcells import make_box
 from trapmeter.tables.csvfile import read_text
@@ -105,7 +105,7 @@ def write_megadetector(
             for media_id, rows in groupby(estimates, lambda estimate: estimate.observation.media_id)
         ],
     }
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         json.dump(document, file, indent=1)
         file.write("\n")
 

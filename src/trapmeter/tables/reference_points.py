@@ -14,9 +14,9 @@ from pathlib import Path
 from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import Row, read_rows
 
-FEWEST = 2
+MIN_POINTS = 2
 """One point tells nothing of how the ground runs away from the camera."""
-LEAST_HEIGHT = 0.02
+MIN_HEIGHT_RANGE = 0.02
 """Of the picture, between the highest and the lowest point of a site: points on one row tell nothing either."""
 
 
@@ -45,13 +45,13 @@ def read_reference_points(path: Path) -> dict[str, list[ReferencePoint]]:
             ReferencePoint(_fraction(row, "x", "width"), _fraction(row, "y", "height"), distance_m)
         )
     for site_id, found in points.items():
-        if len(found) < FEWEST:
+        if len(found) < MIN_POINTS:
             raise InputError(
-                f"{path}: site {site_id} has {len(found)} reference point; a ground needs at least {FEWEST}, at different "
+                f"{path}: site {site_id} has {len(found)} reference point; a ground needs at least {MIN_POINTS}, at different "
                 "distances, and 5 or more are well; add some or remove this one"
             )
         rows = [point.y for point in found]
-        if max(rows) - min(rows) < LEAST_HEIGHT:
+        if max(rows) - min(rows) < MIN_HEIGHT_RANGE:
             raise InputError(
                 f"{path}: the {len(found)} reference points of site {site_id} lie all on one row of the picture (y from "
                 f"{min(rows):g} to {max(rows):g}); give points at near and at far distances"

@@ -20,33 +20,35 @@ from typing import TypeVar
 
 from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
-from trapmeter.tables.names import NameIndex
+from trapmeter.tables.file_names import NameIndex
 
 TABLE = Path(__file__).parent / "embedded" / "shoulder_heights.csv"
-LEAST_M, GREATEST_M = 0.05, 4.0
-KNOWN_SHARE = 0.05
+MIN_SHOULDER_M, GREATEST_M = 0.05, 4.0
+STATED_HEIGHT_CV = 0.05
 """What a height that somebody gives may be off by, as a share of it."""
 RANGE_SDS = 4.0
 """Standard deviations from one end of the table's range to the other."""
-NAMES = ("media_id", "video_id", "file", "site_id")
+NAME_COLUMNS = ("media_id", "video_id", "file", "site_id")
 """The column that says what a row is about: the first of these that a table has."""
 
-Told = TypeVar("Told")
+Value = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
-class Shoulder:
+class ShoulderHeight:
     """An animal's shoulder: height_m above the ground, and how far it may be off (sd_log, of log metres)."""
 
     height_m: float
-    sd_log: float = KNOWN_SHARE
+    sd_log: float = STATED_HEIGHT_CV
 
     def __post_init__(self) -> None:
-        if not LEAST_M <= self.height_m <= GREATEST_M:
-            raise InputError(f"a shoulder's height lies between {LEAST_M} and {GREATEST_M} m, got {self.height_m:g}")
+        if not MIN_SHOULDER_M <= self.height_m <= MAX_SHOULDER_M:
+            raise InputError(
+                f"a shoulder's height lies between {MIN_SHOULDER_M} and {MAX_SHOULDER_M} m, got {self.height_m:g}"
+            )
 
 
-def shoulder_of(species: str) -> Shoulder:
+def shoulder_height_of(species: str) -> ShoulderHeight:
     """The shoulder of a species by its English or scientific name; capitals, hyphens and underscores don't matter.
 
     Raises:
@@ -56,16 +58,16 @@ def shoulder_of(species: str) -> Shoulder:
         >>> round(shoulder_of("Vulpes vulpes").height_m, 2)
         0.4
     """
-    known = _shoulders()
-    found = known.get(_plain(species))
+    known = _known_shoulder_heights()
+    found = known.get(_normalised(species))
     if found is None:
-        alike = difflib.get_close_matches(_plain(species), known, n=4, cutoff=0.6)
+        alike = difflib.get_close_matches(_normalised(species), known, n=4, cutoff=0.6)
         hint = f"known are {', '.join(map(repr, alike))}" if alike else "its names are English or scientific"
         raise InputError(f"no shoulder height is known of {species!r}; {hint}; or give the height in metres")
     return found
 
 
-def read_shoulders(path: Path, media: Iterable[tuple[str, str]]) -> dict[str, Shoulder]:
+def read_shoulder_heights(path: Path, media: Iterable[tuple[str, str]]) -> dict[str, ShoulderHeight]:
     """The shoulder of each medium that a table tells of.
 
     A CSV file with media_id, video_id, file or site_id, and species or shoulder_m. Rows with neither of these two are
@@ -80,18 +82,18 @@ def read_shoulders(path: Path, media: Iterable[tuple[str, str]]) -> dict[str, Sh
             heights, or no medium is told of.
     """
     columns = read_columns(path)
-    name = next((column for column in NAMES if column in columns), NAMES[0])
+    name = next((column for column in NAME_COLUMNS if column in columns), NAME_COLUMNS[0])
     value = next((column for column in ("shoulder_m", "species", "scientificName") if column in columns), "species")
-    told: dict[str, Shoulder] = {}
+    told: dict[str, ShoulderHeight] = {}
     for row in read_rows(path, required=(name, value)):
-        shoulder = _shoulder(row)
+        shoulder = _shoulder_height(row)
         if shoulder is None:
             continue
         if told.setdefault(row.text(name), shoulder) != shoulder:
             raise InputError(
                 f"{row.where}: {row.text(name)} has another height above; one shoulder counts for all animals of a medium"
             )
-    found = _of_media(path, name, told, list(media))
+    found = _values_by_medium(path, name, told, list(media))
     if not found:
         raise InputError(f"{path}: none of its {len(told)} names in column {name!r} is of what was measured")
     return found
@@ -105,7 +107,7 @@ def read_species(path: Path, media: Iterable[tuple[str, str]]) -> dict[str, str]
     """
     columns = read_columns(path)
     value = next((column for column in ("species", "scientificName") if column in columns), "")
-    name = next((column for column in NAMES if column in columns), NAMES[0])
+    name = next((column for column in NAME_COLUMNS if column in columns), NAME_COLUMNS[0])
     if not value:
         return {}
     told: dict[str, set[str]] = defaultdict(set)
@@ -113,21 +115,21 @@ def read_species(path: Path, media: Iterable[tuple[str, str]]) -> dict[str, str]
         if species := row.optional_text(value):
             told[row.text(name)].add(species)
     alone = {about: species.pop() for about, species in told.items() if len(species) == 1}
-    return _of_media(path, name, alone, list(media))
+    return _values_by_medium(path, name, alone, list(media))
 
 
-def _of_media(path: Path, name: str, told: dict[str, Told], media: list[tuple[str, str]]) -> dict[str, Told]:
+def _values_by_medium(path: Path, name: str, told: dict[str, Value], media: list[tuple[str, str]]) -> dict[str, Value]:
     """What a table tells of each medium by its own name or its site's."""
     if name == "site_id":
         return {media_id: told[site_id] for media_id, site_id in media if site_id in told}
-    return _by_name(path, told, [media_id for media_id, _ in media])
+    return _values_by_name(path, told, [media_id for media_id, _ in media])
 
 
-def _by_name(path: Path, told: dict[str, Told], media_ids: list[str]) -> dict[str, Told]:
+def _values_by_name(path: Path, told: dict[str, Value], media_ids: list[str]) -> dict[str, Value]:
     index = NameIndex(told)
     for entry, users in index.clashes(media_ids).items():
         raise InputError(f"{path}: {entry} could be any of {', '.join(users[:5])}; put the folder before the name")
-    found: dict[str, Told] = {}
+    found: dict[str, Value] = {}
     for media_id in media_ids:
         names = index.find(media_id)
         if len(names) > 1:
@@ -137,27 +139,27 @@ def _by_name(path: Path, told: dict[str, Told], media_ids: list[str]) -> dict[st
     return found
 
 
-def _shoulder(row: Row) -> Shoulder | None:
+def _shoulder_height(row: Row) -> ShoulderHeight | None:
     height_m = row.optional_number("shoulder_m")
     species = row.optional_text("species") or row.optional_text("scientificName")
     try:
         if height_m is not None:
-            return Shoulder(height_m)
-        return shoulder_of(species) if species else None
+            return ShoulderHeight(height_m)
+        return shoulder_height_of(species) if species else None
     except InputError as error:
         raise InputError(f"{row.where}: {error}; leave the cell empty where it isn't known") from None
 
 
 @cache
-def _shoulders() -> dict[str, Shoulder]:
-    known: dict[str, Shoulder] = {}
+def _known_shoulder_heights() -> dict[str, ShoulderHeight]:
+    known: dict[str, ShoulderHeight] = {}
     for row in read_rows(TABLE, required=("scientific", "english", "low_m", "high_m")):
         low, high = math.log(row.number("low_m")), math.log(row.number("high_m"))
-        shoulder = Shoulder(math.exp((low + high) / 2), (high - low) / RANGE_SDS)
+        shoulder = ShoulderHeight(math.exp((low + high) / 2), (high - low) / RANGE_SDS)
         for name in (row.text("scientific"), *row.text("english").split("; ")):
-            known[_plain(name)] = shoulder
+            known[_normalised(name)] = shoulder
     return known
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return " ".join(re.sub(r"[-_’']", " ", name.casefold()).split())

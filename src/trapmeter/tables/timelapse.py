@@ -14,9 +14,9 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from statistics import median
 
-from trapmeter.files import whole_file
+from trapmeter.files import atomic_file
 from trapmeter.records import Estimate, Status
-from trapmeter.tables.celltext import to_cell
+from trapmeter.tables.csvfile import to_cell
 
 COLUMNS = (
     "File",
@@ -36,7 +36,7 @@ def write_timelapse(path: Path, estimates: Iterable[Estimate]) -> None:
     Raises:
         RunError: the file can't be written.
     """
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for media_id, rows in groupby(estimates, lambda estimate: estimate.observation.media_id):

@@ -1,22 +1,20 @@
-"""Known distances, and which estimate answers which of them.
-
-Read are the competition's labels (one distance per second: that of the nearest animal) and simtrap's truth.csv (every
-animal with its box).
-"""
+"""Known distances: tables of labels and ground truth, and which estimate each belongs to."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.overlap import same_animals
-from trapmeter.records import Box, Estimate
+from trapmeter.files import atomic_file
+from trapmeter.geometry import match_boxes
+from trapmeter.records import Box, Estimate, Observation
 from trapmeter.tables.boxcells import COORDINATES, read_box
-from trapmeter.tables.csvfile import read_columns, read_rows
+from trapmeter.tables.csvfile import read_columns, read_rows, to_cell
 from trapmeter.tables.drivendata import read_labels
-from trapmeter.tables.names import NameIndex
+from trapmeter.tables.file_names import NameIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +59,15 @@ def match_truth(estimates: Iterable[Estimate], truth: Sequence[TruthRow]) -> lis
     estimates = list(estimates)
     measured = [estimate for estimate in estimates if estimate.distance is not None]
     # By the names of all media, not of those alone where an animal was seen.
-    names = truth_names({estimate.observation.media_id for estimate in estimates}, truth)
+    names = truth_name_by_medium({estimate.observation.media_id for estimate in estimates}, truth)
     answers: dict[tuple[str, int], list[Estimate]] = {}
     for estimate in measured:
         video_id = names.get(estimate.observation.media_id)
         if video_id is not None:
-            answers.setdefault((video_id, _ms(estimate.observation.time_s)), []).append(estimate)
+            answers.setdefault((video_id, _milliseconds(estimate.observation.time_s)), []).append(estimate)
     known: dict[tuple[str, int], list[TruthRow]] = {}
     for row in truth:
-        known.setdefault((row.video_id, _ms(row.time_s)), []).append(row)
+        known.setdefault((row.video_id, _milliseconds(row.time_s)), []).append(row)
     # Told for the whole table: a second of truth.csv in which no animal is visible must not fall back to nearest.
     has_boxes = any(row.box is not None for row in truth)
     pairs: list[tuple[Estimate, TruthRow]] = []
@@ -90,8 +88,8 @@ def _read_animals(path: Path, *, has_ids: bool) -> list[TruthRow]:
     for row in read_rows(path, required=("video_id", "time", "distance_m", *COORDINATES)):
         truth = TruthRow(
             row.text("video_id"),
-            row.number_from_0("time", "seconds"),
-            row.number_from_0("distance_m", "metres"),
+            row.non_negative_number("time", "seconds"),
+            row.non_negative_number("distance_m", "metres"),
             read_box(row, score_column=None),
         )
         rows.append(truth)
@@ -106,7 +104,7 @@ def _read_animals(path: Path, *, has_ids: bool) -> list[TruthRow]:
     return rows
 
 
-def truth_names(media_ids: Collection[str], truth: Sequence[TruthRow]) -> dict[str, str]:
+def truth_name_by_medium(media_ids: Collection[str], truth: Sequence[TruthRow]) -> dict[str, str]:
     """The video_id of the truth for each media_id that has one.
 
     Raises:
@@ -130,7 +128,7 @@ def truth_names(media_ids: Collection[str], truth: Sequence[TruthRow]) -> dict[s
 
 
 def _by_overlap(estimates: list[Estimate], rows: list[TruthRow]) -> list[tuple[Estimate, TruthRow]]:
-    pairs = same_animals([row.box for row in rows], [estimate.observation.box for estimate in estimates])
+    pairs = match_boxes([row.box for row in rows], [estimate.observation.box for estimate in estimates])
     return [(estimates[j], rows[i]) for i, j in pairs]
 
 
@@ -139,5 +137,72 @@ def _distance_m(estimate: Estimate) -> float:
     return estimate.distance.distance_m
 
 
-def _ms(time_s: float) -> int:
+def _milliseconds(time_s: float) -> int:
     return round(time_s * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRow:
+    """A known distance, and the file and line that it stands on, as messages begin."""
+
+    truth: TruthRow
+    where: str
+
+
+def write_seconds_to_label(path: Path, observations: Iterable[Observation]) -> None:
+    """Writes the table in the order given, with distance_m empty.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    _write_label_table(path, ((seen, "") for seen in observations))
+
+
+def write_labels(path: Path, known: Iterable[tuple[Observation, float]]) -> None:
+    """Writes the table in the order given, each row with its distance in metres.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    _write_label_table(path, ((seen, f"{distance_m:.2f}") for seen, distance_m in known))
+
+
+def _write_label_table(path: Path, rows: Iterable[tuple[Observation, str]]) -> None:
+    with atomic_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("site_id", "video_id", "time", "animal_id", *COORDINATES, "distance_m"))
+        for seen, metres in rows:
+            box = ("",) * 4 if seen.box is None else tuple(f"{value:.4f}" for value in seen.box.xyxy)
+            names = to_cell(seen.site_id), to_cell(seen.media_id)
+            writer.writerow((*names, f"{seen.time_s:.6g}", seen.animal_id or "", *box, metres))
+
+
+def read_labelled_rows(path: Path) -> list[LabelledRow]:
+    """The filled rows, in the order of the file; rows whose distance is still empty are left out.
+
+    Raises:
+        InputError: a cell is not what it should be, an animal of a second stands twice, or no row is filled.
+    """
+    columns = read_columns(path)
+    column = "distance" if "distance" in columns and "distance_m" not in columns else "distance_m"
+    found: list[LabelledRow] = []
+    lines: dict[tuple[object, ...], int] = {}
+    for row in read_rows(path, required=("video_id", "time", column)):
+        if not row.optional_text(column):
+            continue
+        truth = TruthRow(
+            row.text("video_id"),
+            row.non_negative_number("time", "seconds"),
+            row.non_negative_number(column, "metres"),
+            read_box(row, score_column=None),
+        )
+        first = lines.setdefault((truth.video_id, truth.time_s, truth.box), row.line)
+        if first != row.line:
+            raise InputError(
+                f"{path}, lines {first} and {row.line}: {truth.video_id} at {truth.time_s:g} s is labelled twice; keep one "
+                "of the rows"
+            )
+        found.append(LabelledRow(truth, row.where))
+    if not found:
+        raise InputError(f"{path}: no row has a {column}; fill in how far (metres) at least one of the animals stood")
+    return found

@@ -15,28 +15,28 @@ from torch.utils.data import Dataset
 
 from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
-from trapmeter.models.inputs import network_input
-from trapmeter.models.spec import Frames, InputSpec
+from trapmeter.models.input_spec import FrameEncoding, InputSpec
+from trapmeter.models.network_input import network_input
 from trapmeter.records import Box
-from trapmeter.training.augment import AugmentSettings, Plan, apply_plan, draw_plan, flipped_box, sample_rng
+from trapmeter.training.augment import AugmentPlan, AugmentSettings, apply_plan, draw_plan, flip_box, sample_rng
 from trapmeter.training.samples import OTHER_ANIMAL, Sample
 from trapmeter.windows import window_times
 
-SURE_SCORE = 0.3
+CONFIDENT_SCORE = 0.3
 """A box of this score is more often right than wrong, and teaches the network where to look."""
-LEAST_IN_SIGHT = 0.5
+MIN_VISIBLE_SHARE = 0.5
 NO_BOX = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class DatasetItem:
     """What the loader is asked for: a sample, and the epoch whose draw augments it (None: as it is)."""
 
     index: int
     epoch: int | None
 
 
-class Truth(NamedTuple):
+class GroundTruth(NamedTuple):
     """What a network is to say of a window, and how much that counts; of a batch, all with a first axis n.
 
     distance_m and weight: of the sample. box (4): x1, y1, x2, y2 of the animal; box_weight: how far it is to be believed, 0
@@ -50,7 +50,7 @@ class Truth(NamedTuple):
     sample: Tensor
 
 
-class WindowDataset(Dataset[tuple[torch.Tensor, Truth]]):
+class WindowDataset(Dataset[tuple[torch.Tensor, GroundTruth]]):
     """Windows of samples out of a frame store: input bytes and targets.
 
     Holds no frames; each item is read when asked for, so that many loader processes can share the store.
@@ -71,17 +71,17 @@ class WindowDataset(Dataset[tuple[torch.Tensor, Truth]]):
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, item: Item) -> tuple[torch.Tensor, Truth]:
+    def __getitem__(self, item: DatasetItem) -> tuple[torch.Tensor, GroundTruth]:
         """The window of one sample, augmented by the draw that belongs to sample and epoch whoever loads it."""
         sample, spec = self._samples[item.index], self._spec
         frames = self._store.window(sample.video_id, sample.time_s, spec.offsets_s, spec.edge)
-        box, animal, distance_m, is_shown = sample.box, place_of(sample), sample.distance_m, True
+        box, animal, distance_m, is_shown = sample.box, animal_box(sample), sample.distance_m, True
         if item.epoch is not None:
             rng = sample_rng(self._seed, item.epoch, item.index)
-            plan = kept_in_sight(draw_plan(self._settings, spec.size_hw, rng), animal)
+            plan = keep_animal_visible(draw_plan(self._settings, spec.size_hw, rng), animal)
             is_outside = ~frames.any(axis=(1, 2, 3))
             frames, (box, animal) = apply_plan(plan, frames, (box, animal))
-            if spec.frames is Frames.MOTION:
+            if spec.frames is FrameEncoding.MOTION:
                 # Haze on a frame that stands for none would be taken for motion everywhere.
                 frames[is_outside] = 0
             distance_m /= plan.zoom.scale if plan.zoom else 1.0
@@ -90,17 +90,17 @@ class WindowDataset(Dataset[tuple[torch.Tensor, Truth]]):
         window = torch.from_numpy(network_input(frames, box if is_shown else None, spec))
         xyxy, sure = (NO_BOX, 0.0) if animal is None else (animal.xyxy, animal.score)
         facts = (distance_m, sample.weight, xyxy, sure, item.index)
-        return window, Truth(*map(torch.tensor, facts))
+        return window, GroundTruth(*map(torch.tensor, facts))
 
 
-def place_of(sample: Sample) -> Box | None:
+def animal_box(sample: Sample) -> Box | None:
     """Where the animal is, with how far that is to be believed as its score: as drawn, or a detector's box that is sure."""
     if sample.drawn is not None:
         return sample.drawn
-    return sample.box if sample.box is not None and sample.box.score >= SURE_SCORE else None
+    return sample.box if sample.box is not None and sample.box.score >= CONFIDENT_SCORE else None
 
 
-def kept_in_sight(plan: Plan, box: Box | None) -> Plan:
+def keep_animal_visible(plan: AugmentPlan, box: Box | None) -> AugmentPlan:
     """The plan, without a zoom that could push the animal out of the picture.
 
     Half of its box's area must stay. Where its place isn't known there is no zoom at all: to shrink alone would tell that
@@ -110,12 +110,12 @@ def kept_in_sight(plan: Plan, box: Box | None) -> Plan:
         return plan
     if box is not None:
         # The flip comes before the zoom.
-        seen = flipped_box(box) if plan.flip else box
+        seen = flip_box(box) if plan.flip else box
         sides = [
             _share_inside(low, high, at, plan.zoom.scale)
             for low, high, at in ((seen.x1, seen.x2, plan.zoom.x), (seen.y1, seen.y2, plan.zoom.y))
         ]
-        if sides[0] * sides[1] >= LEAST_IN_SIGHT:
+        if sides[0] * sides[1] >= MIN_VISIBLE_SHARE:
             return plan
     return replace(plan, zoom=None)
 
@@ -126,14 +126,14 @@ def _share_inside(low: float, high: float, at: float, scale: float) -> float:
     return max(0.0, min(high, 1.0) - max(low, 0.0)) / (high - low)
 
 
-def goes_whole(accumulate: int, world_size: int) -> bool:
+def deals_whole_batches(accumulate: int, world_size: int) -> bool:
     """Whether each batch of a step goes to one process: where a step's batches go round evenly."""
     return accumulate % world_size == 0
 
 
 def training_batches(
     n_samples: int, epoch: int, seed: int, batch_size: int, accumulate: int, rank: int, world_size: int
-) -> list[list[Item]]:
+) -> list[list[DatasetItem]]:
     """One process's part of an epoch: shuffled alike everywhere, dealt out in turn, whole batches or parts of each.
 
     A step has accumulate batches of batch_size samples over all processes, the same ones however many these are; the last
@@ -142,7 +142,7 @@ def training_batches(
     Raises:
         InputError: fewer samples than one step, or fewer in a batch than there are processes.
     """
-    is_whole = goes_whole(accumulate, world_size)
+    is_whole = deals_whole_batches(accumulate, world_size)
     if not is_whole and batch_size < world_size:
         raise InputError(
             f"a batch of {batch_size} windows can't be dealt out to {world_size} processes; start at most {batch_size} of "
@@ -155,23 +155,23 @@ def training_batches(
     order = np.random.default_rng([seed, epoch, 1]).permutation(n_samples)
     batches = order[: n_batches * batch_size].reshape(n_batches, batch_size)
     mine = batches[rank::world_size] if is_whole else [batch[rank::world_size] for batch in batches]
-    return [[Item(int(index), epoch) for index in batch] for batch in mine]
+    return [[DatasetItem(int(index), epoch) for index in batch] for batch in mine]
 
 
-def shares(batch_size: int, accumulate: int, world_size: int) -> str:
+def describe_shares(batch_size: int, accumulate: int, world_size: int) -> str:
     """What of a step falls to a process, in words."""
     step = f"{accumulate} x {batch_size}" if accumulate > 1 else f"{batch_size}"
-    if goes_whole(accumulate, world_size):
+    if deals_whole_batches(accumulate, world_size):
         return f"{accumulate // world_size} x {batch_size} of a step's {step} windows"
     least, rest = divmod(batch_size, world_size)
     parts = f"{least} {f'or {least + 1} ' if rest else ''}"
     return f"{f'{accumulate} x ({parts.strip()}) ' if accumulate > 1 else parts}of a step's {step} windows"
 
 
-def validation_batches(n_samples: int, batch_size: int, rank: int, world_size: int) -> list[list[Item]]:
+def validation_batches(n_samples: int, batch_size: int, rank: int, world_size: int) -> list[list[DatasetItem]]:
     """The batches of one process in validation: every sample exactly once over all processes, none twice."""
     mine = list(range(rank, n_samples, world_size))
-    return [[Item(index, None) for index in mine[i : i + batch_size]] for i in range(0, len(mine), batch_size)]
+    return [[DatasetItem(index, None) for index in mine[i : i + batch_size]] for i in range(0, len(mine), batch_size)]
 
 
 def store_digest(store: FrameStore, samples: Sequence[Sample]) -> str:
@@ -187,7 +187,7 @@ def store_digest(store: FrameStore, samples: Sequence[Sample]) -> str:
     return digest.hexdigest()
 
 
-def check_store(store: FrameStore, samples: Sequence[Sample], spec: InputSpec) -> None:
+def check_frames_stored(store: FrameStore, samples: Sequence[Sample], spec: InputSpec) -> None:
     """Makes sure that the store has every frame that the samples need, before hours of training.
 
     Raises:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from trapmeter.errors import InputError, RunError
 
-MEET_WITHIN = timedelta(minutes=10)
+RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
 """Hosts start at different times, and the slowest loads torch over the network; one that comes later never does."""
 _CHUNK = 2**26
 """Bytes that are sent at a time, so that a state of gigabytes doesn't lie in a GPU's memory whole."""
@@ -65,17 +65,17 @@ def ranks_from_environment(environment: Mapping[str, str] = os.environ) -> Ranks
     return ALONE
 
 
-def meeting_place(environment: Mapping[str, str]) -> dict[str, str]:
+def rendezvous_address(environment: Mapping[str, str]) -> dict[str, str]:
     """Where the processes meet when nobody says so: torchrun does, srun doesn't.
 
     It is Slurm's first machine, and a port that follows from the job's number, so that two jobs don't meet.
     """
     machines = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
     port = 29_500 + int(environment.get("SLURM_JOB_ID", "11")) % 3_000
-    return {"MASTER_ADDR": first_machine(machines) if machines else "127.0.0.1", "MASTER_PORT": str(port)}
+    return {"MASTER_ADDR": first_host(machines) if machines else "127.0.0.1", "MASTER_PORT": str(port)}
 
 
-def first_machine(node_list: str) -> str:
+def first_host(node_list: str) -> str:
     """The first name of Slurm's short form of many: gpu[003-007,9],cpu1 begins with gpu003.
 
     Raises:
@@ -95,19 +95,19 @@ def process_group(ranks: Ranks) -> Iterator[None]:
         return
     if ranks.device.type == "cuda":
         torch.cuda.set_device(ranks.device)
-    for name, value in meeting_place(os.environ).items():
+    for name, value in rendezvous_address(os.environ).items():
         os.environ.setdefault(name, value)
     try:
         dist.init_process_group(
             "nccl" if ranks.device.type == "cuda" else "gloo",
             rank=ranks.rank,
             world_size=ranks.world_size,
-            timeout=MEET_WITHIN,
+            timeout=RENDEZVOUS_TIMEOUT,
         )
     except RuntimeError as error:
         raise RunError(
             f"{ranks.world_size} processes were to meet at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']} and "
-            f"didn't within {MEET_WITHIN.seconds // 60} minutes ({_first_line(error)}); start the command on every host "
+            f"didn't within {RENDEZVOUS_TIMEOUT.seconds // 60} minutes ({_first_line(error)}); start the command on every host "
             "by torchrun or srun, and see that the hosts reach each other there"
         ) from error
     try:
@@ -115,7 +115,7 @@ def process_group(ranks: Ranks) -> Iterator[None]:
         # The first process still writes a bundle while the others are done; who leaves earlier may tear down what it uses.
         dist.barrier()
     except RuntimeError as error:
-        if not is_lost(error):
+        if not is_peer_lost(error):
             raise
         raise RunError(
             f"another process of this training has ended ({_first_line(error)}); what it said before tells why. The same "
@@ -128,7 +128,7 @@ def process_group(ranks: Ranks) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def is_lost(error: RuntimeError) -> bool:
+def is_peer_lost(error: RuntimeError) -> bool:
     """Whether an error of torch means that another process could not be reached any more."""
     # gloo's are plain RuntimeErrors that begin with the place in its sources.
     return isinstance(error, dist.DistError) or "/gloo/" in str(error)
@@ -138,29 +138,29 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def end_with_agent(environment: Mapping[str, str] = os.environ) -> None:
+def exit_with_agent(environment: Mapping[str, str] = os.environ) -> None:
     """Under torchrun, ends this process when its agent is gone, even killed; elsewhere nothing.
 
     It would go on with a training, and hold its folder, that the other hosts are about to begin anew.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
-        threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_exit_without_parent, args=(os.getppid(),), daemon=True).start()
 
 
-def _end_without(parent: int) -> None:
+def _exit_without_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
 
 
-def share_buffers(network: torch.nn.Module, ranks: Ranks) -> None:
+def broadcast_buffers(network: torch.nn.Module, ranks: Ranks) -> None:
     """Gives all processes the first one's running statistics, so that they validate the same network."""
     if ranks.world_size > 1:
         for buffer in network.buffers():
             dist.broadcast(buffer, 0)
 
 
-def total(values: list[float], ranks: Ranks) -> list[float]:
+def sum_over_ranks(values: list[float], ranks: Ranks) -> list[float]:
     """The sums of values over all processes, in double precision."""
     if ranks.world_size == 1:
         return values
@@ -169,7 +169,7 @@ def total(values: list[float], ranks: Ranks) -> list[float]:
     return [float(value) for value in tensor.tolist()]
 
 
-def summed(value: Tensor, ranks: Ranks) -> Tensor:
+def sum_tensor(value: Tensor, ranks: Ranks) -> Tensor:
     """The sum of a tensor over all processes, where it is, without a gradient."""
     if ranks.world_size == 1:
         return value.detach()
@@ -178,7 +178,7 @@ def summed(value: Tensor, ranks: Ranks) -> Tensor:
     return everywhere
 
 
-def from_first(content: bytes, ranks: Ranks) -> bytes:
+def broadcast_bytes(content: bytes, ranks: Ranks) -> bytes:
     """The first process's bytes, in all processes; what the others give doesn't count."""
     if ranks.world_size == 1:
         return content
@@ -193,7 +193,7 @@ def from_first(content: bytes, ranks: Ranks) -> bytes:
     return content if ranks.is_first else bytes(everywhere)
 
 
-def gathered(values: Tensor, ranks: Ranks) -> list[Tensor]:
+def gather_tensors(values: Tensor, ranks: Ranks) -> list[Tensor]:
     """Every process's 1-D tensor, which may differ in length, in the order of ranks."""
     if ranks.world_size == 1:
         return [values]

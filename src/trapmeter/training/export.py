@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle, write_bundle
-from trapmeter.models.spec import InputSpec
-from trapmeter.runtimes.onnx import OnnxNetwork
+from trapmeter.models.input_spec import InputSpec
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.training.network import DistanceNetwork
 from trapmeter.uncertainty import Uncertainty
 
 TOLERANCE_M = 1e-4
 
 
-class _Metres(nn.Module):
+class _MetresNetwork(nn.Module):
     """Bytes in, metres out: what the bundle holds."""
 
     def __init__(self, network: DistanceNetwork) -> None:
@@ -30,7 +30,7 @@ class _Metres(nn.Module):
         return self.network.metres(self.network(windows).raw)
 
 
-def export(
+def export_network(
     network: DistanceNetwork,
     spec: InputSpec,
     folder: Path,
@@ -44,9 +44,9 @@ def export(
     Raises:
         ModelError: onnxruntime's metres differ from torch's by more than TOLERANCE_M.
     """
-    module = _Metres(network).float().cpu().eval()
+    module = _MetresNetwork(network).float().cpu().eval()
     windows = np.random.default_rng(0).integers(0, 256, (2, spec.n_channels, *spec.size_hw), np.uint8)
-    onnx = _onnx(module, torch.from_numpy(windows))
+    onnx = _to_onnx(module, torch.from_numpy(windows))
     bundle = write_bundle(folder, onnx, model_id, spec, licence, provenance, uncertainty)
     with torch.no_grad():
         wanted = np.maximum(module(torch.from_numpy(windows)).double().numpy(), 0.0)
@@ -57,7 +57,7 @@ def export(
     return bundle
 
 
-def _onnx(module: nn.Module, windows: Tensor) -> bytes:
+def _to_onnx(module: nn.Module, windows: Tensor) -> bytes:
     program = torch.onnx.export(
         module,
         (windows,),

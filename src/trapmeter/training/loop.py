@@ -18,25 +18,25 @@ from torch.utils.data import DataLoader
 from trapmeter.errors import InputError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.training import checkpoints
+from trapmeter.training.checkpoints import TrainingState, start_training
 from trapmeter.training.dataset import (
-    Item,
-    Truth,
+    DatasetItem,
+    GroundTruth,
     WindowDataset,
-    goes_whole,
-    shares,
+    deals_whole_batches,
+    describe_shares,
     training_batches,
     validation_batches,
 )
-from trapmeter.training.distributed import Ranks, gathered, share_buffers, total
-from trapmeter.training.losses import at_least_single, batch_loss
-from trapmeter.training.network import DistanceNetwork, Output
+from trapmeter.training.distributed import Ranks, broadcast_buffers, gather_tensors, sum_over_ranks
+from trapmeter.training.losses import at_least_fp32, batch_loss
+from trapmeter.training.network import DistanceNetwork, NetworkOutput
+from trapmeter.training.rank_checks import failing_together
 from trapmeter.training.recipes import Precision, Recipe
-from trapmeter.training.records import EpochRecord, FoldResult, TrainingLog
 from trapmeter.training.samples import Sample
-from trapmeter.training.state import Training, start
-from trapmeter.training.together import agreed
+from trapmeter.training.training_log import EpochRecord, FoldResult, TrainingLog
 
-Progress = Callable[[str], None]
+Announce = Callable[[str], None]
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 
@@ -49,7 +49,7 @@ def train_fold(
     make: Callable[[], DistanceNetwork],
     folder: Path,
     ranks: Ranks,
-    progress: Progress = lambda _: None,
+    progress: Announce = lambda _: None,
 ) -> FoldResult:
     """Trains one fold to its end, from where an earlier call was broken off.
 
@@ -62,9 +62,11 @@ def train_fold(
     device = ranks.device
     torch.manual_seed(recipe.seed)
     if ranks.world_size > 1:
-        progress(f"{ranks.world_size} processes, {shares(recipe.batch_size, recipe.accumulate, ranks.world_size)} each")
-    with agreed(ranks):
-        training = start(recipe, make, ranks)
+        progress(
+            f"{ranks.world_size} processes, {describe_shares(recipe.batch_size, recipe.accumulate, ranks.world_size)} each"
+        )
+    with failing_together(ranks):
+        training = start_training(recipe, make, ranks)
     state = checkpoints.load_state(folder, ranks)
     if state is not None:
         progress(training.restore(state))
@@ -75,47 +77,47 @@ def train_fold(
         stepped = torch.compile(stepped)  # type: ignore[assignment]
     train_set = WindowDataset(store, train, recipe.input, recipe.augment, recipe.seed, recipe.box_dropout)
     val_set = WindowDataset(store, held_out, recipe.input, recipe.augment, recipe.seed)
-    with agreed(ranks):
+    with failing_together(ranks):
         log = TrainingLog(folder, training.epoch) if ranks.is_first else None
     for epoch in range(training.epoch, recipe.epochs):
         started = time.perf_counter()
         rate = recipe.schedule.rate(epoch)
         # Dropout and the like draw from here: the same after a break as without one, and not the same on every device.
-        torch.manual_seed(_seed(recipe.seed, epoch, ranks.rank))
+        torch.manual_seed(_rank_seed(recipe.seed, epoch, ranks.rank))
         batches = training_batches(
             len(train), epoch, recipe.seed, recipe.batch_size, recipe.accumulate, ranks.rank, ranks.world_size
         )
         loss = _train_epoch(recipe, training, stepped, _loader(train_set, batches, recipe, device), rate, device, ranks)
-        metres = _validate(recipe, training.judged, val_set, device, ranks)
+        metres = _validate(recipe, training.evaluated_network, val_set, device, ranks)
         mae_m = float(np.abs(metres - [sample.distance_m for sample in held_out]).mean()) if len(metres) else math.nan
         training.epoch = epoch + 1
         is_best = mae_m < training.best_mae_m
         training.best_mae_m = min(training.best_mae_m, mae_m)
         record = EpochRecord(epoch, rate, loss, mae_m, time.perf_counter() - started)
-        with agreed(ranks):
+        with failing_together(ranks):
             if log is not None:
                 if is_best:
                     log.write_held_out(held_out, metres)
                 log.add(record)
-                _keep(training, folder, is_best=is_best, is_valley=recipe.schedule.is_valley(epoch))
+                _save_epoch(training, folder, is_best=is_best, is_valley=recipe.schedule.is_valley(epoch))
         progress(
             f"epoch {epoch + 1} of {recipe.epochs}: loss {loss:.4f}"
             f"{f', held-out error {mae_m:.3f} m' if held_out else ''}{' (best)' if is_best else ''}, "
             f"{record.seconds:.0f} s"
         )
-    with agreed(ranks):
+    with failing_together(ranks):
         if log is not None:
-            checkpoints.save_weights(folder / LAST, training.judged.state_dict())
+            checkpoints.save_weights(folder / LAST, training.evaluated_network.state_dict())
             if not (folder / BEST).exists():
                 # Nothing was held out: the last weights are all there is to choose from.
-                checkpoints.save_weights(folder / BEST, training.judged.state_dict())
+                checkpoints.save_weights(folder / BEST, training.evaluated_network.state_dict())
             log.finish()
     return FoldResult(training.best_mae_m, recipe.epochs)
 
 
-def _keep(training: Training, folder: Path, *, is_best: bool, is_valley: bool) -> None:
+def _save_epoch(training: TrainingState, folder: Path, *, is_best: bool, is_valley: bool) -> None:
     """Writes what an epoch leaves to go on from."""
-    weights = training.judged.state_dict()
+    weights = training.evaluated_network.state_dict()
     if is_best:
         checkpoints.save_weights(folder / BEST, weights)
     if is_valley:
@@ -126,7 +128,7 @@ def _keep(training: Training, folder: Path, *, is_best: bool, is_valley: bool) -
 
 def _train_epoch(
     recipe: Recipe,
-    training: Training,
+    training: TrainingState,
     stepped: nn.Module,
     loader: DataLoader[Any],
     rate: float,
@@ -140,18 +142,18 @@ def _train_epoch(
     loss_sum, n_batches = 0.0, 0
     # Who shares a batch, and how many of a step's are this process's.
     together, n_mine = ranks, recipe.accumulate
-    if goes_whole(recipe.accumulate, ranks.world_size):
+    if deals_whole_batches(recipe.accumulate, ranks.world_size):
         together, n_mine = Ranks(), recipe.accumulate // ranks.world_size
-    for number, batch in enumerate(_fetched(loader)):
+    for number, batch in enumerate(_load_batches(loader)):
         if recipe.warm_up and training.epoch == 0:
             for group in training.optimiser.param_groups:
                 group["lr"] = rate * (number + 1) / len(loader)
-        windows, truth = batch[0].to(device, non_blocking=True), Truth(*(part.to(device) for part in batch[1]))
+        windows, truth = batch[0].to(device, non_blocking=True), GroundTruth(*(part.to(device) for part in batch[1]))
         is_step = (number + 1) % n_mine == 0
         no_sync = nullcontext() if is_step or ranks.world_size == 1 else stepped.no_sync()  # type: ignore[operator]
         with no_sync:
             with _autocast(recipe, device):
-                output: Output = stepped(windows)
+                output: NetworkOutput = stepped(windows)
             loss = batch_loss(recipe, training.network, output, truth, together)
             training.scaler.scale(loss / n_mine).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
@@ -170,7 +172,7 @@ def _train_epoch(
         training.optimiser.zero_grad(set_to_none=True)
         if training.ema is not None:
             training.ema.update_parameters(training.network)  # type: ignore[operator]
-    loss_sum, count = total([loss_sum, float(n_batches)], ranks)
+    loss_sum, count = sum_over_ranks([loss_sum, float(n_batches)], ranks)
     return loss_sum / count
 
 
@@ -180,23 +182,25 @@ def _validate(
 ) -> np.ndarray:
     """Metres for every held-out sample, in their order, each measured once whatever the number of processes."""
     network.eval()
-    share_buffers(network, ranks)
+    broadcast_buffers(network, ranks)
     batches = validation_batches(len(held_out), recipe.batch_size, ranks.rank, ranks.world_size)
     answers, indices = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
-    for batch in _fetched(_loader(held_out, batches, recipe, device)):
+    for batch in _load_batches(_loader(held_out, batches, recipe, device)):
         windows, truth = batch
         with _autocast(recipe, device):
             raw = network(windows.to(device)).raw
-        answers.append(network.metres(at_least_single(raw)).double().cpu())
+        answers.append(network.metres(at_least_fp32(raw)).double().cpu())
         indices.append(truth.sample.double())
     metres = np.zeros(len(held_out))
-    found = gathered(torch.cat(answers).to(device), ranks), gathered(torch.cat(indices).to(device), ranks)
+    found = gather_tensors(torch.cat(answers).to(device), ranks), gather_tensors(torch.cat(indices).to(device), ranks)
     for part, where in zip(*found, strict=True):
         metres[where.cpu().numpy().astype(int)] = part.cpu().numpy()
     return metres
 
 
-def _loader(dataset: WindowDataset, batches: list[list[Item]], recipe: Recipe, device: torch.device) -> DataLoader[Any]:
+def _loader(
+    dataset: WindowDataset, batches: list[list[DatasetItem]], recipe: Recipe, device: torch.device
+) -> DataLoader[Any]:
     return DataLoader(
         dataset,
         batch_sampler=batches,
@@ -207,7 +211,7 @@ def _loader(dataset: WindowDataset, batches: list[list[Item]], recipe: Recipe, d
     )
 
 
-def _fetched(loader: DataLoader[Any]) -> Iterator[Any]:
+def _load_batches(loader: DataLoader[Any]) -> Iterator[Any]:
     """The batches; an error of the user's in a loader process says what it said there, without the process's trace."""
     try:
         yield from loader
@@ -223,5 +227,5 @@ def _autocast(recipe: Recipe, device: torch.device) -> Any:
     return torch.autocast(device.type, dtype=dtype)
 
 
-def _seed(seed: int, epoch: int, rank: int) -> int:
+def _rank_seed(seed: int, epoch: int, rank: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0])

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from trapmeter.errors import ModelError
-from trapmeter.models.spec import InputSpec, Target
-from trapmeter.training.place import Place, PlacedHead
-from trapmeter.training.weights import HUB, NO_WEIGHTS, load_pretrained
+from trapmeter.models.input_spec import InputSpec, Target
+from trapmeter.training.locating_head import AnimalLocation, LocatingHead
+from trapmeter.training.pretrained import HUB, NO_WEIGHTS, load_pretrained
 
 STRIDES = (8, 16, 32)
 """Of the maps that the locating head reads: pixels of the input per cell."""
@@ -26,48 +26,48 @@ class Head(StrEnum):
     """A map of where the animal is, what is seen there, and its place and size in the picture."""
 
 
-class Output(NamedTuple):
+class NetworkOutput(NamedTuple):
     """What a network says of n windows: raw (n,) is metres, or log(1 + metres), as the target says."""
 
     raw: Tensor
-    place: Place | None = None
+    place: AnimalLocation | None = None
 
 
-class Pooled(nn.Module):
+class PooledNetwork(nn.Module):
     """A backbone with one output, as timm makes it."""
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
 
-    def forward(self, inputs: Tensor) -> Output:
+    def forward(self, inputs: Tensor) -> NetworkOutput:
         """From inputs of 0..1 (n, channels, height, width)."""
-        return Output(self.backbone(inputs).squeeze(-1))
+        return NetworkOutput(self.backbone(inputs).squeeze(-1))
 
     @property
-    def last(self) -> nn.Linear:
+    def output_layer(self) -> nn.Linear:
         """The layer that answers."""
         # timm's own method, on every one of its networks, that torch's types know nothing of.
         layer: nn.Linear = self.backbone.get_classifier()  # type: ignore[operator]
         return layer
 
 
-class Locating(nn.Module):
+class LocatingNetwork(nn.Module):
     """A backbone's maps, and a head that finds the animal in them."""
 
     def __init__(self, backbone: nn.Module, channels: list[int], *, has_box: bool) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = PlacedHead(channels)
+        self.head = LocatingHead(channels)
         self._has_box = has_box
 
-    def forward(self, inputs: Tensor) -> Output:
+    def forward(self, inputs: Tensor) -> NetworkOutput:
         """From inputs of 0..1 (n, channels, height, width), the last one the box's where the input has one."""
         box = inputs[:, -1] if self._has_box else torch.zeros_like(inputs[:, -1])
-        return Output(*self.head(self.backbone(inputs), box))
+        return NetworkOutput(*self.head(self.backbone(inputs), box))
 
     @property
-    def last(self) -> nn.Linear:
+    def output_layer(self) -> nn.Linear:
         """The layer that answers."""
         return self.head.answer
 
@@ -78,15 +78,15 @@ class DistanceNetwork(nn.Module):
     forward takes uint8 (n, channels, height, width); `metres` turns its raw output into metres.
     """
 
-    def __init__(self, body: Pooled | Locating, target: Target) -> None:
+    def __init__(self, body: PooledNetwork | LocatingNetwork, target: Target) -> None:
         super().__init__()
         self.body = body
         self.target = target
 
-    def forward(self, windows: Tensor) -> Output:
+    def forward(self, windows: Tensor) -> NetworkOutput:
         """The raw output of each window."""
         # Divided in the network, so that no caller can forget it; there is no other normalisation.
-        output: Output = self.body(windows.to(next(self.body.parameters()).dtype) / 255.0)
+        output: NetworkOutput = self.body(windows.to(next(self.body.parameters()).dtype) / 255.0)
         return output
 
     def metres(self, raw: Tensor) -> Tensor:
@@ -94,12 +94,12 @@ class DistanceNetwork(nn.Module):
         # No animal stands 400 m away: an untrained network must not overflow.
         return torch.expm1(raw.clamp(max=6.0)) if self.target is Target.LOG1P else raw
 
-    def start_at(self, distance_m: float) -> None:
+    def set_initial_distance(self, distance_m: float) -> None:
         """Makes the untrained head answer this distance for every window: training need not find the level first."""
-        nn.init.zeros_(self.body.last.weight)
-        nn.init.constant_(self.body.last.bias, float(self.wanted(torch.tensor(distance_m))))
+        nn.init.zeros_(self.body.output_layer.weight)
+        nn.init.constant_(self.body.output_layer.bias, float(self.encode(torch.tensor(distance_m))))
 
-    def wanted(self, distance_m: Tensor) -> Tensor:
+    def encode(self, distance_m: Tensor) -> Tensor:
         """The raw output that means these metres."""
         return torch.log1p(distance_m) if self.target is Target.LOG1P else distance_m
 
@@ -116,14 +116,14 @@ def make_network(backbone: str, spec: InputSpec, weights: str, head: Head = Head
         ModelError: the backbone is unknown, or the weights can't be had or don't fit.
     """
     if head is Head.POOLED:
-        return DistanceNetwork(Pooled(_backbone(backbone, spec, weights, num_classes=1)), spec.target)
-    maps = _backbone(backbone, spec, weights, features_only=True, out_indices=_levels(backbone))
+        return DistanceNetwork(PooledNetwork(_backbone(backbone, spec, weights, num_classes=1)), spec.target)
+    maps = _backbone(backbone, spec, weights, features_only=True, out_indices=_map_levels(backbone))
     # Known of every network of timm with maps, but not to torch's types.
     channels: list[int] = maps.feature_info.channels()  # type: ignore[operator, union-attr]
-    return DistanceNetwork(Locating(maps, channels, has_box=spec.box_channel), spec.target)
+    return DistanceNetwork(LocatingNetwork(maps, channels, has_box=spec.box_channel), spec.target)
 
 
-def _levels(backbone: str) -> tuple[int, ...]:
+def _map_levels(backbone: str) -> tuple[int, ...]:
     """Which of a backbone's maps have the strides that the head reads."""
     import timm
 

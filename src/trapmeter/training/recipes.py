@@ -1,20 +1,45 @@
-"""Recipes: everything that tells one training from another, as named functions."""
+"""Recipes: every setting of a training, its learning-rate schedule, and the named recipes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from trapmeter.errors import InputError
-from trapmeter.models.spec import SECOND_PLACE_INPUT, Frames, InputSpec, Target
-from trapmeter.training.augment import AugmentSettings, true_to_distance
-from trapmeter.training.augment import second_place as second_place_augmentation
+from trapmeter.models.input_spec import SECOND_PLACE_INPUT, FrameEncoding, InputSpec, Target
+from trapmeter.training.augment import AugmentSettings, distance_preserving
+from trapmeter.training.augment import second_place_augmentation as second_place_augmentation
 from trapmeter.training.network import Head
-from trapmeter.training.schedule import Cosine
-from trapmeter.training.weights import HUB, LITE0, PACKAGE
+from trapmeter.training.pretrained import HUB, LITE0, PACKAGE
 from trapmeter.windows import WIDE_OFFSETS_S
+
+
+@dataclass(frozen=True, slots=True)
+class CosineSchedule:
+    """Cosine annealing, stepped once per epoch, that rises again past its valley, as PyTorch's CosineAnnealingLR does.
+
+    With t_max 25 over 80 epochs the rate falls until epoch 25, rises until 50, falls until 75 and rises a little to the end.
+    """
+
+    lr: float = 1e-3
+    eta_min: float = 1e-5
+    t_max: float = 25.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.eta_min <= self.lr and self.lr > 0 and self.t_max >= 1):
+            raise InputError(f"a cosine schedule needs 0 <= eta_min <= lr, lr > 0 and t_max >= 1, got {self}")
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 0."""
+        return self.eta_min + (self.lr - self.eta_min) * (1 + math.cos(math.pi * epoch / self.t_max)) / 2
+
+    def is_valley(self, epoch: int) -> bool:
+        """Whether no other epoch is nearer to a bottom of the curve: the odd multiples of t_max."""
+        bottom = self.t_max * (2 * math.floor(epoch / (2 * self.t_max)) + 1)
+        return -0.5 <= epoch - bottom < 0.5
 
 
 class Precision(StrEnum):
@@ -37,7 +62,7 @@ class Recipe:
     """Where the backbone's weights come from: hub, package, none or a file."""
     input: InputSpec
     augment: AugmentSettings
-    schedule: Cosine = field(default_factory=Cosine)
+    schedule: CosineSchedule = field(default_factory=CosineSchedule)
     epochs: int = 80
     batch_size: int = 32
     """Windows that go through a network at once, and share its batch norms' statistics."""
@@ -96,7 +121,7 @@ def second_place() -> Recipe:
         weights=HUB,
         input=SECOND_PLACE_INPUT,
         augment=second_place_augmentation(),
-        schedule=Cosine(lr=1e-3, eta_min=1e-5, t_max=25),
+        schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=25),
         epochs=80,
         batch_size=32,
         # One on each of five GPUs.
@@ -116,7 +141,7 @@ def second_place_cpu() -> Recipe:
         weights=PACKAGE,
         input=replace(SECOND_PLACE_INPUT, size_hw=(135, 240)),
         # The first valley is at 25 of 80 epochs there.
-        schedule=Cosine(lr=1e-3, eta_min=1e-5, t_max=12 * 25 / 80),
+        schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=12 * 25 / 80),
         epochs=12,
         # As many steps in an epoch as the small data sets that a CPU can learn from allow.
         accumulate=1,
@@ -132,10 +157,14 @@ def default() -> Recipe:
         backbone="tf_efficientnetv2_l.in21k",
         weights=HUB,
         input=InputSpec(
-            size_hw=(270, 480), offsets_s=WIDE_OFFSETS_S, frames=Frames.MOTION, box_channel=True, target=Target.LOG1P
+            size_hw=(270, 480),
+            offsets_s=WIDE_OFFSETS_S,
+            frames=FrameEncoding.MOTION,
+            box_channel=True,
+            target=Target.LOG1P,
         ),
-        augment=true_to_distance(),
-        schedule=Cosine(lr=1e-3, eta_min=1e-5, t_max=25),
+        augment=distance_preserving(),
+        schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=25),
         epochs=26,
         warm_up=True,
         precision=Precision.BF16,
@@ -154,7 +183,7 @@ def default_cpu() -> Recipe:
         backbone=LITE0,
         weights=PACKAGE,
         input=replace(default().input, size_hw=(135, 240)),
-        schedule=Cosine(lr=1e-3, eta_min=1e-5, t_max=11),
+        schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=11),
         epochs=12,
         precision=Precision.FP32,
         workers=1,
@@ -170,7 +199,7 @@ def student_cpu() -> Recipe:
         default_cpu(),
         name="student_cpu",
         input=replace(default().input, size_hw=(128, 224)),
-        schedule=Cosine(lr=5e-4, eta_min=1e-5, t_max=11),
+        schedule=CosineSchedule(lr=5e-4, eta_min=1e-5, t_max=11),
     )
 
 
@@ -180,7 +209,7 @@ def small() -> Recipe:
         default_cpu(),
         name="small",
         input=replace(default().input, size_hw=(96, 160)),
-        schedule=Cosine(lr=5e-4, eta_min=1e-5, t_max=19),
+        schedule=CosineSchedule(lr=5e-4, eta_min=1e-5, t_max=19),
         epochs=20,
         batch_size=8,
         workers=0,
@@ -197,7 +226,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 }
 
 
-def recipe_named(name: str) -> Recipe:
+def find_recipe(name: str) -> Recipe:
     """A recipe by its name.
 
     Raises:

@@ -10,12 +10,18 @@ from pathlib import Path
 from trapmeter.errors import InputError
 from trapmeter.folds import SECOND_PLACE_SEED, folds_by_site, folds_by_video, leaking_sites
 from trapmeter.frames.store import FrameStore
-from trapmeter.training.dataset import check_store
+from trapmeter.training.dataset import check_frames_stored
 from trapmeter.training.distributed import process_group, ranks_from_environment
+from trapmeter.training.job import TrainingJob, prepare_process, train_one
+from trapmeter.training.rank_checks import failing_together
 from trapmeter.training.recipes import Recipe
-from trapmeter.training.samples import Sample, by_video, labelled, read_pseudolabels, read_samples
-from trapmeter.training.single import Job, prepare_process, train_one
-from trapmeter.training.together import agreed
+from trapmeter.training.samples import (
+    Sample,
+    distances_by_video,
+    read_pseudolabels,
+    read_samples,
+    without_other_animals,
+)
 
 
 class FoldsBy(StrEnum):
@@ -65,31 +71,31 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
     tell = progress if ranks.is_first else _silent
     prepare_process(ranks)
     with process_group(ranks):
-        with agreed(ranks):
-            samples, extra, store, fold_of = _read(settings)
+        with failing_together(ranks):
+            samples, extra, store, fold_of = _read_inputs(settings)
         folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
         if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
             tell(f"the recipe {settings.recipe.name} doesn't look for animals: drawn boxes teach it nothing")
-        tell(describe_folds(labelled(samples), fold_of, settings))
-        return [train_one(_job(settings, samples, extra, fold_of, fold), store, ranks, tell) for fold in folds]
+        tell(describe_folds(without_other_animals(samples), fold_of, settings))
+        return [train_one(_fold_job(settings, samples, extra, fold_of, fold), store, ranks, tell) for fold in folds]
 
 
-def _read(settings: TrainSettings) -> tuple[list[Sample], list[Sample], FrameStore, dict[str, int]]:
+def _read_inputs(settings: TrainSettings) -> tuple[list[Sample], list[Sample], FrameStore, dict[str, int]]:
     """Samples, pseudolabels, the store, which has all their frames, and the fold of each video."""
     if settings.fold is not None and not 0 <= settings.fold < settings.n_folds:
         raise InputError(f"--fold lies in 0..{settings.n_folds - 1} or is all, got {settings.fold}")
     samples = read_samples(settings.labels, settings.metadata, settings.animals)
     if not settings.recipe.input.box_channel:
         # A network that sees no box can't be told which animal is meant.
-        samples = labelled(samples)
+        samples = without_other_animals(samples)
     extra = (
         []
         if settings.extra is None
         else read_pseudolabels(settings.extra, settings.extra_metadata or settings.metadata)
     )
     store = FrameStore.open(settings.store)
-    check_store(store, [*samples, *extra], settings.recipe.input)
-    return samples, extra, store, assign_folds(labelled(samples), settings.folds_by, settings.n_folds)
+    check_frames_stored(store, [*samples, *extra], settings.recipe.input)
+    return samples, extra, store, assign_folds(without_other_animals(samples), settings.folds_by, settings.n_folds)
 
 
 def assign_folds(samples: Sequence[Sample], folds_by: FoldsBy, n_folds: int) -> dict[str, int]:
@@ -97,7 +103,7 @@ def assign_folds(samples: Sequence[Sample], folds_by: FoldsBy, n_folds: int) -> 
     if folds_by is FoldsBy.VIDEO:
         return folds_by_video([sample.video_id for sample in samples], n_folds, SECOND_PLACE_SEED)
     site_of = {sample.video_id: sample.site_id for sample in samples}
-    return folds_by_site(site_of, by_video(samples), n_folds)
+    return folds_by_site(site_of, distances_by_video(samples), n_folds)
 
 
 def describe_folds(samples: Sequence[Sample], fold_of: Mapping[str, int], settings: TrainSettings) -> str:
@@ -121,23 +127,23 @@ def describe_folds(samples: Sequence[Sample], fold_of: Mapping[str, int], settin
     return "\n".join(lines)
 
 
-def _job(
+def _fold_job(
     settings: TrainSettings, samples: Sequence[Sample], extra: Sequence[Sample], fold_of: Mapping[str, int], fold: int
-) -> Job:
+) -> TrainingJob:
     """The training of one fold: what it learns from, and what it is judged by."""
     # Other animals of a second teach; judged are the labels alone, as the reference's are.
-    held_out = [sample for sample in labelled(samples) if fold_of[sample.video_id] == fold]
+    held_out = [sample for sample in without_other_animals(samples) if fold_of[sample.video_id] == fold]
     sites = {sample.site_id for sample in held_out if sample.site_id}
     # A pseudolabel of a held-out site would tell this fold about a place that it is judged at.
     added = [s for s in extra if s.site_id not in sites and fold_of.get(s.video_id) != fold]
-    return Job(
+    return TrainingJob(
         name=f"fold {fold}",
         folder=settings.out / f"fold-{fold}",
         recipe=settings.recipe,
         train=[sample for sample in samples if fold_of[sample.video_id] != fold] + added,
         held_out=held_out,
         facts={"fold": fold, "n_folds": settings.n_folds, "folds_by": settings.folds_by},
-        held_out_facts={"fold": fold, "folds_by": settings.folds_by},
+        held_out_provenance={"fold": fold, "folds_by": settings.folds_by},
         model_id=f"{settings.recipe.name}-fold{fold}",
         licence=settings.licence,
     )

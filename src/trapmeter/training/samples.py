@@ -11,7 +11,7 @@ from pathlib import Path
 from trapmeter.errors import InputError
 from trapmeter.records import Box
 from trapmeter.tables.csvfile import read_rows
-from trapmeter.tables.drivendata import best_rows, read_labels
+from trapmeter.tables.drivendata import best_box_rows, read_labels
 from trapmeter.tables.truth import read_truth
 
 LABELLED = "label"
@@ -58,7 +58,7 @@ def read_samples(labels: Path, metadata: Path | None, animals: Path | None = Non
     Raises:
         InputError: a table is not as expected, or there are animals but none at any label's moment.
     """
-    known = best_rows(metadata)
+    known = best_box_rows(metadata)
     drawn: dict[tuple[str, float], list[tuple[float, Box]]] = defaultdict(list)
     for animal in read_truth(animals) if animals is not None else ():
         if animal.box is not None:
@@ -86,23 +86,23 @@ def read_samples(labels: Path, metadata: Path | None, animals: Path | None = Non
 
 def read_pseudolabels(path: Path, metadata: Path | None) -> list[Sample]:
     """Pseudolabels as `trapmeter pseudolabel` writes them: video_id, time, distance, weight; more columns are left aside."""
-    known = best_rows(metadata)
+    known = best_box_rows(metadata)
     samples = []
     for row in read_rows(path, required=("video_id", "time", "distance", "weight")):
-        video_id, time_s = row.text("video_id"), row.number_from_0("time", "seconds")
+        video_id, time_s = row.text("video_id"), row.non_negative_number("time", "seconds")
         found = known.get((video_id, time_s))
         box, site_id, park = (None, "", "") if found is None else (found.box, found.site_id, found.park)
-        distance_m, weight = row.number_from_0("distance", "metres"), row.number("weight")
+        distance_m, weight = row.non_negative_number("distance", "metres"), row.number("weight")
         samples.append(Sample(video_id, time_s, distance_m, box, site_id, park, weight, PSEUDO))
     return samples
 
 
-def labelled(samples: Sequence[Sample]) -> list[Sample]:
+def without_other_animals(samples: Sequence[Sample]) -> list[Sample]:
     """Without the other animals: a sample for each row of the labels."""
     return [sample for sample in samples if sample.source != OTHER_ANIMAL]
 
 
-def by_video(samples: Sequence[Sample]) -> Mapping[str, list[float]]:
+def distances_by_video(samples: Sequence[Sample]) -> Mapping[str, list[float]]:
     """The distances of each video in metres."""
     distances: dict[str, list[float]] = defaultdict(list)
     for sample in samples:

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from trapmeter import __version__
 from trapmeter.errors import ModelError, TrapmeterError
-from trapmeter.models.bundle import NETWORK, Bundle, write_bundle
-from trapmeter.models.spec import InputSpec, Target
-from trapmeter.runtimes.onnx import OnnxNetwork
+from trapmeter.models.bundle import NETWORK_FILE, Bundle, write_bundle
+from trapmeter.models.input_spec import InputSpec, Target
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
 TOLERANCE_M = 1e-3
 OPSET = 18
@@ -36,7 +36,7 @@ N_TRACED, N_CHECKED = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ConversionJob:
     """What to convert into what."""
 
     file: Path
@@ -47,7 +47,7 @@ class Job:
     provenance: dict[str, Any]
 
 
-class _Metres(nn.Module):
+class _MetresNetwork(nn.Module):
     """Bytes in, metres out, around a network that takes 0..1."""
 
     def __init__(self, network: nn.Module, target: Target) -> None:
@@ -61,22 +61,22 @@ class _Metres(nn.Module):
         return torch.exp(raw.clamp(max=6.0)) - 1.0 if self.target is Target.LOG1P else raw
 
 
-def convert(job: Job) -> float:
+def convert(job: ConversionJob) -> float:
     """Writes the bundle; returns by how many metres it differs from the TorchScript file at most.
 
     Raises:
         ModelError: the file is no TorchScript, takes or gives something else than the spec says, can't be converted, or the
             bundle answers differently.
     """
-    windows = _windows(job.spec)
+    windows = _test_windows(job.spec)
     with torch.no_grad(), warnings.catch_warnings():
         # That all of TorchScript is deprecated is known, and no news to the one who has such a file.
         warnings.simplefilter("ignore")
-        module = _Metres(_load(job.file), job.spec.target).eval()
-        wanted = _ask(module, windows, job)
-        onnx = _onnx(module, torch.from_numpy(windows[:N_TRACED]), job)
+        module = _MetresNetwork(_load(job.file), job.spec.target).eval()
+        wanted = _run_module(module, windows, job)
+        onnx = _to_onnx(module, torch.from_numpy(windows[:N_TRACED]), job)
     bundle = write_bundle(job.folder, onnx, job.model_id, job.spec, job.licence, job.provenance)
-    difference_m = _difference(bundle, windows, wanted)
+    difference_m = _check_difference(bundle, windows, wanted)
     told = {"torch": torch.__version__, "trapmeter": __version__, "difference_m": difference_m}
     write_bundle(job.folder, onnx, job.model_id, job.spec, job.licence, {**job.provenance, "converted": told})
     return difference_m
@@ -93,7 +93,7 @@ def _load(path: Path) -> nn.Module:
     return module.float().eval()
 
 
-def _windows(spec: InputSpec) -> NDArray[np.uint8]:
+def _test_windows(spec: InputSpec) -> NDArray[np.uint8]:
     """Noise, something with shapes in it, and black: (N_CHECKED, channels, height, width)."""
     generator = np.random.default_rng(0)
     shape = (spec.n_channels, *spec.size_hw)
@@ -103,7 +103,7 @@ def _windows(spec: InputSpec) -> NDArray[np.uint8]:
     return np.stack([noise, coarse[:, rows[:, None], columns[None, :]], np.zeros(shape, np.uint8)])
 
 
-def _ask(module: nn.Module, windows: NDArray[np.uint8], job: Job) -> NDArray[np.float64]:
+def _run_module(module: nn.Module, windows: NDArray[np.uint8], job: ConversionJob) -> NDArray[np.float64]:
     spec = job.spec
     try:
         answer: NDArray[np.float64] = module(torch.from_numpy(windows)).double().numpy()
@@ -120,8 +120,8 @@ def _ask(module: nn.Module, windows: NDArray[np.uint8], job: Job) -> NDArray[np.
     return np.maximum(answer, 0.0)
 
 
-def _onnx(module: nn.Module, windows: Tensor, job: Job) -> bytes:
-    file = job.folder / NETWORK
+def _to_onnx(module: nn.Module, windows: Tensor, job: ConversionJob) -> bytes:
+    file = job.folder / NETWORK_FILE
     try:
         # Traced around the script, whose own branches and loops stay what they are.
         traced = torch.jit.trace(module, windows, check_trace=False)  # type: ignore[no-untyped-call]
@@ -146,7 +146,7 @@ def _onnx(module: nn.Module, windows: Tensor, job: Job) -> bytes:
     return file.read_bytes()
 
 
-def _difference(bundle: Bundle, windows: NDArray[np.uint8], wanted: NDArray[np.float64]) -> float:
+def _check_difference(bundle: Bundle, windows: NDArray[np.uint8], wanted: NDArray[np.float64]) -> float:
     difference_m = float(np.abs(OnnxNetwork(bundle).metres(windows) - wanted).max())
     # Of untrained networks the output may be large: what counts is the difference as a share of it then.
     if not difference_m <= TOLERANCE_M * max(1.0, float(wanted.max()) / 25.0):
@@ -164,7 +164,7 @@ def _first_line(error: Exception) -> str:
 def main() -> None:
     """Does the job on standard input."""
     told = json.load(sys.stdin)
-    job = Job(
+    job = ConversionJob(
         Path(told["file"]),
         Path(told["folder"]),
         told["model_id"],

@@ -15,17 +15,17 @@ from typing import Any, Protocol
 
 from trapmeter.errors import InputError
 from trapmeter.files import sha256_of_bytes
-from trapmeter.tables.csvfile import decoded
+from trapmeter.tables.csvfile import decode_text
 
 DESCRIPTOR = "datapackage.json"
 TABLES = ("deployments", "media", "observations")
 MAX_BYTES = 2_000_000_000
 """Of a table in an archive: a small archive may unpack to anything."""
-MOST_PACKED, SMALL_BYTES = 200, 100_000_000
+MAX_COMPRESSION, SMALL_BYTES = 200, 100_000_000
 """Tables pack to a tenth, media hardly: what unpacks to more than this, and to 200 times its archive, is no package."""
 
 
-class Container(Protocol):
+class PackageFiles(Protocol):
     """Where the files of a package are."""
 
     def where(self, name: str) -> Path:
@@ -51,14 +51,14 @@ def is_archive(path: Path) -> bool:
     return path.suffix.lower() == ".zip"
 
 
-def leads_out(name: str) -> bool:
+def leaves_root(name: str) -> bool:
     """Whether a relative path with slashes or backslashes may end outside of where it starts."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     return not parts or ".." in parts or parts[0].startswith("/") or ":" in parts[0]
 
 
-class Folder:
-    """A package that is a folder. Satisfies `Container`."""
+class PackageFolder:
+    """A package that is a folder. Satisfies `PackageFiles`."""
 
     def __init__(self, path: Path) -> None:
         self.root = path if path.is_dir() else path.parent
@@ -81,8 +81,8 @@ class Folder:
             raise InputError(f"{path} can't be read: {error.strerror or error}") from error
 
 
-class Archive:
-    """A package that is an open zip archive. Satisfies `Container`."""
+class PackageArchive:
+    """A package that is an open zip archive. Satisfies `PackageFiles`."""
 
     def __init__(self, file: zipfile.ZipFile, path: Path) -> None:
         self.file = file
@@ -117,7 +117,7 @@ class Archive:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Folder | Archive]:
+def open_package(path: Path) -> Iterator[PackageFolder | PackageArchive]:
     """Opens a package: its folder, its zip archive, or its datapackage.json.
 
     Raises:
@@ -126,23 +126,23 @@ def opened(path: Path) -> Iterator[Folder | Archive]:
     if not is_archive(path):
         if path.is_dir() and not (path / DESCRIPTOR).is_file():
             raise InputError(f"{path} has no {DESCRIPTOR}, so that it is no Camtrap DP; give the folder that has it")
-        yield Folder(path)
+        yield PackageFolder(path)
         return
     try:
         with zipfile.ZipFile(path) as file:
             total, packed = sum(info.file_size for info in file.infolist()), path.stat().st_size
-            if total > max(SMALL_BYTES, MOST_PACKED * packed):
+            if total > max(SMALL_BYTES, MAX_COMPRESSION * packed):
                 raise InputError(
                     f"{path} unpacks from {packed:,} to {total:,} bytes, which no package does; look into it"
                 )
-            yield Archive(file, path)
+            yield PackageArchive(file, path)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the name and the folder") from None
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
         raise InputError(f"{path} can't be read as a zip archive: {error}; unpack it and give the folder") from error
 
 
-def resources_of(path: Path, text: str) -> dict[str, dict[str, Any]]:
+def parse_resources(path: Path, text: str) -> dict[str, dict[str, Any]]:
     """The descriptor's resources of the three tables, each with the path of one CSV file in the package.
 
     Raises:
@@ -163,32 +163,32 @@ def resources_of(path: Path, text: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def path_of(resource: Mapping[str, Any]) -> str:
+def table_path(resource: Mapping[str, Any]) -> str:
     """The path of a table in the package."""
     paths = resource["path"]
     return str(paths[0] if isinstance(paths, list) else paths)
 
 
-def files_of(path: Path) -> list[Path]:
+def table_files(path: Path) -> list[Path]:
     """Where the descriptor and the three tables of a package lie; in an archive nobody finds them there.
 
     Raises:
         InputError: the package is not what it should be.
     """
-    with opened(path) as files:
+    with open_package(path) as files:
         where = files.where(DESCRIPTOR)
-        resources = resources_of(where, decoded(where, files.read(DESCRIPTOR)))
-        return [where, *(files.where(path_of(one)) for one in resources.values())]
+        resources = parse_resources(where, decode_text(where, files.read(DESCRIPTOR)))
+        return [where, *(files.where(table_path(one)) for one in resources.values())]
 
 
-def read_observations(files: Container) -> tuple[str, bytes]:
+def read_observations(files: PackageFiles) -> tuple[str, bytes]:
     """Name and content of a package's table of observations.
 
     Raises:
         InputError: the package is not what it should be.
     """
     where = files.where(DESCRIPTOR)
-    name = path_of(resources_of(where, decoded(where, files.read(DESCRIPTOR)))["observations"])
+    name = table_path(parse_resources(where, decode_text(where, files.read(DESCRIPTOR)))["observations"])
     return name, files.read(name)
 
 
@@ -198,17 +198,17 @@ def checksum_of_observations(path: Path) -> str:
     Raises:
         InputError: the package is not what it should be.
     """
-    with opened(path) as files:
+    with open_package(path) as files:
         return sha256_of_bytes(read_observations(files)[1])
 
 
 def _check_path(descriptor: Path, resource: Mapping[str, Any]) -> None:
     paths = resource["path"] if isinstance(resource["path"], list) else [resource["path"]]
-    name = path_of(resource)
+    name = table_path(resource)
     if len(paths) > 1 or "://" in name or not name.endswith(".csv"):
         raise InputError(
             f"{descriptor}, resource {resource['name']!r}: expected the path of one CSV file in the package, got "
             f"{', '.join(map(str, paths))}; save the table beside the descriptor"
         )
-    if leads_out(name):
+    if leaves_root(name):
         raise InputError(f"{descriptor}, resource {resource['name']!r}: {name!r} leads out of the package; correct it")

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from trapmeter.records import MediumKind
 from trapmeter.tables.cameras import (
-    LEAST_HEIGHT_M,
-    LEAST_PITCH_DEG,
-    MOST_HEIGHT_M,
-    MOST_PITCH_DEG,
-    Camera,
+    MAX_HEIGHT_M,
+    MAX_PITCH_DEG,
+    MIN_HEIGHT_M,
+    MIN_PITCH_DEG,
+    CameraSetup,
 )
-from trapmeter.tables.camtrapdp.container import DESCRIPTOR, Container, opened, path_of, resources_of
-from trapmeter.tables.csvfile import Row, decoded, rows_of_text
-from trapmeter.tables.sightings import date_and_time
+from trapmeter.tables.camtrapdp.container import DESCRIPTOR, PackageFiles, open_package, parse_resources, table_path
+from trapmeter.tables.csvfile import Row, decode_text, parse_rows
+from trapmeter.tables.density_inputs import datetime_cell
 
 DEPLOYMENT_COLUMNS = ("deploymentID", "deploymentStart", "deploymentEnd")
 MEDIA_COLUMNS = ("mediaID", "deploymentID", "timestamp", "filePath")
@@ -35,7 +35,7 @@ MISSING = frozenset({"NA", "NaN", "nan"})
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DeploymentRow:
     """A row of deployments: a camera at a place from start to end. site_id: its locationID, else locationName, else its own.
 
     row: as it stands in the file, for columns beyond the standard.
@@ -49,7 +49,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Medium:
+class MediumRow:
     """A row of media: a photo or video, or a file of another kind (None). file_path: relative to the package, or an address.
 
     time: when it starts. row: as it stands in the file.
@@ -64,7 +64,7 @@ class Medium:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class ObservationRow:
     """A row of observations. level: media or event. media_id: "" where it is of an event.
 
     kind: observationType, such as animal or blank. count: None where it isn't told. radius_m, angle_deg: where the individual
@@ -97,9 +97,9 @@ class Package:
     """All tables of a package, each row with a deployment that exists."""
 
     path: Path
-    deployments: tuple[Place, ...]
-    media: tuple[Medium, ...]
-    observations: tuple[Sighting, ...]
+    deployments: tuple[DeploymentRow, ...]
+    media: tuple[MediumRow, ...]
+    observations: tuple[ObservationRow, ...]
 
 
 def read_package(path: Path) -> Package:
@@ -112,45 +112,45 @@ def read_package(path: Path) -> Package:
         InputError: the descriptor or a table is missing or not what it should be, or two rows have one name; names file,
             line and column.
     """
-    with opened(path) as files:
-        deployments = tuple(map(place_of, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
+    with open_package(path) as files:
+        deployments = tuple(map(deployment_row, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
         known = {one.deployment_id for one in deployments}
-        media = tuple(_medium(row, known) for row in _rows(files, "media", MEDIA_COLUMNS))
-        observations = tuple(sighting_of(row, known) for row in _rows(files, "observations", OBSERVATION_COLUMNS))
+        media = tuple(_medium_row(row, known) for row in _rows(files, "media", MEDIA_COLUMNS))
+        observations = tuple(observation_row(row, known) for row in _rows(files, "observations", OBSERVATION_COLUMNS))
     return Package(path, deployments, media, observations)
 
 
-def read_places(path: Path) -> tuple[Place, ...]:
+def read_deployment_rows(path: Path) -> tuple[DeploymentRow, ...]:
     """Reads the deployments of a package alone; arguments and errors as of `read_package`."""
-    with opened(path) as files:
-        return tuple(map(place_of, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
+    with open_package(path) as files:
+        return tuple(map(deployment_row, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
 
 
-def _rows(files: Container, table: str, required: tuple[str, ...]) -> Iterator[Row]:
+def _rows(files: PackageFiles, table: str, required: tuple[str, ...]) -> Iterator[Row]:
     descriptor = files.where(DESCRIPTOR)
-    name = path_of(resources_of(descriptor, decoded(descriptor, files.read(DESCRIPTOR)))[table])
+    name = table_path(parse_resources(descriptor, decode_text(descriptor, files.read(DESCRIPTOR)))[table])
     where = files.where(name)
-    rows = rows_of_text(where, decoded(where, files.read(name)), required=required, may_be_short=True)
+    rows = parse_rows(where, decode_text(where, files.read(name)), required=required, allows_short_rows=True)
     key = KEYS[table]
     line_of: dict[str, int] = {}
-    for row in map(without_missing, rows):
+    for row in map(with_missing_emptied, rows):
         first = line_of.setdefault(row.text(key), row.line)
         if first != row.line:
             raise row.error(key, f"another name than that of line {first} (remove the row if it is the same)")
         yield row
 
 
-def without_missing(row: Row) -> Row:
+def with_missing_emptied(row: Row) -> Row:
     """The row with empty cells where it says that a value is missing."""
     return replace(row, cells={name: "" if text.strip() in MISSING else text for name, text in row.cells.items()})
 
 
-def site_of(row: Row) -> str:
+def site_id_of(row: Row) -> str:
     """The site of a deployment: its locationID, else locationName, else its own name."""
     return row.optional_text("locationID") or row.optional_text("locationName") or row.text("deploymentID")
 
 
-def place_of(row: Row) -> Place:
+def deployment_row(row: Row) -> DeploymentRow:
     """A row of deployments.csv.
 
     Raises:
@@ -158,16 +158,16 @@ def place_of(row: Row) -> Place:
     """
     # A table of deployments by itself may do without its own names, where it tells the locations'.
     name = row.text("deploymentID") if "deploymentID" in row.cells else ""
-    return Place(
+    return DeploymentRow(
         name,
-        site_of(row),
-        date_and_time(row, "deploymentStart"),
-        date_and_time(row, "deploymentEnd"),
+        site_id_of(row),
+        datetime_cell(row, "deploymentStart"),
+        datetime_cell(row, "deploymentEnd"),
         row,
     )
 
 
-def camera_at(place: Place) -> Camera | None:
+def camera_setup_of(place: DeploymentRow) -> CameraSetup | None:
     """How the camera of a deployment hung, from cameraHeight (metres) and cameraTilt (degrees, negative looks down).
 
     None where one of them isn't told or is none of a camera that sees ground. The standard tells nothing of the lens.
@@ -175,26 +175,26 @@ def camera_at(place: Place) -> Camera | None:
     height_m, pitch_deg = place.row.optional_number("cameraHeight"), place.row.optional_number("cameraTilt")
     if height_m is None or pitch_deg is None:
         return None
-    is_usual = LEAST_HEIGHT_M <= height_m <= MOST_HEIGHT_M and LEAST_PITCH_DEG <= pitch_deg <= MOST_PITCH_DEG
-    return Camera(height_m=height_m, pitch_deg=pitch_deg) if is_usual else None
+    is_usual = MIN_HEIGHT_M <= height_m <= MAX_HEIGHT_M and MIN_PITCH_DEG <= pitch_deg <= MAX_PITCH_DEG
+    return CameraSetup(height_m=height_m, pitch_deg=pitch_deg) if is_usual else None
 
 
-def _medium(row: Row, deployments: Collection[str]) -> Medium:
+def _medium_row(row: Row, deployments: Collection[str]) -> MediumRow:
     file_path = row.text("filePath")
     mediatype = row.optional_text("fileMediatype").lower() or mimetypes.guess_type(file_path)[0] or ""
     # A GIF may be a still, but is decoded as what it can be.
     is_video = mediatype.startswith("video/") or mediatype == "image/gif"
-    return Medium(
+    return MediumRow(
         row.text("mediaID"),
         _deployment_id(row, deployments),
-        date_and_time(row, "timestamp"),
+        datetime_cell(row, "timestamp"),
         file_path,
         MediumKind.VIDEO if is_video else MediumKind.PHOTO if mediatype.startswith("image/") else None,
         row,
     )
 
 
-def sighting_of(row: Row, deployments: Collection[str]) -> Sighting:
+def observation_row(row: Row, deployments: Collection[str]) -> ObservationRow:
     """A row of observations.csv; deployments: those that there are.
 
     Raises:
@@ -209,13 +209,13 @@ def sighting_of(row: Row, deployments: Collection[str]) -> Sighting:
     radius = row.optional_number("individualPositionRadius")
     if radius is not None and radius < 0:
         raise row.error("individualPositionRadius", "metres >= 0, or nothing")
-    return Sighting(
+    return ObservationRow(
         where=row.where,
         observation_id=row.text("observationID"),
         deployment_id=_deployment_id(row, deployments),
         media_id=row.optional_text("mediaID"),
         event_id=row.optional_text("eventID"),
-        start=date_and_time(row, "eventStart"),
+        start=datetime_cell(row, "eventStart"),
         level=level,
         kind=row.text("observationType"),
         species=row.optional_text("scientificName"),

@@ -19,10 +19,15 @@ leave them brighter than black. The network sees such frames in training as it d
 """
 
 from trapmeter.training.augment.apply import apply_plan, augment, sample_rng
-from trapmeter.training.augment.draw import draw_plan
-from trapmeter.training.augment.plan import Plan
-from trapmeter.training.augment.settings import AugmentSettings, no_augmentation, second_place, true_to_distance
-from trapmeter.training.augment.warps import flipped_box
+from trapmeter.training.augment.plan import AugmentPlan
+from trapmeter.training.augment.random_plan import draw_plan
+from trapmeter.training.augment.settings import (
+    AugmentSettings,
+    distance_preserving,
+    no_augmentation,
+    second_place_augmentation,
+)
+from trapmeter.training.augment.warps import flip_box
 
 __all__ = [
     "AugmentSettings",

@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import InputError
 from trapmeter.records import Box
-from trapmeter.training.augment.blurs import blurrer, box_blurred
-from trapmeter.training.augment.draw import draw_plan
-from trapmeter.training.augment.noise import NoiseField, noise_field
-from trapmeter.training.augment.plan import GaussianNoise, Plan
+from trapmeter.training.augment.pixels import (
+    NoiseField,
+    apply_box_blur,
+    apply_tones,
+    blur_function,
+    draw_noise_field,
+    tone_steps,
+)
+from trapmeter.training.augment.plan import AugmentPlan, GaussianNoise
+from trapmeter.training.augment.random_plan import draw_plan
 from trapmeter.training.augment.settings import AugmentSettings
-from trapmeter.training.augment.tones import tone_steps, toned
-from trapmeter.training.augment.veil import veil
-from trapmeter.training.augment.warps import flipped_box, warp
+from trapmeter.training.augment.warps import flip_box, make_warp
+from trapmeter.training.augment.weather import weather_overlay
 
 WindowPixels = NDArray[np.uint8]
 """Frames of a window: uint8, frames x height x width x 3, RGB."""
@@ -52,7 +57,7 @@ def sample_rng(seed: int, epoch: int, sample_index: int) -> np.random.Generator:
 
 
 def apply_plan(
-    plan: Plan, frames: WindowPixels, boxes: Sequence[Box | None] = ()
+    plan: AugmentPlan, frames: WindowPixels, boxes: Sequence[Box | None] = ()
 ) -> tuple[WindowPixels, tuple[Box | None, ...]]:
     """Does what the plan says. The same plan, frames and boxes always give the same answer; a box that has left is None.
 
@@ -61,9 +66,9 @@ def apply_plan(
     """
     if _size_hw(frames) != plan.size_hw:
         raise ValueError(f"the plan is for frames of {plan.size_hw}, got {frames.shape}")
-    blurred = blurrer(plan.blur, plan.size_hw) if plan.blur is not None else None
+    blurred = blur_function(plan.blur, plan.size_hw) if plan.blur is not None else None
     tones = tone_steps(plan)
-    veiled, warped = veil(plan), warp(plan)
+    veiled, warped = weather_overlay(plan), make_warp(plan)
 
     answer = frames.copy()
     for i, (frame, noise) in enumerate(zip(answer, _noise_fields(plan), strict=False)):
@@ -76,13 +81,13 @@ def apply_plan(
         if blurred is not None:
             changed = blurred(changed)
         if tones or plan.colour_shift is not None:
-            changed = toned(changed, tones, plan.colour_shift)
+            changed = apply_tones(changed, tones, plan.colour_shift)
         if noise is not None:
-            changed = noise.on(changed)
+            changed = noise.apply_to(changed)
         if plan.fog is not None and plan.fog.blur_px > 1:
-            changed = box_blurred(changed, plan.fog.blur_px)
+            changed = apply_box_blur(changed, plan.fog.blur_px)
         if veiled is not None:
-            changed = veiled.on(changed)
+            changed = veiled.apply_to(changed)
         if warped is not None:
             changed = warped.frame(changed)
         elif plan.flip:
@@ -95,12 +100,12 @@ def apply_plan(
             return None
         if warped is not None:
             return warped.box(box)
-        return flipped_box(box) if plan.flip else box
+        return flip_box(box) if plan.flip else box
 
     return answer, tuple(map(moved, boxes))
 
 
-def _noise_fields(plan: Plan) -> Iterator[NoiseField | None]:
+def _noise_fields(plan: AugmentPlan) -> Iterator[NoiseField | None]:
     """The noise of each frame, one after the other, without end."""
     if not isinstance(plan.noise, GaussianNoise):
         yield from repeat(None)
@@ -108,8 +113,8 @@ def _noise_fields(plan: Plan) -> Iterator[NoiseField | None]:
     rng = np.random.Generator(np.random.SFC64(plan.noise.seed))
     if plan.noise.per_frame:
         while True:
-            yield noise_field(plan.noise.variance, plan.size_hw, rng)
-    yield from repeat(noise_field(plan.noise.variance, plan.size_hw, rng))
+            yield draw_noise_field(plan.noise.variance, plan.size_hw, rng)
+    yield from repeat(draw_noise_field(plan.noise.variance, plan.size_hw, rng))
 
 
 def _size_hw(frames: WindowPixels) -> tuple[int, int]:

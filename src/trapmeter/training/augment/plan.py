@@ -202,7 +202,7 @@ Distortion: TypeAlias = PiecewiseAffine | OpticalDistortion | GridDistortion
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AugmentPlan:
     """Everything that is done to one window; None is left out. Made for frames of size_hw, height x width."""
 
     size_hw: tuple[int, int]

@@ -15,7 +15,7 @@ Range: TypeAlias = tuple[float, float]
 """Least and greatest value; drawn evenly between."""
 
 
-class Blurring(StrEnum):
+class BlurKind(StrEnum):
     """Ways to lose sharpness."""
 
     BOX = "box"
@@ -25,7 +25,7 @@ class Blurring(StrEnum):
     MOTION = "motion"
 
 
-class Toning(StrEnum):
+class ToneKind(StrEnum):
     """Ways to change tone and colour, beside brightness and contrast."""
 
     GAMMA = "gamma"
@@ -33,14 +33,14 @@ class Toning(StrEnum):
     CURVE = "curve"
 
 
-class Noising(StrEnum):
+class NoiseKind(StrEnum):
     """Ways to disturb values."""
 
     GAUSSIAN = "gaussian"
     MULTIPLICATIVE = "multiplicative"
 
 
-class Distorting(StrEnum):
+class DistortionKind(StrEnum):
     """Ways to bend the picture."""
 
     PIECEWISE = "piecewise"
@@ -64,7 +64,7 @@ class AugmentSettings:
 
     p_blur: float = 0.5
     """One of the blurs."""
-    blurs: tuple[Blurring, ...] = tuple(Blurring)
+    blurs: tuple[BlurKind, ...] = tuple(BlurKind)
     """Which blurs there are."""
     blur_px: tuple[int, int] = (3, 7)
     """Smallest and largest side of the kernel (odd), for all but glass."""
@@ -84,7 +84,7 @@ class AugmentSettings:
 
     p_tone: float = 0.5
     """One of the tone changes."""
-    tones: tuple[Toning, ...] = tuple(Toning)
+    tones: tuple[ToneKind, ...] = tuple(ToneKind)
     """Which tone changes there are."""
     gamma: Range = (0.8, 1.2)
     """Exponent of values 0..1: above 1 darkens."""
@@ -101,7 +101,7 @@ class AugmentSettings:
 
     p_noise: float = 0.5
     """One of the noises."""
-    noises: tuple[Noising, ...] = tuple(Noising)
+    noises: tuple[NoiseKind, ...] = tuple(NoiseKind)
     """Which noises there are."""
     noise_variance: Range = (10.0, 50.0)
     """Gaussian noise: variance in grey levels squared; every pixel and channel has its own value."""
@@ -112,7 +112,7 @@ class AugmentSettings:
 
     p_distortion: float = 0.2
     """One of the distortions; black comes in from outside."""
-    distortions: tuple[Distorting, ...] = tuple(Distorting)
+    distortions: tuple[DistortionKind, ...] = tuple(DistortionKind)
     """Which distortions there are."""
     piecewise_std: Range = (0.03, 0.05)
     """Piecewise: range of the standard deviation of the grid points' moves, as a fraction of height and width."""
@@ -189,12 +189,12 @@ class AugmentSettings:
             raise InputError(f"augmentation: blur_px holds odd numbers of pixels, got {self.blur_px}")
 
 
-def second_place() -> AugmentSettings:
+def second_place_augmentation() -> AugmentSettings:
     """The list of the 2nd-place system, every probability and strength."""
     return AugmentSettings()
 
 
-def true_to_distance() -> AugmentSettings:
+def distance_preserving() -> AugmentSettings:
     """What changes the picture as another hour, camera or site would, with the distance known: zooms count as a step nearer.
 
     Nothing stretches, shears or shrinks an animal whose distance stays.

@@ -14,24 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.records import Box, Pixels
-from trapmeter.training.augment.plan import Distortion, GridDistortion, OpticalDistortion, PiecewiseAffine, Plan, Turn
+from trapmeter.training.augment.plan import (
+    AugmentPlan,
+    Distortion,
+    GridDistortion,
+    OpticalDistortion,
+    PiecewiseAffine,
+    Turn,
+)
 
-Map = NDArray[np.float32]
+SourceMap = NDArray[np.float32]
 """height x width x 2."""
 
-Matrix = NDArray[np.float64]
+AffineMatrix = NDArray[np.float64]
 """2 x 3."""
 
 NO_SECOND_MAP = np.empty((0, 0), np.float32)
 FAR_OUTSIDE_PX = -1e4
-LEAST_BOX_PX = 2.0
+MIN_BOX_PX = 2.0
 """Smaller boxes are widened to this before they are looked for in a warped picture, whose pixels could miss them."""
 
 
 class Warp:
     """A map made ready for OpenCV's fixed-point resampling, a quarter faster than with the map itself."""
 
-    def __init__(self, sources: Map) -> None:
+    def __init__(self, sources: SourceMap) -> None:
         self._sources = sources
         self._whole, self._parts = cv2.convertMaps(sources, NO_SECOND_MAP, cv2.CV_16SC2)
 
@@ -43,7 +50,7 @@ class Warp:
         """The smallest box around all pixels that were taken from inside the box; None when there are none."""
         height, width = self._sources.shape[:2]
         middle = np.array([(box.x1 + box.x2) * width, (box.y1 + box.y2) * height]) / 2.0
-        half = np.maximum(np.array([(box.x2 - box.x1) * width, (box.y2 - box.y1) * height]), LEAST_BOX_PX) / 2.0
+        half = np.maximum(np.array([(box.x2 - box.x1) * width, (box.y2 - box.y1) * height]), MIN_BOX_PX) / 2.0
         # Fractions count from the edge of the first pixel, maps from its middle.
         low, high = np.maximum(middle - half, 0.0) - 0.5, np.minimum(middle + half, (width, height)) - 0.5
         within = cv2.inRange(self._sources, (*low.tolist(), 0.0, 0.0), (*high.tolist(), 0.0, 0.0))
@@ -53,14 +60,14 @@ class Warp:
         return Box(left / width, top / height, (left + n_columns) / width, (top + n_rows) / height, box.score)
 
 
-def warp(plan: Plan) -> Warp | None:
+def make_warp(plan: AugmentPlan) -> Warp | None:
     """The plan's distortion, turn and zoom with its flip; None without the first three: a flip alone needs no resampling."""
-    matrix = _turn_and_zoom(plan)
+    matrix = _affine_matrix(plan)
     height, width = plan.size_hw
     if plan.distortion is None:
         if matrix is None:
             return None
-        sources = straight_map(matrix, plan.size_hw)
+        sources = affine_map(matrix, plan.size_hw)
     else:
         sources = distortion_map(plan.distortion, plan.size_hw)
         if matrix is not None:
@@ -71,7 +78,7 @@ def warp(plan: Plan) -> Warp | None:
     return Warp(sources)
 
 
-def _turn_and_zoom(plan: Plan) -> Matrix | None:
+def _affine_matrix(plan: AugmentPlan) -> AffineMatrix | None:
     """The zoom after the turn, 2 x 3; None without both."""
     turn = None if plan.turn is None else turn_matrix(plan.turn, plan.size_hw)
     if plan.zoom is None:
@@ -83,14 +90,14 @@ def _turn_and_zoom(plan: Plan) -> Matrix | None:
     return zoom if turn is None else zoom @ np.vstack([turn, [0.0, 0.0, 1.0]])
 
 
-def flipped_box(box: Box) -> Box:
+def flip_box(box: Box) -> Box:
     """The box in the mirrored picture."""
     right = 1.0 - box.x1
     # A box far thinner than any pixel would lose its width to rounding.
     return Box(min(1.0 - box.x2, math.nextafter(right, 0.0)), box.y1, right, box.y2, box.score)
 
 
-def turn_matrix(turn: Turn, size_hw: tuple[int, int]) -> Matrix:
+def turn_matrix(turn: Turn, size_hw: tuple[int, int]) -> AffineMatrix:
     """2 x 3, from pixels of the frame to pixels of the answer."""
     height, width = size_hw
     matrix = np.array(cv2.getRotationMatrix2D((width / 2, height / 2), turn.angle_deg, turn.scale), np.float64)
@@ -98,14 +105,14 @@ def turn_matrix(turn: Turn, size_hw: tuple[int, int]) -> Matrix:
     return matrix
 
 
-def straight_map(matrix: Matrix, size_hw: tuple[int, int]) -> Map:
+def affine_map(matrix: AffineMatrix, size_hw: tuple[int, int]) -> SourceMap:
     """The map of a matrix from pixels of the frame to pixels of the answer."""
     (xx, xy, x0), (yx, yy, y0) = cv2.invertAffineTransform(matrix).tolist()
-    columns, rows = _columns_rows(size_hw)
-    return _stacked(xx * columns + (xy * rows + x0), yx * columns + (yy * rows + y0))
+    columns, rows = _pixel_grid(size_hw)
+    return _stack_xy(xx * columns + (xy * rows + x0), yx * columns + (yy * rows + y0))
 
 
-def distortion_map(distortion: Distortion, size_hw: tuple[int, int]) -> Map:
+def distortion_map(distortion: Distortion, size_hw: tuple[int, int]) -> SourceMap:
     """The map of a distortion."""
     match distortion:
         case PiecewiseAffine():
@@ -114,51 +121,51 @@ def distortion_map(distortion: Distortion, size_hw: tuple[int, int]) -> Map:
             return _optical_map(coefficient, size_hw)
         case GridDistortion(stretch_x, stretch_y):
             height, width = size_hw
-            xs, ys = _stretched(stretch_x, width), _stretched(stretch_y, height)
-            return _stacked(*np.broadcast_arrays(xs, ys[:, None]))
+            xs, ys = _stretched_positions(stretch_x, width), _stretched_positions(stretch_y, height)
+            return _stack_xy(*np.broadcast_arrays(xs, ys[:, None]))
 
 
-def _piecewise_map(piecewise: PiecewiseAffine, size_hw: tuple[int, int]) -> Map:
+def _piecewise_map(piecewise: PiecewiseAffine, size_hw: tuple[int, int]) -> SourceMap:
     """Bilinear between the moved points, which stay in the picture; albumentations is linear on two triangles per cell."""
     height, width = size_hw
     moves_x, moves_y = np.array(piecewise.moves_x), np.array(piecewise.moves_y)
     n_rows, n_columns = moves_x.shape
     points_x = np.clip(np.linspace(0, width, n_columns) + moves_x * width, 0, width - 1)
     points_y = np.clip(np.linspace(0, height, n_rows)[:, None] + moves_y * height, 0, height - 1)
-    across, down = _hats(width, n_columns), _hats(height, n_rows)
-    return _stacked(*(down @ points.astype(np.float32) @ across.T for points in (points_x, points_y)))
+    across, down = _hat_weights(width, n_columns), _hat_weights(height, n_rows)
+    return _stack_xy(*(down @ points.astype(np.float32) @ across.T for points in (points_x, points_y)))
 
 
-def _hats(length: int, n_points: int) -> NDArray[np.float32]:
+def _hat_weights(length: int, n_points: int) -> NDArray[np.float32]:
     """Weights (length x n_points) of linear interpolation between points spread evenly over 0..length."""
     at = np.arange(length)[:, None] * ((n_points - 1) / length)
     return np.asarray(np.maximum(0.0, 1.0 - np.abs(at - np.arange(n_points))), np.float32)
 
 
-def _optical_map(coefficient: float, size_hw: tuple[int, int]) -> Map:
+def _optical_map(coefficient: float, size_hw: tuple[int, int]) -> SourceMap:
     """Radii are counted in picture widths from the middle."""
     height, width = size_hw
-    columns, rows = _columns_rows(size_hw)
+    columns, rows = _pixel_grid(size_hw)
     x, y = columns - width / 2, rows - height / 2
     r2 = (x * x + y * y) / np.float32(width * width)
     factor = 1.0 + coefficient * (r2 + r2 * r2)
-    return _stacked(x * factor + width / 2, y * factor + height / 2)
+    return _stack_xy(x * factor + width / 2, y * factor + height / 2)
 
 
-def _stretched(stretch: tuple[float, ...], length: int) -> NDArray[np.float32]:
+def _stretched_positions(stretch: tuple[float, ...], length: int) -> NDArray[np.float32]:
     """Sources of the pixels along one side: even steps read stretched ones, from 0 on. The far end may lie in or out."""
     even = np.linspace(0.0, length, len(stretch) + 1)
     uneven = np.concatenate(([0.0], np.cumsum(stretch))) * (length / len(stretch))
     return np.interp(np.arange(length), even, uneven).astype(np.float32)
 
 
-def _columns_rows(size_hw: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _pixel_grid(size_hw: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Pixel numbers as a row and as a column."""
     height, width = size_hw
     return np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
 
 
-def _stacked(x: NDArray[np.floating], y: NDArray[np.floating]) -> Map:
+def _stack_xy(x: NDArray[np.floating], y: NDArray[np.floating]) -> SourceMap:
     sources = np.empty((*x.shape, 2), np.float32)
     sources[..., 0], sources[..., 1] = x, y
     return sources

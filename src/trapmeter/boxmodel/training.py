@@ -1,0 +1,87 @@
+"""Trains a box model and writes its bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from trapmeter.boxmodel.bundle import BundleCard, write_bundle
+from trapmeter.boxmodel.cross_validation import Progress, assign_site_folds, held_out_distances, predict_held_out
+from trapmeter.boxmodel.ensemble import fit_ensemble, load_lightgbm
+from trapmeter.boxmodel.features import FEATURES
+from trapmeter.boxmodel.intervals import fit_box_uncertainty
+from trapmeter.boxmodel.network import limit_blas_threads
+from trapmeter.boxmodel.novelty import learn_ranges
+from trapmeter.boxmodel.onnx_export import to_onnx
+from trapmeter.boxmodel.settings import BoxModelSettings
+from trapmeter.boxmodel.training_data import LabelledObservation, View, build_training_table
+from trapmeter.errors import RunError
+from trapmeter.files import sha256_of_bytes
+from trapmeter.metrics import coverage, mae, mean_width
+
+SETTINGS_NOT_IN_CARD = ("model_id", "attribution", "threads")
+"""Settings that the card tells elsewhere, or that change no tree."""
+
+
+def train_box_model(
+    samples: Sequence[LabelledObservation], out: Path, settings: BoxModelSettings, progress: Progress
+) -> None:
+    """Writes the folder `out` with a bundle. The same samples, settings and machine give the same bytes.
+
+    First a few folds by site tell how far the intervals must be widened, then all rows are fitted.
+
+    Raises:
+        MissingExtraError: LightGBM, onnx or threadpoolctl is not installed.
+        InputError: fewer sites than settings.calibration_folds.
+    """
+    load_lightgbm()
+    try:
+        # Found out now and not after minutes of training.
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{out}: can't be made: {error.strerror or error}; choose another --out") from error
+    samples = sorted(samples, key=_sort_key)
+    fold = assign_site_folds(samples, settings.calibration_folds)
+    progress(f"features of {len(samples)} rows")
+    table = build_training_table(samples)
+    # One forest is enough to learn the widening: the ends of the interval aren't bagged. `evaluate` takes all.
+    raw = predict_held_out(table, fold, replace(settings, bags=1), progress)
+    held_out = held_out_distances(samples, fold, {View.FULL: raw[View.FULL]})[View.FULL]
+    progress("all rows")
+    with limit_blas_threads():
+        ensemble = fit_ensemble(table, np.ones(len(samples), dtype=bool), settings)
+    model = to_onnx(ensemble, len(FEATURES))
+    truth = [sample.distance_m for sample in samples]
+    low, high = [d.low_m for d in held_out], [d.high_m for d in held_out]
+    card = BundleCard(
+        model_id=settings.model_id,
+        onnx_sha256=sha256_of_bytes(model),
+        uncertainty=fit_box_uncertainty(raw[View.FULL], np.array(truth), [sample.site_key for sample in samples]),
+        seen=learn_ranges(table.features[View.FULL]),
+        trained_on={
+            "rows": len(samples),
+            "media": len({sample.observation.media_id for sample in samples}),
+            "sites": len({sample.observation.site_id for sample in samples}),
+        },
+        held_out={
+            "folds_by_site": settings.calibration_folds,
+            "bags": 1,
+            "mae_m": round(mae([d.distance_m for d in held_out], truth), 4),
+            "coverage": round(coverage(low, high, truth), 4),
+            "mean_width_m": round(mean_width(low, high), 4),
+        },
+        settings={name: value for name, value in asdict(settings).items() if name not in SETTINGS_NOT_IN_CARD},
+        attribution=settings.attribution,
+    )
+    write_bundle(out, card, model)
+    progress(f"wrote {out} ({len(model) / 1e6:.1f} MB)")
+
+
+def _sort_key(sample: LabelledObservation) -> tuple[str, str, float, int, tuple[float, ...], float]:
+    """An order of the samples that does not hang on the order of the file."""
+    seen = sample.observation
+    box = (*seen.box.xyxy, seen.box.score) if seen.box else ()
+    return seen.site_id, seen.media_id, seen.time_s, seen.animal_id, box, sample.distance_m

@@ -1,0 +1,89 @@
+"""What the user states about cameras and animals, by medium, and how a row records that it was used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trapmeter.calibration.lens import TRAINED_HFOV_DEG, lens_changes_boxes
+from trapmeter.errors import InputError
+from trapmeter.geometry import DEFAULT_HFOV_DEG
+from trapmeter.tables.cameras import CameraSetup
+from trapmeter.tables.species import ShoulderHeight, read_shoulder_heights, read_species, shoulder_height_of
+
+LENS, GROUND, SHOULDER = "lens", "height and pitch", "shoulder"
+"""What a note names; `facts_used_in` finds them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFacts:
+    """Cameras, animals' shoulders and species by media_id; media of a site have the same camera."""
+
+    cameras: Mapping[str, CameraSetup] = field(default_factory=dict)
+    shoulders: Mapping[str, ShoulderHeight] = field(default_factory=dict)
+    trained_hfov_deg: float = TRAINED_HFOV_DEG
+    species: Mapping[str, str] = field(default_factory=dict)
+
+    def hfov_deg(self, media_id: str) -> float:
+        """The horizontal field of view of a medium, as told or as assumed."""
+        camera = self.cameras.get(media_id)
+        return DEFAULT_HFOV_DEG if camera is None or camera.hfov_deg is None else camera.hfov_deg
+
+    def note(self, media_id: str) -> str:
+        """What was used for a medium, to be added to its rows' model_id; "" where nothing is known."""
+        camera, shoulder = self.cameras.get(media_id), self.shoulders.get(media_id)
+        used = []
+        if lens_changes_boxes(camera, self.trained_hfov_deg):
+            used.append(f"{LENS} {self.hfov_deg(media_id):.3g} deg")
+        if camera is not None and camera.height_m is not None:
+            used.append(GROUND)
+        if shoulder is not None:
+            used.append(f"{SHOULDER} {shoulder.height_m:.2f} m")
+        return f"; with {', '.join(used)}" if used else ""
+
+
+def facts_used_in(model_id: str) -> set[str]:
+    """Which of LENS, GROUND and SHOULDER a row's model_id says were used."""
+    _, _, note = model_id.rpartition("; with ")
+    return {name for name in (LENS, GROUND, SHOULDER) if note != model_id and name in note}
+
+
+def shoulders_by_medium(
+    species: str | None, shoulder_m: float | None, media: Iterable[tuple[str, str]]
+) -> dict[str, ShoulderHeight]:
+    """The shoulder of each medium.
+
+    Args:
+        species: a name for all, or the path of a CSV file.
+        shoulder_m: a height for all, in metres.
+        media: media_id and site_id of all media.
+
+    Raises:
+        InputError: both are given, or one isn't what it should be.
+    """
+    if species is not None and shoulder_m is not None:
+        raise InputError("--species and --shoulder-height exclude each other: give one of them")
+    if shoulder_m is not None:
+        return {media_id: ShoulderHeight(shoulder_m) for media_id, _ in media}
+    if species is None:
+        return {}
+    if _is_table(species):
+        return read_shoulder_heights(Path(species), media)
+    shoulder = shoulder_height_of(species)
+    return {media_id: shoulder for media_id, _ in media}
+
+
+def species_by_medium(species: str | None, media: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The species of each medium, as it was told; arguments as for told_shoulders.
+
+    Raises:
+        InputError: the table isn't what it should be.
+    """
+    if species is None:
+        return {}
+    return read_species(Path(species), media) if _is_table(species) else {media_id: species for media_id, _ in media}
+
+
+def _is_table(species: str) -> bool:
+    return species.lower().endswith(".csv") or Path(species).is_file()

@@ -1,0 +1,138 @@
+"""Fuses predictions, ground and animal size along each track with a hidden Markov model over distance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.calibration.animal_size import AnimalSize, SizeSettings, size_likelihood
+from trapmeter.calibration.ground import FootSettings, Ground, foot_likelihood
+from trapmeter.records import Box, Distance
+from trapmeter.uncertainty import DRAW_LEVELS
+
+Floats = NDArray[np.float64]
+
+GRID_LOG = np.linspace(np.log1p(0.3), np.log1p(60.0), 108)
+"""The distances that are weighed, in log(1 + metres). Through a narrow lens animals are told at 50 m."""
+GRID_M = np.expm1(GRID_LOG)
+
+
+@dataclass(frozen=True, slots=True)
+class MotionSettings:
+    """How animals move, in log(1 + metres)."""
+
+    walk: float = 0.12
+    """Mean step in a second; grows with the root of time."""
+    jump: float = 0.004
+    """How often, in relation to that, it is another distance altogether: tracks may change their animal."""
+
+
+def smooth_along_track(evidence_log: Floats, time_s: Floats, settings: MotionSettings) -> Floats:
+    """The share (n x grid, rows sum to 1) of each distance of GRID_M at each second, given the evidence of all.
+
+    evidence_log: n x grid, the logarithm of what each second alone has for each distance, up to a constant a row.
+    time_s: n, ascending.
+    """
+    evidence = np.exp(evidence_log - evidence_log.max(axis=1, keepdims=True))
+    apart = np.abs(GRID_LOG[:, None] - GRID_LOG[None, :])
+    steps = []
+    for gap_s in np.diff(time_s):
+        scale = settings.walk * np.sqrt(max(float(gap_s), 0.1))
+        step = np.exp(-apart / scale) + settings.jump * scale
+        steps.append(step / step.sum(axis=0))
+    forward = np.empty_like(evidence)
+    forward[0] = evidence[0] / evidence[0].sum()
+    for i, step in enumerate(steps, start=1):
+        here = (step @ forward[i - 1]) * evidence[i]
+        forward[i] = here / here.sum()
+    shares, backward = forward.copy(), np.ones(len(GRID_M))
+    for i in range(len(steps) - 1, -1, -1):
+        backward = steps[i].T @ (evidence[i + 1] * backward)
+        backward /= backward.max()
+        shares[i] = forward[i] * backward
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float64)
+
+
+def quantiles_m(shares: Floats, levels: tuple[float, ...]) -> Floats:
+    """The distances (metres, n x levels) below which the levels lie; levels: 0..1, ascending."""
+    reached = np.cumsum(shares, axis=1)
+    # Shares of cells that end half-way to the next distance.
+    edges = np.concatenate([(GRID_LOG[1:] + GRID_LOG[:-1]) / 2, GRID_LOG[-1:]])
+    return np.asarray(np.expm1(np.stack([np.interp(levels, row, edges) for row in reached])), np.float64)
+
+
+INTERVAL_LEVELS = (0.05, 0.5, 0.95)
+MIN_SD = 0.12
+"""Of an answer, in log(1 + metres): draws can't promise more."""
+DEFAULT_SD = 0.4
+"""Of an answer without draws."""
+SAME_ROW = 0.01
+"""Lower edges that differ by less lie on the same row, as a fraction of the picture's height."""
+SD_BETWEEN_DRAWS = 2.07
+"""Standard deviations between 15 % and 85 % of a bell curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusionSettings:
+    """Chosen at the training sites of simtrap, see docs/results/calibration.md."""
+
+    prediction_correlation: float = 0.5
+    """Answers of one track are wrong together: n of them count as often as 1 / (1 + answers_alike (n - 1)) says of
+    each."""
+    box_correlation: float = 0.2
+    """The same of boxes whose edge stays on its row: a stump is seen again and again."""
+    foot: FootSettings = field(default_factory=FootSettings)
+    size: SizeSettings = field(default_factory=SizeSettings)
+    walk: MotionSettings = field(default_factory=MotionSettings)
+
+
+def fuse_track(
+    ground: Ground | None,
+    boxes: Sequence[Box | None],
+    distances: Sequence[Distance],
+    time_s: Floats,
+    repeated: Floats,
+    settings: FusionSettings,
+    size: AnimalSize | None = None,
+) -> list[Distance]:
+    """The distances (n) of one animal's seconds, with what the ground tells of its boxes' lower edges.
+
+    size: the animal's, which then tells of its boxes' heights; either of ground and size may be unknown.
+
+    time_s: n, ascending. repeated: n, for each box the share of the site's other videos that have the same.
+    """
+    trust = 1 / (1 + settings.prediction_correlation * (len(distances) - 1))
+    evidence = np.stack([_prediction_log_likelihood(distance, size, settings.size) for distance in distances]) * trust
+    edges = np.array([np.nan if box is None else box.y2 for box in boxes])
+    by_size = 1 / (1 + settings.size.box_correlation * (np.isfinite(edges).sum() - 1))
+    for i, (box, share) in enumerate(zip(boxes, repeated.tolist(), strict=True)):
+        if box is not None and ground is not None:
+            n_alike = int((np.abs(edges - box.y2) < SAME_ROW).sum())
+            told = np.log(foot_likelihood(ground, box, GRID_M, settings.foot, share))
+            evidence[i] += told / (1 + settings.box_correlation * (n_alike - 1))
+        if box is not None and size is not None:
+            evidence[i] += by_size * np.log(size_likelihood(size, box, GRID_M, settings.size, share))
+    shares = smooth_along_track(evidence, time_s, settings.walk)
+    low, middle, high = quantiles_m(shares, INTERVAL_LEVELS).T
+    draws = quantiles_m(shares, DRAW_LEVELS)
+    return [
+        replace(distance, distance_m=m, low_m=near, high_m=far, draws_m=tuple(row) if distance.draws_m else ())
+        for distance, m, near, far, row in zip(
+            distances, middle.tolist(), low.tolist(), high.tolist(), draws.tolist(), strict=True
+        )
+    ]
+
+
+def _prediction_log_likelihood(distance: Distance, size: AnimalSize | None, settings: SizeSettings) -> Floats:
+    """A bell curve in log(1 + metres) around the answer, as wide as its draws; with a known size moved and widened."""
+    metres, sd = distance.distance_m, DEFAULT_SD
+    if distance.draws_m:
+        low, high = np.log1p(distance.draws_m[1]), np.log1p(distance.draws_m[8])
+        sd = max(float(high - low) / SD_BETWEEN_DRAWS, MIN_SD)
+    if size is not None:
+        metres *= float(np.exp(size.prediction_shift_log(settings)))
+        sd *= settings.prediction_widening
+    return np.asarray(-0.5 * ((GRID_LOG - np.log1p(metres)) / sd) ** 2, np.float64)

@@ -1,0 +1,178 @@
+"""Maximum likelihood fits of detection functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trapmeter.density.detection.distances import BinnedDistances, Distances, ExactDistances
+from trapmeter.density.detection.function import Adjustment, DetectionFunction
+from trapmeter.density.detection.goodness import ChiSquare, ExactGoodness, chi_square, exact_goodness
+from trapmeter.density.detection.likelihood import BinnedLikelihood, make_likelihood
+from trapmeter.density.detection.optimiser import maximise_likelihood
+from trapmeter.density.detection.quadrature import nodes_between, panel_edges
+
+Floats = NDArray[np.float64]
+
+MAX_CONDITION = 1e12
+"""Of the information matrix; beyond, its inverse is noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionFit:
+    """A detection function that was fitted by maximum likelihood.
+
+    parameters: as named by `function.parameter_names`. left_m, right_m: truncation. n: observations inside it, the sum of
+    their weights. pa: share (0..1) of the animals within right_m that are detected; with a blur, animals that are measured
+    within the truncation for each that stands within right_m. pa_se is infinite where the data don't tell the parameters
+    apart. width_m: how far the function reaches, right_m without a blur. at_bound: parameters that ended on the edge of what
+    is allowed, a sign of a poor model.
+    """
+
+    function: DetectionFunction
+    parameters: tuple[float, ...]
+    left_m: float
+    right_m: float
+    n: float
+    lnl: float
+    pa: float
+    pa_se: float
+    chi_square: ChiSquare | None
+    reach_m: float
+    at_bound: tuple[str, ...] = ()
+    is_converged: bool = True
+
+    @property
+    def key(self) -> str:
+        """Name of the key function."""
+        return self.function.key.name
+
+    @property
+    def adjustment(self) -> Adjustment | None:
+        """The adjustment series, None without."""
+        return self.function.adjustment
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters that were fitted."""
+        return len(self.parameters)
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion: -2 lnl + 2 parameters."""
+        return -2 * self.lnl + 2 * self.n_parameters
+
+    @property
+    def edr_m(self) -> float:
+        """Effective detection radius, metres: as many animals are detected beyond it as are missed within."""
+        return math.sqrt(2 * self.rg_integral_m2)
+
+    @property
+    def rg_integral_m2(self) -> float:
+        """The integral of r g(r) over what isn't truncated: w^2 Pa / 2 where distances are measured without error."""
+        return float(self._integrals(*nodes_between(panel_edges(self.left_m, self.right_m))).sum())
+
+    @property
+    def allows_for_error(self) -> bool:
+        """Whether errors of distances were allowed for."""
+        return self.reach_m > self.right_m
+
+    @property
+    def pa_cv(self) -> float:
+        """The standard error of pa as a share of pa."""
+        return self.pa_se / self.pa
+
+    def g(self, r_m: ArrayLike) -> Floats:
+        """The share (0..1) of animals at distances (n, metres) that are detected."""
+        r = np.atleast_1d(np.asarray(r_m, np.float64))
+        return self.function.g(r, np.array(self.parameters), self.reach_m)[0]
+
+    @property
+    def coefficients(self) -> tuple[float, ...]:
+        """Those of the adjustment terms, as books and R's mrds tell them."""
+        return tuple(self.function.coefficients(np.array(self.parameters)).tolist())
+
+    def pdf(self, r_m: ArrayLike) -> Floats:
+        """The density (per metre) of detected distances at distances (n, metres); 0 beyond the truncation."""
+        r = np.atleast_1d(np.asarray(r_m, np.float64))
+        return np.where((r >= self.left_m) & (r <= self.right_m), r * self.g(r) / self.rg_integral_m2, 0.0)
+
+    def cdf(self, r_m: ArrayLike) -> Floats:
+        """The share (0..1) of detected distances below distances (n, metres)."""
+        r = np.clip(np.atleast_1d(np.asarray(r_m, np.float64)), self.left_m, self.right_m)
+        edges = panel_edges(self.left_m, self.right_m)
+        reached = np.concatenate([[0.0], np.cumsum(self._integrals(*nodes_between(edges)))])
+        panel = np.clip(np.searchsorted(edges, r, side="right") - 1, 0, len(edges) - 2)
+        unit_nodes, unit_weights = nodes_between(np.array([0.0, 1.0]))
+        width = (r - edges[panel])[:, None]
+        rest = self._integrals(edges[panel, None] + width * unit_nodes, width * unit_weights)
+        return np.asarray((reached[panel] + rest) / reached[-1])
+
+    def _integrals(self, nodes: Floats, weights: Floats) -> Floats:
+        """Integrals of r g(r) over rows of nodes and weights (rows, nodes)."""
+        return np.asarray((weights * nodes * self.g(nodes.ravel()).reshape(nodes.shape)).sum(axis=1))
+
+    def goodness(self, distances: ExactDistances) -> ExactGoodness:
+        """Kolmogorov-Smirnov and Cramer-von Mises of the distances that this was fitted to."""
+        return exact_goodness(self.cdf(distances.distance_m), distances.weights)
+
+
+def fit_detection(
+    function: DetectionFunction,
+    distances: Distances,
+    *,
+    start: Sequence[float] | None = None,
+    is_monotone: bool = True,
+) -> DetectionFit:
+    """Finds the parameters under which the distances are most likely.
+
+    An adjusted function is never worse than the same with fewer terms, which is fitted first and then searched from.
+
+    Args:
+        function: what to fit.
+        distances: exact or binned, with their truncation.
+        start: parameters of an earlier fit of this function, or of the same with fewer terms. Then this alone is searched
+            from, which is several times as fast and good enough where data differ little, as in a bootstrap.
+        is_monotone: whether an adjusted function may not rise at `monotone_points`; it may not be negative there either way.
+
+    Raises:
+        InputError: the distances can't tell the parameters: all are equal or in one bin, or there are too few.
+
+    Example:
+        >>> binned = bin_distances([1.5, 2.5, 2.5, 4.5, 6.0], [0, 2, 4, 8])
+        >>> fit_detection(detection_function("half-normal"), binned).edr_m
+    """
+    likelihood = make_likelihood(function, distances)
+    found = maximise_likelihood(likelihood, distances, start=start, is_monotone=is_monotone)
+    pa = likelihood.pa(found.parameters)
+    goodness = None
+    if isinstance(likelihood, BinnedLikelihood) and isinstance(distances, BinnedDistances):
+        shares = likelihood.shares(found.parameters).value
+        goodness = chi_square(distances.edges_m, distances.counts, shares, len(found.parameters))
+    return DetectionFit(
+        function=function,
+        parameters=tuple(found.parameters.tolist()),
+        left_m=distances.left_m,
+        right_m=distances.right_m,
+        n=distances.n,
+        lnl=float(likelihood.lnl(found.parameters).value),
+        pa=float(pa.value),
+        pa_se=_delta_se(pa.slopes, likelihood.information(found.parameters)),
+        chi_square=goodness,
+        width_m=distances.reach_m,
+        at_bound=found.at_bound,
+        is_converged=found.is_converged,
+    )
+
+
+def _delta_se(slopes: Floats, information: Floats) -> float:
+    """Standard error of a function of the parameters by the delta method (Buckland et al. 2001, chapter 3)."""
+    if not len(slopes):
+        return 0.0
+    if not np.isfinite(information).all() or np.linalg.cond(information) > MAX_CONDITION:
+        return math.inf
+    return math.sqrt(float(slopes @ np.linalg.solve(information, slopes)))

@@ -1,0 +1,198 @@
+"""The detection function g(r): a key function, with or without an adjustment series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.density.detection.key_functions import HalfNormal, HazardRate, KeyFunction, Uniform
+from trapmeter.errors import InputError
+
+Floats = NDArray[np.float64]
+AdjustmentSeries = Literal["cosine", "hermite", "polynomial"]
+AdjustmentScale = Literal["width", "sigma"]
+Orders = NDArray[np.int64]
+TermsFunction = Callable[[Floats, Orders], tuple[Floats, Floats]]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """The terms of one series with these orders: cos(j pi z), Hermite's He_j(z) or z^j, with z the scaled distance.
+
+    Which orders go with which key is checked where the two meet, in `DetectionFunction`.
+    """
+
+    series: AdjustmentSeries
+    orders: tuple[int, ...]
+    scaled_by: AdjustmentScale = "width"
+
+    def __post_init__(self) -> None:
+        if self.series not in get_args(AdjustmentSeries):
+            raise InputError(
+                f"expected the series {', '.join(get_args(AdjustmentSeries))}, got {self.series!r}; choose one of them"
+            )
+        if self.scaled_by not in get_args(AdjustmentScale):
+            raise InputError(
+                f"expected terms scaled by {' or '.join(get_args(AdjustmentScale))}, got {self.scaled_by!r}; choose one of them"
+            )
+        if not self.orders or list(self.orders) != sorted(set(self.orders)) or self.orders[0] < 1:
+            raise InputError(
+                f"expected rising orders of 1 or more, such as 2, 3, got {list(self.orders)}; correct them"
+            )
+        if self.series != "cosine" and any(order % 2 for order in self.orders):
+            raise InputError(
+                f"the {self.series} series has even orders only, got {list(self.orders)}; an odd one would give the "
+                "function a slope at 0 m"
+            )
+
+    def terms(self, z: Floats) -> tuple[Floats, Floats]:
+        """By how much the terms differ at scaled distances z (m) from those at 0, and their slopes in z, both (m, orders)."""
+        terms, slopes = _TERM_FUNCTIONS[self.series](z[:, None], np.array(self.orders))
+        return terms - self.at_0, slopes
+
+    @property
+    def at_0(self) -> Floats:
+        """The terms at 0 m (orders)."""
+        return _terms_at_0(self.series, self.orders)
+
+
+def default_orders(series: AdjustmentSeries, n_terms: int, *, key_is_uniform: bool) -> tuple[int, ...]:
+    """The n_terms lowest orders that go with a key.
+
+    A half-normal or hazard-rate key already has the shape that the lowest term would give: cosines start at 2 beside them and
+    at 1 beside the uniform, polynomials at 4 and at 2.
+    """
+    if n_terms < 1:
+        raise InputError(f"expected 1 or more adjustment terms, got {n_terms}; leave the series out for none")
+    lowest, step = 1 if key_is_uniform else 2, 1 if series == "cosine" else 2
+    return tuple(step * (lowest + number) for number in range(n_terms))
+
+
+def _cosine(z: Floats, orders: Orders) -> tuple[Floats, Floats]:
+    angle = np.pi * orders * z
+    return np.asarray(np.cos(angle)), np.asarray(-np.pi * orders * np.sin(angle))
+
+
+def _hermite(z: Floats, orders: Orders) -> tuple[Floats, Floats]:
+    """The polynomials that are orthogonal under the normal density (probabilists'), as in Buckland (1992)."""
+    from scipy.special import eval_hermitenorm
+
+    return np.asarray(eval_hermitenorm(orders, z)), np.asarray(orders * eval_hermitenorm(orders - 1, z))
+
+
+def _polynomial(z: Floats, orders: Orders) -> tuple[Floats, Floats]:
+    return np.asarray(z**orders, np.float64), np.asarray(orders * z ** (orders - 1), np.float64)
+
+
+@cache
+def _terms_at_0(series: AdjustmentSeries, orders: tuple[int, ...]) -> Floats:
+    return np.asarray(_TERM_FUNCTIONS[series](np.zeros((1, 1)), np.array(orders))[0][0])
+
+
+_TERM_FUNCTIONS: Mapping[str, TermsFunction] = {"cosine": _cosine, "hermite": _hermite, "polynomial": _polynomial}
+
+
+Floats = NDArray[np.float64]
+
+KEY_FUNCTIONS: Mapping[str, KeyFunction] = {key.name: key for key in (HalfNormal(), HazardRate(), Uniform())}
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionFunction:
+    """The form of a detection function; its parameters come from a fit.
+
+    Parameters are in one array: those of the key as `KeyFunction` tells, then a coefficient b_j for each order. right_m is the
+    truncation w (metres), by which terms may be scaled.
+    """
+
+    key: KeyFunction
+    adjustment: Adjustment | None = None
+
+    def __post_init__(self) -> None:
+        if self.adjustment is None:
+            return
+        (lowest,) = default_orders(self.adjustment.series, 1, key_is_uniform=self.is_uniform)
+        if self.adjustment.orders[0] < lowest:
+            raise InputError(
+                f"beside the {self.key.name} key the {self.adjustment.series} series starts at order {lowest}, got "
+                f"{list(self.adjustment.orders)}: lower terms repeat what the key does; leave them out"
+            )
+        if self.is_uniform and self.adjustment.scaled_by == "sigma":
+            raise InputError("the uniform key has no sigma to scale terms by; scale them by width")
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether there is no key but 1."""
+        return not self.key.parameter_names
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Those of the key, then b2, b3 and so on by order."""
+        orders = () if self.adjustment is None else self.adjustment.orders
+        return (*self.key.parameter_names, *(f"b{order}" for order in orders))
+
+    @property
+    def name(self) -> str:
+        """Such as 'half-normal + cosine(2, 3)'."""
+        if self.adjustment is None:
+            return self.key.name
+        return f"{self.key.name} + {self.adjustment.series}({', '.join(map(str, self.adjustment.orders))})"
+
+    def g(self, r_m: Floats, parameters: Floats, right_m: float) -> tuple[Floats, Floats]:
+        """The share (0..1) of animals at distances (m, metres) that are seen, and its slopes (m, parameters)."""
+        n_key = len(self.key.parameter_names)
+        key, key_slopes = self.key.g(r_m, parameters[:n_key])
+        if self.adjustment is None:
+            return key, key_slopes
+        is_by_sigma = self.adjustment.scaled_by == "sigma"
+        z = r_m * (np.exp(-parameters[0]) if is_by_sigma else 1 / right_m)
+        terms, term_slopes = self.adjustment.terms(z)
+        factor = 1.0 + terms @ parameters[n_key:]
+        slopes = np.concatenate([key_slopes * factor[:, None], key[:, None] * terms], axis=1)
+        if is_by_sigma:
+            slopes[:, 0] -= key * z * (term_slopes @ parameters[n_key:])
+        return key * factor, slopes
+
+    def coefficients(self, parameters: Floats) -> Floats:
+        """The coefficients a_j as books and R's mrds tell them, one for each order: a_j = b_j / (1 - sum_i b_i p_i(0))."""
+        if self.adjustment is None:
+            return np.zeros(0)
+        b = parameters[len(self.key.parameter_names) :]
+        return np.asarray(b / (1.0 - b @ self.adjustment.at_0))
+
+
+def detection_function(key: str, series: AdjustmentSeries | None = None, n_terms: int = 0) -> DetectionFunction:
+    """A detection function by name: `detection_function("half-normal", "cosine", 2)` has cosines of orders 2 and 3.
+
+    Args:
+        key: half-normal, hazard-rate or uniform.
+        series: cosine, hermite or polynomial; None for no adjustment.
+        n_terms: how many terms, from the lowest order that goes with the key.
+
+    Raises:
+        InputError: there is no such key or series, or terms without a series.
+    """
+    if key not in KEY_FUNCTIONS:
+        raise InputError(f"expected the key {', '.join(KEY_FUNCTIONS)}, got {key!r}; choose one of them")
+    if (series is None) != (n_terms == 0):
+        raise InputError(f"expected a series and its number of terms, or neither, got {series!r} with {n_terms} terms")
+    found = DetectionFunction(KEY_FUNCTIONS[key])
+    if series is None:
+        return found
+    return DetectionFunction(
+        found.key, Adjustment(series, default_orders(series, n_terms, key_is_uniform=found.is_uniform))
+    )
+
+
+def monotonicity_points(right_m: float) -> Floats:
+    """Where a detection function is checked not to rise and not to be negative: w (i / 10)^1.5 for i in 0..10, metres.
+
+    Denser near the camera, where a rise would do most harm to Pa. From 0 m on even with left truncation, as R's Distance has
+    it: what is fitted beyond the left truncation tells how many would be seen nearer.
+    """
+    return np.asarray(right_m * (np.arange(11) / 10) ** 1.5)

@@ -1,0 +1,206 @@
+"""A frame file: all stored pictures of one video, written atomically and read with checksums.
+
+    head     19 bytes that tell the format
+    pictures encoded, back to back
+    index    JSON, see index.py
+    tail     length of the index (8 bytes, little endian), its SHA-256 (32 bytes), 8 bytes that say: complete
+
+Each picture has its own checksum in the index, so that a read need not look at the rest of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from trapmeter.errors import InputError, RunError
+from trapmeter.frames.index import FrameIndex, PictureEntry, SourceState, time_key
+
+HEAD = b"trapmeter frames 1\n"
+TAIL = struct.Struct("<Q32s8s")
+COMPLETE = b"complete"
+SUFFIX = ".frames"
+PARTIAL_SUFFIX = ".part"
+
+MAX_INDEX_BYTES = 64_000_000
+"""A day of pictures, one a second, needs a tenth of this."""
+
+
+def frame_file_name(video_id: str) -> str:
+    """A file name for any video id: what can be read of the id's end, and a hash that tells ids apart.
+
+    At most 100 ASCII letters, digits, dots, dashes and underscores: safe on every system, also where capitals don't count.
+    Lone surrogates (file names that are no UTF-8) are hashed as they are.
+
+    Example:
+        >>> shard_name("card 1/a.mp4")
+        'card_1_a.mp4-9ee4561c173f0dd7d0530743b3f9f28a.frames'
+    """
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", video_id)[-_MAX_READABLE:].strip("._-")
+    digest = hashlib.sha256(video_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{readable or 'video'}-{digest}{SUFFIX}"
+
+
+_MAX_READABLE = 60
+
+
+def target_of_partial(name: str) -> str:
+    """The file that a half-written one was to become."""
+    return name.removeprefix(".").removesuffix(PARTIAL_SUFFIX).rpartition(".")[0]
+
+
+class FrameFileReader:
+    """An open shard whose index has been checked. Made by `open_frame_file`."""
+
+    def __init__(self, path: Path, file: IO[bytes], index: FrameIndex) -> None:
+        self.path = path
+        self.index = index
+        self._file = file
+
+    def read_encoded(self, time_s: float) -> bytes:
+        """The picture of a stored second, as it was written.
+
+        Raises:
+            InputError: it isn't stored, or its bytes are damaged.
+        """
+        time_s = time_key(time_s)
+        entry = self.index.entries.get(time_s)
+        if entry is None:
+            raise InputError(
+                f"{self.index.video_id}: no frame at {time_s:g} s in the frame store ({self._why(time_s)})"
+            )
+        self._file.seek(entry.offset)
+        encoded = self._file.read(entry.size)
+        if zlib.crc32(encoded) != entry.crc32:
+            raise damaged_frame_file(self.path, f"the frame at {time_s:g} s has a wrong checksum")
+        return encoded
+
+    def _why(self, time_s: float) -> str:
+        if (reason := self.index.failed.get(time_s)) is not None:
+            return f"it could not be decoded: {reason}"
+        if not 0 <= time_s < self.index.length_s:
+            return f"the video has {self.index.length_s:g} s"
+        return "it was not asked for when the store was filled; run `trapmeter frames` with these labels and offsets"
+
+
+@contextmanager
+def open_frame_file(path: Path) -> Iterator[FrameFileReader]:
+    """Opens a shard for reading and checks its index.
+
+    Raises:
+        FileNotFoundError: there is none.
+        InputError: it is damaged or no shard at all.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            yield FrameFileReader(path, file, _read_index(path, file))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def _read_index(path: Path, file: IO[bytes]) -> FrameIndex:
+    size = os.fstat(file.fileno()).st_size
+    if size < len(HEAD) + TAIL.size or file.read(len(HEAD)) != HEAD:
+        raise damaged_frame_file(path, "it does not start as a shard does")
+    file.seek(size - TAIL.size)
+    length, checksum, mark = TAIL.unpack(file.read(TAIL.size))
+    end = size - TAIL.size - length
+    if mark != COMPLETE or length > MAX_INDEX_BYTES or end < len(HEAD):
+        raise damaged_frame_file(path, "it does not end as a shard does")
+    file.seek(end)
+    raw = file.read(length)
+    if hashlib.sha256(raw).digest() != checksum:
+        raise damaged_frame_file(path, "its index has a wrong checksum")
+    try:
+        return FrameIndex.from_bytes(raw, len(HEAD), end)
+    except InputError as error:
+        raise damaged_frame_file(path, str(error)) from error
+
+
+def damaged_frame_file(path: Path, what: str) -> InputError:
+    """The error for a shard that can't be used, ready to be raised."""
+    return InputError(f"{path} is damaged: {what}; delete it and run `trapmeter frames` again")
+
+
+class FrameFileWriter:
+    """A shard that is being written. Made by `new_frame_file`."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path = path
+        self._file = file
+        self._entries: dict[float, PictureEntry] = {}
+        self._failed: dict[float, str] = {}
+        self._last: PictureEntry | None = None
+        self._at = 0
+        self._write(HEAD)
+
+    def add(self, time_s: float, pts_s: float, encoded: bytes) -> None:
+        """The picture on display at time_s, whose own time is pts_s (both seconds)."""
+        self._last = PictureEntry(self._at, len(encoded), time_key(pts_s), zlib.crc32(encoded))
+        self._entries[time_key(time_s)] = self._last
+        self._write(encoded)
+
+    def add_repeat(self, time_s: float) -> None:
+        """The last picture is on display at time_s as well."""
+        assert self._last is not None
+        self._entries[time_key(time_s)] = self._last
+
+    def add_failed(self, time_s: float, reason: str) -> None:
+        """There is no picture at time_s."""
+        self._failed[time_key(time_s)] = reason
+
+    def finish(self, video_id: str, source: SourceState, length_s: float, doubts: tuple[str, ...]) -> FrameIndex:
+        """Writes the index; without it the shard counts as damaged."""
+        index = FrameIndex(video_id, source, float(length_s), doubts, self._entries, self._failed)
+        raw = index.to_bytes()
+        self._write(raw + TAIL.pack(len(raw), hashlib.sha256(raw).digest(), COMPLETE))
+        return index
+
+    def _write(self, data: bytes) -> None:
+        with _translating_write_errors(self._path):
+            self._file.write(data)
+        self._at += len(data)
+
+
+@contextmanager
+def new_frame_file(path: Path) -> Iterator[FrameFileWriter]:
+    """Writes a shard that takes its place once the block ends without an error.
+
+    Raises:
+        RunError: it can't be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    with _translating_write_errors(path):
+        file = partial.open("wb")
+    try:
+        yield FrameFileWriter(path, file)
+        with _translating_write_errors(path):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            partial.replace(path)
+    finally:
+        # Gone already when all went well. On a full disk closing fails once more: the first error is the one to show.
+        with suppress(OSError):
+            file.close()
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _translating_write_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path} can't be written: {error.strerror or error}; check the folder's permissions and free space"
+        ) from error

@@ -1,0 +1,63 @@
+"""Turns a window's frames and a box into a network's input, for training and prediction alike."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.models.input_spec import FrameEncoding, InputSpec
+from trapmeter.records import Box
+
+MIN_MASK_VALUE = 40
+"""So far above 0 that a box is told from none however unsure it is."""
+
+
+def network_input(frames: NDArray[np.uint8], box: Box | None, spec: InputSpec) -> NDArray[np.uint8]:
+    """The input of one window.
+
+    frames: uint8 (frames, height, width, 3), RGB, in the order of spec.offsets_s, already of spec.size_hw. box: the animal in
+    question in the middle frame. Returns uint8 (spec.n_channels, height, width); the network itself divides by 255.
+    """
+    n_frames, height, width, _ = frames.shape
+    if (n_frames, height, width) != (len(spec.offsets_s), *spec.size_hw):
+        raise ValueError(f"expected {len(spec.offsets_s)} frames of {spec.size_hw}, got {frames.shape}")
+    channels = np.empty((spec.n_channels, height, width), np.uint8)
+    if spec.frames is FrameEncoding.RGB:
+        channels[: 3 * n_frames] = frames.transpose(0, 3, 1, 2).reshape(3 * n_frames, height, width)
+    else:
+        now = spec.offsets_s.index(0.0)
+        channels[:3] = frames[now].transpose(2, 0, 1)
+        channels[3 : 2 + n_frames] = motion_channels(np.delete(frames, now, axis=0), frames[now])
+    if spec.box_channel:
+        channels[-1] = box_mask(box, height, width)
+    return channels
+
+
+def motion_channels(others: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """How much the grey of each other frame (frames, height, width, 3) differs from now's; 0 for one that is all black.
+
+    Such a frame stands for a second outside the video, which tells nothing of what has moved.
+    """
+    grey = others.mean(axis=3, dtype=np.float32)
+    difference = np.abs(grey - now.mean(axis=2, dtype=np.float32))
+    difference[~others.any(axis=(1, 2, 3))] = 0
+    return np.asarray(np.round(difference), np.uint8)
+
+
+def box_mask(box: Box | None, height: int, width: int) -> NDArray[np.uint8]:
+    """How sure the box is, in the pixels whose centre lies in it, at least one; 0 elsewhere and everywhere without a box.
+
+    LEAST_IN_BOX stands for a score of 0, 255 for a score of 1.
+    """
+    mask = np.zeros((height, width), np.uint8)
+    if box is not None:
+        top, left = min(round(box.y1 * height), height - 1), min(round(box.x1 * width), width - 1)
+        mask[top : max(top + 1, round(box.y2 * height)), left : max(left + 1, round(box.x2 * width))] = (
+            MIN_MASK_VALUE + round((255 - MIN_MASK_VALUE) * box.score)
+        )
+    return mask
+
+
+def mirror_input(inputs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The input of the window's mirror image; the last axis is the width."""
+    return np.ascontiguousarray(inputs[..., ::-1])

@@ -1,0 +1,1 @@
+"""Runtimes: what runs a bundle (onnxruntime, OpenVINO or torch)."""

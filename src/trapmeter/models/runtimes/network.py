@@ -1,0 +1,85 @@
+"""The network interface that every runtime implements, and the mean of several networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.errors import ModelError
+from trapmeter.models.bundle import Bundle, read_bundle
+from trapmeter.models.network_input import mirror_input
+from trapmeter.models.runtimes.choice import Runtime
+
+
+class Network(Protocol):
+    """An opened bundle. The seam between trapmeter and runtimes; a test's fake is another."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """What it was opened from."""
+        ...
+
+    def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Distances in metres, at least 0, of windows (n, channels, height, width)."""
+        ...
+
+
+def open_network(bundle: Bundle, runtime: Runtime, threads: int = 1) -> Network:
+    """A bundle, ready to run in the runtime that `choose` gave.
+
+    Raises:
+        ModelError: it isn't what its card says.
+    """
+    if runtime is Runtime.OPENVINO:
+        from trapmeter.models.runtimes.openvino_runtime import OpenvinoNetwork
+
+        return OpenvinoNetwork(bundle, threads)
+    if runtime is Runtime.TORCH:
+        from trapmeter.models.runtimes.torch_runtime import TorchNetwork
+
+        return TorchNetwork(bundle, threads)
+    from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
+
+    return OnnxNetwork(bundle, threads)
+
+
+class Ensemble:
+    """The plain mean of several networks, each on the window and, with flip, on its mirror image."""
+
+    def __init__(self, networks: Sequence[Network], *, flip: bool) -> None:
+        """All networks must take the same input.
+
+        Raises:
+            ModelError: they don't, or there are none.
+        """
+        specs = {network.bundle.spec for network in networks}
+        if len(specs) != 1:
+            raise ModelError(f"an ensemble's networks take one and the same input, got {len(specs)} kinds of it")
+        self.spec = specs.pop()
+        self._networks = tuple(networks)
+        self._flip = flip
+
+    @classmethod
+    def load(
+        cls, folders: Sequence[Path], *, flip: bool, threads: int = 1, runtime: Runtime = Runtime.ONNXRUNTIME
+    ) -> Ensemble:
+        """Reads and opens the bundles in the given folders."""
+        return cls([open_network(read_bundle(folder), runtime, threads) for folder in folders], flip=flip)
+
+    @property
+    def members(self) -> tuple[Bundle, ...]:
+        """The bundles, in the order given."""
+        return tuple(network.bundle for network in self._networks)
+
+    def predict_members(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Every member's answer in metres: (members, or twice as many with flip; windows)."""
+        views = [windows, mirror_input(windows)] if self._flip else [windows]
+        return np.stack([network.metres(view) for network in self._networks for view in views])
+
+    def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The mean answer in metres for windows (n, channels, height, width)."""
+        return np.asarray(self.predict_members(windows).mean(axis=0))

@@ -1,0 +1,127 @@
+"""Join a Ray cluster, or start one on this machine, and check that its machines can do the work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import trapmeter
+from trapmeter.errors import RunError
+from trapmeter.storage.address import AnyPath, parse_path
+
+CONNECT_TIMEOUT_S = 20.0
+"""A cluster that doesn't answer within so many seconds is not there."""
+
+LOCAL_STORE_BYTES = 100_000_000
+"""Results are small: Ray would set a third of the memory aside for them."""
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    # Of workers that are lost: the run tells itself what became of their tasks.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_gcs_server_request_timeout_seconds": str(int(CONNECT_TIMEOUT_S)),
+    "RAY_gcs_rpc_server_reconnect_timeout_s": str(int(CONNECT_TIMEOUT_S)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RayCluster:
+    """How large a cluster is; n_machines: those with CPUs to work on."""
+
+    cpus: int
+    n_machines: int
+
+
+@contextmanager
+def connect_to_ray(address: str | None, paths: Sequence[AnyPath] = (), jobs: int | None = None) -> Iterator[RayCluster]:
+    """Joins a cluster for as long as the block lasts; the value says how large it is.
+
+    address: auto, HOST:PORT or ray://HOST:PORT; None starts a cluster on this machine, with as many CPUs as jobs says, or as
+    the machine has. paths: what every machine must see under the same name.
+
+    Raises:
+        RunError: there is no cluster there, or one of its machines has another trapmeter or doesn't see a path.
+    """
+    for name, value in _QUIET.items():
+        # Ray reads them when it is imported.
+        os.environ.setdefault(name, value)
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    if address is None:
+        options |= {"include_dashboard": False, "num_cpus": jobs, "object_store_memory": LOCAL_STORE_BYTES}
+    elif address != "auto":
+        _check_listens(address)
+    try:
+        ray.init(address="local" if address is None else address, **options)
+    except (ImportError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise RunError(_unreachable_text(address or "local", error)) from error
+    try:
+        _check_machines(paths)
+        cpus = int(ray.cluster_resources().get("CPU", 1))
+        yield RayCluster(cpus, sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes()))
+    finally:
+        ray.shutdown()
+
+
+def _check_listens(address: str) -> None:
+    """Ray itself would wait for minutes, and end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise RunError(f"--ray-address is auto, HOST:PORT or ray://HOST:PORT, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise RunError(_unreachable_text(address, error)) from error
+
+
+def _unreachable_text(address: str, error: Exception) -> str:
+    why = (str(error) or type(error).__name__).splitlines()[0]
+    return (
+        f"no Ray cluster at {address}: {why}; check the address and that `ray status` answers there, or leave out "
+        "--ray-address for a cluster on this machine; what is done is kept"
+    )
+
+
+def _check_machines(paths: Sequence[AnyPath]) -> None:
+    """Asks every machine of the cluster, before any work."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    look = ray.remote(describe_machine)
+    asked = {
+        node["NodeManagerHostname"]: look.options(
+            num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote([str(path) for path in paths])
+        for node in ray.nodes()
+        if node["Alive"]
+    }
+    wrong = []
+    for host, answer in asked.items():
+        try:
+            version, python, unseen = ray.get(answer, timeout=6 * CONNECT_TIMEOUT_S)
+        except ray.exceptions.RayError as error:
+            why = str(error).strip().splitlines()[-1]
+            wrong.append(f"{host}: trapmeter {trapmeter.__version__} doesn't start there ({why})")
+            continue
+        if version != trapmeter.__version__:
+            wrong.append(f"{host}: has trapmeter {version}, here is {trapmeter.__version__} (Python {python})")
+        elif unseen:
+            wrong.append(f"{host}: doesn't see {', '.join(unseen[:3])}; all machines need the same paths")
+    if wrong:
+        more = f"; and {len(wrong) - 5} machines more" if len(wrong) > 5 else ""
+        raise RunError(f"the cluster can't do this work: {'; '.join(wrong[:5])}{more}; nothing was started")
+
+
+def describe_machine(paths: Sequence[str]) -> tuple[str, str, list[str]]:
+    """On a machine of the cluster: its versions of trapmeter and Python, and which paths it doesn't see."""
+    return trapmeter.__version__, platform.python_version(), [path for path in paths if not parse_path(path).exists()]

@@ -1,0 +1,106 @@
+"""The result of one medium: what a worker returns, the journal stores and a resumed run reads back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trapmeter.records import Box, Status
+
+
+@dataclass(frozen=True, slots=True)
+class UntrackedSecond:
+    """A second that was looked at, before its animals are told from those of other seconds; fields as in SecondSeen."""
+
+    time_s: float
+    status: Status
+    reason: str = ""
+    boxes: tuple[Box | None, ...] = ()
+    answers: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecondResult:
+    """One second of a medium: the animals in it, or why nothing is known.
+
+    status is measured when there are boxes (their distances come later); a second that is measured as a whole has the one
+    box None. animal_ids goes with boxes, and so does answers, where networks were asked: the metres of every member.
+    """
+
+    time_s: float
+    status: Status
+    reason: str = ""
+    boxes: tuple[Box | None, ...] = ()
+    animal_ids: tuple[int, ...] = ()
+    answers: tuple[tuple[float, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.status is Status.MEASURED) != bool(self.boxes) or len(self.boxes) != len(self.animal_ids):
+            raise ValueError(f"status {self.status}, {len(self.boxes)} boxes, {len(self.animal_ids)} ids")
+        if self.answers and len(self.answers) != len(self.boxes):
+            raise ValueError(f"{len(self.boxes)} boxes, {len(self.answers)} answers")
+
+
+@dataclass(frozen=True, slots=True)
+class MediumResult:
+    """All seconds of a medium that were asked for, in order of time.
+
+    size_bytes and modified_ns tell whether the file is still the one that was read. failure: why nothing could be read,
+    with the trace where the error is ours. decode_s, detect_s and network_s: seconds of work. hfov_deg:
+    what a photo's EXIF says of its lens; aspect: width over height of the pictures; is_night: whether most of the pictures
+    that were looked at are without colours; None where nobody knows. recorded: as in MediumFacts.
+    """
+
+    media_id: str
+    size_bytes: int
+    modified_ns: int
+    seconds: tuple[SecondResult, ...]
+    failure: str = ""
+    trace: str = ""
+    doubts: tuple[str, ...] = ()
+    length_s: float | None = None
+    decode_s: float = 0.0
+    detect_s: float = 0.0
+    network_s: float = 0.0
+    hfov_deg: float | None = None
+    aspect: float | None = None
+    is_night: bool | None = None
+    recorded: str = ""
+
+    @property
+    def key(self) -> str:
+        """Under which the journal keeps it."""
+        return self.media_id
+
+    @property
+    def has_failed(self) -> bool:
+        """Some second that was asked for could not be answered."""
+        return any(second.status is Status.FAILED for second in self.seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values that json writes and `from_json` reads back without loss."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> MediumResult:
+        """The inverse of `to_json`; ValueError, KeyError or TypeError when it is something else."""
+        seconds = tuple(
+            SecondResult(
+                second["time_s"],
+                Status(second["status"]),
+                second["reason"],
+                tuple(None if box is None else Box(**box) for box in second["boxes"]),
+                tuple(second["animal_ids"]),
+                tuple(tuple(row) for row in second["answers"]),
+            )
+            for second in data["seconds"]
+        )
+        return MediumResult(**{**data, "seconds": seconds, "doubts": tuple(data["doubts"])})
+
+
+def failed_result(
+    media_id: str, size_bytes: int, modified_ns: int, times_s: tuple[float, ...], reason: str, trace: str = ""
+) -> MediumResult:
+    """A medium of which nothing could be read: a failed row for each second asked for, or for second 0."""
+    seconds = tuple(SecondResult(time_s, Status.FAILED, reason) for time_s in times_s or (0.0,))
+    return MediumResult(media_id, size_bytes, modified_ns, seconds, failure=reason, trace=trace)

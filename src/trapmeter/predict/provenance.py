@@ -1,0 +1,194 @@
+"""How the results of a run came about: the content of run.json, with a card for each model."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trapmeter import __version__
+from trapmeter.boxmodel.bundle import BundleCard
+from trapmeter.boxmodel.bundle import read_bundle as read_box_bundle
+from trapmeter.boxmodel.model import EMBEDDED
+from trapmeter.calibration.field_facts import FieldFacts
+from trapmeter.detect.megadetector_lite import EMBEDDED as DETECTORS
+from trapmeter.models.bundle import Bundle
+from trapmeter.predict.camera_correction import count_known_cameras
+from trapmeter.predict.estimates import RunSummary
+from trapmeter.predict.medium_result import MediumResult
+from trapmeter.predict.plan import RunModels, RunPlan
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.uncertainty import FARTHEST_LABEL_M, MAX_M
+
+
+class RunClock:
+    """When a run was started, and the wall seconds of each of its stages."""
+
+    def __init__(self) -> None:
+        self.started_at = datetime.now(UTC)
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times the block as the stage of this name."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - started, 3)
+
+
+def describe_run(
+    work: RunPlan,
+    models: RunModels,
+    seen: Sequence[MediumResult],
+    known: FieldFacts,
+    summary: RunSummary,
+    clock: RunClock,
+) -> dict[str, Any]:
+    """All that tells how the results came about, as plain values."""
+    return {
+        "trapmeter": __version__,
+        "started": clock.started_at.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "root": str(work.found.root),
+        "arguments": work.settings.to_json(),
+        "models": {role: asdict(identity) for role, identity in models.identities.items()},
+        "runtime": None if models.runtime_choice is None else asdict(models.runtime_choice),
+        "model_cards": model_cards(work.settings, models.bundles, has_detector="detector" in models.identities),
+        "cameras": count_known_cameras(seen, known),
+        "recorded": _recording_dates(seen),
+        "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
+        "other_files": work.found.n_other,
+        "errors_of_ours": sum(bool(medium.trace) for medium in seen),
+        "unreadable_folders": [{"folder": str(folder), "reason": reason} for folder, reason in work.found.unreadable],
+        "failures": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.failures],
+        "doubts": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.doubts],
+        "seconds": {
+            **clock.seconds,
+            "decode_all_workers": round(sum(medium.decode_s for medium in seen), 3),
+            "detect_all_workers": round(sum(medium.detect_s for medium in seen), 3),
+            "networks_all_workers": round(sum(medium.network_s for medium in seen), 3),
+        },
+    }
+
+
+def _recording_dates(seen: Sequence[MediumResult]) -> dict[str, Any]:
+    """Of how many media the date is known, and the first and the last."""
+    dates = sorted(medium.recorded for medium in seen if medium.recorded)
+    return {"n_media": len(dates), "first": dates[0] if dates else None, "last": dates[-1] if dates else None}
+
+
+RECOMPUTED = {
+    "site": "--site",
+    "hfov_deg": "--hfov",
+    "cameras": "--cameras",
+    "exif": "--exif",
+    "trained_hfov_deg": "--trained-hfov",
+    "species": "--species",
+    "shoulder_m": "--shoulder-height",
+    "box_model": "--box-model",
+    "blend": "--blend",
+}
+"""Arguments that say what is made of what was seen: a run may go on with others, and its rows are made anew."""
+
+
+def find_changed_arguments(path: Path, facts: dict[str, Any]) -> list[str]:
+    """Which of REMADE the run that left its run.json at path had otherwise, as texts; none where there was no such run."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["arguments"]
+        pairs = [(option, before.get(name), facts["arguments"][name]) for name, option in RECOMPUTED.items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [f"{option} was {_argument_text(old)}, is {_argument_text(new)}" for option, old, new in pairs if old != new]
+
+
+def _argument_text(value: Any) -> str:
+    return "not given" if value is None else str(value)
+
+
+TRAPMETER_LICENCE = "MIT, as trapmeter itself"
+
+ModelCard = dict[str, str]
+"""Plain texts: model_id, role, licence, trained_on, held_out, valid, and attribution, each "" where nobody told it."""
+
+
+def model_cards(settings: PredictSettings, bundles: Sequence[Bundle], *, has_detector: bool) -> list[ModelCard]:
+    """The cards of a run's models: detector, networks, box model."""
+    cards = [_detector_card(DETECTORS[settings.detector])] if has_detector else []
+    cards += [_network_card(bundle) for bundle in bundles]
+    if not bundles or settings.blend is not None:
+        folder = EMBEDDED if settings.box_model is None else settings.box_model
+        cards.append(_box_model_card(read_box_bundle(folder)[0], is_embedded=settings.box_model is None))
+    return cards
+
+
+def _detector_card(path: Path) -> ModelCard:
+    told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return {
+        "model_id": told["model_id"],
+        "role": "finds the animals",
+        "licence": f"{told['licence']} ((c) DrivenData Inc.)",
+        "trained_on": "pictures of camera traps, with MegaDetector's boxes as the truth",
+        "held_out": "",
+        "valid": "animals that are large enough to be seen in a picture of 640 pixels; small, far and hidden ones are missed",
+        "attribution": told["source"]["package"],
+    }
+
+
+def _box_model_card(card: BundleCard, *, is_embedded: bool) -> ModelCard:
+    counts, figures = card.trained_on, card.held_out
+    low, high = card.seen.get("log_h", (-math.inf, 0.0))
+    heights = f"boxes of {math.exp(low):.0%} to {math.exp(min(high, 0.0)):.0%} of the picture's height; "
+    return {
+        "model_id": card.model_id,
+        "role": "tells distances from boxes alone",
+        "licence": TRAPMETER_LICENCE if is_embedded else "",
+        "trained_on": ", ".join(f"{counts[name]:,} {name}" for name in ("rows", "media", "sites") if name in counts),
+        "held_out": _error_text(figures.get("mae_m"), "sites that it had not seen", figures.get("coverage")),
+        "valid": f"{heights}distances up to {FARTHEST_LABEL_M:g} m, intervals end at {MAX_M:g} m; other places, species and "
+        "lenses only where checked with --truth",
+        "attribution": card.attribution,
+    }
+
+
+def _network_card(bundle: Bundle) -> ModelCard:
+    told = bundle.provenance
+    held_out = _mapping(told.get("held_out"))
+    trained = told.get("trained_on")
+    return {
+        "model_id": bundle.identity.model_id,
+        "role": "tells distances from pictures",
+        "licence": bundle.licence,
+        "trained_on": _count_text(trained) or _shortened(trained),
+        "held_out": _error_text(held_out.get("mae_m"), f"{_shortened(held_out.get('moments'))} moments held out", None),
+        "valid": "cameras, animals and places like those that it has learnt from",
+        "attribution": "",
+    }
+
+
+def _error_text(mae_m: Any, where: str, coverage: float | None) -> str:
+    if not isinstance(mae_m, int | float):
+        return ""
+    inside = "" if coverage is None else f"; {coverage:.0%} inside the 90 % interval"
+    return f"mean absolute error {mae_m:.2f} m at {where}{inside}"
+
+
+def _count_text(trained: object) -> str:
+    moments = trained.get("moments") if isinstance(trained, dict) else None
+    return f"{moments:,} moments" if isinstance(moments, int) else ""
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _shortened(value: Any) -> str:
+    """A text of a card as it stands, cut where it is long: cards come from elsewhere."""
+    return "" if value is None else str(value)[:300]

@@ -1,0 +1,221 @@
+"""Run shards on machines that share nothing but the media, and merge their results."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trapmeter import __version__
+from trapmeter.errors import InputError, RunError, error_text
+from trapmeter.files import atomic_file, lock_folder
+from trapmeter.journal import JournalPosition, find_entries, join_journals
+from trapmeter.parallel.sharding import Shard, file_size, items_of_shard, split_evenly
+from trapmeter.predict.medium_pipeline import MediumTask
+from trapmeter.predict.medium_result import MediumResult
+from trapmeter.predict.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
+from trapmeter.predict.provenance import RECOMPUTED, RunClock
+from trapmeter.predict.run import (
+    PredictRun,
+    Progress,
+    claim_output_folder,
+    finish_run,
+    is_unchanged,
+    open_journal,
+    process_tasks,
+)
+from trapmeter.predict.settings import JOURNAL, PredictSettings
+
+SHARD_FILE = "shard.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRun:
+    """What a shard has done: media of its share, those with failures among them, and its folder."""
+
+    shard: Shard
+    folder: Path
+    n_media: int
+    n_failed: int
+    n_internal_errors: int
+
+
+def predict_shard(settings: PredictSettings, shard: Shard, progress: Progress = lambda *_: None) -> ShardRun:
+    """Looks at a shard's media, and keeps what was seen in a folder of its own below settings.out.
+
+    Raises:
+        InputError, RunError, ModelError: as `predict`.
+    """
+    work = plan_run(settings)
+    tasks = items_of_shard(work.task_plan.tasks, shard, lambda task: task.medium.path)
+    models = load_models(work, len(tasks))
+    folder = settings.out / shard.name
+    with claim_output_folder(folder, overwrite=settings.overwrite), open_journal(folder, work, models) as journal:
+        _write_shard(folder / SHARD_FILE, shard, settings)
+        seen = process_tasks(tasks, journal, models, progress)
+    return ShardRun(
+        shard, folder, len(seen), sum(medium.has_failed for medium in seen), sum(bool(medium.trace) for medium in seen)
+    )
+
+
+def _write_shard(path: Path, shard: Shard, settings: PredictSettings) -> None:
+    data = {
+        "trapmeter_shard": FORMAT,
+        "trapmeter": __version__,
+        "shard": shard.number,
+        "n_shards": shard.of,
+        "arguments": settings.with_absolute_paths().to_json(),
+    }
+    with atomic_file(path) as file:
+        json.dump(data, file, indent=2)
+        file.write("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _FinishedShard:
+    """A shard's folder, read back."""
+
+    folder: Path
+    shard: Shard
+    settings: PredictSettings
+
+
+def read_run_settings(folders: Sequence[Path], out: Path) -> PredictSettings:
+    """The settings of the run that the folders are shards of, with its results in out.
+
+    Raises:
+        InputError: they are not all shards of one run, each once.
+    """
+    return _run_settings(list(map(_read_shard, folders)), out)
+
+
+def merge_shards(folders: Sequence[Path], out: Path, progress: Progress = lambda *_: None) -> PredictRun:
+    """Makes the results of a run from all its shards: the same distances.csv as without shards.
+
+    No medium is opened, but all must lie where the shards found them.
+
+    Raises:
+        InputError: the folders are not all shards of one run, each once; or the media have changed since.
+        RunError: a shard isn't finished or still at work, its journal is damaged, or out can't be used.
+        ModelError: a model file is damaged.
+    """
+    clock = RunClock()
+    shards = list(map(_read_shard, folders))
+    if any(out.resolve() == shard.folder.resolve() for shard in shards):
+        raise InputError(f"{out} is the folder of a shard; choose another --out")
+    settings = _run_settings(shards, out)
+    with clock.stage("find"):
+        work = plan_run(settings)
+    with clock.stage("load models"):
+        models = load_models(work, 1)
+    with ExitStack() as locks:
+        for shard in shards:
+            locks.enter_context(lock_folder(shard.folder))
+        locks.enter_context(claim_output_folder(out, overwrite=False))
+        with clock.stage("join"):
+            if (out / JOURNAL).exists():
+                with open_journal(out, work, models, "choose another --out"):
+                    """Another run's folder is refused."""
+            seen = _join_shards(shards, work, models)
+        return finish_run(work, models, seen, clock, progress, shards=[str(shard.folder) for shard in shards])
+
+
+def _run_settings(shards: Sequence[_FinishedShard], out: Path) -> PredictSettings:
+    return replace(_check_one_run(shards).settings, out=out, jobs=1, overwrite=False)
+
+
+def _read_shard(folder: Path) -> _FinishedShard:
+    path = folder / SHARD_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["trapmeter_shard"] != FORMAT or data["trapmeter"] != __version__:
+            raise InputError(
+                f"{folder}: made by trapmeter {data['trapmeter']}, this is {__version__}; merge with that version, or give "
+                "the commands of all shards again with --overwrite"
+            )
+        settings = PredictSettings.from_json(data["arguments"])
+        return _FinishedShard(folder, Shard(data["shard"], data["n_shards"]), settings)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: no shard of a run ({SHARD_FILE}: {error.strerror or error}); expected a folder that "
+            "`trapmeter predict --shard` has made"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: not a file that trapmeter wrote ({error_text(error)}); delete it and give that shard's command again"
+        ) from error
+
+
+def _check_one_run(shards: Sequence[_FinishedShard]) -> _FinishedShard:
+    """Makes sure that the folders are all shards of one run; returns the first."""
+    if not shards:
+        raise InputError("no shard given; name the folders that `trapmeter predict --shard` has made")
+    first = shards[0]
+    for other in shards[1:]:
+        if other.shard.of != first.shard.of:
+            raise InputError(
+                f"{first.folder} is shard {first.shard} and {other.folder} is shard {other.shard}: of different runs"
+            )
+        if differences := _setting_differences(first.settings, other.settings):
+            raise InputError(f"{first.folder} and {other.folder} are of different runs: {'; '.join(differences)}")
+    folders: dict[int, Path] = {}
+    for shard in shards:
+        number = shard.shard.number
+        if number in folders:
+            raise InputError(f"shard {shard.shard} is given twice: {folders[number]} and {shard.folder}")
+        folders[number] = shard.folder
+    if missing := sorted({*range(1, first.shard.of + 1)} - folders.keys()):
+        names = ", ".join(str(Shard(number, first.shard.of)) for number in missing[:10])
+        more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+        raise InputError(f"not all shards are given: {names}{more} missing; name their folders too, or run them first")
+    return first
+
+
+MACHINE_ARGUMENTS = {"out", "jobs", "overwrite"}
+"""Arguments that may differ from shard to shard."""
+
+
+def _setting_differences(a: PredictSettings, b: PredictSettings) -> list[str]:
+    before, now = a.to_json(), b.to_json()
+    names = [name for name in before if name not in MACHINE_ARGUMENTS and before[name] != now[name]]
+    return [f"{RECOMPUTED.get(name, name)} is {before[name]!r} and {now[name]!r}" for name in names]
+
+
+def _join_shards(shards: Sequence[_FinishedShard], work: RunPlan, models: RunModels) -> list[MediumResult]:
+    """Writes the journal of the whole run into the output folder; returns its pieces, one for each task, in their order."""
+    header = journal_settings(work, models)
+    tasks = {task.medium.media_id: task for task in work.task_plan.tasks}
+    found: dict[str, tuple[MediumResult, JournalPosition]] = {}
+    for shard in shards:
+        path = shard.folder / JOURNAL
+        if not path.exists():
+            raise RunError(f"{path}: no such file; give the command of shard {shard.shard} again")
+        for seen, place in find_entries(path, header, MediumResult.from_json):
+            key = seen.media_id
+            # A medium is in two shards where files came between their starts: what could be read counts.
+            if seen.failure:
+                counts = key not in found or bool(found[key][0].failure)
+            else:
+                counts = key in tasks and is_unchanged(tasks[key], seen)
+            if counts:
+                found[key] = seen, place
+    if left := [task for key, task in tasks.items() if key not in found]:
+        raise RunError(_unfinished_text(list(tasks.values()), left, shards[0].shard.of))
+    join_journals([found[key][1] for key in tasks], header, work.settings.out / JOURNAL)
+    return [found[key][0] for key in tasks]
+
+
+def _unfinished_text(tasks: Sequence[MediumTask], left: Sequence[MediumTask], n: int) -> str:
+    """Which shards have not seen what."""
+    shares = split_evenly([(file_size(task.medium.path), task.medium.media_id) for task in tasks], n)
+    shard_of = {media_id: number for number, share in enumerate(shares, 1) for media_id in share}
+    counts = Counter(shard_of[task.medium.media_id] for task in left)
+    names = ", ".join(f"{number}/{n} ({count} media)" for number, count in sorted(counts.items())[:10])
+    return (
+        f"not finished: {names}, the first of them {left[0].medium.media_id}; give the commands of these shards again, or of "
+        "all if files came or went since: what is done is kept"
+    )

@@ -1,0 +1,174 @@
+"""The media of a run, from folders, a frame store or a Camtrap DP, and what is known of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from trapmeter.errors import InputError, RunError
+from trapmeter.files import atomic_path, lock_folder, sha256_of_bytes
+from trapmeter.frames.store import FrameStore
+from trapmeter.media.discovery import FoundMedia, find_media
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.records import Medium, MediumKind
+from trapmeter.tables.boxes import MediumBoxes
+from trapmeter.tables.cameras import CameraSetup
+from trapmeter.tables.camtrapdp.container import (
+    DESCRIPTOR,
+    PackageArchive,
+    PackageFolder,
+    is_package,
+    leaves_root,
+    open_package,
+)
+from trapmeter.tables.camtrapdp.media_observations import boxes_by_medium, media_by_path, species_by_medium
+from trapmeter.tables.camtrapdp.package import camera_setup_of, read_package
+
+UNPACKED = "unpacked"
+"""In the folder of results: the media of a package that is an archive."""
+ADDRESS_REASON = "its filePath is an address; download it into the package, for predict opens no connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The media of a run, and what comes with them; without a package, nothing does.
+
+    boxes: animals that are known, or why a medium isn't at hand. cameras: height and pitch of the camera. starts: when a
+    medium starts. species: of its animals. All by media_id. needs_eyes: there are media whose animals nobody told.
+    """
+
+    found: FoundMedia
+    boxes: Mapping[str, MediumBoxes] = field(default_factory=dict)
+    cameras: Mapping[str, CameraSetup] = field(default_factory=dict)
+    starts: Mapping[str, datetime] = field(default_factory=dict)
+    species: Mapping[str, str] = field(default_factory=dict)
+    needs_detector: bool = True
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the boxes that are known; None without any. Media that are missing don't count: they may turn up."""
+        known = sorted((name, repr(boxes)) for name, boxes in self.boxes.items() if not boxes.failure)
+        return sha256_of_bytes(repr(known).encode("utf-8", "backslashreplace")) if known else None
+
+
+def find_sources(settings: PredictSettings, store: FrameStore | None) -> Sources:
+    """Finds the media that the settings name.
+
+    Raises:
+        InputError: a path is not what it should be, or there are none.
+        RunError: the media of an archive can't be unpacked into the folder of results.
+    """
+    if store is not None:
+        return Sources(_stored_media(store))
+    packages = [path for path in settings.paths if isinstance(path, Path) and _is_package(path)]
+    if not packages:
+        return Sources(find_media(settings.paths))
+    if len(settings.paths) > 1:
+        raise InputError(f"{packages[0]} is a Camtrap DP, which goes alone; measure it in a run of its own")
+    return _package_sources(packages[0], settings.out)
+
+
+def _stored_media(store: FrameStore) -> FoundMedia:
+    """The videos of a frame store as media; the file of each is its shard."""
+    media = tuple(Medium(video_id, store.frame_file_path(video_id), MediumKind.VIDEO) for video_id in store.video_ids())
+    if not media:
+        raise InputError(f"{store.folder}: no frames in it; fill it with `trapmeter frames`")
+    return FoundMedia(store.folder, media, 0, ())
+
+
+def _is_package(path: Path) -> bool:
+    return is_package(path) and (not path.is_dir() or (path / DESCRIPTOR).is_file())
+
+
+def _package_sources(path: Path, out: Path) -> Sources:
+    package = read_package(path)
+    paths = media_by_path(package.media)
+    if not paths:
+        raise InputError(f"{path}: its media hold no photo or video (fileMediatype image/... or video/...)")
+    place = {one.deployment_id: one for one in package.deployments}
+    with open_package(path) as files:
+        if isinstance(files, PackageArchive):
+            root = Path.cwd() / out / UNPACKED
+            with lock_folder(out):
+                # What a killed run left half unpacked.
+                for partial in root.rglob(".*.part"):
+                    partial.unlink(missing_ok=True)
+                problems = {name: _unpack(files, name, root) for name in paths}
+        else:
+            root = Path.cwd() / files.root
+            problems = {name: _missing_reason(files, name) for name in paths}
+    if all(problems.values()):
+        first = next(iter(paths))
+        raise InputError(f"{path}: none of its {len(paths)} media is at hand; the first, {first}: {problems[first]}")
+    known = boxes_by_medium(package)
+    media = [
+        Medium(name, _media_path(root, name), one.kind, place[one.deployment_id].site_id)
+        for name, one in paths.items()
+        if one.kind is not None
+    ]
+    boxes = {name: known[one.media_id] for name, one in paths.items() if one.media_id in known}
+    needs_detector = len(boxes) < len(paths)
+    named = species_by_medium(package)
+    boxes |= {name: MediumBoxes(name, failure=problem) for name, problem in problems.items() if problem}
+    cameras = {
+        name: camera for name, one in paths.items() if (camera := camera_setup_of(place[one.deployment_id])) is not None
+    }
+    media.sort(key=lambda medium: medium.media_id)
+    found = FoundMedia(root, tuple(media), len(package.media) - len(media), ())
+    starts = {name: one.time for name, one in paths.items()}
+    species = {name: named[one.media_id] for name, one in paths.items() if one.media_id in named}
+    return Sources(found, boxes, cameras, starts, species, needs_detector)
+
+
+def _outside_reason(name: str) -> str:
+    """Why a filePath can't be followed, whatever is there; "" where it can."""
+    if "://" in name:
+        return ADDRESS_REASON
+    return "its filePath leads out of the package" if not Path(name).is_absolute() and leaves_root(name) else ""
+
+
+def _missing_reason(files: PackageFolder, name: str) -> str:
+    """Why a medium of a folder isn't at hand; "" where it is."""
+    return _outside_reason(name) or (
+        "" if _media_path(files.root, name).is_file() else "there is no such file in the package"
+    )
+
+
+def _unpack(files: PackageArchive, name: str, root: Path) -> str:
+    """Unpacks a medium, if it isn't there yet; returns why it isn't at hand, "" where it is."""
+    problem = _outside_reason(name)
+    if problem or Path(name).is_absolute():
+        return problem or ("" if Path(name).is_file() else "there is no such file")
+    info = files.entry(name.replace("\\", "/"))
+    if info is None:
+        return "the archive has no such file"
+    path = _media_path(root, name)
+    try:
+        # With the date that the archive tells, so that a run that goes on finds the same file.
+        modified_s = datetime(*info.date_time).timestamp()
+    except ValueError:
+        modified_s = 0.0
+    if path.is_file() and (path.stat().st_size, path.stat().st_mtime) == (info.file_size, modified_s):
+        return ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as partial, files.file.open(info) as source, partial.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        os.utime(path, (modified_s, modified_s))
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        return f"it can't be unpacked: {error}"
+    except OSError as error:
+        raise RunError(f"{path} can't be written: {error.strerror or error}; choose another --out") from error
+    return ""
+
+
+def _media_path(root: Path, name: str) -> Path:
+    """The file that a filePath means; Windows writes it with backslashes, which may be part of a name elsewhere."""
+    path = root / name
+    return path if path.exists() else root / name.replace("\\", "/")

@@ -1,0 +1,112 @@
+"""Which seconds of which medium a run measures, and with which known boxes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trapmeter.errors import InputError
+from trapmeter.predict.medium_pipeline import MediumTask
+from trapmeter.predict.medium_result import MediumResult, failed_result
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.records import Medium
+from trapmeter.tables.boxes import BoxTable, MediumBoxes
+from trapmeter.tables.drivendata import read_video_seconds
+from trapmeter.tables.file_names import NameIndex, names_other_folder
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """The work of a run.
+
+    tasks: the media to look at; missing: videos that the table of times names and no given path holds, as failures;
+    n_unasked: media that the table of times doesn't name.
+    """
+
+    tasks: tuple[MediumTask, ...]
+    missing: tuple[MediumResult, ...]
+    n_unasked: int
+
+
+def plan_tasks(
+    settings: PredictSettings,
+    media: Sequence[Medium],
+    boxes: BoxTable | None,
+    min_score: float,
+    known: Mapping[str, MediumBoxes] | None = None,
+) -> TaskPlan:
+    """Joins media, times and boxes by name.
+
+    boxes: a table that tells of all media, of boxes that score min_score or more. known: what came with the media themselves
+    by media_id, which counts where there is no such table, and says why a medium isn't at hand.
+
+    Raises:
+        InputError: a table can't be read, or a name in it could be any of several media.
+    """
+    media_ids = [medium.media_id for medium in media]
+    if boxes is not None:
+        boxes.check(media_ids)
+        if not any(boxes.find(media_id) for media_id in media_ids):
+            raise InputError(
+                f"{boxes.path}: none of its {len(boxes)} names is one of the media; it names {boxes.example}, and the first "
+                f"medium is {media_ids[0]}"
+            )
+    times, missing = ({}, ()) if settings.times is None else _read_times(settings.times, media)
+    asked = [medium for medium in media if settings.times is None or medium.media_id in times]
+    known = known or {}
+    tasks = tuple(
+        MediumTask(
+            medium,
+            times.get(medium.media_id),
+            settings.every_s,
+            _boxes_for(medium, boxes, known.get(medium.media_id)),
+            min_score if boxes is not None else settings.min_score or 0.0,
+        )
+        for medium in asked
+    )
+    return TaskPlan(tasks, missing, len(media) - len(asked))
+
+
+def _boxes_for(medium: Medium, boxes: BoxTable | None, known: MediumBoxes | None) -> MediumBoxes | None:
+    if boxes is None or (known is not None and known.failure):
+        return known
+    found = boxes.find(medium.media_id)
+    if found is None:
+        return MediumBoxes(medium.media_id, failure=f"not in {boxes.path.name}")
+    if names_other_folder(found.name, medium.media_id, medium.path):
+        return MediumBoxes(medium.media_id, failure=f"not in {boxes.path.name}, which has {found.name}")
+    return found
+
+
+def _read_times(path: Path, media: Sequence[Medium]) -> tuple[dict[str, tuple[float, ...]], tuple[MediumResult, ...]]:
+    """The seconds of each medium, ascending, and the videos in the table that aren't there."""
+    wanted: dict[str, list[float]] = defaultdict(list)
+    for moment in read_video_seconds(path):
+        wanted[moment.video_id].append(moment.time_s)
+    if not wanted:
+        raise InputError(f"{path}: no row below the header; expected one video_id and time per row")
+    path_of = {medium.media_id: medium.path for medium in media}
+    index = NameIndex(path_of)
+    times: dict[str, tuple[float, ...]] = {}
+    missing: list[MediumResult] = []
+    for video_id, times_s in wanted.items():
+        found = [name for name in index.find(video_id) if not names_other_folder(video_id, name, path_of[name])]
+        ordered = tuple(sorted(times_s))
+        if len(found) > 1:
+            raise InputError(
+                f"{path}: {video_id} could be any of {', '.join(found[:5])}; put the folder before the name in the table"
+            )
+        if not found:
+            missing.append(failed_result(video_id, 0, 0, ordered, f"in {path.name}, but no such file was given"))
+        elif found[0] in times:
+            raise InputError(f"{path}: two names, one of them {video_id}, mean {found[0]}; keep one of them")
+        else:
+            times[found[0]] = ordered
+    if not times:
+        raise InputError(
+            f"{path}: none of its {len(wanted)} videos is one of the media; it names {next(iter(wanted))}, and the first "
+            f"medium is {media[0].media_id}"
+        )
+    return times, tuple(missing)

@@ -1,0 +1,116 @@
+"""Worker processes for media: each loads its models once, and a crash or hang fails a single medium."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
+from trapmeter.detect.precision import DetectorPrecision
+from trapmeter.frames.store import FrameStore
+from trapmeter.models.bundle import Bundle
+from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.models.runtimes.network import Ensemble, open_network
+from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_tasks
+from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels, process_medium
+from trapmeter.predict.medium_result import MediumResult, failed_result
+
+MAX_NETWORK_BYTES = 4_000_000_000
+"""What the networks of all workers of a machine may take together before there are fewer workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """How many processes there are, and the threads that each one's detector and networks use."""
+
+    jobs: int
+    threads: int
+
+
+def plan_workers(jobs: int, n_tasks: int, bundles: Sequence[Bundle], n_machines: int = 1) -> WorkerPlan:
+    """As many workers as asked for, but no more than there are tasks, or than room for their own copies of the networks.
+
+    n_machines: over which they are spread. Cores that get no worker become threads of those there are.
+    """
+    n_bytes = sum(bundle.network.stat().st_size for bundle in bundles)
+    room = n_machines * max(1, MAX_NETWORK_BYTES // n_bytes) if n_bytes else jobs
+    workers = min(jobs, max(1, n_tasks), room)
+    return WorkerPlan(workers, max(1, jobs // workers))
+
+
+def open_worker_models(
+    *,
+    detector: DetectorPrecision | None,
+    min_score: float,
+    bundles: Sequence[Bundle],
+    flip: bool,
+    store: FrameStore | None,
+    threads: int,
+    runtime: Runtime = Runtime.ONNXRUNTIME,
+) -> WorkerModels:
+    """Loads the detector, if any, and the networks.
+
+    Raises:
+        ModelError: a file is missing, damaged or of another kind; or the networks take different inputs.
+    """
+    looking = (
+        None if detector is None else MegadetectorLite.load(EMBEDDED[detector], min_score=min_score, threads=threads)
+    )
+    networks = None
+    if bundles:
+        import cv2
+
+        # A worker has a core to itself; with more threads the workers would only be in each other's way.
+        cv2.setNumThreads(1)
+        networks = Ensemble([open_network(bundle, runtime, threads) for bundle in bundles], flip=flip)
+    return WorkerModels(looking, networks, store)
+
+
+ModelsOpener = Callable[[], WorkerModels]
+"""Makes the eyes inside a worker; a module-level function or a partial of one, since it is sent to other processes."""
+
+
+def process_media(
+    tasks: Sequence[MediumTask],
+    open_models: ModelsOpener,
+    jobs: int,
+    time_limits: TimeLimits,
+    engine: TaskRunner = run_tasks,
+) -> Iterator[MediumResult]:
+    """What is seen in each medium, in the order in which they are done.
+
+    A medium that crashes its worker, takes too long or meets an error of ours comes back as failed.
+    """
+
+    def limit_s(task: MediumTask) -> float:
+        return time_limits.limit_s(_file_state(task)[0])
+
+    for task, outcome in engine(tasks, _process, jobs=jobs, limit_s=limit_s, start=partial(_open_models, open_models)):
+        if isinstance(outcome, TaskFailure):
+            facts = _file_state(task)
+            yield failed_result(task.medium.media_id, *facts, task.times_s or (), outcome.reason, outcome.trace)
+        else:
+            yield outcome
+
+
+def _file_state(task: MediumTask) -> tuple[int, int]:
+    """Size in bytes and time of change in nanoseconds; zeros for a file that is gone."""
+    try:
+        status = task.medium.path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+# The worker's side. A process has its models for its whole life: loading them takes longer than a short video.
+_models = WorkerModels()
+
+
+def _open_models(open_models: ModelsOpener) -> None:
+    global _models  # noqa: PLW0603
+    _models = open_models()
+
+
+def _process(task: MediumTask) -> MediumResult:
+    return process_medium(task, _models)

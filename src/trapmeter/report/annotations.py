@@ -1,0 +1,134 @@
+"""Draws boxes and distance labels into a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trapmeter.records import Box, Distance, Estimate, Pixels
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+MIN_SIDE = 480
+"""Smaller pictures are scaled up until their longer side has this many pixels, or no label would fit in."""
+
+LINE, EDGE, PLATE = (255, 214, 10), (0, 0, 0), (20, 20, 20)
+"""Yellow between black lines and yellow letters on black are seen on snow, in the dark and on grass."""
+
+_LARGE, _SMALL, _PADDING = 19, 15, 4
+
+Rectangle = tuple[int, int, int, int]
+"""left, top, right, bottom in pixels; right and bottom belong to it."""
+
+
+def draw_animals(pixels: Pixels, animals: Sequence[Estimate]) -> Image:
+    """A copy of the picture with the box and the label of each measured animal; labels lie inside the picture.
+
+    Animals without a box are left out: nobody knows where in the picture they are.
+    """
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(pixels)
+    scale = MIN_SIDE / max(image.size)
+    if scale > 1:
+        size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        image = image.resize(size, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(image)
+    marked = [
+        (rectangle(animal.observation.box, image.size), animal.distance)
+        for animal in animals
+        if animal.observation.box is not None and animal.distance is not None
+    ]
+    for box, _ in marked:
+        _draw_box(draw, box, image.size)
+    # After all boxes, so that no line crosses a label.
+    labels: list[Rectangle] = []
+    for i, (box, distance) in enumerate(marked):
+        others = [other for j, (other, _) in enumerate(marked) if j != i]
+        labels.append(_draw_label(draw, distance, box, image.size, labels, others))
+    return image
+
+
+def rectangle(box: Box, size_wh: tuple[int, int]) -> Rectangle:
+    """The pixels that a box covers in a picture of the given width and height."""
+    width, height = size_wh
+    left, top = min(int(box.x1 * width), width - 1), min(int(box.y1 * height), height - 1)
+    right, bottom = min(round(box.x2 * width), width) - 1, min(round(box.y2 * height), height) - 1
+    return left, top, max(left, right), max(top, bottom)
+
+
+def place_label(
+    box: Rectangle,
+    size_wh: tuple[int, int],
+    label_wh: tuple[int, int],
+    labels: Sequence[Rectangle],
+    others: Sequence[Rectangle],
+) -> Rectangle:
+    """Where a label goes: above its box, below it, inside it or beside it, the first place that is free and in the picture.
+
+    labels: those that stand already; others: the boxes of other animals, which are covered only where nothing else is
+    left. Where no place is free, labels overlap rather than leave the picture.
+    """
+    (width, height), (label_width, label_height) = size_wh, label_wh
+    left, top, right, bottom = box
+
+    def at(x: int, y: int) -> Rectangle:
+        x, y = max(0, min(x, width - label_width)), max(0, min(y, height - label_height))
+        return x, y, min(x + label_width, width) - 1, min(y + label_height, height) - 1
+
+    above, below = top - label_height - 2, bottom + 3
+    places = [(left, above)] if above >= 0 else []
+    places += [(left, below)] if below + label_height <= height else []
+    places += [(left, top), (left, bottom - label_height), (right + 3, top), (left - label_width - 3, top)]
+    places += [(left, y) for y in range(0, height - label_height + 1, label_height)]
+    spots = [at(*place) for place in places]
+    free = [spot for spot in spots if not any(_overlap(spot, label) for label in labels)]
+    best = (spot for spot in free if not any(_overlap(spot, other) for other in others))
+    return next(best, free[0] if free else spots[0])
+
+
+def _draw_box(draw: ImageDraw, box: Rectangle, size_wh: tuple[int, int]) -> None:
+    left, top, right, bottom = box
+    width, height = size_wh
+    outer = max(0, left - 1), max(0, top - 1), min(width - 1, right + 1), min(height - 1, bottom + 1)
+    draw.rectangle(outer, outline=EDGE, width=min(4, *_sides(outer)))
+    draw.rectangle(box, outline=LINE, width=min(2, *_sides(box)))
+
+
+def _draw_label(
+    draw: ImageDraw,
+    distance: Distance,
+    box: Rectangle,
+    size_wh: tuple[int, int],
+    labels: Sequence[Rectangle],
+    others: Sequence[Rectangle],
+) -> Rectangle:
+    large, small = _font(_LARGE), _font(_SMALL)
+    # A hyphen: the built-in font has no dash.
+    value, interval = f"{distance.distance_m:.1f} m", f"{distance.low_m:.1f}-{distance.high_m:.1f}"
+    value_width, interval_width = round(large.getlength(value)), round(small.getlength(interval))
+    label_wh = value_width + interval_width + 4 * _PADDING, _LARGE + 2 * _PADDING
+    spot = place_label(box, size_wh, label_wh, labels, others)
+    baseline = spot[1] + _PADDING + _LARGE - 4
+    draw.rectangle(spot, fill=PLATE)
+    draw.text((spot[0] + _PADDING, baseline), value, fill=LINE, font=large, anchor="ls")
+    x = spot[0] + 3 * _PADDING + value_width
+    draw.text((x, baseline), interval, fill=(255, 255, 255), font=small, anchor="ls")
+    return spot
+
+
+def _font(size: int) -> FreeTypeFont | ImageFont:
+    from PIL.ImageFont import load_default
+
+    return load_default(size)
+
+
+def _sides(box: Rectangle) -> tuple[int, int]:
+    return box[2] - box[0] + 1, box[3] - box[1] + 1
+
+
+def _overlap(one: Rectangle, other: Rectangle) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]

@@ -1,0 +1,128 @@
+"""Statistics of the estimated distances: spread, histogram, typical intervals, figures by site."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trapmeter.records import Estimate, Status
+
+LAST_BIN_M = 25
+"""From this distance on all animals stand in one open bin: they are few, and would squeeze the others together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Where distances lie: n of them, their median, and the 10 % and 90 % quantiles (metres)."""
+
+    n: int
+    median_m: float
+    p10_m: float
+    p90_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalBin:
+    """How sure the model is at some distance: the medians of n distances in a bin and of their intervals' ends (metres)."""
+
+    n: int
+    distance_m: float
+    low_m: float
+    high_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFigures:
+    """What was found at a site; site_id "" stands for the media without one.
+
+    n_seconds: seconds with measured animals; n_animals: tracks; spread: None when nothing was measured there;
+    n_failed_media: media of which some second failed.
+    """
+
+    site_id: str
+    n_media: int
+    n_seconds: int
+    n_animals: int
+    spread_of: Spread | None
+    n_failed_media: int
+
+
+def measured_rows(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """The rows that have a distance, in their order."""
+    return [estimate for estimate in estimates if estimate.distance is not None]
+
+
+def distances_m(estimates: Sequence[Estimate]) -> list[float]:
+    """The distances of the measured rows."""
+    return [estimate.distance.distance_m for estimate in estimates if estimate.distance is not None]
+
+
+def spread_of(values_m: Sequence[float]) -> Spread | None:
+    """Median and quantiles; None of nothing."""
+    if not values_m:
+        return None
+    p10, median, p90 = np.quantile(np.asarray(values_m, dtype=np.float64), [0.1, 0.5, 0.9])
+    return Spread(len(values_m), float(median), float(p10), float(p90))
+
+
+def histogram(values_m: Sequence[float]) -> list[int]:
+    """Counts in bins of 1 m from 0 on; bin LAST_BIN_M holds all from there on. As long as need be, [] of nothing."""
+    bins = [_bin(value) for value in values_m]
+    return np.bincount(bins).tolist() if bins else []
+
+
+def interval_bins(estimates: Sequence[Estimate]) -> list[IntervalBin]:
+    """The typical 90 % interval in each of the histogram's bins that holds a distance."""
+    by_bin: dict[int, list[tuple[float, float, float]]] = defaultdict(list)
+    for estimate in estimates:
+        if (d := estimate.distance) is not None:
+            by_bin[_bin(d.distance_m)].append((d.distance_m, d.low_m, d.high_m))
+    bins = []
+    for _, rows in sorted(by_bin.items()):
+        distance, low, high = np.median(np.array(rows), axis=0).tolist()
+        bins.append(IntervalBin(len(rows), distance, low, high))
+    return bins
+
+
+def typical_interval(estimates: Sequence[Estimate]) -> IntervalBin | None:
+    """The bin in which the median distance lies, as an example of how sure the model is; None when nothing is measured."""
+    overall = spread_of(distances_m(estimates))
+    if overall is None:
+        return None
+    return min(interval_bins(estimates), key=lambda one: abs(one.distance_m - overall.median_m))
+
+
+def site_figures(estimates: Sequence[Estimate]) -> list[SiteFigures]:
+    """Figures of each site, in the order of site_id and with the media without a site last; [] when no site is known."""
+    by_site: dict[str, list[Estimate]] = defaultdict(list)
+    for estimate in estimates:
+        by_site[estimate.observation.site_id].append(estimate)
+    if set(by_site) <= {""}:
+        return []
+    return [
+        _figures_of_site(site_id, by_site[site_id]) for site_id in sorted(by_site, key=lambda name: (not name, name))
+    ]
+
+
+def _figures_of_site(site_id: str, rows: Sequence[Estimate]) -> SiteFigures:
+    found = measured_rows(rows)
+    # Ids count from 1 within a medium, so the largest is their number: the rule of predict/estimates.py.
+    n_animals: dict[str, int] = {}
+    for estimate in found:
+        media_id = estimate.observation.media_id
+        n_animals[media_id] = max(n_animals.get(media_id, 0), estimate.observation.animal_id)
+    return SiteFigures(
+        site_id,
+        n_media=len({estimate.observation.media_id for estimate in rows}),
+        n_seconds=len({(estimate.observation.media_id, estimate.observation.time_s) for estimate in found}),
+        n_animals=sum(n_animals.values()),
+        spread_of=spread_of(distances_m(found)),
+        n_failed_media=len({e.observation.media_id for e in rows if e.status is Status.FAILED}),
+    )
+
+
+def _bin(distance_m: float) -> int:
+    return min(int(distance_m), LAST_BIN_M)

@@ -1,0 +1,99 @@
+"""Access control of the review page: token, cookie, Host and Origin.
+
+Other users of the machine lack the token. Other sites in the same browser are kept off by the cookie (SameSite=Strict), by
+the Origin of what they send, and, should they point a name of their own at 127.0.0.1 (DNS rebinding), by the Host.
+"""
+
+from __future__ import annotations
+
+import html
+import secrets
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlencode
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK = "127.0.0.1"
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def new_token() -> str:
+    """A token of 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+class AuthMiddleware:
+    """Lets through what the token, the Host and the Origin allow; marks every answer with what browsers are to hold back."""
+
+    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+        self._app, self._token = app, token
+        # Browsers keep cookies by host and not by port: two reviews at once need two names.
+        self._cookie = f"trapmeter-review-{port}"
+        self._hosts = frozenset({f"{LOOPBACK}:{port}", f"localhost:{port}"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a refused request itself, and hands on the others."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await (self._rejection_or_login(Request(scope)) or self._app)(scope, receive, send_marked)
+
+    def _rejection_or_login(self, request: Request) -> Response | None:
+        if request.headers.get("host", "") not in self._hosts:
+            return _forbidden("this page answers under 127.0.0.1 and localhost only")
+        given = parse_qs(request.url.query).get("token", [""])[0] if request.url.path == "/" else ""
+        if given and self._is_token(given):
+            return self._log_in(request)
+        if given or not self._is_token(request.cookies.get(self._cookie, "")):
+            return _forbidden("open the address that `trapmeter review` has printed: it holds the key to this page")
+        if request.method not in ("GET", "HEAD"):
+            origin = request.headers.get("origin", "")
+            if origin.removeprefix("http://") != request.headers["host"] or not origin.startswith("http://"):
+                return _forbidden("decisions are taken from this page only")
+        return None
+
+    def _is_token(self, given: str) -> bool:
+        return secrets.compare_digest(given.encode(), self._token.encode())
+
+    def _log_in(self, request: Request) -> Response:
+        """Moves the token from the address into a cookie that no script can read, and goes on to the page.
+
+        Not by a redirection: where a link on another site was clicked, browsers hold the cookie back until a page of ours
+        asks.
+        """
+        kept = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "token"])
+        answer = HTMLResponse(
+            f'<!DOCTYPE html><meta http-equiv="refresh" content="0; url=/?{html.escape(kept)}">'
+            '<link rel="icon" href="/static/icon.svg">'
+        )
+        answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
+        return answer
+
+
+def _forbidden(why: str) -> Response:
+    return PlainTextResponse(f"403: {why}\n", status_code=403)

@@ -1,0 +1,79 @@
+"""The requests of the review page as checked records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from trapmeter.errors import InputError
+from trapmeter.records import Status
+from trapmeter.review.decisions import XYXY, DecisionKind
+from trapmeter.review.listing import RowFilter
+from trapmeter.review.results import Results
+
+
+class DecisionRequest(BaseModel):
+    """A decision as the page sends it; fields as of `Decision`. show: the number of the row to show next."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: DecisionKind
+    row: int
+    base: int = 0
+    distance_m: float | None = None
+    xyxy: XYXY | None = None
+    target: int | None = None
+    show: int | None = None
+
+
+def read_filter(query: Mapping[str, str], results: Results) -> RowFilter:
+    """The filter of an address: site (its place in `results.sites`), status, low, high (metres) and decided (no, yes).
+
+    What is empty or missing lets all through.
+
+    Raises:
+        InputError: a value is none of these.
+    """
+    site = _number(query, "site")
+    if site is not None and not (site == int(site) and 0 <= site < len(results.sites)):
+        raise InputError(f"there is no site number {query['site']}")
+    try:
+        status = Status(query["status"]) if query.get("status") else None
+    except ValueError:
+        raise InputError(f"a status is one of {', '.join(Status)}, got {query['status']!r}") from None
+    return RowFilter(
+        site=None if site is None else results.sites[int(site)],
+        status=status,
+        low_m=_number(query, "low"),
+        high_m=_number(query, "high"),
+        is_open={"no": True, "yes": False}.get(query.get("decided", "")),
+    )
+
+
+def read_count(query: Mapping[str, str], name: str) -> int | None:
+    """A whole number from 0 on of an address, None where it isn't given.
+
+    Raises:
+        InputError: it is something else.
+    """
+    number = _number(query, name)
+    if number is None:
+        return None
+    if number < 0 or number != int(number):
+        raise InputError(f"{name} is a whole number of 0 or more, got {query[name]!r}")
+    return int(number)
+
+
+def _number(query: Mapping[str, str], name: str) -> float | None:
+    text = query.get(name, "").strip().replace(",", ".")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{name} is a number, got {query[name]!r}")
+    return number

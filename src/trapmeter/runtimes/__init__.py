@@ -1,1 +1,0 @@
-"""What runs a bundle's network: windows in, metres out."""

@@ -1,0 +1,187 @@
+"""Assigns each video or photo to a site, by its folder, its name or a CSV file.
+
+A rule is one of four records, made from a text such as "folder:1" by parse_site_rule.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trapmeter.errors import InputError
+from trapmeter.records import Medium
+from trapmeter.tables.csvfile import read_columns, read_rows
+from trapmeter.tables.file_names import NameIndex, name_parts
+
+RULE_FORMS = """\
+  none                        no sites
+  folder:1                    the top folder of the file's name; folder:2 is the folder in it
+  folder:-1                   the folder that the file lies in; folder:-2 is its parent
+  regex:(S[0-9]+)_            what the first group, or a group named site, finds in the file's name
+  csv:sites.csv or sites.csv  a table with site_id and media_id, video_id, file or folder"""
+
+NAME_COLUMNS = ("media_id", "video_id", "file", "folder")
+"""The column that says which media a row of the site table is about: the first of these that it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoSite:
+    """No sites are known: they stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSite:
+    """The site is a folder of media_id: 1 the top one, 2 the next; -1 the one the file lies in, -2 its parent."""
+
+    level: int
+
+    def __post_init__(self) -> None:
+        if self.level == 0:
+            raise InputError("a folder is counted from 1 (the top) or -1 (where the file lies), got 0")
+
+
+@dataclass(frozen=True, slots=True)
+class RegexSite:
+    """The site is what the group named site, or else the first group, finds in media_id."""
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        try:
+            groups = re.compile(self.pattern).groups
+        except re.error as error:
+            raise InputError(
+                f"the pattern {self.pattern!r} is no regular expression: {error.msg} at position {error.pos}"
+            ) from None
+        if not groups:
+            raise InputError(f"the pattern {self.pattern!r} has no group; put the site's part in parentheses")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvSite:
+    """The site stands in a CSV file with site_id and one of NAME_COLUMNS; folder is the start of media_id."""
+
+    path: Path
+
+
+SiteRule = NoSite | FolderSite | RegexSite | CsvSite
+
+
+def parse_site_rule(text: str) -> SiteRule:
+    """The rule that a user wrote.
+
+    Raises:
+        InputError: it has none of the known forms, which are listed.
+
+    Example:
+        >>> parse_site_rule("folder:-1")
+        FolderSite(level=-1)
+    """
+    form, _, rest = text.partition(":")
+    if text == "none":
+        return NoSite()
+    if form == "regex" and rest:
+        return RegexSite(rest)
+    if form == "csv" and rest:
+        return CsvSite(Path(rest))
+    if form == "folder" and re.fullmatch(r"[+-]?[0-9]{1,4}", rest):
+        return FolderSite(int(rest))
+    if text.lower().endswith(".csv"):
+        return CsvSite(Path(text))
+    raise InputError(f"{text!r} does not say where sites come from; write one of\n{RULE_FORMS}")
+
+
+def format_site_rule(rule: SiteRule) -> str:
+    """The text that parse_site_rule makes the rule from."""
+    match rule:
+        case NoSite():
+            return "none"
+        case FolderSite(level):
+            return f"folder:{level}"
+        case RegexSite(pattern):
+            return f"regex:{pattern}"
+        case CsvSite(path):
+            return f"csv:{path}"
+
+
+def assign_sites(media: Sequence[Medium], rule: SiteRule) -> list[Medium]:
+    """The media with their sites, in the order given; where the rule tells nothing a medium stays as it is.
+
+    Raises:
+        InputError: the site table can't be read, contradicts itself, or a name in it fits several media.
+    """
+    site_of = _lookup(rule, [medium.media_id for medium in media])
+    return [replace(medium, site_id=site_of(medium.media_id) or medium.site_id) for medium in media]
+
+
+def _lookup(rule: SiteRule, media_ids: Sequence[str]) -> Callable[[str], str]:
+    match rule:
+        case NoSite():
+            return lambda media_id: ""
+        case FolderSite(level):
+            return lambda media_id: _folder(media_id, level)
+        case RegexSite(pattern):
+            compiled = re.compile(pattern)
+            return lambda media_id: _group(compiled, media_id)
+        case CsvSite(path):
+            return _table_lookup(path, media_ids)
+
+
+def _folder(media_id: str, level: int) -> str:
+    folders = name_parts(media_id)[:-1]
+    index = level - 1 if level > 0 else level
+    return folders[index] if -len(folders) <= index < len(folders) else ""
+
+
+def _group(pattern: re.Pattern[str], media_id: str) -> str:
+    # Some systems take names apart into letters and accents; tables are typed whole.
+    found = pattern.search(unicodedata.normalize("NFC", media_id))
+    return (found["site" if "site" in pattern.groupindex else 1] or "") if found else ""
+
+
+def _table_lookup(path: Path, media_ids: Sequence[str]) -> Callable[[str], str]:
+    columns = read_columns(path)
+    column = next((name for name in NAME_COLUMNS if name in columns), NAME_COLUMNS[0])
+    sites = _read_sites(path, column)
+    if column == "folder":
+        folders = {"/".join(name_parts(folder)): site for folder, site in sites.items()}
+        return lambda media_id: _longest_prefix(folders, media_id)
+    index = NameIndex(sites)
+    for name, users in index.clashes(media_ids).items():
+        raise InputError(
+            f"{path}: the {column} {name} could be any of {', '.join(users[:5])}; put the folder before the name"
+        )
+    return lambda media_id: _named(path, sites, index.find(media_id), media_id)
+
+
+def _read_sites(path: Path, column: str) -> dict[str, str]:
+    sites: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for row in read_rows(path, required=(column, "site_id")):
+        name, site = row.text(column), row.optional_text("site_id")
+        if column == "folder":
+            name = "/".join(name_parts(name))
+        if sites.setdefault(name, site) != site:
+            raise InputError(
+                f"{path}, lines {lines[name]} and {row.line}: {name} has the sites {sites[name]!r} and {site!r}; keep one"
+            )
+        lines.setdefault(name, row.line)
+    return sites
+
+
+def _longest_prefix(folders: dict[str, str], media_id: str) -> str:
+    parts = name_parts(media_id)[:-1]
+    prefixes = ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((folders[prefix] for prefix in prefixes if prefix in folders), "")
+
+
+def _named(path: Path, sites: dict[str, str], names: list[str], media_id: str) -> str:
+    found = {sites[name] for name in names}
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: {media_id} could be any of {', '.join(names[:5])}, which differ in site_id; name it fully"
+        )
+    return found.pop() if found else ""

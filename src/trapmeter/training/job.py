@@ -1,0 +1,209 @@
+"""One training job, from samples to an exported bundle; shared by folds and students."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from trapmeter import __version__
+from trapmeter.errors import ModelError
+from trapmeter.files import atomic_file, lock_folder, sha256_of
+from trapmeter.frames.store import FrameStore
+from trapmeter.training import checkpoints
+from trapmeter.training.dataset import store_digest
+from trapmeter.training.distributed import Ranks, exit_with_agent, sum_over_ranks
+from trapmeter.training.loop import BEST, train_fold
+from trapmeter.training.network import DistanceNetwork, make_network
+from trapmeter.training.pretrained import NO_WEIGHTS
+from trapmeter.training.rank_checks import check_ranks_agree, check_shared_folder, failing_together
+from trapmeter.training.recipes import Recipe
+from trapmeter.training.samples import PSEUDO, Sample
+from trapmeter.training.training_log import read_held_out
+from trapmeter.uncertainty import Uncertainty, fit_uncertainty
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Of glibc's malloc.h."""
+MAX_TRIM_BYTES = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Makes glibc hold on to what is freed; returns whether it does (elsewhere nothing happens).
+
+    Each step of a training on a CPU needs the same large blocks. glibc maps such blocks one by one and gives them back at
+    once, so that the kernel fills them with zeros in every step: a quarter of all CPU time at a batch of 32 windows.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        # Another C library, such as musl.
+        return False
+    return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, MAX_TRIM_BYTES))
+
+
+BUNDLE = "bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """A network to train.
+
+    name: what its lines of progress begin with. facts: what it depends on beside recipe and samples; a folder with others
+    is not gone on with. held_out_facts, provenance: for the card.
+    """
+
+    name: str
+    folder: Path
+    recipe: Recipe
+    train: Sequence[Sample]
+    held_out: Sequence[Sample]
+    facts: Mapping[str, Any]
+    held_out_provenance: Mapping[str, Any]
+    model_id: str
+    licence: str
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    uncertainty: Uncertainty | None = None
+    """Where nothing is held out to learn it from."""
+    start: Path | None = None
+    """Weights of a whole network of the same recipe to begin with, such as a fold's best.safetensors."""
+
+
+LOCK_TIMEOUT_S = 30.0
+"""The file system may not know at once that a host which held the folder is gone."""
+
+
+def prepare_process(ranks: Ranks) -> None:
+    """Settings of this process that a training wants; once, before it."""
+    exit_with_agent()
+    # torch.export talks about every step of a network's translation.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    if ranks.device.type == "cpu":
+        keep_freed_memory()
+
+
+def train_one(job: TrainingJob, store: FrameStore, ranks: Ranks, tell: Callable[[str], None]) -> Path:
+    """Trains a network, or goes on with it, and exports its best state; returns the bundle's folder.
+
+    Under several processes all call this alike; the first one writes and talks. Before the first step all have made sure that
+    they have the same settings, tables, pictures and version, and see the same folder.
+
+    Raises:
+        RunError: the folder holds another training or is in use, the processes differ, the loss is no number, or the disk is
+            full.
+        ModelError: the weights to start with are another network's.
+    """
+    facts = {
+        "recipe": job.recipe.to_json(),
+        **job.facts,
+        "training_rows": samples_digest(job.train),
+        "held_out_rows": samples_digest(job.held_out),
+    }
+    if job.start is not None:
+        facts["start"] = sha256_of(job.start)
+    _check_ranks(job, store, facts, ranks)
+    with ExitStack() as held:
+        with failing_together(ranks):
+            if ranks.is_first:
+                # Folds may be trained side by side on several machines, each of them once.
+                held.enter_context(lock_folder(job.folder, wait_s=LOCK_TIMEOUT_S if ranks.world_size > 1 else 0.0))
+                checkpoints.check_settings(job.folder, facts)
+        check_shared_folder(job.folder, ranks)
+        return _train_locked(job, store, ranks, tell)
+
+
+def _check_ranks(job: TrainingJob, store: FrameStore, facts: Mapping[str, Any], ranks: Ranks) -> None:
+    if ranks.world_size == 1:
+        return
+    with failing_together(ranks):
+        pictures = store_digest(store, [*job.train, *job.held_out])
+    check_ranks_agree({"the version of trapmeter": __version__, **facts, "the pictures in --store": pictures}, ranks)
+
+
+def _train_locked(job: TrainingJob, store: FrameStore, ranks: Ranks, tell: Callable[[str], None]) -> Path:
+    folder, recipe = job.folder, job.recipe
+    finished = folder / checkpoints.FINISHED
+    # As the first process sees it: on a shared file system the others may see a little later.
+    if sum_over_ranks([float(ranks.is_first and finished.exists())], ranks)[0]:
+        if ranks.is_first:
+            mae_m = json.loads(finished.read_text(encoding="utf-8"))["best_mae_m"]
+            tell(f"{job.name}: finished before; {_error_text(mae_m)}bundle in {folder / BUNDLE}")
+        return folder / BUNDLE
+    n_added = sum(sample.source == PSEUDO for sample in job.train)
+    tell(f"{job.name}: {len(job.train)} moments to train on ({n_added} pseudolabels), {len(job.held_out)} held out")
+
+    def make(weights: str = recipe.weights) -> DistanceNetwork:
+        if job.start is not None:
+            return _with_start_weights(make_network(recipe.backbone, recipe.input, NO_WEIGHTS, recipe.head), job.start)
+        network = make_network(recipe.backbone, recipe.input, weights, recipe.head)
+        if recipe.start_at_median:
+            network.set_initial_distance(median(sample.distance_m for sample in job.train))
+        return network
+
+    result = train_fold(
+        recipe, store, job.train, job.held_out, make, folder, ranks, lambda text: tell(f"{job.name}: {text}")
+    )
+    with failing_together(ranks):
+        if ranks.is_first:
+            _export(job, make(NO_WEIGHTS), n_added, result.best_mae_m)
+            with atomic_file(finished) as file:
+                json.dump({**asdict(result), "bundle": BUNDLE}, file)
+    tell(f"{job.name}: {_error_text(result.best_mae_m)}bundle in {folder / BUNDLE}")
+    return folder / BUNDLE
+
+
+def samples_digest(samples: Sequence[Sample]) -> str:
+    """A checksum of samples: two trainings with the same one saw the same rows."""
+    return hashlib.sha256("\n".join(map(repr, samples)).encode()).hexdigest()
+
+
+def _with_start_weights(network: DistanceNetwork, path: Path) -> DistanceNetwork:
+    weights = checkpoints.load_weights(path)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: weights of another network than the recipe's; give those of the same backbone, head and input "
+            f"({str(error).splitlines()[-1].strip()})"
+        ) from error
+    return network
+
+
+def _export(job: TrainingJob, network: DistanceNetwork, n_added: int, mae_m: float) -> None:
+    from trapmeter.training.export import export_network
+
+    network.load_state_dict(checkpoints.load_weights(job.folder / BEST))
+    provenance = {
+        "trapmeter": __version__,
+        "recipe": job.recipe.to_json(),
+        "trained_on": {"moments": len(job.train), "pseudolabels": n_added, "sha256": samples_digest(job.train)},
+        **job.provenance,
+    }
+    if job.held_out:
+        provenance["held_out"] = {**job.held_out_provenance, "moments": len(job.held_out), "mae_m": mae_m}
+    uncertainty = _uncertainty(job.folder) if job.held_out else job.uncertainty
+    export_network(network, job.recipe.input, job.folder / BUNDLE, job.model_id, job.licence, provenance, uncertainty)
+
+
+def _uncertainty(folder: Path) -> Uncertainty | None:
+    """What the held-out answers tell; None without any."""
+    rows = read_held_out(folder)
+    if not rows:
+        return None
+    point_log = [math.log1p(max(row.prediction_m, 0.0)) for row in rows]
+    return fit_uncertainty(point_log, [row.truth_m for row in rows], [row.site_id or row.video_id for row in rows])
+
+
+def _error_text(mae_m: float) -> str:
+    """Words for a held-out error in metres; none where nothing was held out."""
+    return f"held-out error {mae_m:.3f} m; " if math.isfinite(mae_m) else ""

@@ -1,0 +1,153 @@
+"""The log of a training: one row per epoch, the held-out predictions and the learning curve."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trapmeter.errors import RunError
+from trapmeter.files import atomic_file, atomic_path
+from trapmeter.training.samples import Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+METRICS = "metrics.csv"
+HELD_OUT = "held_out.csv"
+CURVE = "curve.png"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch, counted from 0: learning rate, mean training loss, held-out error in metres, wall seconds."""
+
+    epoch: int
+    learning_rate: float
+    loss: float
+    held_out_mae_m: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoldResult:
+    """How a fold ended: its lowest held-out error in metres (nan with nothing held out), and its epochs."""
+
+    best_mae_m: float
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutPrediction:
+    """A held-out sample with its answer; metres."""
+
+    video_id: str
+    site_id: str
+    prediction_m: float
+    truth_m: float
+
+
+class TrainingLog:
+    """Writes metrics.csv and TensorBoard's events of one fold; after a break it goes on at the given epoch."""
+
+    def __init__(self, folder: Path, epoch: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._folder = folder
+        self._records = [record for record in read_metrics(folder) if record.epoch < epoch]
+        self._write()
+        with self._board_errors():
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=epoch)
+
+    def add(self, record: EpochRecord) -> None:
+        """Adds an epoch."""
+        self._records.append(record)
+        self._write()
+        with self._board_errors():
+            self._board.add_scalar("loss", record.loss, record.epoch)
+            self._board.add_scalar("held_out_mae_m", record.held_out_mae_m, record.epoch)
+            self._board.add_scalar("learning_rate", record.learning_rate, record.epoch)
+            self._board.flush()
+
+    def write_held_out(self, samples: Sequence[Sample], metres: np.ndarray) -> None:
+        """Writes the answers for the held-out samples."""
+        with atomic_file(self._folder / HELD_OUT) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("video_id", "time", "distance", "truth", "site_id"))
+            for sample, answer in zip(samples, metres.tolist(), strict=True):
+                row = (sample.video_id, f"{sample.time_s:g}", f"{answer:.4f}", f"{sample.distance_m:g}", sample.site_id)
+                writer.writerow(row)
+
+    def finish(self) -> None:
+        """Closes the log and draws the curve."""
+        with self._board_errors():
+            self._board.close()
+        draw_curve(self._records, self._folder / CURVE)
+
+    @contextmanager
+    def _board_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"{self._folder / 'tensorboard'} can't be written: {error.strerror or error}; check the folder's permissions "
+                "and free space, and give the same command again"
+            ) from error
+
+    def _write(self) -> None:
+        with atomic_file(self._folder / METRICS) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(field.name for field in fields(EpochRecord))
+            writer.writerows(astuple(record) for record in self._records)
+
+
+def read_metrics(folder: Path) -> list[EpochRecord]:
+    """The epochs that metrics.csv tells of; none without the file."""
+    path = folder / METRICS
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            EpochRecord(int(row["epoch"]), *(float(row[field.name]) for field in fields(EpochRecord)[1:]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def read_held_out(folder: Path) -> list[HeldOutPrediction]:
+    """The rows of held_out.csv; none without the file."""
+    path = folder / HELD_OUT
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            HeldOutPrediction(row["video_id"], row["site_id"], float(row["distance"]), float(row["truth"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def held_out_videos(bundle: Path) -> frozenset[str]:
+    """The videos that a network was not trained on, as far as the table beside its bundle tells."""
+    return frozenset(row.video_id for row in read_held_out(bundle.parent))
+
+
+def draw_curve(records: Sequence[EpochRecord], path: Path) -> None:
+    """Draws loss and held-out error over the epochs, with the learning rate below."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    epochs = [record.epoch for record in records]
+    upper.plot(epochs, [record.loss for record in records], label="training loss")
+    upper.plot(epochs, [record.held_out_mae_m for record in records], label="held-out error (m)")
+    upper.set_ylim(bottom=0)
+    upper.legend()
+    upper.grid(alpha=0.3)
+    lower.plot(epochs, [record.learning_rate for record in records], color="grey")
+    lower.set_yscale("log")
+    lower.set(xlabel="epoch", ylabel="learning rate")
+    lower.grid(alpha=0.3)
+    with atomic_path(path) as partial:
+        figure.savefig(partial, format="png", dpi=110)

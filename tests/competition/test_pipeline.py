@@ -1,0 +1,166 @@
+"""The whole chain from one file, with a tiny network: plan, every step, going on, refusals."""
+
+import csv
+import shutil
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from training_world import World, make_world, tiny_recipe
+from trapmeter.competition.pipeline import CompetitionSettings, read_competition_settings, run_competition
+from trapmeter.errors import InputError, RunError
+from trapmeter.models.runtimes.choice import Runtime, RuntimeChoice
+from trapmeter.models.runtimes.network import Ensemble
+from trapmeter.training.recipes import RECIPES
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("chain"))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One real bundle; translating each network anew would take longer than all else."""
+    from trapmeter.training.export import export_network
+    from trapmeter.training.network import make_network
+
+    recipe = tiny_recipe()
+    network = make_network(recipe.backbone, recipe.input, "none")
+    network.start_at(5.0)
+    folder = tmp_path_factory.mktemp("exported")
+    export_network(network, recipe.input, folder, "tiny", "MIT", {})
+    return folder
+
+
+@pytest.fixture
+def configuration(world: World, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import trapmeter.training.export
+
+    def copy(network: object, spec: object, folder: Path, *_: object) -> None:
+        shutil.copytree(exported, folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(trapmeter.training.export, "export", copy)
+    monkeypatch.setitem(RECIPES, "tiny", lambda: tiny_recipe(epochs=1))
+    # The last two videos are the test set.
+    for name, chosen in (("train", lambda video: video < "v10"), ("test", lambda video: video >= "v10")):
+        for table in (world.labels, world.metadata):
+            lines = table.read_text().splitlines()
+            kept = [lines[0], *(line for line in lines[1:] if chosen(line.split(",")[0]))]
+            (tmp_path / f"{name}_{table.name}").write_text("\n".join(kept) + "\n")
+    path = tmp_path / "chain.toml"
+    path.write_text(
+        f'labels = "train_labels.csv"\nmetadata = "train_metadata.csv"\nvideos = "{world.videos}"\n'
+        f'test_format = "test_labels.csv"\ntest_metadata = "test_metadata.csv"\ntest_labels = "test_labels.csv"\n'
+        f'test_videos = "{world.videos}"\nout = "out"\nrecipe = "tiny"\nfolds = 2\nrounds = 1\njobs = 1\n'
+    )
+    return path
+
+
+def test_from_videos_to_a_submission_and_again_without_work(configuration: Path) -> None:
+    said: list[str] = []
+    submission = run_competition(read_competition_settings(configuration), said.append)
+    out = configuration.parent / "out"
+    assert submission == out / "submission-1.csv"
+    with submission.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["video_id"], row["time"]) for row in rows] == [
+        (f"v{n}.mp4", str(t)) for n in (10, 11) for t in range(4)
+    ]
+    assert {"pseudolabels-1.csv", "submission-0.csv", "evaluation-0", "evaluation-1", "round-0", "round-1"} <= {
+        path.name for path in out.iterdir()
+    }
+    assert sum(": to do" in line for line in said) == 8
+    assert any("(8 pseudolabels)" in line for line in said)
+    assert any("networks ran in " in line for line in said)
+    before = submission.read_bytes()
+    said.clear()
+    run_competition(read_competition_settings(configuration), said.append)
+    assert all(": done" in line for line in said)
+    # A step whose result is gone is done again, to the same bytes.
+    submission.unlink()
+    run_competition(read_competition_settings(configuration), said.append)
+    assert submission.read_bytes() == before
+
+
+def test_one_more_round_goes_on_and_other_settings_are_refused(configuration: Path) -> None:
+    configuration.write_text(configuration.read_text().replace("rounds = 1", "rounds = 0"))
+    run_competition(read_competition_settings(configuration), lambda _: None)
+    configuration.write_text(configuration.read_text().replace("rounds = 0", "rounds = 1"))
+    said: list[str] = []
+    run_competition(read_competition_settings(configuration), said.append)
+    assert sum(": done" in line for line in said) == 4
+    configuration.write_text(configuration.read_text().replace("folds = 2", "folds = 3"))
+    with pytest.raises(RunError, match="another folds"):
+        run_competition(read_competition_settings(configuration), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("labels = ", "not TOML"),
+        ('label = "x"', "unknown settings label"),
+        ('labels = "x"', "missing"),
+        ("rounds = -1", "rounds"),
+        ('folds_by = "park"', "park"),
+        ('runtime = "abacus"', "abacus"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_words(configuration: Path, text: str, words: str) -> None:
+    name = text.split(" ", maxsplit=1)[0]
+    kept = [line for line in configuration.read_text().splitlines() if not line.startswith(f"{name} ")]
+    configuration.write_text("\n".join([*(kept if words != "missing" else []), text]) + "\n")
+    with pytest.raises(InputError, match=words):
+        read_competition_settings(configuration)
+
+
+@pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
+def test_the_runtime_that_is_asked_for_runs_the_networks(
+    configuration: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trapmeter.competition import pipeline as chain
+
+    opened = []
+    monkeypatch.setattr(chain, "choose", lambda asked: RuntimeChoice(asked, "asked for"))
+    load = Ensemble.load
+
+    def noted(folders: list[Path], **arguments: object) -> Ensemble:
+        opened.append(arguments.pop("runtime"))
+        return load(folders, **arguments)
+
+    monkeypatch.setattr(chain.Ensemble, "load", noted)
+    configuration.write_text(configuration.read_text().replace("rounds = 1", f'rounds = 0\nruntime = "{runtime}"'))
+    run_competition(read_competition_settings(configuration), lambda _: None)
+    assert opened == [runtime]
+    journal = (configuration.parent / "out/answers-0.jsonl").read_text().splitlines()
+    assert f'"runtime":"{runtime}"' in journal[0]
+
+
+def test_every_setting_is_explained() -> None:
+    text = (ROOT / "docs/reference/chain.md").read_text()
+    for field in fields(CompetitionSettings):
+        assert f"`{field.name}`" in text
+
+
+def test_the_demos_file_is_read() -> None:
+    settings = read_competition_settings(ROOT / "src/trapmeter/demo/chain.toml")
+    for path in (settings.labels, settings.metadata, settings.test_format, settings.videos, settings.test_labels):
+        assert path is not None
+        assert path.exists()
+
+
+def test_the_chain_is_one_process(
+    configuration: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trapmeter.cli import main
+
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["trapmeter", "run", str(configuration)])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "train its round with trapmeter train" in capsys.readouterr().err
+    assert not (configuration.parent / "out").exists()

@@ -1,0 +1,147 @@
+"""A bundle in torch: the same answers as in onnxruntime, for every kind of network, and refusals."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from models.test_bundle_security import make, mean_network, replace_network
+from training_world import make_bundles, tiny_recipe
+from trapmeter.errors import ModelError
+from trapmeter.models.bundle import read_bundle
+from trapmeter.models.input_spec import FrameEncoding
+from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.models.runtimes.network import Ensemble, open_network
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
+
+torch = pytest.importorskip("torch")
+
+
+def windows(folder: Path) -> np.ndarray:
+    spec = read_bundle(folder).spec
+    made = np.random.default_rng(1).integers(0, 256, (3, spec.n_channels, *spec.size_hw), np.uint8)
+    if spec.box_channel:
+        made[:, -1] = 0
+        made[:2, -1, 8:20, 10:30] = 200
+    return made
+
+
+def test_a_network_as_the_2nd_places(tmp_path: Path) -> None:
+    folders = make_bundles(tmp_path)
+    asked = windows(folders[0])
+    wanted = Ensemble.load(folders, flip=True).predict_members(asked)
+    assert Ensemble.load(folders, flip=True, runtime=Runtime.TORCH).predict_members(asked) == pytest.approx(
+        wanted, abs=1e-4
+    )
+
+
+def test_a_network_that_looks_for_the_animal(tmp_path: Path) -> None:
+    from trapmeter.training.export import export_network
+    from trapmeter.training.network import Head, make_network
+
+    spec = replace(tiny_recipe().input, frames=FrameEncoding.MOTION, box_channel=True)
+    torch.manual_seed(0)
+    export_network(make_network("test_efficientnet", spec, "none", Head.LOCATING), spec, tmp_path, "looks", "MIT", {})
+    asked = windows(tmp_path)
+    wanted = OnnxNetwork(read_bundle(tmp_path)).metres(asked)
+    threads = torch.get_num_threads()
+    network = open_network(read_bundle(tmp_path), Runtime.TORCH, threads + 1)
+    assert torch.get_num_threads() == threads
+    assert network.bundle.identity.model_id == "looks"
+    assert network.metres(asked) == pytest.approx(wanted, abs=1e-4)
+    assert network.metres(asked[:1]) == pytest.approx(wanted[:1], abs=1e-4)
+
+
+def one_node(op_type: str, **attributes: object) -> onnx.ModelProto:
+    """The mean over the picture of one channel, after a node that does something to the window."""
+    network = mean_network()
+    graph = network.graph
+    first = graph.node[0]
+    graph.node.insert(1, helper.make_node(op_type, [first.output[0]], ["changed"], **attributes))
+    graph.node[2].input[0] = "changed"
+    return network
+
+
+def test_what_torch_has_no_operator_for_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    folder = make(tmp_path / "bundle")
+    replace_network(folder, one_node("Erf").SerializeToString())
+    OnnxNetwork(read_bundle(folder)).metres(windows(folder))
+    with pytest.raises(ModelError, match="torch has no Erf here; use --runtime onnxruntime"):
+        open_network(read_bundle(folder), Runtime.TORCH)
+
+
+def test_other_answers_than_onnxruntimes_are_never_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trapmeter.models.runtimes import torch_ops
+
+    folder = make(tmp_path / "bundle")
+    replace_network(folder, one_node("Sqrt").SerializeToString())
+    network = open_network(read_bundle(folder), Runtime.TORCH)
+    assert network.metres(windows(folder)) == pytest.approx(OnnxNetwork(read_bundle(folder)).metres(windows(folder)))
+    monkeypatch.setitem(torch_ops.OPERATORS, "Sqrt", torch.square)
+    with pytest.raises(ModelError, match="otherwise than onnxruntime"):
+        open_network(read_bundle(folder), Runtime.TORCH)
+
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(2, 4, 6, 6)).astype(np.float32)
+CASES = [
+    ("Conv", [X, RNG.normal(size=(6, 2, 3, 3))], {"group": 2, "pads": [0, 1, 2, 1], "strides": [2, 2]}),
+    ("Conv", [X, RNG.normal(size=(3, 4, 1, 1)), RNG.normal(size=3)], {}),
+    ("Gemm", [X[0, 0], X[0, 1], X[0, 2]], {"transA": 1, "alpha": 0.5, "beta": 2.0}),
+    ("Gemm", [X[0, 0], X[0, 1]], {"transB": 1}),
+    ("Slice", [X, [1, -3], [4, 99], [1, 3], [2, 1]], {}),
+    ("Slice", [X, [0, 1], [1, 3]], {}),
+    ("Gather", [X, [[0, -1], [2, 1]]], {"axis": 2}),
+    ("ReduceMean", [X, [2, 3]], {"keepdims": 0}),
+    ("ReduceSum", [X], {}),
+    ("Squeeze", [X[:, :1], [1]], {}),
+    ("Squeeze", [X[:1, :1]], {}),
+    ("Unsqueeze", [X, [0, -1]], {}),
+    ("Reshape", [X, [0, -1, 3]], {}),
+    ("Reshape", [X, [2, -1, 3]], {"allowzero": 1}),
+    ("Expand", [X[:, :1], [2, 4, 1, 6]], {}),
+    ("Resize", [X, None, None, [2, 4, 9, 13]], {"mode": "linear"}),
+    ("Resize", [X, None, np.array([1, 1, 1.5, 2], np.float32)], {"mode": "linear"}),
+    ("Softmax", [X], {"axis": 1}),
+    ("Clip", [X, np.float32(-0.5)], {}),
+    ("Max", [X, X[:1], X[:, :1]], {}),
+    ("Transpose", [X], {"perm": [0, 2, 3, 1]}),
+    ("Flatten", [X], {"axis": 2}),
+    ("Shape", [X], {"start": 1, "end": 3}),
+    ("Cast", [X], {"to": TensorProto.INT32}),
+    ("Div", [np.array([-7, 7, 9]), np.array([2, 2, 4])], {}),
+    ("GlobalAveragePool", [X], {}),
+    ("Concat", [X, X], {"axis": 1}),
+    ("MatMul", [X, X], {}),
+    ("Pow", [np.abs(X), np.float32(2)], {}),
+]
+
+
+def as_array(value: object) -> np.ndarray:
+    array = np.asarray(value)
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+@pytest.mark.parametrize(
+    ("op_type", "inputs", "attributes"), CASES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_operators_do_what_onnxruntime_does(op_type: str, inputs: list[object], attributes: dict[str, object]) -> None:
+    import onnxruntime
+
+    from trapmeter.models.runtimes.torch_operators import OPERATORS
+
+    arrays = [None if value is None else as_array(value) for value in inputs]
+    names = ["" if array is None else f"in{number}" for number, array in enumerate(arrays)]
+    weights = [numpy_helper.from_array(a, n) for a, n in zip(arrays, names, strict=True) if a is not None]
+    node = helper.make_node(op_type, names, ["out"], **attributes)
+    graph = helper.make_graph([node], "one", [], [onnx.ValueInfoProto(name="out")], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    (wanted,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {})
+    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    tensors = [None if array is None else torch.from_numpy(array.copy()) for array in arrays]
+    got = OPERATORS[op_type](*tensors, **given).numpy()
+    assert got.shape == wanted.shape
+    assert got == pytest.approx(wanted, abs=1e-5)

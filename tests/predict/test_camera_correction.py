@@ -1,0 +1,114 @@
+"""Facts of cameras and animals in `predict`: what counts before what, and what becomes of distances."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fakes import HEIGHT, HeightModel
+from trapmeter.calibration.field_facts import FieldFacts, facts_used_in, shoulders_by_medium
+from trapmeter.calibration.lens import box_scale, lens_ratio
+from trapmeter.errors import InputError
+from trapmeter.predict.camera_correction import CameraCorrection, CameraInputs, find_camera_facts, read_camera_inputs
+from trapmeter.predict.estimates import estimate_distances
+from trapmeter.predict.estimators import BoxEstimator, DetectedAnimal
+from trapmeter.predict.medium_result import MediumResult, SecondResult
+from trapmeter.predict.settings import PredictSettings
+from trapmeter.records import Box, Medium, MediumKind, Observation, Status
+from trapmeter.tables.cameras import CameraSetup
+from trapmeter.tables.species import ShoulderHeight
+
+BOX = Box(0.4, 0.3, 0.6, 0.5, 0.9)
+SECOND = SecondResult(0.0, Status.MEASURED, boxes=(BOX,), animal_ids=(1,))
+SITES = {"S1/a.jpg": "S1", "S1/b.jpg": "S1", "S2/c.jpg": "S2"}
+
+
+def seen(media_id: str, hfov_deg: float | None = None, aspect: float | None = 16 / 9) -> MediumResult:
+    return MediumResult(media_id, 1, 1, (SECOND,), hfov_deg=hfov_deg, aspect=aspect)
+
+
+def settings(**changes: object) -> PredictSettings:
+    return PredictSettings((Path("card"),), Path("out"), **changes)  # type: ignore[arg-type]
+
+
+def cameras(
+    *media: MediumResult, told: dict[str, CameraSetup] | None = None, **changes: object
+) -> dict[str, CameraSetup]:
+    return dict(find_camera_facts(media, CameraInputs(SITES, told or {}, {}), settings(**changes)).cameras)
+
+
+def test_the_table_counts_before_hfov_and_that_before_exif() -> None:
+    media = [seen("S1/a.jpg", 60.0), seen("S2/c.jpg", 60.0)]
+    found = cameras(*media, told={"S1": CameraSetup(20.0)}, hfov_deg=30.0, exif=True)
+    assert (found["S1/a.jpg"].hfov_deg, found["S2/c.jpg"].hfov_deg) == (20.0, 30.0)
+    assert {camera.hfov_deg for camera in cameras(*media, exif=True).values()} == {60.0}
+    assert cameras(*media) == {}
+
+
+def test_exif_counts_where_a_sites_photos_agree() -> None:
+    assert cameras(seen("S1/a.jpg", 60.0), seen("S1/b.jpg", 20.0), exif=True) == {}
+    both = cameras(seen("S1/a.jpg", 60.0), seen("S1/b.jpg"), exif=True)
+    assert both["S1/b.jpg"].hfov_deg == 60.0
+
+
+def test_pictures_tell_their_own_shape() -> None:
+    assert cameras(seen("S1/a.jpg", aspect=4 / 3), hfov_deg=40.0)["S1/a.jpg"].aspect == 4 / 3
+    told = {"S1": CameraSetup(40.0, aspect=1.5)}
+    assert cameras(seen("S1/a.jpg", aspect=4 / 3), told=told)["S1/a.jpg"].aspect == 1.5
+
+
+def test_models_are_shown_what_the_trainings_cameras_would_have_seen() -> None:
+    known = FieldFacts({"S1/a.jpg": CameraSetup(20.0, aspect=16 / 9)})
+    first, other = estimate_distances([seen("S1/a.jpg"), seen("S2/c.jpg")], SITES, BoxEstimator(HeightModel()), known)
+    assert first.distance is not None
+    assert other.distance is not None
+    assert first.distance.distance_m == pytest.approx(5 / box_scale(lens_ratio(CameraSetup(20.0))))
+    assert first.model_id == "height; with lens 20 deg"
+    assert (other.distance.distance_m, other.model_id) == (pytest.approx(5.0), "height")
+    # The row keeps the box that was seen, and its bearing goes by the lens.
+    assert first.observation.box == BOX
+
+
+def test_a_small_animal_comes_out_nearer() -> None:
+    known = FieldFacts({}, {"S1/a.jpg": ShoulderHeight(0.13)})
+    first, other = estimate_distances([seen("S1/a.jpg"), seen("S2/c.jpg")], SITES, BoxEstimator(HeightModel()), known)
+    assert first.distance is not None
+    assert first.distance.distance_m < 2.5
+    assert facts_used_in(first.model_id) == {"shoulder"}
+    assert other.distance is not None
+    assert other.distance.distance_m == pytest.approx(5.0)
+
+
+def test_networks_answers_are_multiplied() -> None:
+    class Last:
+        identity = HEIGHT
+
+        def estimate_distances(self, sights: list[DetectedAnimal]) -> list[object]:
+            return [sight.answers for sight in sights]
+
+    sight = DetectedAnimal(Observation("S1/a.jpg", 0.0, BOX, 1, "S1"), (4.0, 6.0))
+    ratio = lens_ratio(CameraSetup(20.0)) ** 0.5
+    inner = Last()
+    shown = CameraCorrection(inner, FieldFacts({"S1/a.jpg": CameraSetup(20.0)}))._as_trained(sight)  # type: ignore[arg-type]
+    assert shown.answers == pytest.approx((4 * ratio, 6 * ratio))
+
+
+def test_a_table_of_other_sites_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "cameras.csv"
+    table.write_text("site_id,hfov_deg\nS9,40\n")
+    media = [Medium(name, Path(name), MediumKind.PHOTO, site) for name, site in SITES.items()]
+    with pytest.raises(InputError, match="none of its 1 cameras is of a site of this run; the sites are S1, S2"):
+        read_camera_inputs(settings(cameras=table), media)
+
+
+def test_species_and_height_exclude_each_other() -> None:
+    with pytest.raises(InputError, match="exclude each other"):
+        shoulders_by_medium("fox", 0.4, SITES.items())
+    assert shoulders_by_medium(None, None, SITES.items()) == {}
+
+
+@pytest.mark.parametrize("degrees", [0.0, 4.0, 171.0])
+def test_an_impossible_lens_is_refused(degrees: float) -> None:
+    with pytest.raises(InputError, match="--hfov lies between 5 and 170 degrees"):
+        settings(hfov_deg=degrees)

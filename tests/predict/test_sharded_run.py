@@ -1,0 +1,199 @@
+"""A run in shards comes to the bytes of a run in one piece, and a merge says what is wrong with them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import MakeClip
+from trapmeter.errors import InputError, RunError
+from trapmeter.parallel.sharding import Shard, parse_shard, split_evenly
+from trapmeter.predict.run import predict
+from trapmeter.predict.settings import PATH_FIELDS, PredictSettings
+from trapmeter.predict.sharded_run import merge_shards, predict_shard
+from trapmeter.tables.site_rules import CsvSite, FolderSite
+
+HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
+
+
+@pytest.fixture
+def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
+    """Two sites, each in more than one shard, and a broken video."""
+    folder = tmp_path / "survey"
+    names = [f"s{number % 2}/{number}.mp4" for number in range(5)]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(make_clip("shards.mp4", n=30, rate=10), folder / name)
+    (folder / "s1/broken.avi").write_bytes(b"RIFF" + b"\x00" * 500)
+    rows = "".join(
+        f"{name},{t},0.{x + 1},0.4,0.{x + 3},0.7,0.{9 - t},park,s\n" for x, name in enumerate(names) for t in range(2)
+    )
+    (tmp_path / "boxes.csv").write_text(HEADER + rows + "broken.avi,0,0.1,0.1,0.2,0.2,0.9,park,s\n")
+    return folder
+
+
+def settings(survey: Path, out: str = "out", **changes: object) -> PredictSettings:
+    base = {"paths": (survey,), "out": survey.parent / out, "boxes": survey.parent / "boxes.csv", "jobs": 1}
+    return PredictSettings(**{**base, "site": FolderSite(1), **changes})
+
+
+def shards(survey: Path, n: int, **changes: object) -> list[Path]:
+    return [predict_shard(settings(survey, **changes), Shard(i, n)).folder for i in range(1, n + 1)]
+
+
+@given(st.lists(st.integers(0, 10**9)), st.integers(1, 20))
+def test_every_medium_is_dealt_once_and_shares_are_even(sizes: list[int], n: int) -> None:
+    shares = split_evenly([(size, number) for number, size in enumerate(sizes)], n)
+    assert len(shares) == n
+    assert sorted(number for share in shares for number in share) == list(range(len(sizes)))
+    loads = [sum(sizes[number] for number in share) for share in shares]
+    # Whoever has most had least before it got its last.
+    for share, load in zip(shares, loads, strict=True):
+        if share:
+            assert load - sizes[share[-1]] <= min(loads)
+
+
+def test_media_of_no_size_are_dealt_evenly() -> None:
+    assert [len(share) for share in split_evenly([(0, number) for number in range(10)], 3)] == [4, 3, 3]
+
+
+def test_a_shard_is_two_numbers() -> None:
+    assert parse_shard("2/8") == Shard(2, 8)
+    for text in ("0/8", "9/8", "0/0"):
+        with pytest.raises(InputError, match="--shard counts from 1/"):
+            parse_shard(text)
+    for text in ("2", "a/b", "-1/8", "1/2/3", ""):
+        with pytest.raises(InputError, match="--shard is i/n"):
+            parse_shard(text)
+
+
+def test_settings_come_back_from_their_json() -> None:
+    before = PredictSettings(
+        (Path("a"),), Path("out"), times=Path("t.csv"), site=CsvSite(Path("s.csv")), models=(Path("m"),), flip=True
+    )
+    assert PredictSettings.from_json(json.loads(json.dumps(before.to_json()))) == before
+
+
+def test_shards_merge_to_the_bytes_of_one_run(survey: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = predict(settings(survey, "whole"))
+    times = survey.parent / "times.csv"
+    # With paths from here; the merge is started elsewhere.
+    monkeypatch.chdir(survey.parent)
+    here = settings(survey, paths=(Path("survey"),), boxes=Path("boxes.csv"), out=Path("out"))
+    runs = [predict_shard(here, Shard(i, 3)) for i in (3, 1, 2)]
+    assert sum(run.n_media for run in runs) == 6
+    assert sum(run.n_failed for run in runs) == 1
+    folders = [survey.parent / run.folder for run in runs]
+    assert sorted(folder.name for folder in folders) == ["shard-1-of-3", "shard-2-of-3", "shard-3-of-3"]
+    monkeypatch.chdir(tmp_path.parent)
+    merged = merge_shards(folders, tmp_path / "merged")
+    wanted = (tmp_path / "whole/distances.csv").read_bytes()
+    assert (tmp_path / "merged/distances.csv").read_bytes() == wanted
+    assert merged.summary == whole.summary
+    facts = json.loads((tmp_path / "merged/run.json").read_text())
+    assert facts["shards"] == [str(folder) for folder in folders]
+    # The merged folder is as a run's: it goes on, and again with other facts.
+    steps: list[tuple[str, int, int, int]] = []
+    predict(settings(survey, "merged"), lambda *step: steps.append(step))
+    assert steps[0] == ("look", 5, 6, 0)
+    assert (tmp_path / "merged/distances.csv").read_bytes() == wanted
+    # And a merge can be given again.
+    merge_shards(folders, tmp_path / "merged")
+    assert (tmp_path / "merged/distances.csv").read_bytes() == wanted
+    assert not times.exists()
+
+
+def test_a_shard_goes_on_where_it_stopped(survey: Path) -> None:
+    (folder,) = shards(survey, 1)
+    journal = folder / "seen.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:3]) + lines[3][:20])
+    with pytest.raises(RunError, match=r"not finished: 1/1 \(4 media\), the first of them s0/4\.mp4"):
+        merge_shards([folder], survey.parent / "merged")
+    steps: list[tuple[str, int, int, int]] = []
+    predict_shard(settings(survey), Shard(1, 1), lambda *step: steps.append(step))
+    assert steps[0][1] == sum(b'"failure":""' in line for line in lines[:3])
+    merge_shards([folder], survey.parent / "merged")
+    predict(settings(survey, "whole"))
+    merged, whole = (survey.parent / name / "distances.csv" for name in ("merged", "whole"))
+    assert merged.read_bytes() == whole.read_bytes()
+
+
+def test_more_shards_than_media(survey: Path) -> None:
+    folders = shards(survey, 8)
+    assert merge_shards(folders, survey.parent / "merged").summary.n_media == 6
+
+
+def test_a_medium_that_came_later_is_not_left_out(survey: Path, make_clip: MakeClip) -> None:
+    folders = shards(survey, 2)
+    shutil.copy(make_clip("shards.mp4", n=30, rate=10), survey / "s0/late.mp4")
+    with pytest.raises(RunError, match=r"\(1 media\), the first of them s0/late\.mp4; give the commands"):
+        merge_shards(folders, survey.parent / "merged")
+    assert shards(survey, 2) == folders
+    assert merge_shards(folders, survey.parent / "merged").summary.n_media == 7
+
+
+def test_shards_that_do_not_belong_together_are_refused(survey: Path) -> None:
+    one, two = shards(survey, 2)
+    out = survey.parent / "merged"
+    other_n = predict_shard(settings(survey), Shard(1, 3)).folder
+    other_every = predict_shard(settings(survey, "other", every_s=2.0), Shard(2, 2)).folder
+    copy = survey.parent / "copy"
+    shutil.copytree(one, copy)
+    cases = [
+        ([], "no shard given"),
+        ([one], "not all shards are given: 2/2 missing"),
+        ([one, two, copy], f"shard 1/2 is given twice: {one} and {copy}"),
+        ([one, other_n], f"{other_n} is shard 1/3: of different runs"),
+        ([one, other_every], r"of different runs: every_s is 1\.0 and 2\.0"),
+        ([one, survey], "no shard of a run"),
+        ([one, survey / "nowhere"], "no shard of a run"),
+    ]
+    for folders, words in cases:
+        with pytest.raises(InputError, match=words):
+            merge_shards(folders, out)
+    assert not out.exists()
+    data = json.loads((two / "shard.json").read_text())
+    (two / "shard.json").write_text(json.dumps({**data, "trapmeter": "0.0.1"}))
+    with pytest.raises(InputError, match=r"made by trapmeter 0\.0\.1"):
+        merge_shards([one, two], out)
+    (two / "shard.json").write_text("{}")
+    with pytest.raises(InputError, match="not a file that trapmeter wrote"):
+        merge_shards([one, two], out)
+
+
+def test_a_damaged_or_busy_or_foreign_journal_is_named(survey: Path) -> None:
+    from filelock import FileLock
+
+    one, two = shards(survey, 2)
+    out = survey.parent / "merged"
+    with FileLock(two / ".lock"), pytest.raises(RunError, match="shard-2-of-2: another run is writing there"):
+        merge_shards([one, two], out)
+    journal = two / "seen.jsonl"
+    before = journal.read_bytes()
+    journal.write_bytes(before.replace(b'"seconds":[', b'"seconds":{', 1))
+    with pytest.raises(RunError, match=r"shard-2-of-2/seen\.jsonl, line 2: .*give its command again"):
+        merge_shards([one, two], out)
+    journal.unlink()
+    with pytest.raises(RunError, match="give the command of shard 2/2 again"):
+        merge_shards([one, two], out)
+    journal.write_bytes(before)
+    predict(settings(survey, "merged", every_s=2.0))
+    with pytest.raises(RunError, match=r"merged: holds a run with other settings \(every_s was 2\.0, is 1\.0\)"):
+        merge_shards([one, two], out)
+
+
+def test_every_path_comes_back_as_a_path(survey: Path) -> None:
+    """What isn't in PATHS would come back from a shard as a text."""
+    hints = get_type_hints(PredictSettings)
+    assert {name for name, hint in hints.items() if hint in (Path, Path | None)} == set(PATH_FIELDS)
+
+
+def test_a_merge_into_a_shard_is_refused(survey: Path) -> None:
+    folders = shards(survey, 2)
+    with pytest.raises(InputError, match="is the folder of a shard; choose another --out"):
+        merge_shards(folders, folders[0])

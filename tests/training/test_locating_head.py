@@ -1,0 +1,292 @@
+"""Where the animal is: boxes shown or hidden, drawn ones that teach, a head that looks there, and zooms."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training_world import World, tiny_recipe
+from trapmeter.errors import InputError, ModelError
+from trapmeter.frames.store import FrameStore
+from trapmeter.models.input_spec import FrameEncoding, InputSpec
+from trapmeter.models.network_input import MIN_MASK_VALUE, box_mask
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
+from trapmeter.records import Box
+from trapmeter.training.augment import apply_plan, no_augmentation
+from trapmeter.training.augment.plan import AugmentPlan, Zoom
+from trapmeter.training.dataset import DatasetItem, WindowDataset, keep_animal_visible
+from trapmeter.training.export import export_network
+from trapmeter.training.locating_head import AnimalLocation, box_features, cell_overlaps, spread_features
+from trapmeter.training.losses import location_loss
+from trapmeter.training.network import Head, make_network
+from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.samples import read_samples, without_other_animals
+
+INPUT = replace(tiny_recipe().input, box_channel=True)
+
+
+def mask(box: Box | None) -> torch.Tensor:
+    return torch.from_numpy(box_mask(box, 40, 80).astype(np.float32) / 255)[None]
+
+
+def test_numbers_are_the_boxs() -> None:
+    (numbers,) = box_features(mask(Box(0.25, 0.5, 0.75, 1.0, 0.9)))
+    value = (MIN_MASK_VALUE + (255 - MIN_MASK_VALUE) * 0.9) / 255
+    expected = [1, 0.25, 0.5, 0.75, 1.0, 0.5, 0.5, np.log(0.5), np.log(0.5), value]
+    assert numbers.tolist() == pytest.approx(expected, abs=2e-3)
+
+
+def test_without_a_box_all_numbers_are_0() -> None:
+    assert box_features(mask(None)).abs().sum() == 0
+
+
+@given(
+    st.floats(0, 0.9), st.floats(0, 0.9), st.floats(0.01, 1), st.floats(0.01, 1), st.integers(1, 9), st.integers(1, 9)
+)
+def test_shares_of_cells_add_up_to_the_box(
+    x1: float, y1: float, width: float, height: float, rows: int, columns: int
+) -> None:
+    x2, y2 = min(1.0, x1 + width), min(1.0, y1 + height)
+    (shares,) = cell_overlaps(torch.tensor([[x1, y1, x2, y2]], dtype=torch.float64), (rows, columns))
+    assert shares.min() >= 0
+    assert shares.max() <= 1 + 1e-9
+    assert float(shares.sum()) / (rows * columns) == pytest.approx((x2 - x1) * (y2 - y1))
+
+
+def test_spread_tells_where_weights_lie() -> None:
+    weights = torch.zeros(1, 3, 5)
+    weights[0, 2, 1] = 1.0
+    rows, columns = torch.linspace(0, 1, 3)[:, None], torch.linspace(0, 1, 5)[None, :]
+    row, column, row_off, column_off, largest, entropy = spread_features(weights, rows, columns)[0].tolist()
+    assert (row, column, largest) == pytest.approx((1.0, 0.25, 1.0))
+    assert max(row_off, column_off, entropy) < 0.01
+
+
+def test_the_loss_is_least_for_who_looks_at_the_animal_and_tells_its_box() -> None:
+    box = torch.tensor([[0.5, 0.5, 1.0, 1.0]])
+    sides = [1.0, 0.75, np.log(0.5), np.log(0.5)]
+    there, elsewhere = torch.full((1, 4, 4), -20.0), torch.full((1, 4, 4), -20.0)
+    there[:, 2:, 2:], elsewhere[:, :2, :2] = 0.0, 0.0
+    right = torch.tensor([sides])
+    sure = torch.ones(1)
+    assert float(location_loss(AnimalLocation(there, right), box, sure, sure.sum())) == pytest.approx(0.0, abs=1e-3)
+    assert location_loss(AnimalLocation(elsewhere, right), box, sure, sure.sum()) > 10
+    assert location_loss(AnimalLocation(there, right + 0.1), box, sure, sure.sum()) > 0.3
+    assert location_loss(AnimalLocation(elsewhere, right), box, 0 * sure, 0 * sure.sum()) == 0
+
+
+def test_the_locating_head_answers_by_the_box() -> None:
+    torch.manual_seed(0)
+    network = make_network("test_efficientnet", INPUT, "none", Head.LOCATING).eval()
+    windows = torch.zeros(2, INPUT.n_channels, *INPUT.size_hw, dtype=torch.uint8)
+    windows[0, -1] = torch.from_numpy(box_mask(Box(0.1, 0.1, 0.9, 0.9, 1.0), *INPUT.size_hw))
+    with torch.no_grad():
+        output = network(windows)
+    assert output.raw[0] != output.raw[1]
+    assert output.place is not None
+    assert output.place.cells.shape == (2, 4, 6)
+    network.start_at(5.0)
+    with torch.no_grad():
+        assert network.metres(network(windows).raw).tolist() == pytest.approx([5.0, 5.0], rel=1e-4)
+
+
+def test_a_backbone_without_maps_is_refused() -> None:
+    with pytest.raises(ModelError, match="pooled head"):
+        make_network("test_vit", INPUT, "none", Head.LOCATING)
+
+
+def test_imagenet_weights_fill_a_backbone_that_ends_at_a_map() -> None:
+    pooled = make_network("tf_efficientnet_lite0", INPUT, "package").state_dict()
+    maps = make_network("tf_efficientnet_lite0", INPUT, "package", Head.LOCATING).state_dict()
+    shared = [name for name in maps if name.startswith("body.backbone.")]
+    assert len(shared) > 200
+    assert all(torch.equal(maps[name], pooled[name]) for name in shared)
+
+
+@pytest.mark.parametrize("spec", [INPUT, tiny_recipe().input])
+def test_the_exported_network_answers_alike(tmp_path: Path, spec: InputSpec) -> None:
+    network = make_network("test_efficientnet", spec, "none", Head.LOCATING)
+    # export itself compares with torch and refuses what differs.
+    bundle = export_network(network, spec, tmp_path, "boxed", "MIT", {})
+    assert OnnxNetwork(bundle).metres(np.zeros((3, spec.n_channels, *spec.size_hw), np.uint8)).shape == (3,)
+
+
+def dataset(world: World, *, dropout: float = 0.0, **augment: object) -> WindowDataset:
+    samples = read_samples(world.labels, world.metadata)
+    settings = replace(no_augmentation(), **augment)
+    return WindowDataset(FrameStore.open(world.store), samples, INPUT, settings, 0, dropout)
+
+
+def test_boxes_are_hidden_as_often_as_asked_and_only_in_training(world: World) -> None:
+    windows = dataset(world, dropout=0.5)
+    shown = [bool(windows[DatasetItem(i, epoch)][0][-1].any()) for i in range(20) for epoch in range(5)]
+    assert 30 <= sum(shown) <= 70
+    assert all(bool(windows[DatasetItem(i, None)][0][-1].any()) for i in range(20))
+
+
+def test_a_zoom_moves_pixels_box_and_distance_together(world: World) -> None:
+    plain, zoomed = dataset(world), dataset(world, p_zoom=1.0, zoom=(1.5, 1.5))
+    sample = read_samples(world.labels, world.metadata)[4]
+    before, told = plain[DatasetItem(4, 0)]
+    after, told_nearer = zoomed[DatasetItem(4, 0)]
+    assert float(told.distance_m) == pytest.approx(sample.distance_m)
+    assert float(told_nearer.distance_m) == pytest.approx(sample.distance_m / 1.5)
+    height = [int((window[-1].amax(dim=1) > 0).sum()) for window in (before, after)]
+    assert height[1] == pytest.approx(1.5 * height[0], abs=2)
+    # The bright square grows with its box.
+    bright = [int((window[3] > 150).any(dim=1).sum()) for window in (before, after)]
+    assert bright[1] == pytest.approx(1.5 * bright[0], abs=2)
+
+
+def test_a_fold_trains_with_all_of_it(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trapmeter.training.export
+
+    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    augment = replace(no_augmentation(), p_zoom=0.5)
+    recipe = tiny_recipe(
+        input=INPUT,
+        head=Head.LOCATING,
+        place_weight=0.3,
+        box_dropout=0.2,
+        augment=augment,
+        epochs=1,
+        start_at_median=True,
+    )
+    said: list[str] = []
+    train(TrainSettings(world.labels, world.metadata, world.store, tmp_path, recipe, n_folds=2, fold=0), said.append)
+    assert any("epoch 1 of 1" in line for line in said)
+
+
+def test_a_zoom_that_could_lose_the_animal_is_left_out() -> None:
+    near_the_edge, in_the_middle = Box(0.8, 0.4, 0.98, 0.6, 0.9), Box(0.4, 0.4, 0.6, 0.6, 0.9)
+    plan = AugmentPlan((40, 60), zoom=Zoom(2.0, 0.2, 0.5))
+    assert keep_animal_visible(plan, near_the_edge).zoom is None
+    assert keep_animal_visible(plan, in_the_middle) == plan
+    assert keep_animal_visible(plan, None).zoom is None
+    smaller = AugmentPlan((40, 60), zoom=Zoom(0.8, 0.5, 0.5))
+    assert keep_animal_visible(smaller, near_the_edge) == smaller
+    assert keep_animal_visible(smaller, None).zoom is None
+
+
+@given(st.booleans(), st.floats(0.0, 0.8), st.floats(0.0, 0.8), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_what_is_kept_shows_the_animal(flip: bool, left: float, top: float, x: float, y: float) -> None:
+    box = Box(left, top, left + 0.2, top + 0.2, 1.0)
+    plan = keep_animal_visible(AugmentPlan((60, 90), flip=flip, zoom=Zoom(1.6, x, y)), box)
+    frame = np.zeros((1, 60, 90, 3), np.uint8)
+    frame[:, round(top * 60) : round((top + 0.2) * 60), round(left * 90) : round((left + 0.2) * 90)] = 255
+    shown, _ = apply_plan(plan, frame, [box])
+    scale = 1.0 if plan.zoom is None else plan.zoom.scale
+    # Half of the animal's area, but for what rounding to pixels takes.
+    assert (shown[0, ..., 0] > 127).sum() >= 0.4 * (frame[0, ..., 0] > 127).sum() * scale**2
+
+
+def drawn_animals(world: World, path: Path) -> Path:
+    """Of each moment the labelled animal, and a farther one elsewhere."""
+    samples = read_samples(world.labels, world.metadata)
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("video_id", "time", "animal_id", "distance_m", "x1", "y1", "x2", "y2"))
+        for sample in samples:
+            table.writerow((sample.video_id, sample.time_s, 1, sample.distance_m + 0.1, 0.1, 0.2, 0.3, 0.4))
+            table.writerow((sample.video_id, sample.time_s, 2, sample.distance_m + 3, 0.6, 0.2, 0.8, 0.4))
+    return path
+
+
+def test_seconds_outside_the_video_tell_of_no_motion_whatever_is_drawn_on_them(world: World) -> None:
+    spec = replace(INPUT, frames=FrameEncoding.MOTION)
+    samples = read_samples(world.labels, world.metadata)
+    hazy = replace(no_augmentation(), p_brightness_contrast=1.0, brightness=(0.2, 0.2), p_fog=1.0)
+    windows = WindowDataset(FrameStore.open(world.store), samples, spec, hazy, 0)
+    first = next(i for i, sample in enumerate(samples) if sample.time_s == 0)
+    before, after = windows[DatasetItem(first, 0)][0][3:5]
+    assert not before.any()
+    assert after.any()
+
+
+def test_a_drawn_box_teaches_and_is_not_shown(world: World, tmp_path: Path) -> None:
+    samples = without_other_animals(
+        read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv"))
+    )
+    windows = WindowDataset(FrameStore.open(world.store), samples, INPUT, no_augmentation(), 0)
+    window, truth = windows[DatasetItem(3, None)]
+    assert truth.box.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert float(truth.box_weight) == 1.0
+    assert samples[3].box is not None
+    assert np.array_equal(window[-1], box_mask(samples[3].box, *INPUT.size_hw))
+
+
+def test_every_other_animal_is_a_sample_that_is_shown_its_own_box(world: World, tmp_path: Path) -> None:
+    samples = read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv"))
+    label, other = samples[6:8]
+    assert (other.source, other.video_id, other.time_s) == ("other animal", label.video_id, label.time_s)
+    assert other.distance_m == pytest.approx(label.distance_m + 3)
+    assert other.box is not None
+    assert other.box.xyxy == (0.6, 0.2, 0.8, 0.4)
+    assert without_other_animals(samples) == samples[::2]
+
+
+def test_other_animals_are_always_shown_with_their_box(world: World, tmp_path: Path) -> None:
+    samples = read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv"))
+    windows = WindowDataset(FrameStore.open(world.store), samples, INPUT, no_augmentation(), 0, box_dropout=1.0)
+    assert not windows[DatasetItem(6, 0)][0][-1].any()
+    assert windows[DatasetItem(7, 0)][0][-1].any()
+
+
+def test_a_network_without_boxes_learns_from_labels_alone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trapmeter.training.export
+
+    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    animals = drawn_animals(world, tmp_path / "animals.csv")
+    said: list[str] = []
+    train(
+        TrainSettings(
+            world.labels,
+            world.metadata,
+            world.store,
+            tmp_path,
+            tiny_recipe(epochs=1),
+            n_folds=2,
+            fold=0,
+            animals=animals,
+        ),
+        said.append,
+    )
+    assert any("24 moments to train on" in line and "24 held out" in line for line in said)
+
+
+def test_held_out_are_labels_alone(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trapmeter.training.export
+
+    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    animals = drawn_animals(world, tmp_path / "animals.csv")
+    recipe = tiny_recipe(input=INPUT, head=Head.LOCATING, place_weight=0.3, epochs=1)
+    said: list[str] = []
+    train(
+        TrainSettings(world.labels, world.metadata, world.store, tmp_path, recipe, n_folds=2, fold=0, animals=animals),
+        said.append,
+    )
+    assert "48 labelled moments" in said[0]
+    assert any("48 moments to train on" in line and "24 held out" in line for line in said)
+
+
+def test_animals_of_other_videos_are_refused(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "animals.csv"
+    path.write_text("video_id,time,distance_m,x1,y1,x2,y2\nother.mp4,0,5,0.1,0.1,0.2,0.2\n")
+    with pytest.raises(InputError, match="no animal with a box"):
+        read_samples(world.labels, world.metadata, path)
+
+
+def test_box_settings_need_a_box_channel() -> None:
+    with pytest.raises(InputError, match="box channel"):
+        tiny_recipe(box_dropout=0.1)
+    with pytest.raises(InputError, match="locating head"):
+        tiny_recipe(place_weight=0.1)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        tiny_recipe(input=INPUT, box_dropout=1.5)
