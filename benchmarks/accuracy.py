@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtrap import N_FOLDS, chain_settings
-from trapmeter.boxmodel.evaluation import evaluate_box_model as evaluate_box_model
+from trapmeter.boxmodel.evaluation import evaluate_box_model
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.training import train_box_model as train_box_model
+from trapmeter.boxmodel.training import train_box_model
 from trapmeter.boxmodel.training_data import read_labelled_observations
 from trapmeter.calibration.site_correction import SiteFacts, correct_site
 from trapmeter.competition.pipeline import run_competition

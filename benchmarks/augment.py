@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 from trapmeter.demo.clips import CLIPS
 from trapmeter.media.discovery import find_media
-from trapmeter.media.reader import ExactSize, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import ExactSize
 from trapmeter.records import Box, Frame
 from trapmeter.training.augment import (
     AugmentSettings,

@@ -103,7 +103,7 @@ def cpu_s() -> float:
     return sum(os.times()[:4])
 
 
-def estimate(what: str, path: Path) -> tuple[float, float]:
+def measure(what: str, path: Path) -> tuple[float, float]:
     """CPU seconds and peak megabytes of one run in a process of its own."""
     process = subprocess.Popen([sys.executable, __file__, "--one", what, path], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -35,7 +35,7 @@ from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import find_media
-from trapmeter.media.reader import open_medium
+from trapmeter.media.opening import open_medium
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.input_spec import SECOND_PLACE_INPUT

@@ -130,7 +130,7 @@ def one(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> None:
     print(json.dumps([parent, child]))
 
 
-def estimate(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> tuple[float, ...]:
+def measure(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> tuple[float, ...]:
     """The FIGURES of one run."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()

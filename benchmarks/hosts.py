@@ -75,7 +75,7 @@ def loopback_bytes() -> int:
     return int(line.split()[9])
 
 
-def estimate(hosts: int, processes: int, arguments: argparse.Namespace) -> tuple[list[dict[str, float]], float]:
+def measure(hosts: int, processes: int, arguments: argparse.Namespace) -> tuple[list[dict[str, float]], float]:
     """The figures of all processes, and the CPU seconds of everything, start-up and agents too."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

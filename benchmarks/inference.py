@@ -120,7 +120,7 @@ def runner(way: str, paths: Paths, threads: int) -> Callable[[np.ndarray], np.nd
     return OpenvinoNetwork(bundle, threads, "bf16" if way.endswith("bf16") else "f32").metres
 
 
-def estimate(queue: Any, way: str, batch: int, paths: Paths, threads: int, rounds: int) -> None:
+def measure(queue: Any, way: str, batch: int, paths: Paths, threads: int, rounds: int) -> None:
     """CPU and wall seconds a window, peak memory in MB and the answers, into the queue."""
     from trapmeter.models.bundle import read_bundle
 

@@ -33,7 +33,7 @@ from trapmeter.boxmodel.training_data import (
 from trapmeter.metrics import bootstrap_interval
 
 
-def predict_members(table: TrainingTable, fold: NDArray[np.int64], out: Path) -> NDArray[np.float64]:
+def answers(table: TrainingTable, fold: NDArray[np.int64], out: Path) -> NDArray[np.float64]:
     """Metres for each row by an ensemble that saw the other folds; kept in out, fold by fold."""
     out.mkdir(parents=True, exist_ok=True)
     metres = np.zeros(len(fold))

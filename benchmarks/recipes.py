@@ -25,7 +25,7 @@ from trapmeter.frames.spec import StoreSpec, parse_size
 from trapmeter.frames.store import FrameStore
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.models.input_spec import FrameEncoding
-from trapmeter.training.augment import second_place_augmentation as second_place_augmentation
+from trapmeter.training.augment import second_place_augmentation
 from trapmeter.training.network import Head
 from trapmeter.training.recipes import CosineSchedule, Recipe, default_cpu, second_place_cpu
 from trapmeter.training.run import TrainSettings, train

@@ -128,7 +128,7 @@ def join(folder: Path, rows: int) -> None:
     print(f"  {len(found):,} media, {size / 1e6:,.0f} MB")
 
 
-def estimate(folder: Path, rows: int) -> None:
+def measure(folder: Path, rows: int) -> None:
     """From what was seen to a table."""
     from trapmeter.boxmodel.model import BoxModel
     from trapmeter.predict.estimates import estimate_distances as measure_all
@@ -275,7 +275,8 @@ def data(folder: Path, _: int) -> None:
 def decoded(row: dict[str, Any]) -> list[dict[str, Any]]:
     """The pictures of a clip, a second apart, as the detector wants them."""
     from trapmeter.media.discovery import medium_kind
-    from trapmeter.media.reader import FitWithin, open_medium
+    from trapmeter.media.opening import open_medium
+    from trapmeter.media.reader import FitWithin
     from trapmeter.records import Frame, Medium
 
     path = Path(row["path"])

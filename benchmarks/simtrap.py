@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trapmeter.boxmodel.evaluation import evaluate_box_model as evaluate_box_model
+from trapmeter.boxmodel.evaluation import evaluate_box_model
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.training import train_box_model as train_box_model
+from trapmeter.boxmodel.training import train_box_model
 from trapmeter.boxmodel.training_data import read_labelled_observations
 from trapmeter.competition.pipeline import CompetitionSettings, run_competition
 from trapmeter.metrics import bootstrap_interval

@@ -74,7 +74,7 @@ def package(tmp_path: Path, make_clip: MakeClip) -> Path:
     return folder
 
 
-def estimate(package: Path, out: Path, **changes: Any) -> PredictRun:
+def measure(package: Path, out: Path, **changes: Any) -> PredictRun:
     return predict(PredictSettings((package,), out, **changes))
 
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from trapmeter.demo.clips import CLIPS, TRUTH
 from trapmeter.media.discovery import find_media
-from trapmeter.media.reader import ExactSize, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import ExactSize
 from trapmeter.records import Box, Frame, Medium
 from trapmeter.training.augment import apply_plan, draw_plan, no_augmentation, sample_rng, second_place_augmentation
 from trapmeter.windows import TIME_ORDER_OFFSETS_S, window_times

@@ -31,7 +31,8 @@ from trapmeter.detect.megadetector_lite import EMBEDDED
 from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.errors import TrapmeterError
 from trapmeter.media.discovery import find_media
-from trapmeter.media.reader import FitWithin, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import FitWithin
 from trapmeter.records import Frame, Pixels
 
 STEP = max(STRIDES)

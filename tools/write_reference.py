@@ -31,7 +31,7 @@ import trapmeter
 settings = trapmeter.PredictSettings(
     paths=(Path("VIDEOS"),), out=Path("results"), site=trapmeter.parse_site_rule("folder:1")
 )
-run = trapmeter.measure(settings)
+run = trapmeter.predict(settings)
 table = trapmeter.to_frame(run.estimates)
 print(table.groupby("site_id")["distance_m"].describe())
 ```
@@ -40,10 +40,10 @@ In a script (not a notebook), put all but the imports below `if __name__ == "__m
 read it anew.
 """
 SECTIONS = {
-    "Measuring": ("PredictSettings", "measure", "Run", "parse_site_rule"),
+    "Measuring": ("PredictSettings", "predict", "PredictRun", "parse_site_rule"),
     "Tables": ("read_distances", "write_distances", "to_frame", "read_boxes"),
-    "Density": ("read_density_settings", "density_settings", "DensitySettings", "estimate_density", "DensityRun"),
-    "Parts of a run": ("location", "find_media", "open_medium", "MegadetectorLite", "BoxModel"),
+    "Density": ("read_density_settings", "density_settings", "DensitySettings", "run_density", "DensityRun"),
+    "Parts of a run": ("parse_path", "find_media", "open_medium", "MegadetectorLite", "BoxModel"),
     "Records": ("Medium", "Frame", "Box", "Observation", "Distance", "Estimate", "Status"),
     "Errors": ("TrapmeterError", "InputError", "MediaError", "ModelError", "RunError", "MissingExtraError"),
 }

@@ -9,10 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from trapmeter._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from trapmeter.boxmodel.model import BoxModel as BoxModel
     from trapmeter.density.run import DensityRun as DensityRun
-    from trapmeter.density.run import run_density as estimate_density  # noqa: F401
+    from trapmeter.density.run import run_density as run_density
     from trapmeter.density.settings import DensitySettings as DensitySettings
     from trapmeter.density.settings import density_settings as density_settings
     from trapmeter.density.settings import read_density_settings as read_density_settings
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
     from trapmeter.errors import RunError as RunError
     from trapmeter.errors import TrapmeterError as TrapmeterError
     from trapmeter.media.discovery import find_media as find_media
-    from trapmeter.media.reader import open_medium as open_medium
-    from trapmeter.predict.run import PredictRun as Run
-    from trapmeter.predict.run import predict as measure  # noqa: F401
+    from trapmeter.media.opening import open_medium as open_medium
+    from trapmeter.predict.run import PredictRun as PredictRun
+    from trapmeter.predict.run import predict as predict
     from trapmeter.predict.settings import PredictSettings as PredictSettings
     from trapmeter.records import Box as Box
     from trapmeter.records import Distance as Distance
@@ -35,14 +37,12 @@ if TYPE_CHECKING:
     from trapmeter.records import Medium as Medium
     from trapmeter.records import Observation as Observation
     from trapmeter.records import Status as Status
-    from trapmeter.storage.address import parse_path as location
+    from trapmeter.storage.address import parse_path as parse_path
     from trapmeter.tables.boxes import read_boxes as read_boxes
     from trapmeter.tables.distances import read_distances as read_distances
     from trapmeter.tables.distances import to_frame as to_frame
     from trapmeter.tables.distances import write_distances as write_distances
     from trapmeter.tables.site_rules import parse_site_rule as parse_site_rule
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Box": "records:Box",
@@ -60,16 +60,16 @@ _HOMES = {
     "ModelError": "errors:ModelError",
     "Observation": "records:Observation",
     "PredictSettings": "predict.settings:PredictSettings",
-    "Run": "predict.run:PredictRun",
+    "PredictRun": "predict.run:PredictRun",
     "RunError": "errors:RunError",
     "Status": "records:Status",
     "TrapmeterError": "errors:TrapmeterError",
     "density_settings": "density.settings:density_settings",
-    "estimate_density": "density.run:run_density",
+    "run_density": "density.run:run_density",
     "find_media": "media.discovery:find_media",
-    "location": "storage.address:parse_path",
-    "measure": "predict.run:predict",
-    "open_medium": "media.reader:open_medium",
+    "parse_path": "storage.address:parse_path",
+    "predict": "predict.run:predict",
+    "open_medium": "media.opening:open_medium",
     "parse_site_rule": "tables.site_rules:parse_site_rule",
     "read_boxes": "tables.boxes:read_boxes",
     "read_density_settings": "density.settings:read_density_settings",

@@ -92,7 +92,7 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath) -> None:
     )
     if run.facts["changed"]:
         print(
-            f"all rows were made anew, since {terminal_text('; '.join(run.facts['changed']))}; what was seen of the media is kept"
+            f"all rows were computed again because {terminal_text('; '.join(run.facts['changed']))}; detections were kept"
         )
     if summary.n_unasked:
         print(f"{summary.n_unasked:,} media stand in no row of the table of times and were left out")
@@ -182,13 +182,15 @@ def print_animals(by_model: Mapping[str, Sequence[Estimate]], truth_m: Mapping[t
     for media_id in media:
         found = {animal_id: measured for (there, animal_id), measured in animals.items() if there == media_id}
         if not found:
-            print(f"  {shown(media_id):<{width}}  no animal found")
+            print(f"  {terminal_text(media_id):<{width}}  no animal found")
         for animal_id, measured in found.items():
             n_seconds = max(map(len, measured.values()))
             metres = truth_m.get((media_id, animal_id))
             truth = "-" if metres is None else f"{metres:.1f} m"
             cells = "".join(f"  {_median_text(measured[name]) if name in measured else '':<23}" for name in by_model)
-            print(f"  {shown(media_id):<{width}}  animal {animal_id}  {n_seconds:7}  {truth:>7}{cells}".rstrip())
+            print(
+                f"  {terminal_text(media_id):<{width}}  animal {animal_id}  {n_seconds:7}  {truth:>7}{cells}".rstrip()
+            )
 
 
 def _median_text(distances: Sequence[Distance]) -> str:

@@ -118,7 +118,7 @@ def _with_target(sample: Sample, distance_m: float, weight: float) -> Sample:
     return replace(sample, distance_m=distance_m, weight=weight)
 
 
-PREDICTIONS_FILE, TARGETS_FILE, STUDENT = "answers.jsonl", "targets.csv", "student"
+PREDICTIONS_FILE, TARGETS_FILE, STUDENT_NAME = "answers.jsonl", "targets.csv", "student"
 LABEL_SHARE = 0.7
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from trapmeter.errors import InputError, MediaError
 from trapmeter.files import check_writable
 from trapmeter.media.discovery import medium_kind
-from trapmeter.media.reader import open_medium
+from trapmeter.media.opening import open_medium
 from trapmeter.records import Estimate, Medium, MediumKind, Status, row_order
 from trapmeter.tables.camtrapdp.export import export_package
 from trapmeter.tables.distances import find_distances, read_distances, read_run_facts

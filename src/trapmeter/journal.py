@@ -36,7 +36,7 @@ class JournalEntry(Protocol):
         ...
 
 
-EntryT = TypeVar("P", bound=JournalEntry)
+EntryT = TypeVar("EntryT", bound=JournalEntry)
 
 
 class Journal(Generic[EntryT]):

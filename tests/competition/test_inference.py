@@ -35,7 +35,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return make_bundles(tmp_path_factory.mktemp("bundles"))
 
 
-def predict_members(
+def answers(
     world: World, bundles: list[Path], journal: Path, *, flip: bool = True
 ) -> dict[tuple[str, float], EnsemblePrediction]:
     ensemble = Ensemble.load(bundles, flip=flip)

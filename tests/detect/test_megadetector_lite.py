@@ -15,7 +15,7 @@ from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
 from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.errors import InputError, ModelError
 from trapmeter.geometry import iou
-from trapmeter.media.reader import open_medium
+from trapmeter.media.opening import open_medium
 from trapmeter.records import Frame, Medium, MediumKind, ModelIdentity, Pixels
 
 INT8, PUBLISHED = EMBEDDED[DetectorPrecision.INT8], EMBEDDED[DetectorPrecision.FLOAT32]

@@ -9,7 +9,8 @@ from PIL import Image
 
 from conftest import MakeClip, number_in
 from trapmeter.errors import InputError
-from trapmeter.media.reader import ExactSize, FitWithin, Scale, open_medium, scaled_size, transpose_scale
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import ExactSize, FitWithin, Scale, scaled_size, transpose_scale
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame, Medium, MediumKind
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from conftest import MakeClip
 from trapmeter.frames.windows import decoded_windows
-from trapmeter.media.reader import FitWithin, MissingFrame, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.media.video import VideoReader
 from trapmeter.models.input_spec import InputSpec, Resize
 from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels, process_medium

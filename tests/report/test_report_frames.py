@@ -104,7 +104,7 @@ def test_each_medium_is_opened_once(photos, row, monkeypatch):
     pictures, failure = make_thumbnails(photos, chosen, done.append)
     assert opened == ["a.jpg", "b.jpg"]
     assert [picture.moment for picture in pictures] == chosen
-    assert unread == {}
+    assert failure == {}
     assert done == [1, 1]
 
 
@@ -113,7 +113,7 @@ def test_vanished_damaged_and_too_short_media_are_named(photos, row):
     rows = [row(1.0, "gone.mp4"), row(2.0, "b.jpg"), row(3.0, "a.jpg"), row(4.0, "c.jpg", time_s=7.0)]
     pictures, failure = make_thumbnails(photos, choose_frames(rows))
     assert [picture.moment.media_id for picture in pictures] == ["a.jpg"]
-    assert unread == {
+    assert failure == {
         "b.jpg": "not a picture that can be read",
         "c.jpg": "some seconds can't be read any more",
         "gone.mp4": "No such file or directory",
@@ -163,7 +163,7 @@ def test_names_that_lead_out_of_the_folder_are_not_opened(photos, row):
     inside.mkdir()
     for name in ("../a.jpg", str(photos / "a.jpg")):
         _, failure = make_thumbnails(inside, choose_frames([row(3.0, name)]))
-        assert unread == {name: "its name leads out of the folder that was measured"}
+        assert failure == {name: "its name leads out of the folder that was measured"}
 
 
 def test_workers_give_the_same_pictures_and_survive_a_crash(photos, row, monkeypatch):
@@ -172,4 +172,4 @@ def test_workers_give_the_same_pictures_and_survive_a_crash(photos, row, monkeyp
     monkeypatch.setattr(frames, "pictures_of", crash_at_b)
     pictures, failure = make_thumbnails(photos, chosen[:2], jobs=1)
     assert [picture.moment.media_id for picture in pictures] == ["a.jpg"]
-    assert unread == {"b.jpg": "the decoder crashed (SIGSEGV)"}
+    assert failure == {"b.jpg": "the decoder crashed (SIGSEGV)"}

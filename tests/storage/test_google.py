@@ -18,7 +18,7 @@ from conftest import MakeClip
 from storage_servers import environment
 from trapmeter.errors import InputError, RunError
 from trapmeter.media.discovery import find_media
-from trapmeter.media.reader import open_medium
+from trapmeter.media.opening import open_medium
 from trapmeter.records import Frame
 from trapmeter.storage import filesystems
 from trapmeter.storage.address import RemotePath, parse_path

@@ -57,7 +57,7 @@ def put(upload: Upload, folder: Path) -> None:
             upload(path, f"survey/{path.relative_to(folder).as_posix()}".replace(" ", "%20").replace("&", "%26"))
 
 
-def estimate(place: AnyPath, out: Path, engine: Engine = IN_PROCESS) -> PredictRun:
+def measure(place: AnyPath, out: Path, engine: Engine = IN_PROCESS) -> PredictRun:
     boxes = out.parent / "boxes.csv"
     return predict(PredictSettings((place,), out, boxes=boxes, site=FolderSite(1)), engine=engine)
 

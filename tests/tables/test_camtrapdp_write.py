@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packages import NAMES, bbox, medium, observation, table_text
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.records import REVIEW_MODEL_ID, Box, Distance, Estimate, MediumKind, Observation, Status
 from trapmeter.tables.camtrapdp.observation_cells import AgreedValues, new_row_cells, timestamp_at
 from trapmeter.tables.camtrapdp.observations import COLUMNS, WrittenObservations, write_observations

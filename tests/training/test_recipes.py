@@ -45,7 +45,7 @@ def test_only_matrices_decay() -> None:
 
 
 def test_the_loss_is_the_mean_absolute_error_by_weight() -> None:
-    raw, encode = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 2.0, 5.0])
+    raw, wanted = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 2.0, 5.0])
     assert float(weighted_l1(raw, wanted, torch.ones(3))) == pytest.approx(1.0)
     assert float(weighted_l1(raw, wanted, torch.tensor([1.0, 1.0, 0.5]))) == pytest.approx(2 / 3)
 

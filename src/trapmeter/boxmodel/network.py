@@ -122,7 +122,7 @@ def fit_networks(table: TrainingTable, rows: Flags, settings: BoxModelSettings) 
     networks = []
     for index in range(settings.networks):
         rng = np.random.default_rng(settings.seed + index)
-        drawn = _draw_rows(place, settings.network_site_share, rng)
+        drawn = _draw_rows(site_index, settings.network_site_share, rng)
         learner = _fit(prepared[:, drawn], shares, target[drawn], settings, rng)
         networks.append(BoxNetwork(inputs, tuple(learner.weights), tuple(learner.biases)))
     return tuple(networks)

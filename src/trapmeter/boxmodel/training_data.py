@@ -123,13 +123,13 @@ def _hash_draws(name: str) -> list[float]:
 class TrainingTable:
     """Rows to learn from: features under each view (n x len(FEATURES)), target (n) and whether there is a box (n).
 
-    place (n): 0..k-1, the number of the row's site, or of its medium where the site is unknown.
+    site_index (n): 0..k-1, the number of the row's site, or of its medium where the site is unknown.
     """
 
     features: Mapping[View, NDArray[np.float32]]
     target: Floats
     is_boxed: Flags
-    site_key: Ints
+    site_index: Ints
 
 
 def build_training_table(samples: Sequence[LabelledObservation]) -> TrainingTable:

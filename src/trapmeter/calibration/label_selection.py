@@ -36,7 +36,7 @@ def select_labels(rows: SiteRows, count: int, covariance: Covariance) -> list[in
         picked.append(int(considered[best]))
         left[best] = False
         times[some.video[best]] += 1
-        told, within_videos = alike[:, best].copy(), seen[:, best].copy()
+        told, own = alike[:, best].copy(), seen[:, best].copy()
         alike = alike - np.outer(told, own) / own[best]
         seen = seen - np.outer(own, own) / own[best] + 1e-12 * np.eye(len(considered))
     return picked

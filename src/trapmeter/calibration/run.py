@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.calibration.gaussian_process import make_site_rows
 from trapmeter.calibration.inputs import (

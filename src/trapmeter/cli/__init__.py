@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.cli import boxmodel, calibrate, density, distil, models, review, training
 from trapmeter.cli import predict as measure
 from trapmeter.cli import results as export

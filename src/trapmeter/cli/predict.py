@@ -278,8 +278,7 @@ def merge(
     trapmeter merge results/shard-*-of-8 --out results/
     """
     from trapmeter.predict.settings import JOURNAL, RESULTS_LAYOUT
-    from trapmeter.predict.sharded_run import SHARD_FILE, read_run_settings
-    from trapmeter.predict.sharded_run import merge_shards as merge_shards
+    from trapmeter.predict.sharded_run import SHARD_FILE, merge_shards, read_run_settings
     from trapmeter.storage.address import parse_path
     from trapmeter.storage.publish import expand_pattern, fetch_folder, publish_folder
 

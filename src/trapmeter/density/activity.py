@@ -62,7 +62,8 @@ def fit_activity(
 
     Args:
         time_of_day: n hours, 0 <= hour < 24.
-        cameras: of each time (n): the standard error then comes from drawing cameras, as times at one camera are alike.
+        stations: the station of each time (n). With them the standard error comes from resampling stations, since times at
+            one station are alike.
         operating_hours: (start, end) in hours, when cameras worked; all day when not given.
         replicates: of the bootstrap for the standard error.
         seed: of the bootstrap.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.density.analysis import Analysis, FittedModel
 from trapmeter.density.detection.distances import BinnedDistances, ExactDistances
 from trapmeter.density.detection.fit import DetectionFit

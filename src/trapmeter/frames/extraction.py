@@ -11,7 +11,8 @@ from trapmeter.frames.index import FrameIndex, SourceState, time_key
 from trapmeter.frames.pictures import decode_scale, encode_picture, resize_picture
 from trapmeter.frames.requests import FrameFailure, FrameRequest
 from trapmeter.frames.store import FrameStore
-from trapmeter.media.reader import MissingFrame, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import MissingFrame
 from trapmeter.records import Frame
 
 PHOTO_LENGTH_S = 1e-6

@@ -44,7 +44,7 @@ def encode_picture(pixels: Pixels, spec: StoreSpec) -> bytes:
     """A picture as it is kept; the same picture always gives the same bytes."""
     if spec.codec is Codec.JPEG:
         # fastdct gives the same bytes in today's libjpeg-turbo; this asks for the accurate one in any.
-        read_encoded: bytes = _simplejpeg().encode_jpeg(
+        encoded: bytes = _simplejpeg().encode_jpeg(
             np.ascontiguousarray(pixels),
             quality=spec.jpeg_quality,
             colorspace="RGB",

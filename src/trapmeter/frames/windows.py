@@ -12,7 +12,8 @@ from trapmeter.errors import InputError
 from trapmeter.frames.extraction import PHOTO_LENGTH_S
 from trapmeter.frames.pictures import decode_scale, resize_picture
 from trapmeter.frames.store import FrameStore
-from trapmeter.media.reader import MissingFrame, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import MissingFrame
 from trapmeter.models.input_spec import InputSpec
 from trapmeter.records import Medium, Pixels, Status
 from trapmeter.windows import window_times

@@ -152,7 +152,7 @@ class PhotoReader:
 
 @contextmanager
 def open_photo(path: AnyPath, *scales: Scale) -> Iterator[PhotoReader]:
-    """Opens a photo; it is decoded when its frame is asked for. scales: as for `trapmeter.media.reader.open_medium`.
+    """Opens a photo; it is decoded when its frame is asked for. scales: as for `trapmeter.media.opening.open_medium`.
 
     The picture is turned as EXIF says, in RGB (CMYK, grey, palette and 16-bit are converted), and scaled. A photo that breaks
     off gives what could be decoded, with a doubt.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from trapmeter.errors import InputError
-from trapmeter.records import Frame, Medium, MediumKind, Status
+from trapmeter.records import Frame, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +86,6 @@ class ExactSize:
 
 Scale: TypeAlias = FitWithin | ExactSize | None
 """What becomes of a picture's size; None leaves it as it is."""
-
-
-def open_medium(medium: Medium, *scales: Scale) -> AbstractContextManager[MediumReader]:
-    """Opens a video or photo; pictures come scaled, or in full size where no scale is given.
-
-    Of several scales the first is that of Frame.pixels, the further ones those of Frame.others: a picture is decoded once for
-    all of them.
-
-    Raises:
-        MediaError: it can't be opened or holds no picture; the text is the decoder's own.
-    """
-    if medium.kind is MediumKind.PHOTO:
-        from trapmeter.media.photo import open_photo
-
-        return open_photo(medium.path, *scales)
-    from trapmeter.media.video import open_video
-
-    return open_video(medium.path, *scales)
 
 
 def scaled_size(width: int, height: int, scale: Scale) -> tuple[int, int]:

@@ -52,7 +52,7 @@ MAX_STALE_STEPS = 10
 
 @contextmanager
 def open_video(path: AnyPath, *scales: Scale) -> Iterator[VideoReader]:
-    """Opens a video and reads its timeline. scales: as for `trapmeter.media.reader.open_medium`.
+    """Opens a video and reads its timeline. scales: as for `trapmeter.media.opening.open_medium`.
 
     Raises:
         MediaError: FFmpeg can't open it, or there is no picture in it.
@@ -129,10 +129,10 @@ class VideoReader:
             width=self._width,
             height=self._height,
             frame_rate=float(1 / self._timeline.usual_step),
-            declared_length_s=self._declared_s,
+            declared_s=self._declared_s,
             length_s=float(length),
             doubts=tuple(self._doubts),
-            container_recording_time=self._recorded,
+            recorded=self._recorded,
         )
 
     def regular_times(self, every_s: float) -> list[float]:

@@ -16,6 +16,12 @@ from trapmeter.models.onnx_check import check_onnx
 from trapmeter.records import ModelIdentity
 from trapmeter.uncertainty import Uncertainty
 
+FORMAT = 1
+CARD_FILE = "bundle.json"
+NETWORK_FILE = "model.onnx"
+MAX_CARD_BYTES = 1_000_000
+MAX_NETWORK_BYTES = 2_000_000_000
+MAX_NAME_LENGTH = 200
 ARCHIVE_LIMITS = {CARD_FILE: MAX_CARD_BYTES, NETWORK_FILE: MAX_NETWORK_BYTES}
 BLOCK_BYTES = 1 << 20
 
@@ -68,14 +74,6 @@ def pack_bundle(folder: Path, path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in ARCHIVE_LIMITS:
             archive.write(folder / name, name)
-
-
-FORMAT = 1
-CARD_FILE = "bundle.json"
-NETWORK_FILE = "model.onnx"
-MAX_CARD_BYTES = 1_000_000
-MAX_NETWORK_BYTES = 2_000_000_000
-MAX_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)

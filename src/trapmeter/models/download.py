@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.errors import ModelError, RunError
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ MAX_FOCAL_RATIO = 1.2
 
 @dataclass(frozen=True, slots=True)
 class CameraInputs:
-    """What a user tells: the site of each medium, cameras by site; shoulders, species and how the camera hung by media_id."""
+    """User inputs: the site of each medium, cameras by site; shoulder heights, species and mountings by media_id."""
 
     site_ids: Mapping[str, str]
     cameras: Mapping[str, CameraSetup]
@@ -58,8 +58,8 @@ class CameraCorrection:
             seen = sight.observation
             camera = self._facts.cameras.get(seen.media_id)
             # From one deployment to the next the camera of a site may hang otherwise.
-            hung = () if camera is None else (camera.height_m, camera.pitch_deg)
-            places[(seen.site_id, "" if seen.site_id else seen.media_id, *hung)].append(i)
+            mountings = () if camera is None else (camera.height_m, camera.pitch_deg)
+            places[(seen.site_id, "" if seen.site_id else seen.media_id, *mountings)].append(i)
         for rows in places.values():
             observations = [sights[i].observation for i in rows]
             media_ids = {seen.media_id for seen in observations}
@@ -91,8 +91,8 @@ def read_camera_inputs(
 ) -> CameraInputs:
     """Reads what the settings tell of cameras and animals.
 
-    hung, called: what came with the media of how their cameras hung, and of their animals' species, by media_id. Such a
-    species is passed on to the rows; distances change only where the settings tell one.
+    mountings, called: how cameras were mounted and the animals' species, by media_id, as the media's package states them.
+    Such a species is copied to the rows; distances change only where the settings name one.
 
     Raises:
         InputError: a table is not as expected, tells of none of the media, or a species isn't known.
@@ -101,13 +101,13 @@ def read_camera_inputs(
     shoulders = shoulders_by_medium(settings.species, settings.shoulder_m, site_ids.items())
     species = {**(called or {}), **species_by_medium(settings.species, site_ids.items())}
     if settings.cameras is None:
-        return CameraInputs(site_ids, {}, shoulders, species, hung or {})
+        return CameraInputs(site_ids, {}, shoulders, species, mountings or {})
     cameras = read_cameras(settings.cameras)
     named = sorted({site_id for site_id in site_ids.values() if site_id})
     if not cameras.keys() & set(named):
         have = f"the sites are {', '.join(named[:8])}" if named else "the media have no site; tell it with --site"
         raise InputError(f"{settings.cameras}: none of its {len(cameras)} cameras is of a site of this run; {have}")
-    return CameraInputs(site_ids, cameras, shoulders, species, hung or {})
+    return CameraInputs(site_ids, cameras, shoulders, species, mountings or {})
 
 
 def find_camera_facts(seen: Sequence[MediumResult], told: CameraInputs, settings: PredictSettings) -> FieldFacts:
@@ -127,17 +127,17 @@ def find_camera_facts(seen: Sequence[MediumResult], told: CameraInputs, settings
         if camera is None:
             hfov_deg = settings.hfov_deg or _agreed_hfov_deg(by_exif.get(site_id or medium.media_id, ()))
             camera = None if hfov_deg is None else CameraSetup(hfov_deg, aspect=medium.aspect)
-            hung = told.mountings.get(medium.media_id)
-            if camera is not None and hung is not None:
-                camera = _with_mounting(camera, hung)
+            mountings = told.mountings.get(medium.media_id)
+            if camera is not None and mountings is not None:
+                camera = _with_mounting(camera, mountings)
         if camera is not None:
             cameras[medium.media_id] = replace(camera, aspect=camera.aspect or medium.aspect)
     return FieldFacts(cameras, told.shoulders, settings.trained_hfov_deg, told.species)
 
 
-def _with_mounting(camera: CameraSetup, hung: CameraSetup) -> CameraSetup:
+def _with_mounting(camera: CameraSetup, mountings: CameraSetup) -> CameraSetup:
     """The camera with height and pitch, which come unasked with a package: where it would see no ground, without."""
-    told = replace(camera, height_m=hung.height_m, pitch_deg=hung.pitch_deg)
+    told = replace(camera, height_m=mountings.height_m, pitch_deg=mountings.pitch_deg)
     try:
         ground_from_camera(told)
     except InputError:

@@ -14,7 +14,8 @@ from trapmeter.errors import InputError, MediaError
 from trapmeter.frames.pictures import decode_scale
 from trapmeter.frames.store import FrameStore
 from trapmeter.frames.windows import Window, decoded_windows, stored_windows
-from trapmeter.media.reader import FitWithin, MediumFacts, MissingFrame, Scale, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import FitWithin, MediumFacts, MissingFrame, Scale
 from trapmeter.predict.medium_result import MediumResult, SecondResult, UntrackedSecond, failed_result
 from trapmeter.predict.stages import (
     DetectorStage,

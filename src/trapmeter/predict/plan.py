@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
 from trapmeter.errors import InputError

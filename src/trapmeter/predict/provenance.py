@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.boxmodel.bundle import BundleCard
 from trapmeter.boxmodel.bundle import read_bundle as read_box_bundle
 from trapmeter.boxmodel.model import EMBEDDED

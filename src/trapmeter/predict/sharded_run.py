@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.errors import InputError, RunError, error_text
 from trapmeter.files import atomic_file, lock_folder
 from trapmeter.journal import JournalPosition, find_entries, join_journals

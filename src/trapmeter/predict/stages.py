@@ -166,9 +166,6 @@ class Prefetcher:
             self.spent_s += time.perf_counter() - started
 
 
-Item = TypeVar("Item")
-
-
 def run_stages(
     reader: MediumReader, times_s: Sequence[float], looker: DetectorStage, asker: NetworkStage, ahead: Prefetcher
 ) -> Iterator[UntrackedSecond]:

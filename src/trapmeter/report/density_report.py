@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.density.detection.distances import ExactDistances
 from trapmeter.density.results import make_r_script, write_csv, write_json
 from trapmeter.density.run import DensityRun

@@ -46,7 +46,7 @@ class SiteFigures:
     n_media: int
     n_seconds: int
     n_animals: int
-    spread_of: Spread | None
+    spread: Spread | None
     n_failed_media: int
 
 
@@ -119,7 +119,7 @@ def _figures_of_site(site_id: str, rows: Sequence[Estimate]) -> SiteFigures:
         n_media=len({estimate.observation.media_id for estimate in rows}),
         n_seconds=len({(estimate.observation.media_id, estimate.observation.time_s) for estimate in found}),
         n_animals=sum(n_animals.values()),
-        spread_of=spread_of(distances_m(found)),
+        spread=spread_of(distances_m(found)),
         n_failed_media=len({e.observation.media_id for e in rows if e.status is Status.FAILED}),
     )
 

@@ -16,7 +16,7 @@ from trapmeter.report.words import printable
 
 MAX_GROUPS = 12
 """More groups than this are not drawn: those with the most measurements are, and the rest is told."""
-DAY, NIGHT, UNSEEN = "Day", "Night", "Not told"
+DAY, NIGHT, UNKNOWN_LIGHT = "Day", "Night", "Not told"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from pathlib import Path
 from trapmeter.errors import InputError, MediaError
 from trapmeter.files import atomic_file
 from trapmeter.media.discovery import find_media
-from trapmeter.media.reader import FitWithin, MissingFrame, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.records import Frame
 from trapmeter.tables.csvfile import to_cell
 

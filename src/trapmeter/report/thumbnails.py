@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from trapmeter.errors import MediaError
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import PHOTO_SUFFIXES
-from trapmeter.media.reader import FitWithin, MissingFrame, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.records import Medium, MediumKind, Pixels
 from trapmeter.report.annotations import MIN_SIDE, draw_animals
 from trapmeter.report.examples import ExampleSecond

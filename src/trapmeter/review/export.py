@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.records import REVIEW_MODEL_ID, REVIEW_PREFIX, Estimate, Observation, Status, row_order
@@ -23,7 +23,7 @@ from trapmeter.tables.drivendata import write_metadata, write_nearest_distances
 from trapmeter.tables.truth import write_labels
 
 LABELS, TRAIN_LABELS, TRAIN_METADATA = "labels.csv", "train_labels.csv", "train_metadata.csv"
-LEAVE_OUT, FACTS = "leave-out.csv", "run.json"
+LEAVE_OUT, RUN_JSON = "leave-out.csv", "run.json"
 MIN_OFF_AXIS = 0.1
 """A box whose middle is this far from the picture's (half widths) tells by its angle how wide the camera sees."""
 

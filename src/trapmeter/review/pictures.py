@@ -14,7 +14,8 @@ from typing import Self
 
 from trapmeter.errors import InputError, MediaError
 from trapmeter.frames.store import FrameStore
-from trapmeter.media.reader import FitWithin, MissingFrame, open_medium
+from trapmeter.media.opening import open_medium
+from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.parallel.workers import TaskFailure, WorkerPool
 from trapmeter.records import Medium, Pixels
 from trapmeter.review.results import Results
@@ -65,7 +66,7 @@ class Pictures:
                 return self._kept[key]
         store = self._results.root if self._results.is_store else None
         asked = _PictureTask(self._results.medium(medium), time_s, store)
-        jpeg = self._workers.call(_jpeg, asked, TIMEOUT_S)
+        jpeg = self._workers.run_task(_jpeg, asked, TIMEOUT_S)
         if isinstance(jpeg, TaskFailure):
             raise MediaError(jpeg.reason)
         if isinstance(jpeg, str):

@@ -120,7 +120,7 @@ def replay_decisions(results: Results, decisions: Sequence[Decision]) -> ReviewS
     Raises:
         InputError: a decision is impossible, which no log of ours holds.
     """
-    active: list[Decision] = []
+    live: list[Decision] = []
     new_rows: dict[int, RowState] = {}
     touched: list[tuple[int, Decision]] = []
     for decision in decisions:

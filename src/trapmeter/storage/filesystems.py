@@ -11,7 +11,7 @@ from typing import Any
 from trapmeter.errors import MissingExtraError
 from trapmeter.storage.address import BUCKET_SCHEMES, RemotePath
 
-CONNECT_TIMEOUT_S, READ_S = 10, 30
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 30
 """After so many seconds without an answer a connection counts as broken."""
 
 PACKAGES = {

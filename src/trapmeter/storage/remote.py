@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from trapmeter.errors import MissingExtraError, RunError
-from trapmeter.storage import remote
 from trapmeter.storage.address import BUCKET_SCHEMES, RemotePath, RemoteStat
 from trapmeter.storage.filesystems import SELF_RETRYING, RemoteError, RemoteMissingError, explain_error, filesystem
 
@@ -32,7 +31,7 @@ N_STAT_REQUESTS = 16
 MAX_PAGES = 10_000
 """Folders of a web server that are looked into."""
 
-Result = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 def files_below(address: RemotePath) -> list[RemotePath]:
@@ -215,14 +214,14 @@ def hold_lock(out: RemotePath, owner: str, option: str) -> Iterator[None]:
         RunError: another run has it. RemoteError: it can't be written.
     """
     told = {"owner": owner, "host": socket.gethostname(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-    if not remote.create(json.dumps(told).encode(), out / LOCK_FILE) and not is_locked_by(out, owner):
+    if not create(json.dumps(told).encode(), out / LOCK_FILE) and not is_locked_by(out, owner):
         raise RunError(locked_text(out, option))
     try:
         yield
     finally:
         with suppress(RemoteError):
             if is_locked_by(out, owner):
-                remote.delete(out / LOCK_FILE)
+                delete(out / LOCK_FILE)
 
 
 def is_locked_by(out: RemotePath, owner: str) -> bool:
@@ -242,7 +241,7 @@ def locked_text(out: RemotePath, option: str) -> str:
 
 def _read_lock(out: RemotePath) -> dict[str, str]:
     try:
-        held = json.loads(remote.read_all(out / LOCK_FILE))
+        held = json.loads(read_all(out / LOCK_FILE))
     except (RemoteMissingError, ValueError):
         return {}
     return {name: str(value) for name, value in held.items()} if isinstance(held, dict) else {}

@@ -16,8 +16,8 @@ from trapmeter.geometry import FILM_WIDTH_MM
 from trapmeter.tables.csvfile import Row, read_rows
 
 DEFAULT_ASPECT = 16 / 9
-MIN_HEIGHT_M, MOST_HEIGHT_M = 0.05, 30.0
-MIN_PITCH_DEG, MOST_PITCH_DEG = -85.0, 45.0
+MIN_HEIGHT_M, MAX_HEIGHT_M = 0.05, 30.0
+MIN_PITCH_DEG, MAX_PITCH_DEG = -85.0, 45.0
 COLUMNS = ("site_id", "hfov_deg", "focal_35mm", "height_m", "pitch_deg", "aspect")
 
 

@@ -39,7 +39,7 @@ COLUMNS = (
 )
 DRAW_COLUMNS = tuple(f"q{percent:02d}_m" for percent in range(5, 100, 10))
 """q05_m, q15_m, ... q95_m: the middles of the ten tenths of where the animal may stand."""
-NIGHT_COLUMN, SPECIES = "night", "species"
+NIGHT_COLUMN, SPECIES_COLUMN = "night", "species"
 """Columns that earlier versions lack. species stands there only where some row has one."""
 
 

@@ -1,6 +1,6 @@
-"""Finds one file under the different names that programs give it.
+r"""Finds one file under the different names that programs give it.
 
-"a/b/c.jpg", "c.jpg" and "D:\\cards\a\b\\c.jpg" may all mean one photo: a name matches another when it is the same or
+"a/b/c.jpg", "c.jpg" and "D:\cards\a\b\\c.jpg" may all mean one photo: a name matches another when it is the same or
 when one is the end of the other, cut between folders. Backslashes count as slashes; accents match however the system
 that wrote them composes them (macOS writes e + accent). Capitals matter.
 """

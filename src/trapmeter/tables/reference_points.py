@@ -47,7 +47,7 @@ def read_reference_points(path: Path) -> dict[str, list[ReferencePoint]]:
     for site_id, found in points.items():
         if len(found) < MIN_POINTS:
             raise InputError(
-                f"{path}: site {site_id} has {len(found)} reference point; a ground needs at least {MIN_POINTS}, at different "
+                f"{path}: site {site_id} has {len(found)} reference point; expected at least {MIN_POINTS}, at different "
                 "distances, and 5 or more are well; add some or remove this one"
             )
         rows = [point.y for point in found]

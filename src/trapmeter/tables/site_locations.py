@@ -13,8 +13,7 @@ from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
 from trapmeter.records import Estimate
 from trapmeter.tables.camtrapdp.container import is_package
-from trapmeter.tables.camtrapdp.package import read_site_locations as read_deployments
-from trapmeter.tables.camtrapdp.package import site_id_of, with_missing_emptied
+from trapmeter.tables.camtrapdp.package import read_deployment_rows, site_id_of, with_missing_emptied
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
 
 OWN_COLUMNS = ("site_id", "latitude", "longitude")
@@ -51,7 +50,7 @@ def read_site_locations(path: Path) -> dict[str, SiteLocation]:
 def _rows_by_site(path: Path) -> Iterator[tuple[str, Row]]:
     """Each row with the site that it tells of."""
     if is_package(path):
-        for one in read_deployments(path):
+        for one in read_deployment_rows(path):
             if one.row.optional_text("latitude") and one.row.optional_text("longitude"):
                 yield one.site_id, one.row
     elif CAMTRAP_DP_COLUMNS[0] in read_columns(path):

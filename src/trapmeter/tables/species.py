@@ -23,7 +23,7 @@ from trapmeter.tables.csvfile import Row, read_columns, read_rows
 from trapmeter.tables.file_names import NameIndex
 
 TABLE = Path(__file__).parent / "embedded" / "shoulder_heights.csv"
-MIN_SHOULDER_M, GREATEST_M = 0.05, 4.0
+MIN_SHOULDER_M, MAX_SHOULDER_M = 0.05, 4.0
 STATED_HEIGHT_CV = 0.05
 """What a height that somebody gives may be off by, as a share of it."""
 RANGE_SDS = 4.0
@@ -31,7 +31,7 @@ RANGE_SDS = 4.0
 NAME_COLUMNS = ("media_id", "video_id", "file", "site_id")
 """The column that says what a row is about: the first of these that a table has."""
 
-Value = TypeVar("Told")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)

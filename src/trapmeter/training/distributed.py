@@ -107,8 +107,8 @@ def process_group(ranks: Ranks) -> Iterator[None]:
     except RuntimeError as error:
         raise RunError(
             f"{ranks.world_size} processes were to meet at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']} and "
-            f"didn't within {RENDEZVOUS_TIMEOUT.seconds // 60} minutes ({_first_line(error)}); start the command on every host "
-            "by torchrun or srun, and see that the hosts reach each other there"
+            f"didn't within {RENDEZVOUS_TIMEOUT.seconds // 60} minutes ({_first_line(error)}); start the command on "
+            "all hosts by torchrun or srun, and see that the hosts reach each other there"
         ) from error
     try:
         yield

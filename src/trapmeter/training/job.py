@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.errors import ModelError
 from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.frames.store import FrameStore

@@ -10,8 +10,7 @@ from typing import Any
 
 from trapmeter.errors import InputError
 from trapmeter.models.input_spec import SECOND_PLACE_INPUT, FrameEncoding, InputSpec, Target
-from trapmeter.training.augment import AugmentSettings, distance_preserving
-from trapmeter.training.augment import second_place_augmentation as second_place_augmentation
+from trapmeter.training.augment import AugmentSettings, distance_preserving, second_place_augmentation
 from trapmeter.training.network import Head
 from trapmeter.training.pretrained import HUB, LITE0, PACKAGE
 from trapmeter.windows import WIDE_OFFSETS_S

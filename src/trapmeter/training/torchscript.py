@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.errors import ModelError, TrapmeterError
 from trapmeter.models.bundle import NETWORK_FILE, Bundle, write_bundle
 from trapmeter.models.input_spec import InputSpec, Target

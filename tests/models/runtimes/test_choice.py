@@ -48,7 +48,7 @@ def test_the_choice_and_its_reason(
     monkeypatch.setattr(choice, "find_spec", lambda name: object() if name in installed else None)
     chosen = choose_runtime(requested, frozenset(flags), has_gpu=has_gpu)
     assert chosen.runtime is taken
-    assert why in chosen.reason
+    assert reason in chosen.reason
 
 
 def test_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,8 @@ def test_no_telemetry_is_ever_loaded(bundle: Path, tmp_path: Path) -> None:
         "from pathlib import Path; import socket, numpy as np\n"
         "def refuse(*_): raise SystemExit('a connection was opened')\n"
         "socket.socket.connect = refuse\n"
-        "from trapmeter.models.bundle import read_bundle; from trapmeter.models.runtimes.network import open_network, Runtime\n"
+        "from trapmeter.models.bundle import read_bundle\n"
+        "from trapmeter.models.runtimes.network import open_network, Runtime\n"
         f"network = open_network(read_bundle(Path({str(bundle)!r})), Runtime.OPENVINO)\n"
         f"print(network.metres(np.zeros({(1, SPEC.n_channels, *SPEC.size_hw)}, np.uint8)))\n"
         "assert sys.modules['openvino_telemetry'] is None"

@@ -163,7 +163,7 @@ def fit_detection(
         pa=float(pa.value),
         pa_se=_delta_se(pa.slopes, likelihood.information(found.parameters)),
         chi_square=goodness,
-        width_m=distances.reach_m,
+        reach_m=distances.reach_m,
         at_bound=found.at_bound,
         is_converged=found.is_converged,
     )

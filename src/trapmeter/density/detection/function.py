@@ -33,12 +33,10 @@ class Adjustment:
 
     def __post_init__(self) -> None:
         if self.series not in get_args(AdjustmentSeries):
-            raise InputError(
-                f"expected the series {', '.join(get_args(AdjustmentSeries))}, got {self.series!r}; choose one of them"
-            )
+            raise InputError(f"expected the series {', '.join(get_args(AdjustmentSeries))}, got {self.series!r}")
         if self.scaled_by not in get_args(AdjustmentScale):
             raise InputError(
-                f"expected terms scaled by {' or '.join(get_args(AdjustmentScale))}, got {self.scaled_by!r}; choose one of them"
+                f"expected terms scaled by {' or '.join(get_args(AdjustmentScale))}, got {self.scaled_by!r}"
             )
         if not self.orders or list(self.orders) != sorted(set(self.orders)) or self.orders[0] < 1:
             raise InputError(
@@ -97,8 +95,6 @@ def _terms_at_0(series: AdjustmentSeries, orders: tuple[int, ...]) -> Floats:
 _TERM_FUNCTIONS: Mapping[str, TermsFunction] = {"cosine": _cosine, "hermite": _hermite, "polynomial": _polynomial}
 
 
-Floats = NDArray[np.float64]
-
 KEY_FUNCTIONS: Mapping[str, KeyFunction] = {key.name: key for key in (HalfNormal(), HazardRate(), Uniform())}
 
 
@@ -106,7 +102,7 @@ KEY_FUNCTIONS: Mapping[str, KeyFunction] = {key.name: key for key in (HalfNormal
 class DetectionFunction:
     """The form of a detection function; its parameters come from a fit.
 
-    Parameters are in one array: those of the key as `KeyFunction` tells, then a coefficient b_j for each order. right_m is the
+    Parameters are in one array: those of the key (see `KeyFunction`), then a coefficient b_j for each order. right_m is the
     truncation w (metres), by which terms may be scaled.
     """
 
@@ -178,7 +174,7 @@ def detection_function(key: str, series: AdjustmentSeries | None = None, n_terms
         InputError: there is no such key or series, or terms without a series.
     """
     if key not in KEY_FUNCTIONS:
-        raise InputError(f"expected the key {', '.join(KEY_FUNCTIONS)}, got {key!r}; choose one of them")
+        raise InputError(f"expected the key {', '.join(KEY_FUNCTIONS)}, got {key!r}")
     if (series is None) != (n_terms == 0):
         raise InputError(f"expected a series and its number of terms, or neither, got {series!r} with {n_terms} terms")
     found = DetectionFunction(KEY_FUNCTIONS[key])

@@ -143,7 +143,7 @@ def read_held_out(text: str | Path) -> HeldOutErrors:
     ]
     if len(rows) < MIN_PAIRS:
         raise InputError(
-            f"{path} has {len(rows)} answers with a truth, expected {MIN_PAIRS} or more: what the model answered at sites that "
+            f"{path} has {len(rows)} predictions with a truth, expected {MIN_PAIRS} or more: predictions at sites that "
             "it had not seen"
         )
     sites = [row.optional_text("site_id") for row in rows]

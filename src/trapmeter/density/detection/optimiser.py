@@ -107,14 +107,14 @@ def _default_starts(function: DetectionFunction, distances: Distances, is_monoto
     smaller = maximise_likelihood(
         make_likelihood(fewer, distances), distances, start=None, is_monotone=is_monotone
     ).parameters
-    width_m = distances.reach_m
-    r = np.linspace(distances.left_m, width_m, 41)
-    target = fewer.g(r, smaller, width_m)[0]
+    reach_m = distances.reach_m
+    r = np.linspace(distances.left_m, reach_m, 41)
+    target = fewer.g(r, smaller, reach_m)[0]
     starts = [np.append(smaller, 0.0)]
     for start in function.key.adjusted_starts(distances.right_m):
         zeros = np.concatenate([start, np.zeros(len(orders))])
         # g is linear in the coefficients. Weighted by r, as animals are.
-        key, slopes = function.g(r, zeros, width_m)
+        key, slopes = function.g(r, zeros, reach_m)
         terms = slopes[:, len(start) :]
         coefficients = np.linalg.lstsq(r[:, None] * terms, r * (target - key), rcond=1e-6)[0]
         starts.append(np.concatenate([start, np.clip(coefficients, -MAX_COEFFICIENT, MAX_COEFFICIENT)]))
@@ -173,13 +173,13 @@ def _constraints(likelihood: Likelihood, is_monotone: bool) -> list[Any]:
     function, reach_m = likelihood.function, likelihood.reach_m
     if function.adjustment is None:
         return []
-    points = monotonicity_points(width_m)
+    points = monotonicity_points(reach_m)
     kept = _decreases if is_monotone else np.asarray
     return [
         {
             "type": "ineq",
-            "fun": lambda parameters: kept(function.g(points, parameters, width_m)[0]),
-            "jac": lambda parameters: kept(function.g(points, parameters, width_m)[1]),
+            "fun": lambda parameters: kept(function.g(points, parameters, reach_m)[0]),
+            "jac": lambda parameters: kept(function.g(points, parameters, reach_m)[1]),
         }
     ]
 

@@ -125,7 +125,7 @@ def select_by_qaic(fits: Sequence[DetectionFit]) -> Selection:
             freedom for it.
     """
     _check_same_data(fits)
-    scored_fits: dict[int, ScoredFit] = {}
+    candidates: dict[int, ScoredFit] = {}
     for key in dict.fromkeys(fit.key for fit in fits):
         family = [number for number, fit in enumerate(fits) if fit.key == key]
         general = max(family, key=lambda number: fits[number].n_parameters)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Surveys: stations with their effort and detections, read from each supported format."""

@@ -85,8 +85,8 @@ def read_camtrap_survey(path: Path, settings: CamtrapDpSettings) -> Survey:
         )
     number = {site_id: index for index, site_id in enumerate(sites)}
     return Survey(
-        cameras=tuple(site.station for site in sites.values()),
-        camera=np.repeat(np.array([number[place[one.deployment_id]] for one in kept], np.intp), counts),
+        stations=tuple(site.station for site in sites.values()),
+        station=np.repeat(np.array([number[place[one.deployment_id]] for one in kept], np.intp), counts),
         distance_m=np.repeat(np.array([[one.radius_m] for one in kept], np.float64), counts, axis=0),
         areas=collect_areas(sites) if settings.has_strata else {},
         errors=exempt_known_distances(

@@ -89,8 +89,8 @@ def read_measured_survey(path: Path, settings: MeasuredDistancesSettings) -> Sur
         )
     number = {site_id: index for index, site_id in enumerate(sites)}
     return Survey(
-        cameras=tuple(site.station for site in sites.values()),
-        camera=np.array([number[one.observation.site_id] for one in kept], np.intp),
+        stations=tuple(site.station for site in sites.values()),
+        station=np.array([number[one.observation.site_id] for one in kept], np.intp),
         distance_m=_distances(kept, settings, notes),
         areas=collect_areas(sites) if settings.has_strata else {},
         errors=exempt_known_distances(settings.errors, [one.is_by_hand for one in kept], notes),

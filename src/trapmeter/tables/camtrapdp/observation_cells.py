@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
-from trapmeter import __version__
+from trapmeter._version import __version__
 from trapmeter.errors import InputError
 from trapmeter.records import Box, Distance, Estimate
 from trapmeter.tables.camtrapdp.package import MediumRow, ObservationRow

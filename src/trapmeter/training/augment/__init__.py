@@ -30,14 +30,14 @@ from trapmeter.training.augment.settings import (
 from trapmeter.training.augment.warps import flip_box
 
 __all__ = [
+    "AugmentPlan",
     "AugmentSettings",
-    "Plan",
     "apply_plan",
     "augment",
+    "distance_preserving",
     "draw_plan",
-    "flipped_box",
+    "flip_box",
     "no_augmentation",
     "sample_rng",
-    "second_place",
-    "true_to_distance",
+    "second_place_augmentation",
 ]
