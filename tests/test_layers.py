@@ -25,8 +25,8 @@ LAYERS = [
     {"density", "evaluation", "export", "predict", "training"},
     {"pseudolabels", "quantisation"},
     {"chain", "distillation"},
-    {"report", "demo"},
-    {"review"},
+    {"report"},
+    {"demo", "review"},
     {"console"},
     {"cli"},
 ]
