@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,11 +151,16 @@ def read_errors(paths: Sequence[Path], simtrap: Path) -> tuple[Floats, Floats, l
     )
 
 
-def true_feet(simtrap: Path) -> tuple[dict[str, Floats], dict[str, float]]:
-    """By site: distance, bearing (radians) and row of visible animals' feet; and height over width of the picture."""
+def true_feet(simtrap: Path, without: Collection[str] = ()) -> tuple[dict[str, Floats], dict[str, float]]:
+    """By site: distance, bearing (radians) and row of visible animals' feet; and height over width of the picture.
+
+    without: video_ids whose feet are left out.
+    """
     videos = {row["video_id"]: row for row in read(simtrap / "videos.csv")}
     feet: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for row in read(simtrap / "truth.csv"):
+        if row["video_id"] in without:
+            continue
         if row["x1"] and float(row["visible_fraction"]) > 0.85 and float(row["y2"]) < 0.98:
             at = float(row["distance_m"]), float(np.radians(float(row["angle_deg"]))), float(row["y2"])
             feet[videos[row["video_id"]]["site_id"]].append(at)

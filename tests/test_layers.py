@@ -26,8 +26,8 @@ LAYERS = [
     {"density", "export", "predict", "training"},
     {"competition", "quantisation"},
     {"distillation"},
-    {"report", "demo"},
-    {"review"},
+    {"report"},
+    {"demo", "review"},
     {"console"},
     {"cli"},
 ]

@@ -1,34 +1,48 @@
-"""Where the demo's clips and their truth lie, and how they are measured."""
+"""The demo's clips with their truth, and the settings by which each way to a distance is run over them."""
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from trapmeter.errors import RunError
+from trapmeter.files import atomic_file
 from trapmeter.predict.settings import JOURNAL, PredictSettings
+from trapmeter.tables.boxcells import COORDINATES
 from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
 from trapmeter.tables.site_rules import CsvSite
+from trapmeter.tables.truth import TruthRow
 
 CLIPS = Path(__file__).parent / "videos"
 """Videos with truth.csv (distance of every animal and second) and videos.csv (the site of each video)."""
 
 TRUTH = CLIPS / "truth.csv"
 
+POINTS = CLIPS / "reference_points.csv"
+"""Six reference points at each of three sites; `benchmarks/demo_points.py` says how they were measured."""
+
 SURVEY = Path(__file__).parent / "survey"
 """What `trapmeter density` needs besides the clips' distances: invented deployments, and settings."""
 
+BOXES = "boxes.csv"
+"""In the demo's folder: the box of every visible animal, as the truth has it."""
+
 NETWORK = Path(__file__).parent / "network"
-"""A small network that learned from 32 rendered sites, none of them the clips'."""
+"""A small network trained on 32 rendered sites, none of them the clips'."""
+
+TRAINING_MEDIAN_M = 5.5
+"""Median distance in the training labels, of the box model (15,229 real ones) as of the network (1,452 rendered ones)."""
 
 
 def demo_settings(out: Path, jobs: int) -> PredictSettings:
-    """A run over the clips that is compared with their truth; anew each time, so that it always shows the whole way.
+    """Detector and box model over the clips, compared with their truth. It always starts over, to show every step.
 
     Raises:
-        RunError: out holds another run, which the demo would overwrite.
+        RunError: out holds the results of a run that is not the demo's.
     """
     if (out / JOURNAL).exists() and not _holds_demo(out):
         raise RunError(f"{out}: holds the results of a run that is not the demo's; choose another --out")
@@ -42,14 +56,33 @@ def demo_settings(out: Path, jobs: int) -> PredictSettings:
     )
 
 
-def network_settings(demo: PredictSettings) -> PredictSettings:
-    """The same clips and animals once more, measured by the network: boxes as the demo's first run found them.
+def drawn_settings(demo: PredictSettings) -> PredictSettings:
+    """The box model on every visible animal: `write_boxes` has put their boxes into the demo's folder.
 
     Raises:
         RunError: the folder holds another run.
     """
-    again = demo_settings(demo.out / "network", demo.jobs)
-    return replace(again, boxes=demo.out / DISTANCES, models=(NETWORK,), flip=True)
+    return replace(demo_settings(demo.out / "all-animals", demo.jobs), boxes=demo.out / BOXES)
+
+
+def network_settings(boxed: PredictSettings) -> PredictSettings:
+    """The network on the same animals: the given boxes, or those that the detector found in the run of `boxed`.
+
+    Raises:
+        RunError: the folder holds another run.
+    """
+    again = demo_settings(boxed.out / "network", boxed.jobs)
+    return replace(again, boxes=boxed.boxes or boxed.out / DISTANCES, models=(NETWORK,), flip=True)
+
+
+def write_boxes(truth: Sequence[TruthRow], path: Path) -> None:
+    """Writes the boxes of visible animals as DrivenData's metadata has them, with a probability of 1."""
+    with atomic_file(path) as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("video_id", "time", *COORDINATES, "probability"))
+        for row in truth:
+            if row.box is not None:
+                table.writerow((row.video_id, row.time_s, *(getattr(row.box, name) for name in COORDINATES), 1))
 
 
 def write_survey(out: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 
@@ -101,19 +100,6 @@ def compare(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Compari
         tuple(zip(truth_m.tolist(), estimate_m.tolist(), strict=True)),
         _quantile_levels([(estimate.distance.draws_m, row.distance_m) for estimate, row in pairs if estimate.distance]),
     )
-
-
-def truth_by_animal(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> dict[tuple[str, int], float]:
-    """How far each animal really stood, by media_id and animal_id: the median of its matched seconds, in metres.
-
-    Raises:
-        InputError: a name is ambiguous between estimates and truth.
-    """
-    metres: dict[tuple[str, int], list[float]] = {}
-    for estimate, row in match_truth(estimates, truth):
-        key = estimate.observation.media_id, estimate.observation.animal_id
-        metres.setdefault(key, []).append(row.distance_m)
-    return {key: median(found) for key, found in metres.items()}
 
 
 def _errors(table: metrics.Numbers) -> ErrorSummary:
