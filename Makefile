@@ -3,7 +3,7 @@ PYTHON ?= python3
 BASE := .venv
 FULL := .venv-test
 
-.PHONY: demo demo-train test lint format docs clean
+.PHONY: demo demo-train check test lint format docs clean
 
 demo: $(BASE)/installed
 	$(BASE)/bin/trapmeter demo --out trapmeter-demo
@@ -12,6 +12,10 @@ demo: $(BASE)/installed
 # Frames, three folds, ensemble, a round of pseudolabels, submission and evaluation, on the same clips.
 demo-train: $(FULL)/installed
 	$(FULL)/bin/trapmeter run src/trapmeter/demo/chain.toml --out demo-train
+
+# For daily work: all but the tests marked slow.
+check: $(FULL)/installed lint
+	$(FULL)/bin/python -m pytest -n auto -m "not slow"
 
 test: $(FULL)/installed lint
 	$(FULL)/bin/python -m pytest -n auto

@@ -40,7 +40,7 @@ class DyingDetector(BrightDetector):
         if any(picture.mean() < 5 for picture in pictures):
             os.kill(os.getpid(), 11)
         if any(picture.mean() > 250 for picture in pictures):
-            time.sleep(60)
+            time.sleep(3600)
         return super().detect(pictures)
 
 

@@ -73,7 +73,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.001)
-    filesystems._make_filesystem.cache_clear()
+    filesystems.forget()
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def proxy(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     yield proxy
     server.shutdown()
     server.server_close()
-    filesystems._make_filesystem.cache_clear()
+    filesystems.forget()
 
 
 @pytest.fixture
@@ -211,4 +211,4 @@ def web(
     for server in servers:
         server.shutdown()
         server.server_close()
-    filesystems._make_filesystem.cache_clear()
+    filesystems.forget()

@@ -82,6 +82,7 @@ def rows(run: PredictRun) -> list[tuple[str, float, Status]]:
     return [(e.observation.media_id, e.observation.time_s, e.status) for e in run.estimates]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "descriptor", "zip"])
 def test_a_package_is_measured_whatever_it_comes_in(package: Path, tmp_path: Path, kind: str) -> None:
     given = {"folder": package, "descriptor": package / "datapackage.json", "zip": tmp_path / "dp.zip"}[kind]
@@ -179,6 +180,7 @@ def test_missing_values_of_the_standard_are_empty_cells(package: Path, tmp_path:
     assert problems(tmp_path / "new") == problems(package)
 
 
+@pytest.mark.slow
 def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     nowhere = {**SITE, "deploymentID": "d2", "locationID": "S2", "latitude": "NA", "longitude": "NA"}
@@ -307,6 +309,7 @@ def test_distances_go_into_the_users_own_package(package: Path, tmp_path: Path, 
             )
 
 
+@pytest.mark.slow
 def test_a_measured_package_is_a_survey_and_measures_the_same_again(package: Path, tmp_path: Path) -> None:
     first = measure(package, tmp_path / "out")
     export_results(tmp_path / "out", tmp_path / "new", ExportFormat.CAMTRAP_DP, package=package)
@@ -317,6 +320,7 @@ def test_a_measured_package_is_a_survey_and_measures_the_same_again(package: Pat
     assert [e.distance for e in again.estimates] == [e.distance for e in first.estimates]
 
 
+@pytest.mark.slow
 def test_the_shared_package(shared: Path, tmp_path: Path, problems: Validate) -> None:
     source = shared / "camtrap-dp"
     if not source.is_dir():

@@ -26,7 +26,7 @@ VERBS += [["models", verb] for verb in ("list", "pull", "import", "show", "verif
 def trapmeter(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from trapmeter.cli import main; main()", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, "COLUMNS": "200"}
+        command, capture_output=True, text=True, check=False, timeout=3000, env={**os.environ, "COLUMNS": "200"}
     )
 
 
@@ -48,6 +48,7 @@ def test_version() -> None:
     assert trapmeter("--version").stdout.strip() == f"trapmeter {package.__version__}"
 
 
+@pytest.mark.slow
 def test_a_good_run_ends_with_0_and_a_broken_video_with_3(clip: Path, tmp_path: Path) -> None:
     result = trapmeter("predict", clip, "--out", tmp_path / "good")
     assert result.returncode == 0, result.stderr
@@ -86,6 +87,7 @@ def test_a_shard_of_frames_says_where_its_failures_are(
     assert len(named.read_text().splitlines()) == 13
 
 
+@pytest.mark.slow
 def test_shards_and_their_merge(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     boxes = table(tmp_path / "boxes.csv", "video_id,time,x1,y1,x2,y2,probability\ncli.mp4,0,0.1,0.1,0.4,0.5,0.9\n")
     call = ["predict", clip, "--boxes", boxes, "--out", tmp_path / "out"]
@@ -146,6 +148,7 @@ def test_unknown_option_is_a_usage_error() -> None:
     assert inside("nonsense") == 2
 
 
+@pytest.mark.slow
 def test_real_clips_end_with_3_a_reason_for_each_broken_one_and_chimpanzees_measured(
     shared: Path, tmp_path: Path
 ) -> None:
@@ -162,6 +165,7 @@ def test_real_clips_end_with_3_a_reason_for_each_broken_one_and_chimpanzees_meas
     assert len(seconds) >= 12
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -174,10 +178,10 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     while not (tmp_path / "seen.jsonl").exists():
+        assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "the same command goes on from here" in said
 
@@ -212,6 +216,7 @@ def test_another_cameras_boxes_are_not_taken(clip: Path, tmp_path: Path) -> None
     assert "which has S02/a.mp4" in (tmp_path / "out/distances.csv").read_text()
 
 
+@pytest.mark.slow
 def test_rows_that_are_made_anew_say_why(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "videos/S1").mkdir(parents=True)
     (tmp_path / "videos/S1/a.mp4").write_bytes(clip.read_bytes())

@@ -132,6 +132,7 @@ def test_exact_distances_with_left_and_right_truncation(flat, density, tmp_path)
     assert "Quantile-quantile plot of" in page
 
 
+@pytest.mark.slow
 def test_a_configuration_file_from_distances_and_deployments(tmp_path, density):
     folder = tmp_path / "survey"
     folder.mkdir()
@@ -226,6 +227,7 @@ def test_wrong_arguments_say_what_is_expected(flat, density, arguments, words):
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "message"),
     [

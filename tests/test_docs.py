@@ -72,6 +72,16 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def links(page: Path) -> list[str]:
+    return re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
+
+
+def test_there_is_something_to_try() -> None:
+    for found in (commands, python_examples, links):
+        assert any(found(page) for page in PAGES), found.__name__
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda page: page.name)
 def test_commands_run(page: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in commands(page):
@@ -88,6 +98,7 @@ def python_examples(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if python_examples(p)], ids=lambda page: page.name)
 def test_python_examples_run(page: Path, world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for code in python_examples(page):
@@ -107,7 +118,7 @@ def test_the_reference_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+    for target in links(page):
         if "://" not in target:
             assert (page.parent / target).exists(), target
 

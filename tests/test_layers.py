@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import trapmeter
 from trapmeter.demo.clips import CLIPS, NETWORK
 
@@ -87,6 +89,7 @@ def test_predicting_needs_none_of_the_extras() -> None:
     assert not EXTRAS & loaded_by("import trapmeter.predict.run, trapmeter.report.run_report, trapmeter.boxmodel.model")
 
 
+@pytest.mark.slow
 def test_neither_predict_nor_its_workers_load_an_extra(tmp_path: Path) -> None:
     traps, told = tmp_path / "traps", tmp_path / "told.txt"
     traps.mkdir()

@@ -20,6 +20,8 @@ from trapmeter.quantisation import QuantiseSettings, quantisable_nodes, quantise
 from trapmeter.tables.drivendata import Label
 from trapmeter.uncertainty import fit_uncertainty
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("torch")
 
 POINTS = np.linspace(0.5, 3.0, 200)

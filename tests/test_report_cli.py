@@ -24,6 +24,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_the_report_comes_out_the_same(results: Path) -> None:
     first = (results / "report.html").read_bytes()
     (results / "report.html").unlink()
@@ -39,6 +40,7 @@ def test_rows_tell_that_it_was_day(results: Path) -> None:
     assert {estimate.observation.is_night for estimate in read_distances(results / "distances.csv")} == {False}
 
 
+@pytest.mark.slow
 def test_what_is_known_since_is_reckoned_in(results: Path, tmp_path: Path) -> None:
     (tmp_path / "truth.csv").write_text("video_id,time,distance\nbmnq4208.mp4,0,5\nbmnq4208.mp4,4,5\n")
     (tmp_path / "places.csv").write_text("site_id,latitude,longitude\nS1,5.5,-7\n")
@@ -53,6 +55,7 @@ def test_what_is_known_since_is_reckoned_in(results: Path, tmp_path: Path) -> No
     assert page.all("img")
 
 
+@pytest.mark.slow
 def test_a_table_that_is_gone_is_told(make_clip: MakeClip, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     places = tmp_path / "places.csv"
     places.write_text("site_id,latitude,longitude\nS1,5.5,-7\n")
@@ -87,6 +90,7 @@ def test_pdf_names_what_to_install(
     assert "trapmeter[pdf]" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pdf_is_written(results: Path) -> None:
     try:
         import weasyprint  # noqa: F401

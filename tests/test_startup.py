@@ -9,6 +9,8 @@ import pytest
 
 from trapmeter.demo.clips import CLIPS
 
+pytestmark = pytest.mark.slow
+
 WATCHED = Path(__file__).parent / "unbreakable/watched"
 
 HEAVY = {
@@ -57,7 +59,7 @@ def watched(tmp_path: Path, *arguments: object) -> tuple[subprocess.CompletedPro
         text=True,
         check=False,
         env=environment,
-        timeout=300,
+        timeout=3000,
     )
     return done, log.read_text().splitlines()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,6 +83,13 @@ def make_world(folder: Path) -> World:
     assert not missing
     assert fill_store(store, wanted, jobs=1).n_failed_videos == 0
     return made
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def make_bundles(folder: Path, n: int = 2, uncertainty: Uncertainty | None = None) -> list[Path]:

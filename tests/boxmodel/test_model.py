@@ -19,6 +19,7 @@ def observation(**changes) -> Observation:
 
 
 class TestMeasure:
+    @pytest.mark.slow
     def test_nothing_gives_nothing(self, bundle):
         assert BoxModel.load(bundle).estimate([]) == []
 

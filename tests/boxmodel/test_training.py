@@ -21,6 +21,8 @@ from trapmeter.boxmodel.training_data import read_labelled_observations
 from trapmeter.errors import InputError, MissingExtraError
 from trapmeter.metrics import coverage, mae, median_baseline_mae
 
+pytestmark = pytest.mark.slow
+
 TABLES = Path(__file__).parents[2].parent / "shared" / "deep-chimpact"
 needs_lightgbm = pytest.mark.usefixtures("bundle")
 

@@ -32,6 +32,8 @@ pytest.importorskip("ray", reason="Ray is not installed (extra `cluster`)")
 from trapmeter.parallel import ray_connection as connection
 from trapmeter.parallel.ray_workers import CRASHED_REASON, run_tasks_on_ray
 
+pytestmark = pytest.mark.slow
+
 HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
 
 
@@ -105,9 +107,9 @@ def test_a_frame_store_is_filled_with_the_same_bytes(survey: Path) -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_what_goes_wrong_with_a_task_stays_with_it() -> None:
-    hangs, dies, errs = "__import__('time').sleep(60)", "__import__('os')._exit(3)", "1 / 0"
+    hangs, dies, errs = "__import__('time').sleep(3600)", "__import__('os')._exit(3)", "1 / 0"
     tasks = ["1 + 1", hangs, dies, errs, "None", "2 + 2"]
-    found = dict(run_tasks_on_ray(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 60.0))
+    found = dict(run_tasks_on_ray(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 600.0))
     assert found.pop(hangs) == TaskFailure("given up after 1 s: decoding hangs")
     assert found.pop(dies) == TaskFailure(CRASHED_REASON)
     error = found.pop(errs)
@@ -129,11 +131,11 @@ def test_the_longest_go_first_and_each_worker_gets_ready_once() -> None:
 def test_a_full_disk_or_models_that_do_not_open_end_the_run() -> None:
     full = "exec('from trapmeter.errors import RunError; raise RunError(\"the disk is full\")')"
     with pytest.raises(RunError, match="the disk is full"):
-        list(run_tasks_on_ray([full], eval, jobs=1, limit_s=lambda _: 60.0))
+        list(run_tasks_on_ray([full], eval, jobs=1, limit_s=lambda _: 600.0))
     with pytest.raises(RunError, match=r"can't make itself ready: .*no models here"):
-        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 60.0, start=no_eyes))
+        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 600.0, start=no_eyes))
     with pytest.raises(RunError, match="3 workers of the cluster ended before they were ready"):
-        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 60.0, start=partial(os._exit, 3)))
+        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 600.0, start=partial(os._exit, 3)))
 
 
 def no_eyes() -> WorkerModels:
@@ -144,10 +146,10 @@ def no_eyes() -> WorkerModels:
 def test_machines_that_can_not_do_the_work_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "gone"
     with pytest.raises(RunError, match=f"doesn't see {gone}; all machines need the same paths"):
-        connection._check_machines([tmp_path, gone])
+        connection.check_machines([tmp_path, gone])
     monkeypatch.setattr("trapmeter.__version__", "9.9.9")
     with pytest.raises(RunError, match=r"has trapmeter 0\.1\.0, here is 9\.9\.9.*nothing was started"):
-        connection._check_machines([tmp_path])
+        connection.check_machines([tmp_path])
 
 
 def test_a_cluster_that_is_not_there(survey: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +173,7 @@ def test_a_killed_driver_takes_its_workers_along_and_goes_on(survey: Path) -> No
     command = [sys.executable, "-m", "trapmeter.cli", "predict", survey, "--boxes", survey.parent / "boxes.csv"]
     command += ["--site", "folder:1", "--out", out, "--engine", "ray", "--jobs", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    journal, give_up = out / "seen.jsonl", time.monotonic() + 300
+    journal, give_up = out / "seen.jsonl", time.monotonic() + 3000
     while not (journal.exists() and journal.read_bytes().count(b"\n") > 1):
         assert process.poll() is None
         assert time.monotonic() < give_up
@@ -180,10 +182,12 @@ def test_a_killed_driver_takes_its_workers_along_and_goes_on(survey: Path) -> No
     assert process.wait() == -signal.SIGKILL
     seen = [json.loads(line)["media_id"] for line in journal.read_bytes().splitlines()[1:]]
     assert 1 <= len(seen) < 7
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3000)
     assert done.returncode == 3, done.stderr
     assert "Ray" not in done.stdout + done.stderr
     assert distances(survey, "ray") == distances(survey, "local")
     again = [json.loads(line)["media_id"] for line in journal.read_bytes().splitlines()[1:]]
     assert again[: len(seen)] == seen
-    assert len(again) == len(set(again)) or again.count("s1/broken.avi") == 2
+    # What failed before is tried again.
+    assert len(set(again)) == 7
+    assert len(again) == 7 + seen.count("s1/broken.avi")

@@ -21,6 +21,8 @@ from trapmeter.models.network_input import mirror_input, network_input
 from trapmeter.models.runtimes.network import Ensemble
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 
 

@@ -20,6 +20,7 @@ PER_VISIT = 15.0
 """Animals in the disc around a station: stations differ as animals at random do."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_binned", [True, False], ids=["binned", "exact"])
 @pytest.mark.parametrize(
     ("form", "g"),

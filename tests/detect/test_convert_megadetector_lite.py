@@ -17,6 +17,8 @@ from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
 from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.records import Pixels
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = EMBEDDED[DetectorPrecision.FLOAT32]
 
 

@@ -115,6 +115,7 @@ def test_8_bits_see_what_the_published_network_sees() -> None:
             assert one.score == pytest.approx(other.score, abs=0.15)
 
 
+@pytest.mark.slow
 def test_real_photographs_of_animals_get_a_box_and_blanks_none(detector: MegadetectorLite, shared: Path) -> None:
     names = sorted(path.name for path in (shared / "stills").glob("ena24_*.jpg"))
     found = [detector.detect([read_still(shared, name)])[0] for name in names]
@@ -127,6 +128,7 @@ def test_the_opossum_is_where_an_eye_sees_it(detector: MegadetectorLite, shared:
     assert box.xyxy == pytest.approx((0.74, 0.44, 0.92, 0.78), abs=0.02)
 
 
+@pytest.mark.slow
 def test_chimpanzees_are_found_through_most_of_a_real_video(detector: MegadetectorLite, shared: Path) -> None:
     video = Medium("chimps.mp4", shared / "clips" / "real" / "chimps.mp4", MediumKind.VIDEO)
     with open_medium(video) as reader:

@@ -117,6 +117,7 @@ def paths(seconds: Seconds) -> list[list[tuple[float, tuple[float, ...]]]]:
     return sorted(found.values())
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(media(), st.randoms(use_true_random=False))
 def test_order_within_a_second_changes_names_alone(seconds: Seconds, random: Random) -> None:

@@ -83,6 +83,7 @@ def clips(make: MakeClip) -> list[Path]:
     ]
 
 
+@pytest.mark.slow
 def test_a_remote_video_shows_what_it_shows_here(
     make_clip: MakeClip, far: tuple[Callable[[Path], RemotePath], list[int]]
 ) -> None:

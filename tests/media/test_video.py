@@ -242,6 +242,7 @@ print(n, next(line.split()[1] for line in open("/proc/self/status") if line.star
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(make_clip: MakeClip) -> None:
     peak_kb = {}
     for n in (600, 36_000):

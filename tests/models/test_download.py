@@ -12,7 +12,7 @@ from trapmeter.errors import ModelError
 from trapmeter.models.download import RetryPolicy, download
 
 CONTENT = hashlib.shake_128(b"weights").digest(300_000)
-PATIENCE = RetryPolicy(attempts=4, timeout_s=5.0, pause_s=0.01)
+PATIENCE = RetryPolicy(attempts=4, timeout_s=60.0, pause_s=0.01)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_whole_file_comes_in_one_go(server: Server, tmp_path: Path) -> None:
 
 
 def test_what_breaks_off_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
-    fetch(server, tmp_path / "p", "breaks", time_limits=RetryPolicy(30, 5.0, 0.0))
+    fetch(server, tmp_path / "p", "breaks", time_limits=RetryPolicy(30, 60.0, 0.0))
     assert is_content(tmp_path / "p") is None
     starts = [0 if wanted is None else int(wanted[6:-1]) for _, wanted in server.asked]
     assert starts == sorted(set(starts))
@@ -53,7 +53,7 @@ def test_what_breaks_off_goes_on_where_it_stopped(server: Server, tmp_path: Path
 
 def test_a_later_call_goes_on_with_the_part_of_an_earlier_one(server: Server, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"broke off after [\d,]+ of 300,000 bytes(.|\n)*bytes are kept"):
-        fetch(server, tmp_path / "p", "breaks", time_limits=RetryPolicy(1, 5.0, 0.0))
+        fetch(server, tmp_path / "p", "breaks", time_limits=RetryPolicy(1, 60.0, 0.0))
     assert (tmp_path / "p").stat().st_size == 150_000
     fetch(server, tmp_path / "p", "good")
     assert server.asked[-1] == ("good", "bytes=150000-")

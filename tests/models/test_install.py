@@ -30,7 +30,7 @@ from trapmeter.models.library import (
 from trapmeter.models.registry import PublishedFormat, PublishedModel, check_name, published_model, read_registry
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
-PATIENCE = RetryPolicy(2, 5.0, 0.0)
+PATIENCE = RetryPolicy(2, 60.0, 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +123,7 @@ def test_where_models_are_kept(tmp_path: Path) -> None:
     assert model_name_from(tmp_path / "My Net") == "my-net"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_script", [False, True], ids=["traced", "scripted"])
 def test_torchscript_becomes_a_bundle_that_answers_the_same(tmp_path: Path, by_script: bool) -> None:
     torch = pytest.importorskip("torch")
@@ -141,6 +142,37 @@ def test_torchscript_becomes_a_bundle_that_answers_the_same(tmp_path: Path, by_s
     assert bundle.provenance["converted"]["difference_m"] == difference_m < 1e-3
 
 
+def converted(file: Path, folder: Path) -> float:
+    """Converts it in this process: a process of its own takes seconds to start."""
+    from trapmeter.training.torchscript import ConversionJob, convert
+
+    return convert(ConversionJob(file, folder, "net", SPEC, "MIT", {}))
+
+
+def test_rounding_of_another_processor_is_imported_and_another_network_is_not(
+    torchscript: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = OnnxNetwork.metres
+    monkeypatch.setattr(OnnxNetwork, "metres", lambda self, windows: real(self, windows) + 1.5e-4)
+    assert converted(torchscript, tmp_path) == pytest.approx(1.5e-4, rel=0.1)
+    monkeypatch.setattr(OnnxNetwork, "metres", lambda self, windows: real(self, windows) * 1.01)
+    with pytest.raises(ModelError, match="the converted network isn't that of the file"):
+        converted(torchscript, tmp_path)
+
+
+def test_a_program_that_works_in_32_bits_only_is_imported(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+
+    class Single(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean(dim=(2, 3)) @ torch.ones((15, 1), dtype=torch.float32)
+
+    torch.jit.save(torch.jit.script(Single()), str(tmp_path / "net.pt"))
+    assert converted(tmp_path / "net.pt", tmp_path) < 1e-3
+
+
+@pytest.mark.slow
 def test_pulling_torchscript_ends_with_a_model_to_predict_with(torchscript: Path, models: Path) -> None:
     sums = digests(torchscript)
     with serving(torchscript.read_bytes()) as server:
@@ -338,6 +370,7 @@ def test_the_verbs(
     assert run("pull", "nobody", monkeypatch=monkeypatch) == 2
 
 
+@pytest.mark.slow
 def test_importing_torchscript_by_the_verb(
     torchscript: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

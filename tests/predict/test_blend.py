@@ -32,6 +32,8 @@ from trapmeter.predict.run import predict
 from trapmeter.predict.settings import PredictSettings
 from trapmeter.records import Box
 
+pytestmark = pytest.mark.slow
+
 SURE, CUT = Box(0.2, 0.3, 0.4, 0.6, 0.9), Box(0.2, 0.3, 0.4, 1.0, 0.9)
 rng = np.random.default_rng(0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from trapmeter.predict.estimates import estimate_distances
 from trapmeter.predict.estimators import BoxEstimator, DetectedAnimal
 from trapmeter.predict.medium_result import MediumResult, SecondResult
 from trapmeter.predict.settings import PredictSettings
-from trapmeter.records import Box, Medium, MediumKind, Observation, Status
+from trapmeter.records import Box, Distance, Medium, MediumKind, Observation, Status
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.species import ShoulderHeight
 
@@ -81,17 +82,19 @@ def test_a_small_animal_comes_out_nearer() -> None:
 
 
 def test_networks_answers_are_multiplied() -> None:
+    shown: list[DetectedAnimal] = []
+
     class Last:
         identity = HEIGHT
 
-        def estimate_distances(self, sights: list[DetectedAnimal]) -> list[object]:
-            return [sight.answers for sight in sights]
+        def estimate_distances(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
+            shown.extend(sights)
+            return [Distance(5.0, 4.0, 6.0) for _ in sights]
 
     sight = DetectedAnimal(Observation("S1/a.jpg", 0.0, BOX, 1, "S1"), (4.0, 6.0))
     ratio = lens_ratio(CameraSetup(20.0)) ** 0.5
-    inner = Last()
-    shown = CameraCorrection(inner, FieldFacts({"S1/a.jpg": CameraSetup(20.0)}))._as_trained(sight)  # type: ignore[arg-type]
-    assert shown.answers == pytest.approx((4 * ratio, 6 * ratio))
+    CameraCorrection(Last(), FieldFacts({"S1/a.jpg": CameraSetup(20.0)})).estimate([sight])
+    assert [one.answers for one in shown] == [pytest.approx((4 * ratio, 6 * ratio))]
 
 
 def test_a_table_of_other_sites_is_refused(tmp_path: Path) -> None:

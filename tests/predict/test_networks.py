@@ -24,6 +24,8 @@ from trapmeter.records import Box, Medium, MediumKind, ModelIdentity, Status
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.uncertainty import fit_uncertainty
 
+pytestmark = pytest.mark.slow
+
 POINTS = np.linspace(0.5, 3.0, 200)
 UNCERTAINTY = fit_uncertainty(POINTS, np.expm1(POINTS + 0.1 * np.sin(np.arange(200))), ["s"] * 200)
 INPUT = InputSpec(size_hw=(32, 48), offsets_s=(-1.0, 0.0, 1.0))

@@ -3,6 +3,7 @@
 import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from PIL import Image
 
 from conftest import MakeClip
 from trapmeter.frames.windows import decoded_windows
+from trapmeter.media import video
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import FitWithin, MissingFrame
-from trapmeter.media.video import VideoReader
 from trapmeter.models.input_spec import InputSpec, Resize
 from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels, process_medium
 from trapmeter.predict.medium_result import MediumResult
@@ -91,13 +92,18 @@ def test_the_pictures_are_the_same_to_the_bit(
         np.testing.assert_array_equal(asked, channels(window))
 
 
-def count_decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The presentation time of every picture that is turned into pixels from now on."""
-    made: list[int] = []
-    frame = VideoReader._frame  # noqa: SLF001
-    monkeypatch.setattr(
-        VideoReader, "_frame", lambda self, picture, pts: (made.append(pts), frame(self, picture, pts))[1]
-    )
+def count_decoded(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of every picture that is turned into pixels from now on."""
+    made: list[float] = []
+
+    class Counted(Frame):
+        def __init__(self, *values: Any, **changed: Any) -> None:
+            super().__init__(*values, **changed)
+            # A copy, made by `replace`, has names alone.
+            if values:
+                made.append(self.time_s)
+
+    monkeypatch.setattr(video, "Frame", Counted)
     return made
 
 
@@ -133,9 +139,9 @@ def test_only_seconds_with_animals_are_asked_about(make_clip: MakeClip) -> None:
 def test_a_picture_that_a_window_misses_fails_seconds_with_animals_alone(
     make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frames = VideoReader.frames
+    frames = video.VideoReader.frames
     monkeypatch.setattr(
-        VideoReader,
+        video.VideoReader,
         "frames",
         lambda self, times_s: (
             MissingFrame(Status.FAILED, "a hole") if time_s == 3 else shown
@@ -203,16 +209,17 @@ def test_pictures_are_let_go_of_as_the_video_passes(
 ) -> None:
     pictures: list[weakref.ref[Pixels]] = []
     most = 0
-    frame = VideoReader._frame  # noqa: SLF001
 
-    def counted(self: VideoReader, picture: object, pts: int) -> Frame:
-        nonlocal most
-        made = frame(self, picture, pts)  # type: ignore[arg-type]
-        pictures.append(weakref.ref(made.pixels))
-        most = max(most, sum(known() is not None for known in pictures))
-        return made
+    class Counted(Frame):
+        def __init__(self, *values: Any, **changed: Any) -> None:
+            nonlocal most
+            super().__init__(*values, **changed)
+            # A copy, made by `replace`, has names alone.
+            if values:
+                pictures.append(weakref.ref(self.pixels))
+                most = max(most, sum(known() is not None for known in pictures))
 
-    monkeypatch.setattr(VideoReader, "_frame", counted)
+    monkeypatch.setattr(video, "Frame", Counted)
     monkeypatch.setattr(KeepingDetector, "detect", lambda self, shown: [[ANIMAL] if self.with_animal is None else []])
     seen, _ = look(
         make_clip("long.mp4", n=200, rate=2), None, KeepingDetector(with_animal), InputSpec((40, 72), WIDE_OFFSETS_S)

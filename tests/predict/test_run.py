@@ -144,6 +144,7 @@ def test_results_of_another_kind_are_not_overwritten(survey: Path) -> None:
     predict(settings(survey, overwrite=True))
 
 
+@pytest.mark.slow
 def test_a_reviewed_table_gives_way_to_no_other(survey: Path) -> None:
     predict(settings(survey))
     out = survey.parent / "out"

@@ -78,6 +78,7 @@ def test_settings_come_back_from_their_json() -> None:
     assert PredictSettings.from_json(json.loads(json.dumps(before.to_json()))) == before
 
 
+@pytest.mark.slow
 def test_shards_merge_to_the_bytes_of_one_run(survey: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole = predict(settings(survey, "whole"))
     times = survey.parent / "times.csv"
@@ -123,11 +124,13 @@ def test_a_shard_goes_on_where_it_stopped(survey: Path) -> None:
     assert merged.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.slow
 def test_more_shards_than_media(survey: Path) -> None:
     folders = shards(survey, 8)
     assert merge_shards(folders, survey.parent / "merged").summary.n_media == 6
 
 
+@pytest.mark.slow
 def test_a_medium_that_came_later_is_not_left_out(survey: Path, make_clip: MakeClip) -> None:
     folders = shards(survey, 2)
     shutil.copy(make_clip("shards.mp4", n=30, rate=10), survey / "s0/late.mp4")
@@ -137,6 +140,7 @@ def test_a_medium_that_came_later_is_not_left_out(survey: Path, make_clip: MakeC
     assert merge_shards(folders, survey.parent / "merged").summary.n_media == 7
 
 
+@pytest.mark.slow
 def test_shards_that_do_not_belong_together_are_refused(survey: Path) -> None:
     one, two = shards(survey, 2)
     out = survey.parent / "merged"

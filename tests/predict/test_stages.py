@@ -39,7 +39,7 @@ def test_they_are_made_while_the_one_before_is_worked_on() -> None:
     items = Prefetcher().over(make())
     assert next(items) == 0
     # Nobody has asked for the second one yet.
-    assert second_made.wait(timeout=30)
+    assert second_made.wait(timeout=300)
     assert list(items) == [1]
 
 

@@ -59,7 +59,7 @@ def test_clicks_become_the_table_that_calibrate_reads(make_clip: MakeClip, tmp_p
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=1200,
     )
     assert "<title>save true false</title>" in done.stdout
     found = re.search('<pre id="csv">(.*?)</pre>', done.stdout, flags=re.DOTALL)

@@ -111,8 +111,11 @@ def test_page_is_sound(full):
     assert html.startswith("<!DOCTYPE html>")
     assert page.all("html")[0]["lang"] == "en"
     assert {"charset": "utf-8"} in page.all("meta")
-    assert all(image["alt"] for image in page.all("img"))
-    assert all("scope" in cell for cell in page.all("th"))
+    images, headers = page.all("img"), page.all("th")
+    assert images
+    assert headers
+    assert all(image["alt"] for image in images)
+    assert all("scope" in cell for cell in headers)
     assert len(page.all("caption")) == len(page.all("table")) > 5
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))

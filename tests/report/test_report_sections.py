@@ -174,7 +174,8 @@ def test_preview_needs_rows_and_takes_draws(survey, row):
     assert found.distances is not None
     assert found.distances.n == pytest.approx(90 * 0.97, abs=3)
     alike = preview_detection([row(5.0, f"{i}.jpg") for i in range(100)])
-    assert alike.fits or alike.reason
+    assert alike.fits == ()
+    assert "100 observations" in alike.reason
 
 
 @pytest.mark.parametrize(("farthest_m", "last", "n"), [(0.3, 4, 4), (9.5, 10, 10), (20.0, 20, 10), (60.0, 60, 20)])

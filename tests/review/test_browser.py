@@ -16,6 +16,8 @@ from trapmeter.review.decisions import read_log
 from trapmeter.review.results import Results
 from trapmeter.tables.distances import REVIEW_LOG, read_distances
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("fastapi", reason="needs pip install 'trapmeter[review]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
 

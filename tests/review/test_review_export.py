@@ -47,8 +47,8 @@ def of_second(estimates: list[Estimate], media_id: str, time_s: float) -> list[E
 def test_rows_that_nobody_decided_about_stay_as_they_are(results: Results) -> None:
     out = reviewed(results, (DecisionKind.ACCEPT, 2))
     after = {row_order(one): one for one in read_distances(out / "distances.csv")}
-    for number, before in enumerate(results.rows):
-        assert after[row_order(before)] == before or number == 2
+    others = [row for number, row in enumerate(results.rows) if number != 2]
+    assert [after[row_order(row)] for row in others] == others
     assert after[AVI, 2, 0].reason == "review: accepted"
     header = (out / "distances.csv").read_text().splitlines()[0]
     assert header == results.source.read_text().splitlines()[0]

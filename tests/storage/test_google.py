@@ -97,7 +97,7 @@ class _Google(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def objects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, bytes]]:
-    gcsfs = pytest.importorskip("gcsfs.core", reason="gcsfs is not installed")
+    pytest.importorskip("gcsfs", reason="gcsfs is not installed")
     found: dict[str, bytes] = {}
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Google, found))
     server.daemon_threads = True
@@ -105,12 +105,11 @@ def objects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[st
     environment(monkeypatch, tmp_path, "http://127.0.0.1:9")
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-    monkeypatch.setattr(gcsfs, "_emulator_location", address, raising=False)
     monkeypatch.setenv("TRAPMETER_WORK", str(tmp_path / "work"))
     yield found
     server.shutdown()
     server.server_close()
-    filesystems._make_filesystem.cache_clear()
+    filesystems.forget()
 
 
 def test_media_in_a_bucket_of_google(objects: dict[str, bytes], make_clip: MakeClip) -> None:

@@ -50,6 +50,7 @@ def puts(proxy: Proxy) -> list[str]:
     return [path.rpartition("/")[2] for method, path in proxy.asked if method == "PUT"]
 
 
+@pytest.mark.slow
 def test_what_is_done_is_there_once_it_is_done(proxy: Proxy) -> None:
     with publish_folder(OUT, LAYOUT) as folder:
         write(folder, run_json="{}", seen_jsonl="head\nrow\n", distances_csv="rows", report_html="page", _part="half")
@@ -161,6 +162,7 @@ def test_a_lock_that_another_run_took(work: Path) -> None:
     assert (work_folder(OUT) / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_a_bucket_that_can_not_be_written(proxy: Proxy) -> None:
     refused = pytest.raises(InputError, match="nothing can be written to a web server")
     with refused, publish_folder(parse_path("https://host/results"), LAYOUT):
@@ -191,6 +193,7 @@ def call(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
+@pytest.mark.slow
 def test_commands_from_bucket_to_bucket(
     upload: Callable[..., None], make_clip: MakeClip, tmp_path: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def measure(place: AnyPath, out: Path, engine: Engine = IN_PROCESS) -> PredictRu
     return predict(PredictSettings((place,), out, boxes=boxes, site=FolderSite(1)), engine=engine)
 
 
+@pytest.mark.slow
 def test_a_run_over_a_bucket_has_the_bytes_of_one_here(
     proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_run_over_a_bucket_has_the_bytes_of_one_here(
     assert SECRET.encode() not in everything
 
 
+@pytest.mark.slow
 def test_shards_of_a_bucket_and_their_merge(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
     put(upload, survey)
     measure(survey, tmp_path / "here")
@@ -120,6 +122,7 @@ def test_frames_of_a_bucket(proxy: Proxy, upload: Upload, survey: Path, tmp_path
         assert replace(far, source=here.source) == here
 
 
+@pytest.mark.slow
 def test_a_server_that_is_busy_is_asked_again(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
     put(upload, survey)
     measure(survey, tmp_path / "here")
@@ -163,6 +166,7 @@ def test_a_medium_that_can_not_be_read_is_a_failed_row(
     assert list(dict(again.summary.failures)) == ["S1/broken.avi"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -226,13 +230,13 @@ def test_no_credentials_and_no_server(proxy: Proxy, upload: Upload, monkeypatch:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    filesystems._make_filesystem.cache_clear()
+    filesystems.forget()
     with pytest.raises(InputError, match="no connection to the bucket s3://traps"):
         find_media([parse_path("s3://traps/survey")])
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    filesystems._make_filesystem.cache_clear()
+    filesystems.forget()
     for package in ("s3fs", "gcsfs", "aiohttp"):
         monkeypatch.setitem(__import__("sys").modules, package, None)
     for text, extra in (("s3://a/b", "cloud"), ("gs://a/b", "gcs"), ("https://127.0.0.1:9/a/", "cloud")):

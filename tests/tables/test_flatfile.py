@@ -68,6 +68,7 @@ rows = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(rows, max_size=4))
 def test_what_is_written_comes_back(tmp_path_factory, many):
     path = tmp_path_factory.mktemp("flat") / "flat.csv"

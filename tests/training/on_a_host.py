@@ -28,7 +28,7 @@ from trapmeter.training import job as single
 from trapmeter.training.recipes import Recipe
 
 EPOCHS = 3
-SIGNS_WITHIN_S = 600
+SIGNS_WITHIN_S = 6000
 
 
 def plain_recipe() -> Recipe:

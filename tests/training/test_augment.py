@@ -56,6 +56,7 @@ def plans() -> list[AugmentPlan]:
     return [draw_plan(second_place_augmentation(), (270, 480), rng) for _ in range(20_000)]
 
 
+@pytest.mark.slow
 def test_each_step_is_as_frequent_as_the_reference_says(plans: list[AugmentPlan]) -> None:
     stated = {
         "flip": 0.5, "dropout": 0.5, "blur": 0.5, "brightness_contrast": 0.5, "tone": 0.5, "noise": 0.5,

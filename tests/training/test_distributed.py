@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from training_world import free_port
 from trapmeter.errors import InputError
 from trapmeter.training.distributed import (
     Ranks,
@@ -86,7 +87,7 @@ def data() -> tuple[torch.Tensor, torch.Tensor]:
     ).double()
 
 
-def one_rank(rank: int, folder: str) -> None:
+def one_rank(rank: int, port: int, folder: str) -> None:
     import os
 
     os.environ |= {
@@ -95,6 +96,7 @@ def one_rank(rank: int, folder: str) -> None:
         "SLURM_LOCALID": str(rank),
         "SLURM_STEP_NODELIST": "localhost,gpu[2-3]",
         "SLURM_JOB_ID": "77",
+        "MASTER_PORT": str(port),
     }
     ranks = ranks_from_environment()
     with process_group(ranks):
@@ -110,13 +112,14 @@ def one_rank(rank: int, folder: str) -> None:
             )
 
 
+@pytest.mark.slow
 def test_gradients_of_two_processes_equal_those_of_one(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=one_rank, args=(rank, str(tmp_path))) for rank in range(2)]
+    context, port = multiprocessing.get_context("spawn"), free_port()
+    processes = [context.Process(target=one_rank, args=(rank, port, str(tmp_path))) for rank in range(2)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(1200)
         assert process.exitcode == 0
     found = torch.load(tmp_path / "found.pt", weights_only=True)
     alone = network()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,15 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from training_world import World
+from training_world import World, free_port
 from trapmeter.training.recipes import Precision
 from trapmeter.training.run import TrainSettings, train
 from trapmeter.training.training_log import read_metrics
 
-WITHIN_S = 600
+WITHIN_S = 6000
 SCRIPT = Path(__file__).with_name("on_a_host.py")
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="hosts are groups of processes here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="hosts are groups of processes here"),
+]
 
 
 class Host:
@@ -74,12 +76,6 @@ def lives(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def losses(out: Path) -> list[float]:

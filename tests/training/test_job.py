@@ -5,6 +5,8 @@ import pytest
 
 from trapmeter.training.job import keep_freed_memory
 
+pytestmark = pytest.mark.slow
+
 FAULTS = """
 import resource, sys
 import torch

@@ -108,6 +108,7 @@ def test_imagenet_weights_fill_a_backbone_that_ends_at_a_map() -> None:
     assert all(torch.equal(maps[name], pooled[name]) for name in shared)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [INPUT, tiny_recipe().input])
 def test_the_exported_network_answers_alike(tmp_path: Path, spec: InputSpec) -> None:
     network = make_network("test_efficientnet", spec, "none", Head.LOCATING)
@@ -237,6 +238,7 @@ def test_other_animals_are_always_shown_with_their_box(world: World, tmp_path: P
     assert windows[DatasetItem(7, 0)][0][-1].any()
 
 
+@pytest.mark.slow
 def test_a_network_without_boxes_learns_from_labels_alone(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,6 +263,7 @@ def test_a_network_without_boxes_learns_from_labels_alone(
     assert any("24 moments to train on" in line and "24 held out" in line for line in said)
 
 
+@pytest.mark.slow
 def test_held_out_are_labels_alone(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import trapmeter.training.export
 

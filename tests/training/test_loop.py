@@ -18,6 +18,8 @@ from trapmeter.training.run import FoldsBy, TrainSettings, train
 from trapmeter.training.samples import read_samples
 from trapmeter.training.training_log import read_metrics
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,9 +98,9 @@ def script(world: World, out: Path, epochs: int) -> str:
 
 def test_two_processes_train_together_and_count_each_held_out_sample_once(world: World, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(script(world, tmp_path / "two", 2))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29533"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     done = subprocess.run(
-        [*command, str(tmp_path / "script.py")], capture_output=True, text=True, check=False, timeout=240
+        [*command, str(tmp_path / "script.py")], capture_output=True, text=True, check=False, timeout=2400
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("epoch 2 of 2") == 1, "one process talks"

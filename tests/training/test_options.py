@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from training_world import World, tiny_recipe
+from training_world import World, free_port, tiny_recipe
 from trapmeter.frames.store import FrameStore
 from trapmeter.training.distributed import Ranks, process_group, ranks_from_environment
 from trapmeter.training.loop import train_fold
@@ -19,6 +18,8 @@ from trapmeter.training.network import DistanceNetwork, PooledNetwork
 from trapmeter.training.recipes import Precision, Recipe
 from trapmeter.training.samples import read_samples
 from trapmeter.training.training_log import read_metrics
+
+pytestmark = pytest.mark.slow
 
 
 def linear(recipe: Recipe) -> DistanceNetwork:
@@ -63,15 +64,13 @@ def one_of_two(rank: int, port: int, world: World, folder: Path) -> None:
 
 def test_processes_that_take_whole_batches_make_the_steps_of_one(world: World, tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=one_of_two, args=(rank, port, world, tmp_path / "two")) for rank in range(2)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(300)
+        process.join(3000)
         assert process.exitcode == 0
     alone, losses = trained(world, tmp_path / "alone", **STEP)
     together = load_file(tmp_path / "two/last.safetensors")

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from training_world import World, tiny_recipe
+from training_world import World, free_port, tiny_recipe
 from trapmeter.errors import InputError, RunError, TrapmeterError
 from trapmeter.training import job as single
 from trapmeter.training import run
 from trapmeter.training.distributed import ALONE, Ranks, broadcast_bytes, exit_with_agent, process_group, sum_tensor
 from trapmeter.training.rank_checks import check_ranks_agree, check_shared_folder, failing_together
 from trapmeter.training.run import TrainSettings
+
+pytestmark = pytest.mark.slow
 
 CASES = ("no store", "other labels", "other recipe", "other version", "other folder", "too many", "another run")
 
@@ -86,15 +88,13 @@ def raised(settings: TrainSettings) -> str:
 def said(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what each case raised in either process."""
     folder = tmp_path_factory.mktemp("said")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=one_process, args=(rank, port, world, folder)) for rank in range(2)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(600)
+        process.join(6000)
     assert [process.exitcode for process in processes] == [0, 9]
     return folder
 

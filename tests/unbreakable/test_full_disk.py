@@ -11,6 +11,8 @@ from terminal import inside
 from unbreakable.clips import Survey, contents, half_written, learned
 from unbreakable.disks import Disk, short_files, small_tmpfs
 
+pytestmark = pytest.mark.slow
+
 PAGE = 4096
 
 

@@ -15,7 +15,10 @@ from unbreakable.clips import Survey, contents, half_written, learned, make_surv
 HERE = Path(__file__).parents[1]
 KILLS = 20
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted by Linux' means")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted by Linux' means"),
+]
 
 
 TRACE = re.compile(r"Traceback \(most recent call last\):\n((?:  .*\n)+)")
@@ -70,7 +73,7 @@ def kill_often(tmp_path: Path, argv: list[object], before: str, *, seed: int, mo
         capture_output=True,
         text=True,
         check=False,
-        timeout=1200,
+        timeout=12_000,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout)

@@ -20,6 +20,8 @@ from trapmeter.tables.distances import read_distances
 from trapmeter.tables.site_rules import FolderSite, assign_sites
 from unbreakable.clips import contents, make_survey
 
+pytestmark = pytest.mark.slow
+
 NO_UTF8 = os.fsdecode(b"S1/caf\xe9 \xff.mp4")
 LONG = f"S1/{'x' * 196}.mp4"
 LONG_IN_BYTES = f"S2/{'ä' * 120}.mp4"

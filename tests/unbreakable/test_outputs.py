@@ -16,6 +16,8 @@ from terminal import inside
 from unbreakable.clips import Survey, contents, half_written
 from unbreakable.disks import read_only
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def locked_away(tmp_path: Path) -> Iterator[Path]:
@@ -95,7 +97,7 @@ def test_two_real_runs_at_once_the_first_goes_on_and_the_second_is_refused(
     code = "import sys; from trapmeter.cli import main; sys.argv[0] = 'trapmeter'; main()"
     first = subprocess.Popen([sys.executable, "-c", code, *map(str, survey.predict(out))], stdout=subprocess.DEVNULL)
     try:
-        give_up = time.monotonic() + 120
+        give_up = time.monotonic() + 1200
         while not (out / "seen.jsonl").exists() and time.monotonic() < give_up:
             time.sleep(0.002)
         # Stopped, it holds its lock for as long as the second needs to come and go.
@@ -103,7 +105,7 @@ def test_two_real_runs_at_once_the_first_goes_on_and_the_second_is_refused(
         assert inside(*survey.predict(out)) == 2
         assert "another run is writing there" in capsys.readouterr().err
         os.kill(first.pid, signal.SIGCONT)
-        assert first.wait(timeout=300) == 0
+        assert first.wait(timeout=3000) == 0
     finally:
         first.kill()
     assert inside(*survey.predict(tmp_path / "alone")) == 0

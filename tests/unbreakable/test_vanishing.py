@@ -1,6 +1,7 @@
 """Videos and frames that vanish while a run is at them: rows with their reason, and the same bytes once they are back."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,14 @@ from typing import Any
 import pytest
 
 from terminal import inside
-from training_world import World
+from training_world import World, tiny_recipe
+from trapmeter.errors import InputError
 from trapmeter.parallel.workers import Engine, run_tasks
+from trapmeter.training import run
+from trapmeter.training.training_log import EpochRecord, TrainingLog
 from unbreakable.clips import Survey, contents, learned
+
+pytestmark = pytest.mark.slow
 
 
 def after_the_first(real: Callable[..., Iterator[Any]], act: Callable[[], object]) -> Callable[..., Iterator[Any]]:
@@ -65,21 +71,18 @@ def test_frames_that_vanish_from_train(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    import trapmeter.training.loop as loop
-
     assert inside(*train, "--out", tmp_path / "whole") == 0
     shard = min((world.store / "shards").glob("*.frames"))
     away = tmp_path / shard.name
-    real = loop._validate
+    add = TrainingLog.add
 
-    def validate(*arguments: Any) -> Any:
-        metres = real(*arguments)
+    def add_and_take_away(log: TrainingLog, record: EpochRecord) -> None:
+        add(log, record)
         if shard.exists():
             shard.rename(away)
-        return metres
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_validate", validate)
+        patch.setattr(TrainingLog, "add", add_and_take_away)
         assert inside(*train, "--out", tmp_path / "out") == 2
     said = capsys.readouterr().err
     assert "not in the frame store" in said
@@ -89,25 +92,24 @@ def test_frames_that_vanish_from_train(
     assert learned(tmp_path / "out") == learned(tmp_path / "whole")
 
 
-def test_an_error_in_a_loader_process_says_what_it_said_there() -> None:
-    from torch._utils import ExceptionWrapper
+def test_an_error_in_a_loader_process_says_what_it_said_there(world: World, tmp_path: Path) -> None:
+    recipe = tiny_recipe(workers=1, epochs=1)
+    settings = run.TrainSettings(world.labels, world.metadata, world.store, tmp_path / "out", recipe, n_folds=2, fold=0)
+    shards = sorted((world.store / "shards").glob("*.frames"))
 
-    from trapmeter.errors import InputError
-    from trapmeter.training.loop import _load_batches
+    def take_away(said: str) -> None:
+        if "to train on" in said:
+            for shard in shards:
+                shard.rename(tmp_path / shard.name)
 
-    def loader() -> Iterator[int]:
-        yield 1
-        try:
-            raise InputError("v.mp4: not in the frame store: see there")
-        except InputError:
-            wrapped = ExceptionWrapper(where="in DataLoader worker process 0")
-        wrapped.reraise()
-
-    fetched = _load_batches(loader())  # type: ignore[arg-type]
-    assert next(fetched) == 1
-    with pytest.raises(InputError) as error:
-        next(fetched)
-    assert str(error.value) == "v.mp4: not in the frame store: see there"
+    try:
+        with pytest.raises(InputError) as error:
+            run.train(settings, take_away)
+    finally:
+        for shard in shards:
+            (tmp_path / shard.name).rename(shard)
+    assert re.match(r"v\d\d\.mp4: .*not in the frame store", str(error.value))
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_tables_that_are_empty_or_gone_are_named(

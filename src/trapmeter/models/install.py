@@ -206,7 +206,7 @@ def _convert(file: Path, folder: Path, name: str, origin: TorchscriptOrigin, tel
             f"warning: nobody has told the whole checksum of this file (its sha256 is {sha256}). A TorchScript file is a "
             "program: go on only if you trust where it came from."
         )
-    tell("converting it, once; this takes a minute or two ...")
+    tell("converting it, once; this takes a few minutes ...")
     source = {"format": "torchscript", "sha256": sha256, "urls": list(origin.urls)}
     job = {
         "file": str(file.resolve()),
@@ -248,7 +248,7 @@ def _run_converter(job: dict[str, Any]) -> float:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ModelError(
             f"{job['file']}: the process that converts it ended with status {done.returncode} ({last[:300]}); "
-            "it may need more memory: about four times the size of the file"
+            "it may need more memory: several times the size of the file"
         ) from error
 
 

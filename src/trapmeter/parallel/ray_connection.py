@@ -66,7 +66,7 @@ def connect_to_ray(address: str | None, paths: Sequence[AnyPath] = (), jobs: int
     except (ImportError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise RunError(_unreachable_text(address or "local", error)) from error
     try:
-        _check_machines(paths)
+        check_machines(paths)
         cpus = int(ray.cluster_resources().get("CPU", 1))
         yield RayCluster(cpus, sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes()))
     finally:
@@ -92,7 +92,7 @@ def _unreachable_text(address: str, error: Exception) -> str:
     )
 
 
-def _check_machines(paths: Sequence[AnyPath]) -> None:
+def check_machines(paths: Sequence[AnyPath]) -> None:
     """Asks every machine of the cluster, before any work."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

@@ -38,6 +38,12 @@ def filesystem(scheme: str) -> Any:
         return _make_filesystem(scheme)
 
 
+def forget() -> None:
+    """Makes file systems again when they are next needed, with the credentials that the environment then has."""
+    with _lock:
+        _make_filesystem.cache_clear()
+
+
 @lru_cache
 def _make_filesystem(scheme: str) -> Any:
     package, extra = PACKAGES[scheme]

@@ -101,7 +101,8 @@ def train_one(job: TrainingJob, store: FrameStore, ranks: Ranks, tell: Callable[
     Raises:
         RunError: the folder holds another training or is in use, the processes differ, the loss is no number, or the disk is
             full.
-        ModelError: the weights to start with are another network's.
+        ModelError: the weights to start with are another network's, or the exported network predicts something else than
+            the trained one; the weights are kept, and the same call then only exports.
     """
     facts = {
         "recipe": job.recipe.to_json(),
@@ -192,7 +193,16 @@ def _export(job: TrainingJob, network: DistanceNetwork, n_added: int, mae_m: flo
     if job.held_out:
         provenance["held_out"] = {**job.held_out_provenance, "moments": len(job.held_out), "mae_m": mae_m}
     uncertainty = _uncertainty(job.folder) if job.held_out else job.uncertainty
-    export_network(network, job.recipe.input, job.folder / BUNDLE, job.model_id, job.licence, provenance, uncertainty)
+    try:
+        export_network(
+            network, job.recipe.input, job.folder / BUNDLE, job.model_id, job.licence, provenance, uncertainty
+        )
+    except ModelError as error:
+        raise ModelError(
+            f"{job.name} is trained, but was not exported: {error}. Nothing is lost: its weights are in "
+            f"{job.folder / BEST}. Update torch and onnxruntime, or move the output folder to another machine, and give "
+            "the same command again: it exports the network without training it again"
+        ) from error
 
 
 def _uncertainty(folder: Path) -> Uncertainty | None:

@@ -25,14 +25,14 @@ from torch import Tensor, nn
 
 from trapmeter._version import __version__
 from trapmeter.errors import ModelError, TrapmeterError
-from trapmeter.models.bundle import NETWORK_FILE, Bundle, write_bundle
+from trapmeter.models.bundle import NETWORK_FILE, write_bundle
 from trapmeter.models.input_spec import InputSpec, Target
+from trapmeter.models.runtimes.agreement import example_windows, largest_difference
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
-TOLERANCE_M = 1e-3
 OPSET = 18
-N_TRACED, N_CHECKED = 2, 3
-"""Different, so that a number of windows burnt into the graph would show."""
+N_TRACED = 2
+"""Fewer than are compared, so that a number of windows fixed in the graph would show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +50,36 @@ class ConversionJob:
 class _MetresNetwork(nn.Module):
     """Bytes in, metres out, around a network that takes 0..1."""
 
-    def __init__(self, network: nn.Module, target: Target) -> None:
+    def __init__(self, network: nn.Module, target: Target, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.network = network
         self.target = target
+        self.dtype = dtype
 
     def forward(self, windows: Tensor) -> Tensor:
-        raw = self.network(windows.to(torch.float32) / 255.0).reshape(-1)
+        raw = self.network(windows.to(self.dtype) / 255.0).reshape(-1)
         # The older exporter knows no expm1.
         return torch.exp(raw.clamp(max=6.0)) - 1.0 if self.target is Target.LOG1P else raw
 
 
 def convert(job: ConversionJob) -> float:
-    """Writes the bundle; returns by how many metres it differs from the TorchScript file at most.
+    """Writes the bundle; returns the largest difference in metres between its predictions and the TorchScript file's.
 
     Raises:
         ModelError: the file is no TorchScript, takes or gives something else than the spec says, can't be converted, or the
-            bundle answers differently.
+            bundle predicts something else.
     """
-    windows = _test_windows(job.spec)
+    windows = example_windows(job.spec)
     with torch.no_grad(), warnings.catch_warnings():
         # That all of TorchScript is deprecated is known, and no news to the one who has such a file.
         warnings.simplefilter("ignore")
         module = _MetresNetwork(_load(job.file), job.spec.target).eval()
         wanted = _run_module(module, windows, job)
         onnx = _to_onnx(module, torch.from_numpy(windows[:N_TRACED]), job)
+        exact = _exact(job, windows)
     bundle = write_bundle(job.folder, onnx, job.model_id, job.spec, job.licence, job.provenance)
-    difference_m = _check_difference(bundle, windows, wanted)
+    found = OnnxNetwork(bundle).metres(windows)
+    difference_m = largest_difference(found, wanted, exact, f"{job.file}: the converted network isn't that of the file")
     told = {"torch": torch.__version__, "trapmeter": __version__, "difference_m": difference_m}
     write_bundle(job.folder, onnx, job.model_id, job.spec, job.licence, {**job.provenance, "converted": told})
     return difference_m
@@ -93,16 +96,6 @@ def _load(path: Path) -> nn.Module:
     return module.float().eval()
 
 
-def _test_windows(spec: InputSpec) -> NDArray[np.uint8]:
-    """Noise, something with shapes in it, and black: (N_CHECKED, channels, height, width)."""
-    generator = np.random.default_rng(0)
-    shape = (spec.n_channels, *spec.size_hw)
-    noise = generator.integers(0, 256, shape, np.uint8)
-    coarse = generator.integers(0, 256, (spec.n_channels, 8, 8), np.uint8)
-    rows, columns = (np.arange(size) * 8 // size for size in spec.size_hw)
-    return np.stack([noise, coarse[:, rows[:, None], columns[None, :]], np.zeros(shape, np.uint8)])
-
-
 def _run_module(module: nn.Module, windows: NDArray[np.uint8], job: ConversionJob) -> NDArray[np.float64]:
     spec = job.spec
     try:
@@ -117,6 +110,16 @@ def _run_module(module: nn.Module, windows: NDArray[np.uint8], job: ConversionJo
             f"{job.file}: expected one number for each window, got {answer.size} for {len(windows)} windows: "
             f"{answer[:5].tolist()}; not a network that tells one distance"
         )
+    return np.maximum(answer, 0.0)
+
+
+def _exact(job: ConversionJob, windows: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+    """Metres (n,) in 64-bit floats; None for a program that works in 32 bits only."""
+    try:
+        module = _MetresNetwork(_load(job.file).double(), job.spec.target, torch.float64).eval()
+        answer: NDArray[np.float64] = module(torch.from_numpy(windows)).double().numpy()
+    except RuntimeError:
+        return None
     return np.maximum(answer, 0.0)
 
 
@@ -144,16 +147,6 @@ def _to_onnx(module: nn.Module, windows: Tensor, job: ConversionJob) -> bytes:
             f"{torch.__version__} can't turn it into ONNX ({_first_line(error)}); export it where it was made"
         ) from error
     return file.read_bytes()
-
-
-def _check_difference(bundle: Bundle, windows: NDArray[np.uint8], wanted: NDArray[np.float64]) -> float:
-    difference_m = float(np.abs(OnnxNetwork(bundle).metres(windows) - wanted).max())
-    # Of untrained networks the output may be large: what counts is the difference as a share of it then.
-    if not difference_m <= TOLERANCE_M * max(1.0, float(wanted.max()) / 25.0):
-        raise ModelError(
-            f"the converted network differs from the TorchScript file by {difference_m:.2g} m; not to be used"
-        )
-    return difference_m
 
 
 def _first_line(error: Exception) -> str:

@@ -143,6 +143,7 @@ def survey(rng, errors=None, n_cameras=20):
     return Survey(cameras, rng.integers(n_cameras, size=len(truth)), answered(rng, truth)[:, None], errors=errors)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_draws_sites_of_the_held_out_answers():
     rng = np.random.default_rng(2)
     # Sites that differ in bias: what few of them tell of the error is uncertain.

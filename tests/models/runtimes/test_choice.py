@@ -59,8 +59,25 @@ def test_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_runtime(Runtime.TORCH)
 
 
-def test_the_processor_is_asked() -> None:
-    assert read_cpu_flags() == frozenset() or "sse2" in read_cpu_flags() or "asimd" in read_cpu_flags()
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx512_bf16\n\nprocessor\t: 1\nflags\t\t: fpu\n", {"fpu", "avx512_bf16"}),
+        ("processor\t: 0\nBogoMIPS\t: 243.75\n", set()),
+    ],
+    ids=["of the first processor", "none"],
+)
+def test_the_flags_that_linux_names_are_read(text: str, flags: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
+    assert read_cpu_flags() == flags
+
+
+def test_systems_that_name_no_flags_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(path: Path, **_: object) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert read_cpu_flags() == frozenset()
 
 
 def test_openvino_answers_as_onnxruntime_does(bundle: Path) -> None:

@@ -29,6 +29,7 @@ def windows(folder: Path) -> np.ndarray:
     return made
 
 
+@pytest.mark.slow
 def test_a_network_as_the_2nd_places(tmp_path: Path) -> None:
     folders = make_bundles(tmp_path)
     asked = windows(folders[0])
@@ -38,6 +39,7 @@ def test_a_network_as_the_2nd_places(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_network_that_looks_for_the_animal(tmp_path: Path) -> None:
     from trapmeter.training.export import export_network
     from trapmeter.training.network import Head, make_network

@@ -1,0 +1,91 @@
+"""A trained network is exported on every processor, and a refusal costs nothing but the export."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from training_world import World, tiny_recipe
+from trapmeter.errors import ModelError
+from trapmeter.models.bundle import read_bundle
+from trapmeter.models.input_spec import InputSpec, Target
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
+from trapmeter.training.export import export_network
+from trapmeter.training.network import DistanceNetwork, PooledNetwork
+from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.training_log import read_metrics
+
+INPUT = InputSpec((32, 48), (-1.0, 0.0, 1.0), target=Target.METRES)
+Runtime = Callable[[Callable[[np.ndarray], np.ndarray]], None]
+
+
+def ten_metres() -> DistanceNetwork:
+    """A network that predicts about 10 m, and has a weight for each frame and place."""
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * INPUT.n_channels, 1))
+    nn.init.constant_(backbone[-1].bias, 10.0)
+    return DistanceNetwork(PooledNetwork(backbone), INPUT.target)
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    """Puts a function of the windows' distances in place of what onnxruntime predicts."""
+    real = OnnxNetwork.metres
+
+    def put(change: Callable[[np.ndarray], np.ndarray]) -> None:
+        monkeypatch.setattr(OnnxNetwork, "metres", lambda self, windows: change(real(self, windows)))
+
+    return put
+
+
+def test_an_old_processors_rounding_passes(runtime: Runtime, tmp_path: Path) -> None:
+    runtime(lambda metres: metres + 1.5e-4 * np.array([1.0, -1.0, 1.0]))
+    export_network(ten_metres(), INPUT, tmp_path / "bundle", "ten", "MIT", {})
+    assert read_bundle(tmp_path / "bundle").identity.model_id == "ten"
+
+
+def test_one_percent_more_is_refused_and_leaves_no_bundle(runtime: Runtime, tmp_path: Path) -> None:
+    runtime(lambda metres: metres * 1.01)
+    with pytest.raises(ModelError, match="the exported network isn't the trained one"):
+        export_network(ten_metres(), INPUT, tmp_path / "bundle", "ten", "MIT", {})
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_frames_in_another_order_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = OnnxNetwork.metres
+
+    def reversed_frames(self: OnnxNetwork, windows: np.ndarray) -> np.ndarray:
+        frames = windows.reshape(len(windows), 3, 3, *INPUT.size_hw)
+        return real(self, np.ascontiguousarray(frames[:, ::-1]).reshape(windows.shape))
+
+    monkeypatch.setattr(OnnxNetwork, "metres", reversed_frames)
+    with pytest.raises(ModelError, match="the exported network isn't the trained one"):
+        export_network(ten_metres(), INPUT, tmp_path / "bundle", "ten", "MIT", {})
+
+
+@pytest.mark.slow
+def test_a_refused_fold_is_kept_and_exported_later_without_training(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TrainSettings(world.labels, world.metadata, world.store, tmp_path, tiny_recipe(), n_folds=2, fold=0)
+    fold = tmp_path / "fold-0"
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxNetwork, "metres", lambda _, windows: np.full(len(windows), 399.0))
+        with pytest.raises(ModelError, match="fold 0 is trained, but was not exported") as refused:
+            train(settings, lambda _: None)
+    assert str(fold / "best.safetensors") in str(refused.value)
+    assert "give the same command again" in str(refused.value)
+    assert not (fold / "finished.json").exists()
+    assert not (fold / "bundle").exists()
+    weights, metrics = (fold / "best.safetensors").read_bytes(), read_metrics(fold)
+    assert len(metrics) == 3
+
+    said: list[str] = []
+    (bundle,) = train(settings, said.append)
+    assert not any("epoch 3 of" in line for line in said), "it trains again"
+    assert (fold / "best.safetensors").read_bytes() == weights
+    assert read_metrics(fold) == metrics
+    assert read_bundle(bundle).identity.model_id == "tiny-fold0"
