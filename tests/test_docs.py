@@ -31,6 +31,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     site = tmp_path / "VIDEOS/S01"
     site.mkdir(parents=True)
     shutil.copy(CLIPS / "bmnq4208.mp4", site / "a.mp4")
+    (tmp_path / "src").symlink_to(ROOT / "src")
     (tmp_path / "MEGADETECTOR_JSON").write_text(
         '{"info": {"format_version": "1.4"}, "detection_categories": {"1": "animal"}, "images": [{"file": "S01/a.mp4", '
         '"frame_rate": 10, "frames_processed": [0, 10], '
