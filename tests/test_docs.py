@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    config = tomllib.loads((ROOT / "zensical.toml").read_text())
+    assert set(nav_pages(config["project"]["nav"])) == {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:]}
+
+
+def nav_pages(entry: object) -> list[str]:
+    if isinstance(entry, dict):
+        entry = list(entry.values())
+    return [page for part in entry for page in nav_pages(part)] if isinstance(entry, list) else [str(entry)]
 
 
 def test_every_column_and_status_is_explained() -> None:
