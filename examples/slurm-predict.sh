@@ -1,12 +1,12 @@
 #!/bin/bash
-# trapmeter predict as a Slurm array: 16 shards, then a merge. From a login node:
+# Runs trapmeter predict as a Slurm array of 16 shards, then a merge. From a login node:
 #
-#   looking=$(sbatch --parsable --array=1-16 slurm-predict.sh SURVEY RESULTS)
-#   sbatch --dependency=afterany:$looking --array=1-1 slurm-predict.sh SURVEY RESULTS merge 16
+#   shards=$(sbatch --parsable --array=1-16 slurm-predict.sh SURVEY RESULTS)
+#   sbatch --dependency=afterany:$shards --array=1-1 slurm-predict.sh SURVEY RESULTS merge 16
 #
-# A shard with broken videos ends with status 3, so the merge waits for their end and not for their success; it says itself
-# which shard isn't finished. Whatever was killed goes on when the same commands are given again. SURVEY and RESULTS lie on a
-# file system that all nodes share.
+# A shard with broken videos ends with status 3. The merge therefore waits for the shards' end, not for their success, and
+# names any shard that is not finished. After an interruption, run the same commands again: they resume. SURVEY and RESULTS
+# must lie on a file system that all nodes share.
 #SBATCH --job-name=trapmeter
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=16G

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     site = tmp_path / "VIDEOS/S01"
     site.mkdir(parents=True)
     shutil.copy(CLIPS / "bmnq4208.mp4", site / "a.mp4")
+    (tmp_path / "src").symlink_to(ROOT / "src")
     (tmp_path / "MEGADETECTOR_JSON").write_text(
         '{"info": {"format_version": "1.4"}, "detection_categories": {"1": "animal"}, "images": [{"file": "S01/a.mp4", '
         '"frame_rate": 10, "frames_processed": [0, 10], '
@@ -121,6 +123,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in links(page):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    config = tomllib.loads((ROOT / "zensical.toml").read_text())
+    assert set(nav_pages(config["project"]["nav"])) == {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:]}
+
+
+def nav_pages(entry: object) -> list[str]:
+    if isinstance(entry, dict):
+        entry = list(entry.values())
+    return [page for part in entry for page in nav_pages(part)] if isinstance(entry, list) else [str(entry)]
 
 
 def test_every_column_and_status_is_explained() -> None:
