@@ -36,8 +36,8 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.metrics import bootstrap_interval, coverage, mean_width
 from trapmeter.models.network_input import network_input
 from trapmeter.models.runtimes.network import Ensemble
-from trapmeter.predict.blend import HeldOutPair, blend_log1p, fit_blend, predict_held_out
-from trapmeter.predict.estimators import DetectedAnimal, NetworkEstimator
+from trapmeter.prediction.blend import HeldOutPair, blend_log1p, fit_blend, predict_held_out
+from trapmeter.prediction.estimators import DetectedAnimal, NetworkEstimator
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import MetadataRow, best_box_rows, read_labels

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.demo.clips import CLIPS
-from trapmeter.predict.medium_result import MediumResult, SecondResult
+from trapmeter.prediction.medium_result import MediumResult, SecondResult
 from trapmeter.records import Box, Status
 
 PARTS = ("plan", "join", "measure", "engine", "workers", "data")
@@ -93,8 +93,8 @@ def timed(what: str) -> Iterator[None]:
 def plan(folder: Path, rows: int) -> None:
     """From names to shares."""
     from trapmeter.parallel.sharding import Shard, items_of_shard
-    from trapmeter.predict.plan import plan_run
-    from trapmeter.predict.settings import PredictSettings
+    from trapmeter.prediction.plan import plan_run
+    from trapmeter.prediction.settings import PredictSettings
 
     make_media(folder / "media", rows)
     with (folder / "times.csv").open("w") as file:
@@ -131,8 +131,8 @@ def join(folder: Path, rows: int) -> None:
 def measure(folder: Path, rows: int) -> None:
     """From what was seen to a table."""
     from trapmeter.boxmodel.model import BoxModel
-    from trapmeter.predict.estimates import estimate_distances as measure_all
-    from trapmeter.predict.estimators import BoxEstimator
+    from trapmeter.prediction.estimates import estimate_distances as measure_all
+    from trapmeter.prediction.estimators import BoxEstimator
     from trapmeter.tables.distances import write_distances
 
     media = [seen_in(name) for name in names(rows)]
@@ -173,8 +173,8 @@ def engine(folder: Path, _: int) -> None:
     from trapmeter.parallel.ray_connection import connect_to_ray
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
     from trapmeter.parallel.workers import TaskRunner, TimeLimits, run_tasks
-    from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels
-    from trapmeter.predict.worker_models import process_media
+    from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels
+    from trapmeter.prediction.worker_models import process_media
     from trapmeter.records import Medium, MediumKind
     from trapmeter.tables.boxes import MediumBoxes
 
@@ -200,8 +200,8 @@ def workers(folder: Path, _: int) -> None:
     from trapmeter.parallel.ray_connection import connect_to_ray
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
     from trapmeter.parallel.workers import Engine
-    from trapmeter.predict.run import predict
-    from trapmeter.predict.settings import PredictSettings
+    from trapmeter.prediction.run import predict
+    from trapmeter.prediction.settings import PredictSettings
 
     survey = folder / "survey"
     for copy in range(N_COPIES):
@@ -228,8 +228,8 @@ def data(folder: Path, _: int) -> None:
     from trapmeter.detect.precision import DetectorPrecision
     from trapmeter.media.discovery import find_media
     from trapmeter.parallel.workers import TimeLimits
-    from trapmeter.predict.medium_pipeline import MediumTask
-    from trapmeter.predict.worker_models import open_worker_models, process_media
+    from trapmeter.prediction.medium_pipeline import MediumTask
+    from trapmeter.prediction.worker_models import open_worker_models, process_media
 
     media = find_media([CLIPS]).media
     open_models = partial(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.models.input_spec import InputSpec
-from trapmeter.predict.medium_pipeline import WorkerModels
+from trapmeter.prediction.medium_pipeline import WorkerModels
 from trapmeter.records import Box, Distance, ModelIdentity, Observation, Pixels
 
 BRIGHT = ModelIdentity("bright", "0" * 64)

@@ -32,8 +32,8 @@ from trapmeter.calibration.run import calibrate
 from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
 from trapmeter.errors import InputError, RunError
 from trapmeter.export import ExportFormat, export_results
-from trapmeter.predict.run import PredictRun, predict
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.run import PredictRun, predict
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Status
 from trapmeter.review.decisions import DecisionKind, open_log
 from trapmeter.review.results import read_results

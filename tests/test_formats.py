@@ -10,8 +10,8 @@ from PIL import Image
 
 from conftest import MakeClip
 from trapmeter.export import ExportFormat, export_results
-from trapmeter.predict.run import predict
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.run import predict
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.tables.drivendata import read_labels
 from trapmeter.tables.flatfile import FlatRow, read_flat_file, write_flat_file
 from trapmeter.tables.megadetector import read_megadetector

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trapmeter.errors import RunError
 from trapmeter.journal import Journal
-from trapmeter.predict.medium_result import MediumResult, SecondResult, failed_result
+from trapmeter.prediction.medium_result import MediumResult, SecondResult, failed_result
 from trapmeter.records import Box, Status
 
 SETTINGS = {"every_s": 1.0, "min_score": 0.25}

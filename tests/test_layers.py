@@ -25,7 +25,7 @@ LAYERS = [
     {"media", "tables", "models"},
     {"detect", "boxmodel", "frames"},
     {"calibration"},
-    {"density", "export", "predict", "training"},
+    {"density", "export", "prediction", "training"},
     {"competition", "quantisation"},
     {"distillation"},
     {"report"},
@@ -86,7 +86,9 @@ EXTRAS |= {"fsspec", "s3fs", "gcsfs", "aiohttp", "botocore"}
 
 
 def test_predicting_needs_none_of_the_extras() -> None:
-    assert not EXTRAS & loaded_by("import trapmeter.predict.run, trapmeter.report.run_report, trapmeter.boxmodel.model")
+    assert not EXTRAS & loaded_by(
+        "import trapmeter.prediction.run, trapmeter.report.run_report, trapmeter.boxmodel.model"
+    )
 
 
 @pytest.mark.slow

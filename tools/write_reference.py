@@ -31,7 +31,7 @@ import trapmeter
 settings = trapmeter.PredictSettings(
     paths=(Path("VIDEOS"),), out=Path("results"), site=trapmeter.parse_site_rule("folder:1")
 )
-run = trapmeter.predict(settings)
+run = trapmeter.prediction(settings)
 table = trapmeter.to_frame(run.estimates)
 print(table.groupby("site_id")["distance_m"].describe())
 ```

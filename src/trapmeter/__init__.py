@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from trapmeter.errors import TrapmeterError as TrapmeterError
     from trapmeter.media.discovery import find_media as find_media
     from trapmeter.media.opening import open_medium as open_medium
-    from trapmeter.predict.run import PredictRun as PredictRun
-    from trapmeter.predict.run import predict as predict
-    from trapmeter.predict.settings import PredictSettings as PredictSettings
+    from trapmeter.prediction.run import PredictRun as PredictRun
+    from trapmeter.prediction.run import predict as predict
+    from trapmeter.prediction.settings import PredictSettings as PredictSettings
     from trapmeter.records import Box as Box
     from trapmeter.records import Distance as Distance
     from trapmeter.records import Estimate as Estimate
@@ -59,8 +59,8 @@ _HOMES = {
     "MissingExtraError": "errors:MissingExtraError",
     "ModelError": "errors:ModelError",
     "Observation": "records:Observation",
-    "PredictSettings": "predict.settings:PredictSettings",
-    "PredictRun": "predict.run:PredictRun",
+    "PredictSettings": "prediction.settings:PredictSettings",
+    "PredictRun": "prediction.run:PredictRun",
     "RunError": "errors:RunError",
     "Status": "records:Status",
     "TrapmeterError": "errors:TrapmeterError",
@@ -68,7 +68,7 @@ _HOMES = {
     "run_density": "density.run:run_density",
     "find_media": "media.discovery:find_media",
     "parse_path": "storage.address:parse_path",
-    "predict": "predict.run:predict",
+    "predict": "prediction.run:predict",
     "open_medium": "media.opening:open_medium",
     "parse_site_rule": "tables.site_rules:parse_site_rule",
     "read_boxes": "tables.boxes:read_boxes",

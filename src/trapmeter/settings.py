@@ -1,8 +1,8 @@
 """Settings are dataclasses whose fields declare each setting once: name, type, unit, range, default and help.
 
-The command line, TOML files, run.json and the reference pages are all made from these declarations. A field's name carries its
-unit (`every_s`, `hfov_deg`), its docstring is the help, a `Range` states its limits, and `cyclopts.Parameter` names the
-option where it differs from the field.
+The command line, TOML files, run.json and the reference pages all come from these declarations. A field's name carries its
+unit (`every_s`, `hfov_deg`), its docstring is the help, a `Range` states its limits, and `cyclopts.Parameter` names the option
+if it differs from the field.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Range:
 class Setting:
     """One declared setting.
 
-    name: of the field, as TOML files and Python have it. option: as the command line has it. hint: its type. limits: its range
-    in words, or "". default: None where it has none or is required.
+    name: of the field, as TOML files and Python use it. option: as the command line uses it. hint: its type. limits: its
+    range in words, or "". default: None if it has none or is required.
     """
 
     name: str
@@ -193,7 +193,7 @@ def _setting(one: Field[Any], hint: Any, text: str) -> Setting:
 
 def _option(name: str, hint: Any) -> str:
     named = [item.name for item in _metadata(hint) if isinstance(item, Parameter) and item.name]
-    return named[0][0] if named else f"--{name.replace('_', '-')}"
+    return next(iter(named[0])) if named else f"--{name.replace('_', '-')}"
 
 
 def _metadata(hint: Any) -> tuple[Any, ...]:

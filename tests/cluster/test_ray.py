@@ -22,9 +22,9 @@ from trapmeter.frames.spec import Codec, StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import find_media
 from trapmeter.parallel.workers import INTERNAL_ERROR, Engine, TaskFailure
-from trapmeter.predict.medium_pipeline import WorkerModels
-from trapmeter.predict.run import predict
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.medium_pipeline import WorkerModels
+from trapmeter.prediction.run import predict
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.tables.site_rules import FolderSite
 
 pytest.importorskip("ray", reason="Ray is not installed (extra `cluster`)")

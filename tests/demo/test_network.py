@@ -9,7 +9,7 @@ from trapmeter.demo.clips import CLIPS, NETWORK, demo_settings, network_settings
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.input_spec import FrameEncoding
 from trapmeter.models.runtimes.network import Ensemble
-from trapmeter.predict.run import predict
+from trapmeter.prediction.run import predict
 from trapmeter.tables.csvfile import read_rows
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trapmeter.predict.estimates import RunSummary
-from trapmeter.predict.run import PredictRun
+from trapmeter.prediction.estimates import RunSummary
+from trapmeter.prediction.run import PredictRun
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
 
 SHARED = Path(__file__).parents[2].parent / "shared"

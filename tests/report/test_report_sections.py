@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from trapmeter.errors import InputError
-from trapmeter.predict.results import read_run
+from trapmeter.prediction.results import read_run
 from trapmeter.records import Status
 from trapmeter.report.comparison import compare
 from trapmeter.report.detection_preview import MIN_MEASUREMENTS, preview_cutpoints, preview_detection

@@ -12,7 +12,7 @@ from trapmeter.boxmodel.training_data import read_labelled_observations
 from trapmeter.calibration.inputs import CalibrateSettings, read_inputs
 from trapmeter.errors import InputError
 from trapmeter.geometry import bearing_deg
-from trapmeter.predict.results import read_run
+from trapmeter.prediction.results import read_run
 from trapmeter.records import Estimate, Status, row_order
 from trapmeter.report.examples import choose_examples
 from trapmeter.report.run_report import render_report

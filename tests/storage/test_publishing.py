@@ -14,8 +14,8 @@ from conftest import MakeClip
 from storage_servers import IN_PROCESS, SECRET, Proxy
 from trapmeter.cli import main
 from trapmeter.errors import InputError, RunError
-from trapmeter.predict.run import predict
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.run import predict
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.storage import publish as publishing
 from trapmeter.storage import remote
 from trapmeter.storage.address import RemotePath, parse_path

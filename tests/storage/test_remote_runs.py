@@ -20,9 +20,9 @@ from trapmeter.media.discovery import find_media
 from trapmeter.models.input_spec import Resize
 from trapmeter.parallel.ray_connection import describe_machine
 from trapmeter.parallel.workers import THIS_MACHINE, Engine
-from trapmeter.predict.run import PredictRun, predict
-from trapmeter.predict.settings import PredictSettings
-from trapmeter.predict.sharded_run import Shard, merge_shards, predict_shard
+from trapmeter.prediction.run import PredictRun, predict
+from trapmeter.prediction.settings import PredictSettings
+from trapmeter.prediction.sharded_run import Shard, merge_shards, predict_shard
 from trapmeter.storage import filesystems
 from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.tables.site_rules import FolderSite

@@ -93,7 +93,9 @@ def survey_of(tmp_path: Path, make_clip: MakeClip, n: int) -> Survey:
 
 def test_predict_killed_20_times_ends_with_the_same_bytes(tmp_path: Path, make_clip: MakeClip) -> None:
     argv = survey_of(tmp_path, make_clip, 6).predict(Path("OUT"), "--site", "folder:1", "--jobs", 2)
-    before = "import trapmeter.cli, trapmeter.predict.run, trapmeter.report.run_report, matplotlib.backends.backend_svg"
+    before = (
+        "import trapmeter.cli, trapmeter.prediction.run, trapmeter.report.run_report, matplotlib.backends.backend_svg"
+    )
     for out in kill_often(tmp_path, argv, before, seed=1, most=5):
         unbroken = tmp_path / "outs/unbroken"
         assert (out / "distances.csv").read_bytes() == (unbroken / "distances.csv").read_bytes()

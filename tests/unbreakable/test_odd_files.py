@@ -13,8 +13,8 @@ from conftest import MakeClip
 from density.surveys import flat_text
 from terminal import inside
 from trapmeter.media.discovery import find_media
-from trapmeter.predict.settings import PredictSettings
-from trapmeter.predict.tasks import plan_tasks
+from trapmeter.prediction.settings import PredictSettings
+from trapmeter.prediction.tasks import plan_tasks
 from trapmeter.records import Medium, MediumKind
 from trapmeter.tables.distances import read_distances
 from trapmeter.tables.site_rules import FolderSite, assign_sites
@@ -53,7 +53,7 @@ def test_names_that_are_no_utf8_and_long_ones_come_through_everywhere(
     # Again: all but the broken one are known from the journal, names and all.
     before = (tmp_path / "out/distances.csv").read_bytes()
     looked_at: list[str] = []
-    import trapmeter.predict.run as run
+    import trapmeter.prediction.run as run
 
     real = run.observe_all
 
@@ -76,8 +76,8 @@ def test_names_that_are_no_utf8_and_long_ones_come_through_everywhere(
 def test_an_error_of_ours_with_such_a_name_is_logged(
     tmp_path: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import trapmeter.predict.run as run
-    from trapmeter.predict.medium_result import failed_result
+    import trapmeter.prediction.run as run
+    from trapmeter.prediction.medium_result import failed_result
 
     survey = make_survey(tmp_path, make_clip("odd.mp4", n=40, rate=10), [NO_UTF8])
     monkeypatch.setattr(

@@ -32,7 +32,7 @@ def after_the_first(real: Callable[..., Iterator[Any]], act: Callable[[], object
 
 
 def test_a_folder_that_vanishes_from_predict(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import trapmeter.predict.run as run
+    import trapmeter.prediction.run as run
 
     assert inside(*survey.predict(tmp_path / "whole")) == 0
     out, away = tmp_path / "out", tmp_path / "away"

@@ -18,7 +18,7 @@ from trapmeter.models.runtimes.choice import Runtime
 
 if TYPE_CHECKING:
     from trapmeter.parallel.workers import Engine
-    from trapmeter.predict.run import PredictRun
+    from trapmeter.prediction.run import PredictRun
     from trapmeter.storage.address import AnyPath
     from trapmeter.tables.site_locations import SiteLocation
 
@@ -83,7 +83,7 @@ def site_locations_for(run: PredictRun, given: Path | None) -> dict[str, SiteLoc
     Raises:
         InputError: the table that was given is not what it should be.
     """
-    from trapmeter.predict.results import find_package
+    from trapmeter.prediction.results import find_package
     from trapmeter.tables.site_locations import read_site_locations
 
     if given is not None:

@@ -33,8 +33,8 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.models.runtimes.choice import Runtime
 
 if TYPE_CHECKING:
-    from trapmeter.predict.run import PredictRun, Progress
-    from trapmeter.predict.settings import PredictSettings
+    from trapmeter.prediction.run import PredictRun, Progress
+    from trapmeter.prediction.settings import PredictSettings
     from trapmeter.storage.address import AnyPath
     from trapmeter.tables.truth import TruthRow
 
@@ -176,8 +176,8 @@ def predict(
     """
     from trapmeter.errors import InputError
     from trapmeter.models.library import find_model
-    from trapmeter.predict.run import predict as run_predict
-    from trapmeter.predict.settings import RESULTS_LAYOUT, PredictSettings
+    from trapmeter.prediction.run import predict as run_predict
+    from trapmeter.prediction.settings import RESULTS_LAYOUT, PredictSettings
     from trapmeter.storage.address import RemotePath, parse_path
     from trapmeter.storage.publish import publish_folder
     from trapmeter.tables.site_rules import parse_site_rule
@@ -234,8 +234,8 @@ def predict(
 def _predict_shard(settings: PredictSettings, text: str, target: AnyPath) -> None:
     from trapmeter.console import print_shard, progress_bars
     from trapmeter.parallel.sharding import parse_shard
-    from trapmeter.predict.settings import RESULTS_LAYOUT
-    from trapmeter.predict.sharded_run import predict_shard
+    from trapmeter.prediction.settings import RESULTS_LAYOUT
+    from trapmeter.prediction.sharded_run import predict_shard
     from trapmeter.storage.publish import publish_folder
 
     shard = parse_shard(text)
@@ -277,8 +277,8 @@ def merge(
 
     trapmeter merge results/shard-*-of-8 --out results/
     """
-    from trapmeter.predict.settings import JOURNAL, RESULTS_LAYOUT
-    from trapmeter.predict.sharded_run import SHARD_FILE, merge_shards, read_run_settings
+    from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT
+    from trapmeter.prediction.sharded_run import SHARD_FILE, merge_shards, read_run_settings
     from trapmeter.storage.address import parse_path
     from trapmeter.storage.publish import expand_pattern, fetch_folder, publish_folder
 
@@ -321,7 +321,7 @@ class _FinishedRun:
 
 def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], PredictRun]) -> _FinishedRun:
     from trapmeter.console import progress_bars
-    from trapmeter.predict.results import read_run
+    from trapmeter.prediction.results import read_run
     from trapmeter.report.run_report import write_html
     from trapmeter.storage.address import RemotePath
     from trapmeter.tables.truth import read_truth

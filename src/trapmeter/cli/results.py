@@ -18,7 +18,7 @@ from trapmeter.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from trapmeter.predict.run import PredictRun
+    from trapmeter.prediction.run import PredictRun
 
 
 class ReportFormat(StrEnum):
@@ -69,7 +69,7 @@ def report(
     """
     from trapmeter.console import progress_bars
     from trapmeter.errors import InputError
-    from trapmeter.predict.results import read_run
+    from trapmeter.prediction.results import read_run
     from trapmeter.report.run_report import write_html, write_pdf
     from trapmeter.storage.address import parse_path
     from trapmeter.tables.truth import read_truth

@@ -266,7 +266,7 @@ def blend(
 
     trapmeter blend --training training/ --metadata train_metadata.csv --out blend.json
     """
-    from trapmeter.predict.fit_blend import fit_blend_of_training
+    from trapmeter.prediction.fit_blend import fit_blend_of_training
 
     learnt = fit_blend_of_training(training, metadata, out, box_model, box_answers)
     typer.echo(f"{learnt.moments} moments at {learnt.sites} held-out sites, mean absolute error:")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trapmeter.errors import RunError
 from trapmeter.files import atomic_file
-from trapmeter.predict.settings import JOURNAL, PredictSettings
+from trapmeter.prediction.settings import JOURNAL, PredictSettings
 from trapmeter.tables.boxcells import COORDINATES
 from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
 from trapmeter.tables.site_rules import CsvSite

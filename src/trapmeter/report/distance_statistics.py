@@ -109,7 +109,7 @@ def site_figures(estimates: Sequence[Estimate]) -> list[SiteFigures]:
 
 def _figures_of_site(site_id: str, rows: Sequence[Estimate]) -> SiteFigures:
     found = measured_rows(rows)
-    # Ids count from 1 within a medium, so the largest is their number: the rule of predict/estimates.py.
+    # Ids count from 1 within a medium, so the largest is their number: the rule of prediction/estimates.py.
     n_animals: dict[str, int] = {}
     for estimate in found:
         media_id = estimate.observation.media_id

@@ -26,7 +26,7 @@ from trapmeter.tables.truth import TruthRow
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from trapmeter.predict.run import PredictRun, Progress
+    from trapmeter.prediction.run import PredictRun, Progress
 
 REPORT_HTML = "report.html"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trapmeter.records import Status
 
 if TYPE_CHECKING:
-    from trapmeter.predict.estimates import RunSummary
+    from trapmeter.prediction.estimates import RunSummary
     from trapmeter.report.groups import DistanceGroups
 
 COLUMN_MEANINGS = {

@@ -14,15 +14,15 @@ from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import START_OVER, Journal
 from trapmeter.parallel.workers import THIS_MACHINE, Engine, TimeLimits
-from trapmeter.predict.camera_correction import find_camera_facts
-from trapmeter.predict.estimates import RunSummary, estimate_distances, summarise_run
-from trapmeter.predict.medium_pipeline import MediumTask
-from trapmeter.predict.medium_result import MediumResult
-from trapmeter.predict.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
-from trapmeter.predict.provenance import RunClock, describe_run, find_changed_arguments
-from trapmeter.predict.settings import JOURNAL, PredictSettings
-from trapmeter.predict.sources import Sources
-from trapmeter.predict.worker_models import process_media
+from trapmeter.prediction.camera_correction import find_camera_facts
+from trapmeter.prediction.estimates import RunSummary, estimate_distances, summarise_run
+from trapmeter.prediction.medium_pipeline import MediumTask
+from trapmeter.prediction.medium_result import MediumResult
+from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
+from trapmeter.prediction.provenance import RunClock, describe_run, find_changed_arguments
+from trapmeter.prediction.settings import JOURNAL, PredictSettings
+from trapmeter.prediction.sources import Sources
+from trapmeter.prediction.worker_models import process_media
 from trapmeter.records import Estimate
 from trapmeter.storage.address import AnyPath
 from trapmeter.tables.density_inputs import write_media_starts

@@ -9,9 +9,9 @@ from statistics import median
 
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.geometry import bearing_deg
-from trapmeter.predict.camera_correction import CameraCorrection
-from trapmeter.predict.estimators import DetectedAnimal, DistanceEstimator
-from trapmeter.predict.medium_result import MediumResult, SecondResult
+from trapmeter.prediction.camera_correction import CameraCorrection
+from trapmeter.prediction.estimators import DetectedAnimal, DistanceEstimator
+from trapmeter.prediction.medium_result import MediumResult, SecondResult
 from trapmeter.records import Estimate, Observation, Status, row_order
 
 MEDIA_PER_GROUP = 1000

@@ -14,11 +14,11 @@ from trapmeter.errors import InputError, RunError, error_text
 from trapmeter.files import atomic_file, lock_folder
 from trapmeter.journal import JournalPosition, find_entries, join_journals
 from trapmeter.parallel.sharding import Shard, file_size, items_of_shard, split_evenly
-from trapmeter.predict.medium_pipeline import MediumTask
-from trapmeter.predict.medium_result import MediumResult
-from trapmeter.predict.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
-from trapmeter.predict.provenance import RECOMPUTED, RunClock
-from trapmeter.predict.run import (
+from trapmeter.prediction.medium_pipeline import MediumTask
+from trapmeter.prediction.medium_result import MediumResult
+from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
+from trapmeter.prediction.provenance import RECOMPUTED, RunClock
+from trapmeter.prediction.run import (
     PredictRun,
     Progress,
     claim_output_folder,
@@ -27,7 +27,7 @@ from trapmeter.predict.run import (
     open_journal,
     process_tasks,
 )
-from trapmeter.predict.settings import JOURNAL, PredictSettings
+from trapmeter.prediction.settings import JOURNAL, PredictSettings
 
 SHARD_FILE = "shard.json"
 FORMAT = 1

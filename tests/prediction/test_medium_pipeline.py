@@ -7,7 +7,7 @@ from PIL import Image
 
 from conftest import MakeClip
 from fakes import BrightDetector
-from trapmeter.predict.medium_pipeline import NOT_IN_TABLE, MediumTask, WorkerModels, process_medium
+from trapmeter.prediction.medium_pipeline import NOT_IN_TABLE, MediumTask, WorkerModels, process_medium
 from trapmeter.records import Box, Medium, MediumKind, Status
 from trapmeter.tables.boxes import MediumBoxes
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.errors import InputError
 from trapmeter.models.bundle import Bundle, read_bundle
-from trapmeter.predict.blend import Blend, HeldOutPair, fit_blend, predict_held_out, write_blend
+from trapmeter.prediction.blend import Blend, HeldOutPair, fit_blend, predict_held_out, write_blend
 from trapmeter.records import Observation
 from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import best_box_rows

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from trapmeter.predict.stages import N_PREFETCHED, Prefetcher
+from trapmeter.prediction.stages import N_PREFETCHED, Prefetcher
 
 
 def test_all_items_come_in_their_order() -> None:

@@ -16,7 +16,7 @@ from training_world import make_bundles
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.cli import app
 from trapmeter.errors import InputError, ModelError
-from trapmeter.predict.blend import (
+from trapmeter.prediction.blend import (
     CANDIDATE_SHARES,
     BoxSituation,
     HeldOutPair,
@@ -27,9 +27,9 @@ from trapmeter.predict.blend import (
     read_blend,
     write_blend,
 )
-from trapmeter.predict.fit_blend import fit_blend_of_training
-from trapmeter.predict.run import predict
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.fit_blend import fit_blend_of_training
+from trapmeter.prediction.run import predict
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Box
 
 pytestmark = pytest.mark.slow

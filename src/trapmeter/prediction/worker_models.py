@@ -13,8 +13,8 @@ from trapmeter.models.bundle import Bundle
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble, open_network
 from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_tasks
-from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels, process_medium
-from trapmeter.predict.medium_result import MediumResult, failed_result
+from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels, process_medium
+from trapmeter.prediction.medium_result import MediumResult, failed_result
 
 MAX_NETWORK_BYTES = 4_000_000_000
 """What the networks of all workers of a machine may take together before there are fewer workers."""

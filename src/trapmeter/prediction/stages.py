@@ -19,7 +19,7 @@ from trapmeter.media.infrared import is_infrared
 from trapmeter.media.reader import MediumReader, MissingFrame
 from trapmeter.models.input_spec import InputSpec
 from trapmeter.models.network_input import network_input
-from trapmeter.predict.medium_result import UntrackedSecond
+from trapmeter.prediction.medium_result import UntrackedSecond
 from trapmeter.records import Box, Detector, Frame, Pixels, Status
 
 CORRUPT_DOUBT = "the decoder calls this picture corrupt"

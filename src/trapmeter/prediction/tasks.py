@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.predict.medium_pipeline import MediumTask
-from trapmeter.predict.medium_result import MediumResult, failed_result
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.medium_pipeline import MediumTask
+from trapmeter.prediction.medium_result import MediumResult, failed_result
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Medium
 from trapmeter.tables.boxes import BoxTable, MediumBoxes
 from trapmeter.tables.drivendata import read_video_seconds

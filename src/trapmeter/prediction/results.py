@@ -10,8 +10,8 @@ from typing import Any
 
 from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
-from trapmeter.predict.estimates import RunSummary
-from trapmeter.predict.run import PredictRun
+from trapmeter.prediction.estimates import RunSummary
+from trapmeter.prediction.run import PredictRun
 from trapmeter.records import Estimate, Status
 from trapmeter.storage.address import AnyPath
 from trapmeter.tables.camtrapdp.container import DESCRIPTOR, is_package

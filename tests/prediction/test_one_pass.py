@@ -16,9 +16,9 @@ from trapmeter.media import video
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.models.input_spec import InputSpec, Resize
-from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels, process_medium
-from trapmeter.predict.medium_result import MediumResult
-from trapmeter.predict.stages import N_PREFETCHED
+from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels, process_medium
+from trapmeter.prediction.medium_result import MediumResult
+from trapmeter.prediction.stages import N_PREFETCHED
 from trapmeter.records import Box, Frame, Medium, MediumKind, ModelIdentity, Pixels, Status
 from trapmeter.windows import WIDE_OFFSETS_S, Edge
 

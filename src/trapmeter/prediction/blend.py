@@ -21,7 +21,7 @@ from trapmeter.boxmodel.features import EDGE
 from trapmeter.errors import InputError, ModelError, error_text
 from trapmeter.files import atomic_file, sha256_of_bytes
 from trapmeter.models.bundle import Bundle
-from trapmeter.predict.estimators import BoxDistanceModel, DetectedAnimal, identify_ensemble
+from trapmeter.prediction.estimators import BoxDistanceModel, DetectedAnimal, identify_ensemble
 from trapmeter.records import Box, Distance, ModelIdentity
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 

@@ -8,8 +8,8 @@ import pytest
 
 from conftest import MakeClip
 from trapmeter.errors import InputError, RunError
-from trapmeter.predict.run import predict
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.run import predict
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Status
 from trapmeter.tables.distances import read_distances
 from trapmeter.tables.site_rules import FolderSite

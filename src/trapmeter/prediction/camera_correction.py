@@ -13,9 +13,9 @@ from trapmeter.calibration.ground import ground_from_camera
 from trapmeter.calibration.lens import network_lens_factor, to_training_lens
 from trapmeter.calibration.site_correction import SiteFacts, correct_site
 from trapmeter.errors import InputError
-from trapmeter.predict.estimators import DetectedAnimal, DistanceEstimator
-from trapmeter.predict.medium_result import MediumResult
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.estimators import DetectedAnimal, DistanceEstimator
+from trapmeter.prediction.medium_result import MediumResult
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Distance, Medium, ModelIdentity
 from trapmeter.tables.cameras import CameraSetup, read_cameras
 from trapmeter.tables.species import ShoulderHeight
@@ -36,7 +36,7 @@ class CameraInputs:
 
 
 class CameraCorrection:
-    """Another's distances with facts. Satisfies `trapmeter.predict.estimators.DistanceEstimator`.
+    """Another's distances with facts. Satisfies `trapmeter.prediction.estimators.DistanceEstimator`.
 
     Boxes are shown to the models as the cameras of their training would have seen them; ground and size are weighed
     against the answers afterwards. What nothing is known of stays as it is, to the last bit.

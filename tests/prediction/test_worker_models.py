@@ -7,8 +7,8 @@ from PIL import Image
 
 from fakes import bright_eyes, dying_eyes
 from trapmeter.parallel.workers import INTERNAL_ERROR, TimeLimits
-from trapmeter.predict.medium_pipeline import MediumTask
-from trapmeter.predict.worker_models import process_media
+from trapmeter.prediction.medium_pipeline import MediumTask
+from trapmeter.prediction.worker_models import process_media
 from trapmeter.records import Medium, MediumKind
 
 PADDING = bytes(100_000)

@@ -11,11 +11,11 @@ from fakes import HEIGHT, HeightModel
 from trapmeter.calibration.field_facts import FieldFacts, facts_used_in, shoulders_by_medium
 from trapmeter.calibration.lens import box_scale, lens_ratio
 from trapmeter.errors import InputError
-from trapmeter.predict.camera_correction import CameraCorrection, CameraInputs, find_camera_facts, read_camera_inputs
-from trapmeter.predict.estimates import estimate_distances
-from trapmeter.predict.estimators import BoxEstimator, DetectedAnimal
-from trapmeter.predict.medium_result import MediumResult, SecondResult
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.camera_correction import CameraCorrection, CameraInputs, find_camera_facts, read_camera_inputs
+from trapmeter.prediction.estimates import estimate_distances
+from trapmeter.prediction.estimators import BoxEstimator, DetectedAnimal
+from trapmeter.prediction.medium_result import MediumResult, SecondResult
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Box, Distance, Medium, MediumKind, Observation, Status
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.species import ShoulderHeight

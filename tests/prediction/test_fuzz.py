@@ -8,8 +8,8 @@ import pytest
 from conftest import SHARED, MakeClip
 from fakes import bright_eyes
 from trapmeter.parallel.workers import INTERNAL_ERROR, TimeLimits
-from trapmeter.predict.medium_pipeline import MediumTask
-from trapmeter.predict.worker_models import process_media
+from trapmeter.prediction.medium_pipeline import MediumTask
+from trapmeter.prediction.worker_models import process_media
 from trapmeter.records import Medium, MediumKind, Status
 
 N_MUTATIONS = 300

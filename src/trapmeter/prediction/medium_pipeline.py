@@ -16,8 +16,8 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.frames.windows import Window, decoded_windows, stored_windows
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import FitWithin, MediumFacts, MissingFrame, Scale
-from trapmeter.predict.medium_result import MediumResult, SecondResult, UntrackedSecond, failed_result
-from trapmeter.predict.stages import (
+from trapmeter.prediction.medium_result import MediumResult, SecondResult, UntrackedSecond, failed_result
+from trapmeter.prediction.stages import (
     DetectorStage,
     NetworkStage,
     Prefetcher,

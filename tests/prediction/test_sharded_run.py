@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from conftest import MakeClip
 from trapmeter.errors import InputError, RunError
 from trapmeter.parallel.sharding import Shard, parse_shard, split_evenly
-from trapmeter.predict.run import predict
-from trapmeter.predict.settings import PATH_FIELDS, PredictSettings
-from trapmeter.predict.sharded_run import merge_shards, predict_shard
+from trapmeter.prediction.run import predict
+from trapmeter.prediction.settings import PATH_FIELDS, PredictSettings
+from trapmeter.prediction.sharded_run import merge_shards, predict_shard
 from trapmeter.tables.site_rules import CsvSite, FolderSite
 
 HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"

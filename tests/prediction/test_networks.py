@@ -15,11 +15,11 @@ from trapmeter.competition.inference import predict_seconds
 from trapmeter.errors import InputError, ModelError
 from trapmeter.models.bundle import Bundle
 from trapmeter.models.input_spec import InputSpec
-from trapmeter.predict.medium_pipeline import MediumTask, WorkerModels, process_medium
-from trapmeter.predict.run import predict
-from trapmeter.predict.settings import PredictSettings
-from trapmeter.predict.stages import WHOLE_PICTURE_DOUBT
-from trapmeter.predict.worker_models import WorkerPlan, plan_workers
+from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels, process_medium
+from trapmeter.prediction.run import predict
+from trapmeter.prediction.settings import PredictSettings
+from trapmeter.prediction.stages import WHOLE_PICTURE_DOUBT
+from trapmeter.prediction.worker_models import WorkerPlan, plan_workers
 from trapmeter.records import Box, Medium, MediumKind, ModelIdentity, Status
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.uncertainty import fit_uncertainty

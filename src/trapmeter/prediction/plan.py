@@ -20,13 +20,13 @@ from trapmeter.media.discovery import FoundMedia
 from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.models.runtimes.choice import Runtime, RuntimeChoice, choose_runtime
 from trapmeter.models.runtimes.onnx_runtime import release_memory
-from trapmeter.predict.blend import BlendEstimator
-from trapmeter.predict.camera_correction import CameraInputs, read_camera_inputs
-from trapmeter.predict.estimators import BoxEstimator, DistanceEstimator, NetworkEstimator, identify_ensemble
-from trapmeter.predict.settings import PredictSettings
-from trapmeter.predict.sources import Sources, find_sources
-from trapmeter.predict.tasks import TaskPlan, plan_tasks
-from trapmeter.predict.worker_models import ModelsOpener, open_worker_models, plan_workers
+from trapmeter.prediction.blend import BlendEstimator
+from trapmeter.prediction.camera_correction import CameraInputs, read_camera_inputs
+from trapmeter.prediction.estimators import BoxEstimator, DistanceEstimator, NetworkEstimator, identify_ensemble
+from trapmeter.prediction.settings import PredictSettings
+from trapmeter.prediction.sources import Sources, find_sources
+from trapmeter.prediction.tasks import TaskPlan, plan_tasks
+from trapmeter.prediction.worker_models import ModelsOpener, open_worker_models, plan_workers
 from trapmeter.records import Detector, Medium, ModelIdentity
 from trapmeter.storage.address import AnyPath
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes

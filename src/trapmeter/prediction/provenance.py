@@ -19,11 +19,11 @@ from trapmeter.boxmodel.model import EMBEDDED
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.detect.megadetector_lite import EMBEDDED as DETECTORS
 from trapmeter.models.bundle import Bundle
-from trapmeter.predict.camera_correction import count_known_cameras
-from trapmeter.predict.estimates import RunSummary
-from trapmeter.predict.medium_result import MediumResult
-from trapmeter.predict.plan import RunModels, RunPlan
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.camera_correction import count_known_cameras
+from trapmeter.prediction.estimates import RunSummary
+from trapmeter.prediction.medium_result import MediumResult
+from trapmeter.prediction.plan import RunModels, RunPlan
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.uncertainty import FARTHEST_LABEL_M, MAX_M
 
 

@@ -15,7 +15,7 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.files import atomic_path, lock_folder, sha256_of_bytes
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import FoundMedia, find_media
-from trapmeter.predict.settings import PredictSettings
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Medium, MediumKind
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.tables.cameras import CameraSetup
