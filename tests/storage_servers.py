@@ -72,7 +72,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(remote, "FIRST_RETRY_S", 0.001)
     filesystems.forget()
 
 

@@ -44,7 +44,7 @@ def bundle(world: World) -> Path:
     recipe = tiny_recipe()
     torch.manual_seed(0)
     network = make_network(recipe.backbone, recipe.input, "none", Head.LOCATING)
-    torch.nn.init.constant_(network.body.last.bias, 1.5)
+    torch.nn.init.constant_(network.body.output_layer.bias, 1.5)
     folder = world.labels.parent / "fold-0" / "bundle"
     export_network(network, recipe.input, folder, "tiny", "MIT", {"fold": 0}, UNCERTAINTY)
     return folder

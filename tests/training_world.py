@@ -104,6 +104,6 @@ def make_bundles(folder: Path, n: int = 2, uncertainty: Uncertainty | None = Non
     for seed, bundle in enumerate(folders):
         torch.manual_seed(seed)
         network = make_network(recipe.backbone, recipe.input, "none")
-        torch.nn.init.constant_(network.body.last.bias, 1.5 + seed)
+        torch.nn.init.constant_(network.body.output_layer.bias, 1.5 + seed)
         export_network(network, recipe.input, bundle, f"tiny-{seed}", "MIT", {}, uncertainty)
     return folders

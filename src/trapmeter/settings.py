@@ -1,8 +1,8 @@
 """Settings are dataclasses whose fields declare each setting once: name, type, unit, range, default and help.
 
 The command line, TOML files, run.json and the reference pages all come from these declarations. A field's name carries its
-unit (`every_s`, `hfov_deg`), its docstring is the help, a `Range` states its limits, and `cyclopts.Parameter` names the option
-if it differs from the field.
+unit (`every_s`, `hfov_deg`), its docstring is the help, a `Range` states its limits, and `cyclopts.Parameter` names the
+option if it differs from the field.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     recipe = tiny_recipe()
     network = make_network(recipe.backbone, recipe.input, "none")
-    network.start_at(5.0)
+    network.set_initial_distance(5.0)
     folder = tmp_path_factory.mktemp("exported")
     export_network(network, recipe.input, folder, "tiny", "MIT", {})
     return folder
@@ -45,7 +45,7 @@ def configuration(world: World, exported: Path, tmp_path: Path, monkeypatch: pyt
     def copy(network: object, spec: object, folder: Path, *_: object) -> None:
         shutil.copytree(exported, folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr(trapmeter.training.export, "export", copy)
+    monkeypatch.setattr(trapmeter.training.export, "export_network", copy)
     monkeypatch.setitem(RECIPES, "tiny", lambda: tiny_recipe(epochs=1))
     # The last two videos are the test set.
     for name, chosen in (("train", lambda video: video < "v10"), ("test", lambda video: video >= "v10")):
@@ -127,7 +127,7 @@ def test_the_runtime_that_is_asked_for_runs_the_networks(
     from trapmeter.competition import pipeline as chain
 
     opened = []
-    monkeypatch.setattr(chain, "choose", lambda asked: RuntimeChoice(asked, "asked for"))
+    monkeypatch.setattr(chain, "choose_runtime", lambda asked: RuntimeChoice(asked, "asked for"))
     load = Ensemble.load
 
     def noted(folders: list[Path], **arguments: object) -> Ensemble:

@@ -65,7 +65,7 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """Translating a network to ONNX takes longer than training the tiny one."""
     import trapmeter.training.export
 
-    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
 
 
 def test_a_student_is_a_bundle_like_any_other(world: World, teachers: tuple[Path, ...], tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_a_crash_of_the_decoder_is_a_row(make_clip: MakeClip, make_store, wish, 
     store = make_store()
     path = make_clip("good.mp4", n=60, rate=15)
     monkeypatch.setattr(
-        fill, "run_all", lambda tasks, *_, **__: ((t, TaskFailure("the decoder crashed (SIGSEGV)")) for t in tasks)
+        fill, "run_tasks", lambda tasks, *_, **__: ((t, TaskFailure("the decoder crashed (SIGSEGV)")) for t in tasks)
     )
     report = fill_store(store, [wish(path, [0])], 1)
     assert report.failures == (FrameFailure("good.mp4", None, "the decoder crashed (SIGSEGV)"),)

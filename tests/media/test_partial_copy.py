@@ -35,9 +35,9 @@ def far(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[Path], RemotePath], 
         return content
 
     monkeypatch.setattr(partial_copy, "read", read)
-    monkeypatch.setattr(partial_copy, "WHOLE", 0)
-    monkeypatch.setattr(partial_copy, "BLOCK", 512)
-    monkeypatch.setattr(partial_copy, "AHEAD", 1)
+    monkeypatch.setattr(partial_copy, "SMALL_FILE_BYTES", 0)
+    monkeypatch.setattr(partial_copy, "BLOCK_BYTES", 512)
+    monkeypatch.setattr(partial_copy, "PREFETCH_BLOCKS", 1)
     return lambda path: RemotePath("s3://traps", str(path)[1:], RemoteStat(path.stat().st_size, 1)), fetched
 
 

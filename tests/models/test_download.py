@@ -25,11 +25,9 @@ def is_content(path: Path) -> str | None:
     return None if path.read_bytes() == CONTENT else f"other bytes ({path.stat().st_size})"
 
 
-def fetch(
-    server: Server, part: Path, *kinds: str, max_bytes: int = 10_000_000, time_limits: RetryPolicy = PATIENCE
-) -> str:
+def fetch(server: Server, part: Path, *kinds: str, max_bytes: int = 10_000_000, retries: RetryPolicy = PATIENCE) -> str:
     urls = [server.url(kind) for kind in kinds]
-    return download(urls, part, check=is_content, max_bytes=max_bytes, time_limits=time_limits)
+    return download(urls, part, check=is_content, max_bytes=max_bytes, retries=retries)
 
 
 def test_a_whole_file_comes_in_one_go(server: Server, tmp_path: Path) -> None:
@@ -44,7 +42,7 @@ def test_a_whole_file_comes_in_one_go(server: Server, tmp_path: Path) -> None:
 
 
 def test_what_breaks_off_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
-    fetch(server, tmp_path / "p", "breaks", time_limits=RetryPolicy(30, 60.0, 0.0))
+    fetch(server, tmp_path / "p", "breaks", retries=RetryPolicy(30, 60.0, 0.0))
     assert is_content(tmp_path / "p") is None
     starts = [0 if wanted is None else int(wanted[6:-1]) for _, wanted in server.asked]
     assert starts == sorted(set(starts))
@@ -53,7 +51,7 @@ def test_what_breaks_off_goes_on_where_it_stopped(server: Server, tmp_path: Path
 
 def test_a_later_call_goes_on_with_the_part_of_an_earlier_one(server: Server, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"broke off after [\d,]+ of 300,000 bytes(.|\n)*bytes are kept"):
-        fetch(server, tmp_path / "p", "breaks", time_limits=RetryPolicy(1, 60.0, 0.0))
+        fetch(server, tmp_path / "p", "breaks", retries=RetryPolicy(1, 60.0, 0.0))
     assert (tmp_path / "p").stat().st_size == 150_000
     fetch(server, tmp_path / "p", "good")
     assert server.asked[-1] == ("good", "bytes=150000-")
@@ -126,14 +124,14 @@ def test_no_server_at_all(tmp_path: Path) -> None:
             tmp_path / "p",
             check=is_content,
             max_bytes=10,
-            time_limits=RetryPolicy(2, 1.0, 0.0),
+            retries=RetryPolicy(2, 1.0, 0.0),
         )
 
 
 def test_a_file_url_is_a_mirror_too(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(CONTENT)
     (tmp_path / "p").write_bytes(CONTENT[:10])
-    download([(tmp_path / "source").as_uri()], tmp_path / "p", check=is_content, max_bytes=10**7, time_limits=PATIENCE)
+    download([(tmp_path / "source").as_uri()], tmp_path / "p", check=is_content, max_bytes=10**7, retries=PATIENCE)
     assert is_content(tmp_path / "p") is None
 
 

@@ -68,7 +68,7 @@ def entry(server: Server, *kinds: str, **changes: object) -> PublishedModel:
 
 def get(what: PublishedModel, **options: object) -> list[str]:
     told: list[str] = []
-    pull(what, tell=told.append, time_limits=PATIENCE, **options)
+    pull(what, tell=told.append, retries=PATIENCE, **options)
     return told
 
 
@@ -308,8 +308,8 @@ def test_two_at_once_are_told_apart(zipped: Server) -> None:
     import subprocess
 
     code = (
-        "from trapmeter.models.library import locked\nfrom trapmeter.errors import RunError\n"
-        "try:\n    locked('mean').__enter__()\nexcept RunError as error:\n    print(error)"
+        "from trapmeter.models.library import locked_model\nfrom trapmeter.errors import RunError\n"
+        "try:\n    locked_model('mean').__enter__()\nexcept RunError as error:\n    print(error)"
     )
     with locked_model("mean"):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

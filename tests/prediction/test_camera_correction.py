@@ -87,7 +87,7 @@ def test_networks_answers_are_multiplied() -> None:
     class Last:
         identity = HEIGHT
 
-        def estimate_distances(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
+        def estimate(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
             shown.extend(sights)
             return [Distance(5.0, 4.0, 6.0) for _ in sights]
 

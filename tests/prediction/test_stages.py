@@ -9,9 +9,9 @@ from trapmeter.prediction.stages import N_PREFETCHED, Prefetcher
 
 
 def test_all_items_come_in_their_order() -> None:
-    assert list(Prefetcher().over(iter(()))) == []
-    assert list(Prefetcher().over(iter((0, None, "", False)))) == [0, None, "", False]
-    assert list(Prefetcher().over(iter(range(100)))) == list(range(100))
+    assert list(Prefetcher().prefetch(iter(()))) == []
+    assert list(Prefetcher().prefetch(iter((0, None, "", False)))) == [0, None, "", False]
+    assert list(Prefetcher().prefetch(iter(range(100)))) == list(range(100))
 
 
 def test_no_more_than_a_few_are_made_ahead() -> None:
@@ -23,7 +23,7 @@ def test_no_more_than_a_few_are_made_ahead() -> None:
             made += 1
             yield number
 
-    for taken, number in enumerate(Prefetcher().over(make()), start=1):
+    for taken, number in enumerate(Prefetcher().prefetch(make()), start=1):
         assert number == taken - 1
         assert made <= taken + N_PREFETCHED
 
@@ -36,7 +36,7 @@ def test_they_are_made_while_the_one_before_is_worked_on() -> None:
         second_made.set()
         yield 1
 
-    items = Prefetcher().over(make())
+    items = Prefetcher().prefetch(make())
     assert next(items) == 0
     # Nobody has asked for the second one yet.
     assert second_made.wait(timeout=300)
@@ -49,7 +49,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         yield 1
         raise OSError("the disk is gone")
 
-    items = Prefetcher().over(make())
+    items = Prefetcher().prefetch(make())
     assert [next(items), next(items)] == [0, 1]
     with pytest.raises(OSError, match="the disk is gone"):
         next(items)
@@ -58,7 +58,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 
 def test_the_thread_ends_with_who_takes_from_it() -> None:
     before = threading.active_count()
-    items = Prefetcher().over(iter(range(1000)))
+    items = Prefetcher().prefetch(iter(range(1000)))
     assert next(items) == 0
     assert threading.active_count() == before + 1
     items.close()  # type: ignore[attr-defined]
@@ -68,5 +68,5 @@ def test_the_thread_ends_with_who_takes_from_it() -> None:
 def test_the_time_of_the_work_is_told() -> None:
     ahead = Prefetcher()
     assert ahead.spent_s == 0
-    list(ahead.over(iter(range(3))))
+    list(ahead.prefetch(iter(range(3))))
     assert ahead.spent_s > 0

@@ -169,7 +169,7 @@ def test_names_that_lead_out_of_the_folder_are_not_opened(photos, row):
 def test_workers_give_the_same_pictures_and_survive_a_crash(photos, row, monkeypatch):
     chosen = choose_frames([row(3.0, "a.jpg"), row(5.0, "b.jpg"), row(7.0, "gone.jpg")])
     assert make_thumbnails(photos, chosen, jobs=2) == make_thumbnails(photos, chosen)
-    monkeypatch.setattr(frames, "pictures_of", crash_at_b)
+    monkeypatch.setattr(frames, "make_medium_thumbnails", crash_at_b)
     pictures, failure = make_thumbnails(photos, chosen[:2], jobs=1)
     assert [picture.moment.media_id for picture in pictures] == ["a.jpg"]
     assert failure == {"b.jpg": "the decoder crashed (SIGSEGV)"}

@@ -125,7 +125,7 @@ def test_one_run_at_a_time(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_journal_is_kept_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "KEPT_EVERY_S", 0.02)
+    monkeypatch.setattr(publishing, "UPLOAD_INTERVAL_S", 0.02)
     with publish_folder(OUT, LAYOUT) as folder:
         write(folder, seen_jsonl="head\nfirst\n", distances_csv="half")
         while "seen.jsonl" not in there():

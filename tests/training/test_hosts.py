@@ -89,7 +89,7 @@ def alone(world: World, out: Path, monkeypatch: pytest.MonkeyPatch) -> list[floa
     from trapmeter.training import job as single
 
     monkeypatch.setattr(single, "make_network", linear)
-    monkeypatch.setattr(export, "export", lambda *_: None)
+    monkeypatch.setattr(export, "export_network", lambda *_: None)
     recipe = replace(plain_recipe(), precision=Precision.FP64)
     settings = TrainSettings(world.labels, world.metadata, world.store, out, recipe, n_folds=2, fold=0)
     train(settings, lambda _: None)

@@ -90,7 +90,7 @@ def test_the_locating_head_answers_by_the_box() -> None:
     assert output.raw[0] != output.raw[1]
     assert output.place is not None
     assert output.place.cells.shape == (2, 4, 6)
-    network.start_at(5.0)
+    network.set_initial_distance(5.0)
     with torch.no_grad():
         assert network.metres(network(windows).raw).tolist() == pytest.approx([5.0, 5.0], rel=1e-4)
 
@@ -147,7 +147,7 @@ def test_a_zoom_moves_pixels_box_and_distance_together(world: World) -> None:
 def test_a_fold_trains_with_all_of_it(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import trapmeter.training.export
 
-    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
     augment = replace(no_augmentation(), p_zoom=0.5)
     recipe = tiny_recipe(
         input=INPUT,
@@ -244,7 +244,7 @@ def test_a_network_without_boxes_learns_from_labels_alone(
 ) -> None:
     import trapmeter.training.export
 
-    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
     animals = drawn_animals(world, tmp_path / "animals.csv")
     said: list[str] = []
     train(
@@ -267,7 +267,7 @@ def test_a_network_without_boxes_learns_from_labels_alone(
 def test_held_out_are_labels_alone(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import trapmeter.training.export
 
-    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
     animals = drawn_animals(world, tmp_path / "animals.csv")
     recipe = tiny_recipe(input=INPUT, head=Head.LOCATING, place_weight=0.3, epochs=1)
     said: list[str] = []

@@ -26,7 +26,7 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """Translating a network to ONNX takes longer than training the tiny one."""
     import trapmeter.training.export
 
-    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
+    monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
 
 
 def settings(world: World, out: Path, **changes: object) -> TrainSettings:

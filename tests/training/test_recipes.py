@@ -59,7 +59,7 @@ def test_the_parts_of_a_batch_have_the_mean_loss_of_the_whole(world_size: int, m
     cells, numbers = torch.rand(5, 3, 4, generator=generator), torch.rand(5, 4, generator=generator)
     recipe = replace(default(), batch_size=5)
     network = DistanceNetwork(PooledNetwork(nn.Linear(1, 1)), Target.LOG1P)
-    monkeypatch.setattr(losses, "summed", lambda *_: (3 * sure).sum())
+    monkeypatch.setattr(losses, "sum_tensor", lambda *_: (3 * sure).sum())
 
     def part(rank: int, of: int) -> float:
         mine = slice(rank, None, of)

@@ -33,8 +33,8 @@ def train(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object
     import trapmeter.training.recipes
 
     # Translating a network takes longer than training the tiny one.
-    monkeypatch.setattr(trapmeter.training.export, "export", lambda *_: None)
-    monkeypatch.setattr(trapmeter.training.recipes, "recipe_named", lambda _: tiny_recipe(epochs=2))
+    monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
+    monkeypatch.setattr(trapmeter.training.recipes, "find_recipe", lambda _: tiny_recipe(epochs=2))
     tables = ["--labels", world.labels, "--metadata", world.metadata, "--store", world.store]
     # Two threads wait for each other longer than either works at so small a network.
     n_threads = torch.get_num_threads()

@@ -55,13 +55,13 @@ def test_names_that_are_no_utf8_and_long_ones_come_through_everywhere(
     looked_at: list[str] = []
     import trapmeter.prediction.run as run
 
-    real = run.observe_all
+    real = run.process_media
 
     def observe_all(tasks: list[run.Task], *more: object) -> Iterator[object]:
         looked_at.extend(task.medium.media_id for task in tasks)
         return real(tasks, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "observe_all", observe_all)
+    monkeypatch.setattr(run, "process_media", observe_all)
     assert inside(*call) == 3
     assert looked_at == [broken]
     assert (tmp_path / "out/distances.csv").read_bytes() == before

@@ -37,7 +37,7 @@ def test_a_folder_that_vanishes_from_predict(survey: Survey, tmp_path: Path, mon
     assert inside(*survey.predict(tmp_path / "whole")) == 0
     out, away = tmp_path / "out", tmp_path / "away"
     with monkeypatch.context() as patch:
-        patch.setattr(run, "observe_all", after_the_first(run.observe_all, lambda: survey.videos.rename(away)))
+        patch.setattr(run, "process_media", after_the_first(run.process_media, lambda: survey.videos.rename(away)))
         assert inside(*survey.predict(out)) == 3
     with (out / "distances.csv").open(encoding="utf-8") as file:
         reasons = {row["reason"] for row in csv.DictReader(file) if row["status"] == "failed"}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from trapmeter.media.photo import open_photo
 from trapmeter.media.reader import MediumReader, Scale
-from trapmeter.media.video import open_video
 from trapmeter.records import Medium, MediumKind
 
 
@@ -20,5 +18,9 @@ def open_medium(medium: Medium, *scales: Scale) -> AbstractContextManager[Medium
         MediaError: it can't be opened or holds no picture; the text is the decoder's own.
     """
     if medium.kind is MediumKind.PHOTO:
+        from trapmeter.media.photo import open_photo  # Pillow loads only for photos
+
         return open_photo(medium.path, *scales)
+    from trapmeter.media.video import open_video  # PyAV loads only for videos
+
     return open_video(medium.path, *scales)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import trapmeter
+from trapmeter._version import __version__
 from trapmeter.errors import RunError
 from trapmeter.storage.address import AnyPath, parse_path
 
@@ -111,10 +111,10 @@ def check_machines(paths: Sequence[AnyPath]) -> None:
             version, python, unseen = ray.get(answer, timeout=6 * CONNECT_TIMEOUT_S)
         except ray.exceptions.RayError as error:
             why = str(error).strip().splitlines()[-1]
-            wrong.append(f"{host}: trapmeter {trapmeter.__version__} doesn't start there ({why})")
+            wrong.append(f"{host}: trapmeter {__version__} doesn't start there ({why})")
             continue
-        if version != trapmeter.__version__:
-            wrong.append(f"{host}: has trapmeter {version}, here is {trapmeter.__version__} (Python {python})")
+        if version != __version__:
+            wrong.append(f"{host}: has trapmeter {version}, here is {__version__} (Python {python})")
         elif unseen:
             wrong.append(f"{host}: doesn't see {', '.join(unseen[:3])}; all machines need the same paths")
     if wrong:
@@ -124,4 +124,4 @@ def check_machines(paths: Sequence[AnyPath]) -> None:
 
 def describe_machine(paths: Sequence[str]) -> tuple[str, str, list[str]]:
     """On a machine of the cluster: its versions of trapmeter and Python, and which paths it doesn't see."""
-    return trapmeter.__version__, platform.python_version(), [path for path in paths if not parse_path(path).exists()]
+    return __version__, platform.python_version(), [path for path in paths if not parse_path(path).exists()]

@@ -72,7 +72,7 @@ class RowView:
     reacts: bool
     reason: str
     score: str
-    doubt_score: str
+    doubt: str
 
 
 class PageRenderer:
@@ -162,7 +162,7 @@ class PageRenderer:
         last = state.active[-1] if state.active else None
         told = "" if last is None else f"{_KINDS[last.kind]}, {last.media_id} at {words.seconds(last.time_s)} s"
         return self._environment.get_template(name).render(
-            review_progress=review_progress(state), last=last, last_told=told, **{"message": "", **values}
+            progress=review_progress(state), last=last, last_told=told, **{"message": "", **values}
         )
 
     def _detail(self, state: ReviewState, row: RowState) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class PageRenderer:
             reacts=row.reacts,
             reason=row.measured.reason,
             score="" if seen.box is None or row.is_added else f"{seen.box.score:.2f}",
-            doubt_score=f"{doubt_score(row.measured):.1f}",
+            doubt=f"{doubt_score(row.measured):.1f}",
         )
 
 

@@ -179,7 +179,7 @@ def test_held_out_answers_are_read(tmp_path):
     path = tmp_path / "oof.csv"
     path.write_text("site_id,truth_m,full_distance_m\n" + "a,3,3.5\nb,20,15\n" * 60)
     found = read_held_out(path)
-    assert (found.name, found.answer_m[:2].tolist(), found.site[:2].tolist()) == ("oof.csv", [3.5, 15], [0, 1])
+    assert (found.name, found.predicted_m[:2].tolist(), found.site[:2].tolist()) == ("oof.csv", [3.5, 15], [0, 1])
     path.write_text("truth_m,distance_m\n3,4\n")
     with pytest.raises(InputError, match="has 1 answers with a truth, expected 100 or more"):
         read_held_out(path)

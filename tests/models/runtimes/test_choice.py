@@ -23,7 +23,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("asked", "installed", "has_gpu", "flags", "taken", "why"),
+    ("requested", "installed", "has_gpu", "flags", "taken", "reason"),
     [
         (Runtime.AUTO, set(), True, {"amx_bf16"}, Runtime.ONNXRUNTIME, "not installed"),
         (Runtime.AUTO, {"openvino"}, False, {"avx2"}, Runtime.ONNXRUNTIME, "no bf16"),

@@ -76,13 +76,13 @@ def test_what_torch_has_no_operator_for_is_refused_with_a_way_out(tmp_path: Path
 
 
 def test_other_answers_than_onnxruntimes_are_never_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trapmeter.models.runtimes import torch_ops
+    from trapmeter.models.runtimes import torch_operators
 
     folder = make(tmp_path / "bundle")
     replace_network(folder, one_node("Sqrt").SerializeToString())
     network = open_network(read_bundle(folder), Runtime.TORCH)
     assert network.metres(windows(folder)) == pytest.approx(OnnxNetwork(read_bundle(folder)).metres(windows(folder)))
-    monkeypatch.setitem(torch_ops.OPERATORS, "Sqrt", torch.square)
+    monkeypatch.setitem(torch_operators.OPERATORS, "Sqrt", torch.square)
     with pytest.raises(ModelError, match="otherwise than onnxruntime"):
         open_network(read_bundle(folder), Runtime.TORCH)
 
