@@ -16,7 +16,7 @@ ROOT = Path(trapmeter.__file__).parent
 
 # From the bottom to the top. A module may import from its own layer's package and from layers below.
 LAYERS = [
-    {"", "_version", "errors"},
+    {"", "_version", "errors", "progress"},
     {"files", "settings"},
     {"storage"},
     {"records"},

@@ -22,6 +22,10 @@ Pixels = NDArray[np.uint8]
 """A picture: uint8, height x width x 3, RGB."""
 
 
+CONFIDENT_SCORE = 0.3
+"""Of a detector: at or above it, a box is more often right than wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """Where a detector saw an animal.

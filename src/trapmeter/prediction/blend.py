@@ -22,7 +22,7 @@ from trapmeter.errors import InputError, ModelError, error_text
 from trapmeter.files import atomic_file, sha256_of_bytes
 from trapmeter.models.bundle import Bundle
 from trapmeter.prediction.estimators import BoxDistanceModel, DetectedAnimal, identify_ensemble
-from trapmeter.records import Box, Distance, ModelIdentity
+from trapmeter.records import CONFIDENT_SCORE, Box, Distance, ModelIdentity
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
 FORMAT = 1
@@ -41,11 +41,8 @@ class BoxSituation(StrEnum):
     CUT_OFF = "cut off"
     """The box touches the picture's border."""
     UNSURE = "unsure"
-    """The detector gave it less than SURE_SCORE."""
+    """The detector gave it less than CONFIDENT_SCORE."""
     SURE = "sure"
-
-
-SURE_SCORE = 0.3
 
 
 def box_situation(box: Box | None) -> BoxSituation:
@@ -54,7 +51,7 @@ def box_situation(box: Box | None) -> BoxSituation:
         return BoxSituation.NO_BOX
     if min(box.x1, box.y1) < EDGE or max(box.x2, box.y2) > 1 - EDGE:
         return BoxSituation.CUT_OFF
-    return BoxSituation.SURE if box.score >= SURE_SCORE else BoxSituation.UNSURE
+    return BoxSituation.SURE if box.score >= CONFIDENT_SCORE else BoxSituation.UNSURE
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,11 @@ from trapmeter.errors import InputError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import FrameEncoding, InputSpec
 from trapmeter.models.network_input import network_input
-from trapmeter.records import Box
+from trapmeter.records import CONFIDENT_SCORE, Box
 from trapmeter.training.augment import AugmentPlan, AugmentSettings, apply_plan, draw_plan, flip_box, sample_rng
 from trapmeter.training.samples import OTHER_ANIMAL, Sample
 from trapmeter.windows import window_times
 
-CONFIDENT_SCORE = 0.3
-"""A box of this score is more often right than wrong, and teaches the network where to look."""
 MIN_VISIBLE_SHARE = 0.5
 NO_BOX = (0.0, 0.0, 0.0, 0.0)
 
