@@ -27,7 +27,7 @@ from packages import (
     write_package,
 )
 from terminal import inside
-from trapmeter.calibration.inputs import CalibrateSettings
+from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.run import calibrate
 from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
 from trapmeter.errors import InputError, RunError

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from trapmeter.density.run import run_density as run_density
     from trapmeter.density.settings import DensitySettings as DensitySettings
     from trapmeter.density.settings import density_settings as density_settings
-    from trapmeter.density.settings import read_density_settings as read_density_settings
     from trapmeter.detect.megadetector_lite import MegadetectorLite as MegadetectorLite
     from trapmeter.errors import InputError as InputError
     from trapmeter.errors import MediaError as MediaError
@@ -72,7 +71,6 @@ _HOMES = {
     "open_medium": "media.opening:open_medium",
     "parse_site_rule": "tables.site_rules:parse_site_rule",
     "read_boxes": "tables.boxes:read_boxes",
-    "read_density_settings": "density.settings:read_density_settings",
     "read_distances": "tables.distances:read_distances",
     "to_frame": "tables.distances:to_frame",
     "write_distances": "tables.distances:write_distances",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from calibration_world import CAMERA, row_of
-from trapmeter.calibration.inputs import CalibrateSettings
+from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.run import calibrate, select_seconds
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Estimate, Status

@@ -9,7 +9,8 @@ import pytest
 from review_rows import AVI, MP4, results_of, row
 from terminal import inside
 from trapmeter.boxmodel.training_data import read_labelled_observations
-from trapmeter.calibration.inputs import CalibrateSettings, read_inputs
+from trapmeter.calibration.inputs import read_inputs
+from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.errors import InputError
 from trapmeter.geometry import bearing_deg
 from trapmeter.prediction.results import read_run

@@ -15,15 +15,9 @@ import numpy as np
 from trapmeter._version import __version__
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.calibration.gaussian_process import make_site_rows
-from trapmeter.calibration.inputs import (
-    CALIBRATED,
-    CalibrateSettings,
-    MeasuredSite,
-    SiteKey,
-    measured_sites,
-    read_inputs,
-)
+from trapmeter.calibration.inputs import CALIBRATED, MeasuredSite, SiteKey, measured_sites, read_inputs
 from trapmeter.calibration.label_selection import select_labels
+from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.site_correction import (
     COVARIANCE,
     CorrectedSite,

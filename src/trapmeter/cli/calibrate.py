@@ -64,9 +64,9 @@ def calibrate(
 
     trapmeter calibrate results/ --points points.csv --cameras cameras.csv --species "red fox" --out calibrated/
     """
-    from trapmeter.calibration.inputs import CalibrateSettings
     from trapmeter.calibration.run import calibrate as run
     from trapmeter.calibration.run import select_seconds
+    from trapmeter.calibration.settings import CalibrateSettings
     from trapmeter.tables.cameras import COLUMNS as CAMERA_COLUMNS
     from trapmeter.tables.csvfile import find_misspelt_columns
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trapmeter.calibration.inputs import CalibrateSettings
 from trapmeter.calibration.run import CHART, calibrate
+from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.demo.clips import (
     BOXES,
     POINTS,
@@ -101,7 +101,7 @@ def _estimates(settings: PredictSettings) -> Sequence[Estimate]:
 
 def _with_points(settings: PredictSettings) -> Sequence[Estimate]:
     """The run's estimates after calibration by the reference points."""
-    return calibrate(CalibrateSettings(settings.out, _calibrated(settings), points=POINTS)).estimates
+    return calibrate(CalibrateSettings(settings.out, out=_calibrated(settings), points=POINTS)).estimates
 
 
 def _calibrated(settings: PredictSettings) -> Path:

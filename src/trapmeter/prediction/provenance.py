@@ -25,6 +25,7 @@ from trapmeter.prediction.estimates import RunSummary
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan
 from trapmeter.prediction.settings import PredictSettings
+from trapmeter.settings import to_values
 from trapmeter.uncertainty import FARTHEST_LABEL_M, MAX_M
 
 
@@ -59,7 +60,7 @@ def describe_run(
         "started": clock.started_at.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "root": str(work.found.root),
-        "arguments": work.settings.to_json(),
+        "arguments": to_values(work.settings),
         "models": {role: asdict(identity) for role, identity in models.identities.items()},
         "runtime": None if models.runtime_choice is None else _runtime_facts(models.runtime_choice),
         "model_cards": model_cards(work.settings, models.bundles, has_detector="detector" in models.identities),

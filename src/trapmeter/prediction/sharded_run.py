@@ -28,6 +28,7 @@ from trapmeter.prediction.run import (
     process_tasks,
 )
 from trapmeter.prediction.settings import JOURNAL, PredictSettings
+from trapmeter.settings import from_values, to_values
 
 SHARD_FILE = "shard.json"
 FORMAT = 1
@@ -68,7 +69,7 @@ def _write_shard(path: Path, shard: Shard, settings: PredictSettings) -> None:
         "trapmeter": __version__,
         "shard": shard.number,
         "n_shards": shard.of,
-        "arguments": settings.with_absolute_paths().to_json(),
+        "arguments": to_values(settings.with_absolute_paths()),
     }
     with atomic_file(path) as file:
         json.dump(data, file, indent=2)
@@ -137,7 +138,7 @@ def _read_shard(folder: Path) -> _FinishedShard:
                 f"{folder}: made by trapmeter {data['trapmeter']}, this is {__version__}; merge with that version, or give "
                 "the commands of all shards again with --overwrite"
             )
-        settings = PredictSettings.from_json(data["arguments"])
+        settings = from_values(PredictSettings, data["arguments"])
         return _FinishedShard(folder, Shard(data["shard"], data["n_shards"]), settings)
     except OSError as error:
         raise InputError(
@@ -180,7 +181,7 @@ MACHINE_ARGUMENTS = {"out", "jobs", "overwrite"}
 
 
 def _setting_differences(a: PredictSettings, b: PredictSettings) -> list[str]:
-    before, now = a.to_json(), b.to_json()
+    before, now = to_values(a), to_values(b)
     names = [name for name in before if name not in MACHINE_ARGUMENTS and before[name] != now[name]]
     return [f"{RECOMPUTED.get(name, name)} is {before[name]!r} and {now[name]!r}" for name in names]
 
