@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,11 +142,9 @@ def density(
     """
     from trapmeter.cli.options import default_jobs
     from trapmeter.console import print_density, progress_bars
-    from trapmeter.density.results import write_csv, write_json
-    from trapmeter.density.run import list_inputs, run_density
     from trapmeter.density.settings import density_settings, read_values
-    from trapmeter.files import check_writable, lock_folder
-    from trapmeter.report.density_report import OUTPUT_FILES, write_density_folder
+    from trapmeter.progress import no_progress
+    from trapmeter.report.density_report import density_and_report
 
     given: dict[str, Any] = {
         "file": file,
@@ -183,41 +180,16 @@ def density(
     values.setdefault("jobs", default_jobs(None))
     values |= {name: value for name, value in given.items() if value is not None}
     settings = density_settings(values)
-    for path in (json, csv):
-        check_writable(path)
-    written = [(path, option) for path, option in ((json, "--json"), (csv, "--csv")) if path is not None]
-    written += [] if out is None else [(out / name, "--out") for name in OUTPUT_FILES]
-    _check_apart(written, [*list_inputs(settings), *([] if config is None else [config])])
-    # Taken before the work, so that a folder which can't be written is found out before it.
-    with nullcontext() if out is None else lock_folder(out):
-        if settings.bootstrap:
-            with progress_bars() as progress:
-                run = run_density(settings, lambda done, total: progress("replicate", done, total, 0))
-        else:
-            run = run_density(settings)
-        report = None if out is None else write_density_folder(out, run)
-    print_density(run)
-    for path, write in ((json, write_json), (csv, write_csv)):
+    with progress_bars() if settings.bootstrap else nullcontext(no_progress) as progress:
+        result = density_and_report(
+            settings, json=json, csv=csv, out=out, also_read=[] if config is None else [config], progress=progress
+        )
+    print_density(result.run)
+    for path in (result.json, result.csv):
         if path is not None:
-            write(path, run)
             typer.echo(f"results: {path}")
-    if report is not None:
-        typer.echo(f"report:  {report}")
-
-
-def _check_apart(written: Iterable[tuple[Path, str]], inputs: Sequence[Path]) -> None:
-    """Makes sure that no input is written over. written: files to come, each with the option that names it."""
-    for path, option in written:
-        if any(_is_same(path, one) for one in inputs):
-            raise InputError(f"{path} would be written over, but it is read as an input; choose another {option}")
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    """Whether both are one file, however it is named or linked."""
-    try:
-        return path.samefile(other)
-    except OSError:  # one of them isn't there
-        return False
+    if result.report is not None:
+        typer.echo(f"report:  {result.report}")
 
 
 def _texts(values: list[str] | None) -> list[str] | None:
