@@ -85,7 +85,7 @@ def test_pdf_names_what_to_install(
     results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "weasyprint", None)
-    monkeypatch.setattr("trapmeter.cli.options.find_spec", lambda _: None)
+    monkeypatch.setattr("trapmeter.errors.find_spec", lambda _: None)
     assert inside("report", results, "--format", "pdf") == 2
     assert "trapmeter[pdf]" in capsys.readouterr().err
 

@@ -116,7 +116,7 @@ def test_a_shard_goes_on_where_it_stopped(survey: Path) -> None:
     with pytest.raises(RunError, match=r"not finished: 1/1 \(4 media\), the first of them s0/4\.mp4"):
         merge_shards([folder], survey.parent / "merged")
     steps: list[tuple[str, int, int, int]] = []
-    predict_shard(settings(survey), Shard(1, 1), lambda *step: steps.append(step))
+    predict_shard(settings(survey), Shard(1, 1), progress=lambda *step: steps.append(step))
     assert steps[0][1] == sum(b'"failure":""' in line for line in lines[:3])
     merge_shards([folder], survey.parent / "merged")
     predict(settings(survey, "whole"))

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from trapmeter.cli.options import RuntimeOption, default_jobs, print_progress, require_extra
+from trapmeter.cli.options import RuntimeOption, print_progress
+from trapmeter.errors import require_extra
 from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.parallel.engines import default_jobs
 
 
 def distil(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +14,6 @@ from trapmeter.cli.options import (
     EXIT_INTERRUPTED,
     EXIT_MEDIA_FAILED,
     CamerasOption,
-    EngineName,
     EngineOption,
     RayAddressOption,
     RuntimeOption,
@@ -24,19 +21,17 @@ from trapmeter.cli.options import (
     SiteLocationsOption,
     SpeciesOption,
     TrainedHfovOption,
-    default_jobs,
-    open_engine,
-    site_locations_for,
+    print_progress,
 )
 from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.parallel.engines import EngineName, default_jobs
 
 if TYPE_CHECKING:
-    from trapmeter.prediction.run import PredictRun, Progress
-    from trapmeter.prediction.settings import PredictSettings
-    from trapmeter.storage.address import AnyPath
-    from trapmeter.tables.truth import TruthRow
+    from trapmeter.prediction.run import PredictRun
+    from trapmeter.prediction.sharded_run import ShardRun
+    from trapmeter.report.predict_report import ReportedRun
 
 
 def add_verbs(app: typer.Typer) -> None:
@@ -174,18 +169,19 @@ def predict(
 
     trapmeter predict survey/ --out results/ --engine ray --ray-address auto
     """
+    from trapmeter.console import print_shard, progress_bars
     from trapmeter.errors import InputError
     from trapmeter.models.library import find_model
-    from trapmeter.prediction.run import predict as run_predict
-    from trapmeter.prediction.settings import RESULTS_LAYOUT, PredictSettings
-    from trapmeter.storage.address import RemotePath, parse_path
-    from trapmeter.storage.publish import publish_folder
+    from trapmeter.parallel.engines import parse_engine_shard
+    from trapmeter.prediction.settings import PredictSettings
+    from trapmeter.prediction.sharded_run import predict_shard
+    from trapmeter.report.predict_report import predict_and_report
+    from trapmeter.storage.address import parse_path
     from trapmeter.tables.site_rules import parse_site_rule
 
     if every is not None and times is not None:
         raise InputError("--every and --times exclude each other: give one of them")
-    if shard is not None and engine is not EngineName.LOCAL:
-        raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
+    one_of = parse_engine_shard(shard, engine)
     settings = PredictSettings(
         paths=tuple(map(parse_path, paths or ())),
         out=Path(out),
@@ -213,43 +209,19 @@ def predict(
         jobs=default_jobs(jobs),
         overwrite=overwrite,
     )
-    target = parse_path(out)
-    if shard is not None:
-        _predict_shard(settings, shard, target)
-        return
-    if engine is EngineName.RAY:
-        # Workers may have been started in another folder.
-        settings = settings.with_absolute_paths()
-    seen_by_all = [path for path in (*settings.paths, *settings.models, settings.store) if path is not None]
-    with open_engine(engine, ray_address, jobs, seen_by_all) as opened:
-        with publish_folder(target, RESULTS_LAYOUT, overwrite=overwrite) as folder:
-            settings = replace(
-                settings, jobs=opened.jobs, out=folder if isinstance(target, RemotePath) else settings.out
+    with _exit_on_interrupt(), progress_bars() as progress:
+        if one_of is None:
+            result = predict_and_report(
+                settings, out, jobs=jobs, engine=engine, ray_address=ray_address, progress=progress
             )
-            done = _predict_and_report(settings, partial(run_predict, settings, engine=opened.engine))
-        _print_run(done, target)
-    _exit_with(done.run)
-
-
-def _predict_shard(settings: PredictSettings, text: str, target: AnyPath) -> None:
-    from trapmeter.console import print_shard, progress_bars
-    from trapmeter.parallel.sharding import parse_shard
-    from trapmeter.prediction.settings import RESULTS_LAYOUT
-    from trapmeter.prediction.sharded_run import predict_shard
-    from trapmeter.storage.publish import publish_folder
-
-    shard = parse_shard(text)
-    with (
-        publish_folder(target / shard.name, RESULTS_LAYOUT, overwrite=settings.overwrite) as folder,
-        _exit_on_interrupt(),
-        progress_bars() as progress,
-    ):
-        run = predict_shard(replace(settings, out=folder.parent), shard, progress)
-    print_shard(run, target)
-    if run.n_internal_errors:
-        raise typer.Exit(EXIT_INTERNAL_ERROR)
-    if run.n_failed:
-        raise typer.Exit(EXIT_MEDIA_FAILED)
+        else:
+            shard_run = predict_shard(settings, one_of, out, progress=progress)
+    if one_of is None:
+        _print_result(result)
+        _exit_with(result.run)
+    else:
+        print_shard(shard_run, parse_path(out))
+        _exit_with(shard_run)
 
 
 def merge(
@@ -277,19 +249,13 @@ def merge(
 
     trapmeter merge results/shard-*-of-8 --out results/
     """
-    from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT
-    from trapmeter.prediction.sharded_run import SHARD_FILE, merge_shards, read_run_settings
-    from trapmeter.storage.address import parse_path
-    from trapmeter.storage.publish import expand_pattern, fetch_folder, publish_folder
+    from trapmeter.console import progress_bars
+    from trapmeter.report.predict_report import merge_and_report
 
-    target = parse_path(out)
-    given = [folder for text in shards for folder in expand_pattern(parse_path(text))]
-    with ExitStack() as stack:
-        folders = [stack.enter_context(fetch_folder(folder, (SHARD_FILE, JOURNAL))) for folder in given]
-        folder = stack.enter_context(publish_folder(target, RESULTS_LAYOUT))
-        done = _predict_and_report(read_run_settings(folders, folder), partial(merge_shards, folders, folder))
-    _print_run(done, target)
-    _exit_with(done.run)
+    with _exit_on_interrupt(), progress_bars() as progress:
+        result = merge_and_report(shards, out, progress=progress)
+    _print_result(result)
+    _exit_with(result.run)
 
 
 @contextmanager
@@ -302,47 +268,22 @@ def _exit_on_interrupt() -> Iterator[None]:
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def _exit_with(run: PredictRun) -> None:
-    """Ends with the status that tells how the run went."""
-    if run.facts["errors_of_ours"]:
+def _exit_with(run: PredictRun | ShardRun) -> None:
+    """Ends with the status of a run that met errors."""
+    if run.has_internal_errors:
         raise typer.Exit(EXIT_INTERNAL_ERROR)
-    if run.summary.n_failed_media or run.facts["unreadable_folders"]:
+    if run.has_failed_media:
         raise typer.Exit(EXIT_MEDIA_FAILED)
 
 
-@dataclass(frozen=True, slots=True)
-class _FinishedRun:
-    """A run whose report is written, and the known distances that it is compared with."""
-
-    run: PredictRun
-    report: Path
-    truth: Sequence[TruthRow] | None
-
-
-def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], PredictRun]) -> _FinishedRun:
-    from trapmeter.console import progress_bars
-    from trapmeter.prediction.results import read_run
-    from trapmeter.report.run_report import write_html
-    from trapmeter.storage.address import RemotePath
-    from trapmeter.tables.truth import read_truth
-
-    truth = None if settings.truth is None else read_truth(settings.truth)
-    with _exit_on_interrupt(), progress_bars() as progress:
-        measured = run_it(progress)
-        # Out of the folder, as `trapmeter report` makes it again later: the same rows, rounded as the table has them.
-        run = read_run(settings.out, measured.root if isinstance(measured.root, RemotePath) else None)
-        places = site_locations_for(run, settings.places)
-        report = write_html(run, settings.out, truth=truth, places=places, progress=progress, jobs=settings.jobs)
-    return _FinishedRun(run, report, truth)
-
-
-def _print_run(done: _FinishedRun, out: AnyPath) -> None:
+def _print_result(result: ReportedRun) -> None:
     from trapmeter.console import print_comparison, print_summary
-    from trapmeter.report.comparison import compare
 
-    print_summary(done.run, out, out / done.report.name)
-    if done.truth is not None:
-        print_comparison(compare(done.run.estimates, done.truth))
+    for note in result.notes:
+        print_progress(note)
+    print_summary(result.run, result.out, result.report)
+    if result.comparison is not None:
+        print_comparison(result.comparison)
 
 
 def demo(

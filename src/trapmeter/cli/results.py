@@ -10,11 +10,8 @@ import typer
 
 from trapmeter.cli.options import (
     SiteLocationsOption,
-    default_jobs,
     parse_choice,
     print_progress,
-    require_extra,
-    site_locations_for,
 )
 
 if TYPE_CHECKING:
@@ -68,8 +65,9 @@ def report(
     trapmeter report calibrated/ --media /media/card1 --format pdf
     """
     from trapmeter.console import progress_bars
-    from trapmeter.errors import InputError
-    from trapmeter.prediction.results import read_run
+    from trapmeter.errors import InputError, require_extra
+    from trapmeter.parallel.engines import default_jobs
+    from trapmeter.prediction.results import find_site_locations, read_run
     from trapmeter.report.run_report import write_html, write_pdf
     from trapmeter.storage.address import parse_path
     from trapmeter.tables.truth import read_truth
@@ -87,7 +85,9 @@ def report(
     truth = truth or _file_of_run(run, "truth")
     places = None if no_map else places or _file_of_run(run, "places")
     known = None if truth is None else read_truth(truth)
-    where = None if no_map else site_locations_for(run, places)
+    where, notes = (None, ()) if no_map else find_site_locations(run, places)
+    for note in notes:
+        print_progress(note)
     with progress_bars() as progress:
         write = write_pdf if written_as is ReportFormat.PDF else write_html
         path = write(run, results, truth=known, places=where, progress=progress, jobs=default_jobs(jobs))

@@ -49,6 +49,16 @@ class PredictRun:
     store: FrameStore | None = None
     """Where the pictures are in place of root."""
 
+    @property
+    def has_internal_errors(self) -> bool:
+        """Some media met an error in trapmeter; errors.log has the traces."""
+        return bool(self.facts["errors_of_ours"])
+
+    @property
+    def has_failed_media(self) -> bool:
+        """Some media, or some folders, could not be read."""
+        return bool(self.summary.n_failed_media or self.facts["unreadable_folders"])
+
 
 def predict(
     settings: PredictSettings, progress: Progress = lambda *_: None, engine: Engine = THIS_MACHINE
