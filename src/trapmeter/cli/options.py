@@ -78,23 +78,10 @@ def print_progress(what: str) -> None:
 
 
 def site_locations_for(run: PredictRun, given: Path | None) -> dict[str, SiteLocation] | None:
-    """Where sites are: by the table that was given, else by the Camtrap DP that was measured; None where nobody tells.
+    """The sites' locations for the report of a run, as `trapmeter.report.run_report.find_site_locations` finds them."""
+    from trapmeter.report.run_report import find_site_locations
 
-    Raises:
-        InputError: the table that was given is not what it should be.
-    """
-    from trapmeter.prediction.results import find_package
-    from trapmeter.tables.site_locations import read_site_locations
-
-    if given is not None:
-        return read_site_locations(given)
-    package = find_package(run)
-    try:
-        return None if package is None else read_site_locations(package)
-    except InputError as error:
-        # Nobody asked for the map, which must not cost the report.
-        print_progress(f"the report has no map: {error}")
-        return None
+    return find_site_locations(run, given, print_progress)
 
 
 def require_extra(package: str, extra: str) -> None:

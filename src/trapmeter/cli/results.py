@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from trapmeter.cli.options import (
-    SiteLocationsOption,
-    default_jobs,
-    parse_choice,
-    print_progress,
-    require_extra,
-    site_locations_for,
-)
-
-if TYPE_CHECKING:
-    from trapmeter.prediction.run import PredictRun
-
-
-class ReportFormat(StrEnum):
-    """What the report is written as."""
-
-    HTML = "html"
-    PDF = "pdf"
+from trapmeter.cli.options import SiteLocationsOption, default_jobs, parse_choice, print_progress
 
 
 def add_report(app: typer.Typer) -> None:
@@ -49,7 +31,7 @@ def report(
             "is always to be told."
         ),
     ] = None,
-    form: Annotated[str, typer.Option("--format", help="html, or pdf (an extra).")] = ReportFormat.HTML,
+    form: Annotated[str, typer.Option("--format", help="html, or pdf (an extra).")] = "html",
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
 ) -> None:
     """Make the report of a folder of results anew, as report.html or report.pdf in that folder.
@@ -68,44 +50,21 @@ def report(
     trapmeter report calibrated/ --media /media/card1 --format pdf
     """
     from trapmeter.console import progress_bars
-    from trapmeter.errors import InputError
-    from trapmeter.prediction.results import read_run
-    from trapmeter.report.run_report import write_html, write_pdf
-    from trapmeter.storage.address import parse_path
-    from trapmeter.tables.truth import read_truth
+    from trapmeter.report.run_report import write_report
 
-    written_as = parse_choice(ReportFormat, "--format", form)
-    if written_as is ReportFormat.PDF:
-        require_extra("weasyprint", "pdf")
-    if no_map and places is not None:
-        raise InputError("--places and --no-map exclude each other: give one of them")
-    run = read_run(results, None if media is None else parse_path(media))
-    if media is None and "://" in str(run.facts.get("root")):
-        print_progress(
-            f"no pictures: the media are not on this machine; give --media {run.facts['root']} to read them there"
-        )
-    truth = truth or _file_of_run(run, "truth")
-    places = None if no_map else places or _file_of_run(run, "places")
-    known = None if truth is None else read_truth(truth)
-    where = None if no_map else site_locations_for(run, places)
     with progress_bars() as progress:
-        write = write_pdf if written_as is ReportFormat.PDF else write_html
-        path = write(run, results, truth=known, places=where, progress=progress, jobs=default_jobs(jobs))
-    typer.echo(f"report: {path}")
-
-
-def _file_of_run(run: PredictRun, name: str) -> Path | None:
-    """The file that the run was given; None, which is told, where it is gone."""
-    arguments = run.facts.get("arguments")
-    given = arguments.get(name) if isinstance(arguments, dict) else None
-    if not isinstance(given, str):
-        return None
-    if not Path(given).exists():
-        print_progress(
-            f"--{name} {given}, which the run was given, is not there, seen from this folder: the report does without"
+        path = write_report(
+            results,
+            truth=truth,
+            places=places,
+            has_map=not no_map,
+            media=media,
+            form=form,
+            jobs=default_jobs(jobs),
+            progress=progress,
+            announce=print_progress,
         )
-        return None
-    return Path(given)
+    typer.echo(f"report: {path}")
 
 
 def add_export(app: typer.Typer) -> None:
