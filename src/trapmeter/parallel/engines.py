@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from trapmeter.errors import InputError, require_extra
+from trapmeter.settings import worker_count
 
 if TYPE_CHECKING:
     from trapmeter.parallel.sharding import Shard
@@ -26,19 +26,26 @@ class EngineName(StrEnum):
     """Ray, on one machine or many; the extra `cluster`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What workers run on."""
+
+    engine: EngineName = EngineName.LOCAL
+    """What workers run on: local (this machine) or ray (many machines; the extra `cluster`)."""
+    ray_address: str | None = None
+    """A running Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: a cluster on this machine alone."""
+
+    def __post_init__(self) -> None:
+        if self.engine is EngineName.LOCAL and self.ray_address is not None:
+            raise InputError("--ray-address needs --engine ray: give both")
+
+
 @dataclass(frozen=True, slots=True)
 class OpenEngine:
     """An engine that is ready to work, and how many workers it gets."""
 
     engine: Engine
     jobs: int
-
-
-def default_jobs(jobs: int | None) -> int:
-    """The requested number of workers, or one for each core that this process may use."""
-    if jobs is not None:
-        return jobs
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def parse_engine_shard(text: str | None, engine: EngineName) -> Shard | None:
@@ -55,26 +62,21 @@ def parse_engine_shard(text: str | None, engine: EngineName) -> Shard | None:
 
 
 @contextmanager
-def open_engine(
-    name: EngineName, address: str | None, jobs: int | None, paths: Sequence[AnyPath]
-) -> Iterator[OpenEngine]:
+def open_engine(settings: EngineSettings, jobs: int | None, paths: Sequence[AnyPath]) -> Iterator[OpenEngine]:
     """The engine, for as long as the block lasts.
 
-    address: of a running Ray cluster. jobs: the requested number of workers; None is one for each core. paths: what every
+    jobs: the requested number of workers; None is one for each core. paths: what every
     machine must be able to read.
 
     Raises:
-        InputError: an address is given for another engine than Ray.
         MissingExtraError: Ray isn't installed.
         RunError: the cluster can't be reached, or can't do this work.
     """
     # Importing this module must stay cheap: the command line does so for its help.
     from trapmeter.parallel.workers import THIS_MACHINE, Engine
 
-    if name is EngineName.LOCAL:
-        if address is not None:
-            raise InputError("--ray-address goes with --engine ray: give both")
-        yield OpenEngine(THIS_MACHINE, default_jobs(jobs))
+    if settings.engine is EngineName.LOCAL:
+        yield OpenEngine(THIS_MACHINE, worker_count(jobs))
         return
     require_extra("ray", "cluster")
     from trapmeter.parallel.ray_connection import connect_to_ray
@@ -82,5 +84,5 @@ def open_engine(
 
     # A path that is missing here too is a mistake in the command, and gets a clearer error later.
     existing = [path.absolute() for path in paths if path.exists()]
-    with connect_to_ray(address, existing, default_jobs(jobs)) as cluster:
+    with connect_to_ray(settings.ray_address, existing, worker_count(jobs)) as cluster:
         yield OpenEngine(Engine(run_tasks_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.errors import InputError
 from trapmeter.models.library import find_model
 from trapmeter.models.runtimes.choice import Runtime
-from trapmeter.settings import Jobs, Parsed, Range, check_ranges
+from trapmeter.settings import Jobs, Parsed, Range, check_ranges, from_values
 from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.storage.publish import FolderLayout
 from trapmeter.tables.site_rules import CsvSite, NoSite, SiteRule, format_site_rule, parse_site_rule
@@ -107,6 +108,20 @@ class PredictSettings(FieldSettings):
             models=tuple(here / path for path in self.models),
             **absolute,
         )
+
+
+def predict_settings(
+    paths: str | AnyPath | Sequence[str | AnyPath] = (), out: str | AnyPath | None = None, **settings: Any
+) -> PredictSettings:
+    """Settings from plain values by name, as the command line and Python give them.
+
+    Raises:
+        InputError: a name is unknown, or a value is not what is expected.
+    """
+    if settings.keys() >= {"every_s", "times"}:
+        raise InputError("--every and --times exclude each other: give one of them")
+    given: dict[str, Any] = {"paths": paths} if out is None else {"paths": paths, "out": str(out)}
+    return from_values(PredictSettings, given | settings)
 
 
 PATH_FIELDS = ("out", "times", "boxes", "cameras", "truth", "places", "box_model", "blend", "store")

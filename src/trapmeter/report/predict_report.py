@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
-from trapmeter.parallel.engines import EngineName, open_engine
+from trapmeter.parallel.engines import EngineName, EngineSettings, open_engine
 from trapmeter.prediction.results import find_site_locations, read_run
-from trapmeter.prediction.run import PredictRun, predict
-from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT, PredictSettings
+from trapmeter.prediction.run import PredictRun, run_prediction
+from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT, PredictSettings, predict_settings
 from trapmeter.prediction.sharded_run import SHARD_FILE, merge_shards, read_run_settings
 from trapmeter.progress import Progress, no_progress
 from trapmeter.report.comparison import Comparison, compare
@@ -34,20 +35,24 @@ class ReportedRun:
     notes: tuple[str, ...] = ()
 
 
-def predict_and_report(
-    settings: PredictSettings,
-    out: str | AnyPath | None = None,
+def predict(
+    paths: str | AnyPath | Sequence[str | AnyPath] = (),
+    out: str | AnyPath = "results",
     *,
-    jobs: int | None = None,
-    engine: EngineName = EngineName.LOCAL,
-    ray_address: str | None = None,
+    workers: EngineSettings | None = None,
     progress: Progress = no_progress,
+    **settings: Any,
 ) -> ReportedRun:
     """Predicts the distances of all animals in the media; writes distances.csv, run.json and report.html.
 
-    out: a folder or an address such as s3://BUCKET/FOLDER, in place of settings.out. jobs: workers, in place of
-    settings.jobs; None is one for each core of the machine or cluster. ray_address: a running cluster, for the engine Ray.
     The same call resumes a run that was interrupted.
+
+    Args:
+        paths: one or many videos, photos, folders or addresses.
+        out: folder for the results, or an address such as s3://BUCKET/FOLDER.
+        workers: what worker processes run on; by default this machine.
+        progress: called as the run advances.
+        settings: the other settings of `PredictSettings`, by name.
 
     Raises:
         InputError: a path, table or argument is wrong; nothing was done.
@@ -55,18 +60,34 @@ def predict_and_report(
         RunError: the output folder is in use, holds a run with other settings, or can't be written.
         ModelError: a model file is damaged.
     """
+    return predict_and_report(predict_settings(paths, out, **settings), out, workers=workers, progress=progress)
+
+
+def predict_and_report(
+    settings: PredictSettings,
+    out: str | AnyPath | None = None,
+    *,
+    workers: EngineSettings | None = None,
+    progress: Progress = no_progress,
+) -> ReportedRun:
+    """As `predict`, with settings that are made already.
+
+    out: a folder or an address such as s3://BUCKET/FOLDER, in place of settings.out.
+    """
+    workers = workers or EngineSettings()
+    is_cluster = workers.engine is EngineName.RAY
     target = parse_path(str(settings.out if out is None else out))
-    if engine is EngineName.RAY:
+    if is_cluster:
         # Ray's workers may have been started in another folder.
         settings = settings.with_absolute_paths()
     shared = [path for path in (*settings.paths, *settings.models, settings.store) if path is not None]
     with (
-        open_engine(engine, ray_address, jobs, shared) as opened,
+        open_engine(workers, settings.jobs, shared) as opened,
         publish_folder(target, RESULTS_LAYOUT, overwrite=settings.overwrite) as folder,
     ):
-        work_folder = folder.absolute() if engine is EngineName.RAY else folder
+        work_folder = folder.absolute() if is_cluster else folder
         settings = replace(settings, jobs=opened.jobs, out=work_folder)
-        return _run_and_report(settings, target, lambda: predict(settings, progress, opened.engine), progress)
+        return _run_and_report(settings, target, lambda: run_prediction(settings, progress, opened.engine), progress)
 
 
 def merge_and_report(
