@@ -32,7 +32,7 @@ from trapmeter.calibration.run import calibrate
 from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
 from trapmeter.errors import InputError, RunError
 from trapmeter.export import ExportFormat, export_results
-from trapmeter.prediction.run import PredictRun, predict
+from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Status
 from trapmeter.review.decisions import DecisionKind, open_log
@@ -75,7 +75,7 @@ def package(tmp_path: Path, make_clip: MakeClip) -> Path:
 
 
 def measure(package: Path, out: Path, **changes: Any) -> PredictRun:
-    return predict(PredictSettings((package,), out, **changes))
+    return run_prediction(PredictSettings((package,), out, **changes))
 
 
 def rows(run: PredictRun) -> list[tuple[str, float, Status]]:
@@ -203,7 +203,7 @@ def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp
 
 def test_packages_that_cannot_be_measured_say_why(package: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="goes alone"):
-        predict(PredictSettings((package, tmp_path), tmp_path / "out"))
+        run_prediction(PredictSettings((package, tmp_path), tmp_path / "out"))
     only_far = write_package(tmp_path / "far", media=MEDIA[2:3])
     with pytest.raises(InputError, match=r"none of its 1 media is at hand; the first, https://.*opens no connection"):
         measure(only_far, tmp_path / "out")

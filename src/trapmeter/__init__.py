@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trapmeter.media.discovery import find_media as find_media
     from trapmeter.media.opening import open_medium as open_medium
     from trapmeter.prediction.run import PredictRun as PredictRun
-    from trapmeter.prediction.run import predict as predict
+    from trapmeter.report.predict_report import predict as predict
     from trapmeter.prediction.settings import PredictSettings as PredictSettings
     from trapmeter.records import Box as Box
     from trapmeter.records import Distance as Distance
@@ -67,7 +67,7 @@ _HOMES = {
     "run_density": "density.run:run_density",
     "find_media": "media.discovery:find_media",
     "parse_path": "storage.address:parse_path",
-    "predict": "prediction.run:predict",
+    "predict": "report.predict_report:predict",
     "open_medium": "media.opening:open_medium",
     "parse_site_rule": "tables.site_rules:parse_site_rule",
     "read_boxes": "tables.boxes:read_boxes",

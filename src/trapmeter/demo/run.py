@@ -21,7 +21,7 @@ from trapmeter.demo.clips import (
 )
 from trapmeter.demo.scores import Scores, score, score_constant
 from trapmeter.prediction.results import read_run
-from trapmeter.prediction.run import PredictRun, Progress, predict
+from trapmeter.prediction.run import PredictRun, Progress, run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Estimate
 from trapmeter.report.run_report import write_html
@@ -67,7 +67,7 @@ def run_demo(out: Path, jobs: int, progress: Progress = lambda *_: None) -> Demo
         RunError: out can't be written, or holds the results of a run that is not the demo's.
     """
     settings = demo_settings(out, jobs)
-    predict(settings, progress)
+    run_prediction(settings, progress)
     run = read_run(out)
     truth = read_truth(TRUTH)
     report = write_html(run, out, truth=truth, progress=progress, jobs=jobs)
@@ -77,7 +77,7 @@ def run_demo(out: Path, jobs: int, progress: Progress = lambda *_: None) -> Demo
     models = {BOX_MODEL: (drawn, settings), NETWORK: (network_settings(drawn), network_settings(settings))}
     rest = [drawn, *models[NETWORK]]
     for step, other in enumerate(rest, start=1):
-        predict(other)
+        run_prediction(other)
         progress("compare", step, len(rest), 0)
     constant = (score_constant(TRAINING_MEDIAN_M, _estimates(folder), truth) for folder in (drawn, settings))
     ways = [Way(BASELINE, *constant)]

@@ -60,7 +60,7 @@ class PredictRun:
         return bool(self.summary.n_failed_media or self.facts["unreadable_folders"])
 
 
-def predict(
+def run_prediction(
     settings: PredictSettings, progress: Progress = lambda *_: None, engine: Engine = THIS_MACHINE
 ) -> PredictRun:
     """Measures all animals in the given media and writes distances.csv and run.json into settings.out.
