@@ -72,13 +72,12 @@ def distil(
     --out student/
     """
     require_extra("torch", "train")
-    from trapmeter.competition.inference import PseudolabelSettings
     from trapmeter.console import progress_bars
-    from trapmeter.distillation import DistilSettings
     from trapmeter.distillation import distil as run
     from trapmeter.models.library import find_model
     from trapmeter.models.runtimes.choice import choose_runtime
     from trapmeter.training.recipes import find_recipe
+    from trapmeter.training.settings import DistilSettings, PseudolabelSettings
 
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "weights": weights, "seed": seed}
     chosen = choose_runtime(runtime)

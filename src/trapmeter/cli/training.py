@@ -218,8 +218,8 @@ def train(
     require_extra("torch", "train")
     from trapmeter.training.distributed import ranks_from_environment
     from trapmeter.training.recipes import Precision, find_recipe
-    from trapmeter.training.run import FoldsBy, TrainSettings
     from trapmeter.training.run import train as run
+    from trapmeter.training.settings import FoldsBy, TrainSettings
 
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "weights": weights, "seed": seed}
     changes["precision"] = None if precision is None else parse_choice(Precision, "--precision", precision)
@@ -325,8 +325,9 @@ def pseudolabel(
     The more the networks agree, the more a sample counts. With `--max-spread 0` all count as labels do, as in the 2nd-place
     system.
     """
-    from trapmeter.competition.inference import PseudolabelSettings, write_pseudolabels
+    from trapmeter.competition.inference import write_pseudolabels
     from trapmeter.tables.drivendata import read_video_seconds
+    from trapmeter.training.settings import PseudolabelSettings
 
     asked = [(moment.video_id, moment.time_s) for moment in read_video_seconds(moments)]
     answers = _predict_seconds(asked, store, model, out, metadata, flip=flip, runtime=runtime)

@@ -17,7 +17,6 @@ from cyclopts import Parameter
 from trapmeter.competition import evaluation
 from trapmeter.competition.inference import (
     EnsemblePrediction,
-    PseudolabelSettings,
     VideoSecond,
     predict_seconds,
     write_pseudolabels,
@@ -34,7 +33,8 @@ from trapmeter.models.runtimes.network import Ensemble
 from trapmeter.settings import Range, check_ranges, from_values, read_toml
 from trapmeter.tables.drivendata import best_box_rows, read_labels, read_video_seconds
 from trapmeter.training.recipes import find_recipe
-from trapmeter.training.run import FoldsBy, TrainSettings, train
+from trapmeter.training.run import train
+from trapmeter.training.settings import FoldsBy, PseudolabelSettings, TrainSettings
 
 STEPS_FILE = "steps.json"
 
