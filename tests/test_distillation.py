@@ -99,6 +99,6 @@ def test_label_share_is_a_share(tmp_path: Path) -> None:
     from trapmeter.training.settings import DistilSettings
 
     with pytest.raises(InputError, match=r"--label-share: expected .* at most 1, got 1.5"):
-        DistilSettings((tmp_path,), tmp_path, tmp_path, tiny_recipe(), label_share=1.5)
+        DistilSettings(teachers=(tmp_path,), store=tmp_path, out=tmp_path, recipe=tiny_recipe(), label_share=1.5)
     with pytest.raises(InputError, match="give --labels"):
-        DistilSettings((tmp_path,), tmp_path, tmp_path, tiny_recipe(), animals=tmp_path)
+        DistilSettings(teachers=(tmp_path,), store=tmp_path, out=tmp_path, recipe=tiny_recipe(), animals=tmp_path)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from trapmeter.media.discovery import find_media as find_media
     from trapmeter.media.opening import open_medium as open_medium
     from trapmeter.prediction.run import PredictRun as PredictRun
-    from trapmeter.report.predict_report import predict as predict
     from trapmeter.prediction.settings import PredictSettings as PredictSettings
     from trapmeter.records import Box as Box
     from trapmeter.records import Distance as Distance
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from trapmeter.records import Medium as Medium
     from trapmeter.records import Observation as Observation
     from trapmeter.records import Status as Status
+    from trapmeter.report.predict_report import predict as predict
     from trapmeter.storage.address import parse_path as parse_path
     from trapmeter.tables.boxes import read_boxes as read_boxes
     from trapmeter.tables.distances import read_distances as read_distances

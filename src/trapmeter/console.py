@@ -13,14 +13,16 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from trapmeter.calibration.run import Calibration, LabelSelection
     from trapmeter.demo.run import Demo
     from trapmeter.demo.scores import Score
     from trapmeter.density.run import DensityRun
-    from trapmeter.frames.fill import FillReport, StoreProblem
+    from trapmeter.frames.fill import FillReport, StoreProblem, StoreReport
     from trapmeter.prediction.run import PredictRun, Progress
     from trapmeter.prediction.sharded_run import ShardRun
     from trapmeter.report.comparison import Comparison
     from trapmeter.storage.address import AnyPath
+    from trapmeter.tables.corrections import SiteCorrection
 
 _STAGES = {
     "look": "Detecting animals",
@@ -145,7 +147,7 @@ def terminal_text(text: str) -> str:
 _MAX_FAILURES = 10
 
 
-def print_fill(report: FillReport, store: AnyPath, failures: AnyPath) -> None:
+def print_fill(report: FillReport, store: str, failures: AnyPath | None) -> None:
     """Prints counts, the first failures with their reasons, where to find all of them, and where the store is."""
     print(f"{report.n_videos:,} videos, {report.n_kept:,} of them already complete; {report.n_frames:,} frames")
     for failure in report.failures[:_MAX_FAILURES]:
@@ -156,6 +158,14 @@ def print_fill(report: FillReport, store: AnyPath, failures: AnyPath) -> None:
     if report.n_doubtful:
         print(f"{report.n_doubtful:,} videos are damaged and were read as far as possible")
     print(f"frames:  {store}")
+
+
+def print_store(report: StoreReport, store: str) -> None:
+    """Prints what a fill or a check of a frame store found."""
+    if report.filled is not None:
+        print_fill(report.filled, store, report.failures_file)
+    if report.problems is not None:
+        print_problems(report.problems, report.folder)
 
 
 def print_problems(problems: Sequence[StoreProblem], store: Path) -> None:
@@ -184,6 +194,41 @@ def print_comparison(comparison: Comparison) -> None:
         if band.errors is not None:
             name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"{band.low_m:g} m on"
             print(f"  {name:<9}{band.errors.n:>6}{band.errors.mae_m:>8.2f}{band.errors.bias_m:>+7.2f}")
+
+
+def print_calibration(done: Calibration, out: Path) -> None:
+    """Prints what was corrected at each site, and where the results are."""
+    n_rows = sum(estimate.distance is not None for estimate in done.estimates)
+    print(f"{done.n_moved:,} of {n_rows:,} distances corrected, at {len(done.corrections):,} sites")
+    if done.n_labels_unused:
+        labels = "label is" if done.n_labels_unused == 1 else "labels are"
+        print(f"{done.n_labels_unused:,} {labels} for a second or an animal without an estimate: left out")
+    for note in done.notes:
+        print(f"note: {note}")
+    for site in done.corrections:
+        print(_site_line(site))
+    print(f"table: {out / 'distances.csv'}\npicture: {out / 'calibration.png'}")
+    print(f"for a report: trapmeter report {out}")
+
+
+def _site_line(site: SiteCorrection) -> str:
+    """The change at a site, and what its own labels say about it."""
+    line = f"{site.site_id}: median {site.before_m:.1f} m before, {site.after_m:.1f} m after"
+    before, after = site.label_error_m, site.label_error_left_out_m
+    if before is None or after is None:
+        return f"{line}; labels of one video can't show whether that is better" if site.labels else line
+    line += f"; error at labelled seconds {before:.2f} m, {after:.2f} m when corrected by the labels of the other videos"
+    return f"{line}: WORSE; check its labels and camera set-up, or leave them out" if after > before else line
+
+
+def print_selection(selection: LabelSelection) -> None:
+    """Prints how many seconds to label, and where."""
+    if not selection.has_sites:
+        print(
+            f"some rows have no site, so each of their videos counts as a site ({selection.n_sites} in all); measure with "
+            "--site to label by camera"
+        )
+    print(f"{selection.n_rows} seconds to label: fill in distance_m in {selection.path}")
 
 
 def print_density(run: DensityRun) -> None:

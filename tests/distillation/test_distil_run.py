@@ -48,7 +48,13 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 
 def settings(world: World, teachers: tuple[Path, ...], out: Path, **changes: object) -> DistilSettings:
-    made = DistilSettings(teachers, world.store, out, tiny_recipe(epochs=2), pseudolabels=PseudolabelSettings(None))
+    made = DistilSettings(
+        teachers=teachers,
+        store=world.store,
+        out=out,
+        recipe=tiny_recipe(epochs=2),
+        pseudolabels=PseudolabelSettings(None),
+    )
     return replace(made, **changes)
 
 
@@ -131,7 +137,7 @@ from trapmeter.distillation import distil
 from trapmeter.training.settings import DistilSettings
 from trapmeter.training.settings import PseudolabelSettings
 settings = DistilSettings(
-    tuple(map(Path, {teachers!r})), Path({store!r}), Path({out!r}), tiny_recipe(epochs=5),
+    teachers=tuple(map(Path, {teachers!r})), store=Path({store!r}), out=Path({out!r}), recipe=tiny_recipe(epochs=5),
     pseudolabels=PseudolabelSettings(None),
 )
 distil(settings, lambda text: print(text, flush=True), lambda *done: print("answered", done, flush=True))

@@ -149,7 +149,8 @@ def test_a_store_takes_the_place_of_videos(world: World, bundles: list[Path], tm
     times.write_text("video_id,time\nv03.mp4,1\nv03.mp4,2\nv03.mp4,99\ngone.mp4,0\n")
     asked = settings(world, bundles, tmp_path / "run", paths=(), store=world.store, times=times)
     rows = {
-        (e.observation.media_id, e.observation.time_s): (e.status, e.observation.box) for e in run_prediction(asked).estimates
+        (e.observation.media_id, e.observation.time_s): (e.status, e.observation.box)
+        for e in run_prediction(asked).estimates
     }
     assert rows == {
         ("v03.mp4", 1.0): (Status.MEASURED, None),

@@ -162,7 +162,18 @@ def test_a_fold_trains_with_all_of_it(world: World, tmp_path: Path, monkeypatch:
         start_at_median=True,
     )
     said: list[str] = []
-    train(TrainSettings(world.labels, world.metadata, world.store, tmp_path, recipe, n_folds=2, fold=0), said.append)
+    train(
+        TrainSettings(
+            labels=world.labels,
+            metadata=world.metadata,
+            store=world.store,
+            out=tmp_path,
+            recipe=recipe,
+            n_folds=2,
+            fold=0,
+        ),
+        said.append,
+    )
     assert any("epoch 1 of 1" in line for line in said)
 
 
@@ -252,11 +263,11 @@ def test_a_network_without_boxes_learns_from_labels_alone(
     said: list[str] = []
     train(
         TrainSettings(
-            world.labels,
-            world.metadata,
-            world.store,
-            tmp_path,
-            tiny_recipe(epochs=1),
+            labels=world.labels,
+            metadata=world.metadata,
+            store=world.store,
+            out=tmp_path,
+            recipe=tiny_recipe(epochs=1),
             n_folds=2,
             fold=0,
             animals=animals,
@@ -275,7 +286,16 @@ def test_held_out_are_labels_alone(world: World, tmp_path: Path, monkeypatch: py
     recipe = tiny_recipe(input=INPUT, head=Head.LOCATING, place_weight=0.3, epochs=1)
     said: list[str] = []
     train(
-        TrainSettings(world.labels, world.metadata, world.store, tmp_path, recipe, n_folds=2, fold=0, animals=animals),
+        TrainSettings(
+            labels=world.labels,
+            metadata=world.metadata,
+            store=world.store,
+            out=tmp_path,
+            recipe=recipe,
+            n_folds=2,
+            fold=0,
+            animals=animals,
+        ),
         said.append,
     )
     assert "48 labelled moments" in said[0]

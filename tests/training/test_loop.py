@@ -31,7 +31,15 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(world: World, out: Path, **changes: object) -> TrainSettings:
-    made = TrainSettings(world.labels, world.metadata, world.store, out, tiny_recipe(), n_folds=2, fold=0)
+    made = TrainSettings(
+        labels=world.labels,
+        metadata=world.metadata,
+        store=world.store,
+        out=out,
+        recipe=tiny_recipe(),
+        n_folds=2,
+        fold=0,
+    )
     return replace(made, **changes)
 
 
@@ -87,7 +95,9 @@ from trapmeter.training.run import train
 from trapmeter.training.settings import TrainSettings
 world = World(*(Path(p) for p in {world!r}))
 recipe = tiny_recipe(epochs={epochs})
-settings = TrainSettings(world.labels, world.metadata, world.store, Path({out!r}), recipe, n_folds=2, fold=0)
+settings = TrainSettings(
+    labels=world.labels, metadata=world.metadata, store=world.store, out=Path({out!r}), recipe=recipe, n_folds=2, fold=0
+)
 train(settings, lambda text: print(text, flush=True))
 """
 

@@ -178,13 +178,13 @@ def _train(settings: CompetitionSettings, round_: int, tell: Callable[[str], Non
     extra = _pseudolabels_path(settings.out, round_) if round_ else None
     bundles = train(
         TrainSettings(
-            settings.labels,
-            settings.metadata,
-            settings.out / "frames",
-            settings.out / f"round-{round_}",
-            recipe,
-            settings.folds_by,
-            settings.folds,
+            labels=settings.labels,
+            metadata=settings.metadata,
+            store=settings.out / "frames",
+            out=settings.out / f"round-{round_}",
+            recipe=recipe,
+            folds_by=settings.folds_by,
+            n_folds=settings.folds,
             extra=extra,
             extra_metadata=settings.test_metadata,
             animals=settings.animals,

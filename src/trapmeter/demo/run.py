@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trapmeter.calibration.run import CHART, calibrate
+from trapmeter.calibration.run import CHART, run_calibration
 from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.demo.clips import (
     BOXES,
@@ -60,7 +60,7 @@ class Demo:
     survey: Path
 
 
-def run_demo(out: Path, jobs: int, progress: Progress = lambda *_: None) -> Demo:
+def run_demo(out: Path, jobs: int | None, progress: Progress = lambda *_: None) -> Demo:
     """Runs every way over the clips, into out and folders below it.
 
     Raises:
@@ -101,7 +101,7 @@ def _estimates(settings: PredictSettings) -> Sequence[Estimate]:
 
 def _with_points(settings: PredictSettings) -> Sequence[Estimate]:
     """The run's estimates after calibration by the reference points."""
-    return calibrate(CalibrateSettings(settings.out, out=_calibrated(settings), points=POINTS)).estimates
+    return run_calibration(CalibrateSettings(settings.out, out=_calibrated(settings), points=POINTS)).estimates
 
 
 def _calibrated(settings: PredictSettings) -> Path:

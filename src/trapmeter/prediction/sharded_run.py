@@ -28,9 +28,9 @@ from trapmeter.prediction.run import (
 )
 from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT, PredictSettings
 from trapmeter.progress import Progress, no_progress
+from trapmeter.settings import from_values, to_values
 from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.storage.publish import publish_folder
-from trapmeter.settings import from_values, to_values
 
 SHARD_FILE = "shard.json"
 FORMAT = 1

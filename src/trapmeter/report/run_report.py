@@ -22,7 +22,7 @@ from trapmeter.report.examples import ExampleSecond, choose_examples, doubt_reas
 from trapmeter.report.groups import group_by_light, group_by_site, group_by_species, group_histograms, quartiles
 from trapmeter.report.site_map import site_map
 from trapmeter.report.thumbnails import Thumbnail, make_thumbnails
-from trapmeter.tables.site_locations import SiteLocation, read_site_locations
+from trapmeter.tables.site_locations import SiteLocation
 from trapmeter.tables.truth import TruthRow, read_truth
 
 if TYPE_CHECKING:
