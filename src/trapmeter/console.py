@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from trapmeter.prediction.sharded_run import ShardRun
     from trapmeter.report.comparison import Comparison
     from trapmeter.storage.address import AnyPath
-    from trapmeter.tables.corrections import SiteCorrection
 
 _STAGES = {
     "look": "Detecting animals",
@@ -198,6 +197,8 @@ def print_comparison(comparison: Comparison) -> None:
 
 def print_calibration(done: Calibration, out: Path) -> None:
     """Prints what was corrected at each site, and where the results are."""
+    from trapmeter.calibration.run import describe_correction
+
     n_rows = sum(estimate.distance is not None for estimate in done.estimates)
     print(f"{done.n_moved:,} of {n_rows:,} distances corrected, at {len(done.corrections):,} sites")
     if done.n_labels_unused:
@@ -205,29 +206,16 @@ def print_calibration(done: Calibration, out: Path) -> None:
         print(f"{done.n_labels_unused:,} {labels} for a second or an animal without an estimate: left out")
     for note in done.notes:
         print(f"note: {note}")
-    for site in done.corrections:
-        print(_site_line(site))
+    for correction in done.corrections:
+        print(describe_correction(correction))
     print(f"table: {out / 'distances.csv'}\npicture: {out / 'calibration.png'}")
     print(f"for a report: trapmeter report {out}")
 
 
-def _site_line(site: SiteCorrection) -> str:
-    """The change at a site, and what its own labels say about it."""
-    line = f"{site.site_id}: median {site.before_m:.1f} m before, {site.after_m:.1f} m after"
-    before, after = site.label_error_m, site.label_error_left_out_m
-    if before is None or after is None:
-        return f"{line}; labels of one video can't show whether that is better" if site.labels else line
-    line += f"; error at labelled seconds {before:.2f} m, {after:.2f} m when corrected by the labels of the other videos"
-    return f"{line}: WORSE; check its labels and camera set-up, or leave them out" if after > before else line
-
-
 def print_selection(selection: LabelSelection) -> None:
     """Prints how many seconds to label, and where."""
-    if not selection.has_sites:
-        print(
-            f"some rows have no site, so each of their videos counts as a site ({selection.n_sites} in all); measure with "
-            "--site to label by camera"
-        )
+    for note in selection.notes:
+        print(f"note: {note}")
     print(f"{selection.n_rows} seconds to label: fill in distance_m in {selection.path}")
 
 

@@ -121,9 +121,10 @@ def serve(
 ) -> None:
     """Check results by eye and correct them on a local page.
 
-    Needs `pip install 'trapmeter[review]'`. Shows each row with its picture, the most doubtful
-    first; keys accept, correct, move, delete and add (press ? for a list). Each decision goes into review.jsonl beside distances.csv, which never changes. The page serves this machine only,
-    and only with the key in the address that is printed. Ctrl-C ends it. `trapmeter review export` writes what you decided.
+    Needs `pip install 'trapmeter[review]'`. Shows each row with its picture, the most doubtful first; keys accept, correct,
+    move, delete and add (press ? for a list). Each decision goes into review.jsonl beside distances.csv, which never changes.
+    The page serves this machine only, and only with the key in the address that is printed. Ctrl-C ends it. `trapmeter review
+    export` writes what you decided.
 
     For example:
 
