@@ -69,7 +69,7 @@ def test_a_table_that_is_gone_is_told(make_clip: MakeClip, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--format", "doc"], "one of html, pdf"),
+        (["--format", "doc"], 'Choose from: "html", "pdf"'),
         (["--media", "gone"], "is no folder"),
         (["--truth", "gone.csv"], "gone.csv"),
     ],

@@ -71,7 +71,7 @@ class Listed:
         try:
             return self.kind(text)
         except ValueError:
-            raise ValueError(f"numbers separated by commas, such as 2,3,5,8, got {text!r}") from None
+            raise ValueError(f"expected numbers separated by commas, such as 2,3,5,8, got {text!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Parsed:
         if isinstance(value, list):
             return tuple(map(self._to_value, value))
         if not isinstance(value, str):
-            raise ValueError(f"text, got {value!r}")
+            raise ValueError(f"expected text, got {value!r}")
         return self.parse(value)
 
 
@@ -281,7 +281,8 @@ def _optional(setting: Setting, *, is_required: bool, has_negative: bool) -> tup
     shown = "" if default in (None, (), [], {}, "", False) else f" [default: {default}]"
     text = f"{setting.help}{limits}{shown}"
     option = Parameter(help=text, show_default=False, required=is_required)
-    metadata = (*_metadata(setting.hint), option)
+    # The rest is for `from_values`: cyclopts would run it too if pydantic happens to be loaded.
+    metadata = (*(item for item in _metadata(setting.hint) if isinstance(item, Parameter)), option)
     if has_negative and _bare(setting.hint) is bool:
         metadata = (Parameter(negative=f"--no-{setting.option.removeprefix('--')}"), *metadata)
     bare = _bare(setting.hint)
@@ -354,8 +355,23 @@ def _complaint(kind: type, error: Any, source: str) -> str:
         return f"{_prefix(source)}{cause}"
     if error["type"].startswith("missing"):
         return f"{_prefix(source)}{where} is missing: {'' if setting is None else setting.help}"
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{_prefix(source)}{where}: {error['msg'].removeprefix('Value error, ')}"
+    expected = _EXPECTED.get(error["type"], error["msg"].removeprefix("Input should be "))
     return f"{_prefix(source)}{where}: expected {expected}, got {error['input']!r}"
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "path_type": "the name of a file",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a table of numbers, such as {north = 12.5}",
+}
+"""What pydantic's errors expect, in the words of people who write settings."""
 
 
 def _prefix(source: str) -> str:

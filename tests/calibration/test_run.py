@@ -129,7 +129,7 @@ def test_what_is_calibrated_is_not_calibrated_again(results: Path, tmp_path: Pat
 
 def test_results_are_never_overwritten(results: Path, tmp_path: Path) -> None:
     before = (results / "distances.csv").read_bytes()
-    with pytest.raises(RunError, match="holds the results to be calibrated"):
+    with pytest.raises(RunError, match="holds the results to calibrate"):
         calibrate(results, out=results, labels=labels(tmp_path))
     with pytest.raises(RunError, match="choose another"):
         select_seconds(results, results, 3)

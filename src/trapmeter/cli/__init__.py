@@ -74,7 +74,7 @@ def make_app(used: Collection[str] | None = None) -> App:
     made = App(
         name="trapmeter",
         help="Measures how far animals stand from a camera trap.",
-        version=__version__,
+        version=f"trapmeter {__version__}",
         help_format="markdown",
         default_parameter=Parameter(negative=(), show_default=_show_default),
         result_action="return_value",
