@@ -6,9 +6,11 @@ The table below lists the verbs. A verb's module loads only when the verb is use
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import sys
 from collections.abc import Collection
+from importlib import import_module
 from typing import Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -60,6 +62,13 @@ GROUPED_VERBS = {
 }
 
 
+def _paragraphs(docstring: str) -> str:
+    """The help in a docstring, without its parameters, with one line for each paragraph; the terminal wraps it."""
+    help_text = docstring.partition("\nParameters\n")[0].strip()
+    parts = [part if part.startswith(" ") else " ".join(part.split()) for part in help_text.split("\n\n")]
+    return "\n\n".join(parts)
+
+
 def _show_default(value: object) -> str | None:
     """The default as help shows it; that nothing is given goes without saying."""
     return None if value in (None, (), "", False) else str(value)
@@ -75,15 +84,24 @@ def make_app(used: Collection[str] | None = None) -> App:
         name="trapmeter",
         help="Measures how far animals stand from a camera trap.",
         version=f"trapmeter {__version__}",
-        help_format="markdown",
+        help_format="plaintext",
         default_parameter=Parameter(negative=(), show_default=_show_default),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
 
     def add(to: App, number: int, verb: str, function: str, text: str, **options: Any) -> None:
-        options |= {} if used is None or verb in used else {"help": text}
-        to.command(f"trapmeter.cli.{function}", name=verb, sort_key=number, **options)
+        target: Any = f"trapmeter.cli.{function}"
+        if used is None or verb in used:
+            module, _, name = target.partition(":")
+            loaded = getattr(import_module(module), name)
+            if isinstance(loaded, App):  # a verb with a verb of its own, such as `review export`
+                loaded.help = _paragraphs(inspect.getdoc(loaded.default_command) or text)
+                text = ""
+            else:
+                target, text = loaded, _paragraphs(inspect.getdoc(loaded) or text)
+        options |= {"help": text} if text else {}
+        to.command(target, name=verb, sort_key=number, **options)
 
     for number, (group, verb, function, text) in enumerate(VERBS):
         add(made, number, verb, function, text, group=group)
