@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trapmeter.competition.inference import EnsemblePrediction, PseudolabelSettings
+from trapmeter.competition.inference import EnsemblePrediction
+from trapmeter.competition.submission import PseudolabelSettings
 from trapmeter.distillation import (
     TeacherPrediction,
     TeacherTasks,

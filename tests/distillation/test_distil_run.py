@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from training_world import World, make_bundles, make_world, tiny_recipe
-from trapmeter.competition.inference import PseudolabelSettings
+from trapmeter.competition.submission import PseudolabelSettings
 from trapmeter.distillation import DistilSettings, complete_windows, distil
 from trapmeter.errors import InputError, ModelError, RunError
 from trapmeter.frames.store import FrameStore
@@ -128,7 +128,7 @@ from pathlib import Path
 sys.path[:0] = {path!r}
 from training_world import tiny_recipe
 from trapmeter.distillation import DistilSettings, distil
-from trapmeter.competition.inference import PseudolabelSettings
+from trapmeter.competition.submission import PseudolabelSettings
 settings = DistilSettings(
     tuple(map(Path, {teachers!r})), Path({store!r}), Path({out!r}), tiny_recipe(epochs=5),
     pseudolabels=PseudolabelSettings(None),

@@ -141,12 +141,12 @@ def density(
 
     trapmeter density --config survey.toml --out density/
     """
-    from trapmeter.cli.options import default_jobs
     from trapmeter.console import print_density, progress_bars
     from trapmeter.density.results import write_csv, write_json
     from trapmeter.density.run import list_inputs, run_density
     from trapmeter.density.settings import density_settings, read_values
     from trapmeter.files import check_writable, lock_folder
+    from trapmeter.parallel.engine import default_jobs
     from trapmeter.report.density_report import OUTPUT_FILES, write_density_folder
 
     given: dict[str, Any] = {

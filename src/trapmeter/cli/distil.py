@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from trapmeter.cli.options import RuntimeOption, default_jobs, print_progress, require_extra
+from trapmeter.cli.options import RuntimeOption, print_progress
+from trapmeter.errors import require_extra
 from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.parallel.engine import default_jobs
 
 
 def distil(
@@ -70,7 +72,7 @@ def distil(
     --out student/
     """
     require_extra("torch", "train")
-    from trapmeter.competition.inference import PseudolabelSettings
+    from trapmeter.competition.submission import PseudolabelSettings
     from trapmeter.console import progress_bars
     from trapmeter.distillation import DistilSettings
     from trapmeter.distillation import distil as run
@@ -101,7 +103,7 @@ def distil(
         bundle = run(
             settings,
             print_progress,
-            lambda done, total: progress("answer", done, total, 0),
+            progress,
             runtime=chosen.runtime,
             threads=default_jobs(None),
         )

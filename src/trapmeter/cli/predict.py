@@ -16,7 +16,6 @@ from trapmeter.cli.options import (
     EXIT_INTERRUPTED,
     EXIT_MEDIA_FAILED,
     CamerasOption,
-    EngineName,
     EngineOption,
     RayAddressOption,
     RuntimeOption,
@@ -24,13 +23,12 @@ from trapmeter.cli.options import (
     SiteLocationsOption,
     SpeciesOption,
     TrainedHfovOption,
-    default_jobs,
-    open_engine,
     site_locations_for,
 )
 from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.parallel.engine import EngineName, default_jobs, open_engine
 
 if TYPE_CHECKING:
     from trapmeter.prediction.run import PredictRun, Progress

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trapmeter.cli.options import (
-    SiteLocationsOption,
-    default_jobs,
-    parse_choice,
-    print_progress,
-    require_extra,
-    site_locations_for,
-)
+from trapmeter.cli.options import SiteLocationsOption, parse_choice, print_progress, site_locations_for
+from trapmeter.errors import require_extra
+from trapmeter.parallel.engine import default_jobs
 
 if TYPE_CHECKING:
     from trapmeter.prediction.run import PredictRun

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from trapmeter.cli.options import require_extra
+from trapmeter.errors import require_extra
 
 _SERVE = "serve"
 

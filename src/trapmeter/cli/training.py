@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from trapmeter.cli.options import (
     EXIT_MEDIA_FAILED,
-    EngineName,
     EngineOption,
     RayAddressOption,
     RuntimeOption,
-    default_jobs,
-    open_engine,
     parse_choice,
     print_progress,
-    require_extra,
 )
-from trapmeter.errors import InputError
+from trapmeter.errors import InputError, require_extra
 from trapmeter.frames.spec import Codec
 from trapmeter.models.input_spec import Resize
 from trapmeter.models.runtimes.choice import Runtime
-
-if TYPE_CHECKING:
-    from trapmeter.competition.inference import EnsemblePrediction, VideoSecond
+from trapmeter.parallel.engine import EngineName
 
 LabelsOption = Annotated[Path, typer.Option(help="CSV file of video_id, time, distance.")]
 MetadataOption = Annotated[
@@ -117,56 +111,34 @@ def frames(
     trapmeter frames --store frames/ --check
     """
     from trapmeter.console import print_fill, print_problems, progress_bars
-    from trapmeter.frames.fill import failures_path, fill_store, verify_store
-    from trapmeter.frames.requests import read_requests
+    from trapmeter.frames.fill import fill_and_check
     from trapmeter.frames.spec import parse_size
-    from trapmeter.frames.store import LAYOUT, open_or_create_store
     from trapmeter.parallel.sharding import parse_shard
-    from trapmeter.storage.address import RemotePath, parse_path
-    from trapmeter.storage.publish import publish_folder, work_folder
-    from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
+    from trapmeter.storage.address import parse_path
+    from trapmeter.windows import parse_offsets
 
     target = parse_path(store)
-    share = None if shard is None else parse_shard(shard)
-    if share is not None and engine is not EngineName.LOCAL:
-        raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
-    if isinstance(target, RemotePath) and (share is not None or engine is EngineName.RAY):
-        raise InputError(
-            "--shard and --engine ray write into a folder that all machines see: give such a --store, not an address"
+    with progress_bars() as progress:
+        report = fill_and_check(
+            target,
+            labels or (),
+            videos,
+            size_hw=None if size is None else parse_size(size),
+            offsets_s=None if offsets is None else parse_offsets(offsets),
+            resize=resize,
+            codec=codec,
+            jobs=jobs,
+            shard=None if shard is None else parse_shard(shard),
+            engine=engine,
+            ray_address=ray_address,
+            check=check,
+            progress=progress,
         )
-    size_hw = None if size is None else parse_size(size)
-    offsets_s = WIDE_OFFSETS_S if offsets is None else parse_offsets(offsets)
-    has_failed = False
-    if labels and videos is not None:
-        place = parse_path(videos)
-        wanted, missing = read_requests(labels, place, offsets_s)
-        with publish_folder(target, LAYOUT, "--store") as folder:
-            # With Ray, workers may have been started in another folder.
-            where = folder.absolute() if engine is EngineName.RAY else folder
-            frame_store = open_or_create_store(where, size_hw=size_hw, resize=resize, codec=codec)
-            with open_engine(engine, ray_address, jobs, [place, where]) as opened, progress_bars() as progress:
-                report = fill_store(
-                    frame_store,
-                    wanted,
-                    opened.jobs,
-                    progress,
-                    missing=missing,
-                    engine=opened.engine.run_tasks,
-                    shard=share,
-                )
-            failures = failures_path(frame_store, share).relative_to(frame_store.folder)
-        print_fill(report, target, target / failures.as_posix())
-        has_failed = bool(report.failures)
-    elif labels or videos is not None or offsets is not None or shard is not None or not check:
-        raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")
-    if check:
-        here = work_folder(target) if isinstance(target, RemotePath) else target
-        frame_store = open_or_create_store(here, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
-        with progress_bars() as progress:
-            problems = verify_store(frame_store, progress)
-        print_problems(problems, here)
-        has_failed = has_failed or bool(problems)
-    if has_failed:
+    if report.filled is not None and report.failures_file is not None:
+        print_fill(report.filled, target, report.failures_file)
+    if report.problems is not None:
+        print_problems(report.problems, report.folder)
+    if report.has_failed:
         raise typer.Exit(EXIT_MEDIA_FAILED)
 
 
@@ -301,15 +273,16 @@ def submit(
 
     trapmeter submit --format submission_format.csv --store frames/ --model training/fold-0/bundle --flip --out submission.csv
     """
-    from trapmeter.competition.inference import write_submission
-    from trapmeter.tables.drivendata import read_video_seconds
+    from trapmeter.competition.inference import InferenceSettings
+    from trapmeter.competition.submission import write_submission_for
+    from trapmeter.console import progress_bars
 
-    moments = [(moment.video_id, moment.time_s) for moment in read_video_seconds(form)]
-    answers = _predict_seconds(moments, store, model, out, metadata, flip=flip, runtime=runtime)
-    n_missing = write_submission(out, moments, answers, round_to)
-    typer.echo(f"{len(moments)} rows: {out}")
-    if n_missing:
-        typer.echo(f"{n_missing} rows have no frames in the store and got the median of the others")
+    ensemble = InferenceSettings(store, tuple(model), metadata, flip, runtime)
+    with progress_bars() as progress:
+        counts = write_submission_for(form, ensemble, out, print_progress, round_to_m=round_to, progress=progress)
+    typer.echo(f"{counts.n_rows} rows: {out}")
+    if counts.n_without_frames:
+        typer.echo(f"{counts.n_without_frames} rows have no frames in the store and got the median of the others")
         raise typer.Exit(EXIT_MEDIA_FAILED)
 
 
@@ -331,13 +304,17 @@ def pseudolabel(
     The more the networks agree, the more a sample counts. With `--max-spread 0` all count as labels do, as in the 2nd-place
     system.
     """
-    from trapmeter.competition.inference import PseudolabelSettings, write_pseudolabels
-    from trapmeter.tables.drivendata import read_video_seconds
+    from trapmeter.competition.inference import InferenceSettings
+    from trapmeter.competition.submission import PseudolabelSettings, write_pseudolabels_for
+    from trapmeter.console import progress_bars
 
-    asked = [(moment.video_id, moment.time_s) for moment in read_video_seconds(moments)]
-    answers = _predict_seconds(asked, store, model, out, metadata, flip=flip, runtime=runtime)
-    n_kept, n_left_out = write_pseudolabels(out, answers, PseudolabelSettings(max_spread or None))
-    typer.echo(f"{n_kept} pseudolabels, {n_left_out} left out where the networks differ: {out}")
+    ensemble = InferenceSettings(store, tuple(model), metadata, flip, runtime)
+    settings = PseudolabelSettings(max_spread or None)
+    with progress_bars() as progress:
+        counts = write_pseudolabels_for(
+            moments, ensemble, out, print_progress, pseudolabels=settings, progress=progress
+        )
+    typer.echo(f"{counts.n_kept} pseudolabels, {counts.n_left_out} left out where the networks differ: {out}")
 
 
 def evaluate(
@@ -357,18 +334,9 @@ def evaluate(
 
     trapmeter evaluate --predictions submission.csv --labels test_labels.csv --metadata test_metadata.csv --out evaluation/
     """
-    from trapmeter.competition import evaluation
-    from trapmeter.frames.store import FrameStore
-    from trapmeter.tables.drivendata import best_box_rows, read_labels
+    from trapmeter.competition.evaluation import evaluate_table, format_errors
 
-    truth = read_labels(labels)
-    nights = (
-        {} if store is None else evaluation.find_night_videos(FrameStore.open(store), (row.video_id for row in truth))
-    )
-    pairs = evaluation.pair_predictions(read_labels(predictions), truth, best_box_rows(metadata), nights)
-    figures = evaluation.evaluate_pairs(pairs)
-    evaluation.write_evaluation(figures, pairs, out)
-    typer.echo(evaluation.format_errors(figures))
+    typer.echo(format_errors(evaluate_table(predictions, labels, out, metadata=metadata, store=store)))
     typer.echo(f"picture: {out / 'evaluation.png'}")
 
 
@@ -388,55 +356,6 @@ def run_competition(
     trapmeter run second-place.toml
     """
     require_extra("torch", "train")
-    from trapmeter.competition.pipeline import read_competition_settings
     from trapmeter.competition.pipeline import run_competition as run
-    from trapmeter.training.distributed import ranks_from_environment
 
-    if ranks_from_environment().world_size > 1:
-        raise InputError(
-            "trapmeter run is one process; under torchrun or srun, train its round with trapmeter train and --out "
-            "OUT/round-0, and then start trapmeter run alone: it takes over what is trained"
-        )
-
-    settings = read_competition_settings(configuration)
-    submission = run(settings if out is None else replace(settings, out=out), print_progress)
-    typer.echo(f"submission: {submission}")
-
-
-def _predict_seconds(
-    moments: list[VideoSecond],
-    store: Path,
-    models: list[str],
-    out: Path,
-    metadata: Path | None,
-    *,
-    flip: bool,
-    runtime: Runtime,
-) -> dict[VideoSecond, EnsemblePrediction]:
-    """What the ensemble answers; the journal beside the output lets a call that was broken off go on."""
-    from trapmeter.competition.inference import predict_seconds
-    from trapmeter.console import progress_bars
-    from trapmeter.frames.store import FrameStore
-    from trapmeter.models.library import find_model
-    from trapmeter.models.runtimes.choice import choose_runtime
-    from trapmeter.models.runtimes.network import Ensemble
-    from trapmeter.tables.drivendata import best_box_rows
-
-    chosen = choose_runtime(runtime)
-    print_progress(f"networks run in {chosen.runtime}: {chosen.reason}")
-    folders = [find_model(model) for model in models]
-    ensemble = Ensemble.load(folders, flip=flip, threads=default_jobs(None), runtime=chosen.runtime)
-    boxes = {moment: row.box for moment, row in best_box_rows(metadata).items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    journal = out.with_name(f"{out.name}.answers.jsonl")
-    with progress_bars() as progress:
-        return predict_seconds(
-            ensemble,
-            FrameStore.open(store),
-            moments,
-            boxes,
-            journal,
-            flip=flip,
-            runtime=chosen.runtime,
-            progress=lambda done, total: progress("answer", done, total, 0),
-        )
+    typer.echo(f"submission: {run(configuration, print_progress, out=out)}")

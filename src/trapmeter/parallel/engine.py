@@ -1,4 +1,4 @@
-"""Join a Ray cluster, or start one on this machine, and check that its machines can do the work."""
+"""Opens what workers run on: processes of this machine, or a Ray cluster whose machines are checked first."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from trapmeter._version import __version__
-from trapmeter.errors import RunError
+from trapmeter.errors import InputError, RunError, require_extra
 from trapmeter.storage.address import AnyPath, parse_path
+
+if TYPE_CHECKING:
+    from trapmeter.parallel.workers import Engine
 
 CONNECT_TIMEOUT_S = 20.0
 """A cluster that doesn't answer within so many seconds is not there."""
@@ -30,6 +34,60 @@ _QUIET = {
     "RAY_gcs_server_request_timeout_seconds": str(int(CONNECT_TIMEOUT_S)),
     "RAY_gcs_rpc_server_reconnect_timeout_s": str(int(CONNECT_TIMEOUT_S)),
 }
+
+
+class EngineName(StrEnum):
+    """What workers run on."""
+
+    LOCAL = "local"
+    """Processes of this machine."""
+    RAY = "ray"
+    """Ray, on one machine or many; the extra `cluster`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEngine:
+    """An engine that is ready to work, and the number of its workers."""
+
+    engine: Engine
+    jobs: int
+
+
+def default_jobs(jobs: int | None) -> int:
+    """The requested number of workers; without one, one for each core that this process may use."""
+    if jobs is not None:
+        return jobs
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def open_engine(
+    name: EngineName, address: str | None, jobs: int | None, paths: Sequence[AnyPath]
+) -> Iterator[OpenEngine]:
+    """The engine, until the block ends.
+
+    jobs: the number of workers; None takes one for each core. paths: every machine must see these.
+
+    Raises:
+        InputError: an address is given for another engine than Ray.
+        MissingExtraError: Ray isn't installed.
+        RunError: the cluster can't be reached, or can't do this work.
+    """
+    # Reading options needs the names above, and the pool of processes takes time to load.
+    from trapmeter.parallel.workers import THIS_MACHINE, Engine
+
+    if name is EngineName.LOCAL:
+        if address is not None:
+            raise InputError("--ray-address goes with --engine ray: give both")
+        yield OpenEngine(THIS_MACHINE, default_jobs(jobs))
+        return
+    require_extra("ray", "cluster")
+    from trapmeter.parallel.ray_workers import run_tasks_on_ray
+
+    # A path that is missing on this machine too is a mistake in the command, which has a clearer message of its own.
+    existing = [path.absolute() for path in paths if path.exists()]
+    with connect_to_ray(address, existing, default_jobs(jobs)) as cluster:
+        yield OpenEngine(Engine(run_tasks_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)
 
 
 @dataclass(frozen=True, slots=True)
