@@ -54,7 +54,7 @@ class MissingExtraError(TrapmeterError):
 
 
 def require_extra(package: str, extra: str) -> None:
-    """Checks that a package of an extra is installed.
+    """Checks that a package of an optional extra is installed.
 
     Raises:
         MissingExtraError: it isn't; the text says how to install it.

@@ -29,7 +29,7 @@ from trapmeter.tables.site_rules import FolderSite
 
 pytest.importorskip("ray", reason="Ray is not installed (extra `cluster`)")
 
-from trapmeter.parallel import ray_connection as connection
+from trapmeter.parallel import engine as connection
 from trapmeter.parallel.ray_workers import CRASHED_REASON, run_tasks_on_ray
 
 pytestmark = pytest.mark.slow
@@ -147,7 +147,7 @@ def test_machines_that_can_not_do_the_work_are_named(tmp_path: Path, monkeypatch
     gone = tmp_path / "gone"
     with pytest.raises(RunError, match=f"doesn't see {gone}; all machines need the same paths"):
         connection.check_machines([tmp_path, gone])
-    monkeypatch.setattr("trapmeter.parallel.ray_connection.__version__", "9.9.9")
+    monkeypatch.setattr("trapmeter.parallel.engine.__version__", "9.9.9")
     with pytest.raises(RunError, match=r"has trapmeter 0\.1\.0, here is 9\.9\.9.*nothing was started"):
         connection.check_machines([tmp_path])
 

@@ -18,7 +18,7 @@ from trapmeter.frames.spec import Codec, StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import find_media
 from trapmeter.models.input_spec import Resize
-from trapmeter.parallel.ray_connection import describe_machine
+from trapmeter.parallel.engine import describe_machine
 from trapmeter.parallel.workers import THIS_MACHINE, Engine
 from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import PredictSettings

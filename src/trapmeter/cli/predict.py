@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 
 from trapmeter.cli.options import OUT, exit_status
-from trapmeter.parallel.engines import EngineSettings
+from trapmeter.parallel.engine import EngineSettings
 from trapmeter.prediction.settings import PredictSettings, predict_settings
 from trapmeter.settings import Jobs, given_values, options_of
 
@@ -54,7 +54,7 @@ def predict(
         Process only the i-th of n parts of the media, such as 2/8; `trapmeter merge` merges them.
     """
     from trapmeter import console
-    from trapmeter.parallel.engines import parse_engine_shard
+    from trapmeter.parallel.engine import parse_engine_shard
     from trapmeter.prediction.sharded_run import predict_shard
     from trapmeter.report import predict_report
 

@@ -12,7 +12,7 @@ from trapmeter.cli.options import EXIT_MEDIA_FAILED, OUT, print_progress
 from trapmeter.frames.spec import Codec, parse_size
 from trapmeter.models.input_spec import Resize
 from trapmeter.models.runtimes.choice import Runtime
-from trapmeter.parallel.engines import EngineSettings
+from trapmeter.parallel.engine import EngineSettings
 from trapmeter.settings import Jobs, Range, from_values, given_values, options_of, with_changes, worker_count
 from trapmeter.training.recipes import CosineSchedule, Recipe
 from trapmeter.training.settings import DistilSettings, TrainSettings
@@ -91,7 +91,7 @@ def frames(
     """
     from trapmeter.console import print_store, progress_bars
     from trapmeter.frames.fill import fill_and_check
-    from trapmeter.parallel.engines import parse_engine_shard
+    from trapmeter.parallel.engine import parse_engine_shard
 
     with progress_bars() as progress:
         report = fill_and_check(
@@ -193,7 +193,7 @@ def distil(
         bundle = train_student(
             replace(settings, recipe=recipe),
             print_progress,
-            lambda done, total: progress("answer", done, total, 0),
+            progress,
             runtime=chosen.runtime,
             threads=worker_count(None),
         )
