@@ -73,7 +73,7 @@ def test_a_shard_is_two_numbers() -> None:
 
 def test_settings_come_back_from_their_json() -> None:
     before = PredictSettings(
-        (Path("a"),), Path("out"), times=Path("t.csv"), site=CsvSite(Path("s.csv")), models=(Path("m"),), flip=True
+        (Path("a"),), out=Path("out"), times=Path("t.csv"), site=CsvSite(Path("s.csv")), models=(Path("m"),), flip=True
     )
     assert PredictSettings.from_json(json.loads(json.dumps(before.to_json()))) == before
 
