@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from trapmeter.demo.scores import Score
     from trapmeter.density.run import DensityRun
     from trapmeter.frames.fill import FillReport, StoreProblem
-    from trapmeter.prediction.run import PredictRun, Progress
+    from trapmeter.prediction.run import PredictRun
     from trapmeter.prediction.sharded_run import ShardRun
+    from trapmeter.progress import Progress
     from trapmeter.report.comparison import Comparison
     from trapmeter.storage.address import AnyPath
 
@@ -34,7 +35,7 @@ _STAGES = {
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """A bar per stage with the time left; the value is called as `trapmeter.prediction.run.Progress` says."""
+    """A bar per stage with the time left; the value is called as `trapmeter.progress.Progress` says."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars

@@ -26,7 +26,8 @@ from trapmeter.tables.truth import TruthRow
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from trapmeter.prediction.run import PredictRun, Progress
+    from trapmeter.prediction.run import PredictRun
+    from trapmeter.progress import Progress
 
 REPORT_HTML = "report.html"
 
