@@ -120,6 +120,16 @@ class Observation:
         if not (math.isfinite(self.time_s) and self.time_s >= 0):
             raise InputError(f"{self.media_id}: a time is a number of seconds >= 0, got {self.time_s}")
 
+    @property
+    def site_or_medium(self) -> str:
+        """The site; if it is unknown, the medium, which then counts as a site of its own."""
+        return self.site_id or self.media_id
+
+    @property
+    def site_key(self) -> tuple[bool, str]:
+        """`site_or_medium`, marked as site (True) or medium: they may have the same name."""
+        return bool(self.site_id), self.site_or_medium
+
 
 N_DRAWS = 10
 
