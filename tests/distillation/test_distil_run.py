@@ -87,7 +87,7 @@ def test_a_student_is_a_bundle_like_any_other(world: World, teachers: tuple[Path
     assert {row["video_id"] for row in rows if row["teachers_unseen"] == "1"} == {"v00.mp4"}
     said.clear()
     assert distil(asked, said.append) == folder
-    assert f"student: finished before; bundle in {folder}" in said
+    assert f"student: already finished; bundle in {folder}" in said
 
 
 @pytest.mark.usefixtures("no_export")

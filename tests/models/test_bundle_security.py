@@ -99,7 +99,7 @@ def test_another_checksum(bundle: Path) -> None:
 def test_a_network_that_is_cut_off(bundle: Path, share: float) -> None:
     content = (bundle / NETWORK_FILE).read_bytes()
     replace_network(bundle, content[: int(len(content) * share)])
-    with pytest.raises(ModelError, match=r"cut off or damaged|is empty|holds no graph"):
+    with pytest.raises(ModelError, match=r"cut off or damaged|is empty|contains no graph"):
         read_bundle(bundle)
 
 

@@ -50,7 +50,7 @@ def test_what_breaks_off_goes_on_where_it_stopped(server: Server, tmp_path: Path
 
 
 def test_a_later_call_goes_on_with_the_part_of_an_earlier_one(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"broke off after [\d,]+ of 300,000 bytes(.|\n)*bytes are kept"):
+    with pytest.raises(ModelError, match=r"the connection ended after [\d,]+ of 300,000 bytes(.|\n)*bytes are kept"):
         fetch(server, tmp_path / "p", "breaks", retries=RetryPolicy(1, 60.0, 0.0))
     assert (tmp_path / "p").stat().st_size == 150_000
     fetch(server, tmp_path / "p", "good")

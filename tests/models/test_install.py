@@ -68,7 +68,7 @@ def entry(server: Server, *kinds: str, **changes: object) -> PublishedModel:
 
 def get(what: PublishedModel, **options: object) -> list[str]:
     told: list[str] = []
-    pull(what, tell=told.append, retries=PATIENCE, **options)
+    pull(what, announce=told.append, retries=PATIENCE, **options)
     return told
 
 
@@ -237,7 +237,7 @@ def test_a_converter_that_dies_is_one_clear_error(
     monkeypatch.setattr(install, "CONVERTER", "dies")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(ModelError, match="ended with status -9"):
-        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), tell=lambda _: None)
+        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), announce=lambda _: None)
     assert installed_models() == {}
 
 
@@ -251,7 +251,7 @@ def test_the_converter_gets_no_secrets(torchscript: Path, tmp_path: Path, monkey
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     with pytest.raises(ModelError) as error:
-        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), tell=lambda _: None)
+        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), announce=lambda _: None)
     assert "PYTHONPATH" in str(error.value)
     assert "AWS" not in str(error.value)
     assert str(Path.cwd()) not in str(error.value)
@@ -266,7 +266,7 @@ def test_without_torch_nothing_is_downloaded(
             get(entry(server, "good", format=PublishedFormat.TORCHSCRIPT))
         assert server.asked == []
     with pytest.raises(MissingExtraError, match="train"):
-        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), tell=lambda _: None)
+        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), announce=lambda _: None)
 
 
 def test_pulling_a_bundle_needs_no_torch(zipped: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -258,7 +258,7 @@ def test_noise_stays_between_black_and_white() -> None:
     field = draw_noise_field(50.0, SIZE_HW, np.random.default_rng(0))
     assert field.apply_to(grey(0)).max() < 60
     assert field.apply_to(grey(255)).min() > 195
-    assert (np.minimum(field.added, field.taken) == 0).all()
+    assert (np.minimum(field.added, field.subtracted) == 0).all()
 
 
 # Fog, shadow, flare

@@ -46,7 +46,7 @@ def test_who_this_process_is(environment: dict[str, str], expected: Ranks) -> No
 def test_a_rank_out_of_range_is_refused() -> None:
     with pytest.raises(InputError, match="WORLD_SIZE"):
         ranks_from_environment({"RANK": "2", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
-    with pytest.raises(InputError, match="whole numbers"):
+    with pytest.raises(InputError, match="integers"):
         ranks_from_environment({"RANK": "a", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
 
 

@@ -124,8 +124,8 @@ def test_a_host_is_killed_and_another_joins(world: World, tmp_path: Path, monkey
             host.end()
     said = first.said + hosts[1].said
     assert said.count("2 processes, 2 or 3 of a step's 5 windows each") >= 2
-    assert "goes on after epoch 1, with 1 in place of 2 processes" in said
-    assert "goes on after epoch 2, with 2 in place of 1 processes" in said
+    assert "resumes after epoch 1, with 1 instead of 2 processes" in said
+    assert "resumes after epoch 2, with 2 instead of 1 processes" in said
     assert "Traceback" not in killed.said
     assert losses(tmp_path / "out") == pytest.approx(alone(world, tmp_path / "alone", monkeypatch), rel=1e-9)
     assert len(losses(tmp_path / "out")) == 6

@@ -91,8 +91,8 @@ def test_the_locating_head_answers_by_the_box() -> None:
     with torch.no_grad():
         output = network(windows)
     assert output.raw[0] != output.raw[1]
-    assert output.place is not None
-    assert output.place.cells.shape == (2, 4, 6)
+    assert output.location is not None
+    assert output.location.cells.shape == (2, 4, 6)
     network.set_initial_distance(5.0)
     with torch.no_grad():
         assert network.metres(network(windows).raw).tolist() == pytest.approx([5.0, 5.0], rel=1e-4)

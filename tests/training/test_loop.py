@@ -66,7 +66,7 @@ def test_a_training_leaves_what_it_promises(world: World, tmp_path: Path) -> Non
     # A second call trains nothing.
     said.clear()
     train(settings(world, tmp_path, fold=None), said.append)
-    assert sum("finished before" in line for line in said) == 2
+    assert sum("already finished" in line for line in said) == 2
 
 
 @pytest.mark.usefixtures("no_export")

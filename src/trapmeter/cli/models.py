@@ -67,7 +67,7 @@ def pull_model(
     entry = published_model(name, registry or REGISTRY)
     known = None if sha256 is None else check_sha256(sha256)
     with download_bar(name) as progress:
-        bundle = pull(entry, sha256=known, overwrite=overwrite, tell=print_progress, progress=progress)
+        bundle = pull(entry, sha256=known, overwrite=overwrite, announce=print_progress, progress=progress)
     typer.echo(f"model: {bundle.folder}\nuse it with: trapmeter predict ... --model {name}")
 
 
@@ -146,7 +146,7 @@ def import_model(
         origin = replace(
             origin, spec=spec, licence=licence or origin.licence, trained_on=trained_on or origin.trained_on
         )
-        bundle = import_torchscript(file, chosen, origin, overwrite=overwrite, tell=print_progress)
+        bundle = import_torchscript(file, chosen, origin, overwrite=overwrite, announce=print_progress)
     typer.echo(f"model: {bundle.folder}\nuse it with: trapmeter predict ... --model {chosen}")
 
 

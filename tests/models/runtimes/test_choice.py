@@ -31,9 +31,9 @@ def bundle(tmp_path: Path) -> Path:
         (Runtime.AUTO, {"openvino", "torch", "onnx"}, False, {"amx_bf16"}, Runtime.OPENVINO, "has bf16"),
         (Runtime.AUTO, {"openvino", "torch", "onnx"}, True, {"amx_bf16"}, Runtime.TORCH, "has a GPU"),
         (Runtime.AUTO, {"torch"}, True, set(), Runtime.ONNXRUNTIME, "not installed"),
-        (Runtime.OPENVINO, {"openvino"}, False, set(), Runtime.OPENVINO, "asked for"),
-        (Runtime.TORCH, {"torch", "onnx"}, False, set(), Runtime.TORCH, "asked for"),
-        (Runtime.ONNXRUNTIME, {"openvino"}, True, {"amx_bf16"}, Runtime.ONNXRUNTIME, "asked for"),
+        (Runtime.OPENVINO, {"openvino"}, False, set(), Runtime.OPENVINO, "requested"),
+        (Runtime.TORCH, {"torch", "onnx"}, False, set(), Runtime.TORCH, "requested"),
+        (Runtime.ONNXRUNTIME, {"openvino"}, True, {"amx_bf16"}, Runtime.ONNXRUNTIME, "requested"),
     ],
 )
 def test_the_choice_and_its_reason(
