@@ -24,7 +24,6 @@ from trapmeter.training.augment.random_plan import draw_plan
 from trapmeter.training.augment.settings import AugmentSettings
 from trapmeter.training.augment.warps import flip_box
 from trapmeter.training.samples import OTHER_ANIMAL, Sample
-from trapmeter.windows import window_times
 
 MIN_VISIBLE_SHARE = 0.5
 NO_BOX = (0.0, 0.0, 0.0, 0.0)
@@ -203,13 +202,12 @@ def check_frames_stored(store: FrameStore, samples: Sequence[Sample], spec: Inpu
         if sample.video_id not in known:
             missing.append(f"{sample.video_id} (no frames at all)")
             continue
-        length_s = store.length_s(sample.video_id)
-        if not sample.time_s < length_s:
-            missing.append(f"{sample.video_id} at {sample.time_s:g} s (it ends at {length_s:g} s)")
+        index = store.index(sample.video_id)
+        if not sample.time_s < index.length_s:
+            missing.append(f"{sample.video_id} at {sample.time_s:g} s (it ends at {index.length_s:g} s)")
             continue
-        stored = set(store.times(sample.video_id))
-        times = window_times(sample.time_s, spec.offsets_s, length_s, spec.edge)
-        missing += [f"{sample.video_id} at {t:g} s" for t in times if t is not None and t not in stored]
+        times_s = index.missing_times(sample.time_s, spec.offsets_s, spec.edge)
+        missing += [f"{sample.video_id} at {time_s:g} s" for time_s in times_s]
     if missing:
         missing = list(dict.fromkeys(missing))
         raise InputError(
