@@ -1,4 +1,4 @@
-"""A trained network is exported on every processor, and a refusal costs nothing but the export."""
+"""Exports pass on every processor, and a refused one leaves the trained network intact."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ Runtime = Callable[[Callable[[np.ndarray], np.ndarray]], None]
 
 
 def ten_metres() -> DistanceNetwork:
-    """A network that predicts about 10 m, and has a weight for each frame and place."""
+    """A network that predicts about 10 m, with a weight for each frame and position."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * INPUT.n_channels, 1))
     nn.init.constant_(backbone[-1].bias, 10.0)
@@ -33,22 +33,22 @@ def ten_metres() -> DistanceNetwork:
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Runtime:
-    """Puts a function of the windows' distances in place of what onnxruntime predicts."""
+    """Changes onnxruntime's predictions with a function."""
     real = OnnxNetwork.metres
 
-    def put(change: Callable[[np.ndarray], np.ndarray]) -> None:
+    def replace_with(change: Callable[[np.ndarray], np.ndarray]) -> None:
         monkeypatch.setattr(OnnxNetwork, "metres", lambda self, windows: change(real(self, windows)))
 
-    return put
+    return replace_with
 
 
-def test_an_old_processors_rounding_passes(runtime: Runtime, tmp_path: Path) -> None:
+def test_the_rounding_of_an_old_processor_passes(runtime: Runtime, tmp_path: Path) -> None:
     runtime(lambda metres: metres + 1.5e-4 * np.array([1.0, -1.0, 1.0]))
     export_network(ten_metres(), INPUT, tmp_path / "bundle", "ten", "MIT", {})
     assert read_bundle(tmp_path / "bundle").identity.model_id == "ten"
 
 
-def test_one_percent_more_is_refused_and_leaves_no_bundle(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_difference_of_one_percent_leaves_no_bundle(runtime: Runtime, tmp_path: Path) -> None:
     runtime(lambda metres: metres * 1.01)
     with pytest.raises(ModelError, match="the exported network isn't the trained one"):
         export_network(ten_metres(), INPUT, tmp_path / "bundle", "ten", "MIT", {})
@@ -68,7 +68,7 @@ def test_frames_in_another_order_are_refused(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_a_refused_fold_is_kept_and_exported_later_without_training(
+def test_a_refused_export_is_repeated_later_without_training(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = TrainSettings(
@@ -86,15 +86,15 @@ def test_a_refused_fold_is_kept_and_exported_later_without_training(
         with pytest.raises(ModelError, match="fold 0 is trained, but was not exported") as refused:
             train(settings, lambda _: None)
     assert str(fold / "best.safetensors") in str(refused.value)
-    assert "give the same command again" in str(refused.value)
+    assert "run the same command again" in str(refused.value)
     assert not (fold / "finished.json").exists()
     assert not (fold / "bundle").exists()
     weights, metrics = (fold / "best.safetensors").read_bytes(), read_metrics(fold)
     assert len(metrics) == 3
 
-    said: list[str] = []
-    (bundle,) = train(settings, said.append)
-    assert not any("epoch 3 of" in line for line in said), "it trains again"
+    announced: list[str] = []
+    (bundle,) = train(settings, announced.append)
+    assert not any("epoch 3 of" in line for line in announced), "it was trained again"
     assert (fold / "best.safetensors").read_bytes() == weights
     assert read_metrics(fold) == metrics
     assert read_bundle(bundle).identity.model_id == "tiny-fold0"
