@@ -14,7 +14,7 @@ from trapmeter.density.survey.flat_file import rows_from_survey
 from trapmeter.errors import RunError
 from trapmeter.files import atomic_file
 from trapmeter.report import density_plots as plots
-from trapmeter.report.run_report import page_template, safe
+from trapmeter.report.html_page import page_template, safe
 from trapmeter.tables.flatfile import write_flat_file
 
 REPORT, JSON, CSV, SCRIPT = "density.html", "density.json", "density.csv", "density.R"

@@ -160,7 +160,7 @@ class PageRenderer:
 
     def _render(self, name: str, state: ReviewState, **values: Any) -> str:
         last = state.active[-1] if state.active else None
-        told = "" if last is None else f"{_KINDS[last.kind]}, {last.media_id} at {words.seconds(last.time_s)} s"
+        told = "" if last is None else f"{_KINDS[last.kind]}, {last.media_id} at {words.seconds_text(last.time_s)} s"
         return self._environment.get_template(name).render(
             progress=review_progress(state), last=last, last_told=told, **{"message": "", **values}
         )
@@ -197,7 +197,7 @@ class PageRenderer:
             picture=f"/media/{medium}/picture?{urlencode({'time': seen.time_s})}",
             media_id=seen.media_id,
             site_id=seen.site_id,
-            time=words.seconds(seen.time_s),
+            time=words.seconds_text(seen.time_s),
             animal=str(seen.animal_id) if seen.animal_id else "",
             distance="" if distance is None else f"{distance.distance_m:.1f}",
             interval="" if distance is None or distance.low_m == distance.high_m else _interval(row),
