@@ -170,7 +170,7 @@ def engine(folder: Path, _: int) -> None:
     import numpy as np
     from PIL import Image
 
-    from trapmeter.parallel.ray_connection import connect_to_ray
+    from trapmeter.parallel.engine import connect_to_ray
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
     from trapmeter.parallel.workers import TaskRunner, TimeLimits, run_tasks
     from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels
@@ -197,10 +197,10 @@ def engine(folder: Path, _: int) -> None:
 
 def workers(folder: Path, _: int) -> None:
     """One worker, and two."""
-    from trapmeter.parallel.ray_connection import connect_to_ray
+    from trapmeter.parallel.engine import connect_to_ray
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
     from trapmeter.parallel.workers import Engine
-    from trapmeter.prediction.run import predict
+    from trapmeter.prediction.run import run_prediction
     from trapmeter.prediction.settings import PredictSettings
 
     survey = folder / "survey"
@@ -213,7 +213,7 @@ def workers(folder: Path, _: int) -> None:
                 assert sum(1 for _ in waits) == 40
             settings = PredictSettings((survey,), folder / str(jobs), jobs=jobs)
             with timed(f"{jobs} of Ray's workers"):
-                run = predict(settings, engine=Engine(run_tasks_on_ray))
+                run = run_prediction(settings, engine=Engine(run_tasks_on_ray))
             print(f"    looking took {run.facts['seconds']['look']:.1f} s wall", flush=True)
 
 
@@ -263,7 +263,7 @@ def data(folder: Path, _: int) -> None:
         )
         return sum(1 for _ in found.iter_rows())
 
-    from trapmeter.parallel.ray_connection import connect_to_ray
+    from trapmeter.parallel.engine import connect_to_ray
 
     ways: dict[str, Callable[[], int]] = {"Ray Core: an actor decodes and detects": by_core, "Ray Data": by_data}
     for what, way in ways.items():

@@ -183,7 +183,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=600)
     assert process.returncode == 130
-    assert "the same command goes on from here" in said
+    assert "stopped; the same command resumes" in said
 
 
 def test_the_demo_never_overwrites_a_survey(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,7 +227,7 @@ def test_rows_that_are_made_anew_say_why(clip: Path, tmp_path: Path, capsys: pyt
     assert "made anew" not in capsys.readouterr().out
     assert inside(*call, "--site", "folder:1", "--hfov", "50") == 0
     said = capsys.readouterr().out
-    assert "all rows were made anew, since --site was none, is folder:1; --hfov was not given, is 50.0" in said
+    assert "all rows were computed again because --site was none, is folder:1; --hfov was not given, is 50.0" in said
     assert "S1" in (tmp_path / "out/distances.csv").read_text()
 
 

@@ -69,7 +69,7 @@ def test_a_missing_table_is_announced(make_clip: MakeClip, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--format", "doc"], "one of html, pdf"),
+        (["--format", "doc"], 'Choose from: "html", "pdf"'),
         (["--media", "gone"], "is no folder"),
         (["--truth", "gone.csv"], "gone.csv"),
     ],

@@ -28,7 +28,7 @@ from trapmeter.report.groups import (
 from trapmeter.report.html_page import page_template, safe
 from trapmeter.report.site_map import site_map
 from trapmeter.report.thumbnails import make_thumbnails
-from trapmeter.tables.site_locations import SiteLocation, read_site_locations
+from trapmeter.tables.site_locations import SiteLocation
 from trapmeter.tables.truth import TruthRow, read_truth
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def write_report(
         MissingExtraError: PDF needs the extra "pdf".
         RunError: the report can't be written, or WeasyPrint lacks a system library.
     """
-    from trapmeter.prediction.results import read_run
+    from trapmeter.prediction.results import find_site_locations, read_run
     from trapmeter.storage.address import parse_path
 
     if form not in tuple(ReportFormat):
@@ -103,30 +103,12 @@ def write_report(
     truth = truth or _file_of_run(run, "truth", announce)
     places = None if not has_map else places or _file_of_run(run, "places", announce)
     known = None if truth is None else read_truth(Path(truth))
-    locations = find_site_locations(run, places, announce) if has_map else None
+    locations, notes = find_site_locations(run, places) if has_map else (None, ())
+    for note in notes:
+        announce(note)
     path = results / (REPORT_PDF if form == ReportFormat.PDF else REPORT_HTML)
     write(render_report(run, known, progress, places=locations, jobs=jobs), path)
     return path
-
-
-def find_site_locations(
-    run: PredictRun, places: str | Path | None, announce: Announce
-) -> dict[str, SiteLocation] | None:
-    """The sites' locations: from a table, else from the Camtrap DP that the run measured; None without either.
-
-    Raises:
-        InputError: the table is missing or wrong. A Camtrap DP that can't be read only costs the map, which is announced.
-    """
-    from trapmeter.prediction.results import find_package
-
-    if places is not None:
-        return read_site_locations(Path(places))
-    package = find_package(run)
-    try:
-        return None if package is None else read_site_locations(package)
-    except InputError as error:
-        announce(f"the report has no map: {error}")
-        return None
 
 
 def _file_of_run(run: PredictRun, name: str, announce: Announce) -> Path | None:
