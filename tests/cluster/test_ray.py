@@ -55,7 +55,7 @@ def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
 
 def settings(survey: Path, out: str) -> PredictSettings:
     return PredictSettings(
-        (survey,), survey.parent / out, boxes=survey.parent / "boxes.csv", site=FolderSite(1), jobs=2
+        (survey,), out=survey.parent / out, boxes=survey.parent / "boxes.csv", site=FolderSite(1), jobs=2
     )
 
 

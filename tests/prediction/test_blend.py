@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from conftest import MakeClip
+from terminal import inside
 from training_world import make_bundles
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.cli import app
 from trapmeter.errors import InputError, ModelError
 from trapmeter.prediction.blend import (
     CANDIDATE_SHARES,
@@ -132,14 +131,13 @@ def training(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_learnt_by_the_verb_and_used_by_predict(
-    training: tuple[Path, Path], tmp_path: Path, make_clip: MakeClip
+    training: tuple[Path, Path], tmp_path: Path, make_clip: MakeClip, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, metadata = training
     path = tmp_path / "blend.json"
     arguments = ["blend", "--training", str(folder), "--metadata", str(metadata), "--out", str(path)]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
-    assert "60 moments at 6 held-out sites" in result.output
+    assert inside(*arguments) == 0
+    assert "60 seconds at 6 held-out sites" in capsys.readouterr().out
     content = json.loads(path.read_text())
     content["shares_of_networks"] = dict.fromkeys(BoxSituation, 0.5)
     path.write_text(json.dumps(content))

@@ -205,7 +205,7 @@ def test_commands_from_bucket_to_bucket(
     (tmp_path / "boxes.csv").write_text(HEADER + "".join(rows))
     options = ["--boxes", tmp_path / "boxes.csv", "--jobs", 1]
     run_prediction(
-        PredictSettings((tmp_path / "here",), tmp_path / "out", boxes=tmp_path / "boxes.csv"), engine=IN_PROCESS
+        PredictSettings((tmp_path / "here",), out=tmp_path / "out", boxes=tmp_path / "boxes.csv"), engine=IN_PROCESS
     )
     table = (tmp_path / "out/distances.csv").read_bytes()
     assert call("predict", "s3://traps/survey", *options, "--out", "s3://traps/results") == 0
