@@ -185,11 +185,11 @@ def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp
     nowhere = {**SITE, "deploymentID": "d2", "locationID": "S2", "latitude": "NA", "longitude": "NA"}
     write_package(package, deployments=[SITE, nowhere], media=MEDIA, observations=OBSERVATIONS)
     assert inside("predict", packed(package, tmp_path / "dp.zip"), "--out", out, "--jobs", 1) == 3
-    assert "The larger a circle" in (out / "report.html").read_text()
+    assert "The larger the circle" in (out / "report.html").read_text()
     assert inside("report", out, "--no-map", "--jobs", 1) == 0
-    assert "The larger a circle" not in (out / "report.html").read_text()
+    assert "The larger the circle" not in (out / "report.html").read_text()
     assert inside("report", out, "--jobs", 1) == 0
-    assert "The larger a circle" in (out / "report.html").read_text()
+    assert "The larger the circle" in (out / "report.html").read_text()
     assert inside("report", out, "--no-map", "--places", package) == 2
     assert inside("export", out, "--format", "geojson", "--places", package, "--out", tmp_path / "sites.json") == 0
     (point,) = json.loads((tmp_path / "sites.json").read_text())["features"]
@@ -197,7 +197,7 @@ def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp
     # A map that nobody asked for doesn't cost the report.
     write_package(package, deployments=[{**SITE, "latitude": "95"}], media=MEDIA, observations=OBSERVATIONS)
     assert inside("predict", package, "--out", tmp_path / "odd", "--jobs", 1) == 3
-    assert "The larger a circle" not in (tmp_path / "odd/report.html").read_text()
+    assert "The larger the circle" not in (tmp_path / "odd/report.html").read_text()
 
 
 def test_packages_that_cannot_be_measured_say_why(package: Path, tmp_path: Path) -> None:
