@@ -25,10 +25,10 @@ from trapmeter.frames.spec import StoreSpec, parse_size
 from trapmeter.frames.store import FrameStore
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.models.input_spec import FrameEncoding
-from trapmeter.training.augment import second_place_augmentation
-from trapmeter.training.network import Head
-from trapmeter.training.recipes import CosineSchedule, Recipe, default_cpu, second_place_cpu
-from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.augment.settings import second_place_augmentation
+from trapmeter.training.recipes import CosineSchedule, Head, Recipe, default_cpu, second_place_cpu
+from trapmeter.training.run import train
+from trapmeter.training.settings import TrainSettings
 from trapmeter.training.training_log import HeldOutPrediction, read_held_out
 
 N_FOLDS = 3

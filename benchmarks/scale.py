@@ -200,7 +200,7 @@ def workers(folder: Path, _: int) -> None:
     from trapmeter.parallel.ray_connection import connect_to_ray
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
     from trapmeter.parallel.workers import Engine
-    from trapmeter.prediction.run import predict
+    from trapmeter.prediction.run import run_prediction
     from trapmeter.prediction.settings import PredictSettings
 
     survey = folder / "survey"
@@ -213,7 +213,7 @@ def workers(folder: Path, _: int) -> None:
                 assert sum(1 for _ in waits) == 40
             settings = PredictSettings((survey,), folder / str(jobs), jobs=jobs)
             with timed(f"{jobs} of Ray's workers"):
-                run = predict(settings, engine=Engine(run_tasks_on_ray))
+                run = run_prediction(settings, engine=Engine(run_tasks_on_ray))
             print(f"    looking took {run.facts['seconds']['look']:.1f} s wall", flush=True)
 
 

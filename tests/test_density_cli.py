@@ -291,7 +291,7 @@ def test_no_input_is_written_over(tmp_path, density, option, name):
     target = tmp_path / "out" / ".." / ("out" if option == "--out" else name)
     status, _, error = density("--config", tmp_path / "survey.toml", option, target)
     assert status == 2
-    assert f"{name.removeprefix('out/')} would be written over, but it is read as an input" in error
+    assert f"{name.removeprefix('out/')} is an input and would be overwritten" in error
     assert error.rstrip().endswith(f"choose another {option}")
     assert {one: (tmp_path / one).read_text() for one in texts} == texts
     assert {one.name for one in (tmp_path / "out").iterdir()} <= {name.removeprefix("out/")}
@@ -458,7 +458,7 @@ def test_a_camtrap_dp(tmp_path, density):
     assert "points belongs to distances, and" in error
     status, _, error = density(folder, *arguments, "--csv", folder / "observations.csv")
     assert status == 2
-    assert "observations.csv would be written over" in error
+    assert "observations.csv is an input and would be overwritten" in error
 
 
 def test_the_r_script_is_r(flat, density, tmp_path):

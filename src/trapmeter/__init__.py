@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from trapmeter.density.run import run_density as run_density
     from trapmeter.density.settings import DensitySettings as DensitySettings
     from trapmeter.density.settings import density_settings as density_settings
-    from trapmeter.density.settings import read_density_settings as read_density_settings
     from trapmeter.detect.megadetector_lite import MegadetectorLite as MegadetectorLite
     from trapmeter.errors import InputError as InputError
     from trapmeter.errors import MediaError as MediaError
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from trapmeter.media.discovery import find_media as find_media
     from trapmeter.media.opening import open_medium as open_medium
     from trapmeter.prediction.run import PredictRun as PredictRun
-    from trapmeter.prediction.run import predict as predict
+    from trapmeter.report.predict_report import predict as predict
     from trapmeter.prediction.settings import PredictSettings as PredictSettings
     from trapmeter.records import Box as Box
     from trapmeter.records import Distance as Distance
@@ -68,11 +67,10 @@ _HOMES = {
     "run_density": "density.run:run_density",
     "find_media": "media.discovery:find_media",
     "parse_path": "storage.address:parse_path",
-    "predict": "prediction.run:predict",
+    "predict": "report.predict_report:predict",
     "open_medium": "media.opening:open_medium",
     "parse_site_rule": "tables.site_rules:parse_site_rule",
     "read_boxes": "tables.boxes:read_boxes",
-    "read_density_settings": "density.settings:read_density_settings",
     "read_distances": "tables.distances:read_distances",
     "to_frame": "tables.distances:to_frame",
     "write_distances": "tables.distances:write_distances",

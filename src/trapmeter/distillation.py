@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
-from trapmeter.competition.inference import EnsemblePrediction, PseudolabelSettings, VideoSecond, predict_by_member
+from trapmeter.competition.inference import EnsemblePrediction, VideoSecond, predict_by_member
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
 from trapmeter.frames.store import FrameStore
@@ -23,8 +23,8 @@ from trapmeter.tables.drivendata import MetadataRow, best_box_rows, read_video_s
 from trapmeter.training.dataset import check_frames_stored
 from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.job import TrainingJob, prepare_process, train_one
-from trapmeter.training.recipes import Recipe
 from trapmeter.training.samples import OTHER_ANIMAL, PSEUDO, Sample, read_samples, without_other_animals
+from trapmeter.training.settings import DistilSettings, PseudolabelSettings
 from trapmeter.training.training_log import held_out_videos
 from trapmeter.uncertainty import mean_uncertainty
 from trapmeter.windows import window_times
@@ -86,7 +86,7 @@ def make_targets(
         )
     for sample in asked.unlabelled:
         answer = told[sample.video_id, sample.time_s].prediction
-        weight = pseudolabels.weight(answer)
+        weight = pseudolabels.weight(answer.distance_m, answer.spread_m)
         if weight is not None:
             samples.append(_with_target(sample, answer.distance_m, weight))
     return [*samples, *asked.others]
@@ -119,39 +119,6 @@ def _with_target(sample: Sample, distance_m: float, weight: float) -> Sample:
 
 
 PREDICTIONS_FILE, TARGETS_FILE, STUDENT_NAME = "answers.jsonl", "targets.csv", "student"
-LABEL_SHARE = 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class DistilSettings:
-    """The arguments of `trapmeter distil`."""
-
-    teachers: tuple[Path, ...]
-    """Folders of bundles that take one and the same input."""
-    store: Path
-    out: Path
-    recipe: Recipe
-    """The student's."""
-    teachers_store: Path | None = None
-    """Where frames of the teachers' size are, if it is not the student's."""
-    labels: Path | None = None
-    metadata: Path | None = None
-    moments: Path | None = None
-    """Unlabelled ones; None for all that the store has the whole window of."""
-    animals: Path | None = None
-    flip: bool = True
-    label_share: float = LABEL_SHARE
-    """Of the label in what the student is to say of a labelled moment, 0..1; the rest is the teachers'."""
-    pseudolabels: PseudolabelSettings = field(default_factory=PseudolabelSettings)
-    start: Path | None = None
-    """Weights to begin with, such as best.safetensors of a teacher's fold; None takes the recipe's."""
-    licence: str = "not stated"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.label_share <= 1:
-            raise InputError(f"--label-share lies in 0..1, got {self.label_share:g}")
-        if self.animals is not None and self.labels is None:
-            raise InputError("--animals tells which animal a label means; give --labels as well")
 
 
 def distil(

@@ -7,19 +7,14 @@ import numpy as np
 import pytest
 
 from training_world import World, make_bundles, make_world
-from trapmeter.competition.inference import (
-    EnsemblePrediction,
-    PseudolabelSettings,
-    predict_seconds,
-    write_pseudolabels,
-    write_submission,
-)
+from trapmeter.competition.inference import EnsemblePrediction, predict_seconds, write_pseudolabels, write_submission
 from trapmeter.errors import InputError, ModelError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.network_input import mirror_input, network_input
 from trapmeter.models.runtimes.network import Ensemble
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
+from trapmeter.training.settings import PseudolabelSettings
 
 pytestmark = pytest.mark.slow
 

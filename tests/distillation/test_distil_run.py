@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from training_world import World, make_bundles, make_world, tiny_recipe
-from trapmeter.competition.inference import PseudolabelSettings
-from trapmeter.distillation import DistilSettings, complete_windows, distil
+from trapmeter.distillation import complete_windows, distil
 from trapmeter.errors import InputError, ModelError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.runtimes.onnx_runtime import check_bundle
+from trapmeter.training.settings import DistilSettings, PseudolabelSettings
 from trapmeter.training.training_log import read_metrics
 from trapmeter.uncertainty import fit_uncertainty
 
@@ -127,8 +127,9 @@ import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 from training_world import tiny_recipe
-from trapmeter.distillation import DistilSettings, distil
-from trapmeter.competition.inference import PseudolabelSettings
+from trapmeter.distillation import distil
+from trapmeter.training.settings import DistilSettings
+from trapmeter.training.settings import PseudolabelSettings
 settings = DistilSettings(
     tuple(map(Path, {teachers!r})), Path({store!r}), Path({out!r}), tiny_recipe(epochs=5),
     pseudolabels=PseudolabelSettings(None),

@@ -28,7 +28,7 @@ from trapmeter.prediction.blend import (
     write_blend,
 )
 from trapmeter.prediction.fit_blend import fit_blend_of_training
-from trapmeter.prediction.run import predict
+from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Box
 
@@ -150,9 +150,9 @@ def test_learnt_by_the_verb_and_used_by_predict(
     bundles = (folder / "fold-0" / "bundle", folder / "fold-1" / "bundle")
     shared = PredictSettings(paths=(clip,), out=tmp_path / "out", boxes=boxes)
     said = {
-        "networks": predict(replace(shared, models=bundles, out=tmp_path / "n")),
-        "boxes": predict(replace(shared, out=tmp_path / "b")),
-        "blend": predict(replace(shared, models=bundles, blend=path)),
+        "networks": run_prediction(replace(shared, models=bundles, out=tmp_path / "n")),
+        "boxes": run_prediction(replace(shared, out=tmp_path / "b")),
+        "blend": run_prediction(replace(shared, models=bundles, blend=path)),
     }
     metres = {
         name: [e.distance.distance_m for e in run.estimates if e.distance is not None] for name, run in said.items()
@@ -171,7 +171,7 @@ def test_a_blend_of_another_box_model_is_refused(tmp_path: Path, make_clip: Make
         paths=(make_clip("x.mp4", n=5),), out=tmp_path / "out", models=tuple(make_bundles(tmp_path, n=1)), blend=path
     )
     with pytest.raises(ModelError, match=f"another box model than {BoxModel.load().identity.model_id}"):
-        predict(settings)
+        run_prediction(settings)
 
 
 def test_a_blend_of_other_networks_is_refused(tmp_path: Path, make_clip: MakeClip) -> None:
@@ -181,7 +181,7 @@ def test_a_blend_of_other_networks_is_refused(tmp_path: Path, make_clip: MakeCli
         paths=(make_clip("x.mp4", n=5),), out=tmp_path / "out", models=tuple(make_bundles(tmp_path, n=1)), blend=path
     )
     with pytest.raises(ModelError, match="other networks than tiny-0"):
-        predict(settings)
+        run_prediction(settings)
 
 
 def test_folds_by_video_are_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:

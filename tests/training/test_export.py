@@ -15,7 +15,8 @@ from trapmeter.models.input_spec import InputSpec, Target
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.training.export import export_network
 from trapmeter.training.network import DistanceNetwork, PooledNetwork
-from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.run import train
+from trapmeter.training.settings import TrainSettings
 from trapmeter.training.training_log import read_metrics
 
 INPUT = InputSpec((32, 48), (-1.0, 0.0, 1.0), target=Target.METRES)

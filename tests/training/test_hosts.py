@@ -16,7 +16,8 @@ import pytest
 
 from training_world import World, free_port
 from trapmeter.training.recipes import Precision
-from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.run import train
+from trapmeter.training.settings import TrainSettings
 from trapmeter.training.training_log import read_metrics
 
 WITHIN_S = 6000

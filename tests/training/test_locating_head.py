@@ -17,15 +17,18 @@ from trapmeter.models.input_spec import FrameEncoding, InputSpec
 from trapmeter.models.network_input import MIN_MASK_VALUE, box_mask
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.records import Box
-from trapmeter.training.augment import apply_plan, no_augmentation
+from trapmeter.training.augment.apply import apply_plan
 from trapmeter.training.augment.plan import AugmentPlan, Zoom
+from trapmeter.training.augment.settings import no_augmentation
 from trapmeter.training.dataset import DatasetItem, WindowDataset, keep_animal_visible
 from trapmeter.training.export import export_network
 from trapmeter.training.locating_head import AnimalLocation, box_features, cell_overlaps, spread_features
 from trapmeter.training.losses import location_loss
-from trapmeter.training.network import Head, make_network
-from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.network import make_network
+from trapmeter.training.recipes import Head
+from trapmeter.training.run import train
 from trapmeter.training.samples import read_samples, without_other_animals
+from trapmeter.training.settings import TrainSettings
 
 INPUT = replace(tiny_recipe().input, box_channel=True)
 
@@ -291,5 +294,5 @@ def test_box_settings_need_a_box_channel() -> None:
         tiny_recipe(box_dropout=0.1)
     with pytest.raises(InputError, match="locating head"):
         tiny_recipe(place_weight=0.1)
-    with pytest.raises(InputError, match="between 0 and 1"):
+    with pytest.raises(InputError, match="--box-dropout: expected at least 0 and at most 1"):
         tiny_recipe(input=INPUT, box_dropout=1.5)

@@ -17,7 +17,7 @@ from trapmeter.training import job as single
 from trapmeter.training import run
 from trapmeter.training.distributed import ALONE, Ranks, broadcast_bytes, exit_with_agent, process_group, sum_tensor
 from trapmeter.training.rank_checks import check_ranks_agree, check_shared_folder, failing_together
-from trapmeter.training.run import TrainSettings
+from trapmeter.training.settings import TrainSettings
 
 pytestmark = pytest.mark.slow
 

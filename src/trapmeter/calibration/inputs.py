@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from trapmeter.calibration.field_facts import GROUND, LENS, SHOULDER, facts_used_in, shoulders_by_medium
-from trapmeter.calibration.lens import TRAINED_HFOV_DEG
+from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.site_correction import SiteFacts
 from trapmeter.errors import InputError
 from trapmeter.records import Distance, Estimate, Observation
@@ -27,34 +27,6 @@ CALIBRATED = "calibrated"
 """Ends the model_id of every corrected row."""
 MAX_UNIT_RATIO = 20.0
 """No model is wrong by this factor in the median over all labels: such labels are in another unit."""
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrateSettings:
-    """results: a folder of `predict` or its distances.csv; out: the folder to write into; the rest: what is known.
-
-    species: a name or the path of a CSV file; shoulder_m: metres. box_model: the folder of the box model that answered,
-    where it isn't the embedded one.
-    """
-
-    results: Path
-    out: Path
-    labels: Path | None = None
-    points: Path | None = None
-    cameras: Path | None = None
-    trained_hfov_deg: float = TRAINED_HFOV_DEG
-    species: str | None = None
-    shoulder_m: float | None = None
-    box_model: Path | None = None
-
-    def __post_init__(self) -> None:
-        if not 5 <= self.trained_hfov_deg <= 170:
-            raise InputError(f"--trained-hfov must be 5 to 170 degrees, got {self.trained_hfov_deg:g}")
-        if all(v is None for v in (self.labels, self.points, self.cameras, self.species, self.shoulder_m)):
-            raise InputError(
-                "nothing is known to calibrate by: give --labels, --points, --cameras, --species or --shoulder-height, or "
-                "--pick to be told what to label"
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from trapmeter.cli.options import RuntimeOption, default_jobs, print_progress, require_extra
+from trapmeter.cli.options import RuntimeOption, print_progress
+from trapmeter.errors import require_extra
 from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.parallel.engines import default_jobs
 
 
 def distil(
@@ -70,13 +72,12 @@ def distil(
     --out student/
     """
     require_extra("torch", "train")
-    from trapmeter.competition.inference import PseudolabelSettings
     from trapmeter.console import progress_bars
-    from trapmeter.distillation import DistilSettings
     from trapmeter.distillation import distil as run
     from trapmeter.models.library import find_model
     from trapmeter.models.runtimes.choice import choose_runtime
     from trapmeter.training.recipes import find_recipe
+    from trapmeter.training.settings import DistilSettings, PseudolabelSettings
 
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "weights": weights, "seed": seed}
     chosen = choose_runtime(runtime)

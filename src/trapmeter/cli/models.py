@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from trapmeter.cli.options import EXIT_INTERNAL_ERROR, parse_choice, print_progress, require_extra
+from trapmeter.cli.options import EXIT_INTERNAL_ERROR, parse_choice, print_progress
+from trapmeter.errors import require_extra
 
 app = typer.Typer(
     help="Get published weights, and keep them. Only `pull` uses the network.",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from trapmeter.cli.options import require_extra
+from trapmeter.errors import require_extra
 
 _SERVE = "serve"
 
@@ -55,14 +55,14 @@ def serve(
     """
     require_extra("fastapi", "review")
     require_extra("uvicorn", "review")
-    from trapmeter.review.server import serve as run
+    from trapmeter.review.server import serve as serve_page
 
-    run(
+    serve_page(
         results,
         videos,
         port,
         opens_browser=not no_open,
-        tell=lambda address: typer.echo(f"{address}\nCtrl-C ends the review"),
+        announce=lambda address: typer.echo(f"{address}\nCtrl-C ends the review"),
     )
 
 
@@ -84,7 +84,7 @@ def export(
 
     trapmeter density reviewed/distances.csv --leave-out reviewed/leave-out.csv --deployments deployments.csv
     """
-    from trapmeter.review.export import export_review as write
+    from trapmeter.review.export import export_review
 
-    for line in write(results, out):
+    for line in export_review(results, out):
         typer.echo(line)

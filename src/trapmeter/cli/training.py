@@ -10,20 +10,17 @@ import typer
 
 from trapmeter.cli.options import (
     EXIT_MEDIA_FAILED,
-    EngineName,
     EngineOption,
     RayAddressOption,
     RuntimeOption,
-    default_jobs,
-    open_engine,
     parse_choice,
     print_progress,
-    require_extra,
 )
-from trapmeter.errors import InputError
+from trapmeter.errors import InputError, require_extra
 from trapmeter.frames.spec import Codec
 from trapmeter.models.input_spec import Resize
 from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.parallel.engines import EngineName, default_jobs, open_engine, parse_engine_shard
 
 if TYPE_CHECKING:
     from trapmeter.competition.inference import EnsemblePrediction, VideoSecond
@@ -121,15 +118,12 @@ def frames(
     from trapmeter.frames.requests import read_requests
     from trapmeter.frames.spec import parse_size
     from trapmeter.frames.store import LAYOUT, open_or_create_store
-    from trapmeter.parallel.sharding import parse_shard
     from trapmeter.storage.address import RemotePath, parse_path
     from trapmeter.storage.publish import publish_folder, work_folder
     from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
 
     target = parse_path(store)
-    share = None if shard is None else parse_shard(shard)
-    if share is not None and engine is not EngineName.LOCAL:
-        raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
+    share = parse_engine_shard(shard, engine)
     if isinstance(target, RemotePath) and (share is not None or engine is EngineName.RAY):
         raise InputError(
             "--shard and --engine ray write into a folder that all machines see: give such a --store, not an address"
@@ -224,8 +218,8 @@ def train(
     require_extra("torch", "train")
     from trapmeter.training.distributed import ranks_from_environment
     from trapmeter.training.recipes import Precision, find_recipe
-    from trapmeter.training.run import FoldsBy, TrainSettings
     from trapmeter.training.run import train as run
+    from trapmeter.training.settings import FoldsBy, TrainSettings
 
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "weights": weights, "seed": seed}
     changes["precision"] = None if precision is None else parse_choice(Precision, "--precision", precision)
@@ -331,8 +325,9 @@ def pseudolabel(
     The more the networks agree, the more a sample counts. With `--max-spread 0` all count as labels do, as in the 2nd-place
     system.
     """
-    from trapmeter.competition.inference import PseudolabelSettings, write_pseudolabels
+    from trapmeter.competition.inference import write_pseudolabels
     from trapmeter.tables.drivendata import read_video_seconds
+    from trapmeter.training.settings import PseudolabelSettings
 
     asked = [(moment.video_id, moment.time_s) for moment in read_video_seconds(moments)]
     answers = _predict_seconds(asked, store, model, out, metadata, flip=flip, runtime=runtime)

@@ -21,6 +21,7 @@ from trapmeter.models.network_input import network_input
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble
 from trapmeter.records import Box
+from trapmeter.training.settings import PseudolabelSettings
 
 BATCH_SIZE = 8
 VideoSecond = tuple[str, float]
@@ -176,27 +177,6 @@ def write_submission(
     return n_missing
 
 
-@dataclass(frozen=True, slots=True)
-class PseudolabelSettings:
-    """Which answers become samples, and how much they count."""
-
-    max_relative_spread: float | None = 0.3
-    """Answers whose members differ by more than this share of the distance (standard deviation) are left out; None: all are
-    taken and count as much as labels, as in the 2nd-place system."""
-
-    def __post_init__(self) -> None:
-        if self.max_relative_spread is not None and not self.max_relative_spread > 0:
-            raise InputError(f"--max-spread is a share above 0, got {self.max_relative_spread:g}")
-
-    def weight(self, answer: EnsemblePrediction) -> float | None:
-        """From 1 where all members agree to 0.1 at the threshold; None beyond it."""
-        if self.max_relative_spread is None:
-            return 1.0
-        # Nearer than a metre, a fixed difference would be any share of the distance.
-        share = answer.spread_m / max(answer.distance_m, 1.0) / self.max_relative_spread
-        return None if share > 1 else 1.0 - 0.9 * share
-
-
 def write_pseudolabels(
     path: Path, answers: Mapping[VideoSecond, EnsemblePrediction], settings: PseudolabelSettings
 ) -> tuple[int, int]:
@@ -206,7 +186,7 @@ def write_pseudolabels(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("video_id", "time", "distance", "weight", "spread"))
         for (video_id, time_s), answer in sorted(answers.items()):
-            weight = settings.weight(answer)
+            weight = settings.weight(answer.distance_m, answer.spread_m)
             if weight is not None:
                 n_kept += 1
                 row = (f"{answer.distance_m:.4f}", f"{weight:.4f}", f"{answer.spread_m:.4f}")
