@@ -10,10 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from trapmeter.density.analysis import AnalysisSettings, SelectBy
+from trapmeter.density.analysis import AnalysisSettings
 from trapmeter.density.detection.held_out_errors import DEEP_CHIMPACT, read_held_out
 from trapmeter.density.detection.measurement_error import MeasurementError, RandomError
-from trapmeter.density.detection.selection import candidate_functions
+from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.errors import InputError
 
