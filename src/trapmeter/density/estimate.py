@@ -93,8 +93,8 @@ def estimate_density(
     """Density over all stations, or over strata weighted by their areas.
 
     The variance adds those of encounter rate, detection and availability as squared coefficients of variation (delta method);
-    the interval is lognormal with the degrees of freedom of Satterthwaite (Buckland et al. 2001, section 3.6). All strata share
-    one detection function; for the density of one stratum, pass its stations only.
+    the interval is lognormal with the degrees of freedom of Satterthwaite (Buckland et al. 2001, section 3.6). All strata
+    share one detection function; for the density of one stratum, pass its stations only.
 
     Args:
         fit: of the same observations.

@@ -29,8 +29,8 @@ class DetectionFit:
     parameters: in the order of `function.parameter_names`. left_m, right_m: truncation. n: observations inside it, the sum of
     their weights. pa: share (0..1) of the animals within right_m that are detected; with an error matrix, the animals
     measured inside the truncation per animal that stands within right_m. pa_se: infinite if the data don't determine the
-    parameters. reach_m: how far the function reaches; right_m without an error matrix. at_bound: names of parameters that ended on a
-    bound, a sign of a poor model.
+    parameters. reach_m: how far the function reaches; right_m without an error matrix. at_bound: names of parameters that
+    ended on a bound, a sign of a poor model.
     """
 
     function: DetectionFunction

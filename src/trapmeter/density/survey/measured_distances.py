@@ -39,8 +39,10 @@ from trapmeter.records import N_DRAWS, Estimate
 from trapmeter.tables.density_inputs import read_excluded_animals, read_media_starts
 from trapmeter.tables.distances import read_distances, read_distances_with_column
 
-ERRORS_ADVICE = "allow for it with --errors: deep-chimpact for the embedded box model, or a file of held-out predictions and true "
-    "distances"
+ERRORS_ADVICE = (
+    "allow for it with --errors: deep-chimpact for the embedded box model, or a file of held-out predictions and their "
+    "true distances"
+)
 Excluded = set[tuple[str, int | None]]
 """Media and animals in them; None for all animals of a medium."""
 
