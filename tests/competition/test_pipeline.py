@@ -16,7 +16,7 @@ from trapmeter.training.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from trapmeter.media.container_index import read_container_index
 from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame
-from trapmeter.storage.address import AnyPath, RemotePath, RemoteStat
+from trapmeter.storage.address import AnyPath, FileState, RemotePath
 from trapmeter.storage.filesystems import RemoteError
 
 FIT = FitWithin(64, 64)
@@ -38,7 +38,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[Path], RemotePath], 
     monkeypatch.setattr(partial_copy, "SMALL_FILE_BYTES", 0)
     monkeypatch.setattr(partial_copy, "BLOCK_BYTES", 512)
     monkeypatch.setattr(partial_copy, "PREFETCH_BLOCKS", 1)
-    return lambda path: RemotePath("s3://traps", str(path)[1:], RemoteStat(path.stat().st_size, 1)), fetched
+    return lambda path: RemotePath("s3://traps", str(path)[1:], FileState(path.stat().st_size, 1)), fetched
 
 
 def seen(path: AnyPath, times_s: list[float]) -> list[object]:

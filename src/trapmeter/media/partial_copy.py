@@ -12,7 +12,7 @@ import numpy as np
 
 from trapmeter.media.container_index import ContainerIndex, read_container_index
 from trapmeter.storage.address import RemotePath
-from trapmeter.storage.remote import read
+from trapmeter.storage.remote import file_state, read
 
 BLOCK_BYTES = 64 * 1024
 """What is fetched is counted in blocks of so many bytes."""
@@ -41,7 +41,7 @@ class PartialCopy:
             RemoteError: the file is not there or can't be reached.
         """
         self._address = address
-        self.size = address.stat().st_size
+        self.size = file_state(address).size_bytes
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="trapmeter-")  # noqa: SIM115  closed by `close`
         n_blocks = -(-self.size // BLOCK_BYTES)
         self._here = np.zeros(n_blocks, np.bool_)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trapmeter._version import __version__
 from trapmeter.errors import InputError, RunError, require_extra
 from trapmeter.storage.address import AnyPath, parse_path
+from trapmeter.storage.remote import path_exists
 
 if TYPE_CHECKING:
     from trapmeter.parallel.workers import Engine
@@ -85,7 +86,7 @@ def open_engine(
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
 
     # A path that is missing on this machine too is a mistake in the command, which has a clearer message of its own.
-    existing = [path.absolute() for path in paths if path.exists()]
+    existing = [path.absolute() for path in paths if path_exists(path)]
     with connect_to_ray(address, existing, default_jobs(jobs)) as cluster:
         yield OpenEngine(Engine(run_tasks_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)
 
@@ -182,4 +183,4 @@ def check_machines(paths: Sequence[AnyPath]) -> None:
 
 def describe_machine(paths: Sequence[str]) -> tuple[str, str, list[str]]:
     """On a machine of the cluster: its versions of trapmeter and Python, and which paths it doesn't see."""
-    return __version__, platform.python_version(), [path for path in paths if not parse_path(path).exists()]
+    return __version__, platform.python_version(), [path for path in paths if not path_exists(parse_path(path))]

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from trapmeter.errors import InputError
 from trapmeter.storage.address import AnyPath
+from trapmeter.storage.remote import file_state_or_zeros
 
 Item = TypeVar("Item")
 
@@ -68,15 +69,5 @@ def split_evenly(items: Sequence[tuple[int, Item]], n: int) -> list[list[Item]]:
 
 def items_of_shard(items: Sequence[Item], shard: Shard, path_of: Callable[[Item], AnyPath]) -> list[Item]:
     """A shard's items, in the order of all, dealt by the sizes of their files."""
-    numbers = split_evenly([(file_size(path_of(item)), number) for number, item in enumerate(items)], shard.of)[
-        shard.number - 1
-    ]
-    return [items[number] for number in sorted(numbers)]
-
-
-def file_size(path: AnyPath) -> int:
-    """Bytes of a file; 0 for one that is gone."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    sizes = [(file_state_or_zeros(path_of(item)).size_bytes, number) for number, item in enumerate(items)]
+    return [items[number] for number in sorted(split_evenly(sizes, shard.of)[shard.number - 1])]

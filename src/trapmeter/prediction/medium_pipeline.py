@@ -26,6 +26,8 @@ from trapmeter.prediction.stages import (
     untracked_second,
 )
 from trapmeter.records import Detector, Medium, MediumKind, Status
+from trapmeter.storage.address import FileState
+from trapmeter.storage.remote import file_state
 from trapmeter.tables.boxes import MediumBoxes
 
 NOT_IN_TABLE = "the table of boxes tells nothing of this second"
@@ -62,26 +64,24 @@ class MediumTask:
 def process_medium(task: MediumTask, eyes: WorkerModels) -> MediumResult:
     """Everything that is seen in one medium. A photo is a single moment: its times are answered at second 0 alone."""
     medium = task.medium
-    size_bytes, modified_ns = 0, 0
+    state = FileState(0, 0)
     ahead = Prefetcher()
     looker = None if eyes.detector is None or task.boxes is not None else DetectorStage(eyes.detector)
     asker = None if eyes.networks is None else NetworkStage(eyes.networks)
     try:
         if task.boxes is not None and task.boxes.failure:
             raise MediaError(task.boxes.failure)
-        status = medium.path.stat()
-        size_bytes, modified_ns = status.st_size, status.st_mtime_ns
+        state = file_state(medium.path)
         if eyes.store is None:
             sight = _process_file(task, looker, asker, ahead)
         else:
             sight = _process_stored(task, eyes.store, asker, ahead)
     except (MediaError, OSError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        return failed_result(medium.media_id, size_bytes, modified_ns, task.times_s or (), reason)
+        return failed_result(medium.media_id, *state, task.times_s or (), reason)
     return MediumResult(
         medium.media_id,
-        size_bytes,
-        modified_ns,
+        *state,
         tuple(
             SecondResult(second.time_s, second.status, second.reason, second.boxes, tuple(ids), second.answers)
             for second, ids in zip(sight.seconds, _track_ids(sight.seconds), strict=True)

@@ -25,6 +25,7 @@ from trapmeter.prediction.sources import Sources
 from trapmeter.prediction.worker_models import process_media
 from trapmeter.records import Estimate
 from trapmeter.storage.address import AnyPath
+from trapmeter.storage.remote import file_state
 from trapmeter.tables.density_inputs import write_media_starts
 from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
 from trapmeter.tables.distances import REVIEW_LOG, write_distances
@@ -143,10 +144,9 @@ def open_journal(out: Path, work: RunPlan, models: RunModels, remedy: str = STAR
 def is_unchanged(task: MediumTask, seen: MediumResult) -> bool:
     """The medium's file is still as it was when it was looked at."""
     try:
-        status = task.medium.path.stat()
+        return file_state(task.medium.path) == (seen.size_bytes, seen.modified_ns)
     except OSError:
         return False
-    return (seen.size_bytes, seen.modified_ns) == (status.st_size, status.st_mtime_ns)
 
 
 @contextmanager

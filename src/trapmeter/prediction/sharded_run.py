@@ -13,7 +13,7 @@ from trapmeter._version import __version__
 from trapmeter.errors import InputError, RunError, error_text
 from trapmeter.files import atomic_file, lock_folder
 from trapmeter.journal import JournalPosition, find_entries, join_journals
-from trapmeter.parallel.sharding import Shard, file_size, items_of_shard, split_evenly
+from trapmeter.parallel.sharding import Shard, items_of_shard, split_evenly
 from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
@@ -28,6 +28,7 @@ from trapmeter.prediction.run import (
     process_tasks,
 )
 from trapmeter.prediction.settings import JOURNAL, PredictSettings
+from trapmeter.storage.remote import file_state_or_zeros
 
 SHARD_FILE = "shard.json"
 FORMAT = 1
@@ -211,7 +212,9 @@ def _join_shards(shards: Sequence[_FinishedShard], work: RunPlan, models: RunMod
 
 def _unfinished_text(tasks: Sequence[MediumTask], left: Sequence[MediumTask], n: int) -> str:
     """Which shards have not seen what."""
-    shares = split_evenly([(file_size(task.medium.path), task.medium.media_id) for task in tasks], n)
+    shares = split_evenly(
+        [(file_state_or_zeros(task.medium.path).size_bytes, task.medium.media_id) for task in tasks], n
+    )
     shard_of = {media_id: number for number, share in enumerate(shares, 1) for media_id in share}
     counts = Counter(shard_of[task.medium.media_id] for task in left)
     names = ", ".join(f"{number}/{n} ({count} media)" for number, count in sorted(counts.items())[:10])
