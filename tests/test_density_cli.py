@@ -201,17 +201,10 @@ def test_strata_are_weighted_by_area(tmp_path, density):
             ["--points"],
             ["points is for distances only, but", "is read as r-flat; leave it out, or give --format distances"],
         ),
-<<<<<<< HEAD
-        (["--snapshot", "2"], ["snapshot_s belongs to distances and camtrap-dp"]),
-        (["--leave-out-tags", "odd"], ["leave_out_tags belongs to camtrap-dp"]),
-        (["--errors", "deep-chimpact"], ["errors of distances are allowed for in bins; give cutpoints"]),
-        (["--errors", "deep-chimpact", "--distance-cv", "0.2"], ["exclude each other"]),
-=======
         (["--snapshot", "2"], ["snapshot_s is for distances and camtrap-dp only"]),
         (["--leave-out-tags", "odd"], ["leave_out_tags is for camtrap-dp only"]),
         (["--errors", "deep-chimpact"], ["measurement error needs binned distances; give cutpoints"]),
         (["--errors", "deep-chimpact", "--distance-cv", "0.2"], ["exclude each other"]),
->>>>>>> r-density
         (["--distance-cv", "20"], ["such as 0.2 for 20 %, got 20"]),
         (["--errors", "gone.csv"], ["gone.csv does not exist"]),
         (["--json", "/no/such/x.json"], ["x.json can't be written: there is no folder /no/such"]),

@@ -9,13 +9,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-<<<<<<< HEAD
-from trapmeter.density.analysis import AnalysisSettings, SelectBy
-from trapmeter.density.detection.held_out_errors import read_held_out
-=======
 from trapmeter.density.analysis import AnalysisSettings
-from trapmeter.density.detection.held_out_errors import DEEP_CHIMPACT, read_held_out
->>>>>>> r-density
+from trapmeter.density.detection.held_out_errors import read_held_out
 from trapmeter.density.detection.measurement_error import MeasurementError, RandomError
 from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.replicates import BootstrapSettings

@@ -163,38 +163,4 @@ def test_a_measurement_error_is_refused_for_exact_distances_and_draws():
     with pytest.raises(InputError, match="give cutpoints"):
         run_analysis(survey(rng, RandomError(0.2)), AnalysisSettings())
     with pytest.raises(ValueError, match="got draws"):
-<<<<<<< HEAD
-        Survey((Station("a", 1),), np.zeros(3, np.intp), np.ones((3, 10)), errors=RandomError(0.2))
-
-
-def test_held_out_answers_that_end_too_near_are_refused():
-    errors = HeldOutErrors("near", np.linspace(1, 8.01, 200), np.linspace(1, 8, 200), np.zeros(200, np.intp))
-    with pytest.raises(InputError, match=r"near: the truths of the held-out answers end at 8\.01 m"):
-        errors.matrices_for_bins(np.array(EDGES))
-
-
-def test_held_out_answers_are_read(tmp_path):
-    path = tmp_path / "oof.csv"
-    path.write_text("site_id,truth_m,full_distance_m\n" + "a,3,3.5\nb,20,15\n" * 60)
-    found = read_held_out(path)
-    assert (found.name, found.predicted_m[:2].tolist(), found.site[:2].tolist()) == ("oof.csv", [3.5, 15], [0, 1])
-    path.write_text("truth_m,distance_m\n3,4\n")
-    with pytest.raises(InputError, match="has 1 predictions with a truth, expected 100 or more"):
-        read_held_out(path)
-    path.write_text("video_id,distance\na,4\n")
-    with pytest.raises(InputError, match="truth_m, distance_m are missing"):
-        read_held_out(path)
-
-
-def test_the_embedded_answers_are_those_of_the_public_labels(shared):
-    found = read_held_out(DEEP_CHIMPACT)
-    assert len(found.truth_m) == 15229
-    assert found.site.max() == 152
-    labels = shared / "deep-chimpact/train_labels.csv"
-    if not labels.exists():
-        pytest.skip("no public labels")
-    rows = labels.read_text().splitlines()[1:]
-    assert sorted(found.truth_m) == pytest.approx(sorted(float(row.split(",")[2]) for row in rows))
-=======
         make_survey(np.ones((3, 10)), n_stations=1, errors=RandomError(0.2))
->>>>>>> r-density
