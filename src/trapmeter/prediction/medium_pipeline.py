@@ -165,7 +165,7 @@ def _known_seconds(
     """The boxes that a table has for each second; without a table each second counts as one animal, wherever it is."""
     table = None if task.boxes is None else task.boxes.with_frame_rate(frame_rate)
     if table is not None and task.medium.kind is MediumKind.VIDEO:
-        if table.always:
+        if table.untimed:
             raise MediaError("the table of boxes doesn't tell when in the video they were seen")
         if table.by_frame_number:
             raise MediaError("the table of boxes counts frames; a frame store doesn't know their seconds")

@@ -24,11 +24,11 @@ from trapmeter.tables.camtrapdp.container import (
     PackageArchive,
     PackageFolder,
     is_package,
-    leaves_root,
     open_package,
 )
 from trapmeter.tables.camtrapdp.media_observations import boxes_by_medium, media_by_path, species_by_medium
 from trapmeter.tables.camtrapdp.package import camera_setup_of, read_package
+from trapmeter.tables.file_names import leaves_root
 
 UNPACKED = "unpacked"
 """In the folder of results: the media of a package that is an archive."""
