@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trapmeter.competition.inference import EnsemblePrediction, PseudolabelSettings
+from trapmeter.competition.inference import EnsemblePrediction
 from trapmeter.distillation import (
     TeacherPrediction,
     TeacherTasks,
@@ -17,6 +17,7 @@ from trapmeter.distillation import (
 )
 from trapmeter.errors import InputError
 from trapmeter.training.samples import LABELLED, OTHER_ANIMAL, PSEUDO, Sample
+from trapmeter.training.settings import PseudolabelSettings
 from trapmeter.training.training_log import held_out_videos
 
 LABEL = Sample("a.mp4", 1.0, 4.0)
@@ -26,7 +27,7 @@ ANSWERS = {("a.mp4", 1.0): (2.0, 3.0, 8.0, 10.0), ("a.mp4", 1.5): (2.0, 3.0, 8.0
 
 
 @pytest.mark.parametrize(
-    ("unseen", "labelled_m", "is_unseen"),
+    ("unseen", "labelled_m", "is_held_out"),
     [
         ([{"b.mp4"}, {"a.mp4"}], 9.0, True),
         ([{"a.mp4"}, {"a.mp4"}], 5.75, True),
@@ -38,10 +39,10 @@ def test_of_a_labelled_moment_teachers_are_heard_that_had_not_seen_its_video(
     unseen: list[set[str]], labelled_m: float, is_held_out: bool
 ) -> None:
     told = teacher_predictions(TeacherTasks((LABEL,), (OTHER,)), ANSWERS, [frozenset(videos) for videos in unseen])
-    assert told["a.mp4", 1.0].answer.distance_m == pytest.approx(labelled_m)
+    assert told["a.mp4", 1.0].prediction.distance_m == pytest.approx(labelled_m)
     assert told["a.mp4", 1.0].is_held_out is is_held_out
     # What nobody labelled is answered by all.
-    assert told["a.mp4", 1.5].answer.distance_m == pytest.approx(5.75)
+    assert told["a.mp4", 1.5].prediction.distance_m == pytest.approx(5.75)
 
 
 @pytest.mark.parametrize(("share", "metres"), [(0.0, 9.0), (1.0, 4.0), (0.5, math.sqrt(50) - 1)])
@@ -95,9 +96,9 @@ def test_a_bundle_alone_does_not_tell_what_it_had_seen(tmp_path: Path) -> None:
 
 def test_label_share_is_a_share(tmp_path: Path) -> None:
     from training_world import tiny_recipe
-    from trapmeter.distillation import DistilSettings
+    from trapmeter.training.settings import DistilSettings
 
-    with pytest.raises(InputError, match=r"0\.\.1, got 1.5"):
-        DistilSettings((tmp_path,), tmp_path, tmp_path, tiny_recipe(), label_share=1.5)
+    with pytest.raises(InputError, match=r"--label-share: expected .* at most 1, got 1.5"):
+        DistilSettings(teachers=(tmp_path,), store=tmp_path, out=tmp_path, recipe=tiny_recipe(), label_share=1.5)
     with pytest.raises(InputError, match="give --labels"):
-        DistilSettings((tmp_path,), tmp_path, tmp_path, tiny_recipe(), animals=tmp_path)
+        DistilSettings(teachers=(tmp_path,), store=tmp_path, out=tmp_path, recipe=tiny_recipe(), animals=tmp_path)

@@ -15,7 +15,7 @@ from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import InputSpec, Resize, Target
-from trapmeter.training.augment import AugmentSettings
+from trapmeter.training.augment.settings import AugmentSettings
 from trapmeter.training.recipes import CosineSchedule, Precision, Recipe
 from trapmeter.uncertainty import Uncertainty
 

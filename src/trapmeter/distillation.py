@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
-from trapmeter.competition.inference import EnsemblePrediction, PseudolabelSettings, VideoSecond, predict_by_member
+from trapmeter.competition.inference import EnsemblePrediction, predict_by_member
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import InputSpec
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble
+from trapmeter.progress import Announce, Progress, no_progress
+from trapmeter.records import VideoSecond
 from trapmeter.tables.drivendata import MetadataRow, best_box_rows, read_video_seconds
 from trapmeter.training.dataset import check_frames_stored
 from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.job import TrainingJob, prepare_process, train_one
-from trapmeter.training.recipes import Recipe
 from trapmeter.training.samples import OTHER_ANIMAL, PSEUDO, Sample, read_samples, without_other_animals
+from trapmeter.training.settings import DistilSettings, PseudolabelSettings
 from trapmeter.training.training_log import held_out_videos
 from trapmeter.uncertainty import mean_uncertainty
 from trapmeter.windows import window_times
@@ -42,7 +44,7 @@ class TeacherTasks:
     @property
     def moments(self) -> list[VideoSecond]:
         """All of them."""
-        return [(sample.video_id, sample.time_s) for sample in (*self.labelled, *self.unlabelled)]
+        return [sample.second for sample in (*self.labelled, *self.unlabelled)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def teacher_predictions(
     answers: metres by teacher, each with its mirror images side by side. unseen: of each teacher, the videos that it was not
     trained on. Of a labelled moment only teachers that had not seen its video are heard, if there are any.
     """
-    is_labelled = {(sample.video_id, sample.time_s) for sample in asked.labelled}
+    is_labelled = {sample.second for sample in asked.labelled}
     told: dict[VideoSecond, TeacherPrediction] = {}
     for moment in asked.moments:
         metres = np.reshape(answers[moment], (len(unseen), -1))
@@ -80,13 +82,13 @@ def make_targets(
     """The samples that the student learns from, with what it is to say of them."""
     samples = []
     for sample in asked.labelled:
-        answer = told[sample.video_id, sample.time_s].prediction
+        answer = told[sample.second].prediction
         samples.append(
             _with_target(sample, mix_distances(sample.distance_m, answer.distance_m, label_share), sample.weight)
         )
     for sample in asked.unlabelled:
-        answer = told[sample.video_id, sample.time_s].prediction
-        weight = pseudolabels.weight(answer)
+        answer = told[sample.second].prediction
+        weight = pseudolabels.weight(answer.distance_m, answer.spread_m)
         if weight is not None:
             samples.append(_with_target(sample, answer.distance_m, weight))
     return [*samples, *asked.others]
@@ -101,12 +103,12 @@ def write_targets(
     path: Path, samples: Sequence[Sample], asked: TeacherTasks, told: Mapping[VideoSecond, TeacherPrediction]
 ) -> None:
     """Writes what the student is to say of each moment, and what that was made of; metres."""
-    labels = {(sample.video_id, sample.time_s): sample.distance_m for sample in asked.labelled}
+    labels = {sample.second: sample.distance_m for sample in asked.labelled}
     with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("video_id", "time", "distance", "weight", "label", "teachers", "spread", "teachers_unseen"))
         for sample in samples[: len(samples) - len(asked.others)]:
-            moment = sample.video_id, sample.time_s
+            moment = sample.second
             said = told[moment]
             label = f"{labels[moment]:g}" if moment in labels else ""
             teachers = (f"{said.prediction.distance_m:.4f}", f"{said.prediction.spread_m:.4f}", int(said.is_held_out))
@@ -119,45 +121,12 @@ def _with_target(sample: Sample, distance_m: float, weight: float) -> Sample:
 
 
 PREDICTIONS_FILE, TARGETS_FILE, STUDENT_NAME = "answers.jsonl", "targets.csv", "student"
-LABEL_SHARE = 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class DistilSettings:
-    """The arguments of `trapmeter distil`."""
-
-    teachers: tuple[Path, ...]
-    """Folders of bundles that take one and the same input."""
-    store: Path
-    out: Path
-    recipe: Recipe
-    """The student's."""
-    teachers_store: Path | None = None
-    """Where frames of the teachers' size are, if it is not the student's."""
-    labels: Path | None = None
-    metadata: Path | None = None
-    moments: Path | None = None
-    """Unlabelled ones; None for all that the store has the whole window of."""
-    animals: Path | None = None
-    flip: bool = True
-    label_share: float = LABEL_SHARE
-    """Of the label in what the student is to say of a labelled moment, 0..1; the rest is the teachers'."""
-    pseudolabels: PseudolabelSettings = field(default_factory=PseudolabelSettings)
-    start: Path | None = None
-    """Weights to begin with, such as best.safetensors of a teacher's fold; None takes the recipe's."""
-    licence: str = "not stated"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.label_share <= 1:
-            raise InputError(f"--label-share lies in 0..1, got {self.label_share:g}")
-        if self.animals is not None and self.labels is None:
-            raise InputError("--animals tells which animal a label means; give --labels as well")
 
 
 def distil(
     settings: DistilSettings,
-    tell: Callable[[str], None],
-    progress: Callable[[int, int], None] = lambda *_: None,
+    announce: Announce,
+    progress: Progress = no_progress,
     *,
     runtime: Runtime = Runtime.ONNXRUNTIME,
     threads: int = 1,
@@ -180,7 +149,7 @@ def distil(
         check_frames_stored(frames, [*asked.labelled, *asked.unlabelled], spec)
     ranks = ranks_from_environment()
     settings.out.mkdir(parents=True, exist_ok=True)
-    boxes = {(sample.video_id, sample.time_s): sample.box for sample in (*asked.labelled, *asked.unlabelled)}
+    boxes = {sample.second: sample.box for sample in (*asked.labelled, *asked.unlabelled)}
     # Of several processes the first to come asks; the others wait, and then find all answered.
     with FileLock(settings.out / ".lock"):
         answers = predict_by_member(
@@ -199,9 +168,9 @@ def distil(
         raise InputError("the teachers differ about every moment; give labels, or a larger --max-spread")
     if ranks.is_first:
         write_targets(settings.out / TARGETS_FILE, samples, asked, told)
-        n_unseen = sum(told[sample.video_id, sample.time_s].is_held_out for sample in asked.labelled)
+        n_unseen = sum(told[sample.second].is_held_out for sample in asked.labelled)
         n_kept = sum(sample.source == PSEUDO for sample in samples)
-        tell(
+        announce(
             f"{len(asked.labelled)} labelled moments, {n_unseen} of them answered by teachers that had not seen the video; "
             f"{n_kept} others, and {len(asked.unlabelled) - n_kept} left out where the teachers differ"
         )
@@ -223,7 +192,7 @@ def distil(
     )
     prepare_process(ranks)
     with process_group(ranks):
-        return train_one(job, store, ranks, tell if ranks.is_first else lambda _: None)
+        return train_one(job, store, ranks, announce if ranks.is_first else lambda _: None)
 
 
 def plan_teacher_tasks(settings: DistilSettings, store: FrameStore) -> TeacherTasks:
@@ -241,15 +210,15 @@ def plan_teacher_tasks(settings: DistilSettings, store: FrameStore) -> TeacherTa
     if settings.moments is None:
         moments = complete_windows(store, settings.recipe.input)
     else:
-        moments = [(moment.video_id, moment.time_s) for moment in read_video_seconds(settings.moments)]
-    taken = {(sample.video_id, sample.time_s) for sample in samples}
+        moments = read_video_seconds(settings.moments)
+    taken = {sample.second for sample in samples}
     nothing = MetadataRow("", 0.0, None)
     unlabelled = []
-    for video_id, time_s in moments:
-        row = known.get((video_id, time_s), nothing)
-        if (video_id, time_s) in taken or (settings.metadata is not None and row.box is None):
+    for second in moments:
+        row = known.get(second, nothing)
+        if second in taken or (settings.metadata is not None and row.box is None):
             continue
-        unlabelled.append(Sample(video_id, time_s, 0.0, row.box, row.site_id, row.park, source=PSEUDO))
+        unlabelled.append(Sample(*second, 0.0, row.box, row.site_id, row.park, source=PSEUDO))
     if not samples and not unlabelled:
         raise InputError("no moment to ask the teachers about; give --labels or --moments, or fill the store")
     # A network that sees no box can't be told which animal is meant.
@@ -265,7 +234,7 @@ def complete_windows(store: FrameStore, spec: InputSpec) -> list[VideoSecond]:
         for time_s in sorted(times):
             window = window_times(time_s, spec.offsets_s, length_s, spec.edge)
             if times.issuperset(t for t in window if t is not None):
-                found.append((video_id, time_s))
+                found.append(VideoSecond(video_id, time_s))
     return found
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from training_world import World, make_bundles, make_world, tiny_recipe
-from trapmeter.competition.inference import PseudolabelSettings
-from trapmeter.distillation import DistilSettings, complete_windows, distil
+from trapmeter.distillation import complete_windows, distil
 from trapmeter.errors import InputError, ModelError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.runtimes.onnx_runtime import check_bundle
+from trapmeter.training.settings import DistilSettings, PseudolabelSettings
 from trapmeter.training.training_log import read_metrics
 from trapmeter.uncertainty import fit_uncertainty
 
@@ -48,7 +48,13 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 
 def settings(world: World, teachers: tuple[Path, ...], out: Path, **changes: object) -> DistilSettings:
-    made = DistilSettings(teachers, world.store, out, tiny_recipe(epochs=2), pseudolabels=PseudolabelSettings(None))
+    made = DistilSettings(
+        teachers=teachers,
+        store=world.store,
+        out=out,
+        recipe=tiny_recipe(epochs=2),
+        pseudolabels=PseudolabelSettings(None),
+    )
     return replace(made, **changes)
 
 
@@ -127,10 +133,11 @@ import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 from training_world import tiny_recipe
-from trapmeter.distillation import DistilSettings, distil
-from trapmeter.competition.inference import PseudolabelSettings
+from trapmeter.distillation import distil
+from trapmeter.training.settings import DistilSettings
+from trapmeter.training.settings import PseudolabelSettings
 settings = DistilSettings(
-    tuple(map(Path, {teachers!r})), Path({store!r}), Path({out!r}), tiny_recipe(epochs=5),
+    teachers=tuple(map(Path, {teachers!r})), store=Path({store!r}), out=Path({out!r}), recipe=tiny_recipe(epochs=5),
     pseudolabels=PseudolabelSettings(None),
 )
 distil(settings, lambda text: print(text, flush=True), lambda *done: print("answered", done, flush=True))

@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 
 from trapmeter.errors import InputError
 from trapmeter.records import Box
-from trapmeter.training.augment import (
-    AugmentPlan,
+from trapmeter.training.augment.apply import apply_plan, augment, sample_rng
+from trapmeter.training.augment.plan import AugmentPlan
+from trapmeter.training.augment.random_plan import draw_plan
+from trapmeter.training.augment.settings import (
     AugmentSettings,
-    apply_plan,
-    augment,
-    draw_plan,
+    BlurKind,
+    DistortionKind,
+    NoiseKind,
+    ToneKind,
     no_augmentation,
-    sample_rng,
     second_place_augmentation,
 )
-from trapmeter.training.augment.settings import BlurKind, DistortionKind, NoiseKind, ToneKind
 
 SIZE_HW = (54, 96)
 BOX = Box(0.25, 0.3, 0.5, 0.7, 0.8)
@@ -232,8 +233,8 @@ def test_frames_that_are_no_window_are_refused() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"p_fog": 1.5}, "p_fog is a probability"),
-        ({"gamma": (1.2, 0.8)}, "least and a greatest"),
+        ({"p_fog": 1.5}, "--p-fog: expected at least 0 and at most 1"),
+        ({"gamma": (1.2, 0.8)}, "a smallest and a largest value"),
         ({"blurs": ()}, "set their probability to 0"),
         ({"blur_px": (4, 7)}, "odd numbers"),
     ],

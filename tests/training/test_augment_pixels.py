@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trapmeter.training.augment import AugmentPlan, apply_plan
+from trapmeter.training.augment.apply import apply_plan
 from trapmeter.training.augment.pixels import (
     ToneStep,
     apply_tones,
@@ -14,6 +14,7 @@ from trapmeter.training.augment.pixels import (
     motion_kernel,
 )
 from trapmeter.training.augment.plan import (
+    AugmentPlan,
     BoxBlur,
     BrightnessContrast,
     ColourJitter,

@@ -7,9 +7,10 @@ import pytest
 from cv2 import GaussianBlur
 
 from trapmeter.records import Box
-from trapmeter.training.augment import AugmentPlan, apply_plan, draw_plan, no_augmentation, sample_rng
-from trapmeter.training.augment.plan import GridDistortion, OpticalDistortion, PiecewiseAffine, Turn
-from trapmeter.training.augment.settings import DistortionKind
+from trapmeter.training.augment.apply import apply_plan, sample_rng
+from trapmeter.training.augment.plan import AugmentPlan, GridDistortion, OpticalDistortion, PiecewiseAffine, Turn
+from trapmeter.training.augment.random_plan import draw_plan
+from trapmeter.training.augment.settings import DistortionKind, no_augmentation
 from trapmeter.training.augment.warps import distortion_map, flip_box, turn_matrix
 
 SIZE_HW = (90, 160)

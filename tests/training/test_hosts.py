@@ -16,7 +16,8 @@ import pytest
 
 from training_world import World, free_port
 from trapmeter.training.recipes import Precision
-from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.run import train
+from trapmeter.training.settings import TrainSettings
 from trapmeter.training.training_log import read_metrics
 
 WITHIN_S = 6000
@@ -91,7 +92,9 @@ def alone(world: World, out: Path, monkeypatch: pytest.MonkeyPatch) -> list[floa
     monkeypatch.setattr(single, "make_network", linear)
     monkeypatch.setattr(export, "export_network", lambda *_: None)
     recipe = replace(plain_recipe(), precision=Precision.FP64)
-    settings = TrainSettings(world.labels, world.metadata, world.store, out, recipe, n_folds=2, fold=0)
+    settings = TrainSettings(
+        labels=world.labels, metadata=world.metadata, store=world.store, out=out, recipe=recipe, n_folds=2, fold=0
+    )
     train(settings, lambda _: None)
     return losses(out)
 

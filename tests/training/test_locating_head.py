@@ -17,15 +17,18 @@ from trapmeter.models.input_spec import FrameEncoding, InputSpec
 from trapmeter.models.network_input import MIN_MASK_VALUE, box_mask
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.records import Box
-from trapmeter.training.augment import apply_plan, no_augmentation
+from trapmeter.training.augment.apply import apply_plan
 from trapmeter.training.augment.plan import AugmentPlan, Zoom
+from trapmeter.training.augment.settings import no_augmentation
 from trapmeter.training.dataset import DatasetItem, WindowDataset, keep_animal_visible
 from trapmeter.training.export import export_network
 from trapmeter.training.locating_head import AnimalLocation, box_features, cell_overlaps, spread_features
 from trapmeter.training.losses import location_loss
-from trapmeter.training.network import Head, make_network
-from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.network import make_network
+from trapmeter.training.recipes import Head
+from trapmeter.training.run import train
 from trapmeter.training.samples import read_samples, without_other_animals
+from trapmeter.training.settings import TrainSettings
 
 INPUT = replace(tiny_recipe().input, box_channel=True)
 
@@ -159,7 +162,18 @@ def test_a_fold_trains_with_all_of_it(world: World, tmp_path: Path, monkeypatch:
         start_at_median=True,
     )
     said: list[str] = []
-    train(TrainSettings(world.labels, world.metadata, world.store, tmp_path, recipe, n_folds=2, fold=0), said.append)
+    train(
+        TrainSettings(
+            labels=world.labels,
+            metadata=world.metadata,
+            store=world.store,
+            out=tmp_path,
+            recipe=recipe,
+            n_folds=2,
+            fold=0,
+        ),
+        said.append,
+    )
     assert any("epoch 1 of 1" in line for line in said)
 
 
@@ -249,11 +263,11 @@ def test_a_network_without_boxes_learns_from_labels_alone(
     said: list[str] = []
     train(
         TrainSettings(
-            world.labels,
-            world.metadata,
-            world.store,
-            tmp_path,
-            tiny_recipe(epochs=1),
+            labels=world.labels,
+            metadata=world.metadata,
+            store=world.store,
+            out=tmp_path,
+            recipe=tiny_recipe(epochs=1),
             n_folds=2,
             fold=0,
             animals=animals,
@@ -272,7 +286,16 @@ def test_held_out_are_labels_alone(world: World, tmp_path: Path, monkeypatch: py
     recipe = tiny_recipe(input=INPUT, head=Head.LOCATING, place_weight=0.3, epochs=1)
     said: list[str] = []
     train(
-        TrainSettings(world.labels, world.metadata, world.store, tmp_path, recipe, n_folds=2, fold=0, animals=animals),
+        TrainSettings(
+            labels=world.labels,
+            metadata=world.metadata,
+            store=world.store,
+            out=tmp_path,
+            recipe=recipe,
+            n_folds=2,
+            fold=0,
+            animals=animals,
+        ),
         said.append,
     )
     assert "48 labelled moments" in said[0]
@@ -291,5 +314,5 @@ def test_box_settings_need_a_box_channel() -> None:
         tiny_recipe(box_dropout=0.1)
     with pytest.raises(InputError, match="locating head"):
         tiny_recipe(place_weight=0.1)
-    with pytest.raises(InputError, match="between 0 and 1"):
+    with pytest.raises(InputError, match="--box-dropout: expected at least 0 and at most 1"):
         tiny_recipe(input=INPUT, box_dropout=1.5)

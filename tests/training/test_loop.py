@@ -14,8 +14,9 @@ from training_world import World, tiny_recipe
 from trapmeter.errors import InputError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.training.dataset import DatasetItem, WindowDataset, training_batches, validation_batches
-from trapmeter.training.run import FoldsBy, TrainSettings, train
+from trapmeter.training.run import train
 from trapmeter.training.samples import read_samples
+from trapmeter.training.settings import FoldsBy, TrainSettings
 from trapmeter.training.training_log import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -30,7 +31,15 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(world: World, out: Path, **changes: object) -> TrainSettings:
-    made = TrainSettings(world.labels, world.metadata, world.store, out, tiny_recipe(), n_folds=2, fold=0)
+    made = TrainSettings(
+        labels=world.labels,
+        metadata=world.metadata,
+        store=world.store,
+        out=out,
+        recipe=tiny_recipe(),
+        n_folds=2,
+        fold=0,
+    )
     return replace(made, **changes)
 
 
@@ -82,10 +91,13 @@ import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 from training_world import World, tiny_recipe
-from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.run import train
+from trapmeter.training.settings import TrainSettings
 world = World(*(Path(p) for p in {world!r}))
 recipe = tiny_recipe(epochs={epochs})
-settings = TrainSettings(world.labels, world.metadata, world.store, Path({out!r}), recipe, n_folds=2, fold=0)
+settings = TrainSettings(
+    labels=world.labels, metadata=world.metadata, store=world.store, out=Path({out!r}), recipe=recipe, n_folds=2, fold=0
+)
 train(settings, lambda text: print(text, flush=True))
 """
 
@@ -196,7 +208,7 @@ def test_epochs_are_shuffled_in_their_own_way() -> None:
 
 
 def test_windows_are_the_same_whoever_loads_them(world: World) -> None:
-    from trapmeter.training.augment import second_place_augmentation
+    from trapmeter.training.augment.settings import second_place_augmentation
 
     samples = read_samples(world.labels, world.metadata)
     store = FrameStore.open(world.store)

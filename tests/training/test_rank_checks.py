@@ -17,7 +17,7 @@ from trapmeter.training import job as single
 from trapmeter.training import run
 from trapmeter.training.distributed import ALONE, Ranks, broadcast_bytes, exit_with_agent, process_group, sum_tensor
 from trapmeter.training.rank_checks import check_ranks_agree, check_shared_folder, failing_together
-from trapmeter.training.run import TrainSettings
+from trapmeter.training.settings import TrainSettings
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,13 @@ CASES = ("no store", "other labels", "other recipe", "other version", "other fol
 def settings_of(case: str, rank: int, world: World, folder: Path) -> TrainSettings:
     """What a process is told in a case; the second one is told something else."""
     settings = TrainSettings(
-        world.labels, world.metadata, world.store, folder / "out", tiny_recipe(), n_folds=2, fold=0
+        labels=world.labels,
+        metadata=world.metadata,
+        store=world.store,
+        out=folder / "out",
+        recipe=tiny_recipe(),
+        n_folds=2,
+        fold=0,
     )
     if case == "too many":
         return replace(settings, out=folder / "many", recipe=tiny_recipe(batch_size=1))

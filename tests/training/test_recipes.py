@@ -14,8 +14,8 @@ from trapmeter.training.dataset import GroundTruth
 from trapmeter.training.distributed import Ranks
 from trapmeter.training.locating_head import AnimalLocation
 from trapmeter.training.losses import batch_loss, weighted_l1
-from trapmeter.training.network import DistanceNetwork, Head, NetworkOutput, PooledNetwork, make_network
-from trapmeter.training.recipes import RECIPES, Precision, default, find_recipe, second_place
+from trapmeter.training.network import DistanceNetwork, NetworkOutput, PooledNetwork, make_network
+from trapmeter.training.recipes import RECIPES, Head, Precision, default, find_recipe, second_place
 from trapmeter.windows import Edge
 
 

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from trapmeter.files import atomic_file
-from trapmeter.records import Box, Estimate, Observation
+from trapmeter.records import Box, Estimate, Observation, VideoSecond
 from trapmeter.tables.boxcells import COORDINATES, box_cells, read_box
 from trapmeter.tables.csvfile import UniqueRows, read_rows, to_cell
 
@@ -30,6 +30,11 @@ class Label:
     time_s: float
     distance_m: float
 
+    @property
+    def second(self) -> VideoSecond:
+        """The labelled second."""
+        return VideoSecond(self.video_id, self.time_s)
+
 
 @dataclass(frozen=True, slots=True)
 class MetadataRow:
@@ -41,13 +46,10 @@ class MetadataRow:
     park: str = ""
     site_id: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class VideoSecond:
-    """A time (seconds) of a video for which a distance is requested."""
-
-    video_id: str
-    time_s: float
+    @property
+    def second(self) -> VideoSecond:
+        """The second that the row describes."""
+        return VideoSecond(self.video_id, self.time_s)
 
 
 def read_labels(path: str | Path) -> list[Label]:
@@ -64,7 +66,7 @@ def read_labels(path: str | Path) -> list[Label]:
             row.non_negative_number("time", "seconds"),
             row.non_negative_number("distance", "metres"),
         )
-        seconds.check(row, (label.video_id, label.time_s), f"the label of {label.video_id} at {label.time_s:g} s")
+        seconds.check(row, label.second, f"the label of {label.video_id} at {label.time_s:g} s")
         labels.append(label)
     return labels
 
@@ -138,13 +140,12 @@ def write_metadata(path: Path, observations: Iterable[Observation]) -> None:
             writer.writerow(cells)
 
 
-def best_box_rows(path: str | Path | None) -> dict[tuple[str, float], MetadataRow]:
-    """The row with the best box of each second, by (video_id, seconds); {} without a file."""
-    best: dict[tuple[str, float], MetadataRow] = {}
+def best_box_rows(path: str | Path | None) -> dict[VideoSecond, MetadataRow]:
+    """For each second, the row whose box has the highest score; empty without a file."""
+    best: dict[VideoSecond, MetadataRow] = {}
     for row in () if path is None else read_metadata(path):
-        key = row.video_id, row.time_s
-        if key not in best or _score(row) > _score(best[key]):
-            best[key] = row
+        if row.second not in best or _score(row) > _score(best[row.second]):
+            best[row.second] = row
     return best
 
 

@@ -18,7 +18,11 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import FrameEncoding, InputSpec
 from trapmeter.models.network_input import network_input
 from trapmeter.records import CONFIDENT_SCORE, Box
-from trapmeter.training.augment import AugmentPlan, AugmentSettings, apply_plan, draw_plan, flip_box, sample_rng
+from trapmeter.training.augment.apply import apply_plan, sample_rng
+from trapmeter.training.augment.plan import AugmentPlan
+from trapmeter.training.augment.random_plan import draw_plan
+from trapmeter.training.augment.settings import AugmentSettings
+from trapmeter.training.augment.warps import flip_box
 from trapmeter.training.samples import OTHER_ANIMAL, Sample
 from trapmeter.windows import window_times
 

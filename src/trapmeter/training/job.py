@@ -24,9 +24,8 @@ from trapmeter.training.dataset import store_digest
 from trapmeter.training.distributed import Ranks, exit_with_agent, sum_over_ranks
 from trapmeter.training.loop import BEST, train_fold
 from trapmeter.training.network import DistanceNetwork, make_network
-from trapmeter.training.pretrained import NO_WEIGHTS
 from trapmeter.training.rank_checks import check_ranks_agree, check_shared_folder, failing_together
-from trapmeter.training.recipes import Recipe
+from trapmeter.training.recipes import NO_WEIGHTS, Recipe
 from trapmeter.training.samples import PSEUDO, Sample
 from trapmeter.training.training_log import read_held_out
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty

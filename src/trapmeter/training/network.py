@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 import torch
@@ -11,19 +10,11 @@ from torch import Tensor, nn
 from trapmeter.errors import ModelError
 from trapmeter.models.input_spec import InputSpec, Target
 from trapmeter.training.locating_head import AnimalLocation, LocatingHead
-from trapmeter.training.pretrained import HUB, NO_WEIGHTS, load_pretrained
+from trapmeter.training.pretrained import load_pretrained
+from trapmeter.training.recipes import HUB, NO_WEIGHTS, Head
 
 STRIDES = (8, 16, 32)
 """Of the maps that the locating head reads: pixels of the input per cell."""
-
-
-class Head(StrEnum):
-    """How a map of features becomes one distance."""
-
-    POOLED = "pooled"
-    """The mean over the whole map, as in the 2nd-place system."""
-    LOCATING = "locating"
-    """A map of where the animal is, what is seen there, and its place and size in the picture."""
 
 
 class NetworkOutput(NamedTuple):

@@ -10,14 +10,11 @@ import torch
 from torch import nn
 
 from trapmeter.errors import MissingExtraError, ModelError
+from trapmeter.training.recipes import LITE0, PACKAGE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-HUB = "hub"
-NO_WEIGHTS = "none"
-PACKAGE = "package"
-LITE0 = "tf_efficientnet_lite0"
 CLASSIFIERS = ("classifier", "head.", "fc.")
 """How timm's networks name their last layer."""
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-from trapmeter.errors import InputError
 from trapmeter.folds import SECOND_PLACE_SEED, folds_by_site, folds_by_video, leaking_sites
 from trapmeter.frames.store import FrameStore
 from trapmeter.training.dataset import check_frames_stored
 from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.job import TrainingJob, prepare_process, train_one
 from trapmeter.training.rank_checks import failing_together
-from trapmeter.training.recipes import Recipe
 from trapmeter.training.samples import (
     Sample,
     distances_by_video,
@@ -22,39 +18,7 @@ from trapmeter.training.samples import (
     read_samples,
     without_other_animals,
 )
-
-
-class FoldsBy(StrEnum):
-    """What is kept together when videos are parted into folds."""
-
-    SITE = "site"
-    """All videos of a site: the error is one at new sites."""
-    VIDEO = "video"
-    """Videos alone, as the 2nd-place system did: the error is one at known sites, and too good."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainSettings:
-    """The arguments of `trapmeter train`."""
-
-    labels: Path
-    metadata: Path | None
-    store: Path
-    out: Path
-    recipe: Recipe
-    folds_by: FoldsBy = FoldsBy.SITE
-    n_folds: int = 10
-    fold: int | None = None
-    """The fold to train, None for all one after the other."""
-    extra: Path | None = None
-    """Pseudolabels, added to the training rows of every fold."""
-    extra_metadata: Path | None = None
-    """Boxes and sites of the pseudolabels' videos, where metadata doesn't hold them."""
-    licence: str = "not stated"
-    """Of the trained weights; goes into each bundle."""
-    animals: Path | None = None
-    """Every animal with its distance and its drawn box: they teach a locating head where to look, and networks that are shown
-    a box to answer for that animal."""
+from trapmeter.training.settings import FoldsBy, TrainSettings
 
 
 def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> list[Path]:
@@ -82,8 +46,6 @@ def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> l
 
 def _read_inputs(settings: TrainSettings) -> tuple[list[Sample], list[Sample], FrameStore, dict[str, int]]:
     """Samples, pseudolabels, the store, which has all their frames, and the fold of each video."""
-    if settings.fold is not None and not 0 <= settings.fold < settings.n_folds:
-        raise InputError(f"--fold lies in 0..{settings.n_folds - 1} or is all, got {settings.fold}")
     samples = read_samples(settings.labels, settings.metadata, settings.animals)
     if not settings.recipe.input.box_channel:
         # A network that sees no box can't be told which animal is meant.

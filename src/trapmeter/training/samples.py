@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.records import Box
+from trapmeter.records import Box, VideoSecond
 from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import best_box_rows, read_labels
 from trapmeter.tables.truth import read_truth
@@ -40,6 +40,11 @@ class Sample:
     source: str = LABELLED
     drawn: Box | None = None
 
+    @property
+    def second(self) -> VideoSecond:
+        """The second that the sample is of."""
+        return VideoSecond(self.video_id, self.time_s)
+
     def __post_init__(self) -> None:
         if not (math.isfinite(self.distance_m) and self.distance_m >= 0 and 0 < self.weight <= 1):
             raise InputError(
@@ -59,18 +64,16 @@ def read_samples(labels: Path, metadata: Path | None, animals: Path | None = Non
         InputError: a table is not as expected, or there are animals but none at any label's moment.
     """
     known = best_box_rows(metadata)
-    drawn: dict[tuple[str, float], list[tuple[float, Box]]] = defaultdict(list)
+    drawn: dict[VideoSecond, list[tuple[float, Box]]] = defaultdict(list)
     for animal in read_truth(animals) if animals is not None else ():
         if animal.box is not None:
-            drawn[animal.video_id, animal.time_s].append((animal.distance_m, animal.box))
+            drawn[VideoSecond(animal.video_id, animal.time_s)].append((animal.distance_m, animal.box))
     samples = []
     for label in read_labels(labels):
-        row = known.get((label.video_id, label.time_s))
+        row = known.get(label.second)
         box, site_id, park = (None, "", "") if row is None else (row.box, row.site_id, row.park)
         sample = Sample(label.video_id, label.time_s, label.distance_m, box, site_id, park)
-        there = sorted(
-            drawn.get((label.video_id, label.time_s), ()), key=lambda animal: abs(animal[0] - label.distance_m)
-        )
+        there = sorted(drawn.get(label.second, ()), key=lambda animal: abs(animal[0] - label.distance_m))
         samples.append(replace(sample, drawn=there[0][1]) if there else sample)
         samples += [
             replace(sample, distance_m=metres, box=replace(other, score=DRAWN_SCORE), drawn=other, source=OTHER_ANIMAL)
@@ -89,11 +92,11 @@ def read_pseudolabels(path: Path, metadata: Path | None) -> list[Sample]:
     known = best_box_rows(metadata)
     samples = []
     for row in read_rows(path, required=("video_id", "time", "distance", "weight")):
-        video_id, time_s = row.text("video_id"), row.non_negative_number("time", "seconds")
-        found = known.get((video_id, time_s))
+        second = VideoSecond(row.text("video_id"), row.non_negative_number("time", "seconds"))
+        found = known.get(second)
         box, site_id, park = (None, "", "") if found is None else (found.box, found.site_id, found.park)
         distance_m, weight = row.non_negative_number("distance", "metres"), row.number("weight")
-        samples.append(Sample(video_id, time_s, distance_m, box, site_id, park, weight, PSEUDO))
+        samples.append(Sample(*second, distance_m, box, site_id, park, weight, PSEUDO))
     return samples
 
 

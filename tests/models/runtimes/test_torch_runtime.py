@@ -42,7 +42,8 @@ def test_a_network_as_the_2nd_places(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_network_that_looks_for_the_animal(tmp_path: Path) -> None:
     from trapmeter.training.export import export_network
-    from trapmeter.training.network import Head, make_network
+    from trapmeter.training.network import make_network
+    from trapmeter.training.recipes import Head
 
     spec = replace(tiny_recipe().input, frames=FrameEncoding.MOTION, box_channel=True)
     torch.manual_seed(0)

@@ -36,9 +36,9 @@ from trapmeter.training.augment.plan import (
     Turn,
     Zoom,
 )
-from trapmeter.training.augment.settings import AugmentSettings, BlurKind, DistortionKind, NoiseKind, Range, ToneKind
+from trapmeter.training.augment.settings import AugmentSettings, BlurKind, DistortionKind, Interval, NoiseKind, ToneKind
 
-FLARE_DISC_ALPHA: Range = (0.05, 0.2)
+FLARE_DISC_ALPHA: Interval = (0.05, 0.2)
 FLARE_MIN_LEVEL = 205
 """Discs of a flare have channels from here to 255."""
 FLARE_STEP_PX = 10
