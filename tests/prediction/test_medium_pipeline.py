@@ -88,7 +88,7 @@ def test_seconds_that_a_table_tells_nothing_of_say_so(clip: Path) -> None:
 
 
 def test_boxes_of_a_video_need_a_time(clip: Path) -> None:
-    boxes = MediumBoxes("observed.mp4", always=(Box(0.1, 0.1, 0.3, 0.3, 0.9),))
+    boxes = MediumBoxes("observed.mp4", untimed=(Box(0.1, 0.1, 0.3, 0.3, 0.9),))
     assert "doesn't tell when" in process_medium(task(clip, boxes=boxes), WorkerModels()).failure
 
 

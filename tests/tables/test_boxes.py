@@ -42,7 +42,7 @@ def test_nearest_moment_within_a_half_open_tolerance(time_s, expected):
 
 def test_without_moments_there_are_no_boxes():
     assert MediumBoxes("v.mp4").at(0.0) == []
-    assert MediumBoxes("p.jpg", always=(box(0.1), box(0.9))).at(7.0) == [box(0.9), box(0.1)]
+    assert MediumBoxes("p.jpg", untimed=(box(0.1), box(0.9))).at(7.0) == [box(0.9), box(0.1)]
 
 
 def test_each_moment_belongs_to_one_second():

@@ -152,7 +152,7 @@ def test_scores_of_boxes(tmp_path, method, told):
         with pytest.raises(InputError, match=r"line 2, column 'classificationProbability': expected.*got '25'"):
             boxes_by_medium(read)
     else:
-        assert boxes_by_medium(read)["m1"].always[0].score == told
+        assert boxes_by_medium(read)["m1"].untimed[0].score == told
 
 
 def test_what_is_no_package(tmp_path):

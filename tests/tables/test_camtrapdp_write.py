@@ -124,7 +124,7 @@ def test_a_distance_given_by_hand_says_so_and_stays() -> None:
     assert written(table(), by_hand).content == done.content
     # Other results leave it alone; a person may still think better of it, of the box too.
     left = written(done.content, by_model)
-    assert (left.content, left.n_known) == (done.content, 1)
+    assert (left.content, left.n_already_measured) == (done.content, 1)
     (again,) = rows_of(written(done.content, replace(measured("v1", 7.5, box=FAR), model_id=REVIEW_MODEL_ID)).content)
     assert (again["individualPositionRadius"], again["bboxX"]) == ("7.50", "0.7000")
 
@@ -185,11 +185,11 @@ def test_distances_that_others_told_are_theirs() -> None:
     by_hand = {**HUMAN, "individualPositionRadius": "7"}
     before = table(by_hand)
     done = written(before, measured())
-    assert (done.content, done.n_known, done.n_added) == (before.encode(), 1, 0)
+    assert (done.content, done.n_already_measured, done.n_added) == (before.encode(), 1, 0)
     # A row of ours that somebody has corrected is no longer ours.
     first = written(table(HUMAN), measured()).content.replace(b",4.00,", b",4.50,")
     done = written(first, measured(metres=3))
-    assert (done.content, done.n_known) == (first, 1)
+    assert (done.content, done.n_already_measured) == (first, 1)
 
 
 def test_other_results_renew_what_is_ours() -> None:

@@ -13,7 +13,7 @@ HEADER = "site_id,start,end,theta_deg,snapshot_s,hours\n"
 
 def test_a_day_has_its_seconds(write):
     (row,) = read_deployments(write(HEADER + "a,2024-05-01,2024-05-02,42,2,\n"))
-    assert (row.site_id, row.theta_deg, row.snapshot_s, row.hours, row.seconds()) == ("a", 42, 2, (), 86400)
+    assert (row.site_id, row.theta_deg, row.snapshot_s, row.hours, row.working_s()) == ("a", 42, 2, (), 86400)
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ def test_a_day_has_its_seconds(write):
 )
 def test_only_hours_of_work_count(write, hours, seconds):
     (row,) = read_deployments(write(HEADER + f"a,2024-05-01T00:00:00,2024-05-03T00:00:00,42,2,{hours}\n"))
-    assert row.seconds() == pytest.approx(seconds)
+    assert row.working_s() == pytest.approx(seconds)
 
 
 def test_a_start_within_the_hours(write):
     (row,) = read_deployments(write(HEADER + "a,2024-05-01T12:00:00,2024-05-02T07:00:00,42,2,06:00-18:00\n"))
-    assert row.seconds() == 7 * 3600
+    assert row.working_s() == 7 * 3600
     assert row.is_working_at(datetime(2024, 5, 1, 17, 59))
     assert not row.is_working_at(datetime(2024, 5, 1, 18, 0))
     assert not row.is_working_at(datetime(2024, 5, 1, 11, 0))
@@ -44,7 +44,7 @@ def test_camtrap_dp(write):
         "deploymentID,locationID,deploymentStart,deploymentEnd\nd,loc1,2020-01-01T00:00:00Z,2020-01-02T00:00:00+0200\n"
     )
     (row,) = read_deployments(write(text.replace("+0200", "+02:00")))
-    assert (row.site_id, row.seconds(), row.theta_deg) == ("loc1", 86400, None)
+    assert (row.site_id, row.working_s(), row.theta_deg) == ("loc1", 86400, None)
 
 
 @pytest.mark.parametrize(

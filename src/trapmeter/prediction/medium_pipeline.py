@@ -171,7 +171,7 @@ def _known_seconds(
     table = None if task.boxes is None else task.boxes.with_frame_rate(frame_rate)
     if table is not None and task.medium.kind is MediumKind.VIDEO:
         # Both texts end up in distances.csv.
-        if table.always:
+        if table.untimed:
             raise MediaError("the table of boxes doesn't tell when in the video they were seen")
         if table.by_frame_number:
             raise MediaError("the table of boxes counts frames; a frame store doesn't know their seconds")

@@ -86,7 +86,7 @@ def _station_effort(site_id: str, rows: Sequence[Deployment], settings: SurveySe
                 "would count twice; correct start or end, or give two cameras at one site different names"
             )
     (interval,) = intervals
-    snapshots = [row.seconds() / interval for row in rows]
+    snapshots = [row.working_s() / interval for row in rows]
     if not sum(snapshots) > 0:
         raise InputError(
             f"{rows[0].where}: site {site_id!r} has an effort of 0 snapshots, because its hours never fall between start and "
