@@ -100,7 +100,14 @@ def held_out(data: Path, out: Path, name: str, recipe: Recipe, folds: Sequence[i
     for fold in folds:
         animals = None if name in WITHOUT_ANIMALS else data / "truth.csv"
         settings = TrainSettings(
-            labels, metadata, store.folder, folder, recipe, n_folds=N_FOLDS, fold=fold, animals=animals
+            labels=labels,
+            metadata=metadata,
+            store=store.folder,
+            out=folder,
+            recipe=recipe,
+            n_folds=N_FOLDS,
+            fold=fold,
+            animals=animals,
         )
         train(settings, lambda text: print(f"{name}: {text}", flush=True))
         rows += read_held_out(folder / f"fold-{fold}")

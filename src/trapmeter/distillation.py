@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from trapmeter.competition.inference import EnsemblePrediction, VideoSecond, predict_by_member
+from trapmeter.competition.inference import EnsemblePrediction, predict_by_member
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import InputSpec
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble
-from trapmeter.progress import Announce
+from trapmeter.progress import Announce, Progress, no_progress
+from trapmeter.records import VideoSecond
 from trapmeter.tables.drivendata import best_box_rows, read_video_seconds
 from trapmeter.training.dataset import check_frames_stored
 from trapmeter.training.distributed import process_group, ranks_from_environment
@@ -65,9 +66,9 @@ def teacher_predictions(
     metres: of each second by teacher, each teacher's mirror image next to its prediction. held_out: of each teacher, the
     videos that it was not trained on. For a labelled second only teachers not trained on its video count, if there are any.
     """
-    is_labelled = {_second(sample) for sample in tasks.labelled}
+    is_labelled = {sample.second for sample in tasks.labelled}
     predictions: dict[VideoSecond, TeacherPrediction] = {}
-    for second in map(_second, tasks.samples):
+    for second in (sample.second for sample in tasks.samples):
         by_teacher = np.reshape(metres[second], (len(held_out), -1))
         counts = [second[0] in videos for videos in held_out] if second in is_labelled else []
         chosen = by_teacher[counts] if any(counts) else by_teacher
@@ -85,10 +86,10 @@ def make_targets(
     """The student's training samples, with the distances that it learns."""
     samples = []
     for sample in tasks.labelled:
-        predicted_m = predictions[_second(sample)].prediction.distance_m
+        predicted_m = predictions[sample.second].prediction.distance_m
         samples.append(replace(sample, distance_m=mix_distances(sample.distance_m, predicted_m, label_share)))
     for sample in tasks.unlabelled:
-        prediction = predictions[_second(sample)].prediction
+        prediction = predictions[sample.second].prediction
         weight = pseudolabels.weight(prediction.distance_m, prediction.spread_m)
         if weight is not None:
             samples.append(replace(sample, distance_m=prediction.distance_m, weight=weight))
@@ -104,25 +105,25 @@ def write_targets(
     path: Path, samples: Sequence[Sample], tasks: TeacherTasks, predictions: Mapping[VideoSecond, TeacherPrediction]
 ) -> None:
     """Writes the target of each second with the label and the teachers' prediction that it was made of; metres."""
-    labels = {_second(sample): f"{sample.distance_m:g}" for sample in tasks.labelled}
+    labels = {sample.second: f"{sample.distance_m:g}" for sample in tasks.labelled}
     with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("video_id", "time", "distance", "weight", "label", "teachers", "spread", "teachers_unseen"))
         for sample in samples[: len(samples) - len(tasks.others)]:
-            found = predictions[_second(sample)]
+            found = predictions[sample.second]
             teachers = (
                 f"{found.prediction.distance_m:.4f}",
                 f"{found.prediction.spread_m:.4f}",
                 int(found.is_held_out),
             )
             row = (f"{sample.time_s:g}", f"{sample.distance_m:.4f}", f"{sample.weight:.4f}")
-            writer.writerow((sample.video_id, *row, labels.get(_second(sample), ""), *teachers))
+            writer.writerow((sample.video_id, *row, labels.get(sample.second, ""), *teachers))
 
 
 def distil(
     settings: DistilSettings,
     announce: Announce,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: Progress = no_progress,
     *,
     runtime: Runtime = Runtime.ONNXRUNTIME,
     threads: int = 1,
@@ -150,8 +151,8 @@ def distil(
         metres = predict_by_member(
             ensemble,
             teachers_store,
-            [_second(sample) for sample in tasks.samples],
-            {_second(sample): sample.box for sample in tasks.samples},
+            [sample.second for sample in tasks.samples],
+            {sample.second: sample.box for sample in tasks.samples},
             settings.out / PREDICTIONS_FILE,
             flip=settings.flip,
             progress=progress,
@@ -163,7 +164,7 @@ def distil(
         raise InputError("the teachers disagree about every second; give labels, or a larger --max-spread")
     if ranks.is_first:
         write_targets(settings.out / TARGETS_FILE, samples, tasks, predictions)
-        n_held_out = sum(predictions[_second(sample)].is_held_out for sample in tasks.labelled)
+        n_held_out = sum(predictions[sample.second].is_held_out for sample in tasks.labelled)
         n_kept = sum(sample.source == PSEUDO for sample in samples)
         announce(
             f"{len(tasks.labelled)} labelled seconds, {n_held_out} of them predicted by teachers not trained on the video; "
@@ -205,14 +206,14 @@ def plan_teacher_tasks(settings: DistilSettings, store: FrameStore) -> TeacherTa
     if settings.moments is None:
         seconds = complete_windows(store, settings.recipe.input)
     else:
-        seconds = [(row.video_id, row.time_s) for row in read_video_seconds(settings.moments)]
-    labelled = set(map(_second, samples))
+        seconds = read_video_seconds(settings.moments)
+    labelled = {sample.second for sample in samples}
     unlabelled = []
-    for video_id, time_s in seconds:
-        row = row_of.get((video_id, time_s), NO_ROW)
-        if (video_id, time_s) in labelled or (settings.metadata is not None and row.box is None):
+    for second in seconds:
+        row = row_of.get(second, NO_ROW)
+        if second in labelled or (settings.metadata is not None and row.box is None):
             continue
-        unlabelled.append(Sample(video_id, time_s, 0.0, row.box, row.site_id, row.park, source=PSEUDO))
+        unlabelled.append(Sample(*second, 0.0, row.box, row.site_id, row.park, source=PSEUDO))
     if not samples and not unlabelled:
         raise InputError(
             "there is no second for the teachers to predict; give --labels or --moments, or fill the store"
@@ -226,15 +227,11 @@ def complete_windows(store: FrameStore, spec: InputSpec) -> list[VideoSecond]:
     """All seconds whose windows are complete in a store, video by video."""
     indices = ((video_id, store.index(video_id)) for video_id in store.video_ids())
     return [
-        (video_id, time_s)
+        VideoSecond(video_id, time_s)
         for video_id, index in indices
         for time_s in sorted(index.entries)
         if not index.missing_times(time_s, spec.offsets_s, spec.edge)
     ]
-
-
-def _second(sample: Sample) -> VideoSecond:
-    return sample.video_id, sample.time_s
 
 
 def _provenance(settings: DistilSettings, ensemble: Ensemble) -> dict[str, Any]:

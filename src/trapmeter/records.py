@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,13 @@ Pixels = NDArray[np.uint8]
 
 CONFIDENT_SCORE = 0.3
 """Of a detector: at or above it, a box is more often right than wrong."""
+
+
+class VideoSecond(NamedTuple):
+    """A second of a video, as the competition's tables name it: the key of labels, boxes and predictions."""
+
+    video_id: str
+    time_s: float
 
 
 @dataclass(frozen=True, slots=True)

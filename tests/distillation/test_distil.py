@@ -48,7 +48,13 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 
 def settings(world: World, teachers: tuple[Path, ...], out: Path, **changes: object) -> DistilSettings:
-    plain = DistilSettings(teachers, world.store, out, tiny_recipe(epochs=2), pseudolabels=PseudolabelSettings(None))
+    plain = DistilSettings(
+        teachers=teachers,
+        store=world.store,
+        out=out,
+        recipe=tiny_recipe(epochs=2),
+        pseudolabels=PseudolabelSettings(None),
+    )
     return replace(plain, **changes)
 
 
@@ -127,7 +133,7 @@ from training_world import tiny_recipe
 from trapmeter.distillation import distil
 from trapmeter.training.settings import DistilSettings, PseudolabelSettings
 settings = DistilSettings(
-    tuple(map(Path, {teachers!r})), Path({store!r}), Path({out!r}), tiny_recipe(epochs=5),
+    teachers=tuple(map(Path, {teachers!r})), store=Path({store!r}), out=Path({out!r}), recipe=tiny_recipe(epochs=5),
     pseudolabels=PseudolabelSettings(None),
 )
 distil(settings, lambda text: print(text, flush=True), lambda *done: print("predicted", done, flush=True))

@@ -98,6 +98,6 @@ def test_held_out_videos_are_those_of_the_table_beside_the_bundle(tmp_path: Path
 
 def test_invalid_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--label-share: expected .* at most 1, got 1.5"):
-        DistilSettings((tmp_path,), tmp_path, tmp_path, tiny_recipe(), label_share=1.5)
+        DistilSettings(teachers=(tmp_path,), store=tmp_path, out=tmp_path, recipe=tiny_recipe(), label_share=1.5)
     with pytest.raises(InputError, match="give --labels"):
-        DistilSettings((tmp_path,), tmp_path, tmp_path, tiny_recipe(), animals=tmp_path)
+        DistilSettings(teachers=(tmp_path,), store=tmp_path, out=tmp_path, recipe=tiny_recipe(), animals=tmp_path)

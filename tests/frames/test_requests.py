@@ -7,8 +7,7 @@ import pytest
 from trapmeter.errors import InputError
 from trapmeter.frames.extraction import times_inside
 from trapmeter.frames.requests import FrameFailure, needed_times, read_requests, requests_from_rows
-from trapmeter.records import Medium, MediumKind
-from trapmeter.tables.drivendata import Label, VideoSecond
+from trapmeter.records import Medium, MediumKind, VideoSecond
 from trapmeter.windows import TIME_ORDER_OFFSETS_S, Edge, window_times
 
 
@@ -45,8 +44,8 @@ def test_stored_seconds_suffice_for_every_window(edge, length_s, time_s, offsets
 
 
 def test_names_in_tables_are_matched_to_files() -> None:
-    labels = [Label("a.mp4", 1, 2.5), Label("site/b.mp4", 0, 3), Label("a.mp4", 7, 1), Label("gone.mp4", 0, 1)]
-    requests, missing = requests_from_rows(labels, [medium("x/a.mp4"), medium("b.mp4"), medium("c.mp4")], (0.0, 1.0))
+    seconds = [VideoSecond(*row) for row in (("a.mp4", 1), ("site/b.mp4", 0), ("a.mp4", 7), ("gone.mp4", 0))]
+    requests, missing = requests_from_rows(seconds, [medium("x/a.mp4"), medium("b.mp4"), medium("c.mp4")], (0.0, 1.0))
     assert [(r.medium.media_id, r.medium.path.as_posix(), r.times_s, r.labelled_s) for r in requests] == [
         ("a.mp4", "/videos/x/a.mp4", (1, 2, 7, 8), (1, 7)),
         ("site/b.mp4", "/videos/b.mp4", (0, 1), (0,)),

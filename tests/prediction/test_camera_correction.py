@@ -30,7 +30,7 @@ def seen(media_id: str, hfov_deg: float | None = None, aspect: float | None = 16
 
 
 def settings(**changes: object) -> PredictSettings:
-    return PredictSettings((Path("card"),), Path("out"), **changes)  # type: ignore[arg-type]
+    return PredictSettings((Path("card"),), out=Path("out"), **changes)  # type: ignore[arg-type]
 
 
 def cameras(

@@ -9,7 +9,8 @@ import pytest
 from review_rows import AVI, MP4, results_of, row
 from terminal import inside
 from trapmeter.boxmodel.training_data import read_labelled_observations
-from trapmeter.calibration.inputs import CalibrateSettings, read_inputs
+from trapmeter.calibration.inputs import read_inputs
+from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.errors import InputError
 from trapmeter.geometry import bearing_deg
 from trapmeter.prediction.results import read_run
@@ -145,7 +146,7 @@ def test_training_and_calibration_read_the_labels(results: Results) -> None:
         *((AVI, 4.25, "label"), (MP4, 3.5, "label"), (MP4, 9.0, "other animal")),
     ]
     assert len(read_truth(out / "labels.csv")) == 3
-    settings = CalibrateSettings(results.source, out, labels=out / "labels.csv")
+    settings = CalibrateSettings(results.source, out=out, labels=out / "labels.csv")
     assert read_inputs(settings, results.source, results.rows).labels == {0: 4.25, 3: 9.0, 4: 3.5}
 
 

@@ -262,9 +262,7 @@ def test_htmx_is_the_file_that_its_readme_names() -> None:
 def test_without_the_extra_it_says_what_to_install(
     results: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import trapmeter.cli.options as common
-
-    monkeypatch.setattr(common, "find_spec", lambda _: None)
+    monkeypatch.setattr("trapmeter.errors.find_spec", lambda _: None)
     assert inside("review", results.source.parent) == 2
     assert "pip install 'trapmeter[review]'" in capsys.readouterr().err
 

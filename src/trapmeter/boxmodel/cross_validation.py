@@ -13,7 +13,7 @@ from trapmeter.boxmodel.intervals import Floats, fit_box_uncertainty, to_distanc
 from trapmeter.boxmodel.network import limit_blas_threads
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import LabelledObservation, TrainingTable, View
-from trapmeter.errors import InputError
+from trapmeter.folds import folds_by_size
 from trapmeter.records import Distance
 
 Folds = NDArray[np.int64]
@@ -23,21 +23,11 @@ Progress = Callable[[str], None]
 def assign_site_folds(samples: Sequence[LabelledObservation], count: int) -> Folds:
     """The fold (0..count-1) of each sample. All rows of a site share one, and folds are about equally large.
 
-    Where the site is unknown a medium counts as a site. Largest sites are dealt first, each into the emptiest fold.
+    Where the site is unknown, a medium counts as a site.
     """
-    sites = [(bool(s.observation.site_id), s.site_key) for s in samples]
-    names, site, size = _number_sites(sites)
-    if count < 2 or len(names) < count:
-        raise InputError(
-            f"{count} folds by site need at least 2 folds and as many sites; the samples have {len(names)} sites"
-        )
-    fold_of_site = np.zeros(len(names), dtype=np.int64)
-    filled = np.zeros(count, dtype=np.int64)
-    for index in np.argsort(-size, kind="stable"):
-        emptiest = int(filled.argmin())
-        fold_of_site[index] = emptiest
-        filled[emptiest] += size[index]
-    return fold_of_site[site]
+    sites = [(bool(sample.observation.site_id), sample.site_key) for sample in samples]
+    fold_of = folds_by_size(sites, count)
+    return np.array([fold_of[site] for site in sites], np.int64)
 
 
 def predict_held_out(
@@ -81,13 +71,3 @@ def held_out_distances(
             for row, distance in zip(np.flatnonzero(out), distances, strict=True):
                 answers[view][row] = distance
     return answers
-
-
-def _number_sites(
-    sites: Sequence[tuple[bool, str]],
-) -> tuple[list[tuple[bool, str]], NDArray[np.int64], NDArray[np.int64]]:
-    """Sorted names, the number of each element's name, and how often each name occurs."""
-    names = sorted(set(sites))
-    number = {name: i for i, name in enumerate(names)}
-    site = np.array([number[name] for name in sites], dtype=np.int64)
-    return names, site, np.bincount(site, minlength=len(names)).astype(np.int64)

@@ -17,7 +17,7 @@ from trapmeter.boxmodel.features import features
 from trapmeter.boxmodel.intervals import Flags, Floats, to_target
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.errors import InputError
-from trapmeter.records import Box, Observation
+from trapmeter.records import Box, Observation, VideoSecond
 from trapmeter.tables.drivendata import MetadataRow, read_labels, read_metadata
 
 
@@ -48,17 +48,17 @@ def read_labelled_observations(folder: Path) -> list[LabelledObservation]:
     Raises:
         InputError: a table is not as expected, or a label has no row of metadata.
     """
-    known: dict[tuple[str, float], MetadataRow] = {}
+    known: dict[VideoSecond, MetadataRow] = {}
     for row in read_metadata(folder / "train_metadata.csv"):
-        if (row.video_id, row.time_s) in known:
+        if row.second in known:
             raise InputError(
                 f"{folder / 'train_metadata.csv'}: several rows for {row.video_id} at {row.time_s:g} s; a label is of one "
                 "animal, so keep the row of that one"
             )
-        known[row.video_id, row.time_s] = row
+        known[row.second] = row
     samples = []
     for label in read_labels(folder / "train_labels.csv"):
-        found = known.get((label.video_id, label.time_s))
+        found = known.get(label.second)
         if found is None:
             raise InputError(
                 f"{folder}: train_labels.csv has {label.video_id} at {label.time_s:g} s, but train_metadata.csv has no "

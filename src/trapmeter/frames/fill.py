@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.errors import InputError
-from trapmeter.files import atomic_file, lock_folder
+from trapmeter.files import PathLike, atomic_file, lock_folder
 from trapmeter.frames.extraction import (
     ExtractionResult,
     ExtractionTask,
@@ -23,12 +23,18 @@ from trapmeter.frames.extraction import (
 )
 from trapmeter.frames.frame_file import PARTIAL_SUFFIX, frame_file_name, open_frame_file, target_of_partial
 from trapmeter.frames.pictures import require_codec
-from trapmeter.frames.requests import FrameFailure, FrameRequest
-from trapmeter.frames.store import FRAMES_FOLDER, FrameStore
+from trapmeter.frames.requests import FrameFailure, FrameRequest, read_requests
+from trapmeter.frames.spec import Codec
+from trapmeter.frames.store import FRAMES_FOLDER, LAYOUT, FrameStore, open_or_create_store
+from trapmeter.models.input_spec import Resize
+from trapmeter.parallel.engine import EngineName, EngineSettings, open_engine
 from trapmeter.parallel.sharding import Shard, items_of_shard
 from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_tasks
 from trapmeter.progress import Progress, no_progress
+from trapmeter.storage.address import AnyPath, RemotePath, parse_path
+from trapmeter.storage.publish import publish_folder, work_folder
 from trapmeter.tables.csvfile import to_cell
+from trapmeter.windows import WIDE_OFFSETS_S
 
 FAILURES_FILE = "failed.csv"
 
@@ -214,3 +220,82 @@ def verify_store(store: FrameStore, progress: Progress = no_progress) -> list[St
         n_bad += bool(found)
         progress("check", done, len(paths), n_bad)
     return problems
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """What `fill_and_check` did.
+
+    filled: None if nothing was requested; failures_file: where all failures of the fill are; problems: None without a check;
+    folder: what was checked, which for a store in object storage is its working folder on this machine.
+    """
+
+    filled: FillReport | None
+    failures_file: AnyPath | None
+    problems: tuple[StoreProblem, ...] | None
+    folder: Path
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a frame is missing or damaged."""
+        return bool(self.problems or (self.filled is not None and self.filled.failures))
+
+
+def fill_and_check(
+    store: PathLike | AnyPath,
+    labels: Sequence[PathLike] = (),
+    videos: PathLike | AnyPath | None = None,
+    *,
+    size_hw: tuple[int, int] | None = None,
+    offsets_s: Sequence[float] | None = None,
+    resize: Resize | None = None,
+    codec: Codec | None = None,
+    jobs: int | None = None,
+    shard: Shard | None = None,
+    workers: EngineSettings | None = None,
+    check: bool = False,
+    progress: Progress = no_progress,
+) -> StoreReport:
+    """Fills a frame store with the frames around the seconds in the labels tables, checks it, or both.
+
+    store: a folder or an address in object storage. offsets_s: seconds around each labelled one, WIDE_OFFSETS_S by default.
+    size_hw, resize, codec: None takes what the store has, or the defaults for a new one. jobs: None is one for each core.
+
+    Raises:
+        InputError: a table or an option is wrong, or the options don't go together.
+        RunError: the store can't be written, is of another kind, or another fill is at work in it.
+        MissingExtraError: a package for the codec, the engine or the address is not installed.
+    """
+    target = parse_path(store) if isinstance(store, str) else store
+    workers = workers or EngineSettings()
+    is_cluster = workers.engine is EngineName.RAY
+    if isinstance(target, RemotePath) and (shard is not None or is_cluster):
+        raise InputError(
+            "--shard and --engine ray write into a folder that all machines see: give such a --store, not an address"
+        )
+    filled = failures_file = problems = None
+    if labels and videos is not None:
+        place = parse_path(videos) if isinstance(videos, str) else videos
+        wanted, missing = read_requests([Path(table) for table in labels], place, offsets_s or WIDE_OFFSETS_S)
+        with publish_folder(target, LAYOUT, "--store") as published:
+            # Ray may have started its workers in another folder.
+            folder = published.absolute() if is_cluster else published
+            frames = open_or_create_store(folder, size_hw=size_hw, resize=resize, codec=codec)
+            with open_engine(workers, jobs, [place, folder]) as opened:
+                filled = fill_store(
+                    frames,
+                    wanted,
+                    opened.jobs,
+                    progress,
+                    missing=missing,
+                    engine=opened.engine.run_tasks,
+                    shard=shard,
+                )
+            failures_file = target / failures_path(frames, shard).relative_to(frames.folder).as_posix()
+    elif labels or videos is not None or offsets_s is not None or shard is not None or not check:
+        raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")
+    folder = work_folder(target) if isinstance(target, RemotePath) else target
+    if check:
+        frames = open_or_create_store(folder, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
+        problems = tuple(verify_store(frames, progress))
+    return StoreReport(filled, failures_file, problems, folder)

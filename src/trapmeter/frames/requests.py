@@ -6,29 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from trapmeter.errors import InputError
 from trapmeter.frames.index import time_key
 from trapmeter.media.discovery import find_media
-from trapmeter.records import Medium
+from trapmeter.records import Medium, VideoSecond
 from trapmeter.storage.address import AnyPath
 from trapmeter.tables.drivendata import read_video_seconds
 from trapmeter.tables.file_names import NameIndex
-
-
-class VideoSecondLike(Protocol):
-    """A second of a video: a label, a row to predict, or any other record with both fields."""
-
-    @property
-    def video_id(self) -> str:
-        """The video's name in its table."""
-        ...
-
-    @property
-    def time_s(self) -> float:
-        """Seconds from its start."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +38,14 @@ class FrameFailure:
     reason: str
 
 
-def needed_times(seconds: Iterable[VideoSecondLike], offsets_s: Sequence[float]) -> dict[str, tuple[float, ...]]:
+def needed_times(seconds: Iterable[VideoSecond], offsets_s: Sequence[float]) -> dict[str, tuple[float, ...]]:
     """The seconds of the windows around the given ones, by video; ascending, each once.
 
     A second before the start becomes second 0, which replaces it in windows that repeat the edge. What replaces a second past
     the end is known only once the video is open.
 
     Example:
-        >>> needed_times([Label("a.mp4", 1.0, 3.5)], (-2, -1, 0, 1, 2))
+        >>> needed_times([VideoSecond("a.mp4", 1.0)], (-2, -1, 0, 1, 2))
         {'a.mp4': (0.0, 1.0, 2.0, 3.0)}
     """
     times: dict[str, set[float]] = defaultdict(set)
@@ -71,7 +56,7 @@ def needed_times(seconds: Iterable[VideoSecondLike], offsets_s: Sequence[float])
 
 
 def requests_from_rows(
-    rows: Sequence[VideoSecondLike], media: Sequence[Medium], offsets_s: Sequence[float]
+    rows: Sequence[VideoSecond], media: Sequence[Medium], offsets_s: Sequence[float]
 ) -> tuple[list[FrameRequest], list[FrameFailure]]:
     """Matches the names in the tables to files; returns what to store, and the videos without a file.
 

@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from trapmeter.errors import MissingExtraError, ModelError
+from trapmeter.errors import InputError, MissingExtraError, ModelError
 from trapmeter.models.bundle import (
     CARD_FILE,
     MAX_NETWORK_BYTES,
@@ -25,9 +26,9 @@ from trapmeter.models.bundle import (
     unpack_bundle,
 )
 from trapmeter.models.download import DownloadProgress, RetryPolicy, download
-from trapmeter.models.input_spec import InputSpec
-from trapmeter.models.library import download_path, locked_model, models_folder, new_model
-from trapmeter.models.registry import PublishedFormat, PublishedModel
+from trapmeter.models.input_spec import SECOND_PLACE_INPUT, InputSpec
+from trapmeter.models.library import download_path, locked_model, model_name_from, models_folder, new_model
+from trapmeter.models.registry import REGISTRY, PublishedFormat, PublishedModel, check_sha256, published_model
 from trapmeter.progress import Announce
 
 CONVERTER = "trapmeter.training.torchscript"
@@ -252,3 +253,47 @@ def _run_converter(job: dict[str, Any]) -> float:
 def _installed_bundle(bundle: Bundle, name: str) -> Bundle:
     """The bundle in its final folder, to which `new_model` has moved it."""
     return replace(bundle, folder=models_folder() / name)
+
+
+def import_model(
+    file: str | Path,
+    name: str | None = None,
+    *,
+    like: str | None = None,
+    registry: str | Path | None = None,
+    spec: Mapping[str, Any] | None = None,
+    licence: str | None = None,
+    trained_on: str | None = None,
+    sha256: str | None = None,
+    overwrite: bool = False,
+    announce: Announce = print,
+) -> Bundle:
+    """Installs a model from a TorchScript file or a bundle.
+
+    like: an entry of the registry whose input, licence and checksum apply. spec: fields of `InputSpec` that differ from that
+    entry's or, without one, from the 2nd-place system's.
+
+    Raises:
+        InputError: an option is invalid, or was given for a bundle, whose card already states it.
+        ModelError: the file is damaged, or its network can't be converted.
+    """
+    file = Path(file)
+    chosen = model_name_from(file) if name is None else name
+    known = None if sha256 is None else check_sha256(sha256)
+    if is_bundle(file):
+        if spec or like or licence or trained_on or known:
+            raise InputError(f"{file} is a bundle, and its card states all this: leave out every option but --name")
+        return import_bundle(file, chosen, overwrite=overwrite)
+    origin = TorchscriptOrigin(SECOND_PLACE_INPUT, sha256=known)
+    if like is not None:
+        entry = published_model(like, Path(registry) if registry else REGISTRY)
+        if entry.spec is None:
+            raise InputError(f"--like {like}: that entry is a bundle and states no input")
+        origin = torchscript_origin(entry, known)
+    origin = replace(
+        origin,
+        spec=replace(origin.spec, **(spec or {})),
+        licence=licence or origin.licence,
+        trained_on=trained_on or origin.trained_on,
+    )
+    return import_torchscript(file, chosen, origin, overwrite=overwrite, announce=announce)

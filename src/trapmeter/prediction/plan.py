@@ -28,6 +28,7 @@ from trapmeter.prediction.sources import Sources, find_sources
 from trapmeter.prediction.tasks import TaskPlan, plan_tasks
 from trapmeter.prediction.worker_models import ModelsOpener, open_worker_models, plan_workers
 from trapmeter.records import Detector, Medium, ModelIdentity
+from trapmeter.settings import worker_count
 from trapmeter.storage.address import AnyPath
 from trapmeter.tables.boxes import MEGADETECTOR, BoxTable, read_boxes
 from trapmeter.tables.site_locations import read_site_locations
@@ -100,7 +101,7 @@ def load_models(work: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:
     settings = work.settings
     bundles = tuple(read_bundle(folder) for folder in settings.models)
     chosen = choose_runtime(settings.runtime) if bundles else None
-    workers = plan_workers(settings.jobs, n_tasks, bundles, n_machines)
+    workers = plan_workers(worker_count(settings.jobs), n_tasks, bundles, n_machines)
     open_models = partial(
         open_worker_models,
         detector=settings.detector if _needs_detector(work) else None,

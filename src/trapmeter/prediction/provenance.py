@@ -19,11 +19,13 @@ from trapmeter.boxmodel.model import EMBEDDED
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.detect.megadetector_lite import EMBEDDED as DETECTORS
 from trapmeter.models.bundle import Bundle
+from trapmeter.models.runtimes.choice import RuntimeChoice
 from trapmeter.prediction.camera_correction import count_known_cameras
 from trapmeter.prediction.estimates import RunSummary
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan
 from trapmeter.prediction.settings import PredictSettings
+from trapmeter.settings import to_values
 from trapmeter.uncertainty import FARTHEST_LABEL_M, MAX_M
 
 
@@ -58,9 +60,9 @@ def describe_run(
         "started": clock.started_at.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "root": str(work.found.root),
-        "arguments": work.settings.to_json(),
+        "arguments": to_values(work.settings),
         "models": {role: asdict(identity) for role, identity in models.identities.items()},
-        "runtime": None if models.runtime_choice is None else asdict(models.runtime_choice),
+        "runtime": None if models.runtime_choice is None else _runtime_facts(models.runtime_choice),
         "model_cards": model_cards(work.settings, models.bundles, has_detector="detector" in models.identities),
         "cameras": count_known_cameras(seen, known),
         "recorded": _recording_dates(seen),
@@ -77,6 +79,10 @@ def describe_run(
             "networks_all_workers": round(sum(medium.network_s for medium in seen), 3),
         },
     }
+
+
+def _runtime_facts(choice: RuntimeChoice) -> dict[str, str]:
+    return {"runtime": choice.runtime, "why": choice.reason}
 
 
 def _recording_dates(seen: Sequence[MediumResult]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from trapmeter.records import Estimate, Status
 from trapmeter.storage.address import AnyPath
 from trapmeter.tables.camtrapdp.container import DESCRIPTOR, is_package
 from trapmeter.tables.distances import DISTANCES_CSV, RUN_KEY, read_distances, read_run_facts, read_run_json
+from trapmeter.tables.site_locations import SiteLocation, read_site_locations
 
 
 def read_run(folder: Path, media: AnyPath | None = None) -> PredictRun:
@@ -49,6 +50,24 @@ def find_package(run: PredictRun) -> Path | None:
     path = Path(given[0])
     descriptor = path / DESCRIPTOR if path.is_dir() else path
     return path if is_package(path) and descriptor.is_file() else None
+
+
+def find_site_locations(
+    run: PredictRun, table: str | Path | None
+) -> tuple[dict[str, SiteLocation] | None, tuple[str, ...]]:
+    """Where the run's sites are, and notes for the user: from a table, else from the Camtrap DP of the run, else None.
+
+    Raises:
+        InputError: the table is not as expected. A package that has no locations is only noted.
+    """
+    if table is not None:
+        return read_site_locations(Path(table)), ()
+    package = find_package(run)
+    try:
+        return None if package is None else read_site_locations(package), ()
+    except InputError as error:
+        # The user did not request a map, so that it must not cost the report.
+        return None, (f"the report has no map: {error}",)
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

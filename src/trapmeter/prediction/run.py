@@ -49,8 +49,18 @@ class PredictRun:
     store: FrameStore | None = None
     """Where the pictures are in place of root."""
 
+    @property
+    def has_internal_errors(self) -> bool:
+        """Some media met an error in trapmeter; errors.log has the traces."""
+        return bool(self.facts["errors_of_ours"])
 
-def predict(
+    @property
+    def has_failed_media(self) -> bool:
+        """Some media, or some folders, could not be read."""
+        return bool(self.summary.n_failed_media or self.facts["unreadable_folders"])
+
+
+def run_prediction(
     settings: PredictSettings, progress: Progress = lambda *_: None, engine: Engine = THIS_MACHINE
 ) -> PredictRun:
     """Measures all animals in the given media and writes distances.csv and run.json into settings.out.

@@ -20,14 +20,17 @@ from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load
 from trapmeter.prediction.provenance import RECOMPUTED, RunClock
 from trapmeter.prediction.run import (
     PredictRun,
-    Progress,
     claim_output_folder,
     finish_run,
     is_unchanged,
     open_journal,
     process_tasks,
 )
-from trapmeter.prediction.settings import JOURNAL, PredictSettings
+from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT, PredictSettings
+from trapmeter.progress import Progress, no_progress
+from trapmeter.settings import from_values, to_values
+from trapmeter.storage.address import AnyPath, parse_path
+from trapmeter.storage.publish import publish_folder
 
 SHARD_FILE = "shard.json"
 FORMAT = 1
@@ -43,23 +46,38 @@ class ShardRun:
     n_failed: int
     n_internal_errors: int
 
+    @property
+    def has_internal_errors(self) -> bool:
+        """Some media met an error in trapmeter."""
+        return self.n_internal_errors > 0
 
-def predict_shard(settings: PredictSettings, shard: Shard, progress: Progress = lambda *_: None) -> ShardRun:
-    """Looks at a shard's media, and keeps what was seen in a folder of its own below settings.out.
+    @property
+    def has_failed_media(self) -> bool:
+        """Some media could not be read."""
+        return self.n_failed > 0
+
+
+def predict_shard(
+    settings: PredictSettings, shard: Shard, out: str | AnyPath | None = None, *, progress: Progress = no_progress
+) -> ShardRun:
+    """Processes a shard's media, and keeps their results in the shard's own folder below the run's.
+
+    out: the run's folder, or an address such as s3://BUCKET/FOLDER, in place of settings.out.
 
     Raises:
         InputError, RunError, ModelError: as `predict`.
     """
-    work = plan_run(settings)
-    tasks = items_of_shard(work.task_plan.tasks, shard, lambda task: task.medium.path)
-    models = load_models(work, len(tasks))
-    folder = settings.out / shard.name
-    with claim_output_folder(folder, overwrite=settings.overwrite), open_journal(folder, work, models) as journal:
-        _write_shard(folder / SHARD_FILE, shard, settings)
-        seen = process_tasks(tasks, journal, models, progress)
-    return ShardRun(
-        shard, folder, len(seen), sum(medium.has_failed for medium in seen), sum(bool(medium.trace) for medium in seen)
-    )
+    target = parse_path(str(settings.out if out is None else out)) / shard.name
+    with publish_folder(target, RESULTS_LAYOUT, overwrite=settings.overwrite) as folder:
+        settings = replace(settings, out=folder.parent)
+        work = plan_run(settings)
+        tasks = items_of_shard(work.task_plan.tasks, shard, lambda task: task.medium.path)
+        models = load_models(work, len(tasks))
+        with claim_output_folder(folder, overwrite=settings.overwrite), open_journal(folder, work, models) as journal:
+            _write_shard(folder / SHARD_FILE, shard, settings)
+            media = process_tasks(tasks, journal, models, progress)
+    n_failed, n_internal_errors = sum(medium.has_failed for medium in media), sum(bool(m.trace) for m in media)
+    return ShardRun(shard, folder, len(media), n_failed, n_internal_errors)
 
 
 def _write_shard(path: Path, shard: Shard, settings: PredictSettings) -> None:
@@ -68,7 +86,7 @@ def _write_shard(path: Path, shard: Shard, settings: PredictSettings) -> None:
         "trapmeter": __version__,
         "shard": shard.number,
         "n_shards": shard.of,
-        "arguments": settings.with_absolute_paths().to_json(),
+        "arguments": to_values(settings.with_absolute_paths()),
     }
     with atomic_file(path) as file:
         json.dump(data, file, indent=2)
@@ -93,7 +111,7 @@ def read_run_settings(folders: Sequence[Path], out: Path) -> PredictSettings:
     return _run_settings(list(map(_read_shard, folders)), out)
 
 
-def merge_shards(folders: Sequence[Path], out: Path, progress: Progress = lambda *_: None) -> PredictRun:
+def merge_shards(folders: Sequence[Path], out: Path, progress: Progress = no_progress) -> PredictRun:
     """Makes the results of a run from all its shards: the same distances.csv as without shards.
 
     No medium is opened, but all must lie where the shards found them.
@@ -137,7 +155,7 @@ def _read_shard(folder: Path) -> _FinishedShard:
                 f"{folder}: made by trapmeter {data['trapmeter']}, this is {__version__}; merge with that version, or give "
                 "the commands of all shards again with --overwrite"
             )
-        settings = PredictSettings.from_json(data["arguments"])
+        settings = from_values(PredictSettings, data["arguments"])
         return _FinishedShard(folder, Shard(data["shard"], data["n_shards"]), settings)
     except OSError as error:
         raise InputError(
@@ -180,7 +198,7 @@ MACHINE_ARGUMENTS = {"out", "jobs", "overwrite"}
 
 
 def _setting_differences(a: PredictSettings, b: PredictSettings) -> list[str]:
-    before, now = a.to_json(), b.to_json()
+    before, now = to_values(a), to_values(b)
     names = [name for name in before if name not in MACHINE_ARGUMENTS and before[name] != now[name]]
     return [f"{RECOMPUTED.get(name, name)} is {before[name]!r} and {now[name]!r}" for name in names]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trapmeter.errors import RunError
+from trapmeter.errors import InputError, MissingExtraError, RunError
 from trapmeter.files import atomic_file, atomic_path
 from trapmeter.metrics import BANDS_M
+from trapmeter.progress import Announce, Progress, no_progress
 from trapmeter.records import Estimate
 from trapmeter.report import density_plots, plots, words
 from trapmeter.report import distance_statistics as numbers
@@ -21,14 +23,15 @@ from trapmeter.report.groups import group_by_light, group_by_site, group_by_spec
 from trapmeter.report.site_map import site_map
 from trapmeter.report.thumbnails import Thumbnail, make_thumbnails
 from trapmeter.tables.site_locations import SiteLocation
-from trapmeter.tables.truth import TruthRow
+from trapmeter.tables.truth import TruthRow, read_truth
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from trapmeter.prediction.run import PredictRun, Progress
+    from trapmeter.prediction.run import PredictRun
+    from trapmeter.storage.address import RemotePath
 
-REPORT_HTML = "report.html"
+REPORT_HTML, REPORT_PDF = "report.html", "report.pdf"
 
 FOLDED_ABOVE_SITES = 40
 FOLDED_ABOVE_ROWS = 50
@@ -51,13 +54,78 @@ SECTIONS = {
 """Each has a template of its name in sections/."""
 
 
+class ReportFormat(StrEnum):
+    """The file formats of a report."""
+
+    HTML = "html"
+    PDF = "pdf"
+
+
+def write_report(
+    results: str | Path,
+    *,
+    truth: str | Path | None = None,
+    places: str | Path | None = None,
+    has_map: bool = True,
+    media: str | Path | RemotePath | None = None,
+    form: str = ReportFormat.HTML,
+    jobs: int | None = None,
+    progress: Progress = no_progress,
+    announce: Announce = lambda _: None,
+) -> Path:
+    """Writes the report of a folder of results into that folder, as report.html or report.pdf, and returns its path.
+
+    results: a folder that `predict` or `calibrate` wrote. truth: a table of known distances to compare with; places: a table
+    of the sites' locations, or a Camtrap DP. Without them, the report uses the files that the run itself was given, as far as
+    they still exist. has_map: False leaves out the map of the sites. media: the folder or address of the videos and photos,
+    if they have moved since the run; an address must always be given. form: "html" or "pdf". jobs: worker processes that
+    decode pictures; None decodes them in this process. announce: receives a line for each part the report does without.
+
+    Raises:
+        InputError: a file is missing or wrong, a name is ambiguous, form is unknown, or places is given without a map.
+        MissingExtraError: PDF needs the extra "pdf".
+        RunError: the report can't be written.
+    """
+    from trapmeter.prediction.results import find_site_locations, read_run
+    from trapmeter.storage.address import parse_path
+
+    if form not in tuple(ReportFormat):
+        raise InputError(f"the format of a report (--format) is one of {', '.join(ReportFormat)}; got {form!r}")
+    if not has_map and places is not None:
+        raise InputError("--places and --no-map exclude each other: give one of them")
+    results = Path(results)
+    write = write_pdf if form == ReportFormat.PDF else write_html
+    run = read_run(results, parse_path(media) if isinstance(media, str) else media)
+    if media is None and "://" in str(run.facts.get("root")):
+        announce(f"no pictures: the media are not on this machine; give --media {run.facts['root']} to read them there")
+    truth = truth or _file_of_run(run, "truth", announce)
+    places = None if not has_map else places or _file_of_run(run, "places", announce)
+    known = None if truth is None else read_truth(Path(truth))
+    locations, notes = find_site_locations(run, places) if has_map else (None, ())
+    for note in notes:
+        announce(note)
+    return write(run, results, truth=known, places=locations, progress=progress, jobs=jobs)
+
+
+def _file_of_run(run: PredictRun, name: str, announce: Announce) -> Path | None:
+    """A file that the run was given; None, with an announcement, if it no longer exists."""
+    arguments = run.facts.get("arguments")
+    path = arguments.get(name) if isinstance(arguments, dict) else None
+    if not isinstance(path, str):
+        return None
+    if not Path(path).exists():
+        announce(f"the report does without --{name} {path}: the run had this file, but it isn't there now")
+        return None
+    return Path(path)
+
+
 def write_html(
     run: PredictRun,
     out: Path,
     *,
     truth: Sequence[TruthRow] | None = None,
     places: Mapping[str, SiteLocation] | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
     jobs: int | None = None,
 ) -> Path:
     """Writes out/report.html and returns its path; the file appears whole or not at all.
@@ -80,7 +148,7 @@ def write_html(
 def render_report(
     run: PredictRun,
     truth: Sequence[TruthRow] | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
     *,
     places: Mapping[str, SiteLocation] | None = None,
     jobs: int | None = None,
@@ -234,16 +302,13 @@ def _steps(progress: Progress, total: int) -> Callable[[int], None]:
     return add
 
 
-REPORT_PDF = "report.pdf"
-
-
 def write_pdf(
     run: PredictRun,
     out: Path,
     *,
     truth: Sequence[TruthRow] | None = None,
     places: Mapping[str, SiteLocation] | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
     jobs: int | None = None,
 ) -> Path:
     """Writes out/report.pdf and returns its path; arguments as for `trapmeter.report.run_report.write_html`.
@@ -255,6 +320,8 @@ def write_pdf(
     try:
         from weasyprint import HTML
         from weasyprint.urls import URLFetcher
+    except ImportError as error:
+        raise MissingExtraError("weasyprint", "pdf") from error
     except OSError as error:  # it opens Pango when it is imported
         raise RunError(
             f"WeasyPrint can't open a library of the system ({error}); install Pango (on Debian: apt install "

@@ -30,13 +30,14 @@ MIN_OFF_AXIS = 0.1
 SecondKey = tuple[str, float]
 
 
-def export_review(results: Path, out: Path) -> list[str]:
-    """Writes all tables of a review into a folder; returns what to tell the user.
+def export_review(results: str | Path, out: str | Path) -> list[str]:
+    """Writes all tables of a review into a folder; returns lines for the user that say what was written.
 
     Raises:
         InputError: nothing was decided, or out is the folder that was reviewed.
         RunError: the log is of another distances.csv, or out can't be written.
     """
+    out = Path(out)
     read = read_results(results)
     if out.resolve() == read.source.parent.resolve():
         raise InputError(f"{out} holds the results themselves; choose another --out")

@@ -82,26 +82,26 @@ class Results:
         return Medium(media_id, path, kind)
 
 
-def read_results(folder: Path, videos: Path | None = None) -> Results:
-    """Reads a folder of `trapmeter predict`, or its distances.csv.
+def read_results(results: str | Path, videos: str | Path | None = None) -> Results:
+    """Reads a folder that `trapmeter predict` wrote, or its distances.csv.
 
-    videos: where the media are now, if not where they were measured.
+    videos: the folder of the videos and photos, if they have moved since the run.
 
     Raises:
         InputError: there is no such table, it has no rows, a cell is wrong, or videos is no folder.
     """
-    source = find_distances(folder)
+    source = find_distances(Path(results))
     rows = read_distances(source)
     if not rows:
         raise InputError(f"{source} has no rows; there is nothing to review")
-    if videos is not None and not videos.is_dir():
+    if videos is not None and not Path(videos).is_dir():
         raise InputError(f"--videos {videos}: expected the folder that the names in {source} start from")
     facts = read_run_facts(source)
-    root = facts.get("root")
+    root = videos or facts.get("root")
     return Results(
         source,
         tuple(rows),
-        videos or (Path(root) if isinstance(root, str) else None),
+        Path(root) if isinstance(root, (str, Path)) else None,
         is_store=videos is None and _is_store(facts),
     )
 

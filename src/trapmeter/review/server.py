@@ -6,7 +6,6 @@ import math
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 from markupsafe import escape
 
 from trapmeter.errors import InputError, MediaError, RunError, TrapmeterError
+from trapmeter.progress import Announce
 from trapmeter.report import words
 from trapmeter.review.auth import LOOPBACK, AuthMiddleware, new_token
 from trapmeter.review.decisions import Decision, DecisionKind, open_log
@@ -38,23 +38,29 @@ _GRACE_S = 2
 
 
 def serve(
-    folder: Path, videos: Path | None = None, port: int = 0, *, opens_browser: bool, tell: Callable[[str], None]
+    results: str | Path,
+    videos: str | Path | None = None,
+    port: int = 0,
+    *,
+    opens_browser: bool = True,
+    announce: Announce = print,
 ) -> None:
-    """Shows a folder of results on a page of this machine until Ctrl-C.
+    """Serves the review page of a folder of results on this machine, until Ctrl-C.
 
-    videos: where the media are, if they were moved. port: 0 takes a free one. opens: whether the browser is opened. tell:
-    called with the page's address, which holds the key to it.
+    results: a folder that `predict` or `calibrate` wrote, or its distances.csv. videos: the folder of the videos and photos,
+    if they have moved since the run. port: 0 takes a free one. opens_browser: whether to open the page in the browser.
+    announce: receives the page's address, which contains the access token.
 
     Raises:
         InputError: the results can't be read.
         RunError: the port is taken, or the log can't be written or is in use.
     """
-    results = read_results(folder, videos)
-    with open_log(results.source) as log, Pictures(results) as pictures, listen_on(port) as listener:
+    reviewed = read_results(results, videos)
+    with open_log(reviewed.source) as log, Pictures(reviewed) as pictures, listen_on(port) as listener:
         number, token = listener.getsockname()[1], new_token()
-        app = AuthMiddleware(make_app(results, ReviewSession(results, log), pictures), token, number)
+        app = AuthMiddleware(make_app(reviewed, ReviewSession(reviewed, log), pictures), token, number)
         address = f"http://{LOOPBACK}:{number}/?token={token}"
-        tell(address)
+        announce(address)
         if opens_browser:
             # Some browsers run in the terminal, and come back only when they are closed.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.records import Box
+from trapmeter.records import Box, VideoSecond
 from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import MetadataRow, best_box_rows, read_labels
 from trapmeter.tables.truth import read_truth
@@ -42,6 +42,11 @@ class Sample:
     source: str = LABELLED
     drawn: Box | None = None
 
+    @property
+    def second(self) -> VideoSecond:
+        """The sample's second."""
+        return VideoSecond(self.video_id, self.time_s)
+
     def __post_init__(self) -> None:
         if not (math.isfinite(self.distance_m) and self.distance_m >= 0 and 0 < self.weight <= 1):
             raise InputError(
@@ -61,17 +66,15 @@ def read_samples(labels: Path, metadata: Path | None, animals: Path | None = Non
         InputError: a table is invalid, or no animal has a box at any label's second.
     """
     row_of = best_box_rows(metadata)
-    drawn: dict[tuple[str, float], list[tuple[float, Box]]] = defaultdict(list)
+    drawn: dict[VideoSecond, list[tuple[float, Box]]] = defaultdict(list)
     for animal in read_truth(animals) if animals is not None else ():
         if animal.box is not None:
-            drawn[animal.video_id, animal.time_s].append((animal.distance_m, animal.box))
+            drawn[VideoSecond(animal.video_id, animal.time_s)].append((animal.distance_m, animal.box))
     samples = []
     for label in read_labels(labels):
-        row = row_of.get((label.video_id, label.time_s), NO_ROW)
+        row = row_of.get(label.second, NO_ROW)
         sample = Sample(label.video_id, label.time_s, label.distance_m, row.box, row.site_id, row.park)
-        animals_then = sorted(
-            drawn.get((label.video_id, label.time_s), ()), key=lambda animal: abs(animal[0] - label.distance_m)
-        )
+        animals_then = sorted(drawn.get(label.second, ()), key=lambda animal: abs(animal[0] - label.distance_m))
         samples.append(replace(sample, drawn=animals_then[0][1]) if animals_then else sample)
         samples += [
             replace(sample, distance_m=metres, box=replace(other, score=DRAWN_SCORE), drawn=other, source=OTHER_ANIMAL)
@@ -90,10 +93,10 @@ def read_pseudolabels(path: Path, metadata: Path | None) -> list[Sample]:
     row_of = best_box_rows(metadata)
     samples = []
     for row in read_rows(path, required=("video_id", "time", "distance", "weight")):
-        video_id, time_s = row.text("video_id"), row.non_negative_number("time", "seconds")
-        found = row_of.get((video_id, time_s), NO_ROW)
+        second = VideoSecond(row.text("video_id"), row.non_negative_number("time", "seconds"))
+        found = row_of.get(second, NO_ROW)
         distance_m, weight = row.non_negative_number("distance", "metres"), row.number("weight")
-        samples.append(Sample(video_id, time_s, distance_m, found.box, found.site_id, found.park, weight, PSEUDO))
+        samples.append(Sample(*second, distance_m, found.box, found.site_id, found.park, weight, PSEUDO))
     return samples
 
 
