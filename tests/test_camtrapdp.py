@@ -201,10 +201,10 @@ def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp
 
 
 def test_packages_that_cannot_be_measured_say_why(package: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="goes alone"):
+    with pytest.raises(InputError, match="must be the only path"):
         run_prediction(PredictSettings((package, tmp_path), out=tmp_path / "out"))
     only_far = write_package(tmp_path / "far", media=MEDIA[2:3])
-    with pytest.raises(InputError, match=r"none of its 1 media is at hand; the first, https://.*opens no connection"):
+    with pytest.raises(InputError, match=r"none of its 1 media is available; the first, https://.*opens no connection"):
         measure(only_far, tmp_path / "out")
     twice = write_package(tmp_path / "twice", media=[MEDIA[0], {**MEDIA[0], "mediaID": "m9"}])
     with pytest.raises(InputError, match=r"media.csv, line 3, column 'filePath': expected a file of its own"):

@@ -208,7 +208,7 @@ def test_a_site_rule_that_matches_nothing_is_refused(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for rule, hint in (
-        ("folder:1", f"give the folder above it ({clip.parent.parent}) in its place"),
+        ("folder:1", f"give the folder above it ({clip.parent.parent}) instead"),
         ("regex:(S9+)", "correct it, or leave --site out"),
     ):
         assert inside("predict", clip, "--out", tmp_path, "--site", rule) == 2

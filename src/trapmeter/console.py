@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from trapmeter.demo.scores import Score
     from trapmeter.density.run import DensityRun
     from trapmeter.frames.fill import FillReport, StoreProblem, StoreReport
-    from trapmeter.prediction.run import PredictRun, Progress
+    from trapmeter.prediction.run import PredictRun
     from trapmeter.prediction.sharded_run import ShardRun
+    from trapmeter.progress import Progress
     from trapmeter.report.comparison import Comparison
     from trapmeter.storage.address import AnyPath
 

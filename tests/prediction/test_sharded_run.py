@@ -134,7 +134,7 @@ def test_more_shards_than_media(survey: Path) -> None:
 def test_a_medium_that_came_later_is_not_left_out(survey: Path, make_clip: MakeClip) -> None:
     folders = shards(survey, 2)
     shutil.copy(make_clip("shards.mp4", n=30, rate=10), survey / "s0/late.mp4")
-    with pytest.raises(RunError, match=r"\(1 media\), the first of them s0/late\.mp4; give the commands"):
+    with pytest.raises(RunError, match=r"\(1 media\), the first of them s0/late\.mp4; run these shards again"):
         merge_shards(folders, survey.parent / "merged")
     assert shards(survey, 2) == folders
     assert merge_shards(folders, survey.parent / "merged").summary.n_media == 7
@@ -183,7 +183,7 @@ def test_a_damaged_or_busy_or_foreign_journal_is_named(survey: Path) -> None:
     with pytest.raises(RunError, match=r"shard-2-of-2/seen\.jsonl, line 2: .*give its command again"):
         merge_shards([one, two], out)
     journal.unlink()
-    with pytest.raises(RunError, match="give the command of shard 2/2 again"):
+    with pytest.raises(RunError, match="run shard 2/2 again"):
         merge_shards([one, two], out)
     journal.write_bytes(before)
     run_prediction(settings(survey, "merged", every_s=2.0))

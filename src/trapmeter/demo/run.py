@@ -21,8 +21,9 @@ from trapmeter.demo.clips import (
 )
 from trapmeter.demo.scores import Scores, score, score_constant
 from trapmeter.prediction.results import read_run
-from trapmeter.prediction.run import PredictRun, Progress, run_prediction
+from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import PredictSettings
+from trapmeter.progress import Progress
 from trapmeter.records import Estimate
 from trapmeter.report.run_report import write_html
 from trapmeter.tables.reference_points import read_reference_points
