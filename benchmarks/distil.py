@@ -1,10 +1,10 @@
 """CPU time and error of a distilled network, its teachers, and the 2nd-place system.
 
-Runs the three networks that `benchmarks/simtrap.py` trained with `default_cpu` on the training videos of simtrap (the
-labelled seconds, and the unlabelled half seconds between them), and trains a student with the same backbone on 128 x 224
-pixels with `trapmeter distil`. Then all predict the test sites, which influenced no choice. CPU time is onnxruntime's on one thread for
-the same windows, all methods in turn; the 2nd-place system's ten networks (TorchScript, float32, batches of eight, flips) are
-timed by one network with random weights, times twenty.
+Runs the three networks that `benchmarks/simtrap.py` trained with `default_cpu` on the training videos of simtrap: on the
+labelled seconds, and on the unlabelled half seconds between them. Then `trapmeter distil` trains a student with the same
+backbone on 128 x 224 pixels, and all predict the test sites, which influenced no choice. CPU time is onnxruntime's on one
+thread for the same windows, all methods in turn; the 2nd-place system's ten networks (TorchScript, float32, batches of eight,
+flips) are timed by one network with random weights, times twenty.
 
     python benchmarks/distil.py --simtrap DIR --teachers DIR/default_cpu --out DIR
 
