@@ -42,7 +42,7 @@ from trapmeter.models.input_spec import SECOND_PLACE_INPUT
 from trapmeter.models.network_input import network_input
 from trapmeter.models.runtimes.choice import Runtime, choose_runtime
 from trapmeter.models.runtimes.network import Ensemble
-from trapmeter.records import Box, Frame, Observation
+from trapmeter.records import Box, Frame, Observation, VideoSecond
 from trapmeter.tables.drivendata import best_box_rows, read_labels
 from trapmeter.training.recipes import student_cpu
 from trapmeter.training.settings import DistilSettings
@@ -54,15 +54,17 @@ LEAST_SCORE = 0.035
 """simtrap's own boxes are the best ones with at least this score, right or wrong."""
 
 
-def half_seconds(labels: Path) -> list[tuple[str, float]]:
+def half_seconds(labels: Path) -> list[VideoSecond]:
     """The half seconds between two successive labelled seconds of a video."""
     times: dict[str, set[float]] = defaultdict(set)
     for label in read_labels(labels):
         times[label.video_id].add(label.time_s)
-    return [(video, t + 0.5) for video, known in sorted(times.items()) for t in sorted(known) if t + 1 in known]
+    return [
+        VideoSecond(video, t + 0.5) for video, known in sorted(times.items()) for t in sorted(known) if t + 1 in known
+    ]
 
 
-def write_boxes(data: Path, seconds: list[tuple[str, float]], path: Path) -> None:
+def write_boxes(data: Path, seconds: list[VideoSecond], path: Path) -> None:
     """Writes train_metadata.csv with rows for more seconds: the detector's best box at each."""
     known = best_box_rows(data / "train_metadata.csv")
     place = {video: (row.park, row.site_id) for (video, _), row in known.items()}
@@ -142,10 +144,10 @@ class Method:
         """The networks in onnxruntime on one thread."""
         return Ensemble.load(self.folders, flip=self.flip)
 
-    def windows(self, seconds: list[tuple[str, float]], boxes: dict[tuple[str, float], Box | None]) -> np.ndarray:
+    def windows(self, seconds: list[VideoSecond], boxes: dict[VideoSecond, Box | None]) -> np.ndarray:
         """The input for these seconds."""
         spec, store = read_bundle(self.folders[0]).spec, FrameStore.open(self.store)
-        shown = [(store.window(v, t, spec.offsets_s, spec.edge), boxes[v, t]) for v, t in seconds]
+        shown = [(store.window(*second, spec.offsets_s, spec.edge), boxes[second]) for second in seconds]
         return np.stack([network_input(frames, box, spec) for frames, box in shown])
 
 
@@ -199,7 +201,7 @@ def main() -> None:
         "default_cpu, one network": Method(bundles(teachers)[:1], False, large),
         "student": Method([student], False, small),
     }
-    truth = {(row.video_id, row.time_s): row.distance_m for row in read_labels(data / "test_labels.csv")}
+    truth = {row.second: row.distance_m for row in read_labels(data / "test_labels.csv")}
     rows = best_box_rows(data / "test_metadata.csv")
     sites, boxes = [rows[second].site_id for second in truth], {second: rows[second].box for second in truth}
     seconds = list(truth)
@@ -217,7 +219,7 @@ def main() -> None:
         name: partial(method.ensemble().metres, method.windows(seconds[:BATCH_SIZE], boxes))
         for name, method in methods.items()
     }
-    observations = [Observation(v, t, rows[v, t].box, 1, rows[v, t].site_id) for v, t in seconds]
+    observations = [Observation(*second, rows[second].box, 1, rows[second].site_id) for second in seconds]
     box_model = BoxModel.load(teachers.parent / "box-model")
     by_boxes = [distance.distance_m for distance in box_model.estimate(observations)]
     errors["box model, no pixels"] = np.abs(np.array(by_boxes) - list(truth.values()))

@@ -172,8 +172,8 @@ def print_problems(problems: Sequence[StoreProblem], store: Path) -> None:
     """Prints what a check of a frame store found."""
     for problem in problems[:_MAX_FAILURES]:
         print(f"wrong: {terminal_text(problem.reason)}")
-    n_shards = len({problem.file_name for problem in problems})
-    print(f"{n_shards:,} videos in {store} are damaged" if problems else f"every frame in {store} is intact")
+    n_files = len({problem.file_name for problem in problems})
+    print(f"{n_files:,} videos in {store} are damaged" if problems else f"every frame in {store} is intact")
 
 
 def print_comparison(comparison: Comparison) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trapmeter.calibration.run import CHART, run_calibration
-from trapmeter.calibration.settings import CalibrateSettings
+from trapmeter.calibration.run import CHART, calibrate
 from trapmeter.demo.clips import (
     BOXES,
     POINTS,
@@ -102,7 +101,7 @@ def _estimates(settings: PredictSettings) -> Sequence[Estimate]:
 
 def _with_points(settings: PredictSettings) -> Sequence[Estimate]:
     """The run's estimates after calibration by the reference points."""
-    return run_calibration(CalibrateSettings(settings.out, out=_calibrated(settings), points=POINTS)).estimates
+    return calibrate(settings.out, _calibrated(settings), points=POINTS).estimates
 
 
 def _calibrated(settings: PredictSettings) -> Path:

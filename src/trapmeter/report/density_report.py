@@ -18,7 +18,7 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.files import atomic_file, check_writable, lock_folder
 from trapmeter.progress import Progress, no_progress
 from trapmeter.report import density_plots as plots
-from trapmeter.report.run_report import page_template, safe
+from trapmeter.report.html_page import page_template, safe
 from trapmeter.tables.flatfile import write_flat_file
 
 REPORT, JSON, CSV, SCRIPT = "density.html", "density.json", "density.csv", "density.R"
