@@ -16,7 +16,6 @@ from filelock import FileLock, Timeout
 
 from trapmeter.errors import InputError, ModelError, RunError
 from trapmeter.files import atomic_folder, cache_folder
-from trapmeter.models.bundle import CARD_FILE
 from trapmeter.models.registry import check_name, read_registry
 
 MODELS_VARIABLE = "TRAPMETER_MODELS"
@@ -31,6 +30,8 @@ def models_folder(environment: Mapping[str, str] = os.environ, platform: str = s
 
 def installed_models(folder: Path | None = None) -> dict[str, Path]:
     """The folders of the installed models by name."""
+    from trapmeter.models.bundle import CARD_FILE
+
     root = models_folder() if folder is None else folder
     if not root.is_dir():
         return {}
