@@ -182,18 +182,18 @@ def edited(path, old, new):
     [
         (["--key", "normal"], ["expected the key half-normal, hazard-rate, uniform, got 'normal'"]),
         (["--adjust", "sine"], ["expected the adjustment none, cosine"]),
-        (["--cutpoints", "a,b"], ["--cutpoints: expected metres separated by commas"]),
+        (["--cutpoints", "a,b"], ["--cutpoints: expected numbers separated by commas"]),
         (["--cutpoints", "5,3"], ["two rising cutpoints"]),
         (["--cutpoints", "0,2,4,8", "--truncation", "0,10"], ["let the first and the last cutpoint be the truncation"]),
         (["--truncation", "10,2"], ["0 <= left < right"]),
-        (["--truncation", "1,2,3"], ["right, or left and right"]),
+        (["--truncation", "1,2,3"], ["the right, or the left and right"]),
         (["--truncation", "100,200"], ["no detection between 100 and 200 m"]),
-        (["--format", "xls"], ["format: expected one of r-flat, distances, camtrap-dp, got 'xls'"]),
-        (["--select", "bic"], ["select: expected one of qaic, aic"]),
+        (["--format", "xls"], ['Invalid value "xls" for --format. Choose from: "r-flat", "distances", "camtrap-dp"']),
+        (["--select", "bic"], ['Invalid value "bic" for --select']),
         (["--key", "half-normal,hazard-rate", "--select", "qaic"], ["QAIC needs a chi-square by bin"]),
         (["--theta", "0.73"], ["looks like radians; give 41.83"]),
-        (["--availability", "1.4"], ["an availability above 0 and up to 1"]),
-        (["--availability-se", "0.1"], ["without availability itself"]),
+        (["--availability", "1.4"], ["--availability: expected more than 0 and at most 1"]),
+        (["--availability-se", "0.1"], ["--availability-se needs --availability"]),
         (["--species", "fox"], ["species is missing"]),
         (
             ["--species-column", "Art"],
@@ -209,14 +209,14 @@ def edited(path, old, new):
         (["--snapshot", "2"], ["snapshot_s belongs to distances and camtrap-dp"]),
         (["--leave-out-tags", "odd"], ["leave_out_tags belongs to camtrap-dp"]),
         (["--errors", "deep-chimpact"], ["errors of distances are allowed for in bins; give cutpoints"]),
-        (["--errors", "deep-chimpact", "--distance-cv", "0.2"], ["leave out one"]),
+        (["--errors", "deep-chimpact", "--distance-cv", "0.2"], ["exclude each other"]),
         (["--distance-cv", "20"], ["such as 0.2 for 20 %, got 20"]),
         (["--errors", "gone.csv"], ["gone.csv does not exist"]),
         (["--json", "/no/such/x.json"], ["x.json can't be written: there is no folder /no/such"]),
         (["--csv", "/"], ["/ is a folder, expected the name of a file"]),
-        (["--level", "95"], ["a level between 0 and 1"]),
+        (["--level", "95"], ["--level: expected more than 0 and less than 1"]),
         (["--config", "nowhere.toml"], ["nowhere.toml: No such file"]),
-        (["--jobs", "0"], ["1 or more jobs"]),
+        (["--jobs", "0"], ["--jobs: expected at least 1"]),
     ],
 )
 def test_wrong_arguments_say_what_is_expected(flat, density, arguments, words):
@@ -232,9 +232,9 @@ def test_wrong_arguments_say_what_is_expected(flat, density, arguments, words):
     ("content", "message"),
     [
         ("nonsense", "not TOML"),
-        ('file = "flat.csv"\ncolour = 1\n', "unknown settings colour; there are file, format"),
-        ("key = 3\n", "key: expected a text or a list of texts, got 3"),
-        ('cutpoints = ["a"]\n', "cutpoints: expected a list of numbers"),
+        ('file = "flat.csv"\ncolour = 1\n', "unknown settings colour; known are file, format"),
+        ("key = 3\n", "key: expected text, got 3"),
+        ('cutpoints = ["a"]\n', "cutpoints: expected a number, got 'a'"),
         ("areas = 3\n", "areas: expected a table of numbers"),
         ("areas = {north = 3.0}\n", "there is no stratum 'north'; there are 'all'"),
         ("areas = {all = -3}\n", "areas: expected an area above 0 of stratum 'all', got -3"),
@@ -242,7 +242,7 @@ def test_wrong_arguments_say_what_is_expected(flat, density, arguments, words):
         ("key = hn\n", "put texts into double quotes"),
         ('# \\\nfile = "C:\\data\\flat.csv"\n', "put the text into single quotes, or write / in place of \\"),
         ('file = "C:\\table\\new.csv"\n', "put the text into single quotes, or write / in place of \\"),
-        ("file = 3\n", "expected the name of a file for file"),
+        ("file = 3\n", "file: expected the name of a file, got 3"),
         ("bootstrap = 1.5\n", "bootstrap: expected a whole number, got 1.5"),
         ("strata = 1\n", "strata: expected true or false"),
     ],
@@ -258,7 +258,7 @@ def test_a_configuration_with_a_byte_order_mark(tmp_path, flat, density):
     (tmp_path / "survey.toml").write_text('file = "flat.csv"\nkey = "hn"\nadjust = "none"\n', encoding="utf-8-sig")
     assert density("--config", tmp_path / "survey.toml")[0] == 0
     (tmp_path / "survey.toml").write_text('file = "fl\u00e4che.csv"\n', encoding="latin-1")
-    assert "save it again as UTF-8" in density("--config", tmp_path / "survey.toml")[2]
+    assert "save it as UTF-8" in density("--config", tmp_path / "survey.toml")[2]
 
 
 def test_all_species_need_no_column(flat, density):
@@ -291,7 +291,7 @@ def test_no_input_is_written_over(tmp_path, density, option, name):
     target = tmp_path / "out" / ".." / ("out" if option == "--out" else name)
     status, _, error = density("--config", tmp_path / "survey.toml", option, target)
     assert status == 2
-    assert f"{name.removeprefix('out/')} would be written over, but it is read as an input" in error
+    assert f"{name.removeprefix('out/')} is an input and would be overwritten" in error
     assert error.rstrip().endswith(f"choose another {option}")
     assert {one: (tmp_path / one).read_text() for one in texts} == texts
     assert {one.name for one in (tmp_path / "out").iterdir()} <= {name.removeprefix("out/")}
@@ -337,8 +337,8 @@ TWENTY = [f"s{number % 5},10,{1 + number * 0.37:.2f}" for number in range(20)]
         (flat_rows(*TWENTY, "s1,10,-3"), [], "line 22, column 'distance': expected metres >= 0"),
         (flat_rows(*TWENTY), ["--truncation", "20,30"], "no detection between 20 and 30 m (20 beyond)"),
         (flat_rows(*TWENTY, "s9,0,NA"), [], "line 22, column 'Effort'"),
-        (flat_rows(*TWENTY), ["--theta", "361"], "above 0 and up to 360 degrees, got 361"),
-        (flat_rows(*TWENTY), ["--theta", "0"], "above 0 and up to 360 degrees, got 0"),
+        (flat_rows(*TWENTY), ["--theta", "361"], "more than 0 and at most 360 degrees, got 361"),
+        (flat_rows(*TWENTY), ["--theta", "0"], "more than 0 and at most 360 degrees, got 0"),
         (flat_rows(*TWENTY), ["--theta", "1.05"], "looks like radians; give 60.16 if so"),
         (flat_rows(*TWENTY), ["--cutpoints", "2,4,6", "--truncation", "0,8"], "the truncation is at 0 and 8 m"),
         (flat_rows("a,10,3,42", head="Sample.Label,Effort,distance,multiplier"), [], "divide degrees by 360"),
@@ -458,7 +458,7 @@ def test_a_camtrap_dp(tmp_path, density):
     assert "points belongs to distances, and" in error
     status, _, error = density(folder, *arguments, "--csv", folder / "observations.csv")
     assert status == 2
-    assert "observations.csv would be written over" in error
+    assert "observations.csv is an input and would be overwritten" in error
 
 
 def test_the_r_script_is_r(flat, density, tmp_path):

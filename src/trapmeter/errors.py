@@ -13,6 +13,7 @@ Our own mistakes are plain Python errors and end with exit status 1.
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 
 def error_text(error: BaseException) -> str:
@@ -50,3 +51,13 @@ class MissingExtraError(TrapmeterError):
             f"this needs the package {package!r}, which is not installed; "
             f"install it with: {sys.executable} -m pip install 'trapmeter[{extra}]'"
         )
+
+
+def require_extra(package: str, extra: str) -> None:
+    """Checks that a package of an optional extra is installed.
+
+    Raises:
+        MissingExtraError: it isn't; the text says how to install it.
+    """
+    if find_spec(package) is None:
+        raise MissingExtraError(package, extra)

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from filelock import FileLock, Timeout
 
 from trapmeter.errors import RunError
+
+PathLike: TypeAlias = str | Path
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from trapmeter.models.bundle import Bundle, read_bundle, write_bundle
 from trapmeter.models.network_input import network_input
 from trapmeter.models.runtimes.network import Network
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
-from trapmeter.records import Box
+from trapmeter.records import Box, VideoSecond
 from trapmeter.tables.drivendata import Label, best_box_rows, read_labels
 from trapmeter.training.training_log import held_out_videos
 
@@ -179,13 +179,13 @@ def quantisable_nodes(graph: Any) -> list[str]:
 
 
 def _windows(
-    labels: Sequence[Label], store: FrameStore, boxes: dict[tuple[str, float], Box | None], bundle: Bundle
+    labels: Sequence[Label], store: FrameStore, boxes: Mapping[VideoSecond, Box | None], bundle: Bundle
 ) -> NDArray[np.uint8]:
     spec = bundle.spec
     return np.stack([
         network_input(
             store.window(label.video_id, label.time_s, spec.offsets_s, spec.edge),
-            boxes.get((label.video_id, label.time_s)),
+            boxes.get(label.second),
             spec,
         )
         for label in labels
@@ -197,7 +197,7 @@ def _errors(
     labels: Sequence[Label],
     truth: NDArray[np.float64],
     store: FrameStore,
-    boxes: dict[tuple[str, float], Box | None],
+    boxes: Mapping[VideoSecond, Box | None],
 ) -> NDArray[np.float64]:
     """Absolute errors in metres: (networks, labels)."""
     parts = []

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from calibration_world import CAMERA, row_of
-from trapmeter.calibration.inputs import CalibrateSettings
-from trapmeter.calibration.run import calibrate, select_seconds
+from trapmeter.calibration.run import calibrate, run_calibration, select_seconds
+from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Estimate, Status
 from trapmeter.tables.distances import read_distances, write_distances
@@ -34,7 +34,7 @@ def labels(folder: Path, factor: float = 1.5) -> Path:
 
 
 def test_labels_correct_their_site_and_no_other(results: Path, tmp_path: Path) -> None:
-    done = calibrate(CalibrateSettings(results, tmp_path / "out", labels=labels(tmp_path)))
+    done = calibrate(results, out=tmp_path / "out", labels=labels(tmp_path))
     before, after = read_distances(results / "distances.csv"), read_distances(tmp_path / "out/distances.csv")
     assert by_site(after, "S2") == by_site(before, "S2")
     for old, new in zip(by_site(before, "S1"), by_site(after, "S1"), strict=True):
@@ -57,7 +57,7 @@ def test_labels_correct_their_site_and_no_other(results: Path, tmp_path: Path) -
 
 def test_the_same_run_gives_the_same_bytes(results: Path, tmp_path: Path) -> None:
     for _ in range(2):
-        calibrate(CalibrateSettings(results, tmp_path / "out", labels=labels(tmp_path)))
+        calibrate(results, out=tmp_path / "out", labels=labels(tmp_path))
         first = (tmp_path / "out/distances.csv").read_bytes()
     assert (tmp_path / "out/distances.csv").read_bytes() == first
 
@@ -65,7 +65,7 @@ def test_the_same_run_gives_the_same_bytes(results: Path, tmp_path: Path) -> Non
 def test_points_put_animals_on_the_ground(results: Path, tmp_path: Path) -> None:
     rows = [f"S1,0.5,{row_of(m):.4f},{m}" for m in (3.0, 5.0, 8.0, 12.0)]
     points = write(tmp_path / "points.csv", "\n".join(["site_id,x,y,distance_m", *rows]))
-    calibrate(CalibrateSettings(results, tmp_path / "out", points=points))
+    calibrate(results, out=tmp_path / "out", points=points)
     truths = [3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0] * 3
     errors = []
     for truth, new in zip(truths, by_site(read_distances(tmp_path / "out/distances.csv"), "S1"), strict=True):
@@ -76,7 +76,7 @@ def test_points_put_animals_on_the_ground(results: Path, tmp_path: Path) -> None
 
 def test_a_narrow_lens_puts_animals_farther_away(results: Path, tmp_path: Path) -> None:
     cameras = write(tmp_path / "cameras.csv", "site_id,hfov_deg\nS1,25\n")
-    (site,) = calibrate(CalibrateSettings(results, tmp_path / "out", cameras=cameras)).corrections
+    (site,) = calibrate(results, out=tmp_path / "out", cameras=cameras).corrections
     assert site.camera_factor > 1.2
     assert site.after_m == pytest.approx(site.camera_factor * site.before_m)
 
@@ -88,8 +88,8 @@ def test_all_facts_together(results: Path, tmp_path: Path) -> None:
     )
     rows = [f"S1,0.5,{row_of(m):.4f},{m}" for m in (3.0, 8.0)]
     points = write(tmp_path / "points.csv", "\n".join(["site_id,x,y,distance_m", *rows]))
-    settings = CalibrateSettings(results, tmp_path / "out", labels(tmp_path), points, cameras)
-    (site,) = calibrate(settings).corrections
+    settings = CalibrateSettings(results, out=tmp_path / "out", labels=labels(tmp_path), points=points, cameras=cameras)
+    (site,) = run_calibration(settings).corrections
     assert (site.labels, site.points, site.camera_factor) == (6, 2, 1.0)
     assert site.ground_b is not None
 
@@ -105,32 +105,32 @@ def test_all_facts_together(results: Path, tmp_path: Path) -> None:
 )
 def test_labels_of_nothing_are_refused(results: Path, tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        calibrate(CalibrateSettings(results, tmp_path / "out", labels=write(tmp_path / "labels.csv", text)))
+        calibrate(results, out=tmp_path / "out", labels=write(tmp_path / "labels.csv", text))
     assert not (tmp_path / "out/distances.csv").exists()
 
 
 def test_a_site_without_rows_is_refused(results: Path, tmp_path: Path) -> None:
     points = write(tmp_path / "points.csv", "site_id,x,y,distance_m\nS9,0.5,0.9,2\nS9,0.5,0.5,8\n")
     with pytest.raises(InputError, match="no row of site 'S9'; its sites are "):
-        calibrate(CalibrateSettings(results, tmp_path / "out", points=points))
+        calibrate(results, out=tmp_path / "out", points=points)
 
 
 def test_nothing_known_is_refused(results: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give --labels, --points, --cameras, --species"):
-        CalibrateSettings(results, tmp_path / "out")
+        CalibrateSettings(results, out=tmp_path / "out")
 
 
 def test_what_is_calibrated_is_not_calibrated_again(results: Path, tmp_path: Path) -> None:
     known = labels(tmp_path)
-    calibrate(CalibrateSettings(results, tmp_path / "once", labels=known))
+    calibrate(results, out=tmp_path / "once", labels=known)
     with pytest.raises(InputError, match="calibrated already"):
-        calibrate(CalibrateSettings(tmp_path / "once", tmp_path / "twice", labels=known))
+        calibrate(tmp_path / "once", out=tmp_path / "twice", labels=known)
 
 
 def test_results_are_never_overwritten(results: Path, tmp_path: Path) -> None:
     before = (results / "distances.csv").read_bytes()
-    with pytest.raises(RunError, match="holds the results to be calibrated"):
-        calibrate(CalibrateSettings(results, results, labels=labels(tmp_path)))
+    with pytest.raises(RunError, match="holds the results to calibrate"):
+        calibrate(results, out=results, labels=labels(tmp_path))
     with pytest.raises(RunError, match="choose another"):
         select_seconds(results, results, 3)
     assert (results / "distances.csv").read_bytes() == before
@@ -143,7 +143,7 @@ def test_picked_seconds_come_back_as_labels(results: Path, tmp_path: Path) -> No
     head, *rows = path.read_text().splitlines()
     assert len({row.split(",")[1] for row in rows}) == 6
     path.write_text("\n".join([head, *(f"{row}6.5" for row in rows[:3])]))
-    (site,) = calibrate(CalibrateSettings(results, tmp_path / "out", labels=path)).corrections
+    (site,) = calibrate(results, out=tmp_path / "out", labels=path).corrections
     assert (site.site_id, site.labels) == ("S1", 3)
 
 
@@ -153,5 +153,5 @@ def test_a_camera_whose_site_has_no_animal_is_no_error(results: Path, tmp_path: 
     empty = replace(table[0], observation=seen, status=Status.NO_ANIMAL, distance=None, model_id="")
     write_distances(results / "distances.csv", [*table, empty])
     cameras = write(tmp_path / "cameras.csv", "site_id,hfov_deg\nS1,42\nS3,42\n")
-    done = calibrate(CalibrateSettings(results, tmp_path / "out", cameras=cameras))
+    done = calibrate(results, out=tmp_path / "out", cameras=cameras)
     assert [site.site_id for site in done.corrections] == ["S1"]

@@ -13,7 +13,7 @@ TESTS = str(Path(__file__).parents[1])
 def cluster() -> Iterator[object]:
     """A cluster of two CPUs on this machine, whose workers can import the tests' fakes."""
     pytest.importorskip("ray", reason="Ray is not installed (extra `cluster`)")
-    from trapmeter.parallel.ray_connection import connect_to_ray
+    from trapmeter.parallel.engine import connect_to_ray
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")]))

@@ -41,9 +41,9 @@ def test_figures_of_all_parts() -> None:
 
 
 def test_a_label_without_a_prediction_is_refused() -> None:
-    with pytest.raises(InputError, match=r"1 labelled moments have no prediction, the first is a.mp4 at 0 s"):
+    with pytest.raises(InputError, match=r"1 labels have no prediction; the first is a.mp4 at 0 s"):
         pair_predictions(PREDICTED[2:] + PREDICTED[:1], TRUTH, {}, {})
-    with pytest.raises(InputError, match="no labelled moment"):
+    with pytest.raises(InputError, match="no rows to compare with"):
         pair_predictions(PREDICTED, [], {}, {})
 
 

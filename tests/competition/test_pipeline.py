@@ -77,7 +77,7 @@ def test_from_videos_to_a_submission_and_again_without_work(configuration: Path)
     }
     assert sum(": to do" in line for line in said) == 8
     assert any("(8 pseudolabels)" in line for line in said)
-    assert any("networks ran in " in line for line in said)
+    assert any("networks run in " in line for line in said)
     before = submission.read_bytes()
     said.clear()
     run_competition(read_competition_settings(configuration), said.append)
@@ -124,17 +124,17 @@ def test_a_wrong_file_is_refused_in_words(configuration: Path, text: str, words:
 def test_the_runtime_that_is_asked_for_runs_the_networks(
     configuration: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trapmeter.competition import pipeline as chain
+    from trapmeter.competition import inference
 
     opened = []
-    monkeypatch.setattr(chain, "choose_runtime", lambda asked: RuntimeChoice(asked, "asked for"))
+    monkeypatch.setattr(inference, "choose_runtime", lambda requested: RuntimeChoice(requested, "requested"))
     load = Ensemble.load
 
     def noted(folders: list[Path], **arguments: object) -> Ensemble:
         opened.append(arguments.pop("runtime"))
         return load(folders, **arguments)
 
-    monkeypatch.setattr(chain.Ensemble, "load", noted)
+    monkeypatch.setattr(inference.Ensemble, "load", noted)
     configuration.write_text(configuration.read_text().replace("rounds = 1", f'rounds = 0\nruntime = "{runtime}"'))
     run_competition(read_competition_settings(configuration), lambda _: None)
     assert opened == [runtime]
@@ -165,5 +165,5 @@ def test_the_chain_is_one_process(
     monkeypatch.setattr("sys.argv", ["trapmeter", "run", str(configuration)])
     with pytest.raises(SystemExit, match="2"):
         main()
-    assert "train its round with trapmeter train" in capsys.readouterr().err
+    assert "train each round with trapmeter train" in capsys.readouterr().err
     assert not (configuration.parent / "out").exists()

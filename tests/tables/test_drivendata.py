@@ -1,8 +1,8 @@
 import pytest
 
 from trapmeter.errors import InputError
-from trapmeter.records import Box
-from trapmeter.tables.drivendata import Label, MetadataRow, VideoSecond, read_labels, read_metadata, read_video_seconds
+from trapmeter.records import Box, VideoSecond
+from trapmeter.tables.drivendata import Label, MetadataRow, read_labels, read_metadata, read_video_seconds
 
 METADATA = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
 

@@ -13,7 +13,7 @@ from trapmeter.boxmodel.intervals import fit_box_uncertainty, to_distances
 from trapmeter.boxmodel.network import limit_blas_threads
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import LabelledObservation, TrainingTable, View
-from trapmeter.errors import InputError
+from trapmeter.folds import folds_by_size
 from trapmeter.progress import Announce
 from trapmeter.records import Distance
 
@@ -27,22 +27,9 @@ def assign_site_folds(samples: Sequence[LabelledObservation], count: int) -> Int
     Raises:
         InputError: fewer than 2 folds, or fewer sites than folds.
     """
-    keys = [sample.observation.site_key for sample in samples]
-    names = sorted(set(keys))
-    if count < 2 or len(names) < count:
-        raise InputError(
-            f"{count} folds by site need at least 2 folds and as many sites; the samples have {len(names)} sites"
-        )
-    number = {name: index for index, name in enumerate(names)}
-    site = np.array([number[key] for key in keys], dtype=np.int64)
-    n_rows = np.bincount(site)
-    fold_of_site = np.zeros(len(names), dtype=np.int64)
-    filled = np.zeros(count, dtype=np.int64)
-    for index in np.argsort(-n_rows, kind="stable"):
-        emptiest = int(filled.argmin())
-        fold_of_site[index] = emptiest
-        filled[emptiest] += n_rows[index]
-    return fold_of_site[site]
+    sites = [sample.observation.site_key for sample in samples]
+    fold_of = folds_by_size(sites, count)
+    return np.array([fold_of[site] for site in sites], np.int64)
 
 
 def predict_held_out(

@@ -16,7 +16,7 @@ from trapmeter.boxmodel.features import features
 from trapmeter.boxmodel.intervals import to_target
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.errors import InputError
-from trapmeter.records import Box, Observation
+from trapmeter.records import Box, Observation, VideoSecond
 from trapmeter.tables.drivendata import MetadataRow, read_labels, read_metadata
 
 
@@ -43,17 +43,17 @@ def read_labelled_observations(folder: str | Path) -> list[LabelledObservation]:
         InputError: a table is not as expected, or a label has no row of metadata.
     """
     folder = Path(folder)
-    metadata: dict[tuple[str, float], MetadataRow] = {}
+    metadata: dict[VideoSecond, MetadataRow] = {}
     for row in read_metadata(folder / "train_metadata.csv"):
-        if (row.video_id, row.time_s) in metadata:
+        if row.second in metadata:
             raise InputError(
                 f"{folder / 'train_metadata.csv'}: several rows for {row.video_id} at {row.time_s:g} s; a label belongs to "
                 "one animal, so keep only that animal's row"
             )
-        metadata[row.video_id, row.time_s] = row
+        metadata[row.second] = row
     samples = []
     for label in read_labels(folder / "train_labels.csv"):
-        labelled = metadata.get((label.video_id, label.time_s))
+        labelled = metadata.get(label.second)
         if labelled is None:
             raise InputError(
                 f"{folder}: train_labels.csv has {label.video_id} at {label.time_s:g} s, but train_metadata.csv has no "

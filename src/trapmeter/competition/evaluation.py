@@ -15,10 +15,11 @@ import numpy as np
 
 from trapmeter import metrics
 from trapmeter.errors import InputError
-from trapmeter.files import atomic_file, atomic_path
+from trapmeter.files import PathLike, atomic_file, atomic_path
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.infrared import is_infrared
-from trapmeter.tables.drivendata import Label, MetadataRow
+from trapmeter.records import VideoSecond
+from trapmeter.tables.drivendata import Label, MetadataRow, best_box_rows, read_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,34 @@ class GroupErrors:
     """Error of answering the median of all true distances."""
 
 
+def evaluate_table(
+    predictions: PathLike,
+    labels: PathLike,
+    out: PathLike,
+    *,
+    metadata: PathLike | None = None,
+    store: PathLike | None = None,
+) -> list[GroupErrors]:
+    """Compares a table of predictions with one of labels and writes evaluation.json and evaluation.png into a folder.
+
+    metadata: adds errors by park and box, and groups the intervals by site. store: a frame store with pictures of the videos,
+    which adds errors by day and night.
+
+    Raises:
+        InputError: a table is not as expected, or a label has no prediction.
+        RunError: the folder can't be written.
+    """
+    truth = read_labels(Path(labels))
+    nights = (
+        {} if store is None else find_night_videos(FrameStore.open(Path(store)), (label.video_id for label in truth))
+    )
+    rows = best_box_rows(None if metadata is None else Path(metadata))
+    pairs = pair_predictions(read_labels(Path(predictions)), truth, rows, nights)
+    errors = evaluate_pairs(pairs)
+    write_evaluation(errors, pairs, Path(out))
+    return errors
+
+
 def find_night_videos(store: FrameStore, video_ids: Iterable[str]) -> dict[str, bool]:
     """Whether each video that the store has pictures of was taken by infrared flash, by its middle one."""
     found = {}
@@ -64,7 +93,7 @@ def find_night_videos(store: FrameStore, video_ids: Iterable[str]) -> dict[str, 
 def pair_predictions(
     predictions: Sequence[Label],
     truth: Sequence[Label],
-    metadata: Mapping[tuple[str, float], MetadataRow],
+    metadata: Mapping[VideoSecond, MetadataRow],
     is_night: Mapping[str, bool],
 ) -> list[PredictionPair]:
     """Joins predictions and truth by video and second.
@@ -74,28 +103,25 @@ def pair_predictions(
     Raises:
         InputError: a labelled moment has no prediction.
     """
-    predicted = {(row.video_id, row.time_s): row.distance_m for row in predictions}
-    missing = [(row.video_id, row.time_s) for row in truth if (row.video_id, row.time_s) not in predicted]
-    if missing or not truth:
-        video_id, time_s = missing[0] if missing else ("", math.nan)
+    if not truth:
+        raise InputError("the table of labels has no rows to compare with")
+    predicted = {row.second: row.distance_m for row in predictions}
+    if missing := [row for row in truth if row.second not in predicted]:
         raise InputError(
-            f"{len(missing)} labelled moments have no prediction, the first is {video_id} at {time_s:g} s"
-            if missing
-            else "no labelled moment to compare with"
+            f"{len(missing)} labels have no prediction; the first is {missing[0].video_id} at {missing[0].time_s:g} s"
         )
     times: dict[str, list[float]] = defaultdict(list)
     for row in truth:
         times[row.video_id].append(row.time_s)
     pairs = []
     for row in truth:
-        key = row.video_id, row.time_s
-        known = metadata.get(key)
+        known = metadata.get(row.second)
         pairs.append(
             PredictionPair(
                 row.video_id,
                 row.time_s,
                 row.distance_m,
-                predicted[key],
+                predicted[row.second],
                 "" if known is None else known.site_id,
                 "" if known is None else known.park,
                 None if known is None else known.box is not None,

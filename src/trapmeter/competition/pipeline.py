@@ -6,78 +6,82 @@ Each step leaves files and can be broken off; what is done is skipped when the s
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from trapmeter.competition import evaluation
-from trapmeter.competition.inference import (
-    EnsemblePrediction,
-    PseudolabelSettings,
-    VideoSecond,
-    predict_seconds,
-    write_pseudolabels,
-    write_submission,
-)
+from cyclopts import Parameter
+
+from trapmeter.competition.evaluation import evaluate_table, format_errors
+from trapmeter.competition.inference import InferenceSettings
+from trapmeter.competition.submission import write_pseudolabels_for, write_submission_for
 from trapmeter.errors import InputError, RunError
-from trapmeter.files import atomic_file, lock_folder, sha256_of
+from trapmeter.files import PathLike, atomic_file, lock_folder, sha256_of
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
-from trapmeter.models.runtimes.choice import Runtime, choose_runtime
-from trapmeter.models.runtimes.network import Ensemble
-from trapmeter.tables.drivendata import best_box_rows, read_labels, read_video_seconds
+from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.progress import Announce
+from trapmeter.settings import Range, check_ranges, from_values, read_toml
+from trapmeter.training.distributed import ranks_from_environment
 from trapmeter.training.recipes import find_recipe
-from trapmeter.training.run import FoldsBy, TrainSettings, train
+from trapmeter.training.run import train
+from trapmeter.training.settings import FoldsBy, PseudolabelSettings, TrainSettings
 
 STEPS_FILE = "steps.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompetitionSettings:
-    """The content of the configuration file. Paths are taken from where the file lies."""
+    """Settings of `trapmeter run`. In a TOML file, relative paths count from the file's folder."""
 
     labels: Path
-    """video_id, time, distance of the training videos."""
+    """CSV file of video_id, time, distance: the training videos' labels."""
     metadata: Path
-    """Boxes, parks and sites of both the training and, if test_metadata is not given, the test videos."""
+    """CSV file of boxes, parks and sites of the training videos, and of the test videos if test_metadata is not given."""
     videos: Path
+    """Folder of the training videos."""
     test_format: Path
-    """video_id, time of the rows to predict, in their order."""
+    """CSV file of video_id, time: the rows to predict, in their order."""
     test_videos: Path
-    out: Path
+    """Folder of the test videos."""
+    out: Annotated[Path, Parameter(name=("--out", "-o"))]
+    """Folder for everything that is made."""
     test_metadata: Path | None = None
+    """CSV file of boxes, parks and sites of the test videos."""
     test_labels: Path | None = None
-    """With it the submissions are evaluated."""
+    """CSV file of the test videos' distances: evaluates each submission."""
     animals: Path | None = None
-    """Every animal of the training videos with its drawn box: video_id, time, distance_m, x1, y1, x2, y2."""
+    """CSV file of every animal of the training videos with its drawn box: video_id, time, distance_m, x1, y1, x2, y2."""
     recipe: str = "second_place"
-    folds: int = 10
+    """Name of the training recipe."""
+    folds: Annotated[int, Range(least=2)] = 10
+    """Number of folds, and of networks in the ensemble."""
     folds_by: FoldsBy = FoldsBy.SITE
-    rounds: int = 1
+    """What a fold holds out: whole sites, or videos as the 2nd place did (its validation errors are too good)."""
+    rounds: Annotated[int, Range(least=0)] = 1
     """Rounds of pseudolabels after the first training."""
-    flip: bool = True
-    max_spread: float = 0.0
-    """Of pseudolabels, as a share of the distance; 0 takes all with full weight, as the 2nd-place system did."""
-    round_to: float = 0.0
-    """Round submissions to multiples of this many metres; 0 doesn't."""
-    epochs: int = 0
-    """In place of the recipe's; 0 keeps it."""
+    flip: Annotated[bool, Parameter(negative="--no-flip")] = True
+    """Run each network on the mirror image too."""
+    max_spread: Annotated[float, Range(least=0.0)] = 0.0
+    """Leave out pseudolabels whose networks differ by more than this share of the distance; 0 keeps all with full weight, as
+    the 2nd place did."""
+    round_to: Annotated[float, Parameter(name="--round"), Range(least=0.0, unit="metres")] = 0.0
+    """Round submissions to multiples of this; 0 does not round. Never round distances for density."""
+    epochs: Annotated[int, Range(least=0)] = 0
+    """Epochs of each training; 0 keeps the recipe's."""
     weights: str = ""
-    """In place of the recipe's."""
-    jobs: int = 2
+    """Weights to start from: hub, package, none or a file; empty keeps the recipe's."""
+    jobs: Annotated[int, Parameter(name=("--jobs", "-j")), Range(least=1)] = 2
+    """Worker processes."""
     runtime: Runtime = Runtime.AUTO
-    """What runs the trained networks."""
+    """What runs the trained networks: onnxruntime, openvino, torch, or auto."""
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or self.rounds < 0 or self.jobs < 1:
-            raise InputError(
-                f"folds >= 2, rounds >= 0 and jobs >= 1 are needed, got {self.folds}, {self.rounds}, {self.jobs}"
-            )
+        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,63 +93,56 @@ class PipelineStep:
     work: Callable[[], str]
 
 
-def read_competition_settings(path: Path) -> CompetitionSettings:
-    """Reads the configuration, a TOML file with the names of `CompetitionSettings`.
+def read_competition_settings(path: str | Path, **options: Any) -> CompetitionSettings:
+    """Settings from a TOML file with the names of `CompetitionSettings`; options replace its values.
 
     Raises:
-        InputError: it can't be read, or a name or value is wrong.
+        InputError: the file can't be read, or a name or value is wrong.
     """
-    try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not TOML: {error}") from error
-    known = {field.name: str(field.type) for field in fields(CompetitionSettings)}
-    unknown = sorted(set(content) - set(known))
-    if unknown:
-        raise InputError(f"{path}: unknown settings {', '.join(unknown)}; there are {', '.join(known)}")
-    values: dict[str, Any] = {
-        name: path.parent / value if "Path" in known[name] else value for name, value in content.items()
-    }
-    try:
-        if "folds_by" in values:
-            values["folds_by"] = FoldsBy(values["folds_by"])
-        if "runtime" in values:
-            values["runtime"] = Runtime(values["runtime"])
-        return CompetitionSettings(**values)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: {error}") from error
+    values = read_toml(CompetitionSettings, Path(path)) | options
+    return from_values(CompetitionSettings, values, str(path))
 
 
-def run_competition(settings: CompetitionSettings, tell: Callable[[str], None]) -> Path:
-    """Does all steps that are not done yet, printing the plan first; returns the last submission.
+def run_competition(configuration: CompetitionSettings | PathLike, announce: Announce, **options: Any) -> Path:
+    """Does all steps that are not done yet, after announcing the plan; returns the path of the last submission.
+
+    configuration: the settings, or the path of a file with them. options: settings by name that replace those of the file.
 
     Raises:
-        RunError: the folder holds a chain with other settings or tables, or another run is at work there.
+        InputError: the configuration is wrong, or the process is one of several that torchrun or srun started.
+        RunError: the folder holds a run with other settings or tables, or another run is at work there.
     """
+    if ranks_from_environment().world_size > 1:
+        raise InputError(
+            "trapmeter run is a single process; under torchrun or srun, train each round with trapmeter train and --out "
+            "OUT/round-0, then start trapmeter run alone: it uses the networks that are already trained"
+        )
+    settings = (
+        configuration
+        if isinstance(configuration, CompetitionSettings)
+        else read_competition_settings(configuration, **options)
+    )
     with lock_folder(settings.out):
-        return _run_steps(settings, tell)
+        return _run_steps(settings, announce)
 
 
-def _run_steps(settings: CompetitionSettings, tell: Callable[[str], None]) -> Path:
+def _run_steps(settings: CompetitionSettings, announce: Announce) -> Path:
     done = _read_done(settings)
-    steps = _list_steps(settings, tell)
+    steps = _list_steps(settings, announce)
     for number, step in enumerate(steps, 1):
         state = "done" if step.name in done and step.leaves.exists() else "to do"
-        tell(f"{number:2d}. {step.name}: {state}")
+        announce(f"{number:2d}. {step.name}: {state}")
     for number, step in enumerate(steps, 1):
         if step.name in done and step.leaves.exists():
             continue
-        tell(f"== {number} of {len(steps)}: {step.name}")
-        tell(step.work())
+        announce(f"== {number} of {len(steps)}: {step.name}")
+        announce(step.work())
         done.append(step.name)
         _write_done(settings, done)
     return settings.out / f"submission-{settings.rounds}.csv"
 
 
-def _list_steps(settings: CompetitionSettings, tell: Callable[[str], None]) -> list[PipelineStep]:
+def _list_steps(settings: CompetitionSettings, announce: Announce) -> list[PipelineStep]:
     out = settings.out
     steps = [PipelineStep("frames", out / "frames" / "store.json", partial(_fill_frames, settings))]
     for number in range(settings.rounds + 1):
@@ -155,14 +152,16 @@ def _list_steps(settings: CompetitionSettings, tell: Callable[[str], None]) -> l
                 PipelineStep(
                     f"pseudolabels {number}",
                     _pseudolabels_path(out, number),
-                    partial(_write_pseudolabels, settings, number),
+                    partial(_write_pseudolabels, settings, number, announce),
                 )
             )
         last = out / f"round-{number}" / f"fold-{settings.folds - 1}" / "finished.json"
-        steps.append(PipelineStep(f"training{suffix}", last, partial(_train, settings, number, tell)))
+        steps.append(PipelineStep(f"training{suffix}", last, partial(_train, settings, number, announce)))
         steps.append(
             PipelineStep(
-                f"submission{suffix}", out / f"submission-{number}.csv", partial(_write_submission, settings, number)
+                f"submission{suffix}",
+                out / f"submission-{number}.csv",
+                partial(_write_submission, settings, number, announce),
             )
         )
         if settings.test_labels is not None:
@@ -180,7 +179,7 @@ def _fill_frames(settings: CompetitionSettings) -> str:
     return f"{report.n_videos} videos, {report.n_failed_videos} of them failed or not there"
 
 
-def _train(settings: CompetitionSettings, round_: int, tell: Callable[[str], None]) -> str:
+def _train(settings: CompetitionSettings, round_: int, announce: Announce) -> str:
     recipe = find_recipe(settings.recipe)
     if settings.epochs:
         recipe = replace(recipe, epochs=settings.epochs)
@@ -189,66 +188,74 @@ def _train(settings: CompetitionSettings, round_: int, tell: Callable[[str], Non
     extra = _pseudolabels_path(settings.out, round_) if round_ else None
     bundles = train(
         TrainSettings(
-            settings.labels,
-            settings.metadata,
-            settings.out / "frames",
-            settings.out / f"round-{round_}",
-            recipe,
-            settings.folds_by,
-            settings.folds,
+            labels=settings.labels,
+            metadata=settings.metadata,
+            store=settings.out / "frames",
+            out=settings.out / f"round-{round_}",
+            recipe=recipe,
+            folds_by=settings.folds_by,
+            n_folds=settings.folds,
             extra=extra,
             extra_metadata=settings.test_metadata,
             animals=settings.animals,
         ),
-        tell,
+        announce,
     )
     return f"{len(bundles)} networks"
 
 
-def _predict_test(settings: CompetitionSettings, round_: int) -> dict[VideoSecond, EnsemblePrediction]:
-    folders = [settings.out / f"round-{round_}" / f"fold-{fold}" / "bundle" for fold in range(settings.folds)]
-    runtime = choose_runtime(settings.runtime).runtime
-    ensemble = Ensemble.load(folders, flip=settings.flip, threads=settings.jobs, runtime=runtime)
-    boxes = {moment: row.box for moment, row in best_box_rows(settings.test_metadata or settings.metadata).items()}
-    journal = settings.out / f"answers-{round_}.jsonl"
-    store = FrameStore.open(settings.out / "frames")
-    return predict_seconds(
-        ensemble, store, _read_test_seconds(settings), boxes, journal, flip=settings.flip, runtime=runtime
+def _ensemble(settings: CompetitionSettings, round_: int) -> InferenceSettings:
+    """The networks of a round."""
+    return InferenceSettings(
+        store=settings.out / "frames",
+        models=tuple(settings.out / f"round-{round_}" / f"fold-{fold}" / "bundle" for fold in range(settings.folds)),
+        metadata=settings.test_metadata or settings.metadata,
+        flip=settings.flip,
+        runtime=settings.runtime,
+        threads=settings.jobs,
     )
 
 
-def _write_submission(settings: CompetitionSettings, round_: int) -> str:
+def _write_submission(settings: CompetitionSettings, round_: int, announce: Announce) -> str:
     path = settings.out / f"submission-{round_}.csv"
-    moments = _read_test_seconds(settings)
-    n_missing = write_submission(path, moments, _predict_test(settings, round_), settings.round_to or None)
-    chosen = choose_runtime(settings.runtime)
-    return (
-        f"{len(moments)} rows in {path}, {n_missing} of them without frames got the median; "
-        f"networks ran in {chosen.runtime}: {chosen.reason}"
+    counts = write_submission_for(
+        settings.test_format,
+        _ensemble(settings, round_),
+        path,
+        announce,
+        round_to_m=settings.round_to or None,
+        journal=_journal_path(settings.out, round_),
     )
+    return f"{counts.n_rows} rows in {path}; {counts.n_without_frames} of them have no frames and got the median"
 
 
-def _write_pseudolabels(settings: CompetitionSettings, round_: int) -> str:
-    path = _pseudolabels_path(settings.out, round_)
-    answers = _predict_test(settings, round_ - 1)
-    n_kept, n_left_out = write_pseudolabels(path, answers, PseudolabelSettings(settings.max_spread or None))
-    return f"{n_kept} pseudolabels, {n_left_out} left out"
+def _write_pseudolabels(settings: CompetitionSettings, round_: int, announce: Announce) -> str:
+    counts = write_pseudolabels_for(
+        settings.test_format,
+        _ensemble(settings, round_ - 1),
+        _pseudolabels_path(settings.out, round_),
+        announce,
+        pseudolabels=PseudolabelSettings(settings.max_spread or None),
+        journal=_journal_path(settings.out, round_ - 1),
+    )
+    return f"{counts.n_kept} pseudolabels, {counts.n_left_out} left out"
 
 
 def _evaluate(settings: CompetitionSettings, round_: int) -> str:
     assert settings.test_labels is not None
-    predictions = read_labels(settings.out / f"submission-{round_}.csv")
-    metadata = best_box_rows(settings.test_metadata or settings.metadata)
-    truth = read_labels(settings.test_labels)
-    nights = evaluation.find_night_videos(FrameStore.open(settings.out / "frames"), (row.video_id for row in truth))
-    pairs = evaluation.pair_predictions(predictions, truth, metadata, nights)
-    figures = evaluation.evaluate_pairs(pairs)
-    evaluation.write_evaluation(figures, pairs, settings.out / f"evaluation-{round_}")
-    return evaluation.format_errors(figures)
+    errors = evaluate_table(
+        settings.out / f"submission-{round_}.csv",
+        settings.test_labels,
+        settings.out / f"evaluation-{round_}",
+        metadata=settings.test_metadata or settings.metadata,
+        store=settings.out / "frames",
+    )
+    return format_errors(errors)
 
 
-def _read_test_seconds(settings: CompetitionSettings) -> list[VideoSecond]:
-    return [(moment.video_id, moment.time_s) for moment in read_video_seconds(settings.test_format)]
+def _journal_path(out: Path, round_: int) -> Path:
+    """The predictions of a round for the test videos, which its submission and the next round's pseudolabels share."""
+    return out / f"answers-{round_}.jsonl"
 
 
 def _pseudolabels_path(out: Path, round_: int) -> Path:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,6 +30,7 @@ from trapmeter.density.replicates import (
 )
 from trapmeter.errors import InputError, RunError
 from trapmeter.parallel.workers import TaskFailure, run_tasks
+from trapmeter.progress import Progress, no_progress
 
 CHUNK_SIZE = 25
 """Replicates that a worker does at a time."""
@@ -86,12 +87,10 @@ class Bootstrap:
         return sum(self.failures.values())
 
 
-def bootstrap_density(
-    analysis: Analysis, settings: BootstrapSettings, progress: Callable[[int, int], None] = lambda *_: None
-) -> Bootstrap:
+def bootstrap_density(analysis: Analysis, settings: BootstrapSettings, progress: Progress = no_progress) -> Bootstrap:
     """Replicates an analysis over its cameras; the same seed gives the same numbers whatever the number of workers.
 
-    progress: called with replicates done and in all.
+    progress: called with the stage "replicate", the replicates done, the total and 0.
 
     Raises:
         InputError: fewer than half of the replicates, or fewer than 20, could be fitted.
@@ -107,7 +106,7 @@ def bootstrap_density(
     for chunk, found in _run_chunks(plan, chunks, settings.jobs):
         outcomes[chunk.start] = found
         done += len(chunk)
-        progress(done, settings.replicates)
+        progress("replicate", done, settings.replicates, 0)
     return _summarise([one for start in sorted(outcomes) for one in outcomes[start]], analysis, settings)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from trapmeter.density.survey.measured_distances import MeasuredDistancesSetting
 from trapmeter.density.survey.species import ALL_SPECIES, SPECIES_COLUMN, check_species, find_species_column
 from trapmeter.density.survey.survey import Survey
 from trapmeter.errors import InputError
+from trapmeter.progress import Progress, no_progress
 from trapmeter.tables.camtrapdp.container import is_package, table_files
 from trapmeter.tables.csvfile import find_misspelt_columns, read_columns
 from trapmeter.tables.density_inputs import read_activity_times
@@ -39,8 +39,8 @@ class DensityRun:
         return (*self.analysis.warnings, *(self.bootstrap.notes if self.bootstrap else ()))
 
 
-def run_density(settings: DensitySettings, progress: Callable[[int, int], None] = lambda *_: None) -> DensityRun:
-    """Estimates density as the settings say. progress: called with bootstrap replicates done and in all.
+def run_density(settings: DensitySettings, progress: Progress = no_progress) -> DensityRun:
+    """Estimates density from a survey. progress: called as bootstrap replicates are done, with the stage "replicate".
 
     Raises:
         InputError: a table is not what it should be, or nothing can be estimated from it; says what to do.

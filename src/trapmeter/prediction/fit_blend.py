@@ -10,11 +10,9 @@ from trapmeter.boxmodel.model import BoxModel
 from trapmeter.errors import InputError
 from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.prediction.blend import Blend, HeldOutPair, fit_blend, predict_held_out, write_blend
-from trapmeter.records import Observation
+from trapmeter.records import Observation, VideoSecond
 from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import best_box_rows
-
-VideoSecond = tuple[str, float]
 
 HELD_OUT, BUNDLE = "held_out.csv", "bundle"
 """What `train` leaves in the folder of each finished fold."""
@@ -58,7 +56,7 @@ def fit_blend_of_training(
     for network in networks:
         path = network.folder.parent / HELD_OUT
         for row in read_rows(path, required=("video_id", "time", "distance", "truth", "site_id")):
-            moment = row.text("video_id"), row.non_negative_number("time", "seconds")
+            moment = VideoSecond(row.text("video_id"), row.non_negative_number("time", "seconds"))
             if moment not in by_boxes or moment not in observations:
                 continue
             numbers = max(row.number("distance"), 0.0), by_boxes[moment], row.non_negative_number("truth", "metres")
@@ -106,7 +104,7 @@ def _predict_by_box_model(model: BoxModel, observations: dict[VideoSecond, Obser
 def _read_box_predictions(path: Path) -> dict[VideoSecond, float]:
     rows = read_rows(path, required=("media_id", "time_s", "full_distance_m"))
     return {
-        (row.text("media_id"), row.non_negative_number("time_s", "seconds")): row.non_negative_number(
+        VideoSecond(row.text("media_id"), row.non_negative_number("time_s", "seconds")): row.non_negative_number(
             "full_distance_m", "metres"
         )
         for row in rows

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
-from trapmeter.records import Box, Estimate, Observation
+from trapmeter.records import Box, Estimate, Observation, VideoSecond
 from trapmeter.tables.boxcells import COORDINATES, read_box
 from trapmeter.tables.csvfile import read_rows, to_cell
 
@@ -30,6 +30,11 @@ class Label:
     time_s: float
     distance_m: float
 
+    @property
+    def second(self) -> VideoSecond:
+        """The labelled second."""
+        return VideoSecond(self.video_id, self.time_s)
+
 
 @dataclass(frozen=True, slots=True)
 class MetadataRow:
@@ -41,13 +46,10 @@ class MetadataRow:
     park: str = ""
     site_id: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class VideoSecond:
-    """A second of a video that is asked for."""
-
-    video_id: str
-    time_s: float
+    @property
+    def second(self) -> VideoSecond:
+        """The second that the row describes."""
+        return VideoSecond(self.video_id, self.time_s)
 
 
 def read_labels(path: Path) -> list[Label]:
@@ -57,14 +59,14 @@ def read_labels(path: Path) -> list[Label]:
         InputError: a cell is not what it should be, or a moment is labelled twice.
     """
     labels = []
-    lines: dict[tuple[str, float], int] = {}
+    lines: dict[VideoSecond, int] = {}
     for row in read_rows(path, required=("video_id", "time", "distance")):
         label = Label(
             row.text("video_id"),
             row.non_negative_number("time", "seconds"),
             row.non_negative_number("distance", "metres"),
         )
-        first = lines.setdefault((label.video_id, label.time_s), row.line)
+        first = lines.setdefault(label.second, row.line)
         if first != row.line:
             raise InputError(
                 f"{path}, lines {first} and {row.line}: {label.video_id} at {label.time_s:g} s is labelled twice; "
@@ -136,13 +138,12 @@ def write_metadata(path: Path, observations: Iterable[Observation]) -> None:
             writer.writerow((to_cell(seen.media_id), f"{seen.time_s:g}", *box, "", to_cell(seen.site_id)))
 
 
-def best_box_rows(path: Path | None) -> dict[tuple[str, float], MetadataRow]:
-    """The row of each moment (video_id, seconds) whose box scores best; nothing without a file."""
-    best: dict[tuple[str, float], MetadataRow] = {}
+def best_box_rows(path: Path | None) -> dict[VideoSecond, MetadataRow]:
+    """For each second, the row whose box has the highest score; empty without a file."""
+    best: dict[VideoSecond, MetadataRow] = {}
     for row in () if path is None else read_metadata(path):
-        key = row.video_id, row.time_s
-        if key not in best or _score(row) > _score(best[key]):
-            best[key] = row
+        if row.second not in best or _score(row) > _score(best[row.second]):
+            best[row.second] = row
     return best
 
 

@@ -181,7 +181,7 @@ def test_held_out_answers_are_read(tmp_path):
     found = read_held_out(path)
     assert (found.name, found.predicted_m[:2].tolist(), found.site[:2].tolist()) == ("oof.csv", [3.5, 15], [0, 1])
     path.write_text("truth_m,distance_m\n3,4\n")
-    with pytest.raises(InputError, match="has 1 answers with a truth, expected 100 or more"):
+    with pytest.raises(InputError, match="has 1 predictions with a truth, expected 100 or more"):
         read_held_out(path)
     path.write_text("video_id,distance\na,4\n")
     with pytest.raises(InputError, match="truth_m, distance_m are missing"):

@@ -1,4 +1,4 @@
-"""Join a Ray cluster, or start one on this machine, and check that its machines can do the work."""
+"""Opens what workers run on: processes of this machine, or a Ray cluster whose machines are checked first."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from trapmeter._version import __version__
-from trapmeter.errors import RunError
+from trapmeter.errors import InputError, RunError, require_extra
+from trapmeter.settings import worker_count
 from trapmeter.storage.address import AnyPath, parse_path
+
+if TYPE_CHECKING:
+    from trapmeter.parallel.sharding import Shard
+    from trapmeter.parallel.workers import Engine
 
 CONNECT_TIMEOUT_S = 20.0
 """A cluster that doesn't answer within so many seconds is not there."""
@@ -30,6 +36,75 @@ _QUIET = {
     "RAY_gcs_server_request_timeout_seconds": str(int(CONNECT_TIMEOUT_S)),
     "RAY_gcs_rpc_server_reconnect_timeout_s": str(int(CONNECT_TIMEOUT_S)),
 }
+
+
+class EngineName(StrEnum):
+    """What workers run on."""
+
+    LOCAL = "local"
+    """Processes of this machine."""
+    RAY = "ray"
+    """Ray, on one machine or many; the extra `cluster`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What workers run on."""
+
+    engine: EngineName = EngineName.LOCAL
+    """What workers run on: local (this machine) or ray (many machines; the extra `cluster`)."""
+    ray_address: str | None = None
+    """A running Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: a cluster on this machine alone."""
+
+    def __post_init__(self) -> None:
+        if self.engine is EngineName.LOCAL and self.ray_address is not None:
+            raise InputError("--ray-address needs --engine ray: give both")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEngine:
+    """An engine that is ready to work, and the number of its workers."""
+
+    engine: Engine
+    jobs: int
+
+
+def parse_engine_shard(text: str | None, engine: EngineName) -> Shard | None:
+    """The shard that a user wrote, such as 2/8, if any; a shard is worked on by the processes of one machine.
+
+    Raises:
+        InputError: the text is no shard, or the engine is another one.
+    """
+    from trapmeter.parallel.sharding import parse_shard
+
+    if text is not None and engine is not EngineName.LOCAL:
+        raise InputError("--shard and --engine ray exclude each other: give one of them")
+    return None if text is None else parse_shard(text)
+
+
+@contextmanager
+def open_engine(settings: EngineSettings, jobs: int | None, paths: Sequence[AnyPath]) -> Iterator[OpenEngine]:
+    """The engine, until the block ends.
+
+    jobs: the number of workers; None takes one for each core. paths: every machine must see these.
+
+    Raises:
+        MissingExtraError: Ray isn't installed.
+        RunError: the cluster can't be reached, or can't do this work.
+    """
+    # Reading options needs the names above, and the pool of processes takes time to load.
+    from trapmeter.parallel.workers import THIS_MACHINE, Engine
+
+    if settings.engine is EngineName.LOCAL:
+        yield OpenEngine(THIS_MACHINE, worker_count(jobs))
+        return
+    require_extra("ray", "cluster")
+    from trapmeter.parallel.ray_workers import run_tasks_on_ray
+
+    # A path that is missing on this machine too is a mistake in the command, which has a clearer message of its own.
+    existing = [path.absolute() for path in paths if path.exists()]
+    with connect_to_ray(settings.ray_address, existing, worker_count(jobs)) as cluster:
+        yield OpenEngine(Engine(run_tasks_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)
 
 
 @dataclass(frozen=True, slots=True)
