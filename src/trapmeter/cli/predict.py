@@ -300,7 +300,7 @@ def demo(
     from trapmeter.demo.run import run_demo
 
     with _exit_on_interrupt(), progress_bars() as progress:
-        done = run_demo(out, default_jobs(jobs), progress)
+        done = run_demo(out, jobs, progress)
     if done.run.summary.failures:
         print_summary(done.run, out, done.report)
     print_demo(done)

@@ -263,7 +263,7 @@ def blend(
     from trapmeter.prediction.fit_blend import fit_blend_of_training
 
     learnt = fit_blend_of_training(training, metadata, out, box_model, box_answers)
-    typer.echo(f"{learnt.moments} moments at {learnt.sites} held-out sites, mean absolute error:")
+    typer.echo(f"{learnt.n_seconds} seconds at {learnt.n_sites} held-out sites, mean absolute error:")
     typer.echo(f"  networks  {learnt.networks_mae_m:.2f} m")
     typer.echo(f"  box model {learnt.boxes_mae_m:.2f} m")
     typer.echo(f"  blend     {learnt.blend_mae_m:.2f} m")
