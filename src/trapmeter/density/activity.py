@@ -17,10 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.survey.survey import Availability
 from trapmeter.errors import InputError
-
-Floats = NDArray[np.float64]
 
 HOURS = 24.0
 N_GRID = 512

@@ -16,12 +16,11 @@ from trapmeter.density.analysis import Analysis, AnalysisSettings, fit_candidate
 from trapmeter.density.detection.distances import BinnedDistances, Distances, find_bins, truncate
 from trapmeter.density.detection.function import DetectionFunction
 from trapmeter.density.detection.measurement_error import ErrorMatrices
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.detection.selection import SelectBy, select_fit
 from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, covered_area_m2
 from trapmeter.density.survey.survey import Availability
 from trapmeter.errors import InputError
-
-Floats = NDArray[np.float64]
 
 MIN_REPLICATES = 20
 """Percentiles of fewer replicates are meaningless."""

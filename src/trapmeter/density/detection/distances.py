@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trapmeter.density.detection.measurement_error import ErrorMatrix
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

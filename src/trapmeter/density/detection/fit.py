@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from trapmeter.density.detection.distances import BinnedDistances, Distances, ExactDistances
 from trapmeter.density.detection.function import Adjustment, DetectionFunction
 from trapmeter.density.detection.goodness import ChiSquare, ExactGoodness, chi_square, exact_goodness
 from trapmeter.density.detection.likelihood import BinnedLikelihood, make_likelihood
 from trapmeter.density.detection.optimiser import maximise_likelihood
-from trapmeter.density.detection.quadrature import nodes_between, panel_edges
-
-Floats = NDArray[np.float64]
+from trapmeter.density.detection.quadrature import Floats, nodes_between, panel_edges
 
 MAX_CONDITION = 1e12
 """Condition number of the information matrix beyond which its inverse is noise."""

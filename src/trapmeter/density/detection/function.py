@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.detection.key_functions import HalfNormal, HazardRate, KeyFunction, Uniform
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
 
-Floats = NDArray[np.float64]
 AdjustmentSeries = Literal["cosine", "hermite", "polynomial"]
 AdjustmentScale = Literal["width", "sigma"]
 Orders = NDArray[np.int64]

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.detection.measurement_error import ErrorMatrix, MeasurementError, PartlyKnownError, nodes_up_to
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import read_columns, read_rows
 from trapmeter.uncertainty import spread_rounded_labels
-
-Floats = NDArray[np.float64]
 
 DEEP_CHIMPACT = "deep-chimpact"
 EMBEDDED_PAIRS = Path(__file__).with_name("deep_chimpact.npz")

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from trapmeter.density.detection.quadrature import Floats
 
 MAX_SIGMA_IN_W = 10.0
 """A half-normal ten times as wide as the truncation falls by 0.5 % inside it: no data distinguish it from a wider one."""

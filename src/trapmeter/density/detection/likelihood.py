@@ -13,13 +13,10 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trapmeter.density.detection.distances import BinnedDistances, Distances, ExactDistances
 from trapmeter.density.detection.function import DetectionFunction
-from trapmeter.density.detection.quadrature import nodes_between, nodes_in_bins, panel_edges
-
-Floats = NDArray[np.float64]
+from trapmeter.density.detection.quadrature import Floats, nodes_between, nodes_in_bins, panel_edges
 
 MIN_SHARE = 1e-12
 """Below this share the logarithm continues as its tangent: adjusted functions may dip below 0 during a search."""

@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trapmeter.density.detection.quadrature import nodes_between, nodes_in_bins, panel_edges
+from trapmeter.density.detection.quadrature import Floats, nodes_between, nodes_in_bins, panel_edges
 from trapmeter.errors import InputError
-
-Floats = NDArray[np.float64]
 
 TAIL_SDS = 3.0
 """Standard deviations of a random error beyond the truncation up to which animals may still be measured inside it."""

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trapmeter.density.detection.distances import BinnedDistances, Distances
 from trapmeter.density.detection.function import Adjustment, DetectionFunction, monotonicity_points
 from trapmeter.density.detection.likelihood import Likelihood, make_likelihood
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
-
-Floats = NDArray[np.float64]
 
 LNL_TOLERANCE = 1e-12
 """A search ends when the log-likelihood per observation improves by less."""

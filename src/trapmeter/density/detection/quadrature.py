@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+"""An array of floats; used by all of density."""
 
 NODES_PER_PANEL = 12
 N_PANELS = 24

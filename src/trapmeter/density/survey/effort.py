@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trapmeter.density.detection.held_out_errors import exempt_known_distances
 from trapmeter.density.detection.measurement_error import MeasurementError
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.survey.species import MAX_LISTED
 from trapmeter.density.survey.survey import Station, Survey, circle_share
 from trapmeter.errors import InputError
@@ -143,7 +143,7 @@ def check_has_deployment(
 def build_survey(
     sites: Mapping[str, StationEffort],
     site_ids: Sequence[str],
-    distance_m: NDArray[np.float64],
+    distance_m: Floats,
     *,
     is_by_person: Sequence[bool],
     settings: SurveySettings,

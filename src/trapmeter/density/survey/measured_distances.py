@@ -12,8 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.survey.effort import (
     TIME_TOLERANCE_S,
     StationEffort,
@@ -186,7 +186,7 @@ def _keep_while_working(
     return [estimate for estimate in rows if is_while_working(estimate)]
 
 
-def _distances(kept: Sequence[Estimate], settings: MeasuredDistancesSettings) -> tuple[NDArray[np.float64], str]:
+def _distances(kept: Sequence[Estimate], settings: MeasuredDistancesSettings) -> tuple[Floats, str]:
     """The distances (n, draws), and a note on what is assumed about their error."""
     known = [estimate.distance for estimate in kept if estimate.distance is not None]
     points = np.array([[distance.distance_m] for distance in known], np.float64)

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.detection.measurement_error import MeasurementError
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
