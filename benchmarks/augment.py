@@ -31,15 +31,17 @@ from trapmeter.media.discovery import find_media
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import ExactSize
 from trapmeter.records import Box, Frame
-from trapmeter.training.augment import (
+from trapmeter.training.augment.apply import augment, sample_rng
+from trapmeter.training.augment.random_plan import draw_plan
+from trapmeter.training.augment.settings import (
     AugmentSettings,
-    augment,
-    draw_plan,
+    BlurKind,
+    DistortionKind,
+    NoiseKind,
+    ToneKind,
     no_augmentation,
-    sample_rng,
     second_place_augmentation,
 )
-from trapmeter.training.augment.settings import BlurKind, DistortionKind, NoiseKind, ToneKind
 
 ALBUMENTATIONS = "2.0.8"
 SIZE_HW = (270, 480)

@@ -28,7 +28,7 @@ from trapmeter.boxmodel.model import BoxModel
 from trapmeter.competition.inference import BATCH_SIZE, predict_seconds
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
 from trapmeter.detect.precision import DetectorPrecision
-from trapmeter.distillation import DistilSettings, distil
+from trapmeter.distillation import distil
 from trapmeter.files import atomic_file
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.requests import read_requests
@@ -45,6 +45,7 @@ from trapmeter.models.runtimes.network import Ensemble
 from trapmeter.records import Box, Frame, Observation
 from trapmeter.tables.drivendata import best_box_rows, read_labels
 from trapmeter.training.recipes import student_cpu
+from trapmeter.training.settings import DistilSettings
 from trapmeter.windows import WIDE_OFFSETS_S
 
 N_FOLDS = 3

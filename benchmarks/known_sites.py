@@ -61,7 +61,7 @@ def main() -> None:
         replace(sample, observation=replace(sample.observation, site_id="")) for sample in samples
     ]
     truth = np.array([sample.distance_m for sample in samples])
-    sites = [sample.site_key for sample in samples]
+    sites = [sample.observation.site_or_medium for sample in samples]
     errors = {
         name: np.abs(answers(table, assign_site_folds(dealt, arguments.folds), arguments.out / name) - truth)
         for name, dealt in (("site", samples), ("video", by_video))

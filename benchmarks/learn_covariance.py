@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 MOST_ROWS = 60
 PULL = 0.5
-VARIANCES = ("site", "answer", "box", "both", "video", "video_near", "second", "second_without_box")
+VARIANCES = ("site", "prediction", "box", "prediction_and_box", "video", "video_near", "second", "second_without_box")
 START = Covariance(0.03, 0.02, 0.02, 0.02, 1.0, (1.0, 1.0, 2.7, 2.7), 0.05, 0.03, 0.03, 0.03)
 
 
@@ -124,15 +124,15 @@ class _Parts:
 
 
 def _pack(covariance: Covariance) -> Floats:
-    lengths = (covariance.answer_length, *covariance.box_lengths)
+    lengths = (covariance.prediction_length, *covariance.box_lengths)
     return np.log([*(getattr(covariance, name) for name in VARIANCES), *lengths])
 
 
 def _unpack(logs: Floats) -> Covariance:
     numbers = [float(f"{number:.3g}") for number in np.exp(logs)]
     variances = dict(zip(VARIANCES, numbers, strict=False))
-    answer, edge, height, middle, shape = numbers[len(VARIANCES) :]
-    return Covariance(**variances, answer_length=answer, box_lengths=(edge, height, middle, shape))
+    prediction, edge, height, middle, shape = numbers[len(VARIANCES) :]
+    return Covariance(**variances, prediction_length=prediction, box_lengths=(edge, height, middle, shape))
 
 
 def main() -> None:

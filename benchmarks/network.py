@@ -45,7 +45,7 @@ def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int,
             windows = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
             distance_m = torch.rand(batch, generator=generator) * 15
             started = time.perf_counter()
-            loss = weighted_l1(stepped(windows).raw, network.wanted(distance_m), torch.ones(batch))
+            loss = weighted_l1(stepped(windows).raw, network.encode(distance_m), torch.ones(batch))
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
             optimiser.step()

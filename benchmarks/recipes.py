@@ -25,10 +25,10 @@ from trapmeter.frames.spec import StoreSpec, parse_size
 from trapmeter.frames.store import FrameStore
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.models.input_spec import FrameEncoding
-from trapmeter.training.augment import second_place_augmentation
-from trapmeter.training.network import Head
-from trapmeter.training.recipes import CosineSchedule, Recipe, default_cpu, second_place_cpu
-from trapmeter.training.run import TrainSettings, train
+from trapmeter.training.augment.settings import second_place_augmentation
+from trapmeter.training.recipes import CosineSchedule, Head, Recipe, default_cpu, second_place_cpu
+from trapmeter.training.run import train
+from trapmeter.training.settings import TrainSettings
 from trapmeter.training.training_log import HeldOutPrediction, read_held_out
 
 N_FOLDS = 3
@@ -100,7 +100,14 @@ def held_out(data: Path, out: Path, name: str, recipe: Recipe, folds: Sequence[i
     for fold in folds:
         animals = None if name in WITHOUT_ANIMALS else data / "truth.csv"
         settings = TrainSettings(
-            labels, metadata, store.folder, folder, recipe, n_folds=N_FOLDS, fold=fold, animals=animals
+            labels=labels,
+            metadata=metadata,
+            store=store.folder,
+            out=folder,
+            recipe=recipe,
+            n_folds=N_FOLDS,
+            fold=fold,
+            animals=animals,
         )
         train(settings, lambda text: print(f"{name}: {text}", flush=True))
         rows += read_held_out(folder / f"fold-{fold}")

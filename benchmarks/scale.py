@@ -101,7 +101,7 @@ def plan(folder: Path, rows: int) -> None:
         file.write("video_id,time\n")
         for name in names(rows):
             file.writelines(f"{name},{second}\n" for second in range(ROWS_OF_A_MEDIUM))
-    settings = PredictSettings((folder / "media",), folder / "out", times=folder / "times.csv")
+    settings = PredictSettings((folder / "media",), out=folder / "out", times=folder / "times.csv")
     with timed(f"plan {rows:,} rows"):
         work = plan_run(settings)
         share = items_of_shard(work.asked.tasks, Shard(1, N_SHARDS), lambda task: task.medium.path)
@@ -200,7 +200,7 @@ def workers(folder: Path, _: int) -> None:
     from trapmeter.parallel.engine import connect_to_ray
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
     from trapmeter.parallel.workers import Engine
-    from trapmeter.prediction.run import predict
+    from trapmeter.prediction.run import run_prediction
     from trapmeter.prediction.settings import PredictSettings
 
     survey = folder / "survey"
@@ -211,9 +211,9 @@ def workers(folder: Path, _: int) -> None:
             with timed(f"{jobs} of Ray's workers, waiting"):
                 waits = run_tasks_on_ray(range(40), wait, jobs=jobs, limit_s=lambda _: 60.0, start=lambda: None)
                 assert sum(1 for _ in waits) == 40
-            settings = PredictSettings((survey,), folder / str(jobs), jobs=jobs)
+            settings = PredictSettings((survey,), out=folder / str(jobs), jobs=jobs)
             with timed(f"{jobs} of Ray's workers"):
-                run = predict(settings, engine=Engine(run_tasks_on_ray))
+                run = run_prediction(settings, engine=Engine(run_tasks_on_ray))
             print(f"    looking took {run.facts['seconds']['look']:.1f} s wall", flush=True)
 
 

@@ -27,12 +27,11 @@ from packages import (
     write_package,
 )
 from terminal import inside
-from trapmeter.calibration.inputs import CalibrateSettings
 from trapmeter.calibration.run import calibrate
 from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
 from trapmeter.errors import InputError, RunError
 from trapmeter.export import ExportFormat, export_results
-from trapmeter.prediction.run import PredictRun, predict
+from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Status
 from trapmeter.review.decisions import DecisionKind, open_log
@@ -75,7 +74,7 @@ def package(tmp_path: Path, make_clip: MakeClip) -> Path:
 
 
 def measure(package: Path, out: Path, **changes: Any) -> PredictRun:
-    return predict(PredictSettings((package,), out, **changes))
+    return run_prediction(PredictSettings((package,), out=out, **changes))
 
 
 def rows(run: PredictRun) -> list[tuple[str, float, Status]]:
@@ -186,11 +185,11 @@ def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp
     nowhere = {**SITE, "deploymentID": "d2", "locationID": "S2", "latitude": "NA", "longitude": "NA"}
     write_package(package, deployments=[SITE, nowhere], media=MEDIA, observations=OBSERVATIONS)
     assert inside("predict", packed(package, tmp_path / "dp.zip"), "--out", out, "--jobs", 1) == 3
-    assert "The larger a circle" in (out / "report.html").read_text()
+    assert "The larger the circle" in (out / "report.html").read_text()
     assert inside("report", out, "--no-map", "--jobs", 1) == 0
-    assert "The larger a circle" not in (out / "report.html").read_text()
+    assert "The larger the circle" not in (out / "report.html").read_text()
     assert inside("report", out, "--jobs", 1) == 0
-    assert "The larger a circle" in (out / "report.html").read_text()
+    assert "The larger the circle" in (out / "report.html").read_text()
     assert inside("report", out, "--no-map", "--places", package) == 2
     assert inside("export", out, "--format", "geojson", "--places", package, "--out", tmp_path / "sites.json") == 0
     (point,) = json.loads((tmp_path / "sites.json").read_text())["features"]
@@ -198,14 +197,14 @@ def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp
     # A map that nobody asked for doesn't cost the report.
     write_package(package, deployments=[{**SITE, "latitude": "95"}], media=MEDIA, observations=OBSERVATIONS)
     assert inside("predict", package, "--out", tmp_path / "odd", "--jobs", 1) == 3
-    assert "The larger a circle" not in (tmp_path / "odd/report.html").read_text()
+    assert "The larger the circle" not in (tmp_path / "odd/report.html").read_text()
 
 
 def test_packages_that_cannot_be_measured_say_why(package: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="goes alone"):
-        predict(PredictSettings((package, tmp_path), tmp_path / "out"))
+    with pytest.raises(InputError, match="must be the only path"):
+        run_prediction(PredictSettings((package, tmp_path), out=tmp_path / "out"))
     only_far = write_package(tmp_path / "far", media=MEDIA[2:3])
-    with pytest.raises(InputError, match=r"none of its 1 media is at hand; the first, https://.*opens no connection"):
+    with pytest.raises(InputError, match=r"none of its 1 media is available; the first, https://.*opens no connection"):
         measure(only_far, tmp_path / "out")
     twice = write_package(tmp_path / "twice", media=[MEDIA[0], {**MEDIA[0], "mediaID": "m9"}])
     with pytest.raises(InputError, match=r"media.csv, line 3, column 'filePath': expected a file of its own"):
@@ -412,15 +411,15 @@ def test_results_of_the_media_alone_find_their_package(package: Path, tmp_path: 
 def test_distances_of_people_calibrate(package: Path, tmp_path: Path) -> None:
     measure(package, tmp_path / "out")
     with pytest.raises(InputError, match="no observation of a medium has an individualPositionRadius by a person"):
-        calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=package))
+        calibrate(tmp_path / "out", tmp_path / "none", labels=package)
     of_event = observation("o9", "", observationLevel="event", individualPositionRadius="5")
     with_event = write_package(tmp_path / "event", media=MEDIA, observations=[*OBSERVATIONS, of_event])
     with pytest.raises(InputError, match=r"; 1 of events have one, which tells of no single second; fill in"):
-        calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=with_event))
+        calibrate(tmp_path / "out", tmp_path / "none", labels=with_event)
     # Ours in a person's row are no labels either.
     export_results(tmp_path / "out", tmp_path / "ours", ExportFormat.CAMTRAP_DP, package=package)
     with pytest.raises(InputError, match="by a person"):
-        calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "none", labels=tmp_path / "ours"))
+        calibrate(tmp_path / "out", tmp_path / "none", labels=tmp_path / "ours")
     # Unless a person gave them in a review.
     with open_log(tmp_path / "out/distances.csv") as log:
         results = read_results(tmp_path / "out")
@@ -429,13 +428,13 @@ def test_distances_of_people_calibrate(package: Path, tmp_path: Path) -> None:
         session.decide(DecisionKind.DISTANCE, number, 0, distance_m=9.25)
     assert inside("review", "export", tmp_path / "out", "--out", tmp_path / "reviewed") == 0
     export_results(tmp_path / "reviewed", tmp_path / "given", ExportFormat.CAMTRAP_DP, package=package)
-    done = calibrate(CalibrateSettings(tmp_path / "out", tmp_path / "by-review", labels=tmp_path / "given"))
+    done = calibrate(tmp_path / "out", tmp_path / "by-review", labels=tmp_path / "given")
     assert (done.n_labels, done.n_labels_unused) == (1, 0)
     by_hand = [
         {**one, "individualPositionRadius": "9.5"} if one["observationID"] == "o3" else one for one in OBSERVATIONS
     ]
     labelled = write_package(tmp_path / "by-hand", media=MEDIA, observations=by_hand)
     for number, given in enumerate((labelled, packed(labelled, tmp_path / "by-hand.zip"))):
-        done = calibrate(CalibrateSettings(tmp_path / "out", tmp_path / f"calibrated{number}", labels=given))
+        done = calibrate(tmp_path / "out", tmp_path / f"calibrated{number}", labels=given)
         assert (done.n_labels, done.n_labels_unused) == (1, 0)
         assert done.n_moved > 0

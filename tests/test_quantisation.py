@@ -39,7 +39,8 @@ def bundle(world: World) -> Path:
     import torch
 
     from trapmeter.training.export import export_network
-    from trapmeter.training.network import Head, make_network
+    from trapmeter.training.network import make_network
+    from trapmeter.training.recipes import Head
 
     recipe = tiny_recipe()
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""A world to train in within seconds: grey squares whose size tells the distance."""
+"""Data to train on within seconds: videos of grey squares whose size shows the distance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import InputSpec, Resize, Target
-from trapmeter.training.augment import AugmentSettings
+from trapmeter.training.augment.settings import AugmentSettings
 from trapmeter.training.recipes import CosineSchedule, Precision, Recipe
 from trapmeter.uncertainty import Uncertainty
 
@@ -25,7 +25,7 @@ SECONDS = 4
 
 @dataclass(frozen=True)
 class World:
-    """Where the tables, videos and frames of the small world lie."""
+    """The paths of the tables, videos and frames."""
 
     labels: Path
     metadata: Path
@@ -79,9 +79,9 @@ def make_world(folder: Path) -> World:
             csv.writer(file).writerows(rows)
     made = World(folder / "labels.csv", folder / "metadata.csv", folder / "videos", folder / "store")
     store = FrameStore.create(made.store, StoreSpec(SIZE_HW, Resize.SWSCALE_AREA))
-    wanted, missing = read_requests([made.labels], made.videos, tiny_recipe().input.offsets_s)
+    requests, missing = read_requests([made.labels], made.videos, tiny_recipe().input.offsets_s)
     assert not missing
-    assert fill_store(store, wanted, jobs=1).n_failed_videos == 0
+    assert fill_store(store, requests, jobs=1).n_failed_videos == 0
     return made
 
 

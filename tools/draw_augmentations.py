@@ -21,7 +21,9 @@ from trapmeter.media.discovery import find_media
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import ExactSize
 from trapmeter.records import Box, Frame, Medium
-from trapmeter.training.augment import apply_plan, draw_plan, no_augmentation, sample_rng, second_place_augmentation
+from trapmeter.training.augment.apply import apply_plan, sample_rng
+from trapmeter.training.augment.random_plan import draw_plan
+from trapmeter.training.augment.settings import no_augmentation, second_place_augmentation
 from trapmeter.windows import TIME_ORDER_OFFSETS_S, window_times
 
 SIZE_HW = (270, 480)

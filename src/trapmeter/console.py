@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress on standard error, the answer on standard output."""
+"""Prints progress to standard error and results to standard output."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from trapmeter.calibration.run import Calibration, LabelSelection
     from trapmeter.demo.run import Demo
     from trapmeter.demo.scores import Score
     from trapmeter.density.run import DensityRun
-    from trapmeter.frames.fill import FillReport, StoreProblem
-    from trapmeter.prediction.run import PredictRun, Progress
+    from trapmeter.frames.fill import FillReport, StoreProblem, StoreReport
+    from trapmeter.prediction.run import PredictRun
     from trapmeter.prediction.sharded_run import ShardRun
+    from trapmeter.progress import Progress
     from trapmeter.report.comparison import Comparison
     from trapmeter.storage.address import AnyPath
 
 _STAGES = {
-    "look": "Looking at media",
-    "measure": "Measuring distances",
+    "look": "Detecting animals",
+    "measure": "Estimating distances",
     "report": "Writing the report",
-    "answer": "Asking the networks",
-    "compare": "Trying other ways to a distance",
-    "replicate": "Drawing cameras",
+    "answer": "Running networks",
+    "compare": "Comparing models",
+    "replicate": "Bootstrapping",
 }
 
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """A bar per stage with the time left; the value is called as `trapmeter.prediction.run.Progress` says."""
+    """A bar for each stage with the time left; see `trapmeter.progress.Progress`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -80,11 +82,11 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
 
 
-def print_summary(run: PredictRun, out: AnyPath, report: AnyPath) -> None:
-    """Counts, the first failures with their reasons, and where the results are."""
+def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequence[str] = ()) -> None:
+    """Prints counts, the first failures with their reasons, notes, and where the results are."""
     summary = run.summary
     distance = "" if summary.median_m is None else f", median distance {summary.median_m:.1f} m"
-    # Seconds that are answered as a whole tell nothing of how many animals there were.
+    # Estimates for whole pictures don't say how many animals there were.
     animals = f", {summary.n_animals:,} animals" if summary.n_animals or not summary.n_measured else ""
     print(f"{summary.n_media:,} media, {summary.n_seconds:,} seconds{animals}{distance}")
     print(
@@ -96,46 +98,48 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath) -> None:
             f"all rows were computed again because {terminal_text('; '.join(run.facts['changed']))}; detections were kept"
         )
     if summary.n_unasked:
-        print(f"{summary.n_unasked:,} media stand in no row of the table of times and were left out")
+        print(f"{summary.n_unasked:,} media are not in the table of times and were left out")
     if run.facts["arguments"]["site"] != "none" and summary.n_without_site:
         print(
-            f"{summary.n_without_site:,} media got no site from --site {terminal_text(run.facts['arguments']['site'])}"
+            f"{summary.n_without_site:,} media have no site by --site {terminal_text(run.facts['arguments']['site'])}"
         )
     if run.facts["errors_of_ours"]:
-        print(f"{run.facts['errors_of_ours']:,} media met an error in trapmeter: please report {out / 'errors.log'}")
+        print(f"{run.facts['errors_of_ours']:,} media caused an internal error: please report {out / 'errors.log'}")
     for folder in run.facts["unreadable_folders"]:
-        print(f"not readable: {terminal_text(folder['folder'])}: {folder['reason']}")
+        print(f"unreadable: {terminal_text(folder['folder'])}: {folder['reason']}")
     for media_id, reason in summary.failures[:_MAX_FAILURES]:
         print(f"failed: {terminal_text(media_id)}: {reason}")
     if len(summary.failures) > _MAX_FAILURES:
-        print(f"failed: and {len(summary.failures) - _MAX_FAILURES:,} more, see the report")
+        print(f"failed: {len(summary.failures) - _MAX_FAILURES:,} more, see the report")
     if summary.doubts:
         n_doubtful = len({media_id for media_id, _ in summary.doubts})
-        print(f"{n_doubtful:,} media are damaged in part and were read as far as possible, see the report")
+        print(f"{n_doubtful:,} media are damaged and were read as far as possible, see the report")
     if summary.n_animals and not run.facts["cameras"]["told"]:
         print(
-            f"distances and bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; give your cameras' "
-            "with --hfov or --cameras"
+            f"distances and bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; if your cameras "
+            "differ, give it with --hfov or --cameras"
         )
     by_exif = run.facts["cameras"]["exif"]
     if by_exif is not None and not run.facts["arguments"]["exif"]:
         n_photos = run.facts["cameras"]["n_exif"]
-        print(f"EXIF of {n_photos:,} photos tells of {by_exif:.0f} degrees (median), unused; --exif believes it")
+        print(f"EXIF of {n_photos:,} photos states {by_exif:.0f} degrees (median), which was not used; --exif uses it")
     if run.facts.get("runtime") is not None:
         print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")
+    for note in notes:
+        print(f"note: {note}")
     print(f"model:   {terminal_text(run.facts['models']['distance']['model_id'])}")
     print(f"results: {out / 'distances.csv'}\nreport:  {report}")
 
 
-def print_shard(run: ShardRun, out: AnyPath) -> None:
-    """What a shard has looked at, and how to go on."""
+def print_shard(run: ShardRun, out: str) -> None:
+    """Prints what a shard processed, and what to do next."""
     failed = f", {run.n_failed:,} failed" if run.n_failed else ""
-    print(f"shard {run.shard}: {run.n_media:,} media{failed}; in {out / run.shard.name}")
-    print(f"once all are done: trapmeter merge {out / 'shard-*-of-'}{run.shard.of} --out {out}")
+    print(f"shard {run.shard}: {run.n_media:,} media{failed}; in {out}/{run.shard.name}")
+    print(f"once all shards are done: trapmeter merge {out}/shard-*-of-{run.shard.of} --out {out}")
 
 
 def terminal_text(text: str) -> str:
-    """A file name as something that any terminal can print: bytes that are no UTF-8 and control characters are spelt out."""
+    """A file name that any terminal can print: control characters and bytes that are not UTF-8 are escaped."""
     printable = "".join(c if c.isprintable() or "\ud800" <= c <= "\udfff" else repr(c)[1:-1] for c in text)
     return printable.encode("utf-8", "backslashreplace").decode()
 
@@ -143,25 +147,33 @@ def terminal_text(text: str) -> str:
 _MAX_FAILURES = 10
 
 
-def print_fill(report: FillReport, store: AnyPath, failures: AnyPath) -> None:
-    """Counts, the first failures with their reasons, where all of them are, and where the store is."""
-    print(f"{report.n_videos:,} videos, {report.n_kept:,} of them complete before; {report.n_frames:,} frames")
+def print_fill(report: FillReport, store: str, failures: AnyPath | None) -> None:
+    """Prints counts, the first failures with their reasons, where to find all of them, and where the store is."""
+    print(f"{report.n_videos:,} videos, {report.n_kept:,} of them already complete; {report.n_frames:,} frames")
     for failure in report.failures[:_MAX_FAILURES]:
         when = "" if failure.time_s is None else f" at {failure.time_s:g} s"
         print(f"failed: {terminal_text(failure.video_id)}{when}: {terminal_text(failure.reason)}")
     if len(report.failures) > _MAX_FAILURES:
-        print(f"failed: and {len(report.failures) - _MAX_FAILURES:,} more, see {failures}")
+        print(f"failed: {len(report.failures) - _MAX_FAILURES:,} more, see {failures}")
     if report.n_doubtful:
-        print(f"{report.n_doubtful:,} videos are damaged in part and were read as far as possible")
+        print(f"{report.n_doubtful:,} videos are damaged and were read as far as possible")
     print(f"frames:  {store}")
 
 
+def print_store(report: StoreReport, store: str) -> None:
+    """Prints what a fill or a check of a frame store found."""
+    if report.filled is not None:
+        print_fill(report.filled, store, report.failures_file)
+    if report.problems is not None:
+        print_problems(report.problems, report.folder)
+
+
 def print_problems(problems: Sequence[StoreProblem], store: Path) -> None:
-    """What a check of a frame store found."""
+    """Prints what a check of a frame store found."""
     for problem in problems[:_MAX_FAILURES]:
         print(f"wrong: {terminal_text(problem.reason)}")
-    n_shards = len({problem.shard for problem in problems})
-    print(f"{n_shards:,} videos in {store} are damaged" if problems else f"every frame in {store} is sound")
+    n_files = len({problem.file_name for problem in problems})
+    print(f"{n_files:,} videos in {store} are damaged" if problems else f"every frame in {store} is intact")
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -182,6 +194,30 @@ def print_comparison(comparison: Comparison) -> None:
         if band.errors is not None:
             name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"{band.low_m:g} m on"
             print(f"  {name:<9}{band.errors.n:>6}{band.errors.mae_m:>8.2f}{band.errors.bias_m:>+7.2f}")
+
+
+def print_calibration(done: Calibration, out: Path) -> None:
+    """Prints what was corrected at each site, and where the results are."""
+    from trapmeter.calibration.run import describe_correction
+
+    n_rows = sum(estimate.distance is not None for estimate in done.estimates)
+    print(f"{done.n_moved:,} of {n_rows:,} distances corrected, at {len(done.corrections):,} sites")
+    if done.n_labels_unused:
+        labels = "label is" if done.n_labels_unused == 1 else "labels are"
+        print(f"{done.n_labels_unused:,} {labels} for a second or an animal without an estimate: left out")
+    for note in done.notes:
+        print(f"note: {note}")
+    for correction in done.corrections:
+        print(describe_correction(correction))
+    print(f"table: {out / 'distances.csv'}\npicture: {out / 'calibration.png'}")
+    print(f"for a report: trapmeter report {out}")
+
+
+def print_selection(selection: LabelSelection) -> None:
+    """Prints how many seconds to label, and where."""
+    for note in selection.notes:
+        print(f"note: {note}")
+    print(f"{selection.n_rows} seconds to label: fill in distance_m in {selection.path}")
 
 
 def print_density(run: DensityRun) -> None:

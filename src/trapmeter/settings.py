@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields, make_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, make_dataclass
 from dataclasses import field as dataclass_field
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cyclopts import Parameter
 
 from trapmeter.errors import InputError
 
 Settings = TypeVar("Settings")
+Metadata = TypeVar("Metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,62 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """Metadata of a tuple that may also be given as one value, or as text with commas: `2,3,5`."""
+
+    kind: type[str] | type[float]
+
+    def parse(self, value: Any) -> Any:
+        """The values as a tuple; anything else stays as it is, for the type check to refuse."""
+        if isinstance(value, str):
+            return tuple(self._one(text.strip()) for text in value.split(","))
+        if isinstance(value, list):
+            return tuple(value)
+        return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_before_validator_function(self.parse, handler(source))
+
+    def _one(self, text: str) -> str | float:
+        try:
+            return self.kind(text)
+        except ValueError:
+            raise ValueError(f"expected numbers separated by commas, such as 2,3,5,8, got {text!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Metadata of a setting that is text outside of Python: how text, or each text of a tuple, becomes its value.
+
+    `parse` raises InputError for text that it can't read; `write` is its inverse.
+    """
+
+    parse: Callable[[str], Any]
+    write: Callable[[Any], str] = str
+
+    def to_text(self, value: Any) -> Any:
+        """The text of a value; text stays as it is."""
+        if isinstance(value, list | tuple):
+            return [self.to_text(item) for item in value]
+        return value if isinstance(value, str) or value is None else self.write(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        written = core_schema.plain_serializer_function_ser_schema(self.to_text)
+        return core_schema.no_info_plain_validator_function(self._to_value, serialization=written)
+
+    def _to_value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(map(self._to_value, value))
+        if not isinstance(value, str):
+            raise ValueError(f"expected text, got {value!r}")
+        return self.parse(value)
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """One declared setting.
 
@@ -64,14 +122,37 @@ class Setting:
     default: Any
 
 
+def _split(kind: type[str] | type[float]) -> Parameter:
+    """The option of a `Listed` setting: given once with commas, or several times."""
+    listed = Listed(kind)
+    return Parameter(converter=lambda _, tokens: sum((listed.parse(token.value) for token in tokens), ()), n_tokens=1)
+
+
+Texts: TypeAlias = Annotated[tuple[str, ...], Listed(str), _split(str)]
+Numbers: TypeAlias = Annotated[tuple[float, ...], Listed(float), _split(float)]
+
+Jobs: TypeAlias = Annotated[int | None, Parameter(name=("--jobs", "-j")), Range(least=1)]
+"""A number of worker processes; None is one per core."""
+
+
+def worker_count(jobs: int | None) -> int:
+    """The number given, or one for each core that this process may use."""
+    if jobs is not None:
+        return jobs
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
-def settings_of(kind: type) -> tuple[Setting, ...]:
-    """The declared settings of a dataclass, in their order."""
+def settings_of(kind: Any) -> tuple[Setting, ...]:
+    """The declared settings of a dataclass, its own before those that it inherits."""
     from docstring_parser import parse_from_object
 
-    texts = {entry.arg_name: entry.description or "" for entry in parse_from_object(kind).params}
+    documented = [entry for base in kind.__mro__[:-1] for entry in parse_from_object(base).params]
+    texts = {entry.arg_name: " ".join((entry.description or "").split()) for entry in documented}
     hints = get_type_hints(kind, include_extras=True)
-    return tuple(_setting(one, hints[one.name], texts.get(one.name, "")) for one in fields(kind) if one.init)
+    inherited = {name for base in kind.__mro__[1:] for name in getattr(base, "__dataclass_fields__", ())}
+    own_first = sorted((one for one in fields(kind) if one.init), key=lambda one: one.name in inherited)
+    return tuple(_setting(one, hints[one.name], texts.get(one.name, "")) for one in own_first)
 
 
 def check_ranges(settings: Any) -> None:
@@ -97,10 +178,12 @@ def from_values(kind: type[Settings], values: Mapping[str, Any], source: str = "
     """
     from pydantic import TypeAdapter, ValidationError
 
+    kind_: Any = kind
     check_names(kind, values, source)
+    plain = {one.name: _to_plain(one.hint, values[one.name]) for one in settings_of(kind_) if one.name in values}
     try:
         # As JSON, text becomes a path or a choice, but never a number or a truth value.
-        return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True)
+        return TypeAdapter(kind).validate_json(json.dumps(plain, default=str), strict=True)
     except ValidationError as error:
         raise InputError("; ".join(_complaint(kind, one, source) for one in error.errors())) from error
 
@@ -111,6 +194,19 @@ def to_values(settings: Any) -> dict[str, Any]:
 
     values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
     return values
+
+
+def with_changes(settings: Settings, changes: Mapping[str, Any], source: str = "") -> Settings:
+    """The settings with other values by name; those of nested settings are mappings.
+
+    Raises:
+        InputError: as `from_values`.
+    """
+    values = to_values(settings)
+    for name, value in changes.items():
+        is_nested = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
+        values[name] = {**values[name], **value} if is_nested else value
+    return from_values(type(settings), values, source)
 
 
 def check_names(kind: type, values: Mapping[str, Any], source: str = "") -> None:
@@ -154,26 +250,58 @@ def read_toml(kind: type, path: Path) -> dict[str, Any]:
 
 
 @cache
-def partial_of(kind: type) -> Any:
-    """A dataclass with the settings of another, all optional: what a command line adds to a file or a recipe.
+def options_of(kind: type, *, has_file: bool = False) -> Any:
+    """A dataclass that cyclopts turns into the options of a verb: the settings of another one, None if not given.
 
-    Where nothing was given a field is None; `given_values` keeps the others.
+    has_file: a file or a recipe gives the other settings, so none is required and every switch has its opposite (`--no-...`).
+    `given_values` returns what was given, for `from_values`. Settings that are dataclasses themselves have no option.
     """
-    optional = [_optional(one) for one in settings_of(kind)]
-    return make_dataclass(f"Partial{kind.__name__}", optional, namespace={"__module__": kind.__module__})
+    optional = [
+        _optional(one, is_required=one.is_required and not has_file, has_negative=has_file)
+        for one in settings_of(kind)
+        if _is_option(one.hint)
+    ]
+    return make_dataclass(f"{kind.__name__}Options", optional, namespace={"__module__": kind.__module__})
 
 
-def given_values(partial: Any) -> dict[str, Any]:
-    """The values of an instance of `partial_of` that are not None."""
-    return {one.name: value for one in fields(partial) if (value := getattr(partial, one.name)) is not None}
+def given_values(options: Any) -> dict[str, Any]:
+    """The values of an instance of `options_of` that are not None."""
+    return {one.name: value for one in fields(options) if (value := getattr(options, one.name)) is not None}
 
 
-def _optional(setting: Setting) -> tuple[str, Any, Any]:
-    shown = "" if setting.default in (None, (), "", False) else f" [default: {setting.default}]"
-    metadata = (*_metadata(setting.hint), Parameter(help=f"{setting.help}{shown}", show_default=False))
-    optional: Any = Union[_bare(setting.hint), None]  # noqa: UP007 - made at run time
-    kept = dataclass_field(default=None, kw_only=not setting.is_positional)
-    return setting.name, Annotated[(optional, *metadata)], kept
+def _is_option(hint: Any) -> bool:
+    is_excluded = any(isinstance(item, Parameter) and item.parse is False for item in _metadata(hint))
+    return not is_excluded and (not is_dataclass(_bare(hint)) or _find(hint, Parsed) is not None)
+
+
+def _optional(setting: Setting, *, is_required: bool, has_negative: bool) -> tuple[str, Any, Any]:
+    limits = f" [{setting.limits}]" if setting.limits else ""
+    parsed = _find(setting.hint, Parsed)
+    default = setting.default if parsed is None else parsed.to_text(setting.default)
+    shown = "" if default in (None, (), [], {}, "", False) else f" [default: {default}]"
+    text = f"{setting.help}{limits}{shown}"
+    option = Parameter(help=text, show_default=False, required=is_required)
+    # The rest is for `from_values`: cyclopts would run it too if pydantic happens to be loaded.
+    metadata = (*(item for item in _metadata(setting.hint) if isinstance(item, Parameter)), option)
+    if has_negative and _bare(setting.hint) is bool:
+        metadata = (Parameter(negative=f"--no-{setting.option.removeprefix('--')}"), *metadata)
+    bare = _bare(setting.hint)
+    if _find(setting.hint, Parsed):
+        bare = tuple[str, ...] if get_origin(bare) is tuple else str
+    optional: Any = Union[bare, None]  # noqa: UP007 - made at run time
+    return (
+        setting.name,
+        Annotated[(optional, *metadata)],
+        dataclass_field(default=None, kw_only=not setting.is_positional),
+    )
+
+
+def _to_plain(hint: Any, value: Any) -> Any:
+    """The value as JSON has it; one value stands for a tuple of one."""
+    is_tuple = any(get_origin(kind) is tuple for kind in _plain_types(hint))
+    many = [value] if is_tuple and isinstance(value, str | Path) and not _find(hint, Listed) else value
+    parsed = _find(hint, Parsed)
+    return many if parsed is None else parsed.to_text(many)
 
 
 def _setting(one: Field[Any], hint: Any, text: str) -> Setting:
@@ -184,7 +312,7 @@ def _setting(one: Field[Any], hint: Any, text: str) -> Setting:
         option=_option(one.name, hint),
         hint=hint,
         help=text,
-        limits=next((str(item) for item in _metadata(hint) if isinstance(item, Range)), ""),
+        limits=str(_find(hint, Range) or ""),
         is_required=not has_default,
         is_positional=not one.kw_only,
         default=default if has_default else None,
@@ -194,6 +322,11 @@ def _setting(one: Field[Any], hint: Any, text: str) -> Setting:
 def _option(name: str, hint: Any) -> str:
     named = [item.name for item in _metadata(hint) if isinstance(item, Parameter) and item.name]
     return next(iter(named[0])) if named else f"--{name.replace('_', '-')}"
+
+
+def _find(hint: Any, kind: type[Metadata]) -> Metadata | None:
+    """The metadata of a kind, None without."""
+    return next((item for item in _metadata(hint) if isinstance(item, kind)), None)
 
 
 def _metadata(hint: Any) -> tuple[Any, ...]:
@@ -222,8 +355,23 @@ def _complaint(kind: type, error: Any, source: str) -> str:
         return f"{_prefix(source)}{cause}"
     if error["type"].startswith("missing"):
         return f"{_prefix(source)}{where} is missing: {'' if setting is None else setting.help}"
-    expected = error["msg"].removeprefix("Input should be ")
+    if error["type"] == "value_error":
+        return f"{_prefix(source)}{where}: {error['msg'].removeprefix('Value error, ')}"
+    expected = _EXPECTED.get(error["type"], error["msg"].removeprefix("Input should be "))
     return f"{_prefix(source)}{where}: expected {expected}, got {error['input']!r}"
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "path_type": "the name of a file",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a table of numbers, such as {north = 12.5}",
+}
+"""What pydantic's errors expect, in the words of people who write settings."""
 
 
 def _prefix(source: str) -> str:

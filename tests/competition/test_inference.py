@@ -76,7 +76,7 @@ def test_an_interrupted_call_resumes_and_another_ensemble_is_refused(
 def test_tables_are_written_from_plain_paths(world: World, bundles: list[Path], tmp_path: Path) -> None:
     form, submission, pseudolabels = (tmp_path / name for name in ("form.csv", "out/submission.csv", "pseudo.csv"))
     form.write_text("video_id,time\n" + "".join(f"{v},{t:g}\n" for v, t in (*NOT_STORED, *STORED)))
-    settings = InferenceSettings(str(world.store), tuple(map(str, bundles)), flip=True, runtime=Runtime.ONNXRUNTIME)
+    settings = InferenceSettings(store=world.store, models=tuple(bundles), flip=True, runtime=Runtime.ONNXRUNTIME)
     lines: list[str] = []
     assert write_submission_for(str(form), settings, str(submission), lines.append) == (5, 2)
     assert lines == ["networks run in onnxruntime: asked for"]

@@ -9,7 +9,7 @@ from trapmeter.demo.clips import CLIPS, NETWORK, demo_settings, network_settings
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.input_spec import FrameEncoding
 from trapmeter.models.runtimes.network import Ensemble
-from trapmeter.prediction.run import predict
+from trapmeter.prediction.run import run_prediction
 from trapmeter.tables.csvfile import read_rows
 
 pytestmark = pytest.mark.slow
@@ -35,8 +35,8 @@ def test_it_measures_the_animals_that_the_box_model_measured(tmp_path) -> None:
         rows = read_rows(CLIPS / "truth.csv", required=("video_id", "time"))
         seconds = sorted({row.text("time") for row in rows if row.text("video_id") == one_clip.name})
         table.writerows((one_clip.name, second) for second in seconds[:3])
-    first = predict(replace(demo, times=labelled))
-    again = predict(replace(network_settings(demo), times=labelled))
+    first = run_prediction(replace(demo, times=labelled))
+    again = run_prediction(replace(network_settings(demo), times=labelled))
     assert first.summary.n_animals > 0
     seen = [[e.observation for e in run.estimates if e.distance is not None] for run in (first, again)]
     assert [(o.media_id, o.time_s, o.animal_id) for o in seen[0]] == [

@@ -23,7 +23,7 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import find_media
 from trapmeter.parallel.workers import INTERNAL_ERROR, Engine, TaskFailure
 from trapmeter.prediction.medium_pipeline import WorkerModels
-from trapmeter.prediction.run import predict
+from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.tables.site_rules import FolderSite
 
@@ -55,7 +55,7 @@ def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
 
 def settings(survey: Path, out: str) -> PredictSettings:
     return PredictSettings(
-        (survey,), survey.parent / out, boxes=survey.parent / "boxes.csv", site=FolderSite(1), jobs=2
+        (survey,), out=survey.parent / out, boxes=survey.parent / "boxes.csv", site=FolderSite(1), jobs=2
     )
 
 
@@ -65,10 +65,10 @@ def distances(survey: Path, out: str) -> bytes:
 
 @pytest.mark.usefixtures("cluster")
 def test_ray_comes_to_the_bytes_of_this_machine_though_a_worker_is_killed(survey: Path) -> None:
-    predict(settings(survey, "local"))
+    run_prediction(settings(survey, "local"))
     killed = survey.parent / "killed"
     steps = []
-    predict(
+    run_prediction(
         settings(survey, "ray"),
         lambda *step: steps.append(step),
         Engine(partial(killing, marker=killed)),
@@ -168,7 +168,7 @@ def test_a_cluster_that_is_not_there(survey: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_killed_driver_takes_its_workers_along_and_goes_on(survey: Path) -> None:
-    predict(settings(survey, "local"))
+    run_prediction(settings(survey, "local"))
     out = survey.parent / "ray"
     command = [sys.executable, "-m", "trapmeter.cli", "predict", survey, "--boxes", survey.parent / "boxes.csv"]
     command += ["--site", "folder:1", "--out", out, "--engine", "ray", "--jobs", "1"]

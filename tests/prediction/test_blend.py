@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from conftest import MakeClip
+from terminal import inside
 from training_world import make_bundles
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.cli import app
 from trapmeter.errors import InputError, ModelError
 from trapmeter.prediction.blend import (
     CANDIDATE_SHARES,
@@ -28,7 +27,7 @@ from trapmeter.prediction.blend import (
     write_blend,
 )
 from trapmeter.prediction.fit_blend import fit_blend_of_training
-from trapmeter.prediction.run import predict
+from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Box
 
@@ -105,7 +104,7 @@ def test_what_is_no_blend_is_refused(tmp_path: Path, text: str) -> None:
 def test_no_rows_and_too_few_sites_are_told() -> None:
     with pytest.raises(InputError, match="no held-out answers"):
         fit_blend([], "")
-    with pytest.raises(InputError, match="5 groups of sites; there are 1"):
+    with pytest.raises(InputError, match=r"5 folds by site .* there are 1 sites"):
         predict_held_out([replace(row, site_id="s") for row in rows(10)])
 
 
@@ -132,14 +131,13 @@ def training(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_learnt_by_the_verb_and_used_by_predict(
-    training: tuple[Path, Path], tmp_path: Path, make_clip: MakeClip
+    training: tuple[Path, Path], tmp_path: Path, make_clip: MakeClip, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, metadata = training
     path = tmp_path / "blend.json"
     arguments = ["blend", "--training", str(folder), "--metadata", str(metadata), "--out", str(path)]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
-    assert "60 moments at 6 held-out sites" in result.output
+    assert inside(*arguments) == 0
+    assert "60 seconds at 6 held-out sites" in capsys.readouterr().out
     content = json.loads(path.read_text())
     content["shares_of_networks"] = dict.fromkeys(BoxSituation, 0.5)
     path.write_text(json.dumps(content))
@@ -150,9 +148,9 @@ def test_learnt_by_the_verb_and_used_by_predict(
     bundles = (folder / "fold-0" / "bundle", folder / "fold-1" / "bundle")
     shared = PredictSettings(paths=(clip,), out=tmp_path / "out", boxes=boxes)
     said = {
-        "networks": predict(replace(shared, models=bundles, out=tmp_path / "n")),
-        "boxes": predict(replace(shared, out=tmp_path / "b")),
-        "blend": predict(replace(shared, models=bundles, blend=path)),
+        "networks": run_prediction(replace(shared, models=bundles, out=tmp_path / "n")),
+        "boxes": run_prediction(replace(shared, out=tmp_path / "b")),
+        "blend": run_prediction(replace(shared, models=bundles, blend=path)),
     }
     metres = {
         name: [e.distance.distance_m for e in run.estimates if e.distance is not None] for name, run in said.items()
@@ -171,7 +169,7 @@ def test_a_blend_of_another_box_model_is_refused(tmp_path: Path, make_clip: Make
         paths=(make_clip("x.mp4", n=5),), out=tmp_path / "out", models=tuple(make_bundles(tmp_path, n=1)), blend=path
     )
     with pytest.raises(ModelError, match=f"another box model than {BoxModel.load().identity.model_id}"):
-        predict(settings)
+        run_prediction(settings)
 
 
 def test_a_blend_of_other_networks_is_refused(tmp_path: Path, make_clip: MakeClip) -> None:
@@ -181,7 +179,7 @@ def test_a_blend_of_other_networks_is_refused(tmp_path: Path, make_clip: MakeCli
         paths=(make_clip("x.mp4", n=5),), out=tmp_path / "out", models=tuple(make_bundles(tmp_path, n=1)), blend=path
     )
     with pytest.raises(ModelError, match="other networks than tiny-0"):
-        predict(settings)
+        run_prediction(settings)
 
 
 def test_folds_by_video_are_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:

@@ -30,7 +30,7 @@ def seen(media_id: str, hfov_deg: float | None = None, aspect: float | None = 16
 
 
 def settings(**changes: object) -> PredictSettings:
-    return PredictSettings((Path("card"),), Path("out"), **changes)  # type: ignore[arg-type]
+    return PredictSettings((Path("card"),), out=Path("out"), **changes)  # type: ignore[arg-type]
 
 
 def cameras(
@@ -94,7 +94,7 @@ def test_networks_answers_are_multiplied() -> None:
     sight = DetectedAnimal(Observation("S1/a.jpg", 0.0, BOX, 1, "S1"), (4.0, 6.0))
     ratio = lens_ratio(CameraSetup(20.0)) ** 0.5
     CameraCorrection(Last(), FieldFacts({"S1/a.jpg": CameraSetup(20.0)})).estimate([sight])
-    assert [one.answers for one in shown] == [pytest.approx((4 * ratio, 6 * ratio))]
+    assert [animal.network_distances_m for animal in shown] == [pytest.approx((4 * ratio, 6 * ratio))]
 
 
 def test_a_table_of_other_sites_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from trapmeter.errors import InputError, ModelError
 from trapmeter.models.bundle import Bundle
 from trapmeter.models.input_spec import InputSpec
 from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels, process_medium
-from trapmeter.prediction.run import predict
+from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.prediction.stages import WHOLE_PICTURE_DOUBT
 from trapmeter.prediction.worker_models import WorkerPlan, plan_workers
@@ -129,7 +129,7 @@ def test_an_ensemble_straight_from_videos_answers_as_through_the_store(
     from trapmeter.frames.store import FrameStore
     from trapmeter.models.runtimes.network import Ensemble
 
-    run = predict(settings(world, bundles, tmp_path / "run", flip=True, boxes=world.metadata))
+    run = run_prediction(settings(world, bundles, tmp_path / "run", flip=True, boxes=world.metadata))
     measured = [e for e in run.estimates if e.distance is not None]
     assert len(measured) == 48
     moments = [(e.observation.media_id, e.observation.time_s) for e in measured]
@@ -149,7 +149,8 @@ def test_a_store_takes_the_place_of_videos(world: World, bundles: list[Path], tm
     times.write_text("video_id,time\nv03.mp4,1\nv03.mp4,2\nv03.mp4,99\ngone.mp4,0\n")
     asked = settings(world, bundles, tmp_path / "run", paths=(), store=world.store, times=times)
     rows = {
-        (e.observation.media_id, e.observation.time_s): (e.status, e.observation.box) for e in predict(asked).estimates
+        (e.observation.media_id, e.observation.time_s): (e.status, e.observation.box)
+        for e in run_prediction(asked).estimates
     }
     assert rows == {
         ("v03.mp4", 1.0): (Status.MEASURED, None),
@@ -163,7 +164,7 @@ def test_the_report_shows_pictures_of_the_store(world: World, bundles: list[Path
     from trapmeter.report.run_report import render_report
 
     asked = settings(world, bundles, tmp_path, paths=(), store=world.store, times=world.labels)
-    page = render_report(predict(asked))
+    page = render_report(run_prediction(asked))
     assert page.count("data:image/jpeg") == 36
     assert "tiny-0 and 1 more" in page
     assert "not counted: seconds were answered as a whole" in page
@@ -172,11 +173,11 @@ def test_the_report_shows_pictures_of_the_store(world: World, bundles: list[Path
 def test_another_ensemble_does_not_go_on_with_a_run(world: World, bundles: list[Path], tmp_path: Path) -> None:
     from trapmeter.errors import RunError
 
-    predict(settings(world, bundles[:1], tmp_path, boxes=world.metadata))
+    run_prediction(settings(world, bundles[:1], tmp_path, boxes=world.metadata))
     with pytest.raises(RunError, match="networks"):
-        predict(settings(world, bundles, tmp_path, boxes=world.metadata))
+        run_prediction(settings(world, bundles, tmp_path, boxes=world.metadata))
     with pytest.raises(RunError, match="flip"):
-        predict(settings(world, bundles[:1], tmp_path, boxes=world.metadata, flip=True))
+        run_prediction(settings(world, bundles[:1], tmp_path, boxes=world.metadata, flip=True))
 
 
 def test_a_store_of_another_size_is_refused(world: World, bundles: list[Path], tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_a_store_of_another_size_is_refused(world: World, bundles: list[Path], t
     FrameStore.create(tmp_path / "store", StoreSpec((64, 64)))
     asked = settings(world, bundles, tmp_path / "out", paths=(), store=tmp_path / "store", times=world.labels)
     with pytest.raises(InputError, match="make another store with --size 32x48"):
-        predict(asked)
+        run_prediction(asked)
 
 
 def test_a_damaged_network_is_one_clear_error(world: World, bundles: list[Path], tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_a_damaged_network_is_one_clear_error(world: World, bundles: list[Path],
     with (tmp_path / "bad" / "model.onnx").open("r+b") as file:
         file.write(b"x")
     with pytest.raises(ModelError, match="damaged or another one"):
-        predict(settings(world, [tmp_path / "bad"], tmp_path / "out"))
+        run_prediction(settings(world, [tmp_path / "bad"], tmp_path / "out"))
 
 
 @pytest.mark.parametrize(

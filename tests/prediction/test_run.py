@@ -8,7 +8,7 @@ import pytest
 
 from conftest import MakeClip
 from trapmeter.errors import InputError, RunError
-from trapmeter.prediction.run import predict
+from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Status
 from trapmeter.tables.distances import read_distances
@@ -40,7 +40,7 @@ def settings(survey: Path, out: str = "out", **changes: object) -> PredictSettin
 
 
 def test_every_second_has_a_row_and_every_row_a_status(survey: Path) -> None:
-    run = predict(settings(survey, site=FolderSite(1)))
+    run = run_prediction(settings(survey, site=FolderSite(1)))
     rows = read_distances(survey.parent / "out/distances.csv")
     assert len(rows) == len(run.estimates) == 3 * 4 + 1
     by_medium = {
@@ -58,7 +58,7 @@ def test_every_second_has_a_row_and_every_row_a_status(survey: Path) -> None:
 
 
 def test_run_json_says_what_was_done(survey: Path) -> None:
-    predict(settings(survey))
+    run_prediction(settings(survey))
     facts = json.loads((survey.parent / "out/run.json").read_text())
     assert facts["counts"]["n_media"] == 4
     assert facts["counts"]["n_failed_media"] == 1
@@ -72,7 +72,7 @@ def test_run_json_says_what_was_done(survey: Path) -> None:
 def test_times_ask_for_their_seconds_alone(survey: Path) -> None:
     times = survey.parent / "times.csv"
     times.write_text("video_id,time\na.mp4,2\na.mp4,0.5\na.mp4,99\nnowhere.mp4,1\n")
-    run = predict(settings(survey, times=times))
+    run = run_prediction(settings(survey, times=times))
     rows = [(e.observation.media_id, e.observation.time_s, e.status.value) for e in run.estimates]
     assert rows == [
         ("nowhere.mp4", 1.0, "failed"),
@@ -84,33 +84,33 @@ def test_times_ask_for_their_seconds_alone(survey: Path) -> None:
 
 
 def test_jobs_and_order_of_paths_change_nothing(survey: Path) -> None:
-    predict(settings(survey, "one", jobs=1))
-    predict(settings(survey, "two", jobs=2, paths=(survey / "s2", survey / "s1")))
+    run_prediction(settings(survey, "one", jobs=1))
+    run_prediction(settings(survey, "two", jobs=2, paths=(survey / "s2", survey / "s1")))
     assert (survey.parent / "one/distances.csv").read_bytes() == (survey.parent / "two/distances.csv").read_bytes()
 
 
 def test_again_it_looks_at_nothing_twice_and_gives_the_same_bytes(survey: Path) -> None:
-    predict(settings(survey))
+    run_prediction(settings(survey))
     before = (survey.parent / "out/distances.csv").read_bytes()
     steps: list[tuple[str, int, int, int]] = []
-    predict(settings(survey), lambda *step: steps.append(step))
+    run_prediction(settings(survey), lambda *step: steps.append(step))
     assert (survey.parent / "out/distances.csv").read_bytes() == before
     # Three of four are kept; the broken one is tried again.
     assert steps[0] == ("look", 3, 4, 0)
 
 
 def test_a_changed_file_is_looked_at_again(survey: Path, make_clip: MakeClip) -> None:
-    predict(settings(survey))
+    run_prediction(settings(survey))
     shutil.copy(make_clip("longer.mp4", n=60, rate=10), survey / "s1/a.mp4")
-    run = predict(settings(survey))
+    run = run_prediction(settings(survey))
     assert sum(e.observation.media_id == "s1/a.mp4" for e in run.estimates) == 6
 
 
 def test_another_runs_folder_is_refused_unless_overwritten(survey: Path) -> None:
-    predict(settings(survey))
+    run_prediction(settings(survey))
     with pytest.raises(RunError, match=r"every_s was 1\.0, is 2\.0"):
-        predict(settings(survey, every_s=2.0))
-    assert len(predict(settings(survey, every_s=2.0, overwrite=True)).estimates) == 3 * 2 + 1
+        run_prediction(settings(survey, every_s=2.0))
+    assert len(run_prediction(settings(survey, every_s=2.0, overwrite=True)).estimates) == 3 * 2 + 1
 
 
 def test_two_runs_do_not_share_a_folder(survey: Path) -> None:
@@ -118,19 +118,19 @@ def test_two_runs_do_not_share_a_folder(survey: Path) -> None:
 
     (survey.parent / "out").mkdir()
     with FileLock(survey.parent / "out/.lock"), pytest.raises(RunError, match="another run is writing there"):
-        predict(settings(survey))
+        run_prediction(settings(survey))
 
 
 def test_an_output_that_is_a_file_is_refused(survey: Path) -> None:
     (survey.parent / "out").write_text("x")
     with pytest.raises(RunError, match="can't be written"):
-        predict(settings(survey))
+        run_prediction(settings(survey))
 
 
 def test_a_bare_name_for_two_media_is_refused(survey: Path) -> None:
     shutil.copy(survey / "s1/a.mp4", survey / "s2/a.mp4")
     with pytest.raises(InputError, match=r"a\.mp4 could be any of s1/a\.mp4, s2/a\.mp4"):
-        predict(settings(survey))
+        run_prediction(settings(survey))
 
 
 def test_results_of_another_kind_are_not_overwritten(survey: Path) -> None:
@@ -139,25 +139,25 @@ def test_results_of_another_kind_are_not_overwritten(survey: Path) -> None:
     out.mkdir()
     (out / "distances.csv").write_text("corrected")
     with pytest.raises(RunError, match="holds other results"):
-        predict(settings(survey))
+        run_prediction(settings(survey))
     assert (out / "distances.csv").read_text() == "corrected"
-    predict(settings(survey, overwrite=True))
+    run_prediction(settings(survey, overwrite=True))
 
 
 @pytest.mark.slow
 def test_a_reviewed_table_gives_way_to_no_other(survey: Path) -> None:
-    predict(settings(survey))
+    run_prediction(settings(survey))
     out = survey.parent / "out"
     before = (out / "distances.csv").read_bytes()
     (out / "review.jsonl").write_text("header\ndecision\n")
     # The same once more is no harm.
-    predict(settings(survey))
+    run_prediction(settings(survey))
     for change in ({"hfov_deg": 30.0}, {"overwrite": True}):
         with pytest.raises(RunError, match="reviewed"):
-            predict(settings(survey, **change))
+            run_prediction(settings(survey, **change))
         assert (out / "distances.csv").read_bytes() == before
     assert sorted(path.name for path in out.iterdir() if "distances" in path.name) == ["distances.csv"]
     # Who has only opened the page has decided nothing.
     (out / "review.jsonl").write_text("header\n")
-    predict(settings(survey, hfov_deg=30.0))
+    run_prediction(settings(survey, hfov_deg=30.0))
     assert (out / "distances.csv").read_bytes() != before

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from conftest import MakeClip
 from trapmeter.errors import InputError, RunError
 from trapmeter.parallel.sharding import Shard, parse_shard, split_evenly
-from trapmeter.prediction.run import predict
+from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PATH_FIELDS, PredictSettings
 from trapmeter.prediction.sharded_run import merge_shards, predict_shard
 from trapmeter.tables.site_rules import CsvSite, FolderSite
@@ -73,14 +73,14 @@ def test_a_shard_is_two_numbers() -> None:
 
 def test_settings_come_back_from_their_json() -> None:
     before = PredictSettings(
-        (Path("a"),), Path("out"), times=Path("t.csv"), site=CsvSite(Path("s.csv")), models=(Path("m"),), flip=True
+        (Path("a"),), out=Path("out"), times=Path("t.csv"), site=CsvSite(Path("s.csv")), models=(Path("m"),), flip=True
     )
     assert PredictSettings.from_json(json.loads(json.dumps(before.to_json()))) == before
 
 
 @pytest.mark.slow
 def test_shards_merge_to_the_bytes_of_one_run(survey: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    whole = predict(settings(survey, "whole"))
+    whole = run_prediction(settings(survey, "whole"))
     times = survey.parent / "times.csv"
     # With paths from here; the merge is started elsewhere.
     monkeypatch.chdir(survey.parent)
@@ -99,7 +99,7 @@ def test_shards_merge_to_the_bytes_of_one_run(survey: Path, monkeypatch: pytest.
     assert facts["shards"] == [str(folder) for folder in folders]
     # The merged folder is as a run's: it goes on, and again with other facts.
     steps: list[tuple[str, int, int, int]] = []
-    predict(settings(survey, "merged"), lambda *step: steps.append(step))
+    run_prediction(settings(survey, "merged"), lambda *step: steps.append(step))
     assert steps[0] == ("look", 5, 6, 0)
     assert (tmp_path / "merged/distances.csv").read_bytes() == wanted
     # And a merge can be given again.
@@ -116,10 +116,10 @@ def test_a_shard_goes_on_where_it_stopped(survey: Path) -> None:
     with pytest.raises(RunError, match=r"not finished: 1/1 \(4 media\), the first of them s0/4\.mp4"):
         merge_shards([folder], survey.parent / "merged")
     steps: list[tuple[str, int, int, int]] = []
-    predict_shard(settings(survey), Shard(1, 1), lambda *step: steps.append(step))
+    predict_shard(settings(survey), Shard(1, 1), progress=lambda *step: steps.append(step))
     assert steps[0][1] == sum(b'"failure":""' in line for line in lines[:3])
     merge_shards([folder], survey.parent / "merged")
-    predict(settings(survey, "whole"))
+    run_prediction(settings(survey, "whole"))
     merged, whole = (survey.parent / name / "distances.csv" for name in ("merged", "whole"))
     assert merged.read_bytes() == whole.read_bytes()
 
@@ -134,7 +134,7 @@ def test_more_shards_than_media(survey: Path) -> None:
 def test_a_medium_that_came_later_is_not_left_out(survey: Path, make_clip: MakeClip) -> None:
     folders = shards(survey, 2)
     shutil.copy(make_clip("shards.mp4", n=30, rate=10), survey / "s0/late.mp4")
-    with pytest.raises(RunError, match=r"\(1 media\), the first of them s0/late\.mp4; give the commands"):
+    with pytest.raises(RunError, match=r"\(1 media\), the first of them s0/late\.mp4; run these shards again"):
         merge_shards(folders, survey.parent / "merged")
     assert shards(survey, 2) == folders
     assert merge_shards(folders, survey.parent / "merged").summary.n_media == 7
@@ -183,10 +183,10 @@ def test_a_damaged_or_busy_or_foreign_journal_is_named(survey: Path) -> None:
     with pytest.raises(RunError, match=r"shard-2-of-2/seen\.jsonl, line 2: .*give its command again"):
         merge_shards([one, two], out)
     journal.unlink()
-    with pytest.raises(RunError, match="give the command of shard 2/2 again"):
+    with pytest.raises(RunError, match="run shard 2/2 again"):
         merge_shards([one, two], out)
     journal.write_bytes(before)
-    predict(settings(survey, "merged", every_s=2.0))
+    run_prediction(settings(survey, "merged", every_s=2.0))
     with pytest.raises(RunError, match=r"merged: holds a run with other settings \(every_s was 2\.0, is 1\.0\)"):
         merge_shards([one, two], out)
 

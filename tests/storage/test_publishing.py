@@ -14,7 +14,7 @@ from conftest import MakeClip
 from storage_servers import IN_PROCESS, SECRET, Proxy
 from trapmeter.cli import main
 from trapmeter.errors import InputError, RunError
-from trapmeter.prediction.run import predict
+from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.storage import publish as publishing
 from trapmeter.storage import remote
@@ -204,7 +204,9 @@ def test_commands_from_bucket_to_bucket(
     rows = [f"{n}.mp4,{t},0.{n + 1},0.4,0.{n + 3},0.7,0.{9 - t},park,s\n" for n in range(2) for t in range(2)]
     (tmp_path / "boxes.csv").write_text(HEADER + "".join(rows))
     options = ["--boxes", tmp_path / "boxes.csv", "--jobs", 1]
-    predict(PredictSettings((tmp_path / "here",), tmp_path / "out", boxes=tmp_path / "boxes.csv"), engine=IN_PROCESS)
+    run_prediction(
+        PredictSettings((tmp_path / "here",), out=tmp_path / "out", boxes=tmp_path / "boxes.csv"), engine=IN_PROCESS
+    )
     table = (tmp_path / "out/distances.csv").read_bytes()
     assert call("predict", "s3://traps/survey", *options, "--out", "s3://traps/results") == 0
     assert (

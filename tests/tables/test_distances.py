@@ -135,7 +135,7 @@ def test_a_spreadsheet_may_have_saved_it_again(write):
     ("old", "new", "message"),
     [
         ("measured", "guessed", r"line 2, column 'status': expected one of measured, no_animal.*got 'guessed'"),
-        ("measured", "no_animal", r"line 2: a distance belongs to measured rows alone"),
+        ("measured", "no_animal", r"line 2: only measured rows have a distance"),
         (",2,", ",2.5,", r"line 2, column 'animal_id': expected a whole number"),
         ("5.00,4.12", "5.00,", r"line 2, column 'low_m': expected a number, got ''"),
         ("5.00,4.12", "5.00,5.12", r"line 2: expected 0 <= low <= distance <= high"),

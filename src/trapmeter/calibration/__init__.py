@@ -1,1 +1,1 @@
-"""Distances corrected at a site by what the field team knows: labelled seconds, reference points, camera facts."""
+"""Corrects a site's distances by what the field team knows: labels, reference points, camera set-up, animal size."""

@@ -1,9 +1,9 @@
 """How likely a distance is, given the height of the animal's box and its real shoulder height.
 
-Through a pinhole something of height H at depth d fills H f / d of the picture, with f = 1 / (2 tan(vfov / 2)) in
-picture heights (Hartley and Zisserman 2004, section 6.1). A box is a little higher than a shoulder: heads, and boxes
-are drawn loosely. And it may be wrong: it may show no animal, plants may hide a part of it, the picture's edge may cut
-it. Each has its part in the likelihood, as with the ground.
+Through a pinhole, something of height H at depth d fills H f / d of the picture, with f = 1 / (2 tan(vfov / 2)) in
+picture heights (Hartley and Zisserman 2004, section 6.1). A box is a little higher than the shoulder, because of heads
+and loose boxes. A box may also show no animal, plants may hide a part of the animal, or the picture's edge may cut it;
+the likelihood is a mixture of these cases, as for the ground.
 """
 
 from __future__ import annotations
@@ -22,42 +22,41 @@ from trapmeter.tables.species import ShoulderHeight
 
 Floats = NDArray[np.float64]
 
+EDGE_MARGIN = 0.005
+"""A box nearer than this to the upper or lower edge of the picture may be cut off, as a fraction of its height."""
+
 
 @dataclass(frozen=True, slots=True)
 class SizeSettings:
     """Chosen by cross-validation over the training sites of simtrap (docs/results/calibration.md)."""
 
     box_over_shoulder: float = 1.15
-    """How much higher a box is than the shoulder of its animal."""
+    """Height of a box over the shoulder height of its animal."""
     sd_log: float = 0.2
-    """How exactly a box shows its animal's height, in log metres, beside what is not known of the shoulder."""
+    """Standard deviation of a box's height, in log metres, in addition to that of the shoulder height."""
     lens_sd_log: float = 0.15
-    """What an unknown lens adds: trail cameras see 38 to 55 degrees."""
+    """Additional standard deviation if the lens is unknown: trail cameras have 38 to 55 degrees."""
     hidden: float = 0.2
-    """How often a part of the animal is hidden ..."""
+    """Probability that a part of the animal is hidden."""
     hidden_log: float = 0.7
-    """... and how much of it at most, in log metres."""
+    """The largest part that may be hidden, in log metres."""
     box_correlation: float = 0.35
-    """Boxes of one track are wrong together: n of them count as often as 1 / (1 + alike (n - 1)) says of each."""
+    """Correlation of the boxes of a track: each of n boxes gets the weight 1 / (1 + box_correlation (n - 1))."""
     typical_shoulder_m: float = 0.9
-    """The shoulder height that models have in mind, having learnt from many species ..."""
+    """The shoulder height that models assume, having learnt from many species."""
     prediction_shift_share: float = 0.4
-    """... and how far they go by size: an answer is moved by this share of the animal's log height over usual_m."""
+    """Share of the animal's log height over typical_shoulder_m by which a prediction is shifted."""
     prediction_widening: float = 1.5
-    """How much less sure an answer is of this one animal than its draws, which are right on the mean over all."""
+    """Factor for the spread of a prediction for one animal: its draws are right on average over all animals."""
     box: FootSettings = field(default_factory=lambda: FootSettings(score_slope=4.0))
     """How far boxes are trusted to show an animal."""
     span_log: float = 2.5
-    """Heights of boxes that show no animal are anything over this range, in log metres."""
-
-
-EDGE_MARGIN = 0.005
-"""A box that comes this close to the upper or lower edge of the picture may be cut off by it."""
+    """Range of the heights of boxes that show no animal, uniform in log metres."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnimalSize:
-    """How high an animal is, and through which lens it is seen: its camera, if anything is known of that."""
+    """An animal's shoulder height, and the camera that it was filmed with, if known."""
 
     shoulder: ShoulderHeight
     camera: CameraSetup | None = None
@@ -71,32 +70,32 @@ class AnimalSize:
         return depth_m / math.cos(math.radians(bearing_deg((box.x1 + box.x2) / 2, hfov_deg)))
 
     def sd_log(self, settings: SizeSettings) -> float:
-        """The standard deviation of that, in log metres."""
+        """The standard deviation of that distance, in log metres."""
         has_lens = self.camera is not None and self.camera.hfov_deg is not None
         return math.hypot(settings.sd_log, self.shoulder.sd_log, 0.0 if has_lens else settings.lens_sd_log)
 
     def prediction_shift_log(self, settings: SizeSettings) -> float:
-        """By how much a model's answer, in log metres, is to be moved for an animal of this height."""
+        """The shift of a model's prediction for an animal of this height, in log metres."""
         return settings.prediction_shift_share * math.log(self.shoulder.height_m / settings.typical_shoulder_m)
 
 
 def size_likelihood(
     size: AnimalSize, box: Box, distance_m: Floats, settings: SizeSettings, repeated: float = 0.0
 ) -> Floats:
-    """How likely this box is when its animal stands at each of the distances; up to a factor.
+    """The likelihood of a box given that its animal stands at each of the distances (n), up to a factor.
 
-    repeated: the share of the site's other videos that have the same box.
+    repeated: the share (0..1) of the site's other videos that have the same box.
     """
     from scipy.special import ndtr
 
     sd = size.sd_log(settings)
-    off = (np.log(distance_m) - math.log(size.distance_m(box, settings))) / sd
+    deviation = (np.log(distance_m) - math.log(size.distance_m(box, settings))) / sd
     if box.y1 <= EDGE_MARGIN or box.y2 >= 1 - EDGE_MARGIN:
-        # Of an animal that is cut off there may be any part: it is at most as far as the box says.
-        right = ndtr(-off) / settings.span_log
+        # The edge may have cut off any part of the animal: the box only gives its largest distance.
+        of_animal = ndtr(-deviation) / settings.span_log
     else:
-        whole = np.exp(-0.5 * off**2) / math.sqrt(2 * math.pi) / sd
-        part = (ndtr(off + settings.hidden_log / sd) - ndtr(off)) / settings.hidden_log
-        right = (1 - settings.hidden) * whole + settings.hidden * part
-    shown = animal_probability(box, settings.box, repeated)
-    return np.asarray(shown * right + (1 - shown) / settings.span_log, np.float64)
+        visible = np.exp(-0.5 * deviation**2) / math.sqrt(2 * math.pi) / sd
+        hidden = (ndtr(deviation + settings.hidden_log / sd) - ndtr(deviation)) / settings.hidden_log
+        of_animal = (1 - settings.hidden) * visible + settings.hidden * hidden
+    probability = animal_probability(box, settings.box, repeated)
+    return np.asarray(probability * of_animal + (1 - probability) / settings.span_log, np.float64)

@@ -13,12 +13,12 @@ from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.species import ShoulderHeight, read_shoulder_heights, read_species, shoulder_height_of
 
 LENS, GROUND, SHOULDER = "lens", "height and pitch", "shoulder"
-"""What a note names; `facts_used_in` finds them again."""
+"""The facts that `FieldFacts.note` names in a model_id and `facts_used_in` finds there."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
-    """Cameras, animals' shoulders and species by media_id; media of a site have the same camera."""
+    """Cameras, animals' shoulder heights and species by media_id. The media of a site share a camera."""
 
     cameras: Mapping[str, CameraSetup] = field(default_factory=dict)
     shoulders: Mapping[str, ShoulderHeight] = field(default_factory=dict)
@@ -26,12 +26,12 @@ class FieldFacts:
     species: Mapping[str, str] = field(default_factory=dict)
 
     def hfov_deg(self, media_id: str) -> float:
-        """The horizontal field of view of a medium, as told or as assumed."""
+        """The horizontal field of view of a medium; the usual one if none is known."""
         camera = self.cameras.get(media_id)
         return DEFAULT_HFOV_DEG if camera is None or camera.hfov_deg is None else camera.hfov_deg
 
     def note(self, media_id: str) -> str:
-        """What was used for a medium, to be added to its rows' model_id; "" where nothing is known."""
+        """The facts used for a medium, as a suffix for its rows' model_id; "" if there are none."""
         camera, shoulder = self.cameras.get(media_id), self.shoulders.get(media_id)
         used = []
         if lens_changes_boxes(camera, self.trained_hfov_deg):
@@ -44,7 +44,7 @@ class FieldFacts:
 
 
 def facts_used_in(model_id: str) -> set[str]:
-    """Which of LENS, GROUND and SHOULDER a row's model_id says were used."""
+    """Which of LENS, GROUND and SHOULDER a row's model_id names."""
     _, _, note = model_id.rpartition("; with ")
     return {name for name in (LENS, GROUND, SHOULDER) if note != model_id and name in note}
 
@@ -52,15 +52,15 @@ def facts_used_in(model_id: str) -> set[str]:
 def shoulders_by_medium(
     species: str | None, shoulder_m: float | None, media: Iterable[tuple[str, str]]
 ) -> dict[str, ShoulderHeight]:
-    """The shoulder of each medium.
+    """The shoulder height of the animals of each medium.
 
     Args:
-        species: a name for all, or the path of a CSV file.
-        shoulder_m: a height for all, in metres.
+        species: a species for all media, or the path of a CSV file.
+        shoulder_m: a height for all media, in metres.
         media: media_id and site_id of all media.
 
     Raises:
-        InputError: both are given, or one isn't what it should be.
+        InputError: both are given, the species is unknown, or the table is malformed.
     """
     if species is not None and shoulder_m is not None:
         raise InputError("--species and --shoulder-height exclude each other: give one of them")
@@ -75,10 +75,10 @@ def shoulders_by_medium(
 
 
 def species_by_medium(species: str | None, media: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The species of each medium, as it was told; arguments as for told_shoulders.
+    """The species of each medium, as the user wrote it; arguments as for `shoulders_by_medium`.
 
     Raises:
-        InputError: the table isn't what it should be.
+        InputError: the table is malformed.
     """
     if species is None:
         return {}

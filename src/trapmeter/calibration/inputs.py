@@ -1,4 +1,4 @@
-"""Inputs of `trapmeter calibrate`: tables, read and matched with the rows of the results."""
+"""Inputs of `trapmeter calibrate`: reads its tables and matches them with the rows of the results."""
 
 from __future__ import annotations
 
@@ -9,156 +9,143 @@ from pathlib import Path
 from statistics import median
 
 from trapmeter.calibration.field_facts import GROUND, LENS, SHOULDER, facts_used_in, shoulders_by_medium
-from trapmeter.calibration.lens import TRAINED_HFOV_DEG
+from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.site_correction import SiteFacts
 from trapmeter.errors import InputError
 from trapmeter.records import Distance, Estimate, Observation
+from trapmeter.tables.cameras import COLUMNS as CAMERA_COLUMNS
 from trapmeter.tables.cameras import CameraSetup, read_cameras
 from trapmeter.tables.camtrapdp.container import is_package
 from trapmeter.tables.camtrapdp.media_observations import labels_of
 from trapmeter.tables.camtrapdp.package import read_package
+from trapmeter.tables.csvfile import find_misspelt_columns
 from trapmeter.tables.reference_points import ReferencePoint, read_reference_points
 from trapmeter.tables.species import ShoulderHeight
 from trapmeter.tables.truth import LabelledRow, match_truth, read_labelled_rows, truth_name_by_medium
 
 CALIBRATED = "calibrated"
-"""Added to the model_id of every row that was moved."""
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrateSettings:
-    """results: a folder of `predict` or its distances.csv; out: the folder to write into; the rest: what is known.
-
-    species: a name or the path of a CSV file; shoulder_m: metres. box_model: the folder of the box model that answered,
-    where it isn't the embedded one.
-    """
-
-    results: Path
-    out: Path
-    labels: Path | None = None
-    points: Path | None = None
-    cameras: Path | None = None
-    trained_hfov_deg: float = TRAINED_HFOV_DEG
-    species: str | None = None
-    shoulder_m: float | None = None
-    box_model: Path | None = None
-
-    def __post_init__(self) -> None:
-        if not 5 <= self.trained_hfov_deg <= 170:
-            raise InputError(f"--trained-hfov must be 5 to 170 degrees, got {self.trained_hfov_deg:g}")
-        if all(v is None for v in (self.labels, self.points, self.cameras, self.species, self.shoulder_m)):
-            raise InputError(
-                "nothing is known to calibrate by: give --labels, --points, --cameras, --species or --shoulder-height, or "
-                "--pick to be told what to label"
-            )
+"""Ends the model_id of every corrected row."""
+MAX_UNIT_RATIO = 20.0
+"""No model is wrong by this factor in the median over all labels: such labels are in another unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSite:
-    """The measured rows of a site: their positions in the table, and what is in them."""
+    """The measured rows of a site, or of a medium without one.
 
+    site_id: "" for a medium without a site. name: the site, or that medium. positions: of the rows in the table. The
+    other fields follow their order.
+    """
+
+    site_id: str
+    name: str
     positions: tuple[int, ...]
     observations: tuple[Observation, ...]
     distances: tuple[Distance, ...]
     model_ids: frozenset[str]
 
 
-MAX_UNIT_RATIO = 20.0
-"""No model is so wrong, in the median of all labels: such labels are in another unit."""
-
-SiteKey = tuple[str, str]
-"""A site's name and "", or "" and the name of a medium that is of no site."""
-
-
-def measured_sites(estimates: Sequence[Estimate]) -> dict[SiteKey, MeasuredSite]:
-    """Measured rows by site; a medium without one is a site by itself.
+def measured_sites(estimates: Sequence[Estimate]) -> list[MeasuredSite]:
+    """The measured rows by site, media without one first. Such a medium counts as a site of its own.
 
     Raises:
         InputError: no row is measured.
     """
-    rows: dict[SiteKey, list[int]] = defaultdict(list)
+    rows: dict[tuple[str, str], list[int]] = defaultdict(list)
     for position, estimate in enumerate(estimates):
-        seen = estimate.observation
+        site_id = estimate.observation.site_id
         if estimate.distance is not None:
-            rows[(seen.site_id, "") if seen.site_id else ("", seen.media_id)].append(position)
+            rows[site_id, site_id or estimate.observation.media_id].append(position)
     if not rows:
         raise InputError("the results hold no measured animal: there is nothing to calibrate")
-    return {
-        key: MeasuredSite(
+    return [
+        MeasuredSite(
+            site_id,
+            name,
             tuple(positions),
             tuple(estimates[i].observation for i in positions),
             tuple(distance for i in positions if (distance := estimates[i].distance) is not None),
             frozenset(estimates[i].model_id for i in positions),
         )
-        for key, positions in sorted(rows.items())
-    }
+        for (site_id, name), positions in sorted(rows.items())
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationInputs:
-    """All that is known. labels: metres by a row's position in the table; n_unused: labels that found no row."""
+    """Everything that is known about the sites.
+
+    labels: metres by the row's position in the table. n_unused: labels without a measured row. points, cameras: by site.
+    shoulders: by media_id. notes: about the tables, for the user.
+    """
 
     labels: Mapping[int, float]
     n_unused: int
     points: Mapping[str, Sequence[ReferencePoint]]
     cameras: Mapping[str, CameraSetup]
     shoulders: Mapping[str, ShoulderHeight]
+    notes: tuple[str, ...] = ()
 
-    def for_site(self, key: SiteKey, site: MeasuredSite) -> SiteFacts:
-        """What is known of a site; a medium without one is no site of that name."""
-        own = tuple((i, self.labels[position]) for i, position in enumerate(site.positions) if position in self.labels)
-        media = {seen.media_id for seen in site.observations}
+    def for_site(self, site: MeasuredSite) -> SiteFacts:
+        """What is known about a site."""
+        labels = tuple((i, self.labels[row]) for i, row in enumerate(site.positions) if row in self.labels)
+        media = {observation.media_id for observation in site.observations}
         shoulders = {media_id: self.shoulders[media_id] for media_id in sorted(media & self.shoulders.keys())}
-        return SiteFacts(own, tuple(self.points.get(key[0], ())), self.cameras.get(key[0]), shoulders)
+        return SiteFacts(labels, tuple(self.points.get(site.site_id, ())), self.cameras.get(site.site_id), shoulders)
 
 
 def read_inputs(settings: CalibrateSettings, source: Path, estimates: Sequence[Estimate]) -> CalibrationInputs:
-    """Reads all that the settings name; source: the table that the estimates are from.
+    """Reads the tables that the settings name. source: the table of the estimates.
 
     Raises:
-        InputError: a table is not as expected, speaks of videos and sites that the results lack, or tells what the results
-            were told already.
+        InputError: a table is malformed or names videos or sites that the results lack, or the results were corrected by
+            the same facts before.
     """
     _check_not_calibrated(settings, source, estimates)
     measured = [estimate.observation for estimate in estimates if estimate.distance is not None]
-    # A site where no animal was found has a camera too.
-    named = {estimate.observation.site_id for estimate in estimates}
+    # A site may have a camera but no detected animal.
+    site_ids = {estimate.observation.site_id for estimate in estimates}
     points = {} if settings.points is None else read_reference_points(settings.points)
     cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
-    for path, told in ((settings.points, points), (settings.cameras, cameras)):
-        _check_sites(path, told, named, source)
-    media = dict.fromkeys((seen.media_id, seen.site_id) for seen in measured)
+    for path, table in ((settings.points, points), (settings.cameras, cameras)):
+        _check_sites(path, table, site_ids, source)
+    notes = [] if settings.cameras is None else [*find_misspelt_columns(settings.cameras, CAMERA_COLUMNS)]
     rows = [] if settings.labels is None else _read_labels(settings.labels)
     labels = _match_labels(settings.labels, rows, estimates, source)
+    n_unused = len(rows) - len(labels)
+    if n_unused:
+        notes.append(f"labels without a measured animal at their second: {n_unused:,}; they were left out")
+    media = dict.fromkeys((observation.media_id, observation.site_id) for observation in measured)
     shoulders = shoulders_by_medium(settings.species, settings.shoulder_m, media)
-    return CalibrationInputs(labels, len(rows) - len(labels), points, cameras, shoulders)
+    return CalibrationInputs(labels, n_unused, points, cameras, shoulders, tuple(notes))
 
 
 def _check_not_calibrated(settings: CalibrateSettings, source: Path, estimates: Sequence[Estimate]) -> None:
     model_ids = {estimate.model_id for estimate in estimates}
     if any(model_id.endswith(CALIBRATED) for model_id in model_ids):
         raise InputError(
-            f"{source} is calibrated already, and its labels would count twice; start from what `predict` wrote, "
-            "with all that is known at once"
+            f"{source} is calibrated already, and its labels would count twice; start from the results of `predict`, with "
+            "all facts at once"
         )
     used = {name for model_id in model_ids for name in facts_used_in(model_id)}
-    animals = settings.species is not None or settings.shoulder_m is not None
-    twice = [("--cameras", used & {LENS, GROUND}, settings.cameras is not None)]
-    twice += [("--species and --shoulder-height", used & {SHOULDER}, animals)]
-    for option, facts, is_told in twice:
-        if facts and is_told:
+    has_size = settings.species is not None or settings.shoulder_m is not None
+    for option, twice, is_given in (
+        ("--cameras", used & {LENS, GROUND}, settings.cameras is not None),
+        ("--species and --shoulder-height", used & {SHOULDER}, has_size),
+    ):
+        if twice and is_given:
             raise InputError(
-                f"{source}: `predict` was told of {' and '.join(sorted(facts))} already; leave out {option}, or start from a "
-                "run without"
+                f"{source}: `predict` has used {' and '.join(sorted(twice))} already; leave out {option}, or start from a "
+                "run without them"
             )
 
 
-def _check_sites(path: Path | None, told: Collection[str], named: Collection[str], source: Path) -> None:
-    for site_id in told:
-        if site_id not in named:
-            sites = ", ".join(sorted(name for name in named if name)[:8])
-            have = f"its sites are {sites}" if sites else "its rows have no site; measure with --site"
-            raise InputError(f"{path}: {source} has no row of site {site_id!r}; {have}")
+def _check_sites(path: Path | None, named: Collection[str], site_ids: Collection[str], source: Path) -> None:
+    for site_id in named:
+        if site_id not in site_ids:
+            sites = ", ".join(sorted(name for name in site_ids if name)[:8])
+            hint = f"its sites are {sites}" if sites else "its rows have no site; measure with --site"
+            raise InputError(f"{path}: {source} has no row of site {site_id!r}; {hint}")
 
 
 def _read_labels(path: Path) -> list[LabelledRow]:
@@ -172,26 +159,25 @@ def _match_labels(
     if path is None:
         return {}
     truth = [row.truth for row in rows]
-    known = set(truth_name_by_medium({estimate.observation.media_id for estimate in estimates}, truth).values())
+    videos = set(truth_name_by_medium({estimate.observation.media_id for estimate in estimates}, truth).values())
     for row in rows:
-        if row.truth.video_id not in known:
+        if row.truth.video_id not in videos:
             raise InputError(
                 f"{row.where}: {source} has no video {row.truth.video_id!r}; its names begin with "
                 f"{estimates[0].observation.media_id!r}; correct the name or remove the row"
             )
     position = {id(estimate): i for i, estimate in enumerate(estimates)}
-    with_box = [row for row in truth if row.box is not None]
-    pairs = match_truth(estimates, with_box) if with_box else []
-    without = [row for row in truth if row.box is None]
-    pairs += match_truth(estimates, without) if without else []
+    pairs = []
+    for group in ([row for row in truth if row.box is not None], [row for row in truth if row.box is None]):
+        pairs += match_truth(estimates, group) if group else []
     if not pairs:
         raise InputError(
             f"{path}: none of its {len(rows)} labels is of a second at which {source} has a measured animal "
             f"({rows[0].where}: {truth[0].video_id} at {truth[0].time_s:g} s); --pick writes a table of such seconds"
         )
-    times = median(row.distance_m / max(d.distance_m, 0.1) for estimate, row in pairs if (d := estimate.distance))
-    if times > MAX_UNIT_RATIO:
+    ratio = median(row.distance_m / max(d.distance_m, 0.1) for estimate, row in pairs if (d := estimate.distance))
+    if ratio > MAX_UNIT_RATIO:
         raise InputError(
-            f"{path}: its distances are {times:.3g} times the measured ones in the median; expected metres, no centimetres"
+            f"{path}: its distances are {ratio:.3g} times the measured ones in the median; expected metres, not centimetres"
         )
     return {position[id(estimate)]: row.distance_m for estimate, row in pairs}

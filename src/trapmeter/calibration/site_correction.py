@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.calibration.animal_size import AnimalSize
-from trapmeter.calibration.gaussian_process import Covariance, LabelCorrection, fit_label_correction, make_site_rows
+from trapmeter.calibration.gaussian_process import Covariance, fit_label_correction, make_site_rows
 from trapmeter.calibration.ground import Ground, fit_ground, ground_from_camera
 from trapmeter.calibration.lens import (
     TRAINED_HFOV_DEG,
@@ -33,7 +33,7 @@ FUSION = FusionSettings()
 
 
 class BoxPredictor(Protocol):
-    """Tells distances from boxes alone, as `trapmeter.boxmodel.model.BoxModel` does."""
+    """Estimates distances from boxes alone, as `trapmeter.boxmodel.model.BoxModel` does."""
 
     def estimate(self, observations: Sequence[Observation]) -> list[Distance]:
         """A distance for each observation of a site."""
@@ -42,10 +42,10 @@ class BoxPredictor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """What a field team knows of a site; any of it may be missing.
+    """What a field team knows about a site; any of it may be missing.
 
-    labels: position of a row and its true distance in metres. points: places on the ground. shoulders: the shoulder of
-    the animals of a medium, by media_id.
+    labels: pairs of a row's position and its true distance in metres. points: points on the ground at known distances.
+    shoulders: the shoulder height of a medium's animals, by media_id.
     """
 
     labels: tuple[tuple[int, float], ...] = ()
@@ -56,7 +56,7 @@ class SiteFacts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CorrectedSite:
-    """A site's distances after it, in the same order, and what the ground was taken to be."""
+    """A site's corrected distances, in the same order, and the ground used, if any."""
 
     distances: tuple[Distance, ...]
     ground: Ground | None = None
@@ -69,9 +69,10 @@ def correct_for_lens(
     trained_hfov_deg: float = TRAINED_HFOV_DEG,
     model: BoxPredictor | None = None,
 ) -> list[Distance]:
-    """The measured rows of a site with the lens reckoned in; as they are, to the last bit, where it isn't known.
+    """The distances of a site's measured rows, corrected for its lens; the same objects if the lens is unknown.
 
-    model: the box model that gave the distances, which is asked anew; without it they are taken as those of networks.
+    model: the box model that estimated the distances, run again on corrected boxes. Without it the distances are taken
+    as those of networks and multiplied by a factor.
     """
     if not lens_changes_boxes(camera, trained_hfov_deg):
         return list(distances)
@@ -80,40 +81,43 @@ def correct_for_lens(
     return [scale_distance(distance, network_lens_factor(camera, trained_hfov_deg)) for distance in distances]
 
 
-def correct_site(observations: Sequence[Observation], distances: Sequence[Distance], known: SiteFacts) -> CorrectedSite:
-    """Corrects the measured rows of a site, through whose lens distances were told already.
+def correct_site(observations: Sequence[Observation], distances: Sequence[Distance], facts: SiteFacts) -> CorrectedSite:
+    """Corrects a site's measured rows by labels, ground and animal size; the lens must have been corrected before.
 
-    What nothing is known for stays as it is, to the last bit.
+    Distances about which nothing is known stay the same objects.
 
     Raises:
         InputError: the reference points contradict each other, or the camera sees no ground.
     """
-    shifted = _correct_by_labels(observations, list(distances), known.labels)
-    ground = None if known.camera is None else ground_from_camera(known.camera)
-    if known.points:
-        ground = fit_ground(known.points, ground)
-    if ground is not None or known.shoulders:
-        shifted = _correct_by_geometry(observations, shifted, ground, known)
-    return CorrectedSite(tuple(shifted), ground)
+    corrected = _correct_by_labels(observations, list(distances), facts.labels)
+    ground = None if facts.camera is None else ground_from_camera(facts.camera)
+    if facts.points:
+        ground = fit_ground(facts.points, ground)
+    if ground is not None or facts.shoulders:
+        corrected = _correct_by_geometry(observations, corrected, ground, facts)
+    return CorrectedSite(tuple(corrected), ground)
 
 
 def label_errors_m(
-    observations: Sequence[Observation], distances: Sequence[Distance], lensed: Sequence[Distance], known: SiteFacts
+    observations: Sequence[Observation],
+    distances: Sequence[Distance],
+    lens_corrected: Sequence[Distance],
+    facts: SiteFacts,
 ) -> tuple[float, float] | None:
-    """Mean errors of the labelled rows before any correction, and after one by the labels of the other videos alone.
+    """Mean absolute errors of the labelled rows (metres): uncorrected, and corrected by labels of other videos alone.
 
-    distances: before any correction; lensed: with the lens reckoned in. None where labels are of fewer than two videos.
+    distances: before any correction; lens_corrected: after that for the lens. None if fewer than two videos have labels.
     """
-    of_video: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for position, metres in known.labels:
-        of_video[observations[position].media_id].append((position, metres))
-    if len(of_video) < 2:
+    labels_of: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for position, metres in facts.labels:
+        labels_of[observations[position].media_id].append((position, metres))
+    if len(labels_of) < 2:
         return None
     before, after = [], []
-    for left_out, held in of_video.items():
-        others = tuple(label for video, labels in of_video.items() if video != left_out for label in labels)
-        corrected = correct_site(observations, lensed, replace(known, labels=others)).distances
-        for position, metres in held:
+    for left_out, held_out in labels_of.items():
+        others = tuple(label for video, labels in labels_of.items() if video != left_out for label in labels)
+        corrected = correct_site(observations, lens_corrected, replace(facts, labels=others)).distances
+        for position, metres in held_out:
             before.append(abs(distances[position].distance_m - metres))
             after.append(abs(corrected[position].distance_m - metres))
     return float(np.mean(before)), float(np.mean(after))
@@ -124,42 +128,43 @@ def _correct_by_labels(
 ) -> list[Distance]:
     if not labels:
         return distances
-    rows = make_site_rows(observations, _log_distances(distances))
+    rows = make_site_rows(observations, log_distances(distances))
     index = np.array([position for position, _ in labels])
-    truth = np.log1p(np.array([metres for _, metres in labels]))
-    correction: LabelCorrection = fit_label_correction(rows.take(index), truth, COVARIANCE)
+    truth_log = np.log1p(np.array([metres for _, metres in labels]))
+    correction = fit_label_correction(rows.take(index), truth_log, COVARIANCE)
     return [_shift(d, shift) for d, shift in zip(distances, correction.shift_log(rows).tolist(), strict=True)]
 
 
 def _correct_by_geometry(
-    observations: Sequence[Observation], distances: list[Distance], ground: Ground | None, known: SiteFacts
+    observations: Sequence[Observation], distances: list[Distance], ground: Ground | None, facts: SiteFacts
 ) -> list[Distance]:
     tracks: dict[tuple[str, int, int], list[int]] = defaultdict(list)
-    for i, seen in enumerate(observations):
-        # Rows that nobody has tracked may be of several animals: each stands alone.
-        tracks[seen.media_id, seen.animal_id, 0 if seen.animal_id else i].append(i)
+    for i, row in enumerate(observations):
+        # Rows without an animal_id may show several animals, so each is a track of its own.
+        tracks[row.media_id, row.animal_id, 0 if row.animal_id else i].append(i)
     repeated = share_repeated_boxes(observations)
     result = list(distances)
     for rows in tracks.values():
         rows.sort(key=lambda i: observations[i].time_s)
         boxes = [observations[i].box for i in rows]
-        shoulder = known.shoulders.get(observations[rows[0]].media_id)
+        shoulder = facts.shoulders.get(observations[rows[0]].media_id)
         if not any(boxes) or (ground is None and shoulder is None):
             continue
-        size = None if shoulder is None else AnimalSize(shoulder, known.camera)
+        size = None if shoulder is None else AnimalSize(shoulder, facts.camera)
         time_s = np.array([observations[i].time_s for i in rows])
-        weighed = fuse_track(ground, boxes, [distances[i] for i in rows], time_s, repeated[rows], FUSION, size)
-        for i, distance in zip(rows, weighed, strict=True):
+        fused = fuse_track(ground, boxes, [distances[i] for i in rows], time_s, repeated[rows], FUSION, size)
+        for i, distance in zip(rows, fused, strict=True):
             result[i] = distance
     return result
 
 
-def _log_distances(distances: Sequence[Distance]) -> Floats:
+def log_distances(distances: Sequence[Distance]) -> Floats:
+    """log(1 + metres) of each distance (n)."""
     return np.log1p(np.array([distance.distance_m for distance in distances], np.float64))
 
 
 def _shift(distance: Distance, shift_log: float) -> Distance:
-    """Everything of a distance moved alike in log(1 + metres), and nothing nearer than the camera."""
+    """A distance with its interval and draws, all shifted in log(1 + metres); 0 m at least."""
     if shift_log == 0.0:
         return distance
 

@@ -1,83 +1,147 @@
-"""The command line: each verb reads its arguments, makes one library call, and says where the result is.
+"""The command line: each verb reads its options, makes one library call, and prints the result.
 
-A module for each group of verbs; this one puts them together. Heavy packages load inside the verbs, so that help is instant.
+The table below lists the verbs. A verb's module loads only when the verb is used, so help appears at once.
 """
 
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import sys
-from typing import Annotated
+from collections.abc import Collection
+from importlib import import_module
+from typing import Any
 
-import typer
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from trapmeter._version import __version__
-from trapmeter.cli import boxmodel, calibrate, density, distil, models, review, training
-from trapmeter.cli import predict as measure
-from trapmeter.cli import results as export
-from trapmeter.cli import results as report
-from trapmeter.cli.options import EXIT_USAGE
+from trapmeter.cli.options import EXIT_INTERRUPTED, EXIT_USAGE
 from trapmeter.errors import TrapmeterError
 
-app = typer.Typer(
-    name="trapmeter",
-    help="Measures how far animals stand from a camera trap.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+MEASURE, USE, TRAIN, COMPETE = (
+    Group(title, sort_key=number)
+    for number, title in enumerate(
+        ("Measure distances", "Correct and use results", "Train models", "The 2nd-place system of Deep Chimpact")
+    )
 )
-measure.add_verbs(app)
-calibrate.add_verbs(app)
-app.add_typer(boxmodel.app, name="boxmodel")
-training.add_verbs(app)
-app.command()(distil.distil)
-app.add_typer(models.app, name="models")
-app.add_typer(review.app, name="review")
-density.add_verbs(app)
-export.add_export(app)
-report.add_report(app)
+VERBS = (
+    (MEASURE, "predict", "predict:predict", "Measure the distance of every animal in videos and photos."),
+    (MEASURE, "merge", "predict:merge", "Merge the results of all shards of a run."),
+    (MEASURE, "demo", "predict:demo", "Measure twelve small clips that come with trapmeter."),
+    (USE, "report", "results:report", "Write the report of a folder of results again."),
+    (USE, "review", "results:review", "Check results by eye and correct them on a local page."),
+    (USE, "points", "analysis:points", "Write a page on which you click reference points."),
+    (USE, "calibrate", "analysis:calibrate", "Correct distances with what you know of the sites."),
+    (USE, "density", "analysis:density", "Estimate animal density from distances."),
+    (USE, "export", "results:export", "Write results in the format of another tool."),
+    (TRAIN, "frames", "training:frames", "Store the frames that training and submissions need."),
+    (TRAIN, "train", "training:train", "Train networks on labelled windows, fold by fold."),
+    (TRAIN, "distil", "training:distil", "Train one small network on an ensemble's predictions."),
+    (TRAIN, "blend", "training:blend", "Learn how to combine networks and box model."),
+    (COMPETE, "run", "competition:run", "Do everything from the competition's files to a submission."),
+    (COMPETE, "submit", "competition:submit", "Write a DrivenData submission."),
+    (COMPETE, "pseudolabel", "competition:pseudolabel", "Turn an ensemble's predictions into training samples."),
+    (COMPETE, "evaluate", "competition:evaluate", "Compare predicted distances with known ones."),
+)
+"""Group, verb, module and function, and the first sentence of its help."""
+
+GROUPED_VERBS = {
+    ("boxmodel", "Train and evaluate the model that estimates distances from boxes alone."): (
+        ("train", "training:train_box_model", "Train a box model on labelled boxes."),
+        ("evaluate", "training:evaluate_box_model", "Evaluate the box model at sites it has not seen."),
+    ),
+    ("models", "Get published networks and manage those on this machine."): (
+        ("list", "models:list_models", "List the published models and those on this machine."),
+        ("pull", "models:pull_model", "Download a published model and check it."),
+        ("import", "models:import_model", "Make a model from a TorchScript file or a bundle."),
+        ("show", "models:show_model", "Show what a model's card says."),
+        ("verify", "models:verify_models", "Check models: files, card, checksum and network."),
+        ("quantise", "models:quantise_model", "Make a network faster: 8-bit whole numbers."),
+    ),
+}
 
 
-def main() -> None:
+def _paragraphs(docstring: str) -> str:
+    """The help in a docstring, without its parameters, with one line for each paragraph; the terminal wraps it."""
+    help_text = docstring.partition("\nParameters\n")[0].strip()
+    parts = [part if part.startswith(" ") else " ".join(part.split()) for part in help_text.split("\n\n")]
+    return "\n\n".join(parts)
+
+
+def _show_default(value: object) -> str | None:
+    """The default as help shows it; that nothing is given goes without saying."""
+    return None if value in (None, (), "", False) else str(value)
+
+
+def make_app(used: Collection[str] | None = None) -> App:
+    """The command line.
+
+    used: words of the command: verbs among them load now and bring their own help; the others have the table's. None loads
+    all.
+    """
+    made = App(
+        name="trapmeter",
+        help="Measures how far animals stand from a camera trap.",
+        version=f"trapmeter {__version__}",
+        help_format="plaintext",
+        default_parameter=Parameter(negative=(), show_default=_show_default),
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+
+    def add(to: App, number: int, verb: str, function: str, text: str, **options: Any) -> None:
+        target: Any = f"trapmeter.cli.{function}"
+        if used is None or verb in used:
+            module, _, name = target.partition(":")
+            loaded = getattr(import_module(module), name)
+            if isinstance(loaded, App):  # a verb with a verb of its own, such as `review export`
+                loaded.help = _paragraphs(inspect.getdoc(loaded.default_command) or text)
+                text = ""
+            else:
+                target, text = loaded, _paragraphs(inspect.getdoc(loaded) or text)
+        options |= {"help": text} if text else {}
+        to.command(target, name=verb, sort_key=number, **options)
+
+    for number, (group, verb, function, text) in enumerate(VERBS):
+        add(made, number, verb, function, text, group=group)
+    for (name, help_text), verbs in GROUPED_VERBS.items():
+        part = App(name=name, help=help_text, group=TRAIN, sort_key=len(VERBS))
+        for number, (verb, function, text) in enumerate(verbs):
+            add(part, number, verb, function, text)
+        made.command(part)
+    return made
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends with its exit status."""
     # A file name that the terminal can't show must not end a run that is done.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        app()
-    except TrapmeterError as error:
-        print(f"trapmeter: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(EXIT_USAGE)
+        status = make_app(words[:2])(words, exit_on_error=False, print_error=False)
+    except (TrapmeterError, CycloptsError) as error:
+        _fail(str(error))
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
-        what = "" if error.filename is None else f"{error.filename}: "
-        print(  # noqa: T201
-            f"trapmeter: {what}{error.strerror}; check the path, its permissions and the free space", file=sys.stderr
-        )
-        sys.exit(EXIT_USAGE)
+        name = "" if error.filename is None else f"{error.filename}: "
+        _fail(f"{name}{error.strerror}; check the path, its permissions and the free space")
+    except KeyboardInterrupt:
+        print("trapmeter: stopped; the same command resumes", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(text: str) -> None:
+    print(f"trapmeter: {text}", file=sys.stderr)
+    sys.exit(EXIT_USAGE)
 
 
 _DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
     | {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.ESTALE}
 )
-"""What a disk may refuse at any moment. Where it is foreseen there is a better text; here is the rest."""
-
-
-def _show_version(is_wanted: bool) -> None:
-    if is_wanted:
-        typer.echo(f"trapmeter {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
-    ] = False,
-) -> None:
-    pass
+"""What a disk may refuse at any time. The library gives a better text where it expects one of these; this is the rest."""

@@ -1,364 +1,129 @@
-"""The verbs predict, merge and demo."""
+"""The verbs that measure: predict, merge of its shards, and demo."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-import typer
+from cyclopts import Parameter
 
-from trapmeter.cli.options import (
-    EXIT_INTERNAL_ERROR,
-    EXIT_INTERRUPTED,
-    EXIT_MEDIA_FAILED,
-    CamerasOption,
-    EngineOption,
-    RayAddressOption,
-    RuntimeOption,
-    ShoulderOption,
-    SiteLocationsOption,
-    SpeciesOption,
-    TrainedHfovOption,
-    site_locations_for,
-)
-from trapmeter.detect.precision import DetectorPrecision
-from trapmeter.geometry import DEFAULT_HFOV_DEG
-from trapmeter.models.runtimes.choice import Runtime
-from trapmeter.parallel.engine import EngineName, default_jobs, open_engine
+from trapmeter.cli.options import OUT, exit_status
+from trapmeter.parallel.engine import EngineSettings
+from trapmeter.prediction.settings import PredictSettings, predict_settings
+from trapmeter.settings import Jobs, given_values, options_of
 
 if TYPE_CHECKING:
-    from trapmeter.prediction.run import PredictRun, Progress
-    from trapmeter.prediction.settings import PredictSettings
-    from trapmeter.storage.address import AnyPath
-    from trapmeter.tables.truth import TruthRow
+    from trapmeter.report.predict_report import ReportedRun
 
+    PredictOptions: TypeAlias = Any
+else:
+    PredictOptions = options_of(PredictSettings)
 
-def add_verbs(app: typer.Typer) -> None:
-    """Adds predict, merge and demo."""
-    app.command()(predict)
-    app.command()(merge)
-    app.command()(demo)
+_LOCAL = EngineSettings()
 
 
 def predict(
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out", "-o", metavar="PATH", help="Folder for the results; made if need be. Or s3://BUCKET/FOLDER."
-        ),
-    ],
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Videos, photos, and folders of them (searched to the bottom); or a Camtrap DP: its folder, zip or "
-            "datapackage.json; or addresses such as s3://BUCKET/FOLDER or https://... (the extra `cloud`)."
-        ),
-    ] = None,
-    every: Annotated[float | None, typer.Option(help="Measure every so many seconds of a video (default 1).")] = None,
-    times: Annotated[
-        Path | None, typer.Option(help="Measure at these seconds only: a CSV file with video_id and time.")
-    ] = None,
-    boxes: Annotated[
-        Path | None,
-        typer.Option(
-            help="Take animals from this file: MegaDetector's JSON, DrivenData's metadata CSV or a distances.csv."
-        ),
-    ] = None,
-    site: Annotated[
-        str,
-        typer.Option(
-            help="Where the site stands: folder:1 (top folder), folder:-1 (last), regex:(S[0-9]+), or a CSV file. A Camtrap "
-            "DP tells it itself."
-        ),
-    ] = "none",
-    detector: Annotated[
-        DetectorPrecision,
-        typer.Option(
-            help="What looks for animals: in 8 bits, or as published, which takes three times the processor time."
-        ),
-    ] = DetectorPrecision.INT8,
-    min_score: Annotated[
-        float | None,
-        typer.Option(
-            help="Leave out boxes that score less (0..1). Default: 0.25; 0.2 for MegaDetector's JSON, 0 for other files."
-        ),
-    ] = None,
-    hfov: Annotated[
-        float | None,
-        typer.Option(help="The cameras' horizontal field of view in degrees, where --cameras doesn't tell it."),
-    ] = None,
-    cameras: CamerasOption = None,
-    exif: Annotated[
-        bool,
-        typer.Option("--exif", help="Believe the field of view in photos' EXIF, where nothing else tells it."),
-    ] = False,
-    species: SpeciesOption = None,
-    shoulder_height: ShoulderOption = None,
-    trained_hfov: TrainedHfovOption = DEFAULT_HFOV_DEG,
-    truth: Annotated[
-        Path | None, typer.Option(help="Known distances to compare with: DrivenData labels or a table with distance_m.")
-    ] = None,
-    places: SiteLocationsOption = None,
-    box_model: Annotated[Path | None, typer.Option(help="Folder of a box model in place of the embedded one.")] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Folder of a network's bundle, or the name of a pulled one (`trapmeter models`), in place of the box "
-            "model; give several for an ensemble."
-        ),
-    ] = None,
-    blend: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of `trapmeter blend`: networks and box model answer together, each as far as it is good."
-        ),
-    ] = None,
-    flip: Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")] = False,
-    runtime: RuntimeOption = Runtime.AUTO,
-    no_detect: Annotated[
-        bool,
-        typer.Option("--no-detect", help="Don't look for animals: let the networks answer for each second as a whole."),
-    ] = False,
-    store: Annotated[
-        Path | None,
-        typer.Option(help="Take the pictures for --times from this frame store: no video is opened, nothing detected."),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs", "-j", help="Worker processes (default: one per core of the machine, or of the cluster)."
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Start anew where an earlier run left results.")
-    ] = False,
-    shard: Annotated[
-        str | None,
-        typer.Option(help="Only look at the i-th of n shares of the media, such as 2/8; `trapmeter merge` joins them."),
-    ] = None,
-    engine: EngineOption = EngineName.LOCAL,
-    ray_address: RayAddressOption = None,
-) -> None:
+    options: Annotated[PredictOptions, Parameter(name="*")] = PredictOptions(),
+    *,
+    shard: str | None = None,
+    workers: Annotated[EngineSettings, Parameter(name="*")] = _LOCAL,
+) -> int:
     """Measure the distance of every animal in videos and photos.
 
-    Writes distances.csv (a row per medium, second and animal), report.html and run.json into the folder given with --out. A
-    run that was broken off goes on where it stopped when the same command is given again.
+    Writes distances.csv (a row for each medium, second and animal), report.html and run.json into the folder of --out. An
+    interrupted run resumes when you give the same command again.
 
-    Exit status: 0 all well, 3 some media failed (see report.html), 2 wrong arguments or input, 1 an error of ours.
+    Exit status: 0 success, 3 some media failed (see report.html), 2 wrong options or input, 1 an internal error.
 
     For example:
 
-    trapmeter predict card1/ --out results/
+        trapmeter predict card1/ --out results/
+        trapmeter predict survey/ --out results/ --site folder:1 --every 2
+        trapmeter predict card1/ --out results/ --hfov 25 --species "red fox"
+        trapmeter predict videos/ --out results/ --times submission_format.csv --boxes metadata.csv
+        trapmeter predict survey-dp/ --out results/
+        trapmeter predict card1/ --out results/ --model training/fold-0/bundle --model training/fold-1/bundle --flip
+        trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
+        trapmeter predict s3://bucket/survey --out results/ --every 10
+        trapmeter predict survey/ --out results/ --shard 2/8
+        trapmeter predict survey/ --out results/ --engine ray --ray-address auto
 
-    trapmeter predict survey/ --out results/ --site folder:1 --every 2
-
-    trapmeter predict card1/ --out results/ --hfov 25 --species "red fox"
-
-    trapmeter predict videos/ --out results/ --times submission_format.csv --boxes metadata.csv
-
-    trapmeter predict survey-dp/ --out results/
-
-    trapmeter predict card1/ --out results/ --model training/fold-0/bundle --model training/fold-1/bundle --flip
-
-    trapmeter predict --store frames/ --times submission_format.csv --model training/fold-0/bundle --out results/
-
-    trapmeter predict s3://bucket/survey --out results/ --every 10
-
-    trapmeter predict survey/ --out results/ --shard 2/8
-
-    trapmeter predict survey/ --out results/ --engine ray --ray-address auto
+    Parameters
+    ----------
+    shard
+        Process only the i-th of n parts of the media, such as 2/8; `trapmeter merge` merges them.
     """
-    from trapmeter.errors import InputError
-    from trapmeter.models.library import find_model
-    from trapmeter.prediction.run import predict as run_predict
-    from trapmeter.prediction.settings import RESULTS_LAYOUT, PredictSettings
-    from trapmeter.storage.address import RemotePath, parse_path
-    from trapmeter.storage.publish import publish_folder
-    from trapmeter.tables.site_rules import parse_site_rule
-
-    if every is not None and times is not None:
-        raise InputError("--every and --times exclude each other: give one of them")
-    if shard is not None and engine is not EngineName.LOCAL:
-        raise InputError("--shard goes without an engine: give one of --shard and --engine ray")
-    settings = PredictSettings(
-        paths=tuple(map(parse_path, paths or ())),
-        out=Path(out),
-        every_s=1.0 if every is None else every,
-        times=times,
-        boxes=boxes,
-        site=parse_site_rule(site),
-        detector=detector,
-        min_score=min_score,
-        hfov_deg=hfov,
-        cameras=cameras,
-        exif=exif,
-        trained_hfov_deg=trained_hfov,
-        species=species,
-        shoulder_m=shoulder_height,
-        truth=truth,
-        places=places,
-        box_model=box_model,
-        models=tuple(map(find_model, model or ())),
-        blend=blend,
-        flip=flip,
-        runtime=runtime,
-        detect=not no_detect,
-        store=store,
-        jobs=default_jobs(jobs),
-        overwrite=overwrite,
-    )
-    target = parse_path(out)
-    if shard is not None:
-        _predict_shard(settings, shard, target)
-        return
-    if engine is EngineName.RAY:
-        # Workers may have been started in another folder.
-        settings = settings.with_absolute_paths()
-    seen_by_all = [path for path in (*settings.paths, *settings.models, settings.store) if path is not None]
-    with open_engine(engine, ray_address, jobs, seen_by_all) as opened:
-        with publish_folder(target, RESULTS_LAYOUT, overwrite=overwrite) as folder:
-            settings = replace(
-                settings, jobs=opened.jobs, out=folder if isinstance(target, RemotePath) else settings.out
-            )
-            done = _predict_and_report(settings, partial(run_predict, settings, engine=opened.engine))
-        _print_run(done, target)
-    _exit_with(done.run)
-
-
-def _predict_shard(settings: PredictSettings, text: str, target: AnyPath) -> None:
-    from trapmeter.console import print_shard, progress_bars
-    from trapmeter.parallel.sharding import parse_shard
-    from trapmeter.prediction.settings import RESULTS_LAYOUT
+    from trapmeter import console
+    from trapmeter.parallel.engine import parse_engine_shard
     from trapmeter.prediction.sharded_run import predict_shard
-    from trapmeter.storage.publish import publish_folder
+    from trapmeter.report import predict_report
 
-    shard = parse_shard(text)
-    with (
-        publish_folder(target / shard.name, RESULTS_LAYOUT, overwrite=settings.overwrite) as folder,
-        _exit_on_interrupt(),
-        progress_bars() as progress,
-    ):
-        run = predict_shard(replace(settings, out=folder.parent), shard, progress)
-    print_shard(run, target)
-    if run.n_internal_errors:
-        raise typer.Exit(EXIT_INTERNAL_ERROR)
-    if run.n_failed:
-        raise typer.Exit(EXIT_MEDIA_FAILED)
+    values = given_values(options)
+    part = parse_engine_shard(shard, workers.engine)
+    if part is None:
+        with console.progress_bars() as progress:
+            done = predict_report.predict(workers=workers, progress=progress, **values)
+        return _print_run(done)
+    settings = predict_settings(**values)
+    with console.progress_bars() as progress:
+        run = predict_shard(settings, part, values["out"], progress=progress)
+    console.print_shard(run, values["out"])
+    return exit_status(run)
 
 
-def merge(
-    shards: Annotated[
-        list[str],
-        typer.Argument(
-            help="The folders of all shards of a run; or their addresses, such as 's3://BUCKET/OUT/shard-*-of-8'."
-        ),
-    ],
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out", "-o", metavar="PATH", help="Folder for the results; made if need be. Or s3://BUCKET/FOLDER."
-        ),
-    ],
-) -> None:
-    """Make the results of a run out of all its shards.
+def merge(shards: tuple[str, ...], /, *, out: Annotated[str, OUT]) -> int:
+    """Merge the results of all shards of a run.
 
-    No video is opened, but the media and tables must lie where the shards found them. distances.csv has the same bytes as
-    that of a run without --shard.
+    No video is opened, but the media and tables must still be where the shards found them. distances.csv has the same bytes
+    as that of a run without --shard.
 
-    Exit status: as of `trapmeter predict`.
+    Exit status: as `trapmeter predict`.
 
     For example:
 
-    trapmeter merge results/shard-*-of-8 --out results/
+        trapmeter merge results/shard-*-of-8 --out results/
+
+    Parameters
+    ----------
+    shards
+        The folders of all shards of a run, or their addresses, such as 's3://BUCKET/OUT/shard-*-of-8'.
+    out
+        Folder for the results, created if it doesn't exist; or s3://BUCKET/FOLDER.
     """
-    from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT
-    from trapmeter.prediction.sharded_run import SHARD_FILE, merge_shards, read_run_settings
-    from trapmeter.storage.address import parse_path
-    from trapmeter.storage.publish import expand_pattern, fetch_folder, publish_folder
-
-    target = parse_path(out)
-    given = [folder for text in shards for folder in expand_pattern(parse_path(text))]
-    with ExitStack() as stack:
-        folders = [stack.enter_context(fetch_folder(folder, (SHARD_FILE, JOURNAL))) for folder in given]
-        folder = stack.enter_context(publish_folder(target, RESULTS_LAYOUT))
-        done = _predict_and_report(read_run_settings(folders, folder), partial(merge_shards, folders, folder))
-    _print_run(done, target)
-    _exit_with(done.run)
-
-
-@contextmanager
-def _exit_on_interrupt() -> Iterator[None]:
-    """Ctrl-C ends the block, and the program, with a word on how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("trapmeter: stopped; the same command goes on from here", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def _exit_with(run: PredictRun) -> None:
-    """Ends with the status that tells how the run went."""
-    if run.facts["errors_of_ours"]:
-        raise typer.Exit(EXIT_INTERNAL_ERROR)
-    if run.summary.n_failed_media or run.facts["unreadable_folders"]:
-        raise typer.Exit(EXIT_MEDIA_FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class _FinishedRun:
-    """A run whose report is written, and the known distances that it is compared with."""
-
-    run: PredictRun
-    report: Path
-    truth: Sequence[TruthRow] | None
-
-
-def _predict_and_report(settings: PredictSettings, run_it: Callable[[Progress], PredictRun]) -> _FinishedRun:
     from trapmeter.console import progress_bars
-    from trapmeter.prediction.results import read_run
-    from trapmeter.report.run_report import write_html
-    from trapmeter.storage.address import RemotePath
-    from trapmeter.tables.truth import read_truth
+    from trapmeter.report.predict_report import merge_and_report
 
-    truth = None if settings.truth is None else read_truth(settings.truth)
-    with _exit_on_interrupt(), progress_bars() as progress:
-        measured = run_it(progress)
-        # Out of the folder, as `trapmeter report` makes it again later: the same rows, rounded as the table has them.
-        run = read_run(settings.out, measured.root if isinstance(measured.root, RemotePath) else None)
-        places = site_locations_for(run, settings.places)
-        report = write_html(run, settings.out, truth=truth, places=places, progress=progress, jobs=settings.jobs)
-    return _FinishedRun(run, report, truth)
+    with progress_bars() as progress:
+        done = merge_and_report(shards, out, progress=progress)
+    return _print_run(done)
 
 
-def _print_run(done: _FinishedRun, out: AnyPath) -> None:
-    from trapmeter.console import print_comparison, print_summary
-    from trapmeter.report.comparison import compare
+def demo(*, out: Annotated[Path, OUT] = Path("trapmeter-demo"), jobs: Jobs = None) -> int:
+    """Measure twelve small clips that come with trapmeter.
 
-    print_summary(done.run, out, out / done.report.name)
-    if done.truth is not None:
-        print_comparison(compare(done.run.estimates, done.truth))
+    Compares the estimates with the exact distances: with and without reference points, near and far, beside always
+    answering the median of the training labels.
 
-
-def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("trapmeter-demo"),
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
-) -> None:
-    """Measure twelve small clips that come with trapmeter, and compare with their exact distances.
-
-    Two models measure them: the box model, which `predict` uses for real footage, and a small network trained on rendered
-    scenes of other sites. The table has each model's error with and without reference points, near and far, and that of
-    always answering the same distance. The error on real footage is quoted below it.
+    Parameters
+    ----------
+    out
+        Folder for the results.
+    jobs
+        Worker processes. Default: one per core.
     """
-    from trapmeter.console import print_demo, print_summary, progress_bars
+    from trapmeter.console import print_demo, progress_bars
     from trapmeter.demo.run import run_demo
 
-    with _exit_on_interrupt(), progress_bars() as progress:
-        done = run_demo(out, default_jobs(jobs), progress)
-    if done.run.summary.failures:
-        print_summary(done.run, out, done.report)
+    with progress_bars() as progress:
+        done = run_demo(out, jobs, progress)
     print_demo(done)
-    _exit_with(done.run)
+    return exit_status(done.run)
+
+
+def _print_run(done: ReportedRun) -> int:
+    from trapmeter.console import print_comparison, print_summary
+
+    print_summary(done.run, done.out, done.report, done.notes)
+    if done.comparison is not None:
+        print_comparison(done.comparison)
+    return exit_status(done.run)

@@ -1,157 +1,180 @@
-"""The verbs that turn a folder of results into a report or another format: report and export."""
+"""The verbs that use a folder of results: report, export, and review with its export."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import typer
+from cyclopts import App, Parameter
 
-from trapmeter.cli.options import SiteLocationsOption, parse_choice, print_progress, site_locations_for
-from trapmeter.errors import require_extra
-from trapmeter.parallel.engine import default_jobs
+from trapmeter.cli.options import OUT, print_progress
+from trapmeter.export import ExportFormat
+from trapmeter.report.run_report import ReportFormat
+from trapmeter.settings import Jobs, Range
 
-if TYPE_CHECKING:
-    from trapmeter.prediction.run import PredictRun
-
-
-class ReportFormat(StrEnum):
-    """What the report is written as."""
-
-    HTML = "html"
-    PDF = "pdf"
-
-
-def add_report(app: typer.Typer) -> None:
-    """Adds report."""
-    app.command()(report)
+review = App(name="review")
+"""`trapmeter review DIR` opens the page, `trapmeter review export DIR` writes what was decided."""
 
 
 def report(
-    results: Annotated[Path, typer.Argument(help="Folder of `trapmeter predict` or `trapmeter calibrate`.")],
-    truth: Annotated[
-        Path | None, typer.Option(help="Known distances to compare with: DrivenData labels or a table with distance_m.")
-    ] = None,
-    places: SiteLocationsOption = None,
-    no_map: Annotated[
-        bool, typer.Option("--no-map", help="Leave out the map of the sites, which tells where your cameras stand.")
-    ] = False,
-    media: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder in which the media lie now, where they were moved since they were measured; or their address, which "
-            "is always to be told."
-        ),
-    ] = None,
-    form: Annotated[str, typer.Option("--format", help="html, or pdf (an extra).")] = ReportFormat.HTML,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes (default: one per core).")] = None,
+    results: Path,
+    *,
+    truth: Path | None = None,
+    places: Path | None = None,
+    map_: Annotated[bool, Parameter(name="--map", negative="--no-map")] = True,
+    media: str | None = None,
+    format_: Annotated[ReportFormat, Parameter(name="--format")] = ReportFormat.HTML,
+    jobs: Jobs = None,
 ) -> None:
-    """Make the report of a folder of results anew, as report.html or report.pdf in that folder.
+    """Write the report of a folder of results again.
 
-    Known distances and places that the run was given are used again, where their files are still there; give others, or what
-    you have learnt since. Nothing is measured again.
+    Makes report.html or report.pdf in that folder. Nothing is measured again. If you don't give known distances and
+    locations, the report uses the files that the run was given, if they still exist.
 
     For example:
 
-    trapmeter report results/
+        trapmeter report results/
+        trapmeter report results/ --truth labels.csv --places deployments.csv
+        trapmeter report results/ --no-map
+        trapmeter report calibrated/ --media /media/card1 --format pdf
 
-    trapmeter report results/ --truth labels.csv --places deployments.csv
-
-    trapmeter report results/ --no-map
-
-    trapmeter report calibrated/ --media /media/card1 --format pdf
+    Parameters
+    ----------
+    results
+        Folder of `trapmeter predict` or `trapmeter calibrate`.
+    truth
+        Known distances to compare with: DrivenData labels or a table with distance_m.
+    places
+        Where the sites are: a CSV file of site_id, latitude, longitude, or a Camtrap DP or its deployments.csv.
+    map_
+        The map of the sites shows where your cameras stand; --no-map leaves it out.
+    media
+        Folder of the media, if they have moved since they were measured. An address must always be given.
+    format_
+        html, or pdf (an extra).
+    jobs
+        Worker processes. Default: one per core.
     """
     from trapmeter.console import progress_bars
-    from trapmeter.errors import InputError
-    from trapmeter.prediction.results import read_run
-    from trapmeter.report.run_report import write_html, write_pdf
-    from trapmeter.storage.address import parse_path
-    from trapmeter.tables.truth import read_truth
+    from trapmeter.report.run_report import write_report
 
-    written_as = parse_choice(ReportFormat, "--format", form)
-    if written_as is ReportFormat.PDF:
-        require_extra("weasyprint", "pdf")
-    if no_map and places is not None:
-        raise InputError("--places and --no-map exclude each other: give one of them")
-    run = read_run(results, None if media is None else parse_path(media))
-    if media is None and "://" in str(run.facts.get("root")):
-        print_progress(
-            f"no pictures: the media are not on this machine; give --media {run.facts['root']} to read them there"
-        )
-    truth = truth or _file_of_run(run, "truth")
-    places = None if no_map else places or _file_of_run(run, "places")
-    known = None if truth is None else read_truth(truth)
-    where = None if no_map else site_locations_for(run, places)
     with progress_bars() as progress:
-        write = write_pdf if written_as is ReportFormat.PDF else write_html
-        path = write(run, results, truth=known, places=where, progress=progress, jobs=default_jobs(jobs))
-    typer.echo(f"report: {path}")
-
-
-def _file_of_run(run: PredictRun, name: str) -> Path | None:
-    """The file that the run was given; None, which is told, where it is gone."""
-    arguments = run.facts.get("arguments")
-    given = arguments.get(name) if isinstance(arguments, dict) else None
-    if not isinstance(given, str):
-        return None
-    if not Path(given).exists():
-        print_progress(
-            f"--{name} {given}, which the run was given, is not there, seen from this folder: the report does without"
+        path = write_report(
+            results,
+            truth=truth,
+            places=places,
+            has_map=map_,
+            media=media,
+            form=format_,
+            jobs=jobs,
+            progress=progress,
+            announce=print_progress,
         )
-        return None
-    return Path(given)
-
-
-def add_export(app: typer.Typer) -> None:
-    """Adds export."""
-    app.command()(export)
+    print(f"report: {path}")
 
 
 def export(
-    results: Annotated[Path, typer.Argument(help="Folder of `trapmeter predict`, or its distances.csv.")],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="File to write (a new folder, for a package that is one); its folder must exist."
-        ),
-    ],
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="megadetector (JSON), timelapse (CSV for its import), drivendata (video_id, time, distance), geojson or "
-            "camtrap-dp.",
-        ),
-    ],
-    places: Annotated[
-        Path | None,
-        typer.Option(
-            help="For geojson: a CSV file of site_id, latitude and longitude, or a Camtrap DP or its deployments.csv."
-        ),
-    ] = None,
-    package: Annotated[
-        Path | None,
-        typer.Option(
-            help="For camtrap-dp: the package to copy, with distances in its observations (folder, zip or datapackage.json)."
-        ),
-    ] = None,
+    results: Path,
+    *,
+    out: Annotated[Path, OUT],
+    format_: Annotated[ExportFormat, Parameter(name="--format")],
+    places: Path | None = None,
+    package: Path | None = None,
 ) -> None:
-    """Write results of `predict` or `calibrate` in the format of another tool.
+    """Write results in the format of another tool.
 
     For example:
 
-    trapmeter export results/ --format megadetector --out boxes.json
+        trapmeter export results/ --format megadetector --out boxes.json
+        trapmeter export results/ --format timelapse --out timelapse.csv
+        trapmeter export results/ --format geojson --places deployments.csv --out sites.geojson
+        trapmeter export results/ --format camtrap-dp --package survey-dp/ --out survey-dp-distances/
 
-    trapmeter export results/ --format timelapse --out timelapse.csv
-
-    trapmeter export results/ --format geojson --places deployments.csv --out sites.geojson
-
-    trapmeter export results/ --format camtrap-dp --package survey-dp/ --out survey-dp-distances/
+    Parameters
+    ----------
+    results
+        Folder of `trapmeter predict`, or its distances.csv.
+    out
+        File to write (for camtrap-dp a new folder or zip); its folder must exist.
+    format_
+        megadetector (JSON), timelapse (CSV to import there), drivendata (video_id, time, distance), geojson or camtrap-dp.
+    places
+        For geojson: a CSV file of site_id, latitude, longitude, or a Camtrap DP or its deployments.csv.
+    package
+        For camtrap-dp: the package to copy, with distances in its observations (folder, zip or datapackage.json).
     """
-    from trapmeter.export import ExportFormat
-    from trapmeter.export import export_results as write
+    from trapmeter.export import export_results
 
-    for line in write(results, out, parse_choice(ExportFormat, "--format", form), places, package):
-        typer.echo(line)
-    typer.echo(f"written: {out}")
+    for line in export_results(results, out, format_, places, package):
+        print(line)
+    print(f"written: {out}")
+
+
+@review.default
+@review.command(name="serve", show=False)
+def serve(
+    results: Path,
+    *,
+    videos: Path | None = None,
+    port: Annotated[int, Range(least=0, most=65535)] = 0,
+    open_: Annotated[bool, Parameter(name="--open", negative="--no-open")] = True,
+) -> None:
+    """Check results by eye and correct them on a local page.
+
+    Needs `pip install 'trapmeter[review]'`. Shows each row with its picture, the most doubtful first; keys accept, correct,
+    move, delete and add (press ? for a list). Each decision goes into review.jsonl beside distances.csv, which never changes.
+    The page serves this machine only, and only with the key in the address that is printed. Ctrl-C ends it. `trapmeter review
+    export` writes what you decided.
+
+    For example:
+
+        trapmeter review results/
+        trapmeter review results/ --videos /media/card1 --no-open
+
+    Parameters
+    ----------
+    results
+        Folder of `trapmeter predict`, or its distances.csv.
+    videos
+        Folder that the names in distances.csv start from, if the media have moved.
+    port
+        Port on this machine; 0 takes a free one.
+    open_
+        Open the page in the browser; --no-open only prints the address.
+    """
+    from trapmeter.review.server import serve as serve_page
+
+    serve_page(
+        results,
+        videos,
+        port,
+        opens_browser=open_,
+        announce=lambda address: print(f"{address}\nCtrl-C ends the review", flush=True),
+    )
+
+
+@review.command(name="export")
+def review_export(results: Path, *, out: Annotated[Path, OUT]) -> None:
+    """Write what a review decided: corrected distances, labels, and animals to leave out.
+
+    distances.csv has the columns of `predict`. labels.csv has every animal whose distance was accepted, entered or added, for
+    `calibrate --labels`, `train --animals` and `predict --truth`. train_labels.csv and train_metadata.csv have the nearest
+    animal of each second that was decided completely, for `train` and `boxmodel train`. leave-out.csv names the animals that
+    react to the camera, for `density --leave-out`. You can run this while the page is open.
+
+    For example:
+
+        trapmeter review export results/ --out reviewed/
+        trapmeter density reviewed/distances.csv --leave-out reviewed/leave-out.csv --deployments deployments.csv
+
+    Parameters
+    ----------
+    results
+        Folder that was reviewed.
+    out
+        Folder for the tables, created if it doesn't exist.
+    """
+    from trapmeter.review.export import export_review
+
+    for line in export_review(results, out):
+        print(line)

@@ -137,7 +137,7 @@ def pair_predictions(
 
 
 def evaluate_pairs(pairs: Sequence[PredictionPair]) -> list[GroupErrors]:
-    """Errors of all seconds and of every group that has any: distance bands, parks, day, night, box, first and last second."""
+    """Errors of all seconds and of each group: distance bands, parks, day, night, box, first and last second."""
     groups: list[tuple[str, Callable[[PredictionPair], bool]]] = [("all", lambda _: True)]
     groups += [(_band_name(low, high), partial(_is_between, low, high)) for low, high in pairwise(metrics.BANDS_M)]
     groups += [(f"park {park}", partial(_is_in_park, park)) for park in sorted({pair.park for pair in pairs} - {""})]

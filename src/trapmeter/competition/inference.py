@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from cyclopts import Parameter
 
 from trapmeter.files import PathLike, lock_file
 from trapmeter.frames.store import FrameStore
@@ -17,28 +18,30 @@ from trapmeter.models.library import find_model
 from trapmeter.models.network_input import network_input
 from trapmeter.models.runtimes.choice import Runtime, choose_runtime
 from trapmeter.models.runtimes.network import Ensemble
-from trapmeter.parallel.engine import default_jobs
 from trapmeter.progress import Announce, Progress, no_progress
 from trapmeter.records import Box, VideoSecond
+from trapmeter.settings import Parsed, Range, worker_count
 from trapmeter.tables.drivendata import best_box_rows
 
 BATCH_SIZE = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceSettings:
     """Which ensemble predicts, and from which frames."""
 
-    store: PathLike
-    models: tuple[PathLike, ...]
-    """Folders of bundles, or names of installed models."""
-    metadata: PathLike | None = None
-    """Table with the box of each second, for networks that take one."""
+    store: Path
+    """Folder that `trapmeter frames` has filled."""
+    models: Annotated[tuple[Path, ...], Parsed(find_model), Parameter(name="--model")]
+    """Folder of a bundle, or the name of a downloaded model; give several for an ensemble."""
+    metadata: Path | None = None
+    """CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id: boxes for networks that take one."""
     flip: bool = False
     """Run each network on the mirror image too."""
     runtime: Runtime = Runtime.AUTO
-    threads: int | None = None
-    """For each network; None takes one for each core."""
+    """What runs the networks: onnxruntime, openvino (an extra), torch (for GPUs), or auto, which prints its choice."""
+    threads: Annotated[int | None, Range(least=1)] = None
+    """Threads of each network. Default: one per core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def predict_from_store(
     choice = choose_runtime(settings.runtime)
     announce(f"networks run in {choice.runtime}: {choice.reason}")
     folders = [find_model(model) for model in settings.models]
-    threads = default_jobs(settings.threads)
+    threads = worker_count(settings.threads)
     ensemble = Ensemble.load(folders, flip=settings.flip, threads=threads, runtime=choice.runtime)
     store = FrameStore.open(Path(settings.store))
     metadata = None if settings.metadata is None else Path(settings.metadata)

@@ -6,16 +6,17 @@ Each step leaves files and can be interrupted. Running the same file again skips
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from trapmeter.competition.evaluation import evaluate_table, format_errors
 from trapmeter.competition.inference import InferenceSettings
-from trapmeter.competition.submission import PseudolabelSettings, write_pseudolabels_for, write_submission_for
+from trapmeter.competition.submission import write_pseudolabels_for, write_submission_for
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import PathLike, atomic_file, lock_folder, sha256_of
 from trapmeter.frames.fill import fill_store
@@ -24,54 +25,63 @@ from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.progress import Announce
+from trapmeter.settings import Range, check_ranges, from_values, read_toml
 from trapmeter.training.distributed import ranks_from_environment
 from trapmeter.training.recipes import find_recipe
-from trapmeter.training.run import FoldsBy, TrainSettings, train
+from trapmeter.training.run import train
+from trapmeter.training.settings import FoldsBy, PseudolabelSettings, TrainSettings
 
 STEPS_FILE = "steps.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompetitionSettings:
-    """The content of the configuration file. Paths are taken from where the file lies."""
+    """Settings of `trapmeter run`. In a TOML file, relative paths count from the file's folder."""
 
     labels: Path
-    """video_id, time, distance of the training videos."""
+    """CSV file of video_id, time, distance: the training videos' labels."""
     metadata: Path
-    """Boxes, parks and sites of both the training and, if test_metadata is not given, the test videos."""
+    """CSV file of boxes, parks and sites of the training videos, and of the test videos if test_metadata is not given."""
     videos: Path
+    """Folder of the training videos."""
     test_format: Path
-    """video_id, time of the rows to predict, in their order."""
+    """CSV file of video_id, time: the rows to predict, in their order."""
     test_videos: Path
-    out: Path
+    """Folder of the test videos."""
+    out: Annotated[Path, Parameter(name=("--out", "-o"))]
+    """Folder for everything that is made."""
     test_metadata: Path | None = None
+    """CSV file of boxes, parks and sites of the test videos."""
     test_labels: Path | None = None
-    """With it the submissions are evaluated."""
+    """CSV file of the test videos' distances: evaluates each submission."""
     animals: Path | None = None
-    """Every animal of the training videos with its drawn box: video_id, time, distance_m, x1, y1, x2, y2."""
+    """CSV file of every animal of the training videos with its drawn box: video_id, time, distance_m, x1, y1, x2, y2."""
     recipe: str = "second_place"
-    folds: int = 10
+    """Name of the training recipe."""
+    folds: Annotated[int, Range(least=2)] = 10
+    """Number of folds, and of networks in the ensemble."""
     folds_by: FoldsBy = FoldsBy.SITE
-    rounds: int = 1
+    """What a fold holds out: whole sites, or videos as the 2nd place did (its validation errors are too good)."""
+    rounds: Annotated[int, Range(least=0)] = 1
     """Rounds of pseudolabels after the first training."""
-    flip: bool = True
-    max_spread: float = 0.0
-    """Of pseudolabels, as a share of the distance; 0 takes all with full weight, as the 2nd-place system did."""
-    round_to: float = 0.0
-    """Round submissions to multiples of this many metres; 0 doesn't."""
-    epochs: int = 0
-    """In place of the recipe's; 0 keeps it."""
+    flip: Annotated[bool, Parameter(negative="--no-flip")] = True
+    """Run each network on the mirror image too."""
+    max_spread: Annotated[float, Range(least=0.0)] = 0.0
+    """Leave out pseudolabels whose networks differ by more than this share of the distance; 0 keeps all with full weight, as
+    the 2nd place did."""
+    round_to: Annotated[float, Parameter(name="--round"), Range(least=0.0, unit="metres")] = 0.0
+    """Round submissions to multiples of this; 0 does not round. Never round distances for density."""
+    epochs: Annotated[int, Range(least=0)] = 0
+    """Epochs of each training; 0 keeps the recipe's."""
     weights: str = ""
-    """In place of the recipe's."""
-    jobs: int = 2
+    """Weights to start from: hub, package, none or a file; empty keeps the recipe's."""
+    jobs: Annotated[int, Parameter(name=("--jobs", "-j")), Range(least=1)] = 2
+    """Worker processes."""
     runtime: Runtime = Runtime.AUTO
-    """What runs the trained networks."""
+    """What runs the trained networks: onnxruntime, openvino, torch, or auto."""
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or self.rounds < 0 or self.jobs < 1:
-            raise InputError(
-                f"folds >= 2, rounds >= 0 and jobs >= 1 are needed, got {self.folds}, {self.rounds}, {self.jobs}"
-            )
+        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,42 +93,20 @@ class PipelineStep:
     work: Callable[[], str]
 
 
-def read_competition_settings(path: Path) -> CompetitionSettings:
-    """Reads the configuration, a TOML file with the names of `CompetitionSettings`.
+def read_competition_settings(path: str | Path, **options: Any) -> CompetitionSettings:
+    """Settings from a TOML file with the names of `CompetitionSettings`; options replace its values.
 
     Raises:
         InputError: the file can't be read, or a name or value is wrong.
     """
-    try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not TOML: {error}") from error
-    known = {field.name: str(field.type) for field in fields(CompetitionSettings)}
-    unknown = sorted(set(content) - set(known))
-    if unknown:
-        raise InputError(f"{path}: unknown settings {', '.join(unknown)}; the known ones are {', '.join(known)}")
-    values: dict[str, Any] = {
-        name: path.parent / value if "Path" in known[name] else value for name, value in content.items()
-    }
-    try:
-        if "folds_by" in values:
-            values["folds_by"] = FoldsBy(values["folds_by"])
-        if "runtime" in values:
-            values["runtime"] = Runtime(values["runtime"])
-        return CompetitionSettings(**values)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: {error}") from error
+    values = read_toml(CompetitionSettings, Path(path)) | options
+    return from_values(CompetitionSettings, values, str(path))
 
 
-def run_competition(
-    configuration: CompetitionSettings | PathLike, announce: Announce, *, out: PathLike | None = None
-) -> Path:
+def run_competition(configuration: CompetitionSettings | PathLike, announce: Announce, **options: Any) -> Path:
     """Does all steps that are not done yet, after announcing the plan; returns the path of the last submission.
 
-    configuration: the settings, or the path of a file with them. out: replaces their output folder.
+    configuration: the settings, or the path of a file with them. options: settings by name that replace those of the file.
 
     Raises:
         InputError: the configuration is wrong, or the process is one of several that torchrun or srun started.
@@ -132,10 +120,8 @@ def run_competition(
     settings = (
         configuration
         if isinstance(configuration, CompetitionSettings)
-        else read_competition_settings(Path(configuration))
+        else read_competition_settings(configuration, **options)
     )
-    if out is not None:
-        settings = replace(settings, out=Path(out))
     with lock_folder(settings.out):
         return _run_steps(settings, announce)
 
@@ -202,13 +188,13 @@ def _train(settings: CompetitionSettings, round_: int, announce: Announce) -> st
     extra = _pseudolabels_path(settings.out, round_) if round_ else None
     bundles = train(
         TrainSettings(
-            settings.labels,
-            settings.metadata,
-            settings.out / "frames",
-            settings.out / f"round-{round_}",
-            recipe,
-            settings.folds_by,
-            settings.folds,
+            labels=settings.labels,
+            metadata=settings.metadata,
+            store=settings.out / "frames",
+            out=settings.out / f"round-{round_}",
+            recipe=recipe,
+            folds_by=settings.folds_by,
+            n_folds=settings.folds,
             extra=extra,
             extra_metadata=settings.test_metadata,
             animals=settings.animals,

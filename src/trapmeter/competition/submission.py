@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from trapmeter.files import PathLike, atomic_file
 from trapmeter.progress import Announce, Progress, no_progress
 from trapmeter.records import VideoSecond
 from trapmeter.tables.drivendata import read_video_seconds
+from trapmeter.training.settings import PseudolabelSettings
 
 
 class SubmissionCounts(NamedTuple):
@@ -79,27 +79,6 @@ def write_submission(
     return n_missing
 
 
-@dataclass(frozen=True, slots=True)
-class PseudolabelSettings:
-    """Which predictions become training samples, and how much they count."""
-
-    max_relative_spread: float | None = 0.3
-    """Leaves out predictions whose standard deviation over the members exceeds this share of the distance. None keeps all,
-    with the weight of a label, as in the 2nd-place system."""
-
-    def __post_init__(self) -> None:
-        if self.max_relative_spread is not None and not self.max_relative_spread > 0:
-            raise InputError(f"--max-spread is a share above 0, got {self.max_relative_spread:g}")
-
-    def weight(self, prediction: EnsemblePrediction) -> float | None:
-        """1 if all members agree, down to 0.1 at the threshold; None beyond it."""
-        if self.max_relative_spread is None:
-            return 1.0
-        # Within a metre, even a small difference would be a large share of the distance.
-        share = prediction.spread_m / max(prediction.distance_m, 1.0) / self.max_relative_spread
-        return None if share > 1 else 1.0 - 0.9 * share
-
-
 class PseudolabelCounts(NamedTuple):
     """Predictions that became pseudolabels, and those left out because the networks disagree."""
 
@@ -135,7 +114,7 @@ def write_pseudolabels(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("video_id", "time", "distance", "weight", "spread"))
         for second, prediction in sorted(predictions.items()):
-            weight = settings.weight(prediction)
+            weight = settings.weight(prediction.distance_m, prediction.spread_m)
             if weight is not None:
                 n_kept += 1
                 cells = (f"{prediction.distance_m:.4f}", f"{weight:.4f}", f"{prediction.spread_m:.4f}")

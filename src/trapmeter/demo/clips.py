@@ -38,7 +38,7 @@ TRAINING_MEDIAN_M = 5.5
 """Median distance in the training labels, of the box model (15,229 real ones) as of the network (1,452 rendered ones)."""
 
 
-def demo_settings(out: Path, jobs: int) -> PredictSettings:
+def demo_settings(out: Path, jobs: int | None) -> PredictSettings:
     """Detector and box model over the clips, compared with their truth. It always starts over, to show every step.
 
     Raises:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trapmeter.calibration.inputs import CalibrateSettings
 from trapmeter.calibration.run import CHART, calibrate
 from trapmeter.demo.clips import (
     BOXES,
@@ -21,8 +20,9 @@ from trapmeter.demo.clips import (
 )
 from trapmeter.demo.scores import Scores, score, score_constant
 from trapmeter.prediction.results import read_run
-from trapmeter.prediction.run import PredictRun, Progress, predict
+from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import PredictSettings
+from trapmeter.progress import Progress
 from trapmeter.records import Estimate
 from trapmeter.report.run_report import write_html
 from trapmeter.tables.reference_points import read_reference_points
@@ -60,14 +60,14 @@ class Demo:
     survey: Path
 
 
-def run_demo(out: Path, jobs: int, progress: Progress = lambda *_: None) -> Demo:
+def run_demo(out: Path, jobs: int | None, progress: Progress = lambda *_: None) -> Demo:
     """Runs every way over the clips, into out and folders below it.
 
     Raises:
         RunError: out can't be written, or holds the results of a run that is not the demo's.
     """
     settings = demo_settings(out, jobs)
-    predict(settings, progress)
+    run_prediction(settings, progress)
     run = read_run(out)
     truth = read_truth(TRUTH)
     report = write_html(run, out, truth=truth, progress=progress, jobs=jobs)
@@ -77,7 +77,7 @@ def run_demo(out: Path, jobs: int, progress: Progress = lambda *_: None) -> Demo
     models = {BOX_MODEL: (drawn, settings), NETWORK: (network_settings(drawn), network_settings(settings))}
     rest = [drawn, *models[NETWORK]]
     for step, other in enumerate(rest, start=1):
-        predict(other)
+        run_prediction(other)
         progress("compare", step, len(rest), 0)
     constant = (score_constant(TRAINING_MEDIAN_M, _estimates(folder), truth) for folder in (drawn, settings))
     ways = [Way(BASELINE, *constant)]
@@ -101,7 +101,7 @@ def _estimates(settings: PredictSettings) -> Sequence[Estimate]:
 
 def _with_points(settings: PredictSettings) -> Sequence[Estimate]:
     """The run's estimates after calibration by the reference points."""
-    return calibrate(CalibrateSettings(settings.out, _calibrated(settings), points=POINTS)).estimates
+    return calibrate(settings.out, _calibrated(settings), points=POINTS).estimates
 
 
 def _calibrated(settings: PredictSettings) -> Path:

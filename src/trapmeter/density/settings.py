@@ -1,28 +1,33 @@
-"""What `trapmeter density` is asked for: from a TOML file, from the command line, or from both."""
+"""Settings of a density estimation, from a TOML file, the command line or Python."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
+
+<<<<<<< HEAD
 from trapmeter.density.analysis import AnalysisSettings, SelectBy
+from trapmeter.density.detection.held_out_errors import read_held_out
+=======
+from trapmeter.density.analysis import AnalysisSettings
 from trapmeter.density.detection.held_out_errors import DEEP_CHIMPACT, read_held_out
+>>>>>>> r-density
 from trapmeter.density.detection.measurement_error import MeasurementError, RandomError
-from trapmeter.density.detection.selection import candidate_functions
+from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.errors import InputError
+from trapmeter.settings import Jobs, Numbers, Range, Texts, check_ranges, from_values, read_toml, worker_count
 
 
 class SurveyFormat(StrEnum):
     """What the table of distances is."""
 
     R_FLAT = "r-flat"
-    """A flat file of R's Distance: effort and stations stand in it."""
+    """A flat file of R's Distance, with effort and stations in it."""
     DISTANCES = "distances"
     """Our own distances.csv, with a table of deployments beside it."""
     CAMTRAP_DP = "camtrap-dp"
@@ -31,76 +36,88 @@ class SurveyFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DensitySettings:
-    """The content of a survey's configuration file. Paths are taken from where the file lies."""
+    """Settings of a density estimation. In a TOML file, relative paths count from the file's folder."""
 
     file: Path
-    """The table of distances."""
+    """Table of distances: distances.csv, a flat file of R's package Distance, or a Camtrap DP (folder or zip)."""
+    _: KW_ONLY
     format: SurveyFormat | None = None
-    """None tells it from the name and the columns."""
+    """What the table is: r-flat, distances or camtrap-dp. By default, recognised by name and columns."""
     deployments: Path | None = None
-    """Site, start, end, angle of view, snapshot interval and hours of each deployment; needed with distances.csv."""
-    key: tuple[str, ...] = ()
-    adjust: tuple[str, ...] = ()
-    cutpoints: tuple[float, ...] = ()
-    """Of bins, metres; distances stay exact without."""
-    truncation: tuple[float, ...] = ()
-    """Left and right, or right alone, metres."""
+    """For distances.csv: CSV file of site_id, start, end, theta_deg, snapshot_s, and optionally hours."""
+    key: Texts = ()
+    """Key functions: half-normal, hazard-rate or uniform (or R's hn, hr, unif). Default: all three (Howe et al. 2019)."""
+    adjust: Texts = ()
+    """Adjustments: none; cosine (default), hermite or polynomial, which try no terms and more terms, up to 3 with uniform, 2
+    with half-normal, 1 with hazard-rate; or cosine:2 for exactly two terms."""
+    cutpoints: Numbers = ()
+    """Edges of bins in metres, such as 2,3,4,5,6,7,8,10,12,15. Without them distances stay exact."""
+    truncation: Numbers = ()
+    """Left and right truncation in metres, such as 2,15; or the right one alone. Default: the outer cutpoints."""
     select: SelectBy | None = None
-    monotone: bool = True
-    """Keep adjusted functions from rising with distance."""
-    level: float = 0.95
-    """Of intervals."""
+    """Criterion that selects the detection function: qaic (default with cutpoints) or aic (default without)."""
+    monotone: Annotated[bool, Parameter(negative="--no-monotone")] = True
+    """Don't let adjusted functions rise with distance."""
+    level: Annotated[float, Range(above=0.0, below=1.0)] = 0.95
+    """Confidence level of all intervals."""
     species: str | None = None
+    """The species to use; `all` uses every row. Default: all, if the table has only one."""
     species_column: str | None = None
-    """None takes `species`, if it is there."""
-    strata: bool = True
-    """Estimate each stratum and weight them by area; false puts all stations together."""
-    areas: Mapping[str, float] = field(default_factory=dict)
-    """Of strata, above 0, in any one unit."""
-    theta_deg: float | None = None
-    """Angle of view, for deployments or rows that don't tell their own."""
-    snapshot_s: float | None = None
-    """Seconds from one snapshot to the next, for deployments that don't tell their own."""
+    """Column that holds the species. Default: species, if it exists."""
+    strata: Annotated[bool, Parameter(negative="--no-strata")] = True
+    """Estimate each stratum and weight them by area; --no-strata pools all stations."""
+    areas: dict[str, float] = field(default_factory=dict)
+    """Areas of the strata, all in one unit, such as {north = 12.5, south = 30}. Default: those of the tables."""
+    theta_deg: Annotated[float | None, Parameter(name="--theta"), Range(above=0.0, most=360.0, unit="degrees")] = None
+    """Angle of view in degrees, for tables that don't state it."""
+    snapshot_s: Annotated[float | None, Parameter(name="--snapshot"), Range(above=0.0, unit="seconds")] = None
+    """Seconds from one snapshot to the next, for deployments that don't state it. (Snapshots are the moments at which a
+    camera counts animals.)"""
     points: bool = False
-    """Take distance_m in place of the draws q05_m ... q95_m."""
-    errors: str | Path | None = None
-    """Answers at held-out sites with their truths: a CSV file of truth_m, distance_m, site_id; deep-chimpact for the embedded
-    box model."""
-    distance_cv: float | None = None
-    """Coefficient of variation of a random error of distances, where no such answers are at hand."""
+    """Use distance_m instead of the ten draws q05_m to q95_m (distances that are equally likely)."""
+    errors: Literal["deep-chimpact"] | Path | None = None
+    """Allow for the model's error, as its predictions at held-out sites show it: deep-chimpact (the built-in box model), or a
+    CSV file of truth_m, distance_m, site_id, such as oof.csv of `boxmodel evaluate`."""
+    distance_cv: Annotated[float | None, Range(above=0.0)] = None
+    """Allow for a random error of distances instead: its coefficient of variation, such as 0.2 for 20 %."""
     media_times: Path | None = None
-    """When each medium starts: media_id, start."""
+    """CSV file of media_id, start: leaves out animals outside of deployments and operating hours."""
     leave_out: Path | None = None
-    """Media, or animals in them, that don't count, as those that react to the camera: media_id, animal_id."""
-    leave_out_tags: tuple[str, ...] = ()
-    """Of a Camtrap DP: observations with one of these in behavior or observationTags don't count."""
-    availability: float | None = None
-    availability_se: float = 0.0
+    """CSV file of media_id, animal_id to leave out, such as animals that react to the camera."""
+    leave_out_tags: Texts = ()
+    """For a Camtrap DP: leave out observations with one of these in behavior or observationTags."""
+    availability: Annotated[float | None, Range(above=0.0, most=1.0)] = None
+    """Share of the effort in which animals can be detected at all."""
+    availability_se: Annotated[float, Range(least=0.0)] = 0.0
+    """Standard error of the availability."""
     activity: Path | None = None
-    """Times of day to estimate availability from: time, and perhaps site_id and species."""
-    bootstrap: int = 0
-    """Replicates; 0 for none."""
-    scale_error: float = 0.0
-    """Error of scale that all distances share, as a share of 1: drawn anew in each replicate."""
-    site_scale_error: float = 0.0
-    """Error of scale that the distances of a site share."""
-    seed: int = 1
-    jobs: int = 1
+    """Estimate availability from times of day: CSV file of time, and optionally site_id and species."""
+    bootstrap: Annotated[int, Range(least=0)] = 0
+    """Number of bootstrap replicates over stations, such as 1000, with selection in each."""
+    scale_error: Annotated[float, Range(least=0.0)] = 0.0
+    """Standard deviation of a scale error of all distances, such as 0.05 for 5 %, drawn in each replicate."""
+    site_scale_error: Annotated[float, Range(least=0.0)] = 0.0
+    """The same for each site by itself, beyond what the draws contain."""
+    seed: Annotated[int, Range(least=0)] = 1
+    """Seed of all random numbers."""
+    jobs: Jobs = None
+    """Worker processes. Default: one per core."""
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if len(self.truncation) > 2:
-            raise InputError(f"expected a truncation of right, or left and right metres, got {list(self.truncation)}")
+            raise InputError(
+                f"--truncation: expected the right, or the left and right metres, got {list(self.truncation)}"
+            )
         if self.availability is not None and self.activity is not None:
-            raise InputError("availability is either given as a number or estimated from times of day; leave out one")
+            raise InputError("--availability and --activity exclude each other: give one of them")
         if self.availability_se and self.availability is None:
-            raise InputError("a standard error of availability was given without availability itself; give both")
+            raise InputError("--availability-se needs --availability: give both")
         if self.errors is not None and self.distance_cv is not None:
-            raise InputError("errors of distances are either those of held-out answers or random; leave out one")
-        if self.jobs < 1:
-            raise InputError(f"expected 1 or more jobs, got {self.jobs}")
+            raise InputError("--errors and --distance-cv exclude each other: give one of them")
 
     def analysis(self) -> AnalysisSettings:
-        """What is fitted."""
+        """What to fit, and how."""
         left, right = (None, *self.truncation)[-2:] if self.truncation else (None, None)
         if len(self.truncation) == 1 and self.cutpoints:
             left = self.cutpoints[0]
@@ -115,134 +132,29 @@ class DensitySettings:
         )
 
     def error_model(self) -> MeasurementError | None:
-        """How distances are measured; None takes them as true, or their draws as they are."""
+        """The error of the distances; None uses them as true, or their draws as they are."""
         if self.errors is not None:
             return read_held_out(self.errors)
         return None if self.distance_cv is None else RandomError(self.distance_cv)
 
     def replication(self) -> BootstrapSettings | None:
-        """The bootstrap, None without."""
+        """The bootstrap; None without."""
         if not self.bootstrap:
             return None
-        return BootstrapSettings(self.bootstrap, self.seed, self.jobs, self.scale_error, self.site_scale_error)
+        jobs = worker_count(self.jobs)
+        return BootstrapSettings(self.bootstrap, self.seed, jobs, self.scale_error, self.site_scale_error)
 
 
-def density_settings(values: Mapping[str, Any]) -> DensitySettings:
-    """Settings from plain values by name, as TOML and the command line give them.
+def density_settings(
+    file: str | Path | None = None, *, config: str | Path | None = None, **options: Any
+) -> DensitySettings:
+    """Settings from a TOML file, from values by name, or from both; values replace those of the file.
 
     Raises:
-        InputError: a name is unknown, `file` is missing, or a value is not what is expected.
+        InputError: the file can't be read, a name is unknown, no table was named, or a value is not what is expected.
     """
-    known = {one.name: str(one.type) for one in fields(DensitySettings)}
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise InputError(f"unknown settings {', '.join(unknown)}; there are {', '.join(known)}")
+    values = {} if config is None else read_toml(DensitySettings, Path(config))
+    values |= options if file is None else {**options, "file": file}
     if "file" not in values:
-        raise InputError(
-            "no table of distances was given; name it as the first argument, or as `file` in the configuration"
-        )
-    return DensitySettings(**{name: _value(name, known[name], value) for name, value in values.items()})
-
-
-def read_density_settings(path: Path) -> DensitySettings:
-    """Settings from a TOML file, as `trapmeter density --config` reads it; paths in it are taken from where it lies.
-
-    Raises:
-        InputError: it can't be read, a name is unknown, or a value is not what is expected.
-    """
-    return density_settings(read_values(path))
-
-
-def read_values(path: Path) -> dict[str, Any]:
-    """The values of a TOML file, paths taken from where it lies.
-
-    Raises:
-        InputError: it can't be read, or a name is unknown.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text, got {error}; save it again as UTF-8") from error
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        at = re.search(r"line (\d+)", str(error))
-        has_backslash = at is not None and "\\" in text.split("\n")[int(at[1]) - 1]
-        advice = _BACKSLASH if has_backslash else "put texts into double quotes"
-        raise InputError(f"{path}: not TOML: {error}; {advice}") from error
-    known = {one.name: str(one.type) for one in fields(DensitySettings)}
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise InputError(f"{path}: unknown settings {', '.join(unknown)}; there are {', '.join(known)}")
-    for name, value in values.items():
-        if "Path" in known[name] and value != DEEP_CHIMPACT:
-            if not isinstance(value, str) or any(mark < " " for mark in value):  # "C:\table\new.csv" has a tab
-                raise InputError(f"{path}: expected the name of a file for {name}, got {value!r}; {_BACKSLASH}")
-            values[name] = path.parent / value
-    return values
-
-
-def _value(name: str, kind: str, value: Any) -> Any:
-    """The value as its field wants it; what it can't be is refused by name."""
-    try:
-        return _converted(kind, value)
-    except (TypeError, ValueError) as error:
-        what = next((text for start, text in _EXPECTED.items() if kind.startswith(start)), kind)
-        raise InputError(f"{name}: expected {what}, got {value!r}; correct it") from error
-
-
-_BACKSLASH = "put the text into single quotes, or write / in place of \\"
-_EXPECTED = {
-    "str | Path": "the name of a file, or deep-chimpact",
-    "tuple[str": "a text or a list of texts",
-    "tuple[float": "a list of numbers",
-    "Mapping": "a table of numbers, such as {north = 12.5}",
-    "Path": "the name of a file",
-    "SurveyFormat": f"one of {', '.join(SurveyFormat)}",
-    "SelectBy": f"one of {', '.join(SelectBy)}",
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a text",
-}
-
-
-def _converted(kind: str, value: Any) -> Any:
-    if value is None and kind.endswith("None"):
-        return None
-    return next(convert for start, convert in _CONVERTERS.items() if kind.startswith(start))(value)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError
-    return float(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _exactly(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError
-    return value
-
-
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "str | Path": lambda value: value if value == DEEP_CHIMPACT else Path(value),
-    "tuple[str": lambda value: tuple(map(_text, [value] if isinstance(value, str) else value)),
-    "tuple[float": lambda value: tuple(map(_number, value if isinstance(value, list | tuple) else [value])),
-    "Mapping": lambda value: {_text(name): _number(one) for name, one in dict(value).items()},
-    "Path": Path,
-    "SurveyFormat": SurveyFormat,
-    "SelectBy": SelectBy,
-    "bool": lambda value: _exactly(bool, value),
-    "int": lambda value: _exactly(int, value),
-    "float": _number,
-    "str": _text,
-}
+        raise InputError("no table of distances was given: name it as the first argument, or as `file` in the settings")
+    return from_values(DensitySettings, values, "" if config is None else str(config))

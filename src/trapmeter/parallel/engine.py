@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from trapmeter._version import __version__
 from trapmeter.errors import InputError, RunError, require_extra
+from trapmeter.settings import worker_count
 from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.storage.remote import path_exists
 
 if TYPE_CHECKING:
+    from trapmeter.parallel.sharding import Shard
     from trapmeter.parallel.workers import Engine
 
 CONNECT_TIMEOUT_S = 20.0
@@ -46,6 +48,20 @@ class EngineName(StrEnum):
     """Ray, on one machine or many; the extra `cluster`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What workers run on."""
+
+    engine: EngineName = EngineName.LOCAL
+    """What workers run on: local (this machine) or ray (many machines; the extra `cluster`)."""
+    ray_address: str | None = None
+    """A running Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: a cluster on this machine alone."""
+
+    def __post_init__(self) -> None:
+        if self.engine is EngineName.LOCAL and self.ray_address is not None:
+            raise InputError("--ray-address needs --engine ray: give both")
+
+
 @dataclass(frozen=True, slots=True)
 class OpenEngine:
     """An engine that is ready to work, and the number of its workers."""
@@ -54,40 +70,41 @@ class OpenEngine:
     jobs: int
 
 
-def default_jobs(jobs: int | None) -> int:
-    """The requested number of workers; without one, one for each core that this process may use."""
-    if jobs is not None:
-        return jobs
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def parse_engine_shard(text: str | None, engine: EngineName) -> Shard | None:
+    """The shard that a user wrote, such as 2/8, if any; a shard is worked on by the processes of one machine.
+
+    Raises:
+        InputError: the text is no shard, or the engine is another one.
+    """
+    from trapmeter.parallel.sharding import parse_shard
+
+    if text is not None and engine is not EngineName.LOCAL:
+        raise InputError("--shard and --engine ray exclude each other: give one of them")
+    return None if text is None else parse_shard(text)
 
 
 @contextmanager
-def open_engine(
-    name: EngineName, address: str | None, jobs: int | None, paths: Sequence[AnyPath]
-) -> Iterator[OpenEngine]:
+def open_engine(settings: EngineSettings, jobs: int | None, paths: Sequence[AnyPath]) -> Iterator[OpenEngine]:
     """The engine, until the block ends.
 
     jobs: the number of workers; None takes one for each core. paths: every machine must see these.
 
     Raises:
-        InputError: an address is given for another engine than Ray.
         MissingExtraError: Ray isn't installed.
         RunError: the cluster can't be reached, or can't do this work.
     """
     # Reading options needs the names above, and the pool of processes takes time to load.
     from trapmeter.parallel.workers import THIS_MACHINE, Engine
 
-    if name is EngineName.LOCAL:
-        if address is not None:
-            raise InputError("--ray-address goes with --engine ray: give both")
-        yield OpenEngine(THIS_MACHINE, default_jobs(jobs))
+    if settings.engine is EngineName.LOCAL:
+        yield OpenEngine(THIS_MACHINE, worker_count(jobs))
         return
     require_extra("ray", "cluster")
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
 
     # A path that is missing on this machine too is a mistake in the command, which has a clearer message of its own.
     existing = [path.absolute() for path in paths if path_exists(path)]
-    with connect_to_ray(address, existing, default_jobs(jobs)) as cluster:
+    with connect_to_ray(settings.ray_address, existing, worker_count(jobs)) as cluster:
         yield OpenEngine(Engine(run_tasks_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from trapmeter.boxmodel.features import EDGE
 from trapmeter.errors import InputError, ModelError, error_text
 from trapmeter.files import atomic_file, sha256_of_bytes
+from trapmeter.folds import folds_by_size
 from trapmeter.models.bundle import Bundle
 from trapmeter.prediction.estimators import BoxDistanceModel, DetectedAnimal, identify_ensemble
 from trapmeter.records import CONFIDENT_SCORE, Box, Distance, ModelIdentity
@@ -106,10 +107,7 @@ def fit_blend(rows: Sequence[HeldOutPair], box_model_sha256: str, networks_sha25
 
 def predict_held_out(rows: Sequence[HeldOutPair], groups: int = 5) -> NDArray[np.float64]:
     """What blends that were learnt at other sites than each row's say to it, in metres."""
-    sites = sorted({row.site_id for row in rows})
-    if len(sites) < groups:
-        raise InputError(f"a blend is judged over {groups} groups of sites; there are {len(sites)} sites")
-    group_of = {site: number % groups for number, site in enumerate(sites)}
+    group_of = folds_by_size({row.site_id for row in rows}, groups)
     answers_m = np.zeros(len(rows))
     for group in range(groups):
         shares = _fit_shares([row for row in rows if group_of[row.site_id] != group])

@@ -1,141 +1,128 @@
-"""What the user asks of a run."""
+"""Settings of a prediction run: declared once for the command line, Python and run.json."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from trapmeter.calibration.lens import TRAINED_HFOV_DEG
+from cyclopts import Parameter
+
+from trapmeter.calibration.settings import HFOV_RANGE, FieldSettings
 from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.errors import InputError
+from trapmeter.models.library import find_model
 from trapmeter.models.runtimes.choice import Runtime
-from trapmeter.storage.address import AnyPath, RemotePath, parse_path
+from trapmeter.settings import Jobs, Parsed, Range, check_ranges, from_values
+from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.storage.publish import FolderLayout
 from trapmeter.tables.site_rules import CsvSite, NoSite, SiteRule, format_site_rule, parse_site_rule
 
 JOURNAL = "seen.jsonl"
-"""What was seen in each medium, in the folder of results."""
+"""The results of each medium, in the output folder."""
 
 RESULTS_LAYOUT = FolderLayout(journal=JOURNAL, last=("distances.csv", "run.json"), local_only="unpacked")
-"""Of the folder of results, where it goes to object storage: who finds a run.json finds all of a run."""
+"""The output folder in object storage: a folder with a run.json holds a complete run."""
 
 _NO_SITE = NoSite()
 
 
 @dataclass(frozen=True, slots=True)
-class PredictSettings:
-    """The arguments of `trapmeter predict`."""
+class PredictSettings(FieldSettings):
+    """Settings of `trapmeter predict`."""
 
-    paths: tuple[AnyPath, ...]
-    """Files and folders to look through, or addresses; none with a store."""
-    out: Path
-    """The folder for the results; a run that was broken off there goes on."""
-    every_s: float = 1.0
-    """Seconds from one moment to the next, where no times are given."""
+    paths: Annotated[tuple[AnyPath, ...], Parsed(parse_path)] = ()
+    """Videos, photos, and folders of them (with all subfolders); or a Camtrap DP: its folder, zip or datapackage.json; or
+    addresses such as s3://BUCKET/FOLDER or https://... (the extra `cloud`)."""
+    _: KW_ONLY
+    out: Annotated[Path, Parameter(name=("--out", "-o"))]
+    """Folder for the results, created if it doesn't exist; or s3://BUCKET/FOLDER. An interrupted run resumes there."""
+    every_s: Annotated[float, Parameter(name="--every"), Range(least=0.001, unit="seconds")] = 1.0
+    """Measure every so many seconds of a video."""
     times: Path | None = None
-    """A CSV file of video_id and time: these seconds and no others."""
+    """Measure only at these seconds: a CSV file with video_id and time."""
     boxes: Path | None = None
-    """A table of animals' boxes in place of a detector."""
-    site: SiteRule = _NO_SITE
-    """How a medium's site is told."""
+    """Use the animals' boxes in this file instead of the detector: MegaDetector's JSON, DrivenData's metadata CSV or a
+    distances.csv."""
+    site: Annotated[SiteRule, Parsed(parse_site_rule, format_site_rule)] = _NO_SITE
+    """How to find the site of a medium: folder:1 (top folder), folder:-1 (last), regex:(S[0-9]+), or a CSV file of media_id
+    and site_id. A Camtrap DP states its own sites."""
     detector: DetectorPrecision = DetectorPrecision.INT8
-    """Which of the embedded detectors looks for animals."""
-    min_score: float | None = None
-    """Boxes that score less don't count; None: the detector's default, 0.2 for MegaDetector's JSON, 0 for other tables."""
-    hfov_deg: float | None = None
-    """The horizontal field of view of all cameras that the table of cameras doesn't tell of; None is not known."""
-    cameras: Path | None = None
-    """A table of cameras' facts by site."""
+    """Which detector finds animals: in 8 bits, or as published (float32), which takes three times the processor time."""
+    min_score: Annotated[float | None, Range(least=0.0, most=1.0)] = None
+    """Leave out boxes with a lower score. Default: 0.25; 0.2 for MegaDetector's JSON; 0 for other files."""
+    hfov_deg: Annotated[float | None, Parameter(name="--hfov"), HFOV_RANGE] = None
+    """Horizontal field of view of the cameras, if --cameras doesn't state it."""
     exif: bool = False
-    """Believe the field of view in photos' EXIF, where nobody tells another."""
-    trained_hfov_deg: float = TRAINED_HFOV_DEG
-    """The field of view of the cameras that the models learnt from."""
-    species: str | None = None
-    """The species of all animals, or the path of a table."""
-    shoulder_m: float | None = None
-    """The shoulder height of all animals in metres."""
+    """Trust the field of view in the EXIF data of photos, if nothing else states it."""
     truth: Path | None = None
-    """Known distances to compare with in the report."""
+    """Known distances to compare with: DrivenData labels or a table with distance_m."""
     places: Path | None = None
-    """Where the sites are, for the report's map."""
-    box_model: Path | None = None
-    """A box model's folder; None is the embedded one."""
-    models: tuple[Path, ...] = ()
-    """Folders of network bundles that answer in place of the box model; several are an ensemble."""
+    """Where the sites are, for the map in the report: a CSV file of site_id, latitude, longitude, or a Camtrap DP or its
+    deployments.csv. A Camtrap DP that is measured states its own."""
+    models: Annotated[tuple[Path, ...], Parsed(find_model), Parameter(name="--model")] = ()
+    """Folder of a network's bundle, or the name of a downloaded one (`trapmeter models`), to use instead of the box model;
+    give several for an ensemble."""
     blend: Path | None = None
-    """A file of `trapmeter blend`: networks and box model answer together."""
+    """File of `trapmeter blend`: combine networks and box model, each weighted by how good it is."""
     flip: bool = False
-    """Ask each network about the mirror image too."""
+    """Run each network on the mirror image too."""
     runtime: Runtime = Runtime.AUTO
-    """What runs the networks."""
-    detect: bool = True
-    """Look for animals where no table of boxes is given; else each second is answered as a whole, by networks alone."""
+    """What runs the networks: onnxruntime, openvino (an extra), torch (for GPUs), or auto, which prints its choice."""
+    detect: Annotated[bool, Parameter(negative="--no-detect")] = True
+    """Find animals with the detector; with --no-detect the networks estimate one distance for each whole picture."""
     store: Path | None = None
-    """A frame store in place of videos, for networks at the seconds of times."""
-    jobs: int = 1
-    """Worker processes."""
+    """Take the pictures for --times from this frame store: no video is opened and nothing is detected."""
+    jobs: Jobs = None
+    """Worker processes. Default: one per core of the machine or the cluster."""
     overwrite: bool = False
-    """Forget what an earlier run left in out."""
+    """Delete the results of an earlier run and start over."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.every_s) and self.every_s >= 0.001):
-            raise InputError(f"--every is a number of seconds of at least 0.001, got {self.every_s:g}")
-        if self.min_score is not None and not 0.0 <= self.min_score <= 1.0:
-            raise InputError(f"--min-score lies in 0..1, got {self.min_score:g}")
-        for option, degrees in (("--hfov", self.hfov_deg), ("--trained-hfov", self.trained_hfov_deg)):
-            if degrees is not None and not 5.0 <= degrees <= 170.0:
-                raise InputError(f"{option} lies between 5 and 170 degrees, got {degrees:g}")
+        check_ranges(self)
         if self.models and self.box_model is not None and self.blend is None:
-            raise InputError("--model and --box-model exclude each other: give one of them, or a --blend of both")
+            raise InputError("--model and --box-model exclude each other: give one of them, or --blend for both")
         if self.blend is not None and not self.models:
-            raise InputError("--blend goes with networks: give those that it was learnt with, with --model")
+            raise InputError("--blend needs its networks: give them with --model")
         if not self.models and (
             self.flip or not self.detect or self.store is not None or self.runtime is not Runtime.AUTO
         ):
-            raise InputError(
-                "--flip, --runtime, --no-detect and --store go with networks: give one or more with --model"
-            )
+            raise InputError("--flip, --runtime, --no-detect and --store need networks: give one or more with --model")
         if self.store is not None and (self.paths or self.times is None):
-            raise InputError("--store takes the place of videos: give --times with it, and no other path")
-        if self.jobs < 1:
-            raise InputError(f"--jobs is at least 1, got {self.jobs}")
-
-    def to_json(self) -> dict[str, Any]:
-        """The arguments as plain values; `from_json` is the inverse."""
-        plain = {field.name: _to_plain(getattr(self, field.name)) for field in fields(self)}
-        return {**plain, "site": format_site_rule(self.site)}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> PredictSettings:
-        """The inverse of `to_json`; InputError, ValueError, KeyError or TypeError when it is something else."""
-        paths = {"paths": tuple(map(parse_path, data["paths"])), "models": tuple(map(Path, data["models"]))}
-        path = {name: None if data[name] is None else Path(data[name]) for name in PATH_FIELDS}
-        kinds = {
-            "site": parse_site_rule(data["site"]),
-            "detector": DetectorPrecision(data["detector"]),
-            "runtime": Runtime(data["runtime"]),
-        }
-        return PredictSettings(**{**data, **paths, **path, **kinds})
+            raise InputError("--store replaces the videos: give --times with it, and no paths")
 
     def with_absolute_paths(self) -> PredictSettings:
-        """The same with whole paths, for processes that were started in another folder."""
+        """The same settings for processes that were started in another folder."""
         here = Path.cwd()
-        whole: dict[str, Any] = {name: here / path for name in PATH_FIELDS if (path := getattr(self, name)) is not None}
+        absolute: dict[str, Any] = {
+            name: here / path for name in PATH_FIELDS if (path := getattr(self, name)) is not None
+        }
         if isinstance(self.site, CsvSite):
-            whole["site"] = CsvSite(here / self.site.path)
+            absolute["site"] = CsvSite(here / self.site.path)
         if self.species is not None and Path(self.species).is_file():
-            whole["species"] = str(here / self.species)
-        models = tuple(here / path for path in self.models)
-        return replace(self, paths=tuple(path.absolute() for path in self.paths), models=models, **whole)
+            absolute["species"] = str(here / self.species)
+        return replace(
+            self,
+            paths=tuple(path.absolute() for path in self.paths),
+            models=tuple(here / path for path in self.models),
+            **absolute,
+        )
+
+
+def predict_settings(
+    paths: str | AnyPath | Sequence[str | AnyPath] = (), out: str | AnyPath | None = None, **settings: Any
+) -> PredictSettings:
+    """Settings from plain values by name, as the command line and Python give them.
+
+    Raises:
+        InputError: a name is unknown, or a value is not what is expected.
+    """
+    if settings.keys() >= {"every_s", "times"}:
+        raise InputError("--every and --times exclude each other: give one of them")
+    given: dict[str, Any] = {"paths": paths} if out is None else {"paths": paths, "out": str(out)}
+    return from_values(PredictSettings, given | settings)
 
 
 PATH_FIELDS = ("out", "times", "boxes", "cameras", "truth", "places", "box_model", "blend", "store")
-"""The arguments that are a single path."""
-
-
-def _to_plain(value: Any) -> Any:
-    if isinstance(value, Path | RemotePath):
-        return str(value)
-    return [_to_plain(item) for item in value] if isinstance(value, tuple) else value
+"""The settings that are one local path."""

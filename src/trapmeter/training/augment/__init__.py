@@ -1,43 +1,18 @@
-"""Augmentation: random changes to a window of frames and the animal's box, so that a network learns what doesn't matter.
+"""Augmentation: random changes to a window's frames and to the animal's box. No torch.
 
-A window is uint8, frames x height x width x 3, RGB. All its frames get the same change, since they show one scene through
-one lens. First a plan is drawn (`draw.py`, records in `plan.py`), then it is carried out (`apply.py`); the plan alone tells
-what will happen, without a pixel. How likely and how strong each change is, `settings.py` says; `second_place()` is the
-list of the 2nd-place system. Written in numpy and OpenCV: no torch here.
+A window is a uint8 array, frames x height x width x 3, RGB. All its frames get the same change, since they show one scene
+through one lens. `random_plan.py` draws a plan (records in `plan.py`), which states every change without reading a pixel;
+`apply.py` applies it. `settings.py` states how likely and how strong each change is. It all runs in numpy and OpenCV.
 
-Frame by frame a plan is carried out in this order, with everything of one kind fused into one pass:
+A plan is applied frame by frame in this order; changes of one kind are fused into one pass:
 
-    grey - holes - blur - tone (tables) - sensor noise - fog's blur - veil (fog, shadow, flare) - warp (all of geometry)
+    grey - holes - blur - tone (tables) - sensor noise - blur of the fog - weather (fog, shadow, flare) - warp (all geometry)
 
-The 2nd-place system went: flip, holes, blur, brightness, tone, noise, distortion, colour shift, fog, shadow, flare, turn. So
-here the flip and the distortion come later and are one resampling with the turn, and the colour shift goes into the tables
-before the noise. The flip and the shift commute with what they pass (the draws are symmetric between left and right, but for
-rounding at 0 and 255). The distortion now bends fog, shadow and flare along, and its border stays black under them.
+The order of the 2nd-place system was: flip, holes, blur, brightness, tone, noise, distortion, colour shift, fog, shadow,
+flare, turn. Here the flip and the distortion come later, in one resampling with the turn, and the colour shift joins the tone
+tables before the noise. Flip and colour shift commute with the steps that they pass (the draws are symmetric in left and
+right), except for rounding at 0 and 255. The distortion now also bends fog, shadow and flare, and its border stays black.
 
-Frames outside the video are black and are treated like all others, as in the 2nd-place system: brightness, fog or noise
-leave them brighter than black. The network sees such frames in training as it did there.
+Frames outside the video are black and are changed like all others, as in the 2nd-place system: brightness, fog or noise
+make them brighter than black, and the network saw them so in training.
 """
-
-from trapmeter.training.augment.apply import apply_plan, augment, sample_rng
-from trapmeter.training.augment.plan import AugmentPlan
-from trapmeter.training.augment.random_plan import draw_plan
-from trapmeter.training.augment.settings import (
-    AugmentSettings,
-    distance_preserving,
-    no_augmentation,
-    second_place_augmentation,
-)
-from trapmeter.training.augment.warps import flip_box
-
-__all__ = [
-    "AugmentPlan",
-    "AugmentSettings",
-    "apply_plan",
-    "augment",
-    "distance_preserving",
-    "draw_plan",
-    "flip_box",
-    "no_augmentation",
-    "sample_rng",
-    "second_place_augmentation",
-]

@@ -1,22 +1,24 @@
-"""How likely and how strong each change of augmentation is.
+"""How likely and how strong each augmentation is, and the named sets of settings.
 
-The defaults are the 2nd-place system's list with the defaults of albumentations 1.0.3, which it ran on.
+The defaults are the list of the 2nd-place system with the defaults of albumentations 1.0.3, which it ran on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 from trapmeter.errors import InputError
+from trapmeter.settings import Range, check_ranges
 
-Range: TypeAlias = tuple[float, float]
-"""Least and greatest value; drawn evenly between."""
+Probability: TypeAlias = Annotated[float, Range(0, 1)]
+Interval: TypeAlias = tuple[float, float]
+"""Smallest and largest value; values are drawn uniformly between them."""
 
 
 class BlurKind(StrEnum):
-    """Ways to lose sharpness."""
+    """Kinds of blur."""
 
     BOX = "box"
     GLASS = "glass"
@@ -26,7 +28,7 @@ class BlurKind(StrEnum):
 
 
 class ToneKind(StrEnum):
-    """Ways to change tone and colour, beside brightness and contrast."""
+    """Kinds of tone and colour changes besides brightness and contrast."""
 
     GAMMA = "gamma"
     JITTER = "jitter"
@@ -34,170 +36,171 @@ class ToneKind(StrEnum):
 
 
 class NoiseKind(StrEnum):
-    """Ways to disturb values."""
+    """Kinds of noise."""
 
     GAUSSIAN = "gaussian"
     MULTIPLICATIVE = "multiplicative"
 
 
 class DistortionKind(StrEnum):
-    """Ways to bend the picture."""
+    """Kinds of geometric distortion."""
 
     PIECEWISE = "piecewise"
     OPTICAL = "optical"
     GRID = "grid"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentSettings:
-    """Fields named p_* are probabilities, 0..1. Of a tuple of kinds, one is drawn, each as likely as the others."""
+    """The probability and strength of each augmentation.
 
-    p_flip: float = 0.5
-    """Left and right change places."""
+    Fields named p_* are probabilities. Of a tuple of kinds one is drawn, all with the same probability. Two numbers are the
+    smallest and the largest value of a uniform draw.
+    """
 
-    p_dropout: float = 0.5
-    """Square black holes."""
-    hole_count: int = 8
-    """How many; they may overlap, so fewer may be seen. albumentations 1.0.3 too drew always the full number."""
-    hole_px: int = 8
-    """Their side."""
+    p_flip: Probability = 0.5
+    """Probability of mirroring left and right."""
 
-    p_blur: float = 0.5
-    """One of the blurs."""
+    p_dropout: Probability = 0.5
+    """Probability of square black holes."""
+    hole_count: Annotated[int, Range(least=0)] = 8
+    """Number of holes. They may overlap. Always this number, as in albumentations 1.0.3."""
+    hole_px: Annotated[int, Range(least=1, unit="pixels")] = 8
+    """Side of each hole in pixels."""
+
+    p_blur: Probability = 0.5
+    """Probability of one of the blurs."""
     blurs: tuple[BlurKind, ...] = tuple(BlurKind)
-    """Which blurs there are."""
-    blur_px: tuple[int, int] = (3, 7)
-    """Smallest and largest side of the kernel (odd), for all but glass."""
-    glass_sigma_px: float = 0.7
-    """Glass: standard deviation of the Gaussian blur before and after the pixels are shuffled."""
-    glass_reach_px: int = 4
-    """Glass: how far one shuffle moves a pixel at most, in x and in y."""
-    glass_shuffles: int = 2
-    """Glass: how often pixels are shuffled."""
+    """Kinds of blur to draw from."""
+    blur_px: Annotated[tuple[int, int], Range(least=1, unit="pixels")] = (3, 7)
+    """Smallest and largest side of the blur kernel in pixels, odd numbers; for all kinds but glass."""
+    glass_sigma_px: Annotated[float, Range(least=0, unit="pixels")] = 0.7
+    """Glass blur: standard deviation in pixels of the Gaussian blur before and after the pixels are shuffled."""
+    glass_reach_px: Annotated[int, Range(least=0, unit="pixels")] = 4
+    """Glass blur: how far one shuffle moves a pixel at most in x and in y, in pixels."""
+    glass_shuffles: Annotated[int, Range(least=0)] = 2
+    """Glass blur: number of shuffles."""
 
-    p_brightness_contrast: float = 0.5
-    """Values times a factor plus an offset."""
-    brightness: Range = (-0.2, 0.2)
-    """The offset, as a fraction of white."""
-    contrast: Range = (0.8, 1.2)
-    """The factor."""
+    p_brightness_contrast: Probability = 0.5
+    """Probability of scaling and shifting all values (contrast and brightness)."""
+    brightness: Annotated[Interval, Range(-1, 1)] = (-0.2, 0.2)
+    """Brightness: what is added to the values, as a fraction of white."""
+    contrast: Annotated[Interval, Range(least=0)] = (0.8, 1.2)
+    """Contrast: factor on the values."""
 
-    p_tone: float = 0.5
-    """One of the tone changes."""
+    p_tone: Probability = 0.5
+    """Probability of one of the tone changes."""
     tones: tuple[ToneKind, ...] = tuple(ToneKind)
-    """Which tone changes there are."""
-    gamma: Range = (0.8, 1.2)
-    """Exponent of values 0..1: above 1 darkens."""
-    jitter_brightness: Range = (0.8, 1.2)
+    """Kinds of tone change to draw from."""
+    gamma: Annotated[Interval, Range(above=0)] = (0.8, 1.2)
+    """Gamma: exponent of values 0..1; above 1 darkens."""
+    jitter_brightness: Annotated[Interval, Range(least=0)] = (0.8, 1.2)
     """Colour jitter: factor on all values."""
-    jitter_contrast: Range = (0.8, 1.2)
-    """Colour jitter: factor on the distance from the frame's mean grey."""
-    jitter_saturation: Range = (0.8, 1.2)
-    """Colour jitter: factor on the distance from the pixel's own grey."""
-    jitter_hue: Range = (-0.2, 0.2)
-    """Colour jitter: turn of the colour circle, as a fraction of it."""
-    curve_std: float = 0.1
-    """Tone curve: standard deviation of its two control points around 1/4 and 3/4."""
+    jitter_contrast: Annotated[Interval, Range(least=0)] = (0.8, 1.2)
+    """Colour jitter: factor on the difference from the frame's mean grey."""
+    jitter_saturation: Annotated[Interval, Range(least=0)] = (0.8, 1.2)
+    """Colour jitter: factor on the difference from the pixel's own grey."""
+    jitter_hue: Annotated[Interval, Range(-1, 1)] = (-0.2, 0.2)
+    """Colour jitter: rotation of the colour circle, as a fraction of a full turn."""
+    curve_std: Annotated[float, Range(least=0)] = 0.1
+    """Tone curve: standard deviation of its two control points around 1/4 and 3/4 of white."""
 
-    p_noise: float = 0.5
-    """One of the noises."""
+    p_noise: Probability = 0.5
+    """Probability of one of the noises."""
     noises: tuple[NoiseKind, ...] = tuple(NoiseKind)
-    """Which noises there are."""
-    noise_variance: Range = (10.0, 50.0)
-    """Gaussian noise: variance in grey levels squared; every pixel and channel has its own value."""
-    noise_factor: Range = (0.9, 1.1)
-    """Multiplicative noise: one factor for the whole window."""
+    """Kinds of noise to draw from."""
+    noise_variance: Annotated[Interval, Range(least=0)] = (10.0, 50.0)
+    """Gaussian noise: variance in squared grey levels; independent for every pixel and channel."""
+    noise_factor: Annotated[Interval, Range(least=0)] = (0.9, 1.1)
+    """Multiplicative noise: one factor for all frames of the window."""
     noise_per_frame: bool = False
-    """Gaussian noise anew for each frame, as a sensor makes it. The 2nd-place system had one pattern for the window."""
+    """Draw Gaussian noise for each frame, as a sensor makes it. The 2nd-place system used one pattern for all frames."""
 
-    p_distortion: float = 0.2
-    """One of the distortions; black comes in from outside."""
+    p_distortion: Probability = 0.2
+    """Probability of one of the distortions; the area outside the picture is black."""
     distortions: tuple[DistortionKind, ...] = tuple(DistortionKind)
-    """Which distortions there are."""
-    piecewise_std: Range = (0.03, 0.05)
-    """Piecewise: range of the standard deviation of the grid points' moves, as a fraction of height and width."""
-    piecewise_points: int = 4
-    """Piecewise: grid points along each side."""
-    optical: Range = (-0.05, 0.05)
-    """Optical: radial coefficient; above 0 shrinks the picture towards the middle."""
-    grid_steps: int = 5
-    """Grid: columns and rows of the grid."""
-    grid_stretch: Range = (0.7, 1.3)
-    """Grid: factor on each column's width and each row's height."""
+    """Kinds of distortion to draw from."""
+    piecewise_std: Annotated[Interval, Range(least=0)] = (0.03, 0.05)
+    """Piecewise distortion: standard deviation of the grid points' shifts, as a fraction of height and width."""
+    piecewise_points: Annotated[int, Range(least=2)] = 4
+    """Piecewise distortion: grid points along each side."""
+    optical: Annotated[Interval, Range()] = (-0.05, 0.05)
+    """Optical distortion: radial coefficient; above 0 shrinks the picture towards the middle."""
+    grid_steps: Annotated[int, Range(least=1)] = 5
+    """Grid distortion: columns and rows of the grid."""
+    grid_stretch: Annotated[Interval, Range(above=0)] = (0.7, 1.3)
+    """Grid distortion: factor on each column's width and each row's height."""
 
-    p_colour_shift: float = 0.2
-    """Colours are moved along the principal axes of the frame's colours ("fancy PCA", Krizhevsky et al. 2012)."""
-    colour_shift_std: float = 0.1
-    """Standard deviation of the move, as a fraction of the colours' variance along each axis."""
+    p_colour_shift: Probability = 0.2
+    """Probability of a shift along the principal axes of the frame's colours ("fancy PCA", Krizhevsky et al. 2012)."""
+    colour_shift_std: Annotated[float, Range(least=0)] = 0.1
+    """Standard deviation of the colour shift, as a fraction of the colours' variance along each axis."""
 
-    p_fog: float = 0.2
-    """Discs of haze, and a blur."""
-    fog_density: Range = (0.3, 1.0)
-    """Size and strength of the discs: they are a third of the width at 1."""
-    fog_alpha: float = 0.08
+    p_fog: Probability = 0.2
+    """Probability of fog: discs of haze, and a blur."""
+    fog_density: Annotated[Interval, Range(0, 1)] = (0.3, 1.0)
+    """Size and strength of the discs; at 1 they are a third of the picture's width."""
+    fog_alpha: Annotated[float, Range(0, 1)] = 0.08
     """Share of white in one disc at density 1."""
 
-    p_shadow: float = 0.2
-    """One or more polygons at half the brightness."""
-    shadow_count: tuple[int, int] = (1, 2)
-    """Fewest and most polygons."""
-    shadow_corners: int = 5
-    """Corners of each polygon."""
-    shadow_top: float = 0.5
-    """Shadows lie between this fraction of the height and the bottom edge."""
+    p_shadow: Probability = 0.2
+    """Probability of shadows: polygons at half the brightness."""
+    shadow_count: Annotated[tuple[int, int], Range(least=0)] = (1, 2)
+    """Smallest and largest number of shadows."""
+    shadow_corners: Annotated[int, Range(least=3)] = 5
+    """Corners of each shadow."""
+    shadow_top: Annotated[float, Range(0, 1)] = 0.5
+    """Top of the area with shadows, as a fraction of the picture's height; it ends at the bottom edge."""
 
-    p_flare: float = 0.2
-    """A white glow in the upper half, with small discs on a line through it."""
-    flare_radius_px: int = 150
-    """Radius of the glow."""
-    flare_discs: tuple[int, int] = (6, 9)
-    """Fewest and most discs."""
+    p_flare: Probability = 0.2
+    """Probability of a sun flare: a white glow in the upper half, with small discs on a line through it."""
+    flare_radius_px: Annotated[int, Range(least=1, unit="pixels")] = 150
+    """Radius of the glow in pixels."""
+    flare_discs: Annotated[tuple[int, int], Range(least=0)] = (6, 9)
+    """Smallest and largest number of discs of a flare."""
 
-    p_turn: float = 0.2
-    """Shift, scale and rotation about the middle; black comes in from outside."""
-    turn_shift: Range = (-0.0625, 0.0625)
+    p_turn: Probability = 0.2
+    """Probability of shift, scale and rotation about the middle; the area outside the picture is black."""
+    turn_shift: Annotated[Interval, Range(-1, 1)] = (-0.0625, 0.0625)
     """Shift in x and in y, as a fraction of width and height."""
-    turn_scale: Range = (0.9, 1.1)
-    """Scale: above 1 magnifies."""
-    turn_deg: Range = (-45.0, 45.0)
-    """Angle, counter-clockwise."""
+    turn_scale: Annotated[Interval, Range(above=0)] = (0.9, 1.1)
+    """Scale factor; above 1 magnifies."""
+    turn_deg: Annotated[Interval, Range(-180, 180, unit="degrees")] = (-45.0, 45.0)
+    """Rotation in degrees, counter-clockwise."""
 
-    p_zoom: float = 0.0
-    """Magnified, box and all: an animal that looks twice as large counts as half as far away."""
-    zoom: Range = (0.75, 1.6)
-    """How many times, drawn evenly in its logarithm: above 1 about any point, below 1 about the middle, black outside."""
+    p_zoom: Probability = 0.0
+    """Probability of a zoom that also changes the distance: an animal twice as large counts as half as far away."""
+    zoom: Annotated[Interval, Range(above=0)] = (0.75, 1.6)
+    """Zoom factor, uniform in its logarithm. Above 1 about any point; below 1 about the middle, with black around it."""
 
-    p_grey: float = 0.0
-    """Without colour, as an infrared flash shows it."""
+    p_grey: Probability = 0.0
+    """Probability of removing colour, as in pictures taken with an infrared flash."""
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name.startswith("p_") and not 0.0 <= value <= 1.0:
-                raise InputError(f"augmentation: {field.name} is a probability, 0 to 1, got {value}")
-            if isinstance(value, tuple) and not value:
-                raise InputError(f"augmentation: {field.name} is empty; to leave these out, set their probability to 0")
-            if (
-                isinstance(value, tuple)
-                and not isinstance(value[0], str)
-                and not (len(value) == 2 and value[0] <= value[1])
-            ):
-                raise InputError(f"augmentation: {field.name} is a least and a greatest value, got {value}")
-        if not self.zoom[0] > 0:
-            raise InputError(f"augmentation: zoom is above 0, got {self.zoom}")
-        if not all(side % 2 == 1 and side > 0 for side in self.blur_px):
-            raise InputError(f"augmentation: blur_px holds odd numbers of pixels, got {self.blur_px}")
+            if not isinstance(value, tuple):
+                continue
+            if not value:
+                raise InputError(
+                    f"augmentation: {field.name} is empty; to use none of these, set their probability to 0"
+                )
+            if not isinstance(value[0], str) and not (len(value) == 2 and value[0] <= value[1]):
+                raise InputError(f"augmentation: {field.name}: expected a smallest and a largest value, got {value}")
+        if not all(side % 2 for side in self.blur_px):
+            raise InputError(f"augmentation: blur_px: expected odd numbers of pixels, got {self.blur_px}")
 
 
 def second_place_augmentation() -> AugmentSettings:
-    """The list of the 2nd-place system, every probability and strength."""
+    """The augmentation of the 2nd-place system, with all its probabilities and strengths."""
     return AugmentSettings()
 
 
 def distance_preserving() -> AugmentSettings:
-    """What changes the picture as another hour, camera or site would, with the distance known: zooms count as a step nearer.
+    """Changes that another hour, camera or site would make, with a known distance: a zoom changes the distance with it.
 
-    Nothing stretches, shears or shrinks an animal whose distance stays.
+    Nothing stretches, shears or shrinks an animal while its distance stays the same.
     """
     return replace(
         no_augmentation(),
@@ -216,7 +219,7 @@ def distance_preserving() -> AugmentSettings:
 
 
 def no_augmentation() -> AugmentSettings:
-    """Nothing is ever changed; with `dataclasses.replace` a base for lists of one's own."""
+    """No change at all: with `dataclasses.replace` a starting point for your own settings."""
     return AugmentSettings(
         p_flip=0.0,
         p_dropout=0.0,

@@ -1,13 +1,13 @@
-"""Pictures of an exact size, whatever their shape: scaled down and up, turned or not, videos and photos."""
+"""Scaling of videos and photos, down and up, turned or not."""
 
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from conftest import MakeClip, number_in
+from media.remux import remux
 from trapmeter.errors import InputError
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import ExactSize, FitWithin, Scale, scaled_size, transpose_scale
@@ -15,7 +15,7 @@ from trapmeter.media.video import open_video
 from trapmeter.records import Frame, Medium, MediumKind
 
 
-def first(path: Path, kind: MediumKind, scale: Scale) -> np.ndarray:
+def first_picture(path: Path, kind: MediumKind, scale: Scale) -> np.ndarray:
     with open_medium(Medium(path.name, path, kind), scale) as reader:
         (frame,) = reader.frames([0.0])
     assert isinstance(frame, Frame)
@@ -23,9 +23,8 @@ def first(path: Path, kind: MediumKind, scale: Scale) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size_hw", [(48, 80), (96, 160), (270, 480), (33, 201), (200, 50)])
-def test_video_comes_in_exactly_that_size(make_clip: MakeClip, size_hw: tuple[int, int]) -> None:
-    path = make_clip("exact.mp4")
-    with open_video(path, ExactSize(*size_hw)) as video:
+def test_a_video_is_scaled_to_an_exact_size(make_clip: MakeClip, size_hw: tuple[int, int]) -> None:
+    with open_video(make_clip("exact.mp4"), ExactSize(*size_hw)) as video:
         frames = [frame for frame in video.frames([0, 1, 3]) if isinstance(frame, Frame)]
     assert [frame.pixels.shape for frame in frames] == [(*size_hw, 3)] * 3
     assert [number_in(frame.pixels) for frame in frames] == [0, 15, 45]
@@ -33,28 +32,21 @@ def test_video_comes_in_exactly_that_size(make_clip: MakeClip, size_hw: tuple[in
 
 def test_scaling_down_averages(make_clip: MakeClip) -> None:
     path = make_clip("average.mp4", n=2, size=(320, 192))
-    full = first(path, MediumKind.VIDEO, None).astype(float)
-    small = first(path, MediumKind.VIDEO, ExactSize(48, 40)).astype(float)
+    full = first_picture(path, MediumKind.VIDEO, None).astype(float)
+    small = first_picture(path, MediumKind.VIDEO, ExactSize(48, 40)).astype(float)
     blocks = full.reshape(48, 4, 40, 8, 3).mean(axis=(1, 3))
-    # Colours are scaled before they become RGB, so that edges between colours differ by a little.
+    # Pictures are scaled before they are converted to RGB, so edges between colours differ slightly.
     assert np.abs(small - blocks).mean() < 1.5
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_turned_video_has_the_size_as_it_is_shown(make_clip: MakeClip, tmp_path: Path, degrees: int) -> None:
+def test_an_exact_size_is_that_of_the_turned_video(make_clip: MakeClip, tmp_path: Path, degrees: int) -> None:
     upright = make_clip(f"upright{degrees}.mp4", n=5)
-    path = tmp_path / "turned.mp4"
-    with av.open(str(upright)) as source, av.open(str(path), "w") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        stream.set_display_rotation(degrees)
-        for packet in source.demux(source.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
+    path = remux(upright, tmp_path / "turned.mp4", rotation_deg=degrees)
     turned_hw = (60, 40)
     stored_hw = turned_hw if degrees == 180 else turned_hw[::-1]
-    expected = np.rot90(first(upright, MediumKind.VIDEO, ExactSize(*stored_hw)), degrees // 90)
-    found = first(path, MediumKind.VIDEO, ExactSize(*turned_hw))
+    expected = np.rot90(first_picture(upright, MediumKind.VIDEO, ExactSize(*stored_hw)), degrees // 90)
+    found = first_picture(path, MediumKind.VIDEO, ExactSize(*turned_hw))
     assert found.shape == (*turned_hw, 3)
     assert np.array_equal(found, expected)
 
@@ -62,7 +54,7 @@ def test_turned_video_has_the_size_as_it_is_shown(make_clip: MakeClip, tmp_path:
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 @pytest.mark.parametrize("size_hw", [(27, 48), (300, 500), (200, 20)])
-def test_photo_comes_in_exactly_that_size(
+def test_a_photo_is_scaled_to_an_exact_size(
     tmp_path: Path, suffix: str, orientation: int, size_hw: tuple[int, int]
 ) -> None:
     exif = Image.Exif()
@@ -71,21 +63,21 @@ def test_photo_comes_in_exactly_that_size(
     pixels = np.zeros((240, 400, 3), np.uint8)
     pixels[:, :200, 0] = 200
     Image.fromarray(pixels).save(path, exif=exif)
-    found = first(path, MediumKind.PHOTO, ExactSize(*size_hw))
+    found = first_picture(path, MediumKind.PHOTO, ExactSize(*size_hw))
     assert found.shape == (*size_hw, 3)
     assert abs(found[..., 0].mean() - 100) < 2
 
 
-def test_photo_is_scaled_by_box(tmp_path: Path) -> None:
+def test_a_photo_is_scaled_by_averaging(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8))
     image.save(path)
     expected = np.asarray(image.resize((50, 45), Image.Resampling.BOX))
-    # Pillow goes there in two steps where the picture is much larger.
-    assert np.abs(first(path, MediumKind.PHOTO, ExactSize(45, 50)).astype(int) - expected).mean() < 1
+    # Pillow scales in two steps if the picture is much larger.
+    assert np.abs(first_picture(path, MediumKind.PHOTO, ExactSize(45, 50)).astype(int) - expected).mean() < 1
 
 
-def test_sizes_are_a_plain_rule() -> None:
+def test_a_scale_determines_the_size() -> None:
     assert scaled_size(1920, 1080, None) == (1920, 1080)
     assert scaled_size(1920, 1080, FitWithin(540, 640)) == (640, 360)
     assert scaled_size(1920, 1080, ExactSize(270, 480)) == (480, 270)

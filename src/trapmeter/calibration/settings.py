@@ -1,0 +1,57 @@
+"""Settings of a calibration, and what the field team knows of cameras and animals, which predictions use too."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trapmeter.errors import InputError
+from trapmeter.geometry import DEFAULT_HFOV_DEG
+from trapmeter.settings import Range, check_ranges
+
+HFOV_RANGE = Range(least=5.0, most=170.0, unit="degrees")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSettings:
+    """What is known of the cameras and the animals, whichever models estimate the distances."""
+
+    cameras: Path | None = None
+    """Camera set-ups: a CSV file of site_id, hfov_deg or focal_35mm, height_m, pitch_deg, aspect."""
+    species: str | None = None
+    """Species of the animals (English or scientific name), or a CSV file of media_id or site_id, with species or
+    shoulder_m."""
+    shoulder_m: Annotated[float | None, Parameter(name="--shoulder-height"), Range(above=0.0, unit="metres")] = None
+    """Shoulder height of the animals, instead of --species."""
+    trained_hfov_deg: Annotated[float, Parameter(name="--trained-hfov"), HFOV_RANGE] = DEFAULT_HFOV_DEG
+    """Horizontal field of view of the cameras that the model was trained on."""
+    box_model: Path | None = None
+    """Folder of a box model, if it isn't the built-in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateSettings(FieldSettings):
+    """Settings of `trapmeter calibrate`."""
+
+    results: Path
+    """Folder of `trapmeter predict`, or its distances.csv."""
+    _: KW_ONLY
+    out: Annotated[Path, Parameter(name=("--out", "-o"))]
+    """Folder for the corrected results, created if it doesn't exist."""
+    labels: Path | None = None
+    """Known distances of some seconds: a CSV file of video_id, time, distance; what --pick wrote; or a Camtrap DP in which
+    people entered individualPositionRadius."""
+    points: Path | None = None
+    """Reference points: a CSV file of site_id, x, y (fractions, or pixels with width and height), distance_m.
+    `trapmeter points` makes one by clicking."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if all(v is None for v in (self.labels, self.points, self.cameras, self.species, self.shoulder_m)):
+            raise InputError(
+                "nothing to calibrate with: give --labels, --points, --cameras, --species or --shoulder-height, or --pick to "
+                "learn which seconds to label"
+            )
