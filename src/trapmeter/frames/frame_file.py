@@ -182,6 +182,6 @@ def new_frame_file(path: Path) -> Iterator[FrameFileWriter]:
             with write_errors(path):
                 file.close()
         finally:
-            # On a full disk closing fails once more: the first error is the one to show.
+            # On a full disk closing fails again, and the first error is the one to show.
             with suppress(OSError):
                 file.close()
