@@ -106,16 +106,16 @@ class RunFacts(dict[str, Any]):
             return None
 
 
-def read_run_json(source: Path) -> RunFacts:
+def read_run_json(source: str | Path) -> RunFacts:
     """The run.json beside a distances.csv; empty when there is none that can be read."""
     try:
-        facts = json.loads(source.with_name("run.json").read_text(encoding="utf-8"))
+        facts = json.loads(Path(source).with_name("run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return RunFacts()
     return RunFacts(facts if isinstance(facts, dict) else {})
 
 
-def read_run_facts(source: Path) -> RunFacts:
+def read_run_facts(source: str | Path) -> RunFacts:
     """What the run.json beside a distances.csv says of the run that measured, even if a later step wrote the table."""
     facts = read_run_json(source)
     measuring_run = facts.get(RUN_KEY, facts)
