@@ -20,7 +20,7 @@ from trapmeter.media import partial_copy
 from trapmeter.media.reader import FitWithin
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame
-from trapmeter.storage.address import AnyPath, RemotePath, RemoteStat
+from trapmeter.storage.address import AnyPath, FileState, RemotePath
 
 REQUESTS = {
     "--every 10": [float(t) for t in range(0, 60, 10)],
@@ -53,7 +53,7 @@ def read_frames(path: AnyPath, times_s: list[float]) -> tuple[list[object], floa
 
 def remote_path(path: Path) -> RemotePath:
     """The remote address that stands for a local file."""
-    return RemotePath("s3://bucket", str(path.absolute())[1:], RemoteStat(path.stat().st_size, 1))
+    return RemotePath("s3://bucket", str(path.absolute())[1:], FileState(path.stat().st_size, 1))
 
 
 def main() -> None:

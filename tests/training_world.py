@@ -17,6 +17,7 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import InputSpec, Resize, Target
 from trapmeter.training.augment.settings import AugmentSettings
 from trapmeter.training.recipes import CosineSchedule, Precision, Recipe
+from trapmeter.training.settings import TrainSettings
 from trapmeter.uncertainty import Uncertainty
 
 SIZE_HW = (32, 48)
@@ -48,6 +49,20 @@ def tiny_recipe(**changes: object) -> Recipe:
         workers=0,
     )
     return replace(recipe, **changes)
+
+
+def train_settings(world: World, out: Path, recipe: Recipe | None = None, **changes: object) -> TrainSettings:
+    """The training of fold 0 of two on the world's data."""
+    settings = TrainSettings(
+        labels=world.labels,
+        metadata=world.metadata,
+        store=world.store,
+        out=out,
+        recipe=recipe or tiny_recipe(),
+        n_folds=2,
+        fold=0,
+    )
+    return replace(settings, **changes)
 
 
 def make_world(folder: Path) -> World:

@@ -360,7 +360,13 @@ def test_the_models_commands_pull_import_list_show_and_verify(
     assert run("show", "mean", monkeypatch=monkeypatch) == 0
     assert run("verify", monkeypatch=monkeypatch) == 0
     shown = capsys.readouterr().out
-    for part in ("--model mean", "zamba-depth  [get it with", "other  [here]", '"licence": "MIT"', "mean: sound"):
+    for part in (
+        "--model mean",
+        "zamba-depth  [get it with",
+        "other  [on this machine]",
+        '"licence": "MIT"',
+        "mean: intact",
+    ):
         assert part in shown
     with (find_model("other") / "model.onnx").open("ab") as file:
         file.write(b"x")

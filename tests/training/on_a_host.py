@@ -78,10 +78,10 @@ def run(signs: Path, labels: Path, metadata: Path, store: Path, out: Path) -> No
                 wait_for(signs / f"go-{epoch}")
 
     FrameStore.window = read_window
-    train(
-        TrainSettings(labels=labels, metadata=metadata, store=store, out=out, recipe=plain_recipe(), n_folds=2, fold=0),
-        announce,
+    settings = TrainSettings(
+        labels=labels, metadata=metadata, store=store, out=out, recipe=plain_recipe(), n_folds=2, fold=0
     )
+    train(settings, announce)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from training_world import World, tiny_recipe
+from training_world import World, train_settings
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.input_spec import InputSpec, Target
@@ -16,7 +16,6 @@ from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.training.export import export_network
 from trapmeter.training.network import DistanceNetwork, PooledNetwork
 from trapmeter.training.run import train
-from trapmeter.training.settings import TrainSettings
 from trapmeter.training.training_log import read_metrics
 
 INPUT = InputSpec((32, 48), (-1.0, 0.0, 1.0), target=Target.METRES)
@@ -71,15 +70,7 @@ def test_frames_in_another_order_are_refused(tmp_path: Path, monkeypatch: pytest
 def test_a_refused_export_is_repeated_later_without_training(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = TrainSettings(
-        labels=world.labels,
-        metadata=world.metadata,
-        store=world.store,
-        out=tmp_path,
-        recipe=tiny_recipe(),
-        n_folds=2,
-        fold=0,
-    )
+    settings = train_settings(world, tmp_path)
     fold = tmp_path / "fold-0"
     with monkeypatch.context() as patch:
         patch.setattr(OnnxNetwork, "metres", lambda _, windows: np.full(len(windows), 399.0))

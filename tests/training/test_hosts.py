@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from training_world import World, free_port
+from training_world import World, free_port, train_settings
 from trapmeter.training.run import train
-from trapmeter.training.settings import TrainSettings
 from trapmeter.training.training_log import read_metrics
 
 TIMEOUT_S = 6000
@@ -88,16 +87,7 @@ def alone(world: World, out: Path, monkeypatch: pytest.MonkeyPatch) -> list[floa
 
     monkeypatch.setattr(job, "make_network", linear)
     monkeypatch.setattr(export, "export_network", lambda *_: None)
-    settings = TrainSettings(
-        labels=world.labels,
-        metadata=world.metadata,
-        store=world.store,
-        out=out,
-        recipe=plain_recipe(),
-        n_folds=2,
-        fold=0,
-    )
-    train(settings, lambda _: None)
+    train(train_settings(world, out, plain_recipe()), lambda _: None)
     return losses(out)
 
 

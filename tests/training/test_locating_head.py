@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_world import World, tiny_recipe
+from training_world import World, tiny_recipe, train_settings
 from trapmeter.errors import InputError, ModelError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import FrameEncoding, InputSpec
@@ -28,7 +28,6 @@ from trapmeter.training.network import make_network
 from trapmeter.training.recipes import Head
 from trapmeter.training.run import train
 from trapmeter.training.samples import read_samples, without_other_animals
-from trapmeter.training.settings import TrainSettings
 
 INPUT = replace(tiny_recipe().input, box_channel=True)
 
@@ -164,18 +163,7 @@ def test_a_fold_trains_with_all_location_settings(
         start_at_median=True,
     )
     announced: list[str] = []
-    train(
-        TrainSettings(
-            labels=world.labels,
-            metadata=world.metadata,
-            store=world.store,
-            out=tmp_path,
-            recipe=recipe,
-            n_folds=2,
-            fold=0,
-        ),
-        announced.append,
-    )
+    train(train_settings(world, tmp_path, recipe), announced.append)
     assert any("epoch 1 of 1" in line for line in announced)
 
 
@@ -266,16 +254,7 @@ def test_without_a_box_channel_only_labels_are_samples(
     animals = drawn_animals(world, tmp_path / "animals.csv")
     announced: list[str] = []
     train(
-        TrainSettings(
-            labels=world.labels,
-            metadata=world.metadata,
-            store=world.store,
-            out=tmp_path,
-            recipe=tiny_recipe(epochs=1),
-            n_folds=2,
-            fold=0,
-            animals=animals,
-        ),
+        train_settings(world, tmp_path, tiny_recipe(epochs=1), animals=animals),
         announced.append,
     )
     assert any("24 training samples" in line and "24 held out" in line for line in announced)
@@ -290,16 +269,7 @@ def test_only_labels_are_held_out(world: World, tmp_path: Path, monkeypatch: pyt
     recipe = tiny_recipe(input=INPUT, head=Head.LOCATING, place_weight=0.3, epochs=1)
     announced: list[str] = []
     train(
-        TrainSettings(
-            labels=world.labels,
-            metadata=world.metadata,
-            store=world.store,
-            out=tmp_path,
-            recipe=recipe,
-            n_folds=2,
-            fold=0,
-            animals=animals,
-        ),
+        train_settings(world, tmp_path, recipe, animals=animals),
         announced.append,
     )
     assert "48 labelled seconds" in announced[0]

@@ -3,20 +3,19 @@
 import csv
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from training_world import World, tiny_recipe
+from training_world import World, tiny_recipe, train_settings
 from trapmeter.errors import InputError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.training.dataset import DatasetItem, WindowDataset, training_batches, validation_batches
 from trapmeter.training.run import train
 from trapmeter.training.samples import read_samples
-from trapmeter.training.settings import FoldsBy, TrainSettings
+from trapmeter.training.settings import FoldsBy
 from trapmeter.training.training_log import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -30,19 +29,6 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
 
 
-def settings(world: World, out: Path, **changes: object) -> TrainSettings:
-    plain = TrainSettings(
-        labels=world.labels,
-        metadata=world.metadata,
-        store=world.store,
-        out=out,
-        recipe=tiny_recipe(),
-        n_folds=2,
-        fold=0,
-    )
-    return replace(plain, **changes)
-
-
 def losses(out: Path) -> list[tuple[float, float]]:
     return [(record.loss, record.held_out_mae_m) for record in read_metrics(out / "fold-0")]
 
@@ -53,7 +39,7 @@ def quiet(_: str) -> None:
 
 def test_a_training_writes_all_its_files_and_runs_once(world: World, tmp_path: Path) -> None:
     announced: list[str] = []
-    bundles = train(settings(world, tmp_path, fold=None), announced.append)
+    bundles = train(train_settings(world, tmp_path, fold=None), announced.append)
     assert bundles == [tmp_path / f"fold-{fold}" / "bundle" for fold in range(2)]
     for fold in range(2):
         names = {path.name for path in (tmp_path / f"fold-{fold}").iterdir()}
@@ -73,16 +59,16 @@ def test_a_training_writes_all_its_files_and_runs_once(world: World, tmp_path: P
     assert len({(row["video_id"], row["time"]) for row in held_out}) == len(held_out) == 48
     # A second call trains nothing.
     announced.clear()
-    train(settings(world, tmp_path, fold=None), announced.append)
+    train(train_settings(world, tmp_path, fold=None), announced.append)
     assert sum("already finished" in line for line in announced) == 2
 
 
 @pytest.mark.usefixtures("no_export")
 def test_the_same_seed_gives_the_same_numbers(world: World, tmp_path: Path) -> None:
-    train(settings(world, tmp_path / "a"), quiet)
-    train(settings(world, tmp_path / "b"), quiet)
+    train(train_settings(world, tmp_path / "a"), quiet)
+    train(train_settings(world, tmp_path / "b"), quiet)
     assert losses(tmp_path / "a") == losses(tmp_path / "b")
-    train(settings(world, tmp_path / "c", recipe=tiny_recipe(seed=1)), quiet)
+    train(train_settings(world, tmp_path / "c", recipe=tiny_recipe(seed=1)), quiet)
     assert losses(tmp_path / "a") != losses(tmp_path / "c")
 
 
@@ -90,14 +76,10 @@ TRAIN = """
 import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from training_world import World, tiny_recipe
+from training_world import World, tiny_recipe, train_settings
 from trapmeter.training.run import train
-from trapmeter.training.settings import TrainSettings
 world = World(*(Path(p) for p in {world!r}))
-recipe = tiny_recipe(epochs={epochs})
-settings = TrainSettings(
-    labels=world.labels, metadata=world.metadata, store=world.store, out=Path({out!r}), recipe=recipe, n_folds=2, fold=0
-)
+settings = train_settings(world, Path({out!r}), tiny_recipe(epochs={epochs}))
 train(settings, lambda text: print(text, flush=True))
 """
 
@@ -127,9 +109,9 @@ def test_two_processes_validate_each_held_out_sample_once(world: World, tmp_path
 
 @pytest.mark.usefixtures("no_export")
 def test_other_settings_in_the_same_folder_are_refused(world: World, tmp_path: Path) -> None:
-    train(settings(world, tmp_path, recipe=tiny_recipe(epochs=1)), quiet)
+    train(train_settings(world, tmp_path, recipe=tiny_recipe(epochs=1)), quiet)
     with pytest.raises(RunError, match=r"recipe.epochs was 1, is 2"):
-        train(settings(world, tmp_path, recipe=tiny_recipe(epochs=2)), quiet)
+        train(train_settings(world, tmp_path, recipe=tiny_recipe(epochs=2)), quiet)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(world: World, tmp_path: Path) -> None:
@@ -137,14 +119,14 @@ def test_a_loss_that_is_not_finite_stops_the_training(world: World, tmp_path: Pa
 
     wild = tiny_recipe(schedule=CosineSchedule(lr=1e30, eta_min=0.0, t_max=3), clip_norm=1e30)
     with pytest.raises(RunError, match="the loss is"):
-        train(settings(world, tmp_path, recipe=wild), quiet)
+        train(train_settings(world, tmp_path, recipe=wild), quiet)
 
 
 def test_missing_frames_are_reported_before_training(world: World, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text(world.labels.read_text() + "unknown.mp4,0,5\nv00.mp4,99,5\n")
     with pytest.raises(InputError, match=r"lacks 2 frames, such as unknown.mp4"):
-        train(settings(world, tmp_path / "out", labels=labels), quiet)
+        train(train_settings(world, tmp_path / "out", labels=labels), quiet)
 
 
 @pytest.mark.usefixtures("no_export")
@@ -153,7 +135,7 @@ def test_pseudolabels_of_held_out_sites_are_left_out(world: World, tmp_path: Pat
     rows = "".join(f"v{number:02d}.mp4,1,4.0,0.5\n" for number in range(12))
     extra.write_text("video_id,time,distance,weight\n" + rows)
     announced: list[str] = []
-    train(settings(world, tmp_path / "out", extra=extra, recipe=tiny_recipe(epochs=1)), announced.append)
+    train(train_settings(world, tmp_path / "out", extra=extra, recipe=tiny_recipe(epochs=1)), announced.append)
     # Three of the six sites, two videos each, are held out.
     assert any("(6 pseudolabels)" in line for line in announced)
 
@@ -161,7 +143,7 @@ def test_pseudolabels_of_held_out_sites_are_left_out(world: World, tmp_path: Pat
 @pytest.mark.usefixtures("no_export")
 def test_sites_in_several_folds_are_reported(world: World, tmp_path: Path) -> None:
     announced: list[str] = []
-    train(settings(world, tmp_path, folds_by=FoldsBy.VIDEO, recipe=tiny_recipe(epochs=1)), announced.append)
+    train(train_settings(world, tmp_path, folds_by=FoldsBy.VIDEO, recipe=tiny_recipe(epochs=1)), announced.append)
     assert "sites are in several folds" in announced[0]
     assert "--folds-by site avoids this" in announced[0]
 

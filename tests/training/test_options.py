@@ -37,7 +37,9 @@ def trained(
     samples = read_samples(world.labels, world.metadata)
     held_out, train = samples[:16], samples[16:]
     folder.mkdir(exist_ok=True)
-    train_fold(recipe, FrameStore.open(world.store), train, held_out, lambda: linear(recipe), folder, ranks or Ranks())
+    train_fold(
+        recipe, FrameStore.open(world.store), train, held_out, lambda: linear(recipe), folder, ranks or Ranks(), print
+    )
     return load_file(folder / "last.safetensors"), [record.loss for record in read_metrics(folder)]
 
 
@@ -98,7 +100,7 @@ def test_a_running_mean_resumes_after_an_interruption(world: World, tmp_path: Pa
     store = FrameStore.open(world.store)
     for epochs in (1, 3):
         part = replace(recipe, epochs=epochs)
-        train_fold(part, store, samples[16:], samples[:16], lambda: linear(recipe), folder, Ranks())
+        train_fold(part, store, samples[16:], samples[:16], lambda: linear(recipe), folder, Ranks(), print)
     again = load_file(folder / "last.safetensors")
     assert all(torch.equal(again[name], weights) for name, weights in uninterrupted.items())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training_world import World, free_port, tiny_recipe
+from training_world import World, free_port, tiny_recipe, train_settings
 from trapmeter.errors import InputError, RunError, TrapmeterError
 from trapmeter.training import job, run
 from trapmeter.training.distributed import ALONE, Ranks, broadcast_bytes, exit_with_agent, process_group, sum_tensor
@@ -25,15 +25,7 @@ CASES = ("no store", "other labels", "other recipe", "other version", "other fol
 
 def settings_of(case: str, rank: int, world: World, folder: Path) -> TrainSettings:
     """A process's settings in a case; the second one's differ."""
-    settings = TrainSettings(
-        labels=world.labels,
-        metadata=world.metadata,
-        store=world.store,
-        out=folder / "out",
-        recipe=tiny_recipe(),
-        n_folds=2,
-        fold=0,
-    )
+    settings = train_settings(world, folder / "out")
     if case == "too many":
         return replace(settings, out=folder / "many", recipe=tiny_recipe(batch_size=1))
     if rank == 0:

@@ -268,13 +268,13 @@ def import_model(
     overwrite: bool = False,
     announce: Announce = print,
 ) -> Bundle:
-    """Makes a model of this machine from a TorchScript file or a bundle.
+    """Installs a model from a TorchScript file or a bundle.
 
-    like: an entry of the registry whose input, licence and checksum apply. spec: fields of `InputSpec` that differ from it,
-    or from the 2nd place's input.
+    like: an entry of the registry whose input, licence and checksum apply. spec: fields of `InputSpec` that differ from that
+    entry's or, without one, from the 2nd-place system's.
 
     Raises:
-        InputError: the file is a bundle, whose card states everything that was given; or an option is wrong.
+        InputError: an option is invalid, or was given for a bundle, whose card already states it.
         ModelError: the file is damaged, or its network can't be converted.
     """
     file = Path(file)

@@ -44,7 +44,7 @@ class Sample:
 
     @property
     def second(self) -> VideoSecond:
-        """The second that the sample is of."""
+        """The sample's second."""
         return VideoSecond(self.video_id, self.time_s)
 
     def __post_init__(self) -> None:
