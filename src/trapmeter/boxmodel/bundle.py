@@ -1,4 +1,4 @@
-"""Writes, reads and checks a box model's bundle: model.onnx (trees and networks) and bundle.json (how to use them)."""
+"""Writes, reads and checks the bundle of a box model: model.onnx and bundle.json."""
 
 from __future__ import annotations
 
