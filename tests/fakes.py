@@ -1,4 +1,4 @@
-"""Stand-ins for slow parts. In a module of its own, so that worker processes can import it."""
+"""Fakes of slow models, in a module that worker processes can import."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEIGHT = ModelIdentity("height", "1" * 64)
 
 @dataclass
 class BrightDetector:
-    """Sees one animal in every picture whose middle is bright, as large as the middle third."""
+    """Finds one animal in every picture with a bright centre, as large as the middle third."""
 
     identity: ModelIdentity = BRIGHT
     input_hw: tuple[int, int] = (640, 640)
@@ -34,7 +34,7 @@ class BrightDetector:
 
 @dataclass
 class DyingDetector(BrightDetector):
-    """Kills its own process on pictures that are nearly black, and sleeps on those that are nearly white."""
+    """Kills its own process on nearly black pictures, and sleeps on nearly white ones."""
 
     def detect(self, pictures: list[Pixels]) -> list[list[Box]]:
         if any(picture.mean() < 5 for picture in pictures):
@@ -46,7 +46,7 @@ class DyingDetector(BrightDetector):
 
 @dataclass(frozen=True)
 class HeightModel:
-    """A box as high as the picture is 1 m away. Remembers nothing and looks at nothing else."""
+    """Distance from box height alone: a box as high as the picture is 1 m away."""
 
     identity: ModelIdentity = HEIGHT
 
@@ -57,7 +57,7 @@ class HeightModel:
 
 @dataclass
 class BrightnessNetworks:
-    """Two networks: one answers the mean of the frames (0..255), one with a metre more. batches: how many windows came."""
+    """Two networks: one predicts the mean of the frames (0..255), the other a metre more. batches: their sizes."""
 
     spec: InputSpec
     batches: list[int] = field(default_factory=list)
@@ -69,9 +69,9 @@ class BrightnessNetworks:
         return np.stack([means + boxes, means + boxes + 1])
 
 
-def bright_eyes(input_hw: tuple[int, int] = (640, 640)) -> WorkerModels:
+def bright_models(input_hw: tuple[int, int] = (640, 640)) -> WorkerModels:
     return WorkerModels(BrightDetector(input_hw=input_hw))
 
 
-def dying_eyes() -> WorkerModels:
+def dying_models() -> WorkerModels:
     return WorkerModels(DyingDetector())

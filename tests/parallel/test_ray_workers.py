@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeClip
-from fakes import bright_eyes
+from fakes import bright_models
 from terminal import inside
 from trapmeter.errors import RunError
 from trapmeter.frames.fill import fill_store
@@ -122,7 +122,7 @@ def test_what_goes_wrong_with_a_task_stays_with_it() -> None:
 def test_the_longest_go_first_and_each_worker_gets_ready_once() -> None:
     tasks = ["sum([1])", "sum([2])", "sum([3])"]
     found = list(
-        run_tasks_on_ray(tasks, eval, jobs=1, limit_s=lambda task: float(task[5]) * 100, start=partial(bright_eyes))
+        run_tasks_on_ray(tasks, eval, jobs=1, limit_s=lambda task: float(task[5]) * 100, start=partial(bright_models))
     )
     assert found == [(task, number) for task, number in zip(reversed(tasks), (3, 2, 1), strict=True)]
 

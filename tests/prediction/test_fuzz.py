@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from conftest import SHARED, MakeClip
-from fakes import bright_eyes
+from fakes import bright_models
+from prediction_world import medium_task
 from trapmeter.parallel.workers import INTERNAL_ERROR, TimeLimits
-from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.worker_models import process_media
-from trapmeter.records import Medium, MediumKind, Status
+from trapmeter.records import Status
 
 N_MUTATIONS = 300
 LARGEST = 200_000
@@ -62,8 +62,8 @@ def test_every_damaged_video_gets_rows(originals: list[Path], tmp_path: Path) ->
         other = originals[int(rng.integers(len(originals)))]
         path = tmp_path / f"{number}{source.suffix.lower()}"
         path.write_bytes(mutate(source.read_bytes(), other.read_bytes(), rng))
-        tasks.append(MediumTask(Medium(path.name, path, MediumKind.VIDEO), None, 1.0))
-    results = list(process_media(tasks, bright_eyes, 2, TimeLimits(base_s=200.0, per_megabyte_s=0.0)))
+        tasks.append(medium_task(path))
+    results = list(process_media(tasks, bright_models, 2, TimeLimits(base_s=200.0, per_megabyte_s=0.0)))
     assert sorted(s.media_id for s in results) == sorted(task.medium.media_id for task in tasks)
     bad = ("crashed", "hangs", INTERNAL_ERROR)
     assert [(s.media_id, s.failure) for s in results if any(words in s.failure for words in bad)] == []

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import MakeClip
 from fakes import BrightDetector, BrightnessNetworks
+from prediction_world import medium_task
 from training_world import World, make_bundles, make_world
 from trapmeter.competition.inference import predict_seconds
 from trapmeter.errors import InputError, ModelError
@@ -20,7 +21,7 @@ from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.prediction.stages import WHOLE_PICTURE_DOUBT
 from trapmeter.prediction.worker_models import WorkerPlan, plan_workers
-from trapmeter.records import Box, Medium, MediumKind, ModelIdentity, Status
+from trapmeter.records import Box, ModelIdentity, Status
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.uncertainty import fit_uncertainty
 
@@ -39,7 +40,7 @@ def clip(make_clip: MakeClip) -> Path:
 
 def task(clip: Path, *boxes: Box) -> MediumTask:
     table = MediumBoxes(clip.name, ((1.0, boxes), (2.0, boxes))) if boxes else None
-    return MediumTask(Medium(clip.name, clip, MediumKind.VIDEO), (0.0, 1.0, 2.0, 9.0), 1.0, table)
+    return medium_task(clip, times_s=(0.0, 1.0, 2.0, 9.0), boxes=table)
 
 
 def test_networks_run_only_on_seconds_with_animals(clip: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeClip
+from prediction_world import make_survey
 from trapmeter.errors import InputError, RunError
 from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
@@ -14,24 +15,13 @@ from trapmeter.records import Status
 from trapmeter.tables.distances import read_distances
 from trapmeter.tables.site_rules import FolderSite
 
-HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
-
 
 @pytest.fixture
 def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
     """Two sites, three good videos and a broken one, with a table of boxes."""
-    folder = tmp_path / "survey"
-    for name in ("s1/a.mp4", "s1/b.mp4", "s2/c.mp4"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(make_clip("survey.mp4", n=40, rate=10), folder / name)
-    (folder / "s2/broken.avi").write_bytes(b"RIFF" + b"\x00" * 500)
-    rows = "".join(
-        f"{name},{t},0.{x},0.4,0.{x + 2},0.7,0.{9 - t},park,s\n"
-        for name, x in (("a.mp4", 1), ("b.mp4", 3), ("c.mp4", 5))
-        for t in range(3)
-    )
-    (tmp_path / "boxes.csv").write_text(HEADER + rows + "broken.avi,0,0.1,0.1,0.2,0.2,0.9,park,s\n")
-    return folder
+    names = ("s1/a.mp4", "s1/b.mp4", "s2/c.mp4")
+    clip = make_clip("survey.mp4", n=40, rate=10)
+    return make_survey(tmp_path, clip, names, n_seconds=3, broken="s2/broken.avi")
 
 
 def settings(survey: Path, out: str = "out", **changes: object) -> PredictSettings:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from conftest import MakeClip
+from prediction_world import medium_task
 from trapmeter.frames.windows import decoded_windows
 from trapmeter.media import video
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.models.input_spec import InputSpec, Resize
-from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels, process_medium
+from trapmeter.prediction.medium_pipeline import WorkerModels, process_medium
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.stages import N_PREFETCHED
 from trapmeter.records import Box, Frame, Medium, MediumKind, ModelIdentity, Pixels, Status
@@ -60,10 +61,7 @@ def process(
     path: Path, times_s: tuple[float, ...] | None, detector: RecordingDetector, spec: InputSpec
 ) -> tuple[MediumResult, RecordingNetworks]:
     networks = RecordingNetworks(spec)
-    kind = MediumKind.PHOTO if path.suffix in (".jpg", ".png") else MediumKind.VIDEO
-    return process_medium(
-        MediumTask(Medium(path.name, path, kind), times_s, 1.0), WorkerModels(detector, networks)
-    ), networks
+    return process_medium(medium_task(path, times_s=times_s), WorkerModels(detector, networks)), networks
 
 
 def channels(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -200,7 +198,7 @@ def test_a_picture_equal_to_the_previous_one_takes_over_its_boxes(make_clip: Mak
             container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_picture(number), format="rgb24")))
         container.mux(stream.encode(None))
     detector = RecordingDetector(frozenset({1}))
-    result = process_medium(MediumTask(Medium(path.name, path, MediumKind.VIDEO), None, 1.0), WorkerModels(detector))
+    result = process_medium(medium_task(path), WorkerModels(detector))
     assert len(detector.pictures) == 3
     assert [bool(second.boxes) for second in result.seconds] == [False, False, True, True, True, False]
 

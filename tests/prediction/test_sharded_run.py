@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import MakeClip
+from prediction_world import make_survey
 from trapmeter.errors import InputError, RunError
 from trapmeter.parallel.sharding import Shard, parse_shard, split_evenly
 from trapmeter.prediction.run import run_prediction
@@ -17,23 +18,13 @@ from trapmeter.prediction.settings import PATH_FIELDS, PredictSettings
 from trapmeter.prediction.sharded_run import merge_shards, predict_shard
 from trapmeter.tables.site_rules import CsvSite, FolderSite
 
-HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
-
 
 @pytest.fixture
 def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
     """Two sites, each in more than one shard, and a broken video."""
-    folder = tmp_path / "survey"
     names = [f"s{number % 2}/{number}.mp4" for number in range(5)]
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(make_clip("shards.mp4", n=30, rate=10), folder / name)
-    (folder / "s1/broken.avi").write_bytes(b"RIFF" + b"\x00" * 500)
-    rows = "".join(
-        f"{name},{t},0.{x + 1},0.4,0.{x + 3},0.7,0.{9 - t},park,s\n" for x, name in enumerate(names) for t in range(2)
-    )
-    (tmp_path / "boxes.csv").write_text(HEADER + rows + "broken.avi,0,0.1,0.1,0.2,0.2,0.9,park,s\n")
-    return folder
+    clip = make_clip("shards.mp4", n=30, rate=10)
+    return make_survey(tmp_path, clip, names, n_seconds=2, broken="s1/broken.avi")
 
 
 def settings(survey: Path, out: str = "out", **changes: object) -> PredictSettings:
