@@ -74,7 +74,7 @@ def package(tmp_path: Path, make_clip: MakeClip) -> Path:
 
 
 def measure(package: Path, out: Path, **changes: Any) -> PredictRun:
-    return run_prediction(PredictSettings((package,), out, **changes))
+    return run_prediction(PredictSettings((package,), out=out, **changes))
 
 
 def rows(run: PredictRun) -> list[tuple[str, float, Status]]:
@@ -185,11 +185,11 @@ def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp
     nowhere = {**SITE, "deploymentID": "d2", "locationID": "S2", "latitude": "NA", "longitude": "NA"}
     write_package(package, deployments=[SITE, nowhere], media=MEDIA, observations=OBSERVATIONS)
     assert inside("predict", packed(package, tmp_path / "dp.zip"), "--out", out, "--jobs", 1) == 3
-    assert "The larger a circle" in (out / "report.html").read_text()
+    assert "The larger the circle" in (out / "report.html").read_text()
     assert inside("report", out, "--no-map", "--jobs", 1) == 0
-    assert "The larger a circle" not in (out / "report.html").read_text()
+    assert "The larger the circle" not in (out / "report.html").read_text()
     assert inside("report", out, "--jobs", 1) == 0
-    assert "The larger a circle" in (out / "report.html").read_text()
+    assert "The larger the circle" in (out / "report.html").read_text()
     assert inside("report", out, "--no-map", "--places", package) == 2
     assert inside("export", out, "--format", "geojson", "--places", package, "--out", tmp_path / "sites.json") == 0
     (point,) = json.loads((tmp_path / "sites.json").read_text())["features"]
@@ -197,14 +197,14 @@ def test_a_measured_package_has_its_map_unless_it_is_left_out(package: Path, tmp
     # A map that nobody asked for doesn't cost the report.
     write_package(package, deployments=[{**SITE, "latitude": "95"}], media=MEDIA, observations=OBSERVATIONS)
     assert inside("predict", package, "--out", tmp_path / "odd", "--jobs", 1) == 3
-    assert "The larger a circle" not in (tmp_path / "odd/report.html").read_text()
+    assert "The larger the circle" not in (tmp_path / "odd/report.html").read_text()
 
 
 def test_packages_that_cannot_be_measured_say_why(package: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="goes alone"):
-        run_prediction(PredictSettings((package, tmp_path), tmp_path / "out"))
+    with pytest.raises(InputError, match="must be the only path"):
+        run_prediction(PredictSettings((package, tmp_path), out=tmp_path / "out"))
     only_far = write_package(tmp_path / "far", media=MEDIA[2:3])
-    with pytest.raises(InputError, match=r"none of its 1 media is at hand; the first, https://.*opens no connection"):
+    with pytest.raises(InputError, match=r"none of its 1 media is available; the first, https://.*opens no connection"):
         measure(only_far, tmp_path / "out")
     twice = write_package(tmp_path / "twice", media=[MEDIA[0], {**MEDIA[0], "mediaID": "m9"}])
     with pytest.raises(InputError, match=r"media.csv, line 3, column 'filePath': expected a file of its own"):

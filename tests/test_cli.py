@@ -6,21 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from conftest import MakeClip
 from terminal import inside
+from trapmeter import cli
 from trapmeter.demo.clips import CLIPS, NETWORK
 
-VERBS = [[], ["predict"], ["merge"], ["demo"], ["boxmodel"], ["boxmodel", "train"], ["boxmodel", "evaluate"]]
-VERBS += [
-    [verb]
-    for verb in ("calibrate", "frames", "train", "blend", "submit", "pseudolabel", "evaluate", "density", "export")
-]
-VERBS += [["distil"], ["points"], ["report"], ["review"], ["review", "serve"], ["review", "export"]]
-VERBS += [["models", verb] for verb in ("list", "pull", "import", "show", "verify", "quantise")]
+VERBS = [[], ["boxmodel"], ["models"], ["review", "export"], *([verb] for _, verb, _, _ in cli.VERBS)]
+VERBS += [[group, verb] for (group, _), verbs in cli.GROUPED_VERBS.items() for verb, _, _ in verbs]
 
 
 def trapmeter(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -40,6 +38,18 @@ def test_every_verb_has_help(verb: list[str]) -> None:
     result = trapmeter(*verb, "--help")
     assert result.returncode == 0
     assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [(function, text) for _, _, function, text in cli.VERBS]
+    + [(function, text) for verbs in cli.GROUPED_VERBS.values() for _, function, text in verbs],
+)
+def test_the_overview_says_what_the_verb_itself_says(function: str, text: str) -> None:
+    module, _, name = function.partition(":")
+    verb = getattr(import_module(f"trapmeter.cli.{module}"), name)
+    docstring = (verb.default_command if isinstance(verb, App) else verb).__doc__
+    assert docstring.split("\n\n")[0] == text
 
 
 def test_version() -> None:
@@ -183,7 +193,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=600)
     assert process.returncode == 130
-    assert "the same command goes on from here" in said
+    assert "stopped; the same command resumes" in said
 
 
 def test_the_demo_never_overwrites_a_survey(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,7 +208,7 @@ def test_a_site_rule_that_matches_nothing_is_refused(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for rule, hint in (
-        ("folder:1", f"give the folder above it ({clip.parent.parent}) in its place"),
+        ("folder:1", f"give the folder above it ({clip.parent.parent}) instead"),
         ("regex:(S9+)", "correct it, or leave --site out"),
     ):
         assert inside("predict", clip, "--out", tmp_path, "--site", rule) == 2
@@ -227,7 +237,7 @@ def test_rows_that_are_made_anew_say_why(clip: Path, tmp_path: Path, capsys: pyt
     assert "made anew" not in capsys.readouterr().out
     assert inside(*call, "--site", "folder:1", "--hfov", "50") == 0
     said = capsys.readouterr().out
-    assert "all rows were made anew, since --site was none, is folder:1; --hfov was not given, is 50.0" in said
+    assert "all rows were computed again because --site was none, is folder:1; --hfov was not given, is 50.0" in said
     assert "S1" in (tmp_path / "out/distances.csv").read_text()
 
 

@@ -58,7 +58,7 @@ DOCUMENT = {
 
 def test_megadetectors_videos_photos_and_failures_come_back(media: Path, tmp_path: Path) -> None:
     (tmp_path / "md.json").write_text(json.dumps(DOCUMENT))
-    run_prediction(PredictSettings((media,), tmp_path / "out", boxes=tmp_path / "md.json", site=FolderSite(1)))
+    run_prediction(PredictSettings((media,), out=tmp_path / "out", boxes=tmp_path / "md.json", site=FolderSite(1)))
     assert export_results(tmp_path / "out", tmp_path / "back.json", ExportFormat.MEGADETECTOR) == []
     before = {file.file: file for file in read_megadetector(tmp_path / "md.json")}
     after = {file.file: file for file in read_megadetector(tmp_path / "back.json")}
@@ -83,7 +83,7 @@ def test_drivendatas_tables_come_back(media: Path, tmp_path: Path) -> None:
         "video_id,time,x1,y1,x2,y2,probability,park,site_id\nv.mp4,1,0.1,0.2,0.4,0.6,0.9,park,s1\nv.mp4,3,,,,,,park,s1\n"
     )
     settings = PredictSettings(
-        (media,), tmp_path / "out", boxes=tmp_path / "metadata.csv", times=tmp_path / "format.csv"
+        (media,), out=tmp_path / "out", boxes=tmp_path / "metadata.csv", times=tmp_path / "format.csv"
     )
     (measured,) = [one.distance for one in run_prediction(settings).estimates if one.distance]
     export_results(tmp_path / "out", tmp_path / "labels.csv", ExportFormat.DRIVENDATA)

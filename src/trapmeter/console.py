@@ -13,12 +13,14 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from trapmeter.calibration.run import Calibration, LabelSelection
     from trapmeter.demo.run import Demo
     from trapmeter.demo.scores import Score
     from trapmeter.density.run import DensityRun
-    from trapmeter.frames.fill import FillReport, StoreProblem
-    from trapmeter.prediction.run import PredictRun, Progress
+    from trapmeter.frames.fill import FillReport, StoreProblem, StoreReport
+    from trapmeter.prediction.run import PredictRun
     from trapmeter.prediction.sharded_run import ShardRun
+    from trapmeter.progress import Progress
     from trapmeter.report.comparison import Comparison
     from trapmeter.storage.address import AnyPath
 
@@ -145,7 +147,7 @@ def terminal_text(text: str) -> str:
 _MAX_FAILURES = 10
 
 
-def print_fill(report: FillReport, store: AnyPath, failures: AnyPath) -> None:
+def print_fill(report: FillReport, store: str, failures: AnyPath | None) -> None:
     """Prints counts, the first failures with their reasons, where to find all of them, and where the store is."""
     print(f"{report.n_videos:,} videos, {report.n_kept:,} of them already complete; {report.n_frames:,} frames")
     for failure in report.failures[:_MAX_FAILURES]:
@@ -158,12 +160,20 @@ def print_fill(report: FillReport, store: AnyPath, failures: AnyPath) -> None:
     print(f"frames:  {store}")
 
 
+def print_store(report: StoreReport, store: str) -> None:
+    """Prints what a fill or a check of a frame store found."""
+    if report.filled is not None:
+        print_fill(report.filled, store, report.failures_file)
+    if report.problems is not None:
+        print_problems(report.problems, report.folder)
+
+
 def print_problems(problems: Sequence[StoreProblem], store: Path) -> None:
     """Prints what a check of a frame store found."""
     for problem in problems[:_MAX_FAILURES]:
         print(f"wrong: {terminal_text(problem.reason)}")
-    n_shards = len({problem.shard for problem in problems})
-    print(f"{n_shards:,} videos in {store} are damaged" if problems else f"every frame in {store} is intact")
+    n_files = len({problem.file_name for problem in problems})
+    print(f"{n_files:,} videos in {store} are damaged" if problems else f"every frame in {store} is intact")
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -184,6 +194,30 @@ def print_comparison(comparison: Comparison) -> None:
         if band.errors is not None:
             name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"{band.low_m:g} m on"
             print(f"  {name:<9}{band.errors.n:>6}{band.errors.mae_m:>8.2f}{band.errors.bias_m:>+7.2f}")
+
+
+def print_calibration(done: Calibration, out: Path) -> None:
+    """Prints what was corrected at each site, and where the results are."""
+    from trapmeter.calibration.run import describe_correction
+
+    n_rows = sum(estimate.distance is not None for estimate in done.estimates)
+    print(f"{done.n_moved:,} of {n_rows:,} distances corrected, at {len(done.corrections):,} sites")
+    if done.n_labels_unused:
+        labels = "label is" if done.n_labels_unused == 1 else "labels are"
+        print(f"{done.n_labels_unused:,} {labels} for a second or an animal without an estimate: left out")
+    for note in done.notes:
+        print(f"note: {note}")
+    for correction in done.corrections:
+        print(describe_correction(correction))
+    print(f"table: {out / 'distances.csv'}\npicture: {out / 'calibration.png'}")
+    print(f"for a report: trapmeter report {out}")
+
+
+def print_selection(selection: LabelSelection) -> None:
+    """Prints how many seconds to label, and where."""
+    for note in selection.notes:
+        print(f"note: {note}")
+    print(f"{selection.n_rows} seconds to label: fill in distance_m in {selection.path}")
 
 
 def print_density(run: DensityRun) -> None:
@@ -249,7 +283,7 @@ def print_demo(demo: Demo) -> None:
     from trapmeter.demo.scores import FAR_M
 
     visible = [row.distance_m for row in demo.truth if row.box is not None]
-    baseline = demo.ways[0]
+    baseline = demo.methods[0]
     table = Table(box=None, header_style="bold", padding=(0, 3, 0, 0), pad_edge=False)
     table.add_column("mean error, m")
     for head in ("all", f"under {FAR_M:g} m", f"{FAR_M:g} m on", "covered", "found"):
@@ -257,7 +291,7 @@ def print_demo(demo: Demo) -> None:
     counts = [baseline.every_animal.all, baseline.every_animal.near, baseline.every_animal.far]
     found = baseline.found.all
     table.add_row("animals", *map(_count, counts), "", _count(found), style="dim")
-    for way in demo.ways:
+    for way in demo.methods:
         every = way.every_animal
         covered = "" if way is baseline or every.all is None else f"{every.all.coverage:.0%}"
         errors = (_error(every.all), _error(every.near), _error(every.far), covered, _error(way.found.all))

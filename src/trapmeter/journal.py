@@ -1,7 +1,7 @@
-"""Keeps each piece of a long run as soon as it is done, so that the run can be killed at any moment and go on.
+"""Append-only JSON lines that make a long run resumable after a kill at any time.
 
-One file of JSON lines: the first says with which settings the run was started, each other one is a piece, such as what was
-seen in one video. A line that was cut off by a crash is dropped, and its piece is done again.
+The first line holds the settings that the run was started with. Each other line is an entry, such as the result of one
+video, written as soon as it is done. A line that was cut off by a crash is dropped, and its work is done again.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.files import atomic_file
 
 FORMAT = 1
-DELETE_FILE = "delete the file and give its command again to start anew"
-START_OVER = "choose another folder with --out, or --overwrite to start anew"
+START_OVER = "choose another folder with --out, or start over with --overwrite"
+_DELETE_FILE = "delete the file and give its command again to start over"
 
 
 class JournalEntry(Protocol):
-    """A part of a run that is done or not, as a whole."""
+    """A unit of work that is either done or not."""
 
     @property
     def key(self) -> str:
-        """What tells it from the other pieces of the run."""
+        """Identifies the entry within its run."""
         ...
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values that json writes and the journal's `read` turns back into an equal piece."""
+        """As plain values that json writes and the journal's `read` turns back into an equal entry."""
         ...
 
 
@@ -40,7 +40,7 @@ EntryT = TypeVar("EntryT", bound=JournalEntry)
 
 
 class Journal(Generic[EntryT]):
-    """The pieces that are done, by their keys. Open it with `with`; `add` writes through to the file at once."""
+    """The finished entries by their keys. Open it with `with`; `add` writes through to the file at once."""
 
     def __init__(
         self,
@@ -49,30 +49,30 @@ class Journal(Generic[EntryT]):
         read: Callable[[dict[str, Any]], EntryT],
         remedy: str = START_OVER,
     ) -> None:
-        """Opens or makes the journal.
+        """Opens or creates the journal.
 
-        settings: what a piece depends on, as plain JSON values; read: the inverse of the pieces' to_json. way_out: what the
-        user can do about a journal that doesn't fit.
+        settings: all that an entry depends on, as plain JSON values. read: the inverse of the entries' to_json. remedy: what
+        the user can do about a journal that doesn't fit.
 
         Raises:
-            RunError: the file was made with other settings, or is no journal.
+            RunError: the file was made with other settings, is no journal, or can't be written.
         """
         self._path = path
         self.done: dict[str, EntryT] = {}
         try:
-            self.done, whole_bytes = read_journal(path, settings, read, remedy) if path.exists() else ({}, 0)
-            # Unbuffered: what a full disk refused is not tried again when the file is closed.
+            self.done, n_bytes = read_journal(path, settings, read, remedy) if path.exists() else ({}, 0)
+            # Unbuffered: closing the file must not try again to write what a full disk has refused.
             self._file = path.open("ab", buffering=0)
-            self._file.truncate(whole_bytes)
+            self._file.truncate(n_bytes)
         except OSError as error:
             raise self._cannot_write(error) from error
-        if whole_bytes == 0:
+        if n_bytes == 0:
             self._write(_header(settings))
 
-    def add(self, piece: EntryT) -> None:
-        """Stores a piece; a later one replaces an earlier one of the same key."""
-        self.done[piece.key] = piece
-        self._write(piece.to_json())
+    def add(self, entry: EntryT) -> None:
+        """Stores an entry; it replaces an earlier one of the same key."""
+        self.done[entry.key] = entry
+        self._write(entry.to_json())
 
     def __enter__(self) -> Self:
         return self
@@ -83,12 +83,12 @@ class Journal(Generic[EntryT]):
         self._file.close()
 
     def _write(self, data: dict[str, Any]) -> None:
-        # One write call per line: a kill leaves the line there or not, and at worst its beginning; fsync holds it against a
-        # power cut.
+        # One write call per line: after a kill the line is there or not, at worst its beginning. fsync guards against a power
+        # cut.
         try:
             line = _line(data)
             while line:
-                # A disk that is nearly full takes a part, and refuses the next.
+                # A disk that is nearly full accepts some bytes and refuses the next.
                 line = line[self._file.write(line) :]
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -96,30 +96,35 @@ class Journal(Generic[EntryT]):
 
     def _cannot_write(self, error: OSError) -> RunError:
         return RunError(
-            f"{self._path} can't be written: {error.strerror or error}; what is done is kept: free some space or check the "
+            f"{self._path} can't be written: {error.strerror or error}; finished work is kept: free some space or check the "
             "permissions, and give the same command again"
         )
+
+
+def has_entries(path: Path) -> bool:
+    """Whether there is a journal with any complete entry beyond its header."""
+    return path.exists() and path.read_bytes().count(b"\n") > 1
 
 
 def read_journal(
     path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], EntryT], remedy: str = START_OVER
 ) -> tuple[dict[str, EntryT], int]:
-    """The pieces of a journal by their keys, and how many bytes of the file are whole lines; the file is left as it is.
+    """The entries of a journal by their keys, and the length of its complete lines in bytes; the file is not changed.
 
-    Arguments and errors as for `Journal`; the file must be there.
+    Arguments and errors as for `Journal`; the file must exist.
     """
     done: dict[str, EntryT] = {}
-    whole_bytes = 0
-    for piece, place in _read_entries(path, _header(settings), read, remedy):
-        if piece is not None:
-            done[piece.key] = piece
-        whole_bytes = place.start + place.n_bytes
-    return done, whole_bytes
+    n_bytes = 0
+    for entry, position in _read_entries(path, _header(settings), read, remedy):
+        if entry is not None:
+            done[entry.key] = entry
+        n_bytes = position.start + position.n_bytes
+    return done, n_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class JournalPosition:
-    """Where a piece stands: in which journal, at which byte, and how many bytes long it is with its end of line."""
+    """Where an entry stands: in which journal, at which byte, and its length in bytes with the end of line."""
 
     path: Path
     start: int
@@ -129,19 +134,19 @@ class JournalPosition:
 def find_entries(
     path: Path, settings: dict[str, Any], read: Callable[[dict[str, Any]], EntryT]
 ) -> Iterator[tuple[EntryT, JournalPosition]]:
-    """Each piece of a journal that nobody is writing, with its place; arguments as for `Journal`.
+    """Each entry of a journal that nobody is writing to, with its position; arguments as for `Journal`.
 
     Raises:
         RunError: the journal was made with other settings, or is damaged.
         OSError: it can't be read.
     """
-    for piece, place in _read_entries(path, _header(settings), read, DELETE_FILE):
-        if piece is not None:
-            yield piece, place
+    for entry, position in _read_entries(path, _header(settings), read, _DELETE_FILE):
+        if entry is not None:
+            yield entry, position
 
 
-def join_journals(places: Iterable[JournalPosition], settings: dict[str, Any], out: Path) -> None:
-    """Writes a new journal, whole or not at all, of pieces that stand in others. Takes no memory but for the open files.
+def join_journals(positions: Iterable[JournalPosition], settings: dict[str, Any], out: Path) -> None:
+    """Writes a new journal atomically, from entries of others. Its memory use doesn't grow with their number.
 
     Raises:
         RunError: it can't be written.
@@ -150,11 +155,11 @@ def join_journals(places: Iterable[JournalPosition], settings: dict[str, Any], o
         file = stack.enter_context(atomic_file(out))
         file.write(_line(_header(settings)).decode())
         sources: dict[Path, IO[bytes]] = {}
-        for place in places:
-            if place.path not in sources:
-                sources[place.path] = stack.enter_context(place.path.open("rb"))
-            sources[place.path].seek(place.start)
-            file.write(sources[place.path].read(place.n_bytes).decode())
+        for position in positions:
+            if position.path not in sources:
+                sources[position.path] = stack.enter_context(position.path.open("rb"))
+            sources[position.path].seek(position.start)
+            file.write(sources[position.path].read(position.n_bytes).decode())
 
 
 def _header(settings: dict[str, Any]) -> dict[str, Any]:
@@ -168,30 +173,30 @@ def _line(data: dict[str, Any]) -> bytes:
 def _read_entries(
     path: Path, header: dict[str, Any], read: Callable[[dict[str, Any]], EntryT], remedy: str
 ) -> Iterator[tuple[EntryT | None, JournalPosition]]:
-    """Each whole line of a journal: None for its header, then its pieces. What a crash has cut off is left out."""
+    """Each complete line of a journal: None for its header, then the entries. A line that a crash cut off is left out."""
     start = 0
     with path.open("rb") as file:
         for number, line in enumerate(file):
             if not line.endswith(b"\n"):
                 break
-            piece: EntryT | None = None
+            entry: EntryT | None = None
             try:
                 data = json.loads(line)
                 if number == 0:
                     _check_header(path, data, header, remedy)
                 else:
-                    piece = read(data)
+                    entry = read(data)
             except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
                 raise RunError(f"{path}, line {number + 1}: not a line that trapmeter wrote; {remedy}") from error
-            yield piece, JournalPosition(path, start, len(line))
+            yield entry, JournalPosition(path, start, len(line))
             start += len(line)
 
 
 def _check_header(path: Path, data: dict[str, Any], header: dict[str, Any], remedy: str) -> None:
     if data["trapmeter_journal"] != FORMAT:
         raise RunError(
-            f"{path}: written by another version of trapmeter (format {data['trapmeter_journal']}, "
-            f"here {FORMAT}); {remedy}"
+            f"{path}: written by another version of trapmeter (its format is {data['trapmeter_journal']}, this version's "
+            f"{FORMAT}); {remedy}"
         )
     # Through JSON and back, so that tuples equal lists.
     before, now = data["settings"], json.loads(json.dumps(header["settings"]))

@@ -1,7 +1,7 @@
-"""The records that all other modules speak in.
+"""The frozen records that all modules share: Box, Medium, Frame, Observation, Distance and Estimate.
 
-All are frozen, carry units in their names, and are checked when made: who receives one need not check it again.
-Boxes are fractions of the picture: x to the right, y down, origin at the top left corner.
+Field names carry units. Records are checked when they are made, so that code that receives one need not check it again.
+Box coordinates are fractions of the picture: x to the right, y down, origin at the top left corner.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,23 @@ from trapmeter.storage.address import AnyPath
 Pixels = NDArray[np.uint8]
 """A picture: uint8, height x width x 3, RGB."""
 
-
 CONFIDENT_SCORE = 0.3
-"""Of a detector: at or above it, a box is more often right than wrong."""
+"""Detector score from which a box is more often right than wrong."""
+
+
+class VideoSecond(NamedTuple):
+    """A second of a video, as the competition's tables name it: the key of labels, boxes and predictions."""
+
+    video_id: str
+    time_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where a detector saw an animal.
+    """A detected animal's bounding box.
 
-    x1, y1 (top left) and x2, y2 (bottom right) are fractions of picture width and height, 0 <= 1 < 2 <= 1;
-    score is the detector's confidence, 0..1.
+    x1, y1 (top left) and x2, y2 (bottom right) are fractions of picture width and height, 0 <= x1 < x2 <= 1 and the same
+    for y. score is the detector's confidence, 0..1.
     """
 
     x1: float
@@ -64,9 +70,9 @@ class MediumKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """A video or photo to measure in.
+    """A video or photo to process.
 
-    media_id is the path below the folder that was given, with forward slashes: the name that all tables use.
+    media_id is its path below the input folder, with forward slashes: the name that all tables use.
     """
 
     media_id: str
@@ -79,8 +85,8 @@ class Medium:
 class Frame:
     """A decoded picture. time_s is its presentation time from the start of the video.
 
-    is_corrupt says that the decoder itself marked the picture as damaged. others: the same picture in the further sizes that
-    its medium was opened for.
+    is_corrupt: the decoder itself marked the picture as damaged. others: the same picture in the other sizes that its medium
+    was opened for.
     """
 
     pixels: Pixels
@@ -98,9 +104,8 @@ class Frame:
 class Observation:
     """One animal (or none: box is None) at one second of one medium.
 
-    animal_id counts from 1 within a medium and stays with an animal from second to second; 0 when there is no animal.
-    is_night: whether the medium's pictures are without colours, as by infrared flash; None where nobody looked.
-    species: as it was told; "" where it wasn't.
+    animal_id counts from 1 within a medium and follows an animal from second to second; 0 if there is no animal. is_night:
+    the medium's pictures have no colours, as under infrared flash; None if unknown. species: "" if unknown.
     """
 
     media_id: str
@@ -115,6 +120,16 @@ class Observation:
         if not (math.isfinite(self.time_s) and self.time_s >= 0):
             raise InputError(f"{self.media_id}: a time is a number of seconds >= 0, got {self.time_s}")
 
+    @property
+    def site_or_medium(self) -> str:
+        """The site; if it is unknown, the medium, which then counts as a site of its own."""
+        return self.site_id or self.media_id
+
+    @property
+    def site_key(self) -> tuple[bool, str]:
+        """`site_or_medium`, marked as site (True) or medium: they may have the same name."""
+        return bool(self.site_id), self.site_or_medium
+
 
 N_DRAWS = 10
 
@@ -123,9 +138,9 @@ N_DRAWS = 10
 class Distance:
     """A distance in metres with the ends of its 90 % interval, low_m <= distance_m <= high_m.
 
-    draws_m: the middles of the ten tenths of where the animal may stand (5 %, 15 %, ... 95 %), ascending; empty where nobody
-    knows. They count alike, and their mix over many rows has the spread of the truth, which the distances themselves lack.
-    doubt: why the distance rests on little, empty where nothing is odd.
+    draws_m: the 5 %, 15 %, ... 95 % quantiles of the predictive distribution, ascending; empty if unknown. They have equal
+    weight, and pooled over many rows they have the spread of the true distances, which the distances themselves lack.
+    doubt: why the distance is unreliable; empty if nothing is odd.
     """
 
     distance_m: float
@@ -144,7 +159,7 @@ class Distance:
 
 
 class Status(StrEnum):
-    """What became of a second that was asked for."""
+    """The outcome of a requested second."""
 
     MEASURED = "measured"
     NO_ANIMAL = "no_animal"
@@ -153,23 +168,23 @@ class Status(StrEnum):
 
 
 def row_order(estimate: Estimate) -> tuple[str, float, int]:
-    """By which tables of estimates are sorted: media_id, time, animal_id."""
-    seen = estimate.observation
-    return seen.media_id, seen.time_s, seen.animal_id
+    """The sort key of tables of estimates: media_id, time, animal_id."""
+    observation = estimate.observation
+    return observation.media_id, observation.time_s, observation.animal_id
 
 
 REVIEW_MODEL_ID = "review"
-"""The model_id of a distance that a person gave."""
+"""The model_id of a distance that a person entered."""
 REVIEW_PREFIX = "review: "
-"""How those parts of a reason begin that say what a person decided."""
+"""Starts each part of a reason that records a person's decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is answered for an observation: a row of distances.csv.
+    """The estimate for an observation: a row of distances.csv.
 
-    distance is given exactly when status is measured; reason says why a row failed or what is doubtful about it.
-    angle_deg is the bearing from the camera's axis, positive to the right.
+    distance is set exactly when status is measured. reason: why the row failed, or what is doubtful about it. angle_deg: the
+    bearing from the camera's axis, positive to the right.
     """
 
     observation: Observation
@@ -181,40 +196,51 @@ class Estimate:
 
     def __post_init__(self) -> None:
         if (self.status is Status.MEASURED) != (self.distance is not None):
-            raise ValueError(f"a distance belongs to measured rows alone, got {self.status} and {self.distance}")
+            raise ValueError(f"only measured rows have a distance, got {self.status} and {self.distance}")
         if self.status is Status.FAILED and not self.reason:
             raise ValueError("a failed row needs a reason")
 
     @property
+    def measured_distance(self) -> Distance:
+        """The distance of a measured row.
+
+        Raises:
+            ValueError: the row is not measured.
+        """
+        if self.distance is None:
+            raise ValueError(f"{self.observation.media_id} at {self.observation.time_s:g} s has no distance")
+        return self.distance
+
+    @property
     def is_by_hand(self) -> bool:
-        """Whether a person gave the distance."""
+        """Whether a person entered the distance."""
         return self.model_id == REVIEW_MODEL_ID
 
     @property
     def doubts(self) -> str:
-        """The reason without what a person decided about the row; "" where nothing is doubtful."""
+        """The reason without a person's decisions about the row; "" if nothing is doubtful."""
         return "; ".join(part for part in self.reason.split("; ") if not part.startswith(REVIEW_PREFIX))
 
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model answered: a readable name and the sha256 of its file."""
+    """Which model made a prediction: a readable name, and the sha256 of its file."""
 
     model_id: str
     sha256: str
 
 
 class Detector(Protocol):
-    """Finds animals in pictures. The seam for every detector that looks at pixels."""
+    """Finds animals in pictures: the interface of every detector that works on pixels."""
 
     @property
     def identity(self) -> ModelIdentity:
-        """The name and checksum that every row of an answer carries."""
+        """The name and checksum that results carry."""
         ...
 
     @property
     def input_hw(self) -> tuple[int, int]:
-        """Height and width of the network's input: pictures need not be decoded larger than fits in it."""
+        """Height and width of the network's input, to which pictures may be scaled down before detection."""
         ...
 
     def detect(self, pictures: list[Pixels]) -> list[list[Box]]:

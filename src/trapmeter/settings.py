@@ -13,7 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, make_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, make_dataclass
 from dataclasses import field as dataclass_field
 from functools import cache
 from pathlib import Path
@@ -71,7 +71,7 @@ class Listed:
         try:
             return self.kind(text)
         except ValueError:
-            raise ValueError(f"numbers separated by commas, such as 2,3,5,8, got {text!r}") from None
+            raise ValueError(f"expected numbers separated by commas, such as 2,3,5,8, got {text!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Parsed:
         if isinstance(value, list):
             return tuple(map(self._to_value, value))
         if not isinstance(value, str):
-            raise ValueError(f"text, got {value!r}")
+            raise ValueError(f"expected text, got {value!r}")
         return self.parse(value)
 
 
@@ -178,8 +178,9 @@ def from_values(kind: type[Settings], values: Mapping[str, Any], source: str = "
     """
     from pydantic import TypeAdapter, ValidationError
 
+    kind_: Any = kind
     check_names(kind, values, source)
-    plain = {one.name: _to_plain(one.hint, values[one.name]) for one in settings_of(kind) if one.name in values}
+    plain = {one.name: _to_plain(one.hint, values[one.name]) for one in settings_of(kind_) if one.name in values}
     try:
         # As JSON, text becomes a path or a choice, but never a number or a truth value.
         return TypeAdapter(kind).validate_json(json.dumps(plain, default=str), strict=True)
@@ -193,6 +194,19 @@ def to_values(settings: Any) -> dict[str, Any]:
 
     values: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
     return values
+
+
+def with_changes(settings: Settings, changes: Mapping[str, Any], source: str = "") -> Settings:
+    """The settings with other values by name; those of nested settings are mappings.
+
+    Raises:
+        InputError: as `from_values`.
+    """
+    values = to_values(settings)
+    for name, value in changes.items():
+        is_nested = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
+        values[name] = {**values[name], **value} if is_nested else value
+    return from_values(type(settings), values, source)
 
 
 def check_names(kind: type, values: Mapping[str, Any], source: str = "") -> None:
@@ -239,9 +253,14 @@ def read_toml(kind: type, path: Path) -> dict[str, Any]:
 def options_of(kind: type, *, has_file: bool = False) -> Any:
     """A dataclass that cyclopts turns into the options of a verb: the settings of another one, None if not given.
 
-    has_file: a file may give the required settings as well. `given_values` returns what was given, for `from_values`.
+    has_file: a file or a recipe gives the other settings, so none is required and every switch has its opposite (`--no-...`).
+    `given_values` returns what was given, for `from_values`. Settings that are dataclasses themselves have no option.
     """
-    optional = [_optional(one, is_required=one.is_required and not has_file) for one in settings_of(kind)]
+    optional = [
+        _optional(one, is_required=one.is_required and not has_file, has_negative=has_file)
+        for one in settings_of(kind)
+        if _is_option(one.hint)
+    ]
     return make_dataclass(f"{kind.__name__}Options", optional, namespace={"__module__": kind.__module__})
 
 
@@ -250,11 +269,22 @@ def given_values(options: Any) -> dict[str, Any]:
     return {one.name: value for one in fields(options) if (value := getattr(options, one.name)) is not None}
 
 
-def _optional(setting: Setting, *, is_required: bool) -> tuple[str, Any, Any]:
+def _is_option(hint: Any) -> bool:
+    is_excluded = any(isinstance(item, Parameter) and item.parse is False for item in _metadata(hint))
+    return not is_excluded and (not is_dataclass(_bare(hint)) or _find(hint, Parsed) is not None)
+
+
+def _optional(setting: Setting, *, is_required: bool, has_negative: bool) -> tuple[str, Any, Any]:
     limits = f" [{setting.limits}]" if setting.limits else ""
-    default = "" if setting.default in (None, (), {}, "", False) else f" [default: {setting.default}]"
-    text = f"{setting.help}{limits}{default}"
-    metadata = (*_metadata(setting.hint), Parameter(help=text, show_default=False, required=is_required))
+    parsed = _find(setting.hint, Parsed)
+    default = setting.default if parsed is None else parsed.to_text(setting.default)
+    shown = "" if default in (None, (), [], {}, "", False) else f" [default: {default}]"
+    text = f"{setting.help}{limits}{shown}"
+    option = Parameter(help=text, show_default=False, required=is_required)
+    # The rest is for `from_values`: cyclopts would run it too if pydantic happens to be loaded.
+    metadata = (*(item for item in _metadata(setting.hint) if isinstance(item, Parameter)), option)
+    if has_negative and _bare(setting.hint) is bool:
+        metadata = (Parameter(negative=f"--no-{setting.option.removeprefix('--')}"), *metadata)
     bare = _bare(setting.hint)
     if _find(setting.hint, Parsed):
         bare = tuple[str, ...] if get_origin(bare) is tuple else str
@@ -325,8 +355,23 @@ def _complaint(kind: type, error: Any, source: str) -> str:
         return f"{_prefix(source)}{cause}"
     if error["type"].startswith("missing"):
         return f"{_prefix(source)}{where} is missing: {'' if setting is None else setting.help}"
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{_prefix(source)}{where}: {error['msg'].removeprefix('Value error, ')}"
+    expected = _EXPECTED.get(error["type"], error["msg"].removeprefix("Input should be "))
     return f"{_prefix(source)}{where}: expected {expected}, got {error['input']!r}"
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "path_type": "the name of a file",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a table of numbers, such as {north = 12.5}",
+}
+"""What pydantic's errors expect, in the words of people who write settings."""
 
 
 def _prefix(source: str) -> str:

@@ -15,7 +15,7 @@ def world() -> list[LabelledObservation]:
 
 @pytest.fixture(scope="session")
 def bundle(world: list[LabelledObservation], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small bundle trained on the pinhole world. Copy it before you damage it."""
+    """A small bundle trained on the pinhole world. Copy it before you change it."""
     pytest.importorskip("lightgbm", reason="training needs the extra 'boxmodel'")
     pytest.importorskip("onnx", reason="training needs the extra 'boxmodel'")
     from trapmeter.boxmodel.training import train_box_model

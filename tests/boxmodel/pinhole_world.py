@@ -1,4 +1,4 @@
-"""A rendered world without pixels: animals walk on flat ground before cameras of known height and pitch."""
+"""Simulated boxes of animals that walk on flat ground in front of cameras of known height and pitch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ QUICK = BoxModelSettings(
     network_width=32,
     calibration_folds=3,
 )
-"""Seconds rather than minutes."""
+"""Trains in seconds rather than minutes."""
 
 FOCAL = 1.2  # in picture heights
 ASPECT = 16 / 9
 
 
 def make_samples(sites: int = 16, videos: int = 6, seconds: int = 8, seed: int = 7) -> list[LabelledObservation]:
-    """Animals 0.4 to 0.9 m high, 1.5 to 18 m away; cameras hang at 0.8 to 1.6 m. One row in eight has no box."""
+    """Animals 0.4 to 0.9 m high, 1.5 to 18 m away; cameras 0.8 to 1.6 m above ground. One row in eight has no box."""
     rng = np.random.default_rng(seed)
     samples = []
     for site in range(sites):
@@ -42,8 +42,8 @@ def make_samples(sites: int = 16, videos: int = 6, seconds: int = 8, seed: int =
                 half = 0.7 * FOCAL * height_m / depth / ASPECT
                 centre = float(np.clip(x + across * second, 0.02, 0.98))
                 edges = np.clip([centre - half, top, centre + half, bottom], 0.0, 1.0)
-                visible = edges[3] - edges[1] > 0.01 and rng.uniform() > 0.125
-                box = Box(*map(float, edges), score=float(rng.uniform(0.3, 1.0))) if visible else None
-                seen = Observation(f"s{site}v{video}.mp4", 2.0 * second, box, animal_id=1, site_id=f"s{site}")
-                samples.append(LabelledObservation(seen, round(2 * depth) / 2))
+                is_detected = edges[3] - edges[1] > 0.01 and rng.uniform() > 0.125
+                box = Box(*map(float, edges), score=float(rng.uniform(0.3, 1.0))) if is_detected else None
+                observation = Observation(f"s{site}v{video}.mp4", 2.0 * second, box, animal_id=1, site_id=f"s{site}")
+                samples.append(LabelledObservation(observation, round(2 * depth) / 2))
     return samples

@@ -13,7 +13,7 @@ NAN = np.nan
 
 
 def make_table(n: int = 2000, seed: int = 3) -> TrainingTable:
-    """A target that bends with one feature and hangs on whether another is known; single views know only the first."""
+    """The target is V-shaped in feature 0 and shifted where feature 1 is NaN; feature 2 is NaN in the single view."""
     rng = np.random.default_rng(seed)
     full = rng.normal(5.0, 2.0, (n, 3)).astype(np.float32)
     full[rng.random(n) < 0.4, 1] = NAN
@@ -28,23 +28,23 @@ def make_table(n: int = 2000, seed: int = 3) -> TrainingTable:
     )
 
 
-class TestInputs:
-    def test_are_scaled_clipped_and_marked(self):
+class TestFeatureScaler:
+    def test_features_are_scaled_clipped_and_marked(self):
         rows = np.array([[0.0, NAN], [10.0, 1.0], [20.0, 2.0], [30.0, 3.0], [40.0, NAN]], np.float32)
-        inputs = fit_feature_scaler(rows, rows)
-        np.testing.assert_array_equal(inputs.marked, [1])
-        np.testing.assert_allclose(inputs(np.array([[20.0, NAN]], np.float32)), [[0.0, 0.0, 1.0]])
-        np.testing.assert_allclose(inputs(np.array([[1e9, -1e9]], np.float32)), [[CLIP, -CLIP, 0.0]])
+        scaler = fit_feature_scaler(rows, rows)
+        np.testing.assert_array_equal(scaler.marked, [1])
+        np.testing.assert_allclose(scaler(np.array([[20.0, NAN]], np.float32)), [[0.0, 0.0, 1.0]])
+        np.testing.assert_allclose(scaler(np.array([[1e9, -1e9]], np.float32)), [[CLIP, -CLIP, 0.0]])
 
-    def test_features_that_are_unknown_together_share_a_mark(self):
+    def test_features_that_are_always_unknown_together_share_a_mark(self):
         rows = np.array([[1.0, NAN, NAN, 1.0], [1.0, 2.0, 2.0, NAN], [1.0, 3.0, 3.0, 1.0]], np.float32)
         np.testing.assert_array_equal(fit_feature_scaler(rows, rows).marked, [1, 3])
 
-    def test_what_the_full_view_never_knows_is_left_at_0(self):
+    def test_features_unknown_in_the_full_view_stay_0(self):
         full = np.array([[1.0, NAN], [2.0, NAN]], np.float32)
-        inputs = fit_feature_scaler(full, full)
-        np.testing.assert_array_equal(inputs(full)[:, 1:], 0.0)
-        assert not np.isnan(inputs(np.array([[1.5, 7.0]], np.float32))).any()
+        scaler = fit_feature_scaler(full, full)
+        np.testing.assert_array_equal(scaler(full)[:, 1:], 0.0)
+        assert not np.isnan(scaler(np.array([[1.5, 7.0]], np.float32))).any()
 
     def test_a_constant_feature_gives_finite_inputs(self):
         rows = np.ones((5, 1), np.float32)
@@ -62,13 +62,13 @@ def networks() -> tuple[BoxNetwork, ...]:
 
 class TestTraining:
     @pytest.mark.parametrize("view", [View.FULL, View.SINGLE])
-    def test_learns_a_bend_and_what_unknown_means(self, networks, view):
+    def test_nonlinear_and_missing_features_are_learned(self, networks, view):
         new = make_table(seed=4)
-        usual = np.abs(new.target - np.median(new.target)).mean()
+        median_error = np.abs(new.target - np.median(new.target)).mean()
         for network in networks:
-            assert np.abs(network.predict(new.features[view]) - new.target).mean() < 0.35 * usual
+            assert np.abs(network.predict(new.features[view]) - new.target).mean() < 0.35 * median_error
 
-    def test_networks_differ_and_the_same_seed_gives_the_same(self, networks):
+    def test_networks_differ_from_each_other_but_not_between_runs(self, networks):
         table = make_table()
         again = fit_networks(table, np.ones(len(table.target), bool), SETTINGS)
         rows = table.features[View.FULL]
@@ -76,25 +76,25 @@ class TestTraining:
         for first, second in zip(networks, again, strict=True):
             np.testing.assert_array_equal(first.predict(rows), second.predict(rows))
 
-    def test_rows_left_out_teach_nothing(self):
+    def test_rows_that_are_left_out_change_nothing(self):
         table = make_table(600)
         rows = np.arange(600) < 400
         spoilt = replace(table, target=np.where(rows, table.target, 99.0))
         quick = replace(SETTINGS, networks=1, network_epochs=2)
-        answers = [fit_networks(t, rows, quick)[0].predict(table.features[View.FULL]) for t in (table, spoilt)]
-        np.testing.assert_array_equal(*answers)
+        predictions = [fit_networks(t, rows, quick)[0].predict(table.features[View.FULL]) for t in (table, spoilt)]
+        np.testing.assert_array_equal(*predictions)
 
-    def test_each_network_learns_from_its_own_share_of_the_sites(self):
+    def test_a_network_is_trained_on_its_share_of_the_sites(self):
         table = make_table(600)
         half = replace(SETTINGS, networks=1, network_epochs=2, network_site_share=0.5)
-        answers = []
+        predictions = []
         for site in range(10):
             spoilt = replace(table, target=np.where(table.site_index == site, 99.0, table.target))
-            answers.append(fit_networks(spoilt, np.ones(600, bool), half)[0].predict(table.features[View.FULL]))
-        # The five sites that were not drawn change nothing; each of the others does.
-        assert len(np.unique(np.round(answers, 4), axis=0)) == 6
+            predictions.append(fit_networks(spoilt, np.ones(600, bool), half)[0].predict(table.features[View.FULL]))
+        # The five sites that were left out change nothing; each of the others does.
+        assert len(np.unique(np.round(predictions, 4), axis=0)) == 6
 
-    def test_fewer_rows_than_a_batch_are_enough(self):
+    def test_fewer_rows_than_a_batch_can_be_fitted(self):
         table = make_table(40)
         (network,) = fit_networks(table, np.ones(40, bool), replace(SETTINGS, networks=1, network_epochs=3))
         assert np.isfinite(network.predict(table.features[View.FULL])).all()

@@ -13,18 +13,18 @@ def rows(*heights: float) -> np.ndarray:
 RANGES = learn_ranges(rows(*np.linspace(0.1, 0.5, 500)))
 
 
-def test_boxes_like_those_of_the_training_raise_no_doubt() -> None:
+def test_boxes_like_the_training_boxes_raise_no_doubt() -> None:
     assert set(RANGES) <= set(CHECKED_FEATURES)
     assert find_doubts(rows(0.15, 0.3, 0.45), RANGES) == ["", "", ""]
 
 
-def test_a_box_unlike_all_others_is_doubted_in_words() -> None:
+def test_a_doubt_says_how_a_box_differs() -> None:
     usual, tall = find_doubts(rows(0.3, 0.85), RANGES)
     assert usual == ""
     assert tall.startswith("unlike the boxes that the model has learnt from: height and shape")
 
 
-def test_what_is_unknown_raises_no_doubt() -> None:
-    nothing = np.full((1, len(FEATURES)), np.nan, np.float32)
-    assert find_doubts(nothing, RANGES) == [""]
-    assert learn_ranges(nothing) == {}
+def test_unknown_features_raise_no_doubt_and_have_no_range() -> None:
+    unknown = np.full((1, len(FEATURES)), np.nan, np.float32)
+    assert find_doubts(unknown, RANGES) == [""]
+    assert learn_ranges(unknown) == {}

@@ -18,7 +18,7 @@ def ids(*paths: Path) -> list[str]:
     return [medium.media_id for medium in find_media(paths).media]
 
 
-def test_no_path_missing_path_empty_folder_unknown_kind(tmp_path: Path) -> None:
+def test_paths_without_media_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no path"):
         find_media([])
     with pytest.raises(InputError, match=r"nowhere: No such file"):
@@ -32,7 +32,19 @@ def test_no_path_missing_path_empty_folder_unknown_kind(tmp_path: Path) -> None:
         find_media([tmp_path / "notes.txt"])
 
 
-def test_every_suffix_in_any_case_at_any_depth(tmp_path: Path) -> None:
+def test_a_path_may_be_text_and_one_or_several(tmp_path: Path) -> None:
+    touch(tmp_path / "a/1.mp4", tmp_path / "b/2.jpg")
+    assert find_media(str(tmp_path)) == find_media(tmp_path) == find_media([tmp_path])
+    both = find_media([str(tmp_path / "a"), tmp_path / "b"])
+    assert [medium.media_id for medium in both.media] == ["a/1.mp4", "b/2.jpg"]
+
+
+def test_local_and_remote_paths_in_one_run_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="s3://bucket/survey is remote but other paths are local"):
+        find_media([tmp_path, "s3://bucket/survey"])
+
+
+def test_every_suffix_is_found_in_any_case_at_any_depth(tmp_path: Path) -> None:
     for suffix in VIDEO_SUFFIXES | PHOTO_SUFFIXES:
         touch(tmp_path / "a" / "b" / f"low{suffix}", tmp_path / f"UP{suffix.upper()}")
     found = find_media([tmp_path])
@@ -42,7 +54,7 @@ def test_every_suffix_in_any_case_at_any_depth(tmp_path: Path) -> None:
     assert kinds[".jpeg"] is MediumKind.PHOTO
 
 
-def test_ids_are_paths_below_the_folder_in_order(tmp_path: Path) -> None:
+def test_ids_are_sorted_paths_below_the_folder(tmp_path: Path) -> None:
     touch(tmp_path / "b/2.mp4", tmp_path / "b/1.mp4", tmp_path / "a/9.jpg", tmp_path / "x.txt")
     assert ids(tmp_path) == ["a/9.jpg", "b/1.mp4", "b/2.mp4"]
     assert ids(tmp_path / "b") == ["1.mp4", "2.mp4"]
@@ -50,7 +62,7 @@ def test_ids_are_paths_below_the_folder_in_order(tmp_path: Path) -> None:
     assert find_media([tmp_path]).n_other == 1
 
 
-def test_several_paths_start_from_what_they_share_and_count_once(tmp_path: Path) -> None:
+def test_several_paths_share_a_root_and_count_each_file_once(tmp_path: Path) -> None:
     touch(tmp_path / "c/a/1.mp4", tmp_path / "c/b/1.mp4")
     assert ids(tmp_path / "c/a", tmp_path / "c/b") == ["a/1.mp4", "b/1.mp4"]
     assert ids(tmp_path / "c/a", tmp_path / "c/a/1.mp4", tmp_path / "c/a") == ["1.mp4"]
@@ -62,9 +74,9 @@ def test_hidden_files_are_left_out(tmp_path: Path) -> None:
     assert ids(tmp_path) == ["1.mp4"]
 
 
-def test_links_in_circles_and_pipes_do_no_harm(tmp_path: Path) -> None:
+def test_pipes_and_links_that_form_a_loop_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path / "a/1.mp4")
-    (tmp_path / "a/circle").symlink_to(tmp_path)
+    (tmp_path / "a/loop").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "a/pipe.mp4")
     assert ids(tmp_path) == ["a/1.mp4"]
 
@@ -76,12 +88,12 @@ def test_linked_folders_are_followed(tmp_path: Path) -> None:
     assert ids(tmp_path / "survey") == ["link/1.mp4"]
 
 
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path / "a/1.mp4", tmp_path / "locked/2.mp4")
     real = os.scandir
 
     def scandir(folder: Path) -> object:
-        # Root reads everything, so the refusal is made here.
+        # Root can list every folder, so the error is simulated.
         if Path(folder).name == "locked":
             raise PermissionError(13, "Permission denied")
         return real(folder)
@@ -94,21 +106,21 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
         find_media([tmp_path / "locked"])
 
 
-def test_a_link_that_leads_nowhere_costs_nothing_else(tmp_path: Path) -> None:
+def test_a_broken_link_does_not_hide_other_files(tmp_path: Path) -> None:
     touch(tmp_path / "a/1.mp4", tmp_path / "a/2.mp4")
     (tmp_path / "a/self").symlink_to("self")
     found = find_media([tmp_path])
     assert [medium.media_id for medium in found.media] == ["a/1.mp4", "a/2.mp4"]
 
 
-def test_a_file_has_one_name_where_links_lead_to_it_too(tmp_path: Path) -> None:
+def test_a_file_that_links_lead_to_is_found_once_by_its_own_name(tmp_path: Path) -> None:
     touch(tmp_path / "s/real/1.mp4")
     (tmp_path / "s/alias").symlink_to(tmp_path / "s/real")
     assert ids(tmp_path / "s") == ["real/1.mp4"]
     assert ids(tmp_path / "s/real", tmp_path / "s/alias") == ["real/1.mp4"]
 
 
-def test_the_parent_of_a_link_is_where_it_leads(tmp_path: Path) -> None:
+def test_the_parent_of_a_link_is_that_of_its_target(tmp_path: Path) -> None:
     touch(tmp_path / "x/card/0.mp4", tmp_path / "x/y/1.mp4")
     (tmp_path / "link").symlink_to(tmp_path / "x/card")
     assert ids(tmp_path / "link/../y/1.mp4") == ["1.mp4"]

@@ -1,4 +1,4 @@
-"""Frame for frame what `ffmpeg -vf fps=1:round=up` gives, on every shared clip that FFmpeg opens."""
+"""Compares frames with those of `ffmpeg -vf fps=1:round=up`, on every shared clip that FFmpeg opens."""
 
 import shutil
 import subprocess
@@ -14,15 +14,15 @@ from trapmeter.media.video import open_video
 from trapmeter.records import Frame
 
 CLIPS = sorted(path for path in (SHARED / "clips").rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-# Ten bits are brought to eight by rounding in newer FFmpeg and by dropping bits in older ones.
+# To convert ten bits to eight, newer FFmpeg versions round and older ones drop bits.
 TOLERANCE = {"h264_10bits.mp4": 3.0, "h265_10bits.mp4": 3.0}
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-@pytest.mark.skipif(not CLIPS, reason="no shared clips beside the checkout")
+@pytest.mark.skipif(not CLIPS, reason="no shared clips next to the checkout")
 @pytest.mark.parametrize("path", CLIPS, ids=lambda path: path.name)
-def test_same_pictures_as_ffmpeg(path: Path) -> None:
-    theirs = subprocess.run(
+def test_frames_are_those_of_ffmpeg(path: Path) -> None:
+    output = subprocess.run(
         [
             "ffmpeg",
             "-v",
@@ -43,14 +43,14 @@ def test_same_pictures_as_ffmpeg(path: Path) -> None:
     ).stdout
     try:
         with open_video(path) as video:
-            ours = list(video.frames(video.regular_times(1.0)))
+            frames = list(video.frames(video.regular_times(1.0)))
     except MediaError:
-        assert not theirs, "FFmpeg reads it"
+        assert not output, "FFmpeg can read it"
         return
-    shape = next(frame.pixels.shape for frame in ours if isinstance(frame, Frame))
-    pictures = np.frombuffer(theirs, np.uint8).reshape(-1, *shape)
-    assert len(ours) == len(pictures)
-    for second, (frame, picture) in enumerate(zip(ours, pictures, strict=True)):
+    shape = next(frame.pixels.shape for frame in frames if isinstance(frame, Frame))
+    pictures = np.frombuffer(output, np.uint8).reshape(-1, *shape)
+    assert len(frames) == len(pictures)
+    for second, (frame, picture) in enumerate(zip(frames, pictures, strict=True)):
         assert isinstance(frame, Frame)
         difference = np.abs(frame.pixels.astype(int) - picture).mean()
         assert difference <= TOLERANCE.get(path.name, 0.05), f"second {second}"

@@ -11,12 +11,12 @@ def test_grey_pictures_are_infrared() -> None:
     assert is_infrared(GREY)
 
 
-def test_a_tint_over_all_is_no_colour() -> None:
+def test_a_uniform_tint_is_infrared() -> None:
     tinted = GREY // 2 + np.array([60, 20, 80], np.uint8)
     assert is_infrared(tinted)
 
 
-def test_pictures_with_colours_are_not() -> None:
+def test_pictures_with_colours_are_not_infrared() -> None:
     half_green = GREY.copy()
     half_green[:, :30, 1] //= 2
     assert not is_infrared(half_green)

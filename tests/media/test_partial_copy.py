@@ -1,8 +1,8 @@
-"""A remote video shows the same pictures as one of this machine, and only what they need is fetched."""
+"""A remote video yields the same frames as a local one, and only what they need is fetched."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,22 +11,34 @@ import numpy as np
 import pytest
 
 from conftest import MakeClip
+from media.remux import remux
 from trapmeter.demo.clips import CLIPS
 from trapmeter.media import partial_copy
-from trapmeter.media.container_index import read_container_index
 from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame
-from trapmeter.storage.address import AnyPath, RemotePath, RemoteStat
+from trapmeter.storage.address import AnyPath, FileState, RemotePath
 from trapmeter.storage.filesystems import RemoteError
 
 FIT = FitWithin(64, 64)
 EVERY_30 = {"g": "30", "bf": "2"}
+FRAGMENTS = "frag_keyframe+empty_moov"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Files in object storage. fetched: the number of bytes of each request so far."""
+
+    fetched: list[int]
+
+    def address(self, path: Path) -> RemotePath:
+        """The address of a local file."""
+        return RemotePath("s3://traps", str(path)[1:], FileState(path.stat().st_size, 1))
 
 
 @pytest.fixture
-def far(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[Path], RemotePath], list[int]]:
-    """Makes a file of this machine a remote one; and how many bytes each request fetched."""
+def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
+    """Makes local files remote, and records the bytes that each request fetches."""
     fetched: list[int] = []
 
     def read(address: RemotePath, start: int, end: int) -> bytes:
@@ -38,40 +50,26 @@ def far(monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[Path], RemotePath], 
     monkeypatch.setattr(partial_copy, "SMALL_FILE_BYTES", 0)
     monkeypatch.setattr(partial_copy, "BLOCK_BYTES", 512)
     monkeypatch.setattr(partial_copy, "PREFETCH_BLOCKS", 1)
-    return lambda path: RemotePath("s3://traps", str(path)[1:], RemoteStat(path.stat().st_size, 1)), fetched
+    return Remote(fetched)
 
 
-def seen(path: AnyPath, times_s: list[float]) -> list[object]:
-    """All that there is to see."""
+def content(path: AnyPath, times_s: list[float]) -> list[object]:
+    """All frames at the given seconds, and the video's facts."""
     with open_video(path, FIT) as video:
-        shown = [
+        frames = [
             (frame.pixels.tobytes(), frame.time_s, frame.is_corrupt) if isinstance(frame, Frame) else frame
             for frame in video.frames(times_s)
         ]
-        return [*shown, video.facts]
-
-
-def packed(path: Path, name: str, movflags: str) -> Path:
-    """The same packets in an MP4 that is written otherwise."""
-    out = path.with_name(name)
-    with av.open(str(path)) as source, av.open(str(out), "w", options={"movflags": movflags}) as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(source.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
-    return out
-
-
-FRAGMENTS = "frag_keyframe+empty_moov"
+        return [*frames, video.facts]
 
 
 def clips(make: MakeClip) -> list[Path]:
-    """As cameras write them: with and without pictures out of order, of any frame rate, in every container."""
+    """Clips like those of cameras: pictures in and out of order, several frame rates, all containers."""
+    gop = make("gop.mp4", n=300, rate=30, options=EVERY_30)
     return [
-        make("gop.mp4", n=300, rate=30, options=EVERY_30),
-        packed(make("gop.mp4", n=300, rate=30, options=EVERY_30), "first.mp4", "faststart"),
-        packed(make("gop.mp4", n=300, rate=30, options=EVERY_30), "parts.mp4", FRAGMENTS),
+        gop,
+        remux(gop, gop.with_name("faststart.mp4"), movflags="faststart"),
+        remux(gop, gop.with_name("fragments.mp4"), movflags=FRAGMENTS),
         make("open.mp4", n=200, rate=25, options={"x264-params": "keyint=25:open-gop=1:bframes=3"}),
         make("odd.mov", n=200, rate=Fraction(30000, 1001), codec="mjpeg", pix_fmt="yuvj420p"),
         make("still.avi", n=200, rate=20, codec="mjpeg", pix_fmt="yuvj420p"),
@@ -84,17 +82,14 @@ def clips(make: MakeClip) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_a_remote_video_shows_what_it_shows_here(
-    make_clip: MakeClip, far: tuple[Callable[[Path], RemotePath], list[int]]
-) -> None:
-    address, _ = far
+def test_a_remote_video_yields_the_frames_of_a_local_one(make_clip: MakeClip, remote: Remote) -> None:
     for path in clips(make_clip):
         for times_s in ([0.0], [0.0, 3.0, 6.5], [5.0, 99.0], [t / 4 for t in range(30)]):
-            assert seen(address(path), times_s) == seen(path, times_s), (path.name, times_s)
+            assert content(remote.address(path), times_s) == content(path, times_s), (path.name, times_s)
 
 
 def noisy_clip(path: Path, codec: str, options: dict[str, str]) -> Path:
-    """Half a minute of noise, which no codec makes small."""
+    """Half a minute of noise, which no codec can compress much."""
     rng = np.random.default_rng(7)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=10, options=options)
@@ -115,79 +110,43 @@ def noisy_clip(path: Path, codec: str, options: dict[str, str]) -> Path:
         ("b.avi", "mpeg4", {"g": "10"}),
     ],
 )
-def test_sparse_seconds_fetch_a_small_part(
-    tmp_path: Path,
-    far: tuple[Callable[[Path], RemotePath], list[int]],
-    name: str,
-    codec: str,
-    options: dict[str, str],
+def test_sparse_seconds_fetch_a_small_share_of_the_file(
+    tmp_path: Path, remote: Remote, name: str, codec: str, options: dict[str, str]
 ) -> None:
-    address, fetched = far
     path = noisy_clip(tmp_path / name, codec, options)
-    assert seen(address(path), [22.0, 27.5]) == seen(path, [22.0, 27.5])
-    assert sum(fetched) < 0.25 * path.stat().st_size
+    assert content(remote.address(path), [22.0, 27.5]) == content(path, [22.0, 27.5])
+    assert sum(remote.fetched) < 0.25 * path.stat().st_size
 
 
-def test_an_index_that_misleads_costs_time_alone(
-    make_clip: MakeClip, far: tuple[Callable[[Path], RemotePath], list[int]], tmp_path: Path
-) -> None:
-    address, fetched = far
-    content = make_clip("gop.mp4", n=300, rate=30, options=EVERY_30).read_bytes()
-    assert content.count(b"stss") == 1
+def test_a_file_with_a_wrong_index_is_read_in_full(make_clip: MakeClip, remote: Remote, tmp_path: Path) -> None:
+    original = make_clip("gop.mp4", n=300, rate=30, options=EVERY_30).read_bytes()
+    assert original.count(b"stss") == 1
     path = tmp_path / "all-keys.mp4"
-    # Without that box every picture passes for a keyframe.
-    path.write_bytes(content.replace(b"stss", b"free"))
-    assert seen(address(path), [2.5, 7.0]) == seen(path, [2.5, 7.0])
-    assert sum(fetched) >= path.stat().st_size
+    # Without this box, every picture passes for a keyframe.
+    path.write_bytes(original.replace(b"stss", b"free"))
+    assert content(remote.address(path), [2.5, 7.0]) == content(path, [2.5, 7.0])
+    assert sum(remote.fetched) >= path.stat().st_size
 
 
-def test_files_without_a_skeleton(make_clip: MakeClip, tmp_path: Path) -> None:
-    def known(path: Path) -> bool:
-        content = path.read_bytes()
-        return read_container_index(len(content), lambda a, b: content[a:b]) is not None
-
-    sound = [make_clip("s.mp4"), make_clip("s.avi", codec="mjpeg", pix_fmt="yuvj420p")]
-    assert all(map(known, sound))
-    assert known(packed(sound[0], "first.mp4", "faststart"))
-    assert not known(packed(sound[0], "parts.mp4", FRAGMENTS))
-    assert not known(make_clip("s.mkv"))
-    for path in sound:
-        content = path.read_bytes()
-        for number, damaged in enumerate(
-            (b"", content[:7], content[:-100], content[: len(content) // 2], content + b"more", b"\x00" * 500)
-        ):
-            (tmp_path / f"{number}{path.suffix}").write_bytes(damaged)
-            assert not known(tmp_path / f"{number}{path.suffix}"), (path.suffix, number)
-    avi = sound[1].read_bytes()
-    start = avi.rindex(b"idx1")
-    # An index that leaves a picture out: what it doesn't tell of may be there.
-    (tmp_path / "gap.avi").write_bytes(avi[: start + 8 + 32] + b"JUNK" + avi[start + 8 + 36 :])
-    assert not known(tmp_path / "gap.avi")
-
-
-def test_a_connection_that_breaks_is_no_end_of_a_video(
-    make_clip: MakeClip, far: tuple[Callable[[Path], RemotePath], list[int]], monkeypatch: pytest.MonkeyPatch
+def test_a_lost_connection_is_an_error_and_not_the_end_of_the_video(
+    make_clip: MakeClip, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, _ = far
     path = make_clip("gop.mp4", n=300, rate=30, options=EVERY_30)
     working = partial_copy.read
 
-    def breaking(at: RemotePath, start: int, end: int) -> bytes:
+    def failing(address: RemotePath, start: int, end: int) -> bytes:
         if start > path.stat().st_size // 3:
-            raise RemoteError("it broke off")
-        return working(at, start, end)
+            raise RemoteError("connection lost")
+        return working(address, start, end)
 
-    monkeypatch.setattr(partial_copy, "read", breaking)
-    with pytest.raises(RemoteError, match="it broke off"):
-        seen(address(path), [0.0, 7.0])
+    monkeypatch.setattr(partial_copy, "read", failing)
+    with pytest.raises(RemoteError, match="connection lost"):
+        content(remote.address(path), [0.0, 7.0])
 
 
-def test_past_the_end_nothing_is_fetched(
-    make_clip: MakeClip, far: tuple[Callable[[Path], RemotePath], list[int]]
-) -> None:
-    address, fetched = far
+def test_seconds_past_the_end_fetch_nothing(make_clip: MakeClip, remote: Remote) -> None:
     path = make_clip("gop.mp4", n=300, rate=30, options=EVERY_30)
-    with open_video(address(path), FIT) as video:
-        before = len(fetched)
-        assert all(isinstance(shown, MissingFrame) for shown in video.frames([11.0, 12.0]))
-    assert len(fetched) == before
+    with open_video(remote.address(path), FIT) as video:
+        n_requests = len(remote.fetched)
+        assert all(isinstance(frame, MissingFrame) for frame in video.frames([11.0, 12.0]))
+    assert len(remote.fetched) == n_requests

@@ -18,7 +18,7 @@ from trapmeter.frames.spec import Codec, StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import find_media
 from trapmeter.models.input_spec import Resize
-from trapmeter.parallel.ray_connection import describe_machine
+from trapmeter.parallel.engine import describe_machine
 from trapmeter.parallel.workers import THIS_MACHINE, Engine
 from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import PredictSettings
@@ -59,7 +59,7 @@ def put(upload: Upload, folder: Path) -> None:
 
 def measure(place: AnyPath, out: Path, engine: Engine = IN_PROCESS) -> PredictRun:
     boxes = out.parent / "boxes.csv"
-    return run_prediction(PredictSettings((place,), out, boxes=boxes, site=FolderSite(1)), engine=engine)
+    return run_prediction(PredictSettings((place,), out=out, boxes=boxes, site=FolderSite(1)), engine=engine)
 
 
 @pytest.mark.slow
@@ -92,7 +92,7 @@ def test_shards_of_a_bucket_and_their_merge(proxy: Proxy, upload: Upload, survey
     put(upload, survey)
     measure(survey, tmp_path / "here")
     settings = PredictSettings(
-        (parse_path("s3://traps/survey"),), tmp_path / "out", boxes=tmp_path / "boxes.csv", site=FolderSite(1)
+        (parse_path("s3://traps/survey"),), out=tmp_path / "out", boxes=tmp_path / "boxes.csv", site=FolderSite(1)
     )
     folders = [predict_shard(settings, Shard(number, 2)).folder for number in (1, 2)]
     proxy.asked.clear()

@@ -95,11 +95,19 @@ def test_frames_that_vanish_from_train(
 
 def test_an_error_in_a_loader_process_says_what_it_said_there(world: World, tmp_path: Path) -> None:
     recipe = tiny_recipe(workers=1, epochs=1)
-    settings = TrainSettings(world.labels, world.metadata, world.store, tmp_path / "out", recipe, n_folds=2, fold=0)
+    settings = TrainSettings(
+        labels=world.labels,
+        metadata=world.metadata,
+        store=world.store,
+        out=tmp_path / "out",
+        recipe=recipe,
+        n_folds=2,
+        fold=0,
+    )
     shards = sorted((world.store / "shards").glob("*.frames"))
 
     def take_away(said: str) -> None:
-        if "to train on" in said:
+        if "training samples" in said:
             for shard in shards:
                 shard.rename(tmp_path / shard.name)
 

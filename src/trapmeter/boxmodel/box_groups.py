@@ -1,8 +1,7 @@
 """Observations as arrays, grouped by animal, medium and site.
 
-All is vectorised over the observations of a run. Results depend on the set of observations alone, to the last bit: rows
-are put into an order of their own before anything is added up, so neither the order of the input nor another site's
-boxes can change a rounding.
+Everything is vectorised over the observations of a run. Results depend only on the set of observations, to the last bit:
+rows are sorted before anything is added up, so neither the order of the input nor another site's boxes can change a rounding.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from trapmeter.records import Observation
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Floats32 = NDArray[np.float32]
 
-NO_BOX = -1.0  # stands for NaN while rows are sorted: NaN has no place in an order
+NO_BOX = -1.0  # replaces NaN while rows are sorted: NaN has no order
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Distinct observations as arrays of length n, in an order that their contents alone decide.
+    """Distinct observations as arrays of length n, in an order that depends only on their contents.
 
-    A group is a set of boxes: group[i] is the one that row i looks at through time, its own animal's. A row with
-    animal 0 (nothing was found, or nothing was tracked) looks at all boxes of its medium. place numbers the site, or
-    the medium where the site is unknown.
+    medium, animal, site_index: whole numbers. Animal 0 means that nothing was found or tracked. If the site is unknown,
+    site_index is the number of the medium's own site.
     """
 
     medium: Ints
@@ -39,37 +38,40 @@ class Columns:
 
     @property
     def is_boxed(self) -> Flags:
-        """Rows that have a box."""
+        """Whether each row has a box (n)."""
         return ~np.isnan(self.box[:, 0])
+
+    @property
+    def n_sites(self) -> int:
+        """The number of sites."""
+        return int(self.site_index.max()) + 1
 
 
 def build_columns(observations: Sequence[Observation]) -> tuple[Columns, Ints]:
-    """Columns of the distinct observations, and for each observation the row that holds it."""
+    """Columns of the distinct observations, and the row of each observation."""
     media: dict[str, int] = {}
-    places: dict[tuple[bool, str], int] = {}
+    sites: dict[tuple[bool, str], int] = {}
     table = np.full((len(observations), 9), NO_BOX)
-    for i, seen in enumerate(observations):
-        # A site that is named like a medium must not be taken for it: the key says which of the two it is.
-        place = (bool(seen.site_id), seen.site_id or seen.media_id)
-        table[i, 0] = seen.time_s
-        if seen.box is not None:
-            table[i, 1:6] = (*seen.box.xyxy, seen.box.score)
-        table[i, 6] = media.setdefault(seen.media_id, len(media))
-        table[i, 7] = seen.animal_id
-        table[i, 8] = places.setdefault(place, len(places))
+    for i, observation in enumerate(observations):
+        table[i, 0] = observation.time_s
+        if observation.box is not None:
+            table[i, 1:6] = (*observation.box.xyxy, observation.box.score)
+        table[i, 6] = media.setdefault(observation.media_id, len(media))
+        table[i, 7] = observation.animal_id
+        table[i, 8] = sites.setdefault(observation.site_key, len(sites))
     distinct, row = np.unique(table, axis=0, return_inverse=True)
     box = np.where(distinct[:, 1:2] == NO_BOX, np.nan, distinct[:, 1:6])
-    medium, animal, place_of = (distinct[:, j].astype(np.int64) for j in (6, 7, 8))
-    return Columns(medium, animal, place_of, distinct[:, 0], box), row.reshape(-1).astype(np.int64)
+    medium, animal, site_index = (distinct[:, j].astype(np.int64) for j in (6, 7, 8))
+    return Columns(medium, animal, site_index, distinct[:, 0], box), row.reshape(-1).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class BoxGroups:
-    """The boxes that rows look at through time.
+    """For each row, the boxes that are its context in time: its animal's, or for animal 0 all boxes of its medium.
 
-    of_row (n): the group of each row. member (m): rows with a box, sorted by group and time; a row may stand in its
-    animal's group and in its medium's. member_group (m). before, after (n): where the nearest member earlier and
-    later than the row stands in `member`, further ones following outward; it counts only if its group is the row's.
+    of_row (n): the group of each row. member (m): rows with a box, sorted by group and time; a row may be a member of its
+    animal's group and of its medium's. member_group (m): their groups. before, after (n): position in `member` of the nearest
+    earlier and later member, with further ones following outward; valid only if its group is the row's.
     """
 
     of_row: Ints
@@ -81,33 +83,33 @@ class BoxGroups:
 
 
 def build_groups(columns: Columns) -> BoxGroups:
-    """Who looks at whom."""
+    """The groups of all rows."""
     n = len(columns.time_s)
     rows = np.arange(n)
     pairs = np.stack([columns.medium, columns.animal], axis=1)
     _, track = np.unique(pairs, axis=0, return_inverse=True)
     track = track.reshape(-1).astype(np.int64)
     n_tracks = int(track.max()) + 1
-    looks_at_all = columns.animal == 0
-    of_row = np.where(looks_at_all, n_tracks + columns.medium, track)
+    is_untracked = columns.animal == 0
+    of_row = np.where(is_untracked, n_tracks + columns.medium, track)
     count = n_tracks + int(columns.medium.max()) + 1
 
     boxed = columns.is_boxed
-    whole = np.isin(columns.medium, columns.medium[looks_at_all]) & boxed
-    tracked = boxed & ~looks_at_all
-    member = np.concatenate([rows[tracked], rows[whole]])
-    member_group = np.concatenate([track[tracked], n_tracks + columns.medium[whole]])
+    in_medium_group = np.isin(columns.medium, columns.medium[is_untracked]) & boxed
+    in_track = boxed & ~is_untracked
+    member = np.concatenate([rows[in_track], rows[in_medium_group]])
+    member_group = np.concatenate([track[in_track], n_tracks + columns.medium[in_medium_group]])
     order = np.lexsort((member, columns.time_s[member], member_group))
     member, member_group = member[order], member_group[order]
 
-    # Where each row would stand among the members: sort both together and count the members before it.
+    # The position of each row among the members: sort both together and count the members before it.
     entry_row = np.concatenate([member, rows])
     entry_group = np.concatenate([member_group, of_row])
     is_member = np.concatenate([np.ones(len(member), bool), np.zeros(n, bool)])
     order = np.lexsort((~is_member, entry_row, columns.time_s[entry_row], entry_group))
     members_so_far = np.cumsum(is_member[order])
-    place_of_row = np.empty(n, dtype=np.int64)
+    position = np.empty(n, dtype=np.int64)
     is_row = ~is_member[order]
-    place_of_row[entry_row[order][is_row]] = members_so_far[is_row]
-    # A row with a box is a member itself and was counted: step over it.
-    return BoxGroups(of_row, member, member_group, place_of_row - 1 - boxed, place_of_row, count)
+    position[entry_row[order][is_row]] = members_so_far[is_row]
+    # A row with a box was counted as a member itself.
+    return BoxGroups(of_row, member, member_group, position - 1 - boxed, position, count)

@@ -1,4 +1,4 @@
-"""A box model on disk: a folder with model.onnx (trees and networks) and bundle.json (all that is needed to use them)."""
+"""Writes, reads and checks a box model's bundle: model.onnx (trees and networks) and bundle.json (how to use them)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MODEL, CARD = "model.onnx", "bundle.json"
 
 @dataclass(frozen=True, slots=True)
 class BundleCard:
-    """What bundle.json says."""
+    """The contents of bundle.json."""
 
     model_id: str
     onnx_sha256: str
     uncertainty: Uncertainty
     seen: Ranges
-    """Within which the boxes of the training lay (novelty.py)."""
+    """Where the boxes of the training data lie (novelty.py)."""
     trained_on: Mapping[str, int]
     """Counts of rows, media and sites."""
     held_out: Mapping[str, float]
-    """Figures at sites that the model had not seen."""
+    """Figures at held-out sites."""
     settings: Mapping[str, Any]
     attribution: str = ""
     features: tuple[str, ...] = FEATURES
@@ -40,7 +40,7 @@ class BundleCard:
 
 
 def write_bundle(folder: Path, card: BundleCard, model: bytes) -> None:
-    """Writes both files; the folder is made if need be."""
+    """Writes both files; creates the folder if it doesn't exist."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / MODEL) as partial:
         partial.write_bytes(model)
@@ -59,50 +59,57 @@ def read_bundle(folder: Path) -> tuple[BundleCard, bytes]:
     try:
         model = (folder / MODEL).read_bytes()
     except OSError as error:
+        raise _unreadable(folder / MODEL, error) from error
+    sha256 = sha256_of_bytes(model)
+    if sha256 != card.onnx_sha256:
         raise ModelError(
-            f"{folder / MODEL}: cannot be read ({error.strerror}); a bundle needs {MODEL} and {CARD}"
-        ) from error
-    found = sha256_of_bytes(model)
-    if found != card.onnx_sha256:
-        raise ModelError(
-            f"{folder / MODEL}: is damaged or not the file that {CARD} tells of: expected sha256 "
-            f"{card.onnx_sha256}, got {found}; copy or train the bundle again"
+            f"{folder / MODEL}: damaged, or not the file that {CARD} belongs to: expected sha256 "
+            f"{card.onnx_sha256}, got {sha256}; copy or train the bundle again"
         )
     return card, model
+
+
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    return ModelError(f"{path}: cannot be read ({error.strerror}); a bundle needs {MODEL} and {CARD}")
 
 
 def _read_card(path: Path) -> BundleCard:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); a bundle needs {MODEL} and {CARD}") from error
+        raise _unreadable(path, error) from error
     except ValueError as error:
-        raise ModelError(f"{path}: is not JSON ({error}); copy or train the bundle again") from error
+        raise ModelError(f"{path}: not JSON ({error}); copy or train the bundle again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        came = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise ModelError(f"{path}: expected a bundle of format {FORMAT}, got {came!r}; train it with this version")
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise ModelError(f"{path}: expected a bundle of format {FORMAT}, got {found!r}; {_RETRAIN}")
     expected = {field.name for field in fields(BundleCard)}
     if set(content) != expected:
         odd = ", ".join(sorted(set(content) ^ expected))
-        raise ModelError(f"{path}: these entries are missing or unknown: {odd}; train the bundle with this version")
+        raise ModelError(f"{path}: missing or unknown: {odd}; {_RETRAIN}")
     if content["target"] != TARGET:
         raise ModelError(f"{path}: expected the target {TARGET!r}, got {content['target']!r}")
     if content["features"] != list(FEATURES):
-        raise ModelError(f"{path}: {_differing_features(content['features'])}; train the bundle with this version")
+        raise ModelError(f"{path}: {_differing_features(content['features'])}; {_RETRAIN}")
     if not isinstance(content["model_id"], str) or not isinstance(content["onnx_sha256"], str):
-        raise ModelError(f"{path}: model_id and onnx_sha256 must be texts; train the bundle with this version")
+        raise ModelError(f"{path}: model_id and onnx_sha256 must be texts; {_RETRAIN}")
     try:
         uncertainty = Uncertainty.from_json(content["uncertainty"])
     except InputError as error:
-        raise ModelError(f"{path}: {error}; train the bundle with this version") from error
-    seen = content["seen"]
+        raise ModelError(f"{path}: {error}; {_RETRAIN}") from error
+    ranges = content["seen"]
     if (
-        not isinstance(seen, dict)
-        or not set(seen) <= set(CHECKED_FEATURES)
-        or not all(_is_range(ends) for ends in seen.values())
+        not isinstance(ranges, dict)
+        or not set(ranges) <= set(CHECKED_FEATURES)
+        or not all(_is_range(ends) for ends in ranges.values())
     ):
-        raise ModelError(f"{path}: seen must hold two numbers for some of {', '.join(CHECKED_FEATURES)}, got {seen!r}")
+        raise ModelError(
+            f"{path}: seen must have two numbers for some of {', '.join(CHECKED_FEATURES)}, got {ranges!r}; {_RETRAIN}"
+        )
     return BundleCard(**{**content, "uncertainty": uncertainty, "features": FEATURES})
+
+
+_RETRAIN = "train the bundle with this version"
 
 
 def _is_range(ends: object) -> bool:
@@ -114,5 +121,5 @@ def _differing_features(names: object) -> str:
         return f"features must be a list of names, got {type(names).__name__}"
     if len(names) != len(FEATURES):
         return f"it was trained on {len(names)} features, this version computes {len(FEATURES)}"
-    first = next(i for i, (theirs, ours) in enumerate(zip(names, FEATURES, strict=True)) if theirs != ours)
+    first = next(i for i, (name, expected) in enumerate(zip(names, FEATURES, strict=True)) if name != expected)
     return f"it was trained on other features: number {first} is {names[first]!r}, expected {FEATURES[first]!r}"

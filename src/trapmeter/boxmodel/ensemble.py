@@ -1,4 +1,4 @@
-"""Gradient-boosted trees, averaged with small networks: fitting and prediction."""
+"""Fits gradient-boosted trees and small networks, and averages their predictions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trapmeter.boxmodel.box_groups import Flags, Floats, Floats32
 from trapmeter.boxmodel.features import FEATURES
-from trapmeter.boxmodel.intervals import TAIL, Flags, Floats
-from trapmeter.boxmodel.network import BoxNetwork, Floats32, fit_networks
+from trapmeter.boxmodel.intervals import TAIL
+from trapmeter.boxmodel.network import BoxNetwork, fit_networks
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import TrainingTable, view_weights
 from trapmeter.errors import MissingExtraError
@@ -19,14 +19,14 @@ from trapmeter.errors import MissingExtraError
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """LightGBM boosters: point is averaged; low and high are the ends of the interval before widening."""
+    """LightGBM boosters: the mean of `point` is the prediction; low and high end the interval before widening."""
 
     point: tuple[Any, ...]
     low: Any
     high: Any
 
-    def predict(self, rows: NDArray[np.float32]) -> Floats:
-        """Point, low and high in the trees' target, n x 3."""
+    def predict(self, rows: Floats32) -> Floats:
+        """Point, low and high in log(1 + metres), n x 3. rows: n x len(FEATURES)."""
         columns = [
             np.mean([booster.predict(rows, num_threads=1) for booster in boosters], axis=0)
             for boosters in (self.point, (self.low,), (self.high,))
@@ -35,7 +35,7 @@ class Forest:
 
 
 def fit_forest(table: TrainingTable, rows: Flags, settings: BoxModelSettings) -> Forest:
-    """Fits all trees to the marked rows (n) of the table."""
+    """Fits all trees to the rows of the table that are marked True (n)."""
     lightgbm = load_lightgbm()
     weights = view_weights(settings)
     params = _params(settings)
@@ -61,7 +61,11 @@ def fit_forest(table: TrainingTable, rows: Flags, settings: BoxModelSettings) ->
 
 
 def load_lightgbm() -> Any:
-    """The package, or the error that tells how to install it."""
+    """The package.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         import lightgbm
     except ImportError as error:
@@ -79,8 +83,8 @@ def _params(settings: BoxModelSettings) -> dict[str, object]:
         "min_child_samples": settings.min_rows,
         "lambda_l2": 5.0,
         "max_bin": 127,
-        # Folds run side by side instead: LightGBM's own threads spin while they wait, which on a busy machine made
-        # training ten times slower, and one thread gives the same trees on any number of cores.
+        # Folds run in parallel instead: LightGBM's own threads spin while they wait, which made training ten times slower
+        # on a busy machine, and one thread gives the same trees on any number of cores.
         "num_threads": 1,
         "deterministic": True,
         "force_col_wise": True,
@@ -90,22 +94,22 @@ def _params(settings: BoxModelSettings) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class BoxEnsemble:
-    """network_share: what the networks' mean weighs in the point (0..1); without networks the trees answer alone."""
+    """network_share: weight of the networks' mean in the point (0..1); without networks, only the trees count."""
 
     forest: Forest
     networks: tuple[BoxNetwork, ...]
     network_share: float
 
     def predict(self, rows: Floats32) -> Floats:
-        """Point, low and high in the target of n rows (n x len(FEATURES)), n x 3."""
+        """Point, low and high in log(1 + metres), n x 3. rows: n x len(FEATURES)."""
         raw = self.forest.predict(rows)
         if self.networks:
-            of_networks = np.mean([network.predict(rows) for network in self.networks], axis=0)
-            raw[:, 0] = (1 - self.network_share) * raw[:, 0] + self.network_share * of_networks
+            networks_mean = np.mean([network.predict(rows) for network in self.networks], axis=0)
+            raw[:, 0] = (1 - self.network_share) * raw[:, 0] + self.network_share * networks_mean
         return raw
 
 
 def fit_ensemble(table: TrainingTable, rows: Flags, settings: BoxModelSettings) -> BoxEnsemble:
-    """Fits trees and networks to the marked rows (n) of the table. Needs the extra 'boxmodel'."""
+    """Fits trees and networks to the rows of the table that are marked True (n). Needs the extra 'boxmodel'."""
     networks = fit_networks(table, rows, settings)
     return BoxEnsemble(fit_forest(table, rows, settings), networks, settings.network_share)

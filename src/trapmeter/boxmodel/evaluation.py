@@ -1,4 +1,4 @@
-"""Evaluates the box model at held-out sites."""
+"""Computes error, coverage and interval width of the box model at held-out sites, by subset of the rows."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.boxmodel.cross_validation import Folds, Progress, assign_site_folds, held_out_distances, predict_held_out
+from trapmeter.boxmodel.box_groups import Flags, Floats, Ints
+from trapmeter.boxmodel.cross_validation import assign_site_folds, held_out_distances, predict_held_out
 from trapmeter.boxmodel.ensemble import load_lightgbm
-from trapmeter.boxmodel.intervals import Floats
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import LabelledObservation, View, build_training_table
-from trapmeter.files import atomic_file
+from trapmeter.files import PathLike, atomic_file
 from trapmeter.metrics import BANDS_M, bias, coverage, mae, mean_width
+from trapmeter.progress import Announce
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.csvfile import to_cell
 from trapmeter.tables.distances import DRAW_COLUMNS
@@ -26,7 +27,7 @@ from trapmeter.tables.distances import DRAW_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class HeldOutRow:
-    """A sample and what was answered for it by an ensemble that had not seen its site, under each view."""
+    """A sample, and its distance in each view from an ensemble that was not trained on its site."""
 
     observation: Observation
     truth_m: float
@@ -39,13 +40,13 @@ class HeldOutRow:
 
 @dataclass(frozen=True, slots=True)
 class SubsetFigures:
-    """Figures over the rows of a subset. Errors and widths in metres, coverage as a share (0.9 is asked for)."""
+    """Figures over the rows of a subset. Errors and widths in metres, coverage as a share (0.9 is nominal)."""
 
     subset: str
     rows: int
     mae_m: float
     median_mae_m: float
-    """Error of always answering the median distance of the other folds' sites."""
+    """Error of always predicting the median distance of the other folds' sites."""
     bias_m: float
     coverage: float
     mean_width_m: float
@@ -53,7 +54,7 @@ class SubsetFigures:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was found at held-out sites."""
+    """The result at held-out sites."""
 
     folds: int
     settings: BoxModelSettings
@@ -61,7 +62,7 @@ class Evaluation:
     rows: tuple[HeldOutRow, ...]
 
     def subset(self, name: str) -> SubsetFigures:
-        """The figures of the subset of that name; KeyError if it has no rows."""
+        """The figures of the named subset; KeyError if it has no rows."""
         for figures in self.subsets:
             if figures.subset == name:
                 return figures
@@ -72,12 +73,12 @@ def evaluate_box_model(
     samples: Sequence[LabelledObservation],
     settings: BoxModelSettings,
     folds: int = 10,
-    progress: Progress = lambda _: None,
+    announce: Announce = lambda _: None,
 ) -> Evaluation:
-    """Answers every sample with ensembles and intervals that learned from other folds' sites only.
+    """Predicts every sample with ensembles and intervals that learned only from other folds' sites.
 
-    Subsets: all, with box, without box; other detector, site unknown and single observation answer all rows as such
-    views show them (views.py); bands of true distance; parks. All rows count, those without a box too.
+    Subsets: all, with box, without box; other detector, site unknown and single observation (all rows, in the view of that
+    name, see `trapmeter.boxmodel.training_data.View`); bands of true distance; parks. Rows without a box count too.
 
     Raises:
         MissingExtraError: LightGBM or threadpoolctl is not installed.
@@ -85,20 +86,21 @@ def evaluate_box_model(
     """
     load_lightgbm()
     fold = assign_site_folds(samples, folds)
-    progress(f"features of {len(samples)} rows")
+    announce(f"features of {len(samples)} rows")
     table = build_training_table(samples)
-    answers = held_out_distances(samples, fold, predict_held_out(table, fold, settings, progress))
+    distances = held_out_distances(samples, fold, predict_held_out(table, fold, settings, announce))
     truth = np.array([sample.distance_m for sample in samples])
     park = np.array([sample.park for sample in samples])
     rows = tuple(
-        HeldOutRow(sample.observation, sample.distance_m, int(fold[i]), *(answers[view][i] for view in View))
+        HeldOutRow(sample.observation, sample.distance_m, int(fold[i]), *(distances[view][i] for view in View))
         for i, sample in enumerate(samples)
     )
-    return Evaluation(folds, settings, _subsets(truth, fold, table.is_boxed, park, answers), rows)
+    return Evaluation(folds, settings, _subsets(truth, fold, table.is_boxed, park, distances), rows)
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Writes evaluation.json (figures and settings) and oof.csv (every row's held-out answers, metres)."""
+def write_evaluation(evaluation: Evaluation, folder: PathLike) -> None:
+    """Writes evaluation.json (figures and settings) and oof.csv (every row's held-out distances in metres)."""
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "folds_by_site": evaluation.folds,
@@ -111,26 +113,15 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     with atomic_file(folder / "oof.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
         ends = [f"{view}_{end}" for view in View for end in ("distance_m", "low_m", "high_m")]
-        about = ("media_id", "time_s", "animal_id", "site_id", "has_box", "fold", "truth_m")
-        writer.writerow([*about, *ends, *(f"{View.FULL}_{name}" for name in DRAW_COLUMNS)])
+        names = ("media_id", "time_s", "animal_id", "site_id", "has_box", "fold", "truth_m")
+        writer.writerow([*names, *ends, *(f"{View.FULL}_{name}" for name in DRAW_COLUMNS)])
         for row in evaluation.rows:
-            seen = row.observation
-            told = (to_cell(seen.media_id), f"{seen.time_s:g}", seen.animal_id, to_cell(seen.site_id))
-            answers = (
-                f"{value:.3f}"
-                for answer in (row.full, row.other_detector, row.site_unknown, row.single)
-                for value in (answer.distance_m, answer.low_m, answer.high_m)
-            )
-            writer.writerow(
-                [
-                    *told,
-                    int(seen.box is not None),
-                    row.fold,
-                    row.truth_m,
-                    *answers,
-                    *(f"{m:.3f}" for m in row.full.draws_m),
-                ]
-            )
+            observation = row.observation
+            key = (to_cell(observation.media_id), f"{observation.time_s:g}", observation.animal_id)
+            site = (to_cell(observation.site_id), int(observation.box is not None))
+            distances = (row.full, row.other_detector, row.site_unknown, row.single)
+            metres = [value for d in distances for value in (d.distance_m, d.low_m, d.high_m)]
+            writer.writerow([*key, *site, row.fold, row.truth_m, *(f"{m:.3f}" for m in (*metres, *row.full.draws_m))])
 
 
 def format_figures(evaluation: Evaluation) -> str:
@@ -146,14 +137,14 @@ def format_figures(evaluation: Evaluation) -> str:
 
 def _subsets(
     truth_m: Floats,
-    fold: Folds,
-    is_boxed: NDArray[np.bool_],
+    fold: Ints,
+    is_boxed: Flags,
     park: NDArray[np.str_],
-    answers: dict[View, list[Distance]],
+    distances: dict[View, list[Distance]],
 ) -> tuple[SubsetFigures, ...]:
-    everything = np.ones(len(truth_m), dtype=bool)
-    chosen = [
-        ("all", View.FULL, everything),
+    all_rows = np.ones(len(truth_m), dtype=bool)
+    subsets = [
+        ("all", View.FULL, all_rows),
         ("with box", View.FULL, is_boxed),
         ("without box", View.FULL, ~is_boxed),
     ]
@@ -162,25 +153,25 @@ def _subsets(
         (View.SITE_UNKNOWN, "site unknown"),
         (View.SINGLE, "single observation"),
     ):
-        chosen += [(name, view, everything), (f"{name}, boxed", view, is_boxed)]
+        subsets += [(name, view, all_rows), (f"{name}, boxed", view, is_boxed)]
     for low, high in pairwise(BANDS_M):
         name = f"{low:g}-{high:g} m" if np.isfinite(high) else f"{low:g}+ m"
-        chosen.append((name, View.FULL, (truth_m >= low) & (truth_m < high)))
-    chosen += [(f"park {name}", View.FULL, park == name) for name in sorted(set(park.tolist()) - {""})]
+        subsets.append((name, View.FULL, (truth_m >= low) & (truth_m < high)))
+    subsets += [(f"park {name}", View.FULL, park == name) for name in sorted(set(park.tolist()) - {""})]
     medians = np.array([np.median(truth_m[fold != index]) for index in range(int(fold.max()) + 1)])[fold]
     return tuple(
-        _figures(name, truth_m[rows], medians[rows], [answers[view][i] for i in np.flatnonzero(rows)])
-        for name, view, rows in chosen
+        _figures(name, truth_m[rows], medians[rows], [distances[view][i] for i in np.flatnonzero(rows)])
+        for name, view, rows in subsets
         if rows.any()
     )
 
 
-def _figures(name: str, truth_m: Floats, median_m: Floats, answers: Sequence[Distance]) -> SubsetFigures:
-    point = [answer.distance_m for answer in answers]
-    low, high = [answer.low_m for answer in answers], [answer.high_m for answer in answers]
+def _figures(name: str, truth_m: Floats, median_m: Floats, distances: Sequence[Distance]) -> SubsetFigures:
+    point = [distance.distance_m for distance in distances]
+    low, high = [distance.low_m for distance in distances], [distance.high_m for distance in distances]
     return SubsetFigures(
         subset=name,
-        rows=len(answers),
+        rows=len(distances),
         mae_m=mae(point, truth_m),
         median_mae_m=mae(median_m, truth_m),
         bias_m=bias(point, truth_m),

@@ -1,4 +1,4 @@
-"""The box model in use: observations in, distances out. Needs onnxruntime, not LightGBM."""
+"""Estimates distances from boxes with a trained box model; needs onnxruntime, not LightGBM."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from trapmeter.boxmodel.features import FEATURES, features
 from trapmeter.boxmodel.intervals import to_distances
 from trapmeter.boxmodel.novelty import find_doubts
 from trapmeter.errors import ModelError
+from trapmeter.files import PathLike
 from trapmeter.records import Distance, ModelIdentity, Observation
 
 EMBEDDED = Path(__file__).parent / "embedded"
 
 
 class BoxModel:
-    """Distance in metres and its 90 % interval from boxes alone.
+    """Estimates distances in metres with 90 % intervals from boxes alone.
 
     >>> model = BoxModel.load()
-    >>> distances = model.measure(observations)    # of all media of a run in one call
+    >>> distances = model.estimate(observations)    # all media of a run in one call
     """
 
     def __init__(self, card: BundleCard, session: onnxruntime.InferenceSession) -> None:
@@ -32,30 +33,30 @@ class BoxModel:
         self._session = session
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> BoxModel:
-        """Loads a bundle; None is the one that comes with trapmeter.
+    def load(cls, folder: PathLike | None = None) -> BoxModel:
+        """Loads a bundle; None is the one embedded in trapmeter.
 
         Raises:
             ModelError: the bundle is missing, damaged or made for another version.
         """
-        folder = EMBEDDED if folder is None else folder
+        folder = EMBEDDED if folder is None else Path(folder)
         card, content = read_bundle(folder)
         options = onnxruntime.SessionOptions()
-        # One thread adds up the trees in one order, so that a distance never changes in its last digits.
+        # One thread always adds up the trees in the same order, so distances never change in their last digits.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         try:
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions have no common base but this
+        except Exception as error:  # onnxruntime's exceptions have no other common base class
             raise ModelError(f"{folder / MODEL}: onnxruntime cannot load it: {error}") from error
         _check_shapes(folder / MODEL, session)
         return cls(card, session)
 
     def estimate(self, observations: Sequence[Observation]) -> list[Distance]:
-        """One distance each, in the same order, also for observations without a box.
+        """One distance for each observation, in the same order, including those without a box.
 
-        Give ALL observations of a run at once: an animal's other seconds and the site's other videos are what the model
-        knows of the camera. Without a box, neighbours and site it answers with about the median of all distances.
+        Pass ALL observations of a run at once: the model knows the camera only from the animal's other seconds and the site's
+        other videos. For a single observation without a box, it predicts about the median of all distances.
         """
         if not observations:
             return []
@@ -70,7 +71,7 @@ class BoxModel:
 
 def _check_shapes(path: Path, session: onnxruntime.InferenceSession) -> None:
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    came = ([node.shape[1:] for node in inputs], [node.shape[1:] for node in outputs])
+    found = ([node.shape[1:] for node in inputs], [node.shape[1:] for node in outputs])
     expected = ([[len(FEATURES)]], [[3]])
-    if came != expected:
-        raise ModelError(f"{path}: expected inputs and outputs of n x {expected}, got n x {came}")
+    if found != expected:
+        raise ModelError(f"{path}: expected inputs and outputs of n x {expected}, got n x {found}")

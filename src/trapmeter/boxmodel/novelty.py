@@ -1,12 +1,12 @@
-"""Says when a box is unlike those that a model has learnt from: its distance then rests on little."""
+"""Flags boxes unlike those of the training data, whose distances are doubtful."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trapmeter.boxmodel.box_groups import Floats32
 from trapmeter.boxmodel.features import FEATURES
 
 CHECKED_FEATURES = {
@@ -16,17 +16,17 @@ CHECKED_FEATURES = {
     "y2": "lower edge",
     "from_ground_h_at_y2": "height for its place in this site's pictures",
 }
-"""What is looked at, and how it is called."""
+"""The features that are checked, and their names in a doubt."""
 TAIL = 0.001
-"""Share of the training's boxes beyond each end of a range."""
+"""Share of the training boxes beyond each end of a range."""
 MARGIN = 0.02
-"""How far beyond a range, as a share of its width, a box must lie to be called unlike."""
+"""How far beyond a range a box must lie to be flagged, as a share of the range's width."""
 
 Ranges = Mapping[str, tuple[float, float]]
 
 
-def learn_ranges(rows: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
-    """Where nearly all boxes of a training lie. rows: n x len(FEATURES), NaN where unknown."""
+def learn_ranges(rows: Floats32) -> dict[str, tuple[float, float]]:
+    """Where nearly all training boxes lie, by feature. rows: n x len(FEATURES), NaN where unknown."""
     ranges = {}
     for name in CHECKED_FEATURES:
         column = rows[:, FEATURES.index(name)]
@@ -37,12 +37,13 @@ def learn_ranges(rows: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def find_doubts(rows: NDArray[np.float32], ranges: Ranges) -> list[str]:
-    """For each row what is unlike the training, or nothing."""
-    found: list[list[str]] = [[] for _ in rows]
+def find_doubts(rows: Floats32, ranges: Ranges) -> list[str]:
+    """For each row, in which way its box is unlike the training data, or "". rows: n x len(FEATURES)."""
+    names_of_row: list[list[str]] = [[] for _ in rows]
     for name, (low, high) in ranges.items():
         column = rows[:, FEATURES.index(name)]
         margin = MARGIN * (high - low) + 1e-4
         for index in np.flatnonzero((column < low - margin) | (column > high + margin)):
-            found[index].append(CHECKED_FEATURES[name])
-    return [f"unlike the boxes that the model has learnt from: {' and '.join(odd)}" if odd else "" for odd in found]
+            names_of_row[index].append(CHECKED_FEATURES[name])
+    prefix = "unlike the boxes that the model has learnt from: "
+    return [f"{prefix}{' and '.join(names)}" if names else "" for names in names_of_row]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.boxmodel.bundle import BundleCard, write_bundle
-from trapmeter.boxmodel.cross_validation import Progress, assign_site_folds, held_out_distances, predict_held_out
+from trapmeter.boxmodel.cross_validation import assign_site_folds, held_out_distances, predict_held_out
 from trapmeter.boxmodel.ensemble import fit_ensemble, load_lightgbm
 from trapmeter.boxmodel.features import FEATURES
 from trapmeter.boxmodel.intervals import fit_box_uncertainty
@@ -19,47 +19,50 @@ from trapmeter.boxmodel.onnx_export import to_onnx
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import LabelledObservation, View, build_training_table
 from trapmeter.errors import RunError
-from trapmeter.files import sha256_of_bytes
+from trapmeter.files import PathLike, sha256_of_bytes
 from trapmeter.metrics import coverage, mae, mean_width
+from trapmeter.progress import Announce
 
 SETTINGS_NOT_IN_CARD = ("model_id", "attribution", "threads")
-"""Settings that the card tells elsewhere, or that change no tree."""
+"""Settings that the card has elsewhere, or that don't change the model."""
 
 
 def train_box_model(
-    samples: Sequence[LabelledObservation], out: Path, settings: BoxModelSettings, progress: Progress
+    samples: Sequence[LabelledObservation], out: PathLike, settings: BoxModelSettings, announce: Announce
 ) -> None:
-    """Writes the folder `out` with a bundle. The same samples, settings and machine give the same bytes.
+    """Trains on all samples and writes the bundle `out`. The same samples, settings and machine give the same bytes.
 
-    First a few folds by site tell how far the intervals must be widened, then all rows are fitted.
+    First, a few folds by site determine how far to widen the intervals; then all rows are fitted.
 
     Raises:
         MissingExtraError: LightGBM, onnx or threadpoolctl is not installed.
-        InputError: fewer sites than settings.calibration_folds.
+        InputError: fewer sites than settings.calibration_folds. RunError: `out` can't be created.
     """
     load_lightgbm()
+    out = Path(out)
     try:
-        # Found out now and not after minutes of training.
+        # Fails now rather than after minutes of training.
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{out}: can't be made: {error.strerror or error}; choose another --out") from error
+        raise RunError(f"{out}: can't create the folder: {error.strerror or error}; choose another --out") from error
     samples = sorted(samples, key=_sort_key)
     fold = assign_site_folds(samples, settings.calibration_folds)
-    progress(f"features of {len(samples)} rows")
+    announce(f"features of {len(samples)} rows")
     table = build_training_table(samples)
-    # One forest is enough to learn the widening: the ends of the interval aren't bagged. `evaluate` takes all.
-    raw = predict_held_out(table, fold, replace(settings, bags=1), progress)
+    # One forest is enough to learn the widening, since the ends of the interval are not bagged.
+    raw = predict_held_out(table, fold, replace(settings, bags=1), announce)
     held_out = held_out_distances(samples, fold, {View.FULL: raw[View.FULL]})[View.FULL]
-    progress("all rows")
+    announce("all rows")
     with limit_blas_threads():
         ensemble = fit_ensemble(table, np.ones(len(samples), dtype=bool), settings)
     model = to_onnx(ensemble, len(FEATURES))
     truth = [sample.distance_m for sample in samples]
+    sites = [sample.observation.site_or_medium for sample in samples]
     low, high = [d.low_m for d in held_out], [d.high_m for d in held_out]
     card = BundleCard(
         model_id=settings.model_id,
         onnx_sha256=sha256_of_bytes(model),
-        uncertainty=fit_box_uncertainty(raw[View.FULL], np.array(truth), [sample.site_key for sample in samples]),
+        uncertainty=fit_box_uncertainty(raw[View.FULL], np.array(truth), sites),
         seen=learn_ranges(table.features[View.FULL]),
         trained_on={
             "rows": len(samples),
@@ -77,11 +80,12 @@ def train_box_model(
         attribution=settings.attribution,
     )
     write_bundle(out, card, model)
-    progress(f"wrote {out} ({len(model) / 1e6:.1f} MB)")
+    announce(f"wrote {out} ({len(model) / 1e6:.1f} MB)")
 
 
 def _sort_key(sample: LabelledObservation) -> tuple[str, str, float, int, tuple[float, ...], float]:
-    """An order of the samples that does not hang on the order of the file."""
-    seen = sample.observation
-    box = (*seen.box.xyxy, seen.box.score) if seen.box else ()
-    return seen.site_id, seen.media_id, seen.time_s, seen.animal_id, box, sample.distance_m
+    """Sorts samples independently of their order in the file."""
+    observation = sample.observation
+    box = (*observation.box.xyxy, observation.box.score) if observation.box else ()
+    key = observation.site_id, observation.media_id, observation.time_s, observation.animal_id
+    return *key, box, sample.distance_m

@@ -6,8 +6,12 @@ The table below lists the verbs. A verb's module loads only when the verb is use
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import sys
+from collections.abc import Collection
+from importlib import import_module
+from typing import Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -27,7 +31,6 @@ VERBS = (
     (MEASURE, "demo", "predict:demo", "Measure twelve small clips that come with trapmeter."),
     (USE, "report", "results:report", "Write the report of a folder of results again."),
     (USE, "review", "results:review", "Check results by eye and correct them on a local page."),
-    (USE, "review-export", "results:review_export", "Write what a review decided: distances, labels, animals to leave out."),
     (USE, "points", "analysis:points", "Write a page on which you click reference points."),
     (USE, "calibrate", "analysis:calibrate", "Correct distances with what you know of the sites."),
     (USE, "density", "analysis:density", "Estimate animal density from distances."),
@@ -59,32 +62,55 @@ GROUPED_VERBS = {
 }
 
 
+def _paragraphs(docstring: str) -> str:
+    """The help in a docstring, without its parameters, with one line for each paragraph; the terminal wraps it."""
+    help_text = docstring.partition("\nParameters\n")[0].strip()
+    parts = [part if part.startswith(" ") else " ".join(part.split()) for part in help_text.split("\n\n")]
+    return "\n\n".join(parts)
+
+
 def _show_default(value: object) -> str | None:
     """The default as help shows it; that nothing is given goes without saying."""
     return None if value in (None, (), "", False) else str(value)
 
 
-def _make_app() -> App:
+def make_app(used: Collection[str] | None = None) -> App:
+    """The command line.
+
+    used: words of the command: verbs among them load now and bring their own help; the others have the table's. None loads
+    all.
+    """
     made = App(
         name="trapmeter",
         help="Measures how far animals stand from a camera trap.",
-        version=__version__,
-        help_format="markdown",
+        version=f"trapmeter {__version__}",
+        help_format="plaintext",
         default_parameter=Parameter(negative=(), show_default=_show_default),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    for group, verb, function, text in VERBS:
-        made.command(f"trapmeter.cli.{function}", name=verb, help=text, group=group)
+
+    def add(to: App, number: int, verb: str, function: str, text: str, **options: Any) -> None:
+        target: Any = f"trapmeter.cli.{function}"
+        if used is None or verb in used:
+            module, _, name = target.partition(":")
+            loaded = getattr(import_module(module), name)
+            if isinstance(loaded, App):  # a verb with a verb of its own, such as `review export`
+                loaded.help = _paragraphs(inspect.getdoc(loaded.default_command) or text)
+                text = ""
+            else:
+                target, text = loaded, _paragraphs(inspect.getdoc(loaded) or text)
+        options |= {"help": text} if text else {}
+        to.command(target, name=verb, sort_key=number, **options)
+
+    for number, (group, verb, function, text) in enumerate(VERBS):
+        add(made, number, verb, function, text, group=group)
     for (name, help_text), verbs in GROUPED_VERBS.items():
-        part = App(name=name, help=help_text, group=TRAIN)
-        for verb, function, text in verbs:
-            part.command(f"trapmeter.cli.{function}", name=verb, help=text)
+        part = App(name=name, help=help_text, group=TRAIN, sort_key=len(VERBS))
+        for number, (verb, function, text) in enumerate(verbs):
+            add(part, number, verb, function, text)
         made.command(part)
     return made
-
-
-app = _make_app()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -93,8 +119,9 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        status = app(arguments, exit_on_error=False, print_error=False)
+        status = make_app(words[:2])(words, exit_on_error=False, print_error=False)
     except (TrapmeterError, CycloptsError) as error:
         _fail(str(error))
     except OSError as error:

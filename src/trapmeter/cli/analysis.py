@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.cli.options import OUT
 from trapmeter.density.settings import DensitySettings, density_settings
+from trapmeter.errors import InputError
 from trapmeter.settings import Range, given_values, options_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def calibrate(
 
     values = given_values(options)
     if pick is not None:
-        print_selection(select_seconds(n_seconds=pick, **values))
+        if values.keys() - {"results", "out"}:
+            raise InputError("--pick needs no other option than --out: leave the others out")
+        print_selection(select_seconds(values["results"], values["out"], pick))
     else:
         print_calibration(correct(**values), values["out"])
 

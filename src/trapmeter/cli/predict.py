@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 
 from trapmeter.cli.options import OUT, exit_status
-from trapmeter.parallel.engines import EngineSettings
+from trapmeter.parallel.engine import EngineSettings
 from trapmeter.prediction.settings import PredictSettings, predict_settings
 from trapmeter.settings import Jobs, given_values, options_of
 
@@ -54,7 +54,7 @@ def predict(
         Process only the i-th of n parts of the media, such as 2/8; `trapmeter merge` merges them.
     """
     from trapmeter import console
-    from trapmeter.parallel.engines import parse_engine_shard
+    from trapmeter.parallel.engine import parse_engine_shard
     from trapmeter.prediction.sharded_run import predict_shard
     from trapmeter.report import predict_report
 
@@ -111,11 +111,13 @@ def demo(*, out: Annotated[Path, OUT] = Path("trapmeter-demo"), jobs: Jobs = Non
     jobs
         Worker processes. Default: one per core.
     """
-    from trapmeter.console import print_demo, progress_bars
+    from trapmeter.console import print_demo, print_summary, progress_bars
     from trapmeter.demo.run import run_demo
 
     with progress_bars() as progress:
         done = run_demo(out, jobs, progress)
+    if done.run.summary.failures:
+        print_summary(done.run, out, done.report)
     print_demo(done)
     return exit_status(done.run)
 

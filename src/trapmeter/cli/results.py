@@ -12,7 +12,7 @@ from trapmeter.export import ExportFormat
 from trapmeter.report.run_report import ReportFormat
 from trapmeter.settings import Jobs, Range
 
-review = App(name="review", help="Check results by eye and correct them on a local page.")
+review = App(name="review")
 """`trapmeter review DIR` opens the page, `trapmeter review export DIR` writes what was decided."""
 
 
@@ -119,11 +119,12 @@ def serve(
     port: Annotated[int, Range(least=0, most=65535)] = 0,
     open_: Annotated[bool, Parameter(name="--open", negative="--no-open")] = True,
 ) -> None:
-    """Check results by eye and correct them on a local page. Needs `pip install 'trapmeter[review]'`.
+    """Check results by eye and correct them on a local page.
 
-    Shows each row with its picture, the most doubtful first; keys accept, correct, move, delete and add (press ? for a
-    list). Each decision goes into review.jsonl beside distances.csv, which never changes. The page serves this machine only,
-    and only with the key in the address that is printed. Ctrl-C ends it. `trapmeter review export` writes what you decided.
+    Needs `pip install 'trapmeter[review]'`. Shows each row with its picture, the most doubtful first; keys accept, correct,
+    move, delete and add (press ? for a list). Each decision goes into review.jsonl beside distances.csv, which never changes.
+    The page serves this machine only, and only with the key in the address that is printed. Ctrl-C ends it. `trapmeter review
+    export` writes what you decided.
 
     For example:
 

@@ -1,437 +1,310 @@
-"""The verbs of the network: frames, train, submit, pseudolabel, evaluate, and run for all of them."""
+"""The verbs that train: frames, train, distil, blend, and the box model's."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-import typer
+from cyclopts import Group, Parameter
 
-from trapmeter.cli.options import (
-    EXIT_MEDIA_FAILED,
-    EngineOption,
-    RayAddressOption,
-    RuntimeOption,
-    parse_choice,
-    print_progress,
-)
-from trapmeter.errors import InputError, require_extra
-from trapmeter.frames.spec import Codec
+from trapmeter.cli.options import EXIT_MEDIA_FAILED, OUT, print_progress
+from trapmeter.frames.spec import Codec, parse_size
 from trapmeter.models.input_spec import Resize
 from trapmeter.models.runtimes.choice import Runtime
-from trapmeter.parallel.engines import EngineName, default_jobs, open_engine, parse_engine_shard
+from trapmeter.parallel.engine import EngineSettings
+from trapmeter.settings import Jobs, Range, from_values, given_values, options_of, with_changes, worker_count
+from trapmeter.training.recipes import CosineSchedule, Recipe
+from trapmeter.training.settings import DistilSettings, TrainSettings
+from trapmeter.windows import parse_offsets
 
 if TYPE_CHECKING:
-    from trapmeter.competition.inference import EnsemblePrediction, VideoSecond
+    TrainOptions: TypeAlias = Any
+    DistilOptions: TypeAlias = Any
+    RecipeOptions: TypeAlias = Any
+    ScheduleOptions: TypeAlias = Any
+else:
+    TrainOptions = options_of(TrainSettings)
+    DistilOptions = options_of(DistilSettings)
+    RecipeOptions = options_of(Recipe, has_file=True)
+    ScheduleOptions = options_of(CosineSchedule, has_file=True)
 
-LabelsOption = Annotated[Path, typer.Option(help="CSV file of video_id, time, distance.")]
-MetadataOption = Annotated[
-    Path | None, typer.Option(help="CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id.")
-]
-StoreOption = Annotated[Path, typer.Option(help="Folder that `trapmeter frames` has filled.")]
-ModelsOption = Annotated[
-    list[str],
-    typer.Option("--model", help="Folder of a bundle, or the name of a pulled one; give several for an ensemble."),
-]
-FlipOption = Annotated[bool, typer.Option("--flip", help="Ask each network about the mirror image too.")]
-
-
-def add_verbs(app: typer.Typer) -> None:
-    """Adds the verbs in the order in which they are used."""
-    for verb in (frames, train, blend, submit, pseudolabel, evaluate):
-        app.command()(verb)
-    app.command("run")(run_competition)
+_RECIPE = Group("Changes to the recipe", sort_key=1)
+_LOCAL = EngineSettings()
 
 
 def frames(
-    store: Annotated[
-        str,
-        typer.Option(metavar="PATH", help="Folder of the frame store; made if need be. Or s3://BUCKET/FOLDER."),
-    ],
-    labels: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="The moments that need frames: a CSV file with video_id and time. May be given several times."
-        ),
-    ] = None,
-    videos: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder with the videos (searched to the bottom), or its address, such as s3://BUCKET/FOLDER."
-        ),
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(help="Height x width of the frames (default: 270x480, or what the store has).")
-    ] = None,
-    offsets: Annotated[
-        str | None, typer.Option(help="The seconds around each moment that are needed (default -4,-2,-1,0,1,2,4).")
-    ] = None,
-    resize: Annotated[
-        Resize | None,
-        typer.Option(
-            help="swscale-area averages while decoding: quick, no aliasing. opencv-linear is what the 2nd-place weights "
-            "saw (default: swscale-area, or what the store has)."
-        ),
-    ] = None,
-    codec: Annotated[
-        Codec | None, typer.Option(help="jpeg is small and quick, png exact (default: jpeg, or what the store has).")
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs", "-j", help="Worker processes (default: one per core of the machine, or of the cluster)."
-        ),
-    ] = None,
-    shard: Annotated[
-        str | None, typer.Option(help="Only the i-th of n shares of the videos, such as 2/8, beside the others.")
-    ] = None,
-    engine: EngineOption = EngineName.LOCAL,
-    ray_address: RayAddressOption = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Read back every frame in the store and say what is wrong.")
-    ] = False,
-) -> None:
-    """Store the frames that training and submission need, decoded once and ready to be read.
+    *,
+    store: str,
+    labels: tuple[Path, ...] = (),
+    videos: str | None = None,
+    size: str | None = None,
+    offsets: str | None = None,
+    resize: Resize | None = None,
+    codec: Codec | None = None,
+    jobs: Jobs = None,
+    shard: str | None = None,
+    workers: Annotated[EngineSettings, Parameter(name="*")] = _LOCAL,
+    check: bool = False,
+) -> int:
+    """Store the frames that training and submissions need.
 
-    For every moment in the tables, the frame at each of --offsets seconds around it is stored; the store has one file per
-    video. A run that was broken off goes on where it stopped, and more tables add what they need. What could not be stored
-    is in failed.csv in the store's folder. JPEG needs `pip install 'trapmeter[train]'`.
+    Decodes each video once. For every second in the tables, the store keeps the frames at each of --offsets seconds around
+    it, in one file per video. An interrupted run resumes, and more tables add what they need. failed.csv in the store
+    lists what could not be stored. JPEG needs `pip install 'trapmeter[train]'`.
 
-    With --shard, several machines that share a file system fill one store; the same command without it then says whether all
-    is there.
+    With --shard, several machines that share a file system fill one store; the same command without --shard then says whether
+    the store is complete.
 
-    Exit status: 0 all well, 3 some videos failed or the check found something, 2 wrong arguments or input.
+    Exit status: 0 success, 3 some videos failed or the check found something, 2 wrong options or input.
 
     For example:
 
-    trapmeter frames --labels train_labels.csv --videos videos/ --store frames/
+        trapmeter frames --labels train_labels.csv --videos videos/ --store frames/
+        trapmeter frames --labels train_labels.csv --videos videos/ --store exact/ --resize opencv-linear --codec png
+        trapmeter frames --labels train_labels.csv --videos videos/ --store frames/ --shard 2/8
+        trapmeter frames --store frames/ --check
 
-    trapmeter frames --labels train_labels.csv --videos videos/ --store exact/ --resize opencv-linear --codec png
-
-    trapmeter frames --labels train_labels.csv --videos videos/ --store frames/ --shard 2/8
-
-    trapmeter frames --store frames/ --check
+    Parameters
+    ----------
+    store
+        Folder of the frame store, created if it doesn't exist; or s3://BUCKET/FOLDER.
+    labels
+        CSV file with video_id and time: the seconds that need frames. May be given several times.
+    videos
+        Folder with the videos (with all subfolders), or its address, such as s3://BUCKET/FOLDER.
+    size
+        Height x width of the frames. Default: 270x480, or that of the store.
+    offsets
+        Seconds around each second that are needed. Default: -4,-2,-1,0,1,2,4.
+    resize
+        swscale-area averages while decoding: fast, without aliasing. opencv-linear is what the 2nd place's weights were
+        trained on. Default: swscale-area, or that of the store.
+    codec
+        jpeg is small and fast, png exact. Default: jpeg, or that of the store.
+    jobs
+        Worker processes. Default: one per core of the machine or the cluster.
+    shard
+        Process only the i-th of n parts of the videos, such as 2/8.
+    check
+        Read every frame in the store and report what is wrong.
     """
-    from trapmeter.console import print_fill, print_problems, progress_bars
-    from trapmeter.frames.fill import failures_path, fill_store, verify_store
-    from trapmeter.frames.requests import read_requests
-    from trapmeter.frames.spec import parse_size
-    from trapmeter.frames.store import LAYOUT, open_or_create_store
-    from trapmeter.storage.address import RemotePath, parse_path
-    from trapmeter.storage.publish import publish_folder, work_folder
-    from trapmeter.windows import WIDE_OFFSETS_S, parse_offsets
+    from trapmeter.console import print_store, progress_bars
+    from trapmeter.frames.fill import fill_and_check
+    from trapmeter.parallel.engine import parse_engine_shard
 
-    target = parse_path(store)
-    share = parse_engine_shard(shard, engine)
-    if isinstance(target, RemotePath) and (share is not None or engine is EngineName.RAY):
-        raise InputError(
-            "--shard and --engine ray write into a folder that all machines see: give such a --store, not an address"
+    with progress_bars() as progress:
+        report = fill_and_check(
+            store,
+            labels,
+            videos,
+            size_hw=None if size is None else parse_size(size),
+            offsets_s=None if offsets is None else parse_offsets(offsets),
+            resize=resize,
+            codec=codec,
+            jobs=jobs,
+            shard=parse_engine_shard(shard, workers.engine),
+            workers=workers,
+            check=check,
+            progress=progress,
         )
-    size_hw = None if size is None else parse_size(size)
-    offsets_s = WIDE_OFFSETS_S if offsets is None else parse_offsets(offsets)
-    has_failed = False
-    if labels and videos is not None:
-        place = parse_path(videos)
-        wanted, missing = read_requests(labels, place, offsets_s)
-        with publish_folder(target, LAYOUT, "--store") as folder:
-            # With Ray, workers may have been started in another folder.
-            where = folder.absolute() if engine is EngineName.RAY else folder
-            frame_store = open_or_create_store(where, size_hw=size_hw, resize=resize, codec=codec)
-            with open_engine(engine, ray_address, jobs, [place, where]) as opened, progress_bars() as progress:
-                report = fill_store(
-                    frame_store,
-                    wanted,
-                    opened.jobs,
-                    progress,
-                    missing=missing,
-                    engine=opened.engine.run_tasks,
-                    shard=share,
-                )
-            failures = failures_path(frame_store, share).relative_to(frame_store.folder)
-        print_fill(report, target, target / failures.as_posix())
-        has_failed = bool(report.failures)
-    elif labels or videos is not None or offsets is not None or shard is not None or not check:
-        raise InputError("give --labels and --videos to fill a store, --check to verify one, or all of them")
-    if check:
-        here = work_folder(target) if isinstance(target, RemotePath) else target
-        frame_store = open_or_create_store(here, size_hw=size_hw, resize=resize, codec=codec, may_create=False)
-        with progress_bars() as progress:
-            problems = verify_store(frame_store, progress)
-        print_problems(problems, here)
-        has_failed = has_failed or bool(problems)
-    if has_failed:
-        raise typer.Exit(EXIT_MEDIA_FAILED)
+    print_store(report, store)
+    return EXIT_MEDIA_FAILED if report.has_failed else 0
 
 
 def train(
-    labels: LabelsOption,
-    store: StoreOption,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the folds; a training broken off there goes on.")
-    ],
-    metadata: MetadataOption = None,
-    animals: Annotated[
-        Path | None,
-        typer.Option(help="CSV file of every animal with its drawn box; teaches `default` recipes where to look."),
-    ] = None,
-    recipe: Annotated[
-        str, typer.Option(help="default or second_place, for GPUs; default_cpu, second_place_cpu or small.")
-    ] = "default",
-    folds: Annotated[str, typer.Option(help="The fold to train, counted from 0, or all.")] = "all",
-    n_folds: Annotated[int, typer.Option(help="Into how many folds the videos are parted.")] = 10,
-    folds_by: Annotated[
-        str, typer.Option(help="site: judged at new sites; video: as the 2nd place did, which judges at known sites.")
-    ] = "site",
-    extra: Annotated[Path | None, typer.Option(help="Pseudolabels to train on as well.")] = None,
-    extra_metadata: Annotated[Path | None, typer.Option(help="Metadata of the pseudolabels' videos.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(help="Windows in a batch, in place of the recipe's 32; second_place makes a step of five."),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="fp32, fp16, bf16, or fp64 to compare trainings digit by digit; in place of the recipe's."),
-    ] = None,
-    weights: Annotated[str | None, typer.Option(help="hub, package, none or a file, in place of the recipe's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
-    licence: Annotated[str, typer.Option(help="Of the trained weights; goes into the bundles.")] = "not stated",
+    options: Annotated[TrainOptions, Parameter(name="*")] = TrainOptions(),
+    *,
+    recipe_changes: Annotated[RecipeOptions, Parameter(name="*", group=_RECIPE)] = RecipeOptions(),
+    schedule: Annotated[ScheduleOptions, Parameter(name="*", group=_RECIPE)] = ScheduleOptions(),
 ) -> None:
-    """Train networks on labelled windows, fold by fold. Needs `pip install 'trapmeter[train]'`.
+    """Train networks on labelled windows, fold by fold.
 
-    With `--metadata` the network is shown each moment's box, and sites are held out whole. `--animals` takes drawn boxes
-    (video_id, time, distance_m, x1, y1, x2, y2), which teach where the labelled animal is and are not shown.
+    Needs `pip install 'trapmeter[train]'`. With `--metadata` the network sees each second's box, and sites are held out
+    completely. `--animals` gives drawn boxes, which teach where the labelled animal is and are not shown to the network.
 
-    Each fold's best network becomes a bundle for `predict --model`, `submit` and `pseudolabel`. Given again, the same
-    command goes on after the last whole epoch and skips finished folds. Under `torchrun` or `srun` all devices of one or more
-    hosts train together, to the same networks.
+    The best network of each fold becomes a bundle for `predict --model`, `submit` and `pseudolabel`. The same command resumes
+    after the last complete epoch and skips finished folds. Under `torchrun` or `srun` all devices of one or more hosts train
+    together, and the networks are the same.
 
     For example:
 
-    trapmeter train --labels train_labels.csv --metadata train_metadata.csv --store frames/ --out training/
-
-    torchrun --nproc-per-node 4 -m trapmeter.cli train --recipe second_place --folds-by video --folds 0 --labels ... --out ...
-
-    torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29400 -m trapmeter.cli train ...
+        trapmeter train --labels train_labels.csv --metadata train_metadata.csv --store frames/ --out training/
+        torchrun --nproc-per-node 4 -m trapmeter.cli train --recipe second_place --folds-by video --folds 0 --labels ...
+        torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29400 -m trapmeter.cli train ...
     """
+    from trapmeter.errors import require_extra
+
     require_extra("torch", "train")
     from trapmeter.training.distributed import ranks_from_environment
-    from trapmeter.training.recipes import Precision, find_recipe
-    from trapmeter.training.run import train as run
-    from trapmeter.training.settings import FoldsBy, TrainSettings
+    from trapmeter.training.run import train as train_folds
 
-    changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "weights": weights, "seed": seed}
-    changes["precision"] = None if precision is None else parse_choice(Precision, "--precision", precision)
-    chosen = replace(find_recipe(recipe), **{name: value for name, value in changes.items() if value is not None})
-    if folds != "all" and not folds.isdecimal():
-        raise InputError(f"--folds is all or the number of a fold, got {folds!r}")
-    fold = None if folds == "all" else int(folds)
-    by = parse_choice(FoldsBy, "--folds-by", folds_by)
-    settings = TrainSettings(
-        labels, metadata, store, out, chosen, by, n_folds, fold, extra, extra_metadata, licence, animals
-    )
-    bundles = run(settings, print_progress)
+    settings = from_values(TrainSettings, given_values(options))
+    recipe = with_changes(settings.recipe, _changes(recipe_changes, schedule))
+    bundles = train_folds(replace(settings, recipe=recipe), print_progress)
     if ranks_from_environment().is_first:
         for bundle in bundles:
-            typer.echo(f"bundle: {bundle}")
+            print(f"bundle: {bundle}")
+
+
+def distil(
+    options: Annotated[DistilOptions, Parameter(name="*")] = DistilOptions(),
+    *,
+    max_spread: Annotated[float, Range(least=0.0)] = 0.3,
+    runtime: Runtime = Runtime.AUTO,
+    recipe_changes: Annotated[RecipeOptions, Parameter(name="*", group=_RECIPE)] = RecipeOptions(),
+    schedule: Annotated[ScheduleOptions, Parameter(name="*", group=_RECIPE)] = ScheduleOptions(),
+) -> None:
+    """Train one small network on an ensemble's predictions.
+
+    Needs `pip install 'trapmeter[train]'`. Labelled and unlabelled seconds both count. The teachers predict once, and an
+    interrupted training resumes after its last complete epoch. The student is a bundle for `predict --model` like any other;
+    its intervals are those of the teachers.
+
+    For a labelled second, teachers that were trained on its video are left out if there are others: `held_out.csv` beside a
+    bundle, which `train` writes, lists the videos that a teacher was not trained on.
+
+    For example:
+
+        trapmeter distil --model training/fold-0/bundle --model training/fold-1/bundle --store frames-128x224/
+        --teachers-store frames/ --labels train_labels.csv --metadata train_metadata.csv
+        --start training/fold-0/best.safetensors --out student/
+
+    Parameters
+    ----------
+    max_spread
+        Leave out unlabelled seconds whose teachers differ by more than this share of the distance; 0 keeps all.
+    runtime
+        What runs the teachers: onnxruntime, openvino, torch, or auto.
+    """
+    from trapmeter.errors import require_extra
+
+    require_extra("torch", "train")
+    from trapmeter.console import progress_bars
+    from trapmeter.distillation import distil as train_student
+    from trapmeter.models.runtimes.choice import choose_runtime
+
+    pseudolabels = {"max_relative_spread": max_spread or None}
+    settings = from_values(DistilSettings, {**given_values(options), "pseudolabels": pseudolabels})
+    recipe = with_changes(settings.recipe, _changes(recipe_changes, schedule))
+    chosen = choose_runtime(runtime)
+    print_progress(f"teachers run in {chosen.runtime}: {chosen.reason}")
+    with progress_bars() as progress:
+        bundle = train_student(
+            replace(settings, recipe=recipe),
+            print_progress,
+            progress,
+            runtime=chosen.runtime,
+            threads=worker_count(None),
+        )
+    print(f"bundle: {bundle}")
 
 
 def blend(
-    training: Annotated[Path, typer.Option(help="Folder that `trapmeter train` filled; all its folds count.")],
-    metadata: Annotated[
-        Path, typer.Option(help="CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The blend to write, a JSON file.")],
-    box_model: Annotated[Path | None, typer.Option(help="Folder of a box model in place of the embedded one.")] = None,
-    box_answers: Annotated[
-        Path | None,
-        typer.Option(
-            help="oof.csv of `boxmodel evaluate`, for a box model trained on the same labels as the networks."
-        ),
-    ] = None,
+    *,
+    training: Path,
+    metadata: Path,
+    out: Annotated[Path, OUT],
+    box_model: Path | None = None,
+    box_answers: Path | None = None,
 ) -> None:
-    """Learn how far networks and box model are each to be heard, for `predict --blend`.
+    """Learn how to combine networks and box model.
 
-    Learnt from what both said of moments at sites that they had not seen, by whether there is a box, how sure it is, and
-    whether the picture's border cuts it. Prints the errors of both and of the blend, each at held-out sites.
+    For `predict --blend`. Learns from both models' predictions at sites that neither has seen, by whether there is a box, how
+    confident the detector is, and whether the picture's edge cuts the box. Prints the errors of both and of the blend, each
+    at held-out sites.
 
     For example:
 
-    trapmeter blend --training training/ --metadata train_metadata.csv --out blend.json
+        trapmeter blend --training training/ --metadata train_metadata.csv --out blend.json
+
+    Parameters
+    ----------
+    training
+        Folder that `trapmeter train` has filled; all its folds are used.
+    metadata
+        CSV file of video_id, time, x1, y1, x2, y2, probability, park, site_id.
+    out
+        The blend to write, a JSON file.
+    box_model
+        Folder of a box model to use instead of the built-in one.
+    box_answers
+        oof.csv of `boxmodel evaluate`, for a box model trained on the same labels as the networks.
     """
     from trapmeter.prediction.fit_blend import fit_blend_of_training
 
-    learnt = fit_blend_of_training(training, metadata, out, box_model, box_answers)
-    typer.echo(f"{learnt.moments} moments at {learnt.sites} held-out sites, mean absolute error:")
-    typer.echo(f"  networks  {learnt.networks_mae_m:.2f} m")
-    typer.echo(f"  box model {learnt.boxes_mae_m:.2f} m")
-    typer.echo(f"  blend     {learnt.blend_mae_m:.2f} m")
-    shares = ", ".join(f"{kind} {share:.0%}" for kind, share in learnt.blend.shares.items())
-    typer.echo(f"share of the networks: {shares}")
-    typer.echo(f"blend: {out}")
+    fit = fit_blend_of_training(training, metadata, out, box_model, box_answers)
+    print(f"{fit.n_seconds} seconds at {fit.n_sites} held-out sites, mean absolute error:")
+    print(f"  networks  {fit.networks_mae_m:.2f} m")
+    print(f"  box model {fit.boxes_mae_m:.2f} m")
+    print(f"  blend     {fit.blend_mae_m:.2f} m")
+    shares = ", ".join(f"{kind} {share:.0%}" for kind, share in fit.blend.shares.items())
+    print(f"share of the networks: {shares}")
+    print(f"blend: {out}")
 
 
-def submit(
-    form: Annotated[
-        Path, typer.Option("--format", help="CSV file of the video_id and time to predict, in their order.")
-    ],
-    store: StoreOption,
-    model: ModelsOption,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The submission to write.")],
-    metadata: MetadataOption = None,
-    flip: FlipOption = False,
-    runtime: RuntimeOption = Runtime.AUTO,
-    round_to: Annotated[
-        float | None, typer.Option("--round", help="Round to multiples of this, such as 0.5. Never for density.")
-    ] = None,
-) -> None:
-    """Write a DrivenData submission: the plain mean of all networks for every row of the format.
+def train_box_model(*, tables: Path, out: Annotated[Path, OUT], name: str = "boxmodel", attribution: str = "") -> None:
+    """Train a box model on labelled boxes.
 
-    Broken off, it goes on where it stopped. Rows whose video has no frames get the median of the others, and the exit status
-    is 3 then.
+    Needs `pip install 'trapmeter[boxmodel]'`.
 
     For example:
 
-    trapmeter submit --format submission_format.csv --store frames/ --model training/fold-0/bundle --flip --out submission.csv
+        trapmeter boxmodel train --tables deep-chimpact/ --out my-box-model/
+
+    Parameters
+    ----------
+    tables
+        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact.
+    out
+        Folder for the trained model.
+    name
+        Name of the model in every row that it estimates.
+    attribution
+        Whose data it was trained on, under which licence.
     """
-    from trapmeter.competition.inference import write_submission
-    from trapmeter.tables.drivendata import read_video_seconds
+    from trapmeter.boxmodel.settings import BoxModelSettings
+    from trapmeter.boxmodel.training import train_box_model as train_model
+    from trapmeter.boxmodel.training_data import read_labelled_observations
 
-    moments = [(moment.video_id, moment.time_s) for moment in read_video_seconds(form)]
-    answers = _predict_seconds(moments, store, model, out, metadata, flip=flip, runtime=runtime)
-    n_missing = write_submission(out, moments, answers, round_to)
-    typer.echo(f"{len(moments)} rows: {out}")
-    if n_missing:
-        typer.echo(f"{n_missing} rows have no frames in the store and got the median of the others")
-        raise typer.Exit(EXIT_MEDIA_FAILED)
+    settings = BoxModelSettings(model_id=name, attribution=attribution)
+    train_model(read_labelled_observations(tables), out, settings, print_progress)
+    print(f"model: {out}")
 
 
-def pseudolabel(
-    moments: Annotated[Path, typer.Option(help="CSV file of the video_id and time to label.")],
-    store: StoreOption,
-    model: ModelsOption,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write, for `train --extra`.")],
-    metadata: MetadataOption = None,
-    flip: FlipOption = False,
-    runtime: RuntimeOption = Runtime.AUTO,
-    max_spread: Annotated[
-        float,
-        typer.Option(help="Leave out where the networks differ by more than this share of the distance; 0 takes all."),
-    ] = 0.3,
+def evaluate_box_model(
+    *, tables: Path, out: Annotated[Path | None, OUT] = None, folds: Annotated[int, Range(least=2)] = 10
 ) -> None:
-    """Turn an ensemble's answers for unlabelled videos into samples to train on.
+    """Evaluate the box model at sites it has not seen.
 
-    The more the networks agree, the more a sample counts. With `--max-spread 0` all count as labels do, as in the 2nd-place
-    system.
-    """
-    from trapmeter.competition.inference import write_pseudolabels
-    from trapmeter.tables.drivendata import read_video_seconds
-    from trapmeter.training.settings import PseudolabelSettings
-
-    asked = [(moment.video_id, moment.time_s) for moment in read_video_seconds(moments)]
-    answers = _predict_seconds(asked, store, model, out, metadata, flip=flip, runtime=runtime)
-    n_kept, n_left_out = write_pseudolabels(out, answers, PseudolabelSettings(max_spread or None))
-    typer.echo(f"{n_kept} pseudolabels, {n_left_out} left out where the networks differ: {out}")
-
-
-def evaluate(
-    predictions: Annotated[Path, typer.Option(help="CSV file of video_id, time, distance, such as a submission.")],
-    labels: LabelsOption,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for evaluation.json and evaluation.png.")],
-    metadata: MetadataOption = None,
-    store: Annotated[
-        Path | None, typer.Option(help="Frame store with the videos' pictures: they tell night (infrared) from day.")
-    ] = None,
-) -> None:
-    """Compare predicted distances with known ones: error, bias, and where they come from.
-
-    With metadata also by park and box, and with intervals over sites; with a store by day and night.
+    Needs `pip install 'trapmeter[boxmodel]'`. Every row counts, also those without a box. The intervals should cover 90 %.
 
     For example:
 
-    trapmeter evaluate --predictions submission.csv --labels test_labels.csv --metadata test_metadata.csv --out evaluation/
+        trapmeter boxmodel evaluate --tables deep-chimpact/ --out evaluation/
+
+    Parameters
+    ----------
+    tables
+        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact.
+    out
+        Folder for evaluation.json and oof.csv (every row's prediction).
+    folds
+        Number of groups of sites; a model that never saw a group predicts it.
     """
-    from trapmeter.competition import evaluation
-    from trapmeter.frames.store import FrameStore
-    from trapmeter.tables.drivendata import best_box_rows, read_labels
+    from trapmeter.boxmodel.evaluation import evaluate_box_model as evaluate_model
+    from trapmeter.boxmodel.evaluation import format_figures, write_evaluation
+    from trapmeter.boxmodel.settings import BoxModelSettings
+    from trapmeter.boxmodel.training_data import read_labelled_observations
 
-    truth = read_labels(labels)
-    nights = (
-        {} if store is None else evaluation.find_night_videos(FrameStore.open(store), (row.video_id for row in truth))
-    )
-    pairs = evaluation.pair_predictions(read_labels(predictions), truth, best_box_rows(metadata), nights)
-    figures = evaluation.evaluate_pairs(pairs)
-    evaluation.write_evaluation(figures, pairs, out)
-    typer.echo(evaluation.format_errors(figures))
-    typer.echo(f"picture: {out / 'evaluation.png'}")
+    evaluation = evaluate_model(read_labelled_observations(tables), BoxModelSettings(), folds, print_progress)
+    print(format_figures(evaluation))
+    if out is not None:
+        write_evaluation(evaluation, out)
+        print(f"every row: {out / 'oof.csv'}")
 
 
-def run_competition(
-    configuration: Annotated[Path, typer.Argument(help="TOML file; docs/reference/chain.md lists its settings.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for everything, in place of the file's.")
-    ] = None,
-) -> None:
-    """Do everything from videos to a submission, as a small configuration file says, skipping what is done.
-
-    Frames, folds, training, ensemble, rounds of pseudolabels, submission, and evaluation where labels are given. Prints
-    the plan first. Needs `pip install 'trapmeter[train]'`.
-
-    For example:
-
-    trapmeter run second-place.toml
-    """
-    require_extra("torch", "train")
-    from trapmeter.competition.pipeline import read_competition_settings
-    from trapmeter.competition.pipeline import run_competition as run
-    from trapmeter.training.distributed import ranks_from_environment
-
-    if ranks_from_environment().world_size > 1:
-        raise InputError(
-            "trapmeter run is one process; under torchrun or srun, train its round with trapmeter train and --out "
-            "OUT/round-0, and then start trapmeter run alone: it takes over what is trained"
-        )
-
-    settings = read_competition_settings(configuration)
-    submission = run(settings if out is None else replace(settings, out=out), print_progress)
-    typer.echo(f"submission: {submission}")
-
-
-def _predict_seconds(
-    moments: list[VideoSecond],
-    store: Path,
-    models: list[str],
-    out: Path,
-    metadata: Path | None,
-    *,
-    flip: bool,
-    runtime: Runtime,
-) -> dict[VideoSecond, EnsemblePrediction]:
-    """What the ensemble answers; the journal beside the output lets a call that was broken off go on."""
-    from trapmeter.competition.inference import predict_seconds
-    from trapmeter.console import progress_bars
-    from trapmeter.frames.store import FrameStore
-    from trapmeter.models.library import find_model
-    from trapmeter.models.runtimes.choice import choose_runtime
-    from trapmeter.models.runtimes.network import Ensemble
-    from trapmeter.tables.drivendata import best_box_rows
-
-    chosen = choose_runtime(runtime)
-    print_progress(f"networks run in {chosen.runtime}: {chosen.reason}")
-    folders = [find_model(model) for model in models]
-    ensemble = Ensemble.load(folders, flip=flip, threads=default_jobs(None), runtime=chosen.runtime)
-    boxes = {moment: row.box for moment, row in best_box_rows(metadata).items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    journal = out.with_name(f"{out.name}.answers.jsonl")
-    with progress_bars() as progress:
-        return predict_seconds(
-            ensemble,
-            FrameStore.open(store),
-            moments,
-            boxes,
-            journal,
-            flip=flip,
-            runtime=chosen.runtime,
-            progress=lambda done, total: progress("answer", done, total, 0),
-        )
+def _changes(recipe: Any, schedule: Any) -> dict[str, Any]:
+    """The settings of a recipe that options change."""
+    rates = given_values(schedule)
+    return given_values(recipe) | ({"schedule": rates} if rates else {})

@@ -1,6 +1,6 @@
-"""The 2nd-place system from one configuration file: frames, training, pseudolabels, submission, evaluation.
+"""Runs the 2nd-place system from one TOML file: frames, training, pseudolabels, submission, evaluation.
 
-Each step leaves files and can be broken off; what is done is skipped when the same file is run again.
+Each step leaves files and can be interrupted. Running the same file again skips the finished steps.
 """
 
 from __future__ import annotations
@@ -14,24 +14,19 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from trapmeter.competition import evaluation
-from trapmeter.competition.inference import (
-    EnsemblePrediction,
-    VideoSecond,
-    predict_seconds,
-    write_pseudolabels,
-    write_submission,
-)
-from trapmeter.errors import RunError
-from trapmeter.files import atomic_file, lock_folder, sha256_of
+from trapmeter.competition.evaluation import evaluate_table, format_errors
+from trapmeter.competition.inference import InferenceSettings
+from trapmeter.competition.submission import write_pseudolabels_for, write_submission_for
+from trapmeter.errors import InputError, RunError
+from trapmeter.files import PathLike, atomic_file, lock_folder, sha256_of
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import StoreSpec
 from trapmeter.frames.store import FrameStore
-from trapmeter.models.runtimes.choice import Runtime, choose_runtime
-from trapmeter.models.runtimes.network import Ensemble
+from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.progress import Announce
 from trapmeter.settings import Range, check_ranges, from_values, read_toml
-from trapmeter.tables.drivendata import best_box_rows, read_labels, read_video_seconds
+from trapmeter.training.distributed import ranks_from_environment
 from trapmeter.training.recipes import find_recipe
 from trapmeter.training.run import train
 from trapmeter.training.settings import FoldsBy, PseudolabelSettings, TrainSettings
@@ -91,10 +86,10 @@ class CompetitionSettings:
 
 @dataclass(frozen=True, slots=True)
 class PipelineStep:
-    """A part of the chain: what it is called, what it leaves, and how it is done."""
+    """One step: its name, the file that shows that it is finished, and the work, which returns a line for the user."""
 
     name: str
-    leaves: Path
+    result: Path
     work: Callable[[], str]
 
 
@@ -108,33 +103,46 @@ def read_competition_settings(path: str | Path, **options: Any) -> CompetitionSe
     return from_values(CompetitionSettings, values, str(path))
 
 
-def run_competition(settings: CompetitionSettings, tell: Callable[[str], None]) -> Path:
-    """Does all steps that are not done yet, printing the plan first; returns the last submission.
+def run_competition(configuration: CompetitionSettings | PathLike, announce: Announce, **options: Any) -> Path:
+    """Does all steps that are not done yet, after announcing the plan; returns the path of the last submission.
+
+    configuration: the settings, or the path of a file with them. options: settings by name that replace those of the file.
 
     Raises:
-        RunError: the folder holds a chain with other settings or tables, or another run is at work there.
+        InputError: the configuration is wrong, or the process is one of several that torchrun or srun started.
+        RunError: the folder holds a run with other settings or tables, or another run is at work there.
     """
+    if ranks_from_environment().world_size > 1:
+        raise InputError(
+            "trapmeter run is a single process; under torchrun or srun, train each round with trapmeter train and --out "
+            "OUT/round-0, then start trapmeter run alone: it uses the networks that are already trained"
+        )
+    settings = (
+        configuration
+        if isinstance(configuration, CompetitionSettings)
+        else read_competition_settings(configuration, **options)
+    )
     with lock_folder(settings.out):
-        return _run_steps(settings, tell)
+        return _run_steps(settings, announce)
 
 
-def _run_steps(settings: CompetitionSettings, tell: Callable[[str], None]) -> Path:
+def _run_steps(settings: CompetitionSettings, announce: Announce) -> Path:
     done = _read_done(settings)
-    steps = _list_steps(settings, tell)
+    steps = _list_steps(settings, announce)
     for number, step in enumerate(steps, 1):
-        state = "done" if step.name in done and step.leaves.exists() else "to do"
-        tell(f"{number:2d}. {step.name}: {state}")
+        state = "done" if step.name in done and step.result.exists() else "to do"
+        announce(f"{number:2d}. {step.name}: {state}")
     for number, step in enumerate(steps, 1):
-        if step.name in done and step.leaves.exists():
+        if step.name in done and step.result.exists():
             continue
-        tell(f"== {number} of {len(steps)}: {step.name}")
-        tell(step.work())
+        announce(f"== {number} of {len(steps)}: {step.name}")
+        announce(step.work())
         done.append(step.name)
         _write_done(settings, done)
     return settings.out / f"submission-{settings.rounds}.csv"
 
 
-def _list_steps(settings: CompetitionSettings, tell: Callable[[str], None]) -> list[PipelineStep]:
+def _list_steps(settings: CompetitionSettings, announce: Announce) -> list[PipelineStep]:
     out = settings.out
     steps = [PipelineStep("frames", out / "frames" / "store.json", partial(_fill_frames, settings))]
     for number in range(settings.rounds + 1):
@@ -144,19 +152,21 @@ def _list_steps(settings: CompetitionSettings, tell: Callable[[str], None]) -> l
                 PipelineStep(
                     f"pseudolabels {number}",
                     _pseudolabels_path(out, number),
-                    partial(_write_pseudolabels, settings, number),
+                    partial(_write_pseudolabels, settings, number, announce),
                 )
             )
         last = out / f"round-{number}" / f"fold-{settings.folds - 1}" / "finished.json"
-        steps.append(PipelineStep(f"training{suffix}", last, partial(_train, settings, number, tell)))
+        steps.append(PipelineStep(f"training{suffix}", last, partial(_train, settings, number, announce)))
         steps.append(
             PipelineStep(
-                f"submission{suffix}", out / f"submission-{number}.csv", partial(_write_submission, settings, number)
+                f"submission{suffix}",
+                out / f"submission-{number}.csv",
+                partial(_write_submission, settings, number, announce),
             )
         )
         if settings.test_labels is not None:
-            figures = out / f"evaluation-{number}" / "evaluation.json"
-            steps.append(PipelineStep(f"evaluation{suffix}", figures, partial(_evaluate, settings, number)))
+            errors = out / f"evaluation-{number}" / "evaluation.json"
+            steps.append(PipelineStep(f"evaluation{suffix}", errors, partial(_evaluate, settings, number)))
     return steps
 
 
@@ -166,10 +176,10 @@ def _fill_frames(settings: CompetitionSettings) -> str:
     wanted, missing = read_requests([settings.labels], settings.videos, spec.offsets_s)
     test_wanted, test_missing = read_requests([settings.test_format], settings.test_videos, spec.offsets_s)
     report = fill_store(store, [*wanted, *test_wanted], settings.jobs, missing=[*missing, *test_missing])
-    return f"{report.n_videos} videos, {report.n_failed_videos} of them failed or not there"
+    return f"{report.n_videos} videos, {report.n_failed_videos} of them failed or missing"
 
 
-def _train(settings: CompetitionSettings, round_: int, tell: Callable[[str], None]) -> str:
+def _train(settings: CompetitionSettings, round_: int, announce: Announce) -> str:
     recipe = find_recipe(settings.recipe)
     if settings.epochs:
         recipe = replace(recipe, epochs=settings.epochs)
@@ -178,66 +188,74 @@ def _train(settings: CompetitionSettings, round_: int, tell: Callable[[str], Non
     extra = _pseudolabels_path(settings.out, round_) if round_ else None
     bundles = train(
         TrainSettings(
-            settings.labels,
-            settings.metadata,
-            settings.out / "frames",
-            settings.out / f"round-{round_}",
-            recipe,
-            settings.folds_by,
-            settings.folds,
+            labels=settings.labels,
+            metadata=settings.metadata,
+            store=settings.out / "frames",
+            out=settings.out / f"round-{round_}",
+            recipe=recipe,
+            folds_by=settings.folds_by,
+            n_folds=settings.folds,
             extra=extra,
             extra_metadata=settings.test_metadata,
             animals=settings.animals,
         ),
-        tell,
+        announce,
     )
     return f"{len(bundles)} networks"
 
 
-def _predict_test(settings: CompetitionSettings, round_: int) -> dict[VideoSecond, EnsemblePrediction]:
-    folders = [settings.out / f"round-{round_}" / f"fold-{fold}" / "bundle" for fold in range(settings.folds)]
-    runtime = choose_runtime(settings.runtime).runtime
-    ensemble = Ensemble.load(folders, flip=settings.flip, threads=settings.jobs, runtime=runtime)
-    boxes = {moment: row.box for moment, row in best_box_rows(settings.test_metadata or settings.metadata).items()}
-    journal = settings.out / f"answers-{round_}.jsonl"
-    store = FrameStore.open(settings.out / "frames")
-    return predict_seconds(
-        ensemble, store, _read_test_seconds(settings), boxes, journal, flip=settings.flip, runtime=runtime
+def _ensemble(settings: CompetitionSettings, round_: int) -> InferenceSettings:
+    """The networks of a round."""
+    return InferenceSettings(
+        store=settings.out / "frames",
+        models=tuple(settings.out / f"round-{round_}" / f"fold-{fold}" / "bundle" for fold in range(settings.folds)),
+        metadata=settings.test_metadata or settings.metadata,
+        flip=settings.flip,
+        runtime=settings.runtime,
+        threads=settings.jobs,
     )
 
 
-def _write_submission(settings: CompetitionSettings, round_: int) -> str:
+def _write_submission(settings: CompetitionSettings, round_: int, announce: Announce) -> str:
     path = settings.out / f"submission-{round_}.csv"
-    moments = _read_test_seconds(settings)
-    n_missing = write_submission(path, moments, _predict_test(settings, round_), settings.round_to or None)
-    chosen = choose_runtime(settings.runtime)
-    return (
-        f"{len(moments)} rows in {path}, {n_missing} of them without frames got the median; "
-        f"networks ran in {chosen.runtime}: {chosen.reason}"
+    counts = write_submission_for(
+        settings.test_format,
+        _ensemble(settings, round_),
+        path,
+        announce,
+        round_to_m=settings.round_to or None,
+        journal=_journal_path(settings.out, round_),
     )
+    return f"{counts.n_rows} rows in {path}; {counts.n_without_frames} of them have no frames and got the median"
 
 
-def _write_pseudolabels(settings: CompetitionSettings, round_: int) -> str:
-    path = _pseudolabels_path(settings.out, round_)
-    answers = _predict_test(settings, round_ - 1)
-    n_kept, n_left_out = write_pseudolabels(path, answers, PseudolabelSettings(settings.max_spread or None))
-    return f"{n_kept} pseudolabels, {n_left_out} left out"
+def _write_pseudolabels(settings: CompetitionSettings, round_: int, announce: Announce) -> str:
+    counts = write_pseudolabels_for(
+        settings.test_format,
+        _ensemble(settings, round_ - 1),
+        _pseudolabels_path(settings.out, round_),
+        announce,
+        pseudolabels=PseudolabelSettings(settings.max_spread or None),
+        journal=_journal_path(settings.out, round_ - 1),
+    )
+    return f"{counts.n_kept} pseudolabels, {counts.n_left_out} left out"
 
 
 def _evaluate(settings: CompetitionSettings, round_: int) -> str:
     assert settings.test_labels is not None
-    predictions = read_labels(settings.out / f"submission-{round_}.csv")
-    metadata = best_box_rows(settings.test_metadata or settings.metadata)
-    truth = read_labels(settings.test_labels)
-    nights = evaluation.find_night_videos(FrameStore.open(settings.out / "frames"), (row.video_id for row in truth))
-    pairs = evaluation.pair_predictions(predictions, truth, metadata, nights)
-    figures = evaluation.evaluate_pairs(pairs)
-    evaluation.write_evaluation(figures, pairs, settings.out / f"evaluation-{round_}")
-    return evaluation.format_errors(figures)
+    errors = evaluate_table(
+        settings.out / f"submission-{round_}.csv",
+        settings.test_labels,
+        settings.out / f"evaluation-{round_}",
+        metadata=settings.test_metadata or settings.metadata,
+        store=settings.out / "frames",
+    )
+    return format_errors(errors)
 
 
-def _read_test_seconds(settings: CompetitionSettings) -> list[VideoSecond]:
-    return [(moment.video_id, moment.time_s) for moment in read_video_seconds(settings.test_format)]
+def _journal_path(out: Path, round_: int) -> Path:
+    """The predictions of a round for the test videos, which its submission and the next round's pseudolabels share."""
+    return out / f"answers-{round_}.jsonl"
 
 
 def _pseudolabels_path(out: Path, round_: int) -> Path:
@@ -245,14 +263,14 @@ def _pseudolabels_path(out: Path, round_: int) -> Path:
 
 
 def _fingerprint(settings: CompetitionSettings) -> dict[str, str]:
-    """What the chain depends on: its settings but for the number of rounds and workers, and the tables' content.
+    """What the results depend on: the settings, except for the rounds and workers, and the content of the tables.
 
-    The runtime is no part of it: answers know theirs, and each step's are of one.
+    The runtime is left out because the journals of predictions record it.
     """
     left_out = ("rounds", "jobs", "out", "runtime")
-    told = {name: str(value) for name, value in asdict(settings).items() if name not in left_out}
+    values = {name: str(value) for name, value in asdict(settings).items() if name not in left_out}
     tables = (settings.labels, settings.metadata, settings.test_format, settings.test_metadata, settings.animals)
-    return told | {f"sha256 of {path.name}": sha256_of(path) for path in tables if path is not None}
+    return values | {f"sha256 of {path.name}": sha256_of(path) for path in tables if path is not None}
 
 
 def _read_done(settings: CompetitionSettings) -> list[str]:
@@ -263,7 +281,7 @@ def _read_done(settings: CompetitionSettings) -> list[str]:
     now = _fingerprint(settings)
     differing = sorted(name for name in {*content["settings"], *now} if content["settings"].get(name) != now.get(name))
     if differing:
-        raise RunError(f"{settings.out}: holds a chain with another {', '.join(differing[:3])}; choose another out")
+        raise RunError(f"{settings.out}: holds a run with another {', '.join(differing[:3])}; choose another out")
     return list(content["done"])
 
 

@@ -1,1 +1,1 @@
-"""Videos and photos in, pictures at given seconds out."""
+"""Videos and photos: finding them, opening them, and decoding frames at given seconds."""

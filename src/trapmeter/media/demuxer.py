@@ -1,8 +1,8 @@
-"""Opens a video's container with FFmpeg, and tells what it and its packets say of themselves."""
+"""Opens a video's container with FFmpeg, lists its packets, and times and converts decoded pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,23 +14,27 @@ import av.logging
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from trapmeter.errors import MediaError
 from trapmeter.media.medium_file import MediumFile
-from trapmeter.media.photo import FIRST_YEAR
-from trapmeter.media.timeline import PACKET
+from trapmeter.media.reader import FIRST_YEAR, Scale, scaled_size, transpose_scale
+from trapmeter.media.timeline import PACKET, Timeline
+from trapmeter.records import Pixels
 from trapmeter.storage.filesystems import RemoteError
 
-MAX_PIXELS = 100_000_000
+MAX_VIDEO_PIXELS = 100_000_000
 """Larger pictures are refused: no camera trap makes them, and a damaged header can claim any size."""
 
-# FFmpeg's errors reach us as exceptions with its own words; printed as well, they would fill the user's terminal.
+# FFmpeg's errors arrive as exceptions with their text; printed as well, they would fill the user's terminal.
 av.logging.set_level(av.logging.PANIC)
 
 
 def ffmpeg_message(error: Exception) -> str:
-    """What FFmpeg said, without the number and the path that Python adds."""
+    """FFmpeg's message, without the number and path that Python adds."""
     if not isinstance(error, av.error.FFmpegError):
         return str(error)
     # (level, component, message); PyAV's type hints say otherwise.
@@ -40,13 +44,13 @@ def ffmpeg_message(error: Exception) -> str:
 
 @contextmanager
 def open_container(file: MediumFile, options: Mapping[str, str] | None = None) -> Iterator[InputContainer]:
-    """The container of a video for as long as the block lasts; it decodes with one thread.
+    """The container of a video, for as long as the block lasts; it decodes with one thread.
 
     Raises:
-        MediaError: FFmpeg can't open it, or there is no picture in it. RemoteError: it can't be reached.
+        MediaError: FFmpeg can't open it, or it has no pictures. RemoteError: it can't be reached.
     """
     try:
-        with file.opening() as content:
+        with file.open() as content:
             source = str(content) if isinstance(content, Path) else content
             container: InputContainer = av.open(source, "r", metadata_errors="replace", options=dict(options or {}))
     except RemoteError:
@@ -58,12 +62,43 @@ def open_container(file: MediumFile, options: Mapping[str, str] | None = None) -
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none at all"
             raise MediaError(f"no video stream in the file (streams: {kinds})")
         codec = video_stream(container).codec_context
-        # One thread: a survey keeps all cores busy with a video each, and more threads would cost memory and CPU time.
+        # A survey keeps all cores busy with a video each; more threads per video would cost memory and CPU time.
         codec.thread_type = "NONE"
         codec.thread_count = 1
-        # FFmpeg looks at this before it allocates a picture.
-        codec.options = {"max_pixels": str(MAX_PIXELS)}
+        # FFmpeg checks this before it allocates a picture.
+        codec.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}
         yield container
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """The main video stream, chosen as the ffmpeg program does; some files have several in different sizes."""
+    # A stream of an unknown codec has no context, which PyAV's type hints leave out.
+    streams = [stream for stream in container.streams.video if getattr(stream, "codec_context", None) is not None]
+    if not streams:
+        raise MediaError("FFmpeg has no decoder for the video's codec")
+    return max(streams, key=lambda stream: (stream.width * stream.height, -stream.index))
+
+
+def container_recording_time(container: InputContainer) -> str:
+    """When the container says it was recorded, by the camera's clock (ISO 8601); "" if it has no plausible time."""
+    try:
+        when = datetime.fromisoformat(container.metadata.get("creation_time", "")).replace(tzinfo=None, microsecond=0)
+    except ValueError:
+        return ""
+    return when.isoformat() if when.year >= FIRST_YEAR else ""
+
+
+def declared_length_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """The longest of the lengths that the file's headers declare, since FFmpeg corrects some of them on opening."""
+    lengths = []
+    if stream.duration is not None and stream.time_base is not None:
+        lengths.append(float(stream.duration * stream.time_base))
+    elif container.duration is not None:
+        # Some formats also count the time before the first picture.
+        lengths.append((container.duration - max(0, container.start_time or 0)) / 1_000_000)
+    if stream.frames and stream.average_rate:
+        lengths.append(float(stream.frames / stream.average_rate))
+    return max(lengths, default=None)
 
 
 def video_packets(container: InputContainer, file: MediumFile) -> Generator[Packet[Any]]:
@@ -73,51 +108,71 @@ def video_packets(container: InputContainer, file: MediumFile) -> Generator[Pack
         try:
             packet = next(packets)
         except (StopIteration, av.error.FFmpegError):
-            file.check()
+            file.check_reads()
             return
-        file.check()
+        file.check_reads()
         if packet.size:
             yield packet
 
 
-PLACED_PACKET = np.dtype([*PACKET.descr, ("at", np.int64), ("size", np.int64)])
-"""A packet's facts, and where it lies in the file: from which byte on (-1 where untold), and how many bytes."""
+PLACED_PACKET = np.dtype([*PACKET.descr, ("position", np.int64), ("size", np.int64)])
+"""`PACKET`, with the packet's first byte in the file (-1 if unknown) and its size in bytes."""
 
 
 def packet_facts(packet: Packet[Any], *, is_exact: bool) -> tuple[int, bool, bool, bool, int, int, int]:
-    """A packet's fields for `PLACED_PACKET`; its decoding time where no other can be trusted."""
+    """The fields of `PLACED_PACKET`; is_exact: whether presentation times can be trusted, else decoding times are used."""
     pts = packet.pts if is_exact else packet.dts
-    at = -1 if packet.pos is None else packet.pos
-    shown, duration = not packet.is_discard, packet.duration or 0
-    return pts or 0, pts is not None, packet.is_keyframe, shown, duration, at, packet.size
+    position = -1 if packet.pos is None else packet.pos
+    is_shown, duration = not packet.is_discard, packet.duration or 0
+    return pts or 0, pts is not None, packet.is_keyframe, is_shown, duration, position, packet.size
 
 
-def video_stream(container: InputContainer) -> VideoStream:
-    """The main video stream as FFmpeg's own program picks it; some files hold several in different sizes."""
-    # PyAV's type hints leave out that a stream of an unknown codec has no context.
-    streams = [stream for stream in container.streams.video if getattr(stream, "codec_context", None) is not None]
-    if not streams:
-        raise MediaError("FFmpeg has no decoder for the video's codec")
-    return max(streams, key=lambda stream: (stream.width * stream.height, -stream.index))
+def packet_table(container: InputContainer, file: MediumFile, *, is_exact: bool) -> NDArray[np.void]:
+    """All packets of the video stream in decoding order, as an array of `PLACED_PACKET`."""
+    with closing(video_packets(container, file)) as packets:
+        return np.fromiter((packet_facts(packet, is_exact=is_exact) for packet in packets), PLACED_PACKET)
 
 
-def container_recording_time(container: InputContainer) -> str:
-    """When the container says that it was made, as its clock had it; "" where it says nothing plausible."""
-    try:
-        when = datetime.fromisoformat(container.metadata.get("creation_time", "")).replace(tzinfo=None, microsecond=0)
-    except ValueError:
-        return ""
-    return when.isoformat() if when.year >= FIRST_YEAR else ""
+def indexed_packets(file: MediumFile, *, is_exact: bool) -> NDArray[np.void] | None:
+    """All packets according to the index of a file with gaps, as `PLACED_PACKET`; None if the index is incomplete."""
+    index = file.container_index
+    assert index is not None, "a file with gaps has an index"
+    # A parser would look for keyframes in pictures that have not been fetched.
+    with open_container(file, {"fflags": "noparse"}) as container:
+        table = packet_table(container, file, is_exact=is_exact)
+    is_complete = len(table) in index.n_packets and bool((table["position"] >= 0).all())
+    return table if is_complete else None
 
 
-def declared_length_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """The length that the file's headers tell; the longest of what they say, since FFmpeg mends some of it when it opens."""
-    told = []
-    if stream.duration is not None and stream.time_base is not None:
-        told.append(float(stream.duration * stream.time_base))
-    elif container.duration is not None:
-        # Some formats count the time before the first picture as well.
-        told.append((container.duration - max(0, container.start_time or 0)) / 1_000_000)
-    if stream.frames and stream.average_rate:
-        told.append(float(stream.frames / stream.average_rate))
-    return max(told, default=None)
+def timed_pictures(pictures: Iterable[VideoFrame], timeline: Timeline) -> Iterator[tuple[int, VideoFrame]]:
+    """Pictures decoded in sequence, each with its pts; where packets have none, the first picture is the start."""
+    known_pts = np.unique(timeline.pts)
+    delay: int | None = None
+    pts = timeline.start_pts
+    for picture in pictures:
+        if timeline.is_exact:
+            if picture.pts is not None and picture.pts < timeline.end_pts:
+                yield picture.pts, picture
+            continue
+        if picture.dts is None:  # the decoder's last pictures: each follows the one before
+            pts = int(known_pts[min(int(np.searchsorted(known_pts, pts, side="right")), len(known_pts) - 1)])
+        else:
+            delay = picture.dts - timeline.start_pts if delay is None else delay
+            pts = picture.dts - delay
+        yield pts, picture
+
+
+_SCALING = Interpolation.AREA
+_FULL_SIZE = Interpolation.BICUBIC  # the same bytes as FFmpeg's own conversion
+
+
+def rgb_pixels(picture: VideoFrame, scale: Scale, scaler: VideoReformatter) -> Pixels:
+    """The picture in RGB, scaled in the same step, turned as the file's display matrix says."""
+    turns = round(picture.rotation / 90) % 4
+    stored = transpose_scale(scale) if turns % 2 else scale
+    width, height = scaled_size(picture.width, picture.height, stored)
+    rgb = scaler.reformat(
+        picture, width, height, format="rgb24", interpolation=_SCALING if stored else _FULL_SIZE, threads=1
+    )
+    pixels = np.asarray(rgb.to_ndarray(), dtype=np.uint8)
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels

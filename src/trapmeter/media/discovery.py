@@ -1,30 +1,32 @@
-"""Finds videos and photos in the given files and folders, local or remote."""
+"""Finds videos and photos in files and folders, on this machine or remote."""
 
 from __future__ import annotations
 
 import os
 import posixpath
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.records import Medium, MediumKind
-from trapmeter.storage.address import AnyPath, RemotePath
+from trapmeter.storage.address import AnyPath, RemotePath, parse_path
 from trapmeter.storage.remote import files_below
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".asf", ".mov", ".mkv", ".wmv", ".webm", ".m4v", ".3gp", ".gif"},
 )
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
+PACKAGE_FILE = "datapackage.json"
+"""The file by which a Camtrap DP is recognised."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundMedia:
-    """What stands under the given paths.
+    """The media among some files and folders.
 
-    root: the folder that all media_id start from; media: in the order of their media_id; n_other: files that are neither
+    root: the folder that every media_id is relative to; media: sorted by media_id; n_other: number of files that are neither
     video nor photo; unreadable: folders that could not be listed, each with the reason.
     """
 
@@ -34,26 +36,25 @@ class FoundMedia:
     unreadable: tuple[tuple[Path, str], ...]
 
 
-def find_media(paths: Sequence[AnyPath]) -> FoundMedia:
-    """Videos and photos among the given files and, recursively, folders; here or at addresses, which go by themselves.
+def find_media(paths: str | AnyPath | Iterable[str | AnyPath]) -> FoundMedia:
+    """Videos and photos among files and, recursively, folders: one path or several, all local or all remote.
 
-    One folder is its own root; else the root is the folder that all paths have in common. A medium's id is its path below
-    the root with forward slashes, so the same card gives the same ids wherever it is mounted. Links to folders are followed,
-    but no folder is entered twice. Sockets, pipes and devices are left out, and so are hidden files and folders.
+    The root is the folder that was given, or the innermost folder that contains all paths. A medium's id is its path below
+    the root with forward slashes, so a card gives the same ids wherever it is mounted. Links to folders are followed, but no
+    folder is entered twice. Sockets, pipes, devices, and hidden files and folders are left out.
 
     Raises:
-        InputError: a path does not exist, a file is of no known kind, nothing was found, or a folder can't be listed and
-            nothing else was found.
+        InputError: a path does not exist, a file is neither a video nor a photo, or no media were found.
     """
-    if not paths:
+    listed = (paths,) if isinstance(paths, str | Path | RemotePath) else paths
+    parsed = [parse_path(path) if isinstance(path, str) else path for path in listed]
+    if not parsed:
         raise InputError("no path given; name at least one video, photo or folder")
-    addresses = [path for path in paths if isinstance(path, RemotePath)]
+    addresses = [path for path in parsed if isinstance(path, RemotePath)]
     if not addresses:
-        return _find_local([path for path in paths if isinstance(path, Path)])
-    if len(addresses) < len(paths):
-        raise InputError(
-            f"{addresses[0]} and paths of this machine can't be measured in one run; give them in separate runs"
-        )
+        return _find_local([path for path in parsed if isinstance(path, Path)])
+    if len(addresses) < len(parsed):
+        raise InputError(f"{addresses[0]} is remote but other paths are local; measure them in separate runs")
     return _find_remote(addresses)
 
 
@@ -66,24 +67,21 @@ def _find_local(paths: Sequence[Path]) -> FoundMedia:
         if path.is_file() and medium_kind(path) is None:
             raise InputError(f"{path}: neither a video nor a photo; expected one of {_known_suffixes()}")
     root = _common_root(paths)
-    unreadable: list[tuple[Path, str]] = []
-    entered: set[tuple[int, int]] = set()
-    files = {path: None for given in paths for path in _walk(_absolute(given), entered, unreadable)}
+    listing = _list_files(_absolute(path) for path in paths)
     media = [
         Medium(path.relative_to(root).as_posix(), path, kind)
-        for path in files
+        for path in listing.files
         if (kind := medium_kind(path)) is not None
     ]
-    folders = "".join(f"; {folder}: {reason}" for folder, reason in unreadable)
-    _check_any(paths, media, len(files), folders)
-    media.sort(key=lambda medium: medium.media_id)
-    return FoundMedia(root, tuple(media), len(files) - len(media), tuple(unreadable))
+    return _found(paths, root, media, len(listing.files), listing.unreadable)
 
 
 def _find_remote(addresses: Sequence[RemotePath]) -> FoundMedia:
-    """The media at addresses, which must be of one bucket or server, with the states that its lists tell."""
+    """The media at addresses of one bucket or server, each with the size and time of change from its listing."""
     if len({address.origin for address in addresses}) > 1:
-        raise InputError(f"{addresses[0]} and {addresses[1]} are in different places; give them in separate runs")
+        raise InputError(
+            f"{addresses[0]} and {addresses[1]} are in different buckets or servers; measure them in separate runs"
+        )
     files: dict[str, RemotePath] = {}
     folders: list[str] = []
     for address in addresses:
@@ -104,68 +102,98 @@ def _find_remote(addresses: Sequence[RemotePath]) -> FoundMedia:
     root = RemotePath(addresses[0].origin, posixpath.commonpath(folders).strip("/"))
     if any(inner.removeprefix(f"{root.inner}/") == PACKAGE_FILE for inner in files):
         raise InputError(
-            f"{root} is a Camtrap DP, whose tables are read from this machine alone; download them with their media, or give "
-            "the folders of its media one by one to measure without the tables"
+            f"{root} is a Camtrap DP, whose tables can only be read on this machine; download them with their media, or "
+            "name the folders of its media to measure without the tables"
         )
     media = [
         Medium(inner.removeprefix(root.inner).lstrip("/"), file, kind)
         for inner, file in files.items()
         if (kind := medium_kind(file)) is not None
     ]
-    _check_any(addresses, media, len(files))
-    media.sort(key=lambda medium: medium.media_id)
-    return FoundMedia(root, tuple(media), len(files) - len(media), ())
+    return _found(addresses, root, media, len(files), ())
 
 
-PACKAGE_FILE = "datapackage.json"
-
-
-def _check_any(paths: Sequence[AnyPath], media: Sequence[Medium], n_files: int, folders: str = "") -> None:
+def _found(
+    paths: Sequence[AnyPath],
+    root: AnyPath,
+    media: Sequence[Medium],
+    n_files: int,
+    unreadable: tuple[tuple[Path, str], ...],
+) -> FoundMedia:
     if not media:
+        folders = "".join(f"; {folder}: {reason}" for folder, reason in unreadable)
         raise InputError(
             f"{', '.join(map(str, paths))}: no video or photo found "
             f"({n_files} other files; expected one of {_known_suffixes()}){folders}"
         )
+    ordered = tuple(sorted(media, key=lambda medium: medium.media_id))
+    return FoundMedia(root, ordered, n_files - len(media), unreadable)
 
 
-def _walk(given: Path, entered: set[tuple[int, int]], unreadable: list[tuple[Path, str]]) -> Iterator[Path]:
-    """All regular files at or below a path, each folder once even where links go round in circles.
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """Regular files, and what could not be listed, each with the reason; of a folder, also the folders inside."""
 
-    In the order of names, real folders before links to them, so that a file has one name whatever disk it is on.
+    files: tuple[Path, ...]
+    unreadable: tuple[tuple[Path, str], ...]
+    folders: tuple[Path, ...] = ()
+    linked_folders: tuple[Path, ...] = ()
+
+
+def _list_files(paths: Iterable[Path]) -> _Listing:
+    """All regular files at or below the paths; every folder is listed once, even if links form a loop.
+
+    In the order of names, real folders before links to them, so that a file gets the same name on every disk.
     """
-    if given.is_file():
-        yield given
-        return
-    folders, links = [given], deque[Path]()
-    while folders or links:
-        # Links are followed last of all: what they lead to may have a name of its own.
-        folder = folders.pop() if folders else links.popleft()
-        try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in entered:
-                continue
-            entered.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: (entry.is_symlink(), entry.name))
-        except OSError as error:
-            unreadable.append((folder, error.strerror or str(error)))
+    files: dict[Path, None] = {}
+    unreadable: list[tuple[Path, str]] = []
+    visited: set[tuple[int, int]] = set()
+    for path in paths:
+        if path.is_file():
+            files[path] = None
             continue
-        inner: list[Path] = []
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
+        folders, links = [path], deque[Path]()
+        while folders or links:
+            # Links are followed last: a real folder's own name takes precedence over a link's.
+            folder = folders.pop() if folders else links.popleft()
             try:
-                if entry.is_dir():
-                    (links if entry.is_symlink() else inner).append(Path(entry.path))
-                elif entry.is_file():
-                    yield Path(entry.path)
+                status = folder.stat()
+                if (status.st_dev, status.st_ino) in visited:
+                    continue
+                visited.add((status.st_dev, status.st_ino))
+                listing = _list_folder(folder)
             except OSError as error:
-                unreadable.append((Path(entry.path), error.strerror or str(error)))
-        folders += reversed(inner)
+                unreadable.append((folder, error.strerror or str(error)))
+                continue
+            files |= dict.fromkeys(listing.files)
+            unreadable += listing.unreadable
+            folders += reversed(listing.folders)
+            links += listing.linked_folders
+    return _Listing(tuple(files), tuple(unreadable))
+
+
+def _list_folder(folder: Path) -> _Listing:
+    with os.scandir(folder) as scanned:
+        entries = sorted(scanned, key=lambda entry: (entry.is_symlink(), entry.name))
+    files: list[Path] = []
+    folders: list[Path] = []
+    links: list[Path] = []
+    unreadable: list[tuple[Path, str]] = []
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        try:
+            if entry.is_dir():
+                (links if entry.is_symlink() else folders).append(Path(entry.path))
+            elif entry.is_file():
+                files.append(Path(entry.path))
+        except OSError as error:
+            unreadable.append((Path(entry.path), error.strerror or str(error)))
+    return _Listing(tuple(files), tuple(unreadable), tuple(folders), tuple(links))
 
 
 def medium_kind(path: AnyPath) -> MediumKind | None:
-    """Video or photo by the end of the name; None for other files."""
+    """Video or photo, by the suffix; None for other files."""
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         return MediumKind.VIDEO
@@ -177,13 +205,11 @@ def _common_root(paths: Sequence[Path]) -> Path:
     try:
         return Path(os.path.commonpath(folders))
     except ValueError as error:  # two drives on Windows
-        raise InputError(
-            f"{', '.join(map(str, paths))}: lie on different drives; give them in separate runs"
-        ) from error
+        raise InputError(f"{', '.join(map(str, paths))}: on different drives; measure them in separate runs") from error
 
 
 def _absolute(path: Path) -> Path:
-    # A link's own name is what the user's tables call it; but .. after a link means the parent of where it leads.
+    # The user's tables use a link's own name; but .. after a link means the parent of the link's target.
     return path.resolve() if ".." in path.parts else Path.cwd() / path
 
 

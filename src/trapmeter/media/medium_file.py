@@ -1,4 +1,4 @@
-"""The file behind a video or photo, as a decoder opens it: local or remote."""
+"""The file behind a video or photo as a decoder opens it: on this machine or remote."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trapmeter.storage.address import AnyPath
 
 
 class MediumFile(Protocol):
-    """A video's or photo's file, of which some parts may not be at hand."""
+    """The file of a video or photo, parts of which may not have been fetched yet."""
 
     @property
     def size(self) -> int:
@@ -23,28 +23,28 @@ class MediumFile(Protocol):
 
     @property
     def has_gaps(self) -> bool:
-        """Zeros stand in for parts that nobody wanted so far."""
+        """Whether some parts read as zeros, because they have not been required so far."""
         ...
 
     @property
     def container_index(self) -> ContainerIndex | None:
-        """Of a file with gaps: what is known of it without its pictures."""
+        """The index of a file with gaps; None for a file without."""
         ...
 
-    def opening(self) -> AbstractContextManager[Path | RawIOBase]:
-        """What a decoder opens, from the start. Within the block all of it is true, afterwards what is wanted."""
+    def open(self) -> AbstractContextManager[Path | RawIOBase]:
+        """What a decoder opens, from the start. Inside the block there are no gaps; afterwards they read as zeros."""
         ...
 
-    def want(self, start: int, end: int) -> None:
-        """From now on the bytes start..end (exclusive) are true."""
+    def require(self, start: int, end: int) -> None:
+        """Makes the bytes start..end (exclusive) read as they are from now on."""
         ...
 
-    def complete(self) -> None:
-        """From now on all of it is true."""
+    def require_all(self) -> None:
+        """Makes all bytes read as they are from now on."""
         ...
 
-    def check(self) -> None:
-        """Raises what a decoder may have taken for the end of the file.
+    def check_reads(self) -> None:
+        """Raises the error that a decoder may have taken for the end of the file.
 
         Raises:
             OSError: a read has failed since the file was opened.
@@ -54,7 +54,7 @@ class MediumFile(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file of this machine: all of it is at hand. Satisfies `MediumFile`."""
+    """A file of this machine, which has no gaps. Satisfies `MediumFile`."""
 
     path: Path
     size: int
@@ -62,26 +62,26 @@ class LocalFile:
     container_index: ContainerIndex | None = None
 
     @contextmanager
-    def opening(self) -> Iterator[Path]:
+    def open(self) -> Iterator[Path]:
         """Its path."""
         yield self.path
 
-    def want(self, start: int, end: int) -> None:
+    def require(self, start: int, end: int) -> None:
         """Nothing to do."""
 
-    def complete(self) -> None:
+    def require_all(self) -> None:
         """Nothing to do."""
 
-    def check(self) -> None:
-        """The decoder itself tells what is wrong."""
+    def check_reads(self) -> None:
+        """Nothing to do: the decoder itself reports what is wrong."""
 
 
 @contextmanager
 def open_medium_file(path: AnyPath, *, sparsely: bool) -> Iterator[MediumFile]:
-    """The file for as long as the block lasts. sparsely: not all of it may be wanted, as of a video.
+    """The file, for as long as the block lasts. sparsely: only some of its bytes may be needed, as of a video.
 
     Raises:
-        OSError: it isn't there or can't be reached.
+        OSError: the file does not exist or can't be reached.
     """
     if isinstance(path, Path):
         yield LocalFile(path, path.stat().st_size)
@@ -92,5 +92,5 @@ def open_medium_file(path: AnyPath, *, sparsely: bool) -> Iterator[MediumFile]:
         if sparsely:
             copy.find_index()
         else:
-            copy.complete()
+            copy.require_all()
         yield copy

@@ -9,18 +9,18 @@ from trapmeter.records import Medium, MediumKind
 
 
 def open_medium(medium: Medium, *scales: Scale) -> AbstractContextManager[MediumReader]:
-    """Opens a video or photo; pictures come scaled, or in full size where no scale is given.
+    """Opens a video or photo for reading frames, in full size unless a scale is given.
 
-    Of several scales the first is that of Frame.pixels, the further ones those of Frame.others: a picture is decoded once for
-    all of them.
+    With several scales, each picture is decoded once for all of them: the first is the scale of Frame.pixels, the others
+    are those of Frame.others.
 
     Raises:
-        MediaError: it can't be opened or holds no picture; the text is the decoder's own.
+        MediaError: the file can't be opened or has no picture; the text is the decoder's own.
     """
     if medium.kind is MediumKind.PHOTO:
-        from trapmeter.media.photo import open_photo  # Pillow loads only for photos
+        from trapmeter.media.photo import open_photo  # loads Pillow only for photos
 
         return open_photo(medium.path, *scales)
-    from trapmeter.media.video import open_video  # PyAV loads only for videos
+    from trapmeter.media.video import open_video  # loads PyAV only for videos
 
     return open_video(medium.path, *scales)

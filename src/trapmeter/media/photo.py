@@ -1,4 +1,4 @@
-"""Reads a photo as a single frame at second 0, with the lens and time that its EXIF states."""
+"""Reads a photo as a single frame at second 0, and the field of view and recording time from its EXIF."""
 
 from __future__ import annotations
 
@@ -18,24 +18,22 @@ from PIL.ExifTags import IFD, Base
 from trapmeter.errors import MediaError
 from trapmeter.geometry import FILM_WIDTH_MM
 from trapmeter.media.medium_file import MediumFile, open_medium_file
-from trapmeter.media.reader import ExactSize, FitWithin, MediumFacts, MissingFrame, Scale, scaled_size
+from trapmeter.media.reader import FIRST_YEAR, ExactSize, FitWithin, MediumFacts, MissingFrame, Scale, scaled_size
 from trapmeter.records import Frame, Pixels, Status
 from trapmeter.storage.address import AnyPath
 from trapmeter.storage.filesystems import RemoteError
 
 MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
-"""By FocalPlaneResolutionUnit: inch, centimetre, millimetre, micrometre."""
+"""Unit of FocalPlaneResolutionUnit: inch, centimetre, millimetre, micrometre."""
 PLAUSIBLE_DEG = (10.0, 120.0)
-FIRST_YEAR = 1990
-"""Of dates that are believed: clocks that were never set tell earlier ones."""
 TURNED_ORIENTATIONS = (5, 6, 7, 8)
-"""Orientations that put the picture on its side (EXIF 2.32, tag 274)."""
+"""Orientations that swap width and height (EXIF 2.32, tag 274)."""
 
 
 def exif_hfov_deg(image: Image.Image) -> float | None:
-    """The horizontal field of view in degrees of the picture as it is shown; None where EXIF tells nothing plausible.
+    """The horizontal field of view in degrees of the picture as displayed; None if EXIF has no plausible one.
 
-    From FocalLengthIn35mmFilm, else from FocalLength with FocalPlaneXResolution and the width of the picture.
+    From FocalLengthIn35mmFilm, or else from FocalLength, FocalPlaneXResolution and the picture's width.
     """
     tags = _tags(image)
     width = tags.get(Base.ExifImageWidth) or float(image.width)
@@ -53,17 +51,17 @@ def exif_hfov_deg(image: Image.Image) -> float | None:
 
 
 def exif_recording_time(image: Image.Image) -> str:
-    """When the photo was taken, by the camera's clock (ISO 8601); "" where EXIF tells nothing plausible."""
+    """When the photo was taken, by the camera's clock (ISO 8601); "" if EXIF has no plausible time."""
     try:
-        told = image.getexif().get_ifd(IFD.Exif).get(Base.DateTimeOriginal)
-        when = datetime.strptime(str(told).strip("\0 "), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  EXIF has no zone
+        text = image.getexif().get_ifd(IFD.Exif).get(Base.DateTimeOriginal)
+        when = datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  EXIF has no zone
     except Exception:
         return ""
     return when.isoformat() if when.year >= FIRST_YEAR else ""
 
 
 def displayed_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height of the picture once it is turned as EXIF says."""
+    """Width and height of the picture after EXIF's orientation is applied."""
     width, height = image.size
     return (height, width) if _is_turned(_tags(image)) else (width, height)
 
@@ -73,31 +71,31 @@ def _is_turned(tags: dict[int, float]) -> bool:
 
 
 def _tags(image: Image.Image) -> dict[int, float]:
-    """The tags that are numbers greater than 0. Pillow's reader of EXIF fails in many ways on crafted bytes."""
+    """The tags with numbers above 0. Pillow's EXIF reader fails in many ways on crafted bytes."""
     try:
         exif = image.getexif()
         values = {**exif, **exif.get_ifd(IFD.Exif)}
     except Exception:
         return {}
-    found: dict[int, float] = {}
+    numbers: dict[int, float] = {}
     for tag, value in values.items():
         try:
             number = float(value)
         except (TypeError, ValueError, ArithmeticError):
             continue
         if math.isfinite(number) and number > 0:
-            found[tag] = number
-    return found
+            numbers[tag] = number
+    return numbers
 
 
 MAX_PHOTO_PIXELS = 170_000_000
-"""Larger pictures are refused: they are panoramas or attacks, and half a gigabyte once decoded."""
+"""Larger pictures are refused: they are panoramas or attacks, and take half a gigabyte when decoded."""
 
-DAMAGE = "the file breaks off or is damaged; what could not be decoded is missing from the picture"
+DAMAGE = "the file is truncated or damaged; what could not be decoded is missing from the picture"
 
 
 class PhotoReader:
-    """A photo whose head was read. Satisfies `trapmeter.media.reader.MediumReader`."""
+    """An opened photo, not decoded yet. Satisfies `trapmeter.media.reader.MediumReader`."""
 
     def __init__(self, file: MediumFile, scales: tuple[Scale, ...]) -> None:
         self._file, self._scales = file, scales
@@ -111,7 +109,7 @@ class PhotoReader:
 
     @property
     def facts(self) -> MediumFacts:
-        """What is known of the photo; its doubts are complete once it has been decoded."""
+        """What is known about the photo; its doubts are complete once it has been decoded."""
         return MediumFacts(
             self._codec,
             self._width,
@@ -125,11 +123,11 @@ class PhotoReader:
         )
 
     def regular_times(self, every_s: float) -> list[float]:
-        """A photo is one moment, whatever the step."""
+        """Second 0, whatever the step."""
         return [0.0]
 
     def frames(self, times_s: Sequence[float]) -> Iterator[Frame | MissingFrame]:
-        """The photo at second 0; every later second is past its end.
+        """The photo at second 0; all later seconds are past its end.
 
         Raises:
             MediaError: it can't be decoded.
@@ -139,26 +137,26 @@ class PhotoReader:
 
     def _picture(self) -> Frame:
         pixels: list[Pixels] = []
-        is_whole = True
-        # Decoded anew for each size: how far JPEG is shrunk while it is decoded depends on it.
+        is_complete = True
+        # Decoded once for each size, which determines how far JPEG is shrunk while decoding.
         for scale in self._scales:
             with _open_image(self._file) as image:
-                scaled, is_all_there = _decode(image, self._file, scale)
+                scaled, is_scaled_complete = _decode(image, self._file, scale)
             pixels.append(scaled)
-            is_whole &= is_all_there
-        self._doubts = () if is_whole else (DAMAGE,)
-        return Frame(pixels[0], 0.0, not is_whole, tuple(pixels[1:]))
+            is_complete &= is_scaled_complete
+        self._doubts = () if is_complete else (DAMAGE,)
+        return Frame(pixels[0], 0.0, not is_complete, tuple(pixels[1:]))
 
 
 @contextmanager
 def open_photo(path: AnyPath, *scales: Scale) -> Iterator[PhotoReader]:
-    """Opens a photo; it is decoded when its frame is asked for. scales: as for `trapmeter.media.opening.open_medium`.
+    """Opens a photo; it is decoded when its frame is requested. scales: as in `trapmeter.media.opening.open_medium`.
 
-    The picture is turned as EXIF says, in RGB (CMYK, grey, palette and 16-bit are converted), and scaled. A photo that breaks
-    off gives what could be decoded, with a doubt.
+    The picture is turned as EXIF says, converted to RGB (from CMYK, grey, palette or 16 bits), and scaled. A truncated photo
+    yields what could be decoded, with a doubt.
 
     Raises:
-        MediaError: it is no picture that can be read.
+        MediaError: the file is not a readable picture.
     """
     with open_medium_file(path, sparsely=False) as file:
         yield PhotoReader(file, scales or (None,))
@@ -166,12 +164,12 @@ def open_photo(path: AnyPath, *scales: Scale) -> Iterator[PhotoReader]:
 
 @contextmanager
 def _open_image(file: MediumFile) -> Iterator[Image.Image]:
-    """The opened photo; whatever goes wrong with it while it is open is a MediaError."""
+    """The opened photo; any error while it is open becomes a MediaError."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns from half of its limit on; ours is the one that counts.
+            # Pillow warns above its own limit; MAX_PHOTO_PIXELS is the one that counts.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with file.opening() as content, Image.open(_source(content)) as image:
+            with file.open() as content, Image.open(_source(content)) as image:
                 yield image
     except RemoteError:
         raise
@@ -186,9 +184,10 @@ def _source(content: Path | RawIOBase) -> Path | IO[bytes]:
 
 
 def _decode(image: Image.Image, file: MediumFile, scale: Scale) -> tuple[Pixels, bool]:
+    """The picture scaled, and whether all of it could be decoded."""
     if scale is not None:
-        # JPEG can decode at 1/2, 1/4 or 1/8 of its size for a fraction of the work. It is turned only afterwards, so the
-        # longer side serves both ways round; what is decoded has at least the size that is asked for here.
+        # JPEG can decode at 1/2, 1/4 or 1/8 of its size for a fraction of the work, and never below the size given here.
+        # The picture is turned only afterwards, so the longer side must fit both ways round.
         longest = max(scale.width, scale.height)
         least = (
             (longest, longest)
@@ -196,18 +195,18 @@ def _decode(image: Image.Image, file: MediumFile, scale: Scale) -> tuple[Pixels,
             else scaled_size(*image.size, FitWithin(longest, longest))
         )
         image.draft(None, least)
-    is_whole = True
+    is_complete = True
     try:
         image.load()
     except OSError:
-        file.check()
-        # Truncated: read it once more and keep what there is. The switch is global in Pillow, so it is put back at once.
-        is_whole = False
+        file.check_reads()
+        # Truncated: read it again and keep what there is. The switch is global in Pillow, so it is reset at once.
+        is_complete = False
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            with file.opening() as content, Image.open(_source(content)) as again:
-                again.load()
-                image = again.copy()
+            with file.open() as content, Image.open(_source(content)) as truncated:
+                truncated.load()
+                image = truncated.copy()
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
     turned = ImageOps.exif_transpose(image)
@@ -215,12 +214,12 @@ def _decode(image: Image.Image, file: MediumFile, scale: Scale) -> tuple[Pixels,
     rgb = _to_rgb(turned)
     if rgb.size != size:
         rgb = rgb.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    return np.asarray(rgb), is_whole
+    return np.asarray(rgb), is_complete
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in {"I;16", "I;16B", "I;16L", "I", "F"}:
-        # Pillow clips these to 255 instead of scaling them. How bright white is, is told by no header: 1, 255 or 65535.
+        # Pillow clips these to 255 instead of scaling them. No header says whether white is 1, 255 or 65535.
         values = np.nan_to_num(np.asarray(image, dtype=np.float64))
         largest = values.max(initial=0.0)
         white = 65535.0 if largest > 255 or image.mode.startswith("I;") else 255.0 if largest > 1 else 1.0

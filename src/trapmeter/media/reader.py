@@ -9,15 +9,18 @@ from typing import Protocol, TypeAlias
 from trapmeter.errors import InputError
 from trapmeter.records import Frame, Status
 
+FIRST_YEAR = 1990
+"""Recording times before this year are ignored: they come from clocks that were never set."""
+
 
 @dataclass(frozen=True, slots=True)
 class MediumFacts:
-    """What a medium says of itself, and what it really holds.
+    """What a medium's file declares, and what it really contains.
 
-    frame_rate: pictures a second on average, None for a photo; declared_s: the length that the file declares; length_s: the
-    length of what can be read; doubts: sentences on what is wrong with the file although it can be read; hfov_deg: the
-    horizontal field of view that a photo's EXIF tells, None where it tells none; recorded: when the file says that it was
-    recorded (ISO 8601, no zone), "" where it doesn't.
+    frame_rate: pictures a second, None for a photo; declared_s: the length that the file declares; length_s: the length of
+    what can be read; doubts: sentences on what is wrong with a file that can be read nonetheless; hfov_deg: the horizontal
+    field of view from a photo's EXIF, or None; recorded: when the medium was recorded according to the file (ISO 8601, no
+    zone), or "".
     """
 
     codec: str
@@ -38,32 +41,32 @@ class MediumFacts:
 
 @dataclass(frozen=True, slots=True)
 class MissingFrame:
-    """Why there is no picture at a second: status is past_end or failed."""
+    """Why there is no picture at a second; status is past_end or failed."""
 
     status: Status
     reason: str
 
 
 class MediumReader(Protocol):
-    """An opened medium. The seam: PyAV for videos, Pillow for photos, a fake in tests."""
+    """An opened medium. Implemented with PyAV for videos, with Pillow for photos, and by fakes in tests."""
 
     @property
     def facts(self) -> MediumFacts:
-        """What is known of the medium as a whole; its doubts may grow until all frames are read."""
+        """What is known about the medium; its doubts may grow until all frames have been read."""
         ...
 
     def regular_times(self, every_s: float) -> list[float]:
-        """The seconds of a regular sample: 0, every_s, ... before the end."""
+        """0, every_s, 2 every_s, ... before the end, in seconds."""
         ...
 
     def frames(self, times_s: Sequence[float]) -> Iterator[Frame | MissingFrame]:
-        """The picture shown at each of the given seconds (ascending): the last one whose time is not after it."""
+        """The picture shown at each of the given seconds (ascending): the last one that starts at or before it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FitWithin:
-    """Pictures are scaled down, never up, to fit within a height and width, keeping their shape."""
+    """Scales pictures down, never up, to fit within a height and width; keeps their aspect ratio."""
 
     height: int
     width: int
@@ -71,9 +74,9 @@ class FitWithin:
 
 @dataclass(frozen=True, slots=True)
 class ExactSize:
-    """Pictures are scaled, down or up, to just this height and width; they don't keep their shape.
+    """Scales pictures, down or up, to exactly this height and width; does not keep their aspect ratio.
 
-    Meant is the picture as it is shown: one that was filmed on its side is turned first.
+    Height and width are those of the picture as displayed: one that was filmed sideways is turned first.
     """
 
     height: int
@@ -85,7 +88,7 @@ class ExactSize:
 
 
 Scale: TypeAlias = FitWithin | ExactSize | None
-"""What becomes of a picture's size; None leaves it as it is."""
+"""How to scale pictures; None keeps their size."""
 
 
 def scaled_size(width: int, height: int, scale: Scale) -> tuple[int, int]:
@@ -101,5 +104,5 @@ def scaled_size(width: int, height: int, scale: Scale) -> tuple[int, int]:
 
 
 def transpose_scale(scale: Scale) -> Scale:
-    """The scale of a picture that is turned by a quarter only after scaling: rows and columns change places."""
+    """The scale for a picture that is turned by 90 degrees after scaling: height and width swapped."""
     return None if scale is None else type(scale)(height=scale.width, width=scale.height)

@@ -21,7 +21,7 @@ from trapmeter.tables.cameras import CameraSetup, read_cameras
 from trapmeter.tables.species import ShoulderHeight
 
 MAX_FOCAL_RATIO = 1.2
-"""Focal lengths of a site's photos that differ by more are not of one camera, or nonsense."""
+"""If focal lengths in the EXIF of a site's photos differ by more, they are of several cameras, or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,119 +36,119 @@ class CameraInputs:
 
 
 class CameraCorrection:
-    """Another's distances with facts. Satisfies `trapmeter.prediction.estimators.DistanceEstimator`.
+    """Another estimator's distances, corrected. Satisfies `trapmeter.prediction.estimators.DistanceEstimator`.
 
-    Boxes are shown to the models as the cameras of their training would have seen them; ground and size are weighed
-    against the answers afterwards. What nothing is known of stays as it is, to the last bit.
+    Boxes are converted to what the training cameras would have shown before the models get them; ground and body size are
+    combined with the predictions afterwards. Without any facts a distance stays the same to the last bit.
     """
 
-    def __init__(self, answers: DistanceEstimator, facts: FieldFacts) -> None:
-        self._estimator, self._facts = answers, facts
+    def __init__(self, estimator: DistanceEstimator, facts: FieldFacts) -> None:
+        self._estimator, self._facts = estimator, facts
 
     @property
     def identity(self) -> ModelIdentity:
-        """The models' own: facts are told row by row."""
+        """The estimator's own: the facts that were used differ from row to row."""
         return self._estimator.identity
 
-    def estimate(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
-        """A distance for each sight, in the same order."""
-        distances = self._estimator.estimate([self._as_trained(sight) for sight in sights])
-        places: dict[tuple[object, ...], list[int]] = defaultdict(list)
-        for i, sight in enumerate(sights):
-            seen = sight.observation
-            camera = self._facts.cameras.get(seen.media_id)
-            # From one deployment to the next the camera of a site may hang otherwise.
-            mountings = () if camera is None else (camera.height_m, camera.pitch_deg)
-            places[(seen.site_id, "" if seen.site_id else seen.media_id, *mountings)].append(i)
-        for rows in places.values():
-            observations = [sights[i].observation for i in rows]
-            media_ids = {seen.media_id for seen in observations}
+    def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
+        """A distance for each animal, in the same order."""
+        distances = self._estimator.estimate([self._to_training_lens(animal) for animal in animals])
+        setups: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        for i, animal in enumerate(animals):
+            observation = animal.observation
+            camera = self._facts.cameras.get(observation.media_id)
+            # A site's camera may be mounted differently in each deployment.
+            mounting = () if camera is None else (camera.height_m, camera.pitch_deg)
+            site_or_medium = (observation.site_id, "" if observation.site_id else observation.media_id)
+            setups[(*site_or_medium, *mounting)].append(i)
+        for rows in setups.values():
+            observations = [animals[i].observation for i in rows]
+            media_ids = {observation.media_id for observation in observations}
             shoulders = {name: self._facts.shoulders[name] for name in media_ids & self._facts.shoulders.keys()}
             camera = self._facts.cameras.get(observations[0].media_id)
             if camera is None and not shoulders:
                 continue
-            known = SiteFacts(camera=camera, shoulders=shoulders)
-            corrected = correct_site(observations, [distances[i] for i in rows], known).distances
+            facts = SiteFacts(camera=camera, shoulders=shoulders)
+            corrected = correct_site(observations, [distances[i] for i in rows], facts).distances
             for i, distance in zip(rows, corrected, strict=True):
                 distances[i] = distance
         return distances
 
-    def _as_trained(self, sight: DetectedAnimal) -> DetectedAnimal:
-        seen, trained = sight.observation, self._facts.trained_hfov_deg
-        camera = self._facts.cameras.get(seen.media_id)
+    def _to_training_lens(self, animal: DetectedAnimal) -> DetectedAnimal:
+        observation, trained_hfov_deg = animal.observation, self._facts.trained_hfov_deg
+        camera = self._facts.cameras.get(observation.media_id)
         if camera is None:
-            return sight
-        factor = network_lens_factor(camera, trained)
-        box = None if seen.box is None else to_training_lens(seen.box, camera, trained)
-        return DetectedAnimal(replace(seen, box=box), tuple(metres * factor for metres in sight.network_distances_m))
+            return animal
+        factor = network_lens_factor(camera, trained_hfov_deg)
+        box = None if observation.box is None else to_training_lens(observation.box, camera, trained_hfov_deg)
+        distances_m = tuple(distance_m * factor for distance_m in animal.network_distances_m)
+        return DetectedAnimal(replace(observation, box=box), distances_m)
 
 
 def read_camera_inputs(
     settings: PredictSettings,
     media: Sequence[Medium],
     mountings: Mapping[str, CameraSetup] | None = None,
-    called: Mapping[str, str] | None = None,
+    package_species: Mapping[str, str] | None = None,
 ) -> CameraInputs:
-    """Reads what the settings tell of cameras and animals.
+    """Reads the facts of cameras and animals that the settings give.
 
-    mountings, called: how cameras were mounted and the animals' species, by media_id, as the media's package states them.
-    Such a species is copied to the rows; distances change only where the settings name one.
+    mountings, package_species: how cameras were mounted and the animals' species, by media_id, as in the media's Camtrap DP.
+    Such a species is only copied to the rows; distances change only for a species in the settings.
 
     Raises:
-        InputError: a table is not as expected, tells of none of the media, or a species isn't known.
+        InputError: a table is not as expected or names none of the media, or a species is unknown.
     """
     site_ids = {medium.media_id: medium.site_id for medium in media}
     shoulders = shoulders_by_medium(settings.species, settings.shoulder_m, site_ids.items())
-    species = {**(called or {}), **species_by_medium(settings.species, site_ids.items())}
-    if settings.cameras is None:
-        return CameraInputs(site_ids, {}, shoulders, species, mountings or {})
-    cameras = read_cameras(settings.cameras)
-    named = sorted({site_id for site_id in site_ids.values() if site_id})
-    if not cameras.keys() & set(named):
-        have = f"the sites are {', '.join(named[:8])}" if named else "the media have no site; tell it with --site"
-        raise InputError(f"{settings.cameras}: none of its {len(cameras)} cameras is of a site of this run; {have}")
+    species = {**(package_species or {}), **species_by_medium(settings.species, site_ids.items())}
+    cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
+    sites = sorted(set(site_ids.values()) - {""})
+    if settings.cameras is not None and not cameras.keys() & set(sites):
+        hint = f"the sites are {', '.join(sites[:8])}" if sites else "the media have no site; give it with --site"
+        raise InputError(f"{settings.cameras}: none of its {len(cameras)} cameras is of a site of this run; {hint}")
     return CameraInputs(site_ids, cameras, shoulders, species, mountings or {})
 
 
-def find_camera_facts(seen: Sequence[MediumResult], told: CameraInputs, settings: PredictSettings) -> FieldFacts:
-    """What is known of each medium's camera: from the table, else from --hfov, else from EXIF if wanted.
+def find_camera_facts(media: Sequence[MediumResult], inputs: CameraInputs, settings: PredictSettings) -> FieldFacts:
+    """The known facts of each medium's camera: from the table, else from --hfov, else from EXIF if the settings allow it.
 
-    Pictures tell their width over height themselves, where the table doesn't. A site has one camera: EXIF counts where
-    its photos agree.
+    The pictures' own aspect is used if the table has none. A site has one camera: EXIF is used only if the site's photos
+    agree.
     """
-    by_exif: dict[str, list[float]] = defaultdict(list)
-    for medium in seen:
+    exif_hfov_deg: dict[str, list[float]] = defaultdict(list)
+    for medium in media:
         if settings.exif and medium.hfov_deg is not None:
-            by_exif[told.site_ids.get(medium.media_id) or medium.media_id].append(medium.hfov_deg)
+            exif_hfov_deg[inputs.site_ids.get(medium.media_id) or medium.media_id].append(medium.hfov_deg)
     cameras: dict[str, CameraSetup] = {}
-    for medium in seen:
-        site_id = told.site_ids.get(medium.media_id, "")
-        camera = told.cameras.get(site_id)
+    for medium in media:
+        site_id = inputs.site_ids.get(medium.media_id, "")
+        camera = inputs.cameras.get(site_id)
         if camera is None:
-            hfov_deg = settings.hfov_deg or _agreed_hfov_deg(by_exif.get(site_id or medium.media_id, ()))
+            hfov_deg = settings.hfov_deg or _agreed_hfov_deg(exif_hfov_deg.get(site_id or medium.media_id, ()))
             camera = None if hfov_deg is None else CameraSetup(hfov_deg, aspect=medium.aspect)
-            mountings = told.mountings.get(medium.media_id)
-            if camera is not None and mountings is not None:
-                camera = _with_mounting(camera, mountings)
+            mounting = inputs.mountings.get(medium.media_id)
+            if camera is not None and mounting is not None:
+                camera = _with_mounting(camera, mounting)
         if camera is not None:
             cameras[medium.media_id] = replace(camera, aspect=camera.aspect or medium.aspect)
-    return FieldFacts(cameras, told.shoulders, settings.trained_hfov_deg, told.species)
+    return FieldFacts(cameras, inputs.shoulders, settings.trained_hfov_deg, inputs.species)
 
 
-def _with_mounting(camera: CameraSetup, mountings: CameraSetup) -> CameraSetup:
-    """The camera with height and pitch, which come unasked with a package: where it would see no ground, without."""
-    told = replace(camera, height_m=mountings.height_m, pitch_deg=mountings.pitch_deg)
+def _with_mounting(camera: CameraSetup, mounting: CameraSetup) -> CameraSetup:
+    """The camera with its package's height and pitch, unless it would see no ground with them: nobody requested them."""
+    mounted = replace(camera, height_m=mounting.height_m, pitch_deg=mounting.pitch_deg)
     try:
-        ground_from_camera(told)
+        ground_from_camera(mounted)
     except InputError:
         return camera
-    return told
+    return mounted
 
 
-def count_known_cameras(seen: Sequence[MediumResult], known: FieldFacts) -> dict[str, int | float | None]:
-    """For run.json: of how many media the field of view is known, and what EXIF says of it (median of so many photos)."""
-    by_exif = [medium.hfov_deg for medium in seen if medium.hfov_deg is not None]
-    return {"told": len(known.cameras), "n_exif": len(by_exif), "exif": median(by_exif) if by_exif else None}
+def count_known_cameras(media: Sequence[MediumResult], facts: FieldFacts) -> dict[str, int | float | None]:
+    """For run.json: the number of media with a known field of view, and the median in EXIF with its number of photos."""
+    by_exif = [medium.hfov_deg for medium in media if medium.hfov_deg is not None]
+    return {"told": len(facts.cameras), "n_exif": len(by_exif), "exif": median(by_exif) if by_exif else None}
 
 
 def _agreed_hfov_deg(hfov_deg: Sequence[float]) -> float | None:

@@ -1,9 +1,9 @@
-"""The rows of distances.csv, estimated from the results of all media, and their counts."""
+"""Turn the results of all media into the rows of distances.csv, and count them."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -18,7 +18,7 @@ MEDIA_PER_GROUP = 1000
 
 
 def estimate_distances(
-    seen: Sequence[MediumResult],
+    media: Sequence[MediumResult],
     site_ids: Mapping[str, str],
     model: DistanceEstimator,
     facts: FieldFacts | None = None,
@@ -26,28 +26,28 @@ def estimate_distances(
 ) -> list[Estimate]:
     """Estimates for every second and animal, in the order of media_id, time and animal_id.
 
-    site_ids: the site of each media_id; media without one share no context. facts: what is known of cameras and animals
-    by media_id; they are reckoned in, and each row tells so beside its model. progress: called with the number of media
-    that were measured.
+    site_ids: the site of each media_id; media without a site share no context. facts: known cameras and animals by media_id;
+    distances are corrected for them, and the model_id of each row names them. progress: called with the number of media that
+    were finished since the last call.
     """
     facts = facts or FieldFacts()
     model = CameraCorrection(model, facts)
     by_site: dict[str, list[MediumResult]] = defaultdict(list)
-    for medium in seen:
+    for medium in media:
         by_site[site_ids.get(medium.media_id, "")].append(medium)
     estimates: list[Estimate] = []
-    for site_id, media in _groups(by_site):
+    for site_id, group in _groups(by_site):
         rows = [
             row
-            for medium in media
+            for medium in group
             for second in medium.seconds
             for row in _rows(medium, second, site_id, facts.species.get(medium.media_id, ""))
         ]
-        # Seconds without an animal are no sights of one: the model never hears of them.
-        sights = [sight for sight, second in rows if second.status is Status.MEASURED]
-        distances = iter(model.estimate(sights) if sights else [])
-        for sight, second in rows:
-            observation = sight.observation
+        # The model gets animals only, not the seconds without one.
+        animals = [animal for animal, second in rows if second.status is Status.MEASURED]
+        distances = iter(model.estimate(animals) if animals else [])
+        for animal, second in rows:
+            observation = animal.observation
             if second.status is not Status.MEASURED:
                 estimates.append(Estimate(observation, second.status, reason=second.reason))
                 continue
@@ -62,23 +62,23 @@ def estimate_distances(
                     f"{model.identity.model_id}{facts.note(observation.media_id)}",
                 )
             )
-        progress(len(media))
+        progress(len(group))
     return sorted(estimates, key=row_order)
 
 
 def _rows(
     medium: MediumResult, second: SecondResult, site_id: str, species: str
 ) -> Iterator[tuple[DetectedAnimal, SecondResult]]:
-    """A row for each animal of a second, or one for a second without any."""
-    answers = second.answers or ((),) * len(second.boxes)
-    animals = zip(second.boxes, second.animal_ids, answers, strict=True) if second.boxes else [(None, 0, ())]
-    for box, animal_id, answer in animals:
-        seen = Observation(medium.media_id, second.time_s, box, animal_id, site_id, medium.is_night, species)
-        yield DetectedAnimal(seen, answer), second
+    """A row for each animal of a second, or a single one if there are none."""
+    predictions = second.answers or ((),) * len(second.boxes)
+    animals = zip(second.boxes, second.animal_ids, predictions, strict=True) if second.boxes else [(None, 0, ())]
+    for box, animal_id, distances_m in animals:
+        observation = Observation(medium.media_id, second.time_s, box, animal_id, site_id, medium.is_night, species)
+        yield DetectedAnimal(observation, distances_m), second
 
 
 def _groups(by_site: Mapping[str, list[MediumResult]]) -> Iterator[tuple[str, list[MediumResult]]]:
-    """The media of each site; those without a site share no context, so they come in pieces that fit into memory."""
+    """The media of each site. Media without a site share no context, and come in groups that fit into memory."""
     for site_id, media in by_site.items():
         step = len(media) if site_id else MEDIA_PER_GROUP
         for start in range(0, len(media), step):
@@ -87,7 +87,10 @@ def _groups(by_site: Mapping[str, list[MediumResult]]) -> Iterator[tuple[str, li
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Counts of a run. Rows are animals and seconds as in distances.csv; n_animals counts tracks."""
+    """Counts of a run. Rows are those of distances.csv; n_animals counts tracks.
+
+    n_unasked: media that the table of times does not name. failures, doubts: pairs of media_id and reason.
+    """
 
     n_media: int
     n_failed_media: int
@@ -104,29 +107,63 @@ class RunSummary:
     doubts: tuple[tuple[str, str], ...]
 
 
-def summarise_run(seen: Sequence[MediumResult], estimates: Sequence[Estimate], n_unasked: int) -> RunSummary:
-    """Counts media, seconds, animals and rows; failures and doubts are pairs of media_id and reason."""
+def summarise_run(
+    estimates: Sequence[Estimate], counts: Mapping[str, int], doubts: Iterable[tuple[str, str]] = ()
+) -> RunSummary:
+    """Counts the rows.
+
+    counts: fields of the summary that the rows may not tell (n_media, n_seconds, n_animals, n_unasked), as the run counted
+    them; those that are missing are counted from the rows.
+    """
+    observations = [estimate.observation for estimate in estimates]
     statuses = Counter(estimate.status for estimate in estimates)
-    distances = [e.distance.distance_m for e in estimates if e.distance is not None]
+    distances_m = [estimate.distance.distance_m for estimate in estimates if estimate.distance is not None]
+    failures = _failures(estimates)
+    from_rows = {
+        "n_media": len({row.media_id for row in observations}),
+        "n_seconds": len({(row.media_id, row.time_s) for row in observations}),
+        "n_animals": len({(row.media_id, row.animal_id) for row in observations if row.animal_id}),
+        "n_unasked": 0,
+    }
     return RunSummary(
-        n_media=len(seen),
-        n_failed_media=sum(medium.has_failed for medium in seen),
-        n_seconds=sum(len(medium.seconds) for medium in seen),
-        n_animals=sum(max((i for s in medium.seconds for i in s.animal_ids), default=0) for medium in seen),
+        **{**from_rows, **counts},
+        n_failed_media=len(failures),
         n_measured=statuses[Status.MEASURED],
         n_no_animal=statuses[Status.NO_ANIMAL],
         n_failed=statuses[Status.FAILED],
         n_past_end=statuses[Status.PAST_END],
-        n_without_site=len({e.observation.media_id for e in estimates if not e.observation.site_id}),
-        n_unasked=n_unasked,
-        median_m=median(distances) if distances else None,
-        failures=tuple((m.media_id, _failure_text(m)) for m in sorted(seen, key=lambda m: m.media_id) if m.has_failed),
-        doubts=tuple((m.media_id, doubt) for m in sorted(seen, key=lambda m: m.media_id) for doubt in m.doubts),
+        n_without_site=len({row.media_id for row in observations if not row.site_id}),
+        median_m=median(distances_m) if distances_m else None,
+        failures=failures,
+        doubts=tuple(doubts),
     )
 
 
-def _failure_text(medium: MediumResult) -> str:
-    failed = [second for second in medium.seconds if second.status is Status.FAILED]
-    if medium.failure or len(failed) == len(medium.seconds):
-        return medium.failure or failed[0].reason
-    return f"{len(failed)} of {len(medium.seconds)} seconds failed: {failed[0].reason}"
+def count_results(media: Sequence[MediumResult], n_unasked: int) -> dict[str, int]:
+    """The counts that `summarise_run` takes, of a run's own media."""
+    return {
+        "n_media": len(media),
+        "n_seconds": sum(len(medium.seconds) for medium in media),
+        "n_animals": sum(max((i for s in medium.seconds for i in s.animal_ids), default=0) for medium in media),
+        "n_unasked": n_unasked,
+    }
+
+
+def _failures(estimates: Sequence[Estimate]) -> tuple[tuple[str, str], ...]:
+    """Each medium with failed seconds, its first reason, and how many of its seconds failed unless all did."""
+    times_s: dict[str, set[float]] = defaultdict(set)
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for estimate in estimates:
+        media_id = estimate.observation.media_id
+        times_s[media_id].add(estimate.observation.time_s)
+        if estimate.status is Status.FAILED:
+            reasons[media_id].append(estimate.reason)
+    return tuple(
+        (media_id, _failure_text(failed, len(times_s[media_id]))) for media_id, failed in sorted(reasons.items())
+    )
+
+
+def _failure_text(reasons: Sequence[str], n_seconds: int) -> str:
+    if len(reasons) == n_seconds:
+        return reasons[0]
+    return f"{len(reasons)} of {n_seconds} seconds failed: {reasons[0]}"

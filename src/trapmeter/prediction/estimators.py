@@ -17,27 +17,27 @@ from trapmeter.uncertainty import mean_uncertainty, unmeasured_distance
 
 @dataclass(frozen=True, slots=True)
 class DetectedAnimal:
-    """An animal at a second, and the metres that each of the networks answered for it, if any were asked."""
+    """An animal at one second, with the distance in metres that each network predicted for it, if networks ran."""
 
     observation: Observation
     network_distances_m: tuple[float, ...] = ()
 
 
 class DistanceEstimator(Protocol):
-    """Tells distances from sights. The seam between a run and its models."""
+    """Estimates the distances of detected animals: the interface between a run and its models."""
 
     @property
     def identity(self) -> ModelIdentity:
         """The name and checksum that every measured row carries."""
         ...
 
-    def estimate(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
-        """A distance for each sight; all of a site are given at once, since they are each other's context."""
+    def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
+        """A distance for each animal. All animals of a site come in one call, since they are each other's context."""
         ...
 
 
 class BoxDistanceModel(Protocol):
-    """Tells distances from boxes alone, as `trapmeter.boxmodel.model.BoxModel` does."""
+    """Predicts distances from boxes alone, as `trapmeter.boxmodel.model.BoxModel` does."""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -51,7 +51,7 @@ class BoxDistanceModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BoxEstimator:
-    """Distances from the boxes of a whole site; networks are not heard."""
+    """Distances by the box model, which uses all boxes of a site and no network."""
 
     model: BoxDistanceModel
 
@@ -60,33 +60,36 @@ class BoxEstimator:
         """The box model's."""
         return self.model.identity
 
-    def estimate(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
-        """A distance for each sight."""
-        return self.model.estimate([sight.observation for sight in sights])
+    def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
+        """A distance for each animal."""
+        return self.model.estimate([animal.observation for animal in animals])
 
 
 class NetworkEstimator:
-    """The plain mean of the networks' answers, with what their held-out errors tell of how sure it is."""
+    """The mean of the networks' predictions, with intervals from their held-out errors."""
 
     def __init__(self, bundles: Sequence[Bundle], *, flip: bool) -> None:
         self.identity = identify_ensemble(bundles, flip=flip)
-        known = [bundle.uncertainty for bundle in bundles if bundle.uncertainty is not None]
-        self._uncertainty = mean_uncertainty(known) if len(known) == len(bundles) else None
+        uncertainties = [bundle.uncertainty for bundle in bundles if bundle.uncertainty is not None]
+        self._uncertainty = mean_uncertainty(uncertainties) if len(uncertainties) == len(bundles) else None
 
-    def estimate(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
-        """A distance for each sight."""
-        metres = [fmean(sight.network_distances_m) for sight in sights]
+    def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
+        """A distance for each animal."""
+        means_m = [fmean(animal.network_distances_m) for animal in animals]
         if self._uncertainty is None:
-            return [unmeasured_distance(answer) for answer in metres]
-        return self._uncertainty.distances(np.log1p(metres))
+            return [unmeasured_distance(mean_m) for mean_m in means_m]
+        return self._uncertainty.distances(np.log1p(means_m))
 
 
 def identify_ensemble(bundles: Sequence[Bundle], *, flip: bool) -> ModelIdentity:
-    """A network's own name and checksum, or such of an ensemble; mirror images make another model of the same networks."""
+    """The name and checksum of one network or an ensemble.
+
+    Prediction with mirror images has another name but the same checksum, since the networks are the same.
+    """
     first = bundles[0].identity
     others = f" and {len(bundles) - 1} more" if len(bundles) > 1 else ""
     name = f"{first.model_id}{others}{' with flip' if flip else ''}"
     if len(bundles) == 1:
         return ModelIdentity(name, first.sha256)
-    sums = "".join(bundle.identity.sha256 for bundle in bundles)
-    return ModelIdentity(name, hashlib.sha256(sums.encode()).hexdigest())
+    checksums = "".join(bundle.identity.sha256 for bundle in bundles)
+    return ModelIdentity(name, hashlib.sha256(checksums.encode()).hexdigest())

@@ -1,7 +1,7 @@
 """Process one medium: decode its seconds, detect and track its animals, run the networks.
 
-The one function here is all that a worker runs, on this machine or another. A medium that can't be read comes back as
-failed rows; only our own mistakes are raised.
+`process_medium` is all that a worker runs, on this machine or another. A medium that can't be read comes back as failed
+rows; only internal errors are raised.
 """
 
 from __future__ import annotations
@@ -26,17 +26,20 @@ from trapmeter.prediction.stages import (
     untracked_second,
 )
 from trapmeter.records import Detector, Medium, MediumKind, Status
+from trapmeter.storage.address import FileState
+from trapmeter.storage.remote import file_state
 from trapmeter.tables.boxes import MediumBoxes
 
 NOT_IN_TABLE = "the table of boxes tells nothing of this second"
+"""A text of distances.csv."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerModels:
-    """What a worker looks with.
+    """The models of a worker.
 
-    A task's own boxes count before the detector; without either a task is answered second by second as a whole. With a
-    store no video is opened: pictures and lengths come from there.
+    A task's own boxes take the place of the detector; without either, each second is measured as a single animal, wherever
+    it is. With a store no video is opened: pictures and lengths come from there.
     """
 
     detector: Detector | None = None
@@ -46,10 +49,10 @@ class WorkerModels:
 
 @dataclass(frozen=True, slots=True)
 class MediumTask:
-    """What to look at in a medium.
+    """What to process in a medium.
 
-    times_s: the seconds asked for, ascending, or None for every every_s seconds. boxes: animals known from a table, in
-    place of a detector; boxes below min_score don't count.
+    times_s: the requested seconds, ascending; None for every every_s seconds. boxes: known animals, in place of a detector;
+    boxes below min_score are left out.
     """
 
     medium: Medium
@@ -59,48 +62,46 @@ class MediumTask:
     min_score: float = 0.0
 
 
-def process_medium(task: MediumTask, eyes: WorkerModels) -> MediumResult:
-    """Everything that is seen in one medium. A photo is a single moment: its times are answered at second 0 alone."""
+def process_medium(task: MediumTask, models: WorkerModels) -> MediumResult:
+    """The animals of one medium. A photo has one second only, 0; other requested times are past its end."""
     medium = task.medium
-    size_bytes, modified_ns = 0, 0
-    ahead = Prefetcher()
-    looker = None if eyes.detector is None or task.boxes is not None else DetectorStage(eyes.detector)
-    asker = None if eyes.networks is None else NetworkStage(eyes.networks)
+    state = FileState(0, 0)
+    prefetcher = Prefetcher()
+    detector = None if models.detector is None or task.boxes is not None else DetectorStage(models.detector)
+    networks = None if models.networks is None else NetworkStage(models.networks)
     try:
         if task.boxes is not None and task.boxes.failure:
             raise MediaError(task.boxes.failure)
-        status = medium.path.stat()
-        size_bytes, modified_ns = status.st_size, status.st_mtime_ns
-        if eyes.store is None:
-            sight = _process_file(task, looker, asker, ahead)
+        state = file_state(medium.path)
+        if models.store is None:
+            content = _process_file(task, detector, networks, prefetcher)
         else:
-            sight = _process_stored(task, eyes.store, asker, ahead)
+            content = _process_stored(task, models.store, networks, prefetcher)
     except (MediaError, OSError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        return failed_result(medium.media_id, size_bytes, modified_ns, task.times_s or (), reason)
+        return failed_result(medium.media_id, *state, task.times_s or (), reason)
     return MediumResult(
         medium.media_id,
-        size_bytes,
-        modified_ns,
+        *state,
         tuple(
             SecondResult(second.time_s, second.status, second.reason, second.boxes, tuple(ids), second.answers)
-            for second, ids in zip(sight.seconds, _track_ids(sight.seconds), strict=True)
+            for second, ids in zip(content.seconds, _track_ids(content.seconds), strict=True)
         ),
-        doubts=sight.doubts,
-        hfov_deg=sight.hfov_deg,
-        aspect=sight.aspect,
-        length_s=None if medium.kind is MediumKind.PHOTO else sight.length_s,
-        recorded=sight.recorded,
-        is_night=None if looker is None else looker.is_night,
-        decode_s=ahead.spent_s,
-        detect_s=0.0 if looker is None else looker.spent_s,
-        network_s=0.0 if asker is None else asker.spent_s,
+        doubts=content.doubts,
+        hfov_deg=content.hfov_deg,
+        aspect=content.aspect,
+        length_s=None if medium.kind is MediumKind.PHOTO else content.length_s,
+        recorded=content.recorded,
+        is_night=None if detector is None else detector.is_night,
+        decode_s=prefetcher.spent_s,
+        detect_s=0.0 if detector is None else detector.spent_s,
+        network_s=0.0 if networks is None else networks.spent_s,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """The seconds of a medium, with answers where networks were asked, and what is known of the medium."""
+    """The seconds of a medium, with predictions if networks ran, and the facts of the medium."""
 
     seconds: Sequence[UntrackedSecond]
     length_s: float
@@ -111,80 +112,85 @@ class _Content:
 
 
 def _process_file(
-    task: MediumTask, looker: DetectorStage | None, asker: NetworkStage | None, ahead: Prefetcher
+    task: MediumTask, detector: DetectorStage | None, networks: NetworkStage | None, prefetcher: Prefetcher
 ) -> _Content:
-    scales: list[Scale] = [] if looker is None else [FitWithin(*looker.input_hw)]
-    if looker is not None and asker is not None:
-        scales.append(decode_scale(asker.spec.size_hw, asker.spec.resize))
+    scales: list[Scale] = [] if detector is None else [FitWithin(*detector.input_hw)]
+    if detector is not None and networks is not None:
+        scales.append(decode_scale(networks.spec.size_hw, networks.spec.resize))
     with open_medium(task.medium, *scales) as reader:
         facts = reader.facts
         times_s = reader.regular_times(task.every_s) if task.times_s is None else task.times_s
-        if looker is not None and asker is not None:
-            found = list(run_stages(reader, times_s, looker, asker, ahead))
-            return _file_content(found, reader.facts)
-        if looker is not None:
-            found = list(looker.detect(ahead.prefetch(zip(times_s, reader.frames(times_s), strict=True))))
+        if detector is not None and networks is not None:
+            seconds = list(run_stages(reader, times_s, detector, networks, prefetcher))
+            return _file_content(seconds, reader.facts)
+        if detector is not None:
+            pictures = zip(times_s, reader.frames(times_s), strict=True)
+            seconds = list(detector.detect(prefetcher.prefetch(pictures)))
         else:
-            found = list(_known_seconds(task, times_s, facts.length_s, facts.frame_rate))
-        # Doubts have grown while frames were read.
+            seconds = list(_known_seconds(task, times_s, facts.length_s, facts.frame_rate))
+        # Reading frames may have added doubts.
         facts = reader.facts
-    if asker is not None:
-        with_animals = [second.time_s for second in found if second.boxes]
-        windows = decoded_windows(task.medium, with_animals, asker.spec) if with_animals else iter(())
-        found = _run_networks(asker, found, ahead.prefetch(windows))
-    return _file_content(found, facts)
+    if networks is not None:
+        with_animals = [second.time_s for second in seconds if second.boxes]
+        windows = decoded_windows(task.medium, with_animals, networks.spec) if with_animals else iter(())
+        seconds = _run_networks(networks, seconds, prefetcher.prefetch(windows))
+    return _file_content(seconds, facts)
 
 
 def _file_content(seconds: Sequence[UntrackedSecond], facts: MediumFacts) -> _Content:
     return _Content(seconds, facts.length_s, facts.doubts, facts.hfov_deg, facts.aspect, facts.recorded)
 
 
-def _process_stored(task: MediumTask, store: FrameStore, asker: NetworkStage | None, ahead: Prefetcher) -> _Content:
+def _process_stored(
+    task: MediumTask, store: FrameStore, networks: NetworkStage | None, prefetcher: Prefetcher
+) -> _Content:
     media_id = task.medium.media_id
     try:
         length_s = store.length_s(media_id)
     except InputError as error:
         raise MediaError(str(error)) from error
-    found = list(_known_seconds(task, task.times_s or (), length_s, None))
-    if asker is not None:
-        with_animals = [second.time_s for second in found if second.boxes]
-        found = _run_networks(asker, found, ahead.prefetch(stored_windows(store, media_id, with_animals, asker.spec)))
-    return _Content(found, length_s)
+    seconds = list(_known_seconds(task, task.times_s or (), length_s, None))
+    if networks is not None:
+        with_animals = [second.time_s for second in seconds if second.boxes]
+        windows = stored_windows(store, media_id, with_animals, networks.spec)
+        seconds = _run_networks(networks, seconds, prefetcher.prefetch(windows))
+    return _Content(seconds, length_s)
 
 
 def _run_networks(
-    asker: NetworkStage, found: Sequence[UntrackedSecond], windows: Iterator[Window | MissingFrame]
+    networks: NetworkStage, seconds: Sequence[UntrackedSecond], windows: Iterator[Window | MissingFrame]
 ) -> list[UntrackedSecond]:
     """windows: one for each second that has animals."""
-    return list(asker.predict((second, next(windows) if second.boxes else None) for second in found))
+    return list(networks.predict((second, next(windows) if second.boxes else None) for second in seconds))
 
 
 def _known_seconds(
     task: MediumTask, times_s: Sequence[float], length_s: float, frame_rate: float | None
 ) -> Iterator[UntrackedSecond]:
-    """The boxes that a table has for each second; without a table each second counts as one animal, wherever it is."""
+    """Each second with the boxes of the task's table; without a table each second counts as one animal, wherever it is."""
     table = None if task.boxes is None else task.boxes.with_frame_rate(frame_rate)
     if table is not None and task.medium.kind is MediumKind.VIDEO:
-        if table.always:
+        # Both texts end up in distances.csv.
+        if table.untimed:
             raise MediaError("the table of boxes doesn't tell when in the video they were seen")
         if table.by_frame_number:
             raise MediaError("the table of boxes counts frames; a frame store doesn't know their seconds")
     for time_s in times_s:
-        known = None if table is None else table.at(time_s)
+        boxes = None if table is None else table.at(time_s)
         if time_s > 0 and time_s >= length_s:
             yield UntrackedSecond(time_s, Status.PAST_END, f"the medium ends at {length_s:.2f} s")
         elif table is None:
             yield UntrackedSecond(time_s, Status.MEASURED, boxes=(None,))
-        elif known is None:
+        elif boxes is None:
             yield untracked_second(time_s, (), NOT_IN_TABLE)
         else:
-            yield untracked_second(time_s, tuple(box for box in known if box.score >= task.min_score), "")
+            yield untracked_second(time_s, tuple(box for box in boxes if box.score >= task.min_score), "")
 
 
-def _track_ids(found: Sequence[UntrackedSecond]) -> list[list[int]]:
-    """The ids of each second's animals; a second that is answered as a whole has 0, since nobody saw who was there."""
-    ids = track_animals([(s.time_s, [box for box in s.boxes if box is not None]) for s in found])
+def _track_ids(seconds: Sequence[UntrackedSecond]) -> list[list[int]]:
+    """The ids of each second's animals; 0 in a second that was measured without detection."""
+    ids = track_animals([(s.time_s, [box for box in s.boxes if box is not None]) for s in seconds])
     return [
-        [0] * len(second.boxes) if None in second.boxes else next_ids
-        for second, next_ids in zip(found, ids, strict=True)
+        [0] * len(second.boxes) if None in second.boxes else second_ids
+        for second, second_ids in zip(seconds, ids, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The result of one medium: what a worker returns, the journal stores and a resumed run reads back."""
+"""The result of one medium: workers return it, the journal stores it, and a resumed run reads it back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trapmeter.records import Box, Status
 
 @dataclass(frozen=True, slots=True)
 class UntrackedSecond:
-    """A second that was looked at, before its animals are told from those of other seconds; fields as in SecondSeen."""
+    """A processed second whose animals have no ids yet; fields as in SecondResult."""
 
     time_s: float
     status: Status
@@ -21,10 +21,11 @@ class UntrackedSecond:
 
 @dataclass(frozen=True, slots=True)
 class SecondResult:
-    """One second of a medium: the animals in it, or why nothing is known.
+    """One second of a medium: its animals, or why there are none.
 
-    status is measured when there are boxes (their distances come later); a second that is measured as a whole has the one
-    box None. animal_ids goes with boxes, and so does answers, where networks were asked: the metres of every member.
+    status is measured if there are boxes; their distances are estimated later. A second that was measured without detection
+    has the single box None. animal_ids has an item for each box, and so has answers if networks ran: the distances in metres
+    that the ensemble's members predicted.
     """
 
     time_s: float
@@ -43,12 +44,12 @@ class SecondResult:
 
 @dataclass(frozen=True, slots=True)
 class MediumResult:
-    """All seconds of a medium that were asked for, in order of time.
+    """All requested seconds of a medium, in order of time.
 
-    size_bytes and modified_ns tell whether the file is still the one that was read. failure: why nothing could be read,
-    with the trace where the error is ours. decode_s, detect_s and network_s: seconds of work. hfov_deg:
-    what a photo's EXIF says of its lens; aspect: width over height of the pictures; is_night: whether most of the pictures
-    that were looked at are without colours; None where nobody knows. recorded: as in MediumFacts.
+    size_bytes and modified_ns identify the state of the file that was read. failure: why nothing could be read, with the
+    trace of an internal error. decode_s, detect_s and network_s: seconds of work. hfov_deg: the lens in a photo's EXIF;
+    aspect: width over height of the pictures; is_night: most of the processed pictures have no colours; each None if unknown.
+    recorded: as in MediumFacts.
     """
 
     media_id: str
@@ -69,12 +70,12 @@ class MediumResult:
 
     @property
     def key(self) -> str:
-        """Under which the journal keeps it."""
+        """The journal's key."""
         return self.media_id
 
     @property
     def has_failed(self) -> bool:
-        """Some second that was asked for could not be answered."""
+        """Some requested second could not be processed."""
         return any(second.status is Status.FAILED for second in self.seconds)
 
     def to_json(self) -> dict[str, Any]:
@@ -83,7 +84,7 @@ class MediumResult:
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> MediumResult:
-        """The inverse of `to_json`; ValueError, KeyError or TypeError when it is something else."""
+        """The inverse of `to_json`; ValueError, KeyError or TypeError if data is something else."""
         seconds = tuple(
             SecondResult(
                 second["time_s"],
@@ -101,6 +102,6 @@ class MediumResult:
 def failed_result(
     media_id: str, size_bytes: int, modified_ns: int, times_s: tuple[float, ...], reason: str, trace: str = ""
 ) -> MediumResult:
-    """A medium of which nothing could be read: a failed row for each second asked for, or for second 0."""
+    """The result of a medium that could not be read: a failed row for each requested second, or for second 0."""
     seconds = tuple(SecondResult(time_s, Status.FAILED, reason) for time_s in times_s or (0.0,))
     return MediumResult(media_id, size_bytes, modified_ns, seconds, failure=reason, trace=trace)

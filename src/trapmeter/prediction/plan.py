@@ -1,6 +1,6 @@
-"""What a run will do, settled before any work: the media, what is asked of each, the models, the sites.
+"""Plan a run before any work: its media, tasks, models and sites, with every check of the arguments.
 
-Everything wrong with the arguments comes out here. A plan is the same on every machine that sees the same files.
+A plan is the same on every machine that has the same files.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from trapmeter.tables.site_rules import FolderSite, NoSite, RegexSite, SiteRule,
 from trapmeter.tables.truth import read_truth, truth_name_by_medium
 
 MEGADETECTOR_MIN_SCORE = 0.2
-"""What MegaDetector's authors recommend for version 5 as the typical threshold."""
+"""The threshold that MegaDetector's authors recommend for version 5."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """The media of a run, what is asked of them, and what the user tells of cameras and animals."""
+    """The media of a run, the work on them, and the user's facts of cameras and animals."""
 
     settings: PredictSettings
     store: FrameStore | None
@@ -53,13 +53,13 @@ class RunPlan:
 
     @property
     def found(self) -> FoundMedia:
-        """The media, and what else lay beside them."""
+        """The media, and how many other files lay beside them."""
         return self.sources.found
 
 
 @dataclass(frozen=True, slots=True)
 class RunModels:
-    """What looks and measures. jobs: how many workers there is room for; make_eyes opens the models in each."""
+    """The models of a run. jobs: how many workers there is room for; open_models opens the models in each."""
 
     bundles: tuple[Bundle, ...]
     runtime_choice: RuntimeChoice | None
@@ -76,76 +76,76 @@ def plan_run(settings: PredictSettings) -> RunPlan:
         InputError: a path, table or argument is wrong.
     """
     store = None if settings.store is None else FrameStore.open(settings.store)
-    given = find_sources(settings, store)
-    media = assign_sites(given.found.media, settings.site)
-    _check_sites(settings, media, given.found)
+    sources = find_sources(settings, store)
+    media = assign_sites(sources.found.media, settings.site)
+    _check_sites(settings, media, sources.found)
     _check_tables(settings, media)
     boxes = None if settings.boxes is None else read_boxes(settings.boxes)
     min_score = _min_score(settings, boxes)
-    asked = plan_tasks(settings, media, boxes, min_score, given.boxes)
-    if not asked.tasks and not asked.missing:
-        raise InputError("none of the media is asked for")
-    told = read_camera_inputs(settings, media, given.cameras, given.species)
-    return RunPlan(settings, store, given, boxes is not None, min_score, asked, told)
+    task_plan = plan_tasks(settings, media, boxes, min_score, sources.boxes)
+    if not task_plan.tasks and not task_plan.missing:
+        raise InputError("there is nothing to do: no medium is requested")
+    camera_inputs = read_camera_inputs(settings, media, sources.cameras, sources.species)
+    return RunPlan(settings, store, sources, boxes is not None, min_score, task_plan, camera_inputs)
 
 
-def load_models(work: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:
-    """Reads the models' files, so that a damaged one is a single clear error rather than one in each worker.
+def load_models(plan: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:
+    """Reads the model files, so that a damaged one is a single clear error rather than one in each worker.
 
-    n_tasks: how many media there are to look at; n_machines: on how many machines.
+    n_tasks: the number of media to process; n_machines: on how many machines.
 
     Raises:
         ModelError: a file is missing, damaged or of another kind.
         InputError: the frame store doesn't serve the networks.
     """
-    settings = work.settings
+    settings = plan.settings
     bundles = tuple(read_bundle(folder) for folder in settings.models)
-    chosen = choose_runtime(settings.runtime) if bundles else None
+    runtime_choice = choose_runtime(settings.runtime) if bundles else None
     workers = plan_workers(worker_count(settings.jobs), n_tasks, bundles, n_machines)
     open_models = partial(
         open_worker_models,
-        detector=settings.detector if _needs_detector(work) else None,
-        min_score=work.min_score,
+        detector=settings.detector if _needs_detector(plan) else None,
+        min_score=plan.min_score,
         bundles=bundles,
         flip=settings.flip,
-        store=work.store,
+        store=plan.store,
         threads=workers.threads,
-        runtime=Runtime.ONNXRUNTIME if chosen is None else chosen.runtime,
+        runtime=Runtime.ONNXRUNTIME if runtime_choice is None else runtime_choice.runtime,
     )
-    eyes = open_models()
-    if work.store is not None and eyes.networks is not None:
-        work.store.spec.check_serves(eyes.networks.spec)
-    distances = _make_estimator(settings, bundles)
-    identities = _model_identities(distances, eyes.detector)
-    del eyes
+    opened = open_models()
+    if plan.store is not None and opened.networks is not None:
+        plan.store.spec.check_serves(opened.networks.spec)
+    estimator = _make_estimator(settings, bundles)
+    identities = _model_identities(estimator, opened.detector)
+    del opened
     release_memory()
-    return RunModels(bundles, chosen, workers.jobs, open_models, distances, identities)
+    return RunModels(bundles, runtime_choice, workers.jobs, open_models, estimator, identities)
 
 
-def journal_settings(work: RunPlan, models: RunModels) -> dict[str, Any]:
-    """What is seen in a medium depends on these: with any of them changed, a run can't be gone on with."""
-    settings = work.settings
+def journal_settings(plan: RunPlan, models: RunModels) -> dict[str, Any]:
+    """All that the result of a medium depends on: a run can't be resumed with any of them changed."""
+    settings = plan.settings
     return {
         "trapmeter": __version__,
-        "root": str(work.found.root),
+        "root": str(plan.found.root),
         "every_s": settings.every_s if settings.times is None else None,
         "times_sha256": None if settings.times is None else sha256_of(settings.times),
-        "boxes_sha256": work.sources.sha256 if settings.boxes is None else sha256_of(settings.boxes),
-        "min_score": work.min_score,
+        "boxes_sha256": plan.sources.sha256 if settings.boxes is None else sha256_of(settings.boxes),
+        "min_score": plan.min_score,
         "detector_sha256": models.identities["detector"].sha256 if "detector" in models.identities else None,
         "networks_sha256": identify_ensemble(models.bundles, flip=settings.flip).sha256 if models.bundles else None,
         "flip": settings.flip,
-        # Runtimes round differently, so that one may not go on with another's answers.
+        # Runtimes round differently, so a run must not mix their predictions.
         "runtime": None if models.runtime_choice is None else models.runtime_choice.runtime,
     }
 
 
-def _needs_detector(work: RunPlan) -> bool:
-    return not work.has_boxes and work.sources.needs_detector and work.settings.detect and work.store is None
+def _needs_detector(plan: RunPlan) -> bool:
+    return not plan.has_boxes and plan.sources.needs_detector and plan.settings.detect and plan.store is None
 
 
 def _check_tables(settings: PredictSettings, media: Sequence[Medium]) -> None:
-    """Reads what the report will want: a wrong table should not be found out after an hour's work."""
+    """Reads the report's tables, so that an error in one doesn't come out after an hour's work."""
     if settings.truth is not None:
         truth_name_by_medium([medium.media_id for medium in media], read_truth(settings.truth))
     if settings.places is not None:
@@ -161,16 +161,16 @@ def _check_sites(settings: PredictSettings, media: Sequence[Medium], found: Foun
 
 
 def _site_hint(rule: SiteRule, root: AnyPath) -> str:
-    """What to do where a rule told no site at all."""
+    """What to do if a rule gave no medium a site."""
     if isinstance(rule, FolderSite):
         return (
-            f"It looks for folders below that one. If {root.name or root} is one site, give the folder above it "
-            f"({root.parent}) in its place; if file names tell the site, write --site 'regex:(S[0-9]+)' with the part in "
+            f"The rule needs folders below that one. If {root.name or root} is one site, give the folder above it "
+            f"({root.parent}) instead; if file names contain the site, give --site 'regex:(S[0-9]+)' with the site in "
             "parentheses; else give a CSV file of media_id and site_id, or leave --site out"
         )
     if isinstance(rule, RegexSite):
-        return "The pattern is looked for in that name, folders and all; correct it, or leave --site out"
-    return "Correct the names in the table, which are looked for as that name's whole or end, or leave --site out"
+        return "The pattern is searched for in that name with its folders; correct it, or leave --site out"
+    return "Correct the names in the table, which must equal that name or its end, or leave --site out"
 
 
 def _min_score(settings: PredictSettings, boxes: BoxTable | None) -> float:
@@ -178,7 +178,7 @@ def _min_score(settings: PredictSettings, boxes: BoxTable | None) -> float:
         return settings.min_score
     if boxes is None:
         return DEFAULT_MIN_SCORE
-    # MegaDetector writes down every guess; the other tables hold what somebody chose.
+    # MegaDetector writes every guess; other tables contain boxes that somebody selected.
     return MEGADETECTOR_MIN_SCORE if boxes.kind == MEGADETECTOR else 0.0
 
 
@@ -191,6 +191,6 @@ def _make_estimator(settings: PredictSettings, bundles: Sequence[Bundle]) -> Dis
     return BoxEstimator(BoxModel.load(settings.box_model))
 
 
-def _model_identities(distances: DistanceEstimator, detector: Detector | None) -> dict[str, ModelIdentity]:
-    models = {"distance": distances.identity}
+def _model_identities(estimator: DistanceEstimator, detector: Detector | None) -> dict[str, ModelIdentity]:
+    models = {"distance": estimator.identity}
     return models if detector is None else {"detector": detector.identity, **models}

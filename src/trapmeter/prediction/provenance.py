@@ -1,4 +1,4 @@
-"""How the results of a run came about: the content of run.json, with a card for each model."""
+"""The content of run.json: arguments, models with their cards, counts and seconds spent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from trapmeter.uncertainty import FARTHEST_LABEL_M, MAX_M
 
 
 class RunClock:
-    """When a run was started, and the wall seconds of each of its stages."""
+    """When a run started, and the wall-clock seconds of each of its stages."""
 
     def __init__(self) -> None:
         self.started_at = datetime.now(UTC)
@@ -38,7 +38,7 @@ class RunClock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times the block as the stage of this name."""
+        """Times the block as the stage with this name."""
         started = time.perf_counter()
         try:
             yield
@@ -47,36 +47,36 @@ class RunClock:
 
 
 def describe_run(
-    work: RunPlan,
+    plan: RunPlan,
     models: RunModels,
-    seen: Sequence[MediumResult],
-    known: FieldFacts,
+    media: Sequence[MediumResult],
+    camera_facts: FieldFacts,
     summary: RunSummary,
     clock: RunClock,
 ) -> dict[str, Any]:
-    """All that tells how the results came about, as plain values."""
+    """How the results came about, as plain values."""
     return {
         "trapmeter": __version__,
         "started": clock.started_at.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "root": str(work.found.root),
-        "arguments": to_values(work.settings),
+        "root": str(plan.found.root),
+        "arguments": to_values(plan.settings),
         "models": {role: asdict(identity) for role, identity in models.identities.items()},
         "runtime": None if models.runtime_choice is None else _runtime_facts(models.runtime_choice),
-        "model_cards": model_cards(work.settings, models.bundles, has_detector="detector" in models.identities),
-        "cameras": count_known_cameras(seen, known),
-        "recorded": _recording_dates(seen),
+        "model_cards": model_cards(plan.settings, models.bundles, has_detector="detector" in models.identities),
+        "cameras": count_known_cameras(media, camera_facts),
+        "recorded": _recording_dates(media),
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
-        "other_files": work.found.n_other,
-        "errors_of_ours": sum(bool(medium.trace) for medium in seen),
-        "unreadable_folders": [{"folder": str(folder), "reason": reason} for folder, reason in work.found.unreadable],
+        "other_files": plan.found.n_other,
+        "errors_of_ours": sum(bool(medium.trace) for medium in media),
+        "unreadable_folders": [{"folder": str(folder), "reason": reason} for folder, reason in plan.found.unreadable],
         "failures": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.failures],
         "doubts": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.doubts],
         "seconds": {
             **clock.seconds,
-            "decode_all_workers": round(sum(medium.decode_s for medium in seen), 3),
-            "detect_all_workers": round(sum(medium.detect_s for medium in seen), 3),
-            "networks_all_workers": round(sum(medium.network_s for medium in seen), 3),
+            "decode_all_workers": round(sum(medium.decode_s for medium in media), 3),
+            "detect_all_workers": round(sum(medium.detect_s for medium in media), 3),
+            "networks_all_workers": round(sum(medium.network_s for medium in media), 3),
         },
     }
 
@@ -85,9 +85,9 @@ def _runtime_facts(choice: RuntimeChoice) -> dict[str, str]:
     return {"runtime": choice.runtime, "why": choice.reason}
 
 
-def _recording_dates(seen: Sequence[MediumResult]) -> dict[str, Any]:
-    """Of how many media the date is known, and the first and the last."""
-    dates = sorted(medium.recorded for medium in seen if medium.recorded)
+def _recording_dates(media: Sequence[MediumResult]) -> dict[str, Any]:
+    """The number of media with a known date, and the first and last date."""
+    dates = sorted(medium.recorded for medium in media if medium.recorded)
     return {"n_media": len(dates), "first": dates[0] if dates else None, "last": dates[-1] if dates else None}
 
 
@@ -102,11 +102,11 @@ RECOMPUTED = {
     "box_model": "--box-model",
     "blend": "--blend",
 }
-"""Arguments that say what is made of what was seen: a run may go on with others, and its rows are made anew."""
+"""Arguments that don't affect detection, with their options: a resumed run may change them, and recomputes its rows."""
 
 
 def find_changed_arguments(path: Path, facts: dict[str, Any]) -> list[str]:
-    """Which of REMADE the run that left its run.json at path had otherwise, as texts; none where there was no such run."""
+    """Texts on the RECOMPUTED arguments that differ from those of the run whose run.json is at path, if there is one."""
     try:
         before = json.loads(path.read_text(encoding="utf-8"))["arguments"]
         pairs = [(option, before.get(name), facts["arguments"][name]) for name, option in RECOMPUTED.items()]
@@ -122,7 +122,7 @@ def _argument_text(value: Any) -> str:
 TRAPMETER_LICENCE = "MIT, as trapmeter itself"
 
 ModelCard = dict[str, str]
-"""Plain texts: model_id, role, licence, trained_on, held_out, valid, and attribution, each "" where nobody told it."""
+"""Plain texts: model_id, role, licence, trained_on, held_out, valid, and attribution, each "" if unknown."""
 
 
 def model_cards(settings: PredictSettings, bundles: Sequence[Bundle], *, has_detector: bool) -> list[ModelCard]:
@@ -136,15 +136,15 @@ def model_cards(settings: PredictSettings, bundles: Sequence[Bundle], *, has_det
 
 
 def _detector_card(path: Path) -> ModelCard:
-    told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return {
-        "model_id": told["model_id"],
+        "model_id": card["model_id"],
         "role": "finds the animals",
-        "licence": f"{told['licence']} ((c) DrivenData Inc.)",
-        "trained_on": "pictures of camera traps, with MegaDetector's boxes as the truth",
+        "licence": f"{card['licence']} ((c) DrivenData Inc.)",
+        "trained_on": "camera-trap pictures, with MegaDetector's boxes as the truth",
         "held_out": "",
-        "valid": "animals that are large enough to be seen in a picture of 640 pixels; small, far and hidden ones are missed",
-        "attribution": told["source"]["package"],
+        "valid": "animals that are visible in a picture of 640 pixels; it misses small, far and hidden ones",
+        "attribution": card["source"]["package"],
     }
 
 
@@ -154,27 +154,27 @@ def _box_model_card(card: BundleCard, *, is_embedded: bool) -> ModelCard:
     heights = f"boxes of {math.exp(low):.0%} to {math.exp(min(high, 0.0)):.0%} of the picture's height; "
     return {
         "model_id": card.model_id,
-        "role": "tells distances from boxes alone",
+        "role": "predicts distances from boxes alone",
         "licence": TRAPMETER_LICENCE if is_embedded else "",
         "trained_on": ", ".join(f"{counts[name]:,} {name}" for name in ("rows", "media", "sites") if name in counts),
-        "held_out": _error_text(figures.get("mae_m"), "sites that it had not seen", figures.get("coverage")),
-        "valid": f"{heights}distances up to {FARTHEST_LABEL_M:g} m, intervals end at {MAX_M:g} m; other places, species and "
-        "lenses only where checked with --truth",
+        "held_out": _error_text(figures.get("mae_m"), "sites held out of training", figures.get("coverage")),
+        "valid": f"{heights}distances up to {FARTHEST_LABEL_M:g} m, intervals end at {MAX_M:g} m; for other places, species "
+        "and lenses, check with --truth",
         "attribution": card.attribution,
     }
 
 
 def _network_card(bundle: Bundle) -> ModelCard:
-    told = bundle.provenance
-    held_out = _mapping(told.get("held_out"))
-    trained = told.get("trained_on")
+    provenance = bundle.provenance
+    held_out = as_mapping(provenance.get("held_out"))
+    trained = provenance.get("trained_on")
     return {
         "model_id": bundle.identity.model_id,
-        "role": "tells distances from pictures",
+        "role": "predicts distances from pictures",
         "licence": bundle.licence,
         "trained_on": _count_text(trained) or _shortened(trained),
-        "held_out": _error_text(held_out.get("mae_m"), f"{_shortened(held_out.get('moments'))} moments held out", None),
-        "valid": "cameras, animals and places like those that it has learnt from",
+        "held_out": _error_text(held_out.get("mae_m"), f"{_shortened(held_out.get('moments'))} held-out seconds", None),
+        "valid": "cameras, animals and places like those of its training",
         "attribution": "",
     }
 
@@ -188,13 +188,14 @@ def _error_text(mae_m: Any, where: str, coverage: float | None) -> str:
 
 def _count_text(trained: object) -> str:
     moments = trained.get("moments") if isinstance(trained, dict) else None
-    return f"{moments:,} moments" if isinstance(moments, int) else ""
+    return f"{moments:,} seconds" if isinstance(moments, int) else ""
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, as from a JSON object; else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def _shortened(value: Any) -> str:
-    """A text of a card as it stands, cut where it is long: cards come from elsewhere."""
+    """The text of a card, cut if it is long: cards may come from anywhere."""
     return "" if value is None else str(value)[:300]

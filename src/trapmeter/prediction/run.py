@@ -1,9 +1,9 @@
-"""A run from paths to results: find, look, measure, write. Broken off, it goes on where it stopped."""
+"""Run a prediction from media to result files: plan, process media, estimate distances, write. Resumable."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any
 from trapmeter.errors import RunError
 from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.frames.store import FrameStore
-from trapmeter.journal import START_OVER, Journal
+from trapmeter.journal import START_OVER, Journal, has_entries
 from trapmeter.parallel.workers import THIS_MACHINE, Engine, TimeLimits
 from trapmeter.prediction.camera_correction import find_camera_facts
-from trapmeter.prediction.estimates import RunSummary, estimate_distances, summarise_run
+from trapmeter.prediction.estimates import RunSummary, count_results, estimate_distances, summarise_run
 from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
@@ -23,8 +23,10 @@ from trapmeter.prediction.provenance import RunClock, describe_run, find_changed
 from trapmeter.prediction.settings import JOURNAL, PredictSettings
 from trapmeter.prediction.sources import Sources
 from trapmeter.prediction.worker_models import process_media
+from trapmeter.progress import Progress, no_progress
 from trapmeter.records import Estimate
 from trapmeter.storage.address import AnyPath
+from trapmeter.storage.remote import file_state_or_zeros
 from trapmeter.tables.density_inputs import write_media_starts
 from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
 from trapmeter.tables.distances import REVIEW_LOG, write_distances
@@ -32,22 +34,21 @@ from trapmeter.tables.distances import REVIEW_LOG, write_distances
 RUN_FILE = "run.json"
 ERROR_LOG = "errors.log"
 MEDIA_STARTS = "media-times.csv"
-"""When each medium starts, where a package tells it: for `trapmeter density --media-times`."""
-
-Progress = Callable[[str, int, int, int], None]
-"""Called with the stage ("look" or "measure"), media done, media in all, and media that failed."""
+"""When each medium starts, if a Camtrap DP says so: for `trapmeter density --media-times`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PredictRun:
-    """A finished run: its rows, its counts, and all that tells how they came about (the content of run.json)."""
+    """A finished run: its rows, its counts, and how they came about (the content of run.json).
+
+    root: the folder that media_ids start from. store: where the pictures come from instead, if the run used a frame store.
+    """
 
     root: AnyPath
     estimates: tuple[Estimate, ...]
     summary: RunSummary
     facts: dict[str, Any]
     store: FrameStore | None = None
-    """Where the pictures are in place of root."""
 
     @property
     def has_internal_errors(self) -> bool:
@@ -61,11 +62,12 @@ class PredictRun:
 
 
 def run_prediction(
-    settings: PredictSettings, progress: Progress = lambda *_: None, engine: Engine = THIS_MACHINE
+    settings: PredictSettings, progress: Progress = no_progress, engine: Engine = THIS_MACHINE
 ) -> PredictRun:
-    """Measures all animals in the given media and writes distances.csv and run.json into settings.out.
+    """Predicts the distances of all animals in the media, and writes distances.csv and run.json into settings.out.
 
-    engine: what the workers run on; by default processes of this machine.
+    progress: called with the stages "look" and "measure". engine: what the workers run on; by default processes of this
+    machine.
 
     Raises:
         InputError: a path, table or argument is wrong; nothing was done.
@@ -74,94 +76,95 @@ def run_prediction(
     """
     clock = RunClock()
     with clock.stage("find"):
-        work = plan_run(settings)
+        plan = plan_run(settings)
     with clock.stage("load models"):
-        models = load_models(work, len(work.task_plan.tasks), engine.n_machines)
+        models = load_models(plan, len(plan.task_plan.tasks), engine.n_machines)
     with claim_output_folder(settings.out, overwrite=settings.overwrite):
-        with clock.stage("look"), open_journal(settings.out, work, models) as journal:
-            seen = process_tasks(work.task_plan.tasks, journal, models, progress, engine)
-        return finish_run(work, models, seen, clock, progress)
+        with clock.stage("look"), open_journal(settings.out, plan, models) as journal:
+            media = process_tasks(plan.task_plan.tasks, journal, models, progress, engine)
+        return finish_run(plan, models, media, clock, progress)
 
 
 def process_tasks(
     tasks: Sequence[MediumTask],
     journal: Journal[MediumResult],
     models: RunModels,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
     engine: Engine = THIS_MACHINE,
 ) -> list[MediumResult]:
-    """Looks at the media that the journal doesn't hold as they are now; failures are tried again."""
+    """Processes the media that the journal lacks in their present state, and those that failed before."""
     kept = {
-        task.medium.media_id: before
+        task.medium.media_id
         for task in tasks
-        if (before := journal.done.get(task.medium.media_id)) and not before.failure and is_unchanged(task, before)
+        if (result := journal.done.get(task.medium.media_id)) and not result.failure and is_unchanged(task, result)
     }
     left = [task for task in tasks if task.medium.media_id not in kept]
-    done, n_failed = len(kept), 0
-    progress("look", done, len(tasks), n_failed)
+    n_done, n_failed = len(kept), 0
+    progress("look", n_done, len(tasks), n_failed)
     jobs = min(models.jobs, max(1, len(left)))
-    for seen in process_media(left, models.open_models, jobs, TimeLimits(), engine.run_tasks) if left else ():
-        journal.add(seen)
-        done += 1
-        n_failed += seen.has_failed
-        progress("look", done, len(tasks), n_failed)
+    for result in process_media(left, models.open_models, jobs, TimeLimits(), engine.run_tasks) if left else ():
+        journal.add(result)
+        n_done += 1
+        n_failed += result.has_failed
+        progress("look", n_done, len(tasks), n_failed)
     return [journal.done[task.medium.media_id] for task in tasks]
 
 
 def finish_run(
-    work: RunPlan,
+    plan: RunPlan,
     models: RunModels,
-    looked_at: Sequence[MediumResult],
+    processed: Sequence[MediumResult],
     clock: RunClock,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
     **more: Any,
 ) -> PredictRun:
-    """Measures what was seen in all media of a run, and writes its files; more: what else run.json should tell."""
-    settings = work.settings
-    seen = [*looked_at, *work.task_plan.missing]
+    """Estimates the distances of all processed media, and writes the run's files; more: further facts for run.json."""
+    settings = plan.settings
+    media = [*processed, *plan.task_plan.missing]
     with clock.stage("measure"):
-        known = find_camera_facts(seen, work.camera_inputs, settings)
-        done = 0
+        camera_facts = find_camera_facts(media, plan.camera_inputs, settings)
+        n_done = 0
 
-        def measured(n_media: int) -> None:
-            nonlocal done
-            done += n_media
-            progress("measure", done, len(seen), 0)
+        def count(n_media: int) -> None:
+            nonlocal n_done
+            n_done += n_media
+            progress("measure", n_done, len(media), 0)
 
-        estimates = estimate_distances(seen, work.camera_inputs.site_ids, models.estimator, known, measured)
-    summary = summarise_run(seen, estimates, work.task_plan.n_unasked)
+        estimates = estimate_distances(media, plan.camera_inputs.site_ids, models.estimator, camera_facts, count)
+    doubts = sorted((medium.media_id, medium.doubts) for medium in media)
+    summary = summarise_run(
+        estimates,
+        count_results(media, plan.task_plan.n_unasked),
+        ((media_id, doubt) for media_id, texts in doubts for doubt in texts),
+    )
     with clock.stage("write"):
-        _write_tables(settings.out, estimates, work.sources)
-    facts = {**describe_run(work, models, seen, known, summary, clock), **more}
+        _write_tables(settings.out, estimates, plan.sources)
+    facts = {**describe_run(plan, models, media, camera_facts, summary, clock), **more}
     facts["changed"] = find_changed_arguments(settings.out / RUN_FILE, facts)
-    _write_traces(settings.out / ERROR_LOG, seen)
+    _write_traces(settings.out / ERROR_LOG, media)
     with atomic_file(settings.out / RUN_FILE) as file:
         json.dump(facts, file, indent=2)
         file.write("\n")
-    return PredictRun(work.found.root, tuple(estimates), summary, facts, work.store)
+    return PredictRun(plan.found.root, tuple(estimates), summary, facts, plan.store)
 
 
-def open_journal(out: Path, work: RunPlan, models: RunModels, remedy: str = START_OVER) -> Journal[MediumResult]:
-    """The journal in a folder, to be opened with `with`; way_out: what to do where it doesn't fit.
+def open_journal(out: Path, plan: RunPlan, models: RunModels, remedy: str = START_OVER) -> Journal[MediumResult]:
+    """The journal in a folder, to be opened with `with`; remedy: what to do if it belongs to another run.
 
     Raises:
         RunError: the folder holds a run with other settings.
     """
-    return Journal(out / JOURNAL, journal_settings(work, models), MediumResult.from_json, remedy)
+    return Journal(out / JOURNAL, journal_settings(plan, models), MediumResult.from_json, remedy)
 
 
-def is_unchanged(task: MediumTask, seen: MediumResult) -> bool:
-    """The medium's file is still as it was when it was looked at."""
-    try:
-        status = task.medium.path.stat()
-    except OSError:
-        return False
-    return (seen.size_bytes, seen.modified_ns) == (status.st_size, status.st_mtime_ns)
+def is_unchanged(task: MediumTask, result: MediumResult) -> bool:
+    """Whether the medium's file is still in the state in which it was processed."""
+    return (result.size_bytes, result.modified_ns) == file_state_or_zeros(task.medium.path)
 
 
 @contextmanager
 def claim_output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
-    """The output folder, made if need be and for this run alone; without what an earlier one left, if so asked."""
+    """Makes the output folder, and locks it for this run; overwrite: deletes an earlier run's files."""
     with lock_folder(out):
         if overwrite and _is_reviewed(out):
             raise RunError(f"{out} has been reviewed; choose another --out, or move {REVIEW_LOG} away")
@@ -175,39 +178,38 @@ def claim_output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
         yield
 
 
-def _write_tables(out: Path, estimates: Sequence[Estimate], given: Sources) -> None:
+def _write_tables(out: Path, estimates: Sequence[Estimate], sources: Sources) -> None:
     table = out / DISTANCES
     if table.exists() and _is_reviewed(out):
         _check_unchanged_table(table, estimates)
     else:
         write_distances(table, estimates)
-    if given.starts:
-        write_media_starts(out / MEDIA_STARTS, given.starts)
+    if sources.starts:
+        write_media_starts(out / MEDIA_STARTS, sources.starts)
 
 
 def _is_reviewed(out: Path) -> bool:
-    """Whether anybody has decided anything: the log of who has only looked holds its first line alone."""
-    path = out / REVIEW_LOG
-    return path.exists() and path.read_bytes().count(b"\n") > 1
+    """Whether a person has decided anything; a review that was only opened has a log without entries."""
+    return has_entries(out / REVIEW_LOG)
 
 
 def _check_unchanged_table(reviewed: Path, estimates: Sequence[Estimate]) -> None:
-    """Decisions are about the rows of one table: with any other in its place they could be read no more."""
-    fresh = reviewed.with_name(f"new-{DISTANCES}")
+    """A review's decisions refer to the rows of one table, and would be lost with another in its place."""
+    new = reviewed.with_name(f"new-{DISTANCES}")
     try:
-        write_distances(fresh, estimates)
-        if sha256_of(fresh) != sha256_of(reviewed):
+        write_distances(new, estimates)
+        if sha256_of(new) != sha256_of(reviewed):
             raise RunError(
-                f"{reviewed} has been reviewed, and would be another one now; it is left as it was. Choose another --out, or "
-                f"`trapmeter review export` first, and then move {REVIEW_LOG} away"
+                f"{reviewed} has been reviewed, and this run would change it; it is left unchanged. Choose another --out, or "
+                f"run `trapmeter review export` first and then move {REVIEW_LOG} away"
             )
     finally:
-        fresh.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
 
 
-def _write_traces(path: Path, seen: Sequence[MediumResult]) -> None:
-    """Our own errors, for a report of them; no file without any."""
-    traces = [f"{medium.media_id}\n{medium.trace}" for medium in seen if medium.trace]
+def _write_traces(path: Path, media: Sequence[MediumResult]) -> None:
+    """Writes the traces of internal errors, for bug reports; no file if there are none."""
+    traces = [f"{medium.media_id}\n{medium.trace}" for medium in media if medium.trace]
     if traces:
         with atomic_file(path) as file:
             file.write("\n".join(traces).encode("utf-8", "backslashreplace").decode())

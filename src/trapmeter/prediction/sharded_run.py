@@ -1,4 +1,4 @@
-"""Run shards on machines that share nothing but the media, and merge their results."""
+"""Run shards on machines that share only the media, and merge their results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trapmeter._version import __version__
 from trapmeter.errors import InputError, RunError, error_text
 from trapmeter.files import atomic_file, lock_folder
 from trapmeter.journal import JournalPosition, find_entries, join_journals
-from trapmeter.parallel.sharding import Shard, file_size, items_of_shard, split_evenly
+from trapmeter.parallel.sharding import Shard, items_of_shard, split_evenly
 from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
@@ -28,9 +28,10 @@ from trapmeter.prediction.run import (
 )
 from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT, PredictSettings
 from trapmeter.progress import Progress, no_progress
+from trapmeter.settings import from_values, to_values
 from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.storage.publish import publish_folder
-from trapmeter.settings import from_values, to_values
+from trapmeter.storage.remote import file_state_or_zeros
 
 SHARD_FILE = "shard.json"
 FORMAT = 1
@@ -38,7 +39,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class ShardRun:
-    """What a shard has done: media of its share, those with failures among them, and its folder."""
+    """A finished shard: its folder, the number of its media, and of those that failed or met an internal error."""
 
     shard: Shard
     folder: Path
@@ -70,10 +71,10 @@ def predict_shard(
     target = parse_path(str(settings.out if out is None else out)) / shard.name
     with publish_folder(target, RESULTS_LAYOUT, overwrite=settings.overwrite) as folder:
         settings = replace(settings, out=folder.parent)
-        work = plan_run(settings)
-        tasks = items_of_shard(work.task_plan.tasks, shard, lambda task: task.medium.path)
-        models = load_models(work, len(tasks))
-        with claim_output_folder(folder, overwrite=settings.overwrite), open_journal(folder, work, models) as journal:
+        plan = plan_run(settings)
+        tasks = items_of_shard(plan.task_plan.tasks, shard, lambda task: task.medium.path)
+        models = load_models(plan, len(tasks))
+        with claim_output_folder(folder, overwrite=settings.overwrite), open_journal(folder, plan, models) as journal:
             _write_shard(folder / SHARD_FILE, shard, settings)
             media = process_tasks(tasks, journal, models, progress)
     n_failed, n_internal_errors = sum(medium.has_failed for medium in media), sum(bool(m.trace) for m in media)
@@ -103,7 +104,7 @@ class _FinishedShard:
 
 
 def read_run_settings(folders: Sequence[Path], out: Path) -> PredictSettings:
-    """The settings of the run that the folders are shards of, with its results in out.
+    """The settings of the run to which the shards' folders belong, with its results in out.
 
     Raises:
         InputError: they are not all shards of one run, each once.
@@ -112,13 +113,13 @@ def read_run_settings(folders: Sequence[Path], out: Path) -> PredictSettings:
 
 
 def merge_shards(folders: Sequence[Path], out: Path, progress: Progress = no_progress) -> PredictRun:
-    """Makes the results of a run from all its shards: the same distances.csv as without shards.
+    """Merges all shards of a run: distances.csv gets the same bytes as without shards.
 
     No medium is opened, but all must lie where the shards found them.
 
     Raises:
         InputError: the folders are not all shards of one run, each once; or the media have changed since.
-        RunError: a shard isn't finished or still at work, its journal is damaged, or out can't be used.
+        RunError: a shard isn't finished or is still running, its journal is damaged, or out can't be used.
         ModelError: a model file is damaged.
     """
     clock = RunClock()
@@ -127,19 +128,19 @@ def merge_shards(folders: Sequence[Path], out: Path, progress: Progress = no_pro
         raise InputError(f"{out} is the folder of a shard; choose another --out")
     settings = _run_settings(shards, out)
     with clock.stage("find"):
-        work = plan_run(settings)
+        plan = plan_run(settings)
     with clock.stage("load models"):
-        models = load_models(work, 1)
+        models = load_models(plan, 1)
     with ExitStack() as locks:
         for shard in shards:
             locks.enter_context(lock_folder(shard.folder))
         locks.enter_context(claim_output_folder(out, overwrite=False))
         with clock.stage("join"):
             if (out / JOURNAL).exists():
-                with open_journal(out, work, models, "choose another --out"):
-                    """Another run's folder is refused."""
-            seen = _join_shards(shards, work, models)
-        return finish_run(work, models, seen, clock, progress, shards=[str(shard.folder) for shard in shards])
+                with open_journal(out, plan, models, "choose another --out"):
+                    """Only checks that the folder is not another run's."""
+            media = _join_shards(shards, plan, models)
+        return finish_run(plan, models, media, clock, progress, shards=[str(shard.folder) for shard in shards])
 
 
 def _run_settings(shards: Sequence[_FinishedShard], out: Path) -> PredictSettings:
@@ -152,26 +153,26 @@ def _read_shard(folder: Path) -> _FinishedShard:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["trapmeter_shard"] != FORMAT or data["trapmeter"] != __version__:
             raise InputError(
-                f"{folder}: made by trapmeter {data['trapmeter']}, this is {__version__}; merge with that version, or give "
-                "the commands of all shards again with --overwrite"
+                f"{folder}: made by trapmeter {data['trapmeter']}, this is {__version__}; merge with that version, or run "
+                "all shards again with --overwrite"
             )
         settings = from_values(PredictSettings, data["arguments"])
         return _FinishedShard(folder, Shard(data["shard"], data["n_shards"]), settings)
     except OSError as error:
         raise InputError(
             f"{folder}: no shard of a run ({SHARD_FILE}: {error.strerror or error}); expected a folder that "
-            "`trapmeter predict --shard` has made"
+            "`trapmeter predict --shard` made"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path}: not a file that trapmeter wrote ({error_text(error)}); delete it and give that shard's command again"
+            f"{path}: not a file that trapmeter wrote ({error_text(error)}); delete it and run that shard again"
         ) from error
 
 
 def _check_one_run(shards: Sequence[_FinishedShard]) -> _FinishedShard:
-    """Makes sure that the folders are all shards of one run; returns the first."""
+    """Checks that the folders are all shards of one run; returns the first."""
     if not shards:
-        raise InputError("no shard given; name the folders that `trapmeter predict --shard` has made")
+        raise InputError("no shard given; name the folders that `trapmeter predict --shard` made")
     first = shards[0]
     for other in shards[1:]:
         if other.shard.of != first.shard.of:
@@ -203,37 +204,38 @@ def _setting_differences(a: PredictSettings, b: PredictSettings) -> list[str]:
     return [f"{RECOMPUTED.get(name, name)} is {before[name]!r} and {now[name]!r}" for name in names]
 
 
-def _join_shards(shards: Sequence[_FinishedShard], work: RunPlan, models: RunModels) -> list[MediumResult]:
-    """Writes the journal of the whole run into the output folder; returns its pieces, one for each task, in their order."""
-    header = journal_settings(work, models)
-    tasks = {task.medium.media_id: task for task in work.task_plan.tasks}
-    found: dict[str, tuple[MediumResult, JournalPosition]] = {}
+def _join_shards(shards: Sequence[_FinishedShard], plan: RunPlan, models: RunModels) -> list[MediumResult]:
+    """Writes the journal of the whole run into the output folder; returns its results, one for each task, in order."""
+    header = journal_settings(plan, models)
+    tasks = {task.medium.media_id: task for task in plan.task_plan.tasks}
+    results: dict[str, tuple[MediumResult, JournalPosition]] = {}
     for shard in shards:
         path = shard.folder / JOURNAL
         if not path.exists():
-            raise RunError(f"{path}: no such file; give the command of shard {shard.shard} again")
-        for seen, place in find_entries(path, header, MediumResult.from_json):
-            key = seen.media_id
-            # A medium is in two shards where files came between their starts: what could be read counts.
-            if seen.failure:
-                counts = key not in found or bool(found[key][0].failure)
+            raise RunError(f"{path}: no such file; run shard {shard.shard} again")
+        for result, position in find_entries(path, header, MediumResult.from_json):
+            key = result.media_id
+            # If files were added between the shards' starts, a medium may be in two: prefer the one that could be read.
+            if result.failure:
+                is_better = key not in results or bool(results[key][0].failure)
             else:
-                counts = key in tasks and is_unchanged(tasks[key], seen)
-            if counts:
-                found[key] = seen, place
-    if left := [task for key, task in tasks.items() if key not in found]:
+                is_better = key in tasks and is_unchanged(tasks[key], result)
+            if is_better:
+                results[key] = result, position
+    if left := [task for key, task in tasks.items() if key not in results]:
         raise RunError(_unfinished_text(list(tasks.values()), left, shards[0].shard.of))
-    join_journals([found[key][1] for key in tasks], header, work.settings.out / JOURNAL)
-    return [found[key][0] for key in tasks]
+    join_journals([results[key][1] for key in tasks], header, plan.settings.out / JOURNAL)
+    return [results[key][0] for key in tasks]
 
 
 def _unfinished_text(tasks: Sequence[MediumTask], left: Sequence[MediumTask], n: int) -> str:
-    """Which shards have not seen what."""
-    shares = split_evenly([(file_size(task.medium.path), task.medium.media_id) for task in tasks], n)
+    """Which shards have how many media left."""
+    sizes = [(file_state_or_zeros(task.medium.path).size_bytes, task.medium.media_id) for task in tasks]
+    shares = split_evenly(sizes, n)
     shard_of = {media_id: number for number, share in enumerate(shares, 1) for media_id in share}
     counts = Counter(shard_of[task.medium.media_id] for task in left)
     names = ", ".join(f"{number}/{n} ({count} media)" for number, count in sorted(counts.items())[:10])
     return (
-        f"not finished: {names}, the first of them {left[0].medium.media_id}; give the commands of these shards again, or of "
-        "all if files came or went since: what is done is kept"
+        f"not finished: {names}, the first of them {left[0].medium.media_id}; run these shards again, or all shards if files "
+        "were added or removed since: finished work is kept"
     )

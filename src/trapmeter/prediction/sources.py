@@ -1,4 +1,4 @@
-"""The media of a run, from folders, a frame store or a Camtrap DP, and what is known of them."""
+"""Find the media of a run, in folders, a frame store or a Camtrap DP, with the facts that come with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.files import atomic_path, lock_folder, sha256_of_bytes
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import FoundMedia, find_media
-from trapmeter.prediction.settings import PredictSettings
+from trapmeter.prediction.settings import RESULTS_LAYOUT, PredictSettings
 from trapmeter.records import Medium, MediumKind
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.tables.cameras import CameraSetup
@@ -24,23 +24,22 @@ from trapmeter.tables.camtrapdp.container import (
     PackageArchive,
     PackageFolder,
     is_package,
-    leaves_root,
     open_package,
 )
 from trapmeter.tables.camtrapdp.media_observations import boxes_by_medium, media_by_path, species_by_medium
 from trapmeter.tables.camtrapdp.package import camera_setup_of, read_package
+from trapmeter.tables.file_names import leaves_root
 
-UNPACKED = "unpacked"
-"""In the folder of results: the media of a package that is an archive."""
+# A text of distances.csv, as are the other reasons of this module.
 ADDRESS_REASON = "its filePath is an address; download it into the package, for predict opens no connection"
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The media of a run, and what comes with them; without a package, nothing does.
+    """The media of a run, and the facts that a Camtrap DP has for them, all by media_id.
 
-    boxes: animals that are known, or why a medium isn't at hand. cameras: height and pitch of the camera. starts: when a
-    medium starts. species: of its animals. All by media_id. needs_eyes: there are media whose animals nobody told.
+    boxes: known animals, or why a medium is not available. cameras: height and pitch of the camera. starts: when a medium
+    starts. species: of its animals. needs_detector: the animals of some media are unknown.
     """
 
     found: FoundMedia
@@ -52,7 +51,7 @@ class Sources:
 
     @property
     def sha256(self) -> str | None:
-        """Of the boxes that are known; None without any. Media that are missing don't count: they may turn up."""
+        """Of the known boxes; None without any. Missing media don't count, since they may turn up later."""
         known = sorted((name, repr(boxes)) for name, boxes in self.boxes.items() if not boxes.failure)
         return sha256_of_bytes(repr(known).encode("utf-8", "backslashreplace")) if known else None
 
@@ -61,7 +60,7 @@ def find_sources(settings: PredictSettings, store: FrameStore | None) -> Sources
     """Finds the media that the settings name.
 
     Raises:
-        InputError: a path is not what it should be, or there are none.
+        InputError: a path is not as expected, or there are no media.
         RunError: the media of an archive can't be unpacked into the folder of results.
     """
     if store is not None:
@@ -70,12 +69,12 @@ def find_sources(settings: PredictSettings, store: FrameStore | None) -> Sources
     if not packages:
         return Sources(find_media(settings.paths))
     if len(settings.paths) > 1:
-        raise InputError(f"{packages[0]} is a Camtrap DP, which goes alone; measure it in a run of its own")
+        raise InputError(f"{packages[0]} is a Camtrap DP, which must be the only path; give it in a run of its own")
     return _package_sources(packages[0], settings.out)
 
 
 def _stored_media(store: FrameStore) -> FoundMedia:
-    """The videos of a frame store as media; the file of each is its shard."""
+    """The videos of a frame store as media; the file of each is its frame file."""
     media = tuple(Medium(video_id, store.frame_file_path(video_id), MediumKind.VIDEO) for video_id in store.video_ids())
     if not media:
         raise InputError(f"{store.folder}: no frames in it; fill it with `trapmeter frames`")
@@ -88,60 +87,68 @@ def _is_package(path: Path) -> bool:
 
 def _package_sources(path: Path, out: Path) -> Sources:
     package = read_package(path)
-    paths = media_by_path(package.media)
-    if not paths:
+    media_rows = media_by_path(package.media)
+    if not media_rows:
         raise InputError(f"{path}: its media hold no photo or video (fileMediatype image/... or video/...)")
-    place = {one.deployment_id: one for one in package.deployments}
+    deployments = {deployment.deployment_id: deployment for deployment in package.deployments}
     with open_package(path) as files:
         if isinstance(files, PackageArchive):
-            root = Path.cwd() / out / UNPACKED
+            root = Path.cwd() / out / RESULTS_LAYOUT.local_only
             with lock_folder(out):
-                # What a killed run left half unpacked.
+                # Files that a killed run left half unpacked.
                 for partial in root.rglob(".*.part"):
                     partial.unlink(missing_ok=True)
-                problems = {name: _unpack(files, name, root) for name in paths}
+                problems = {name: _unpack(files, name, root) for name in media_rows}
         else:
             root = Path.cwd() / files.root
-            problems = {name: _missing_reason(files, name) for name in paths}
+            problems = {name: _missing_reason(files, name) for name in media_rows}
     if all(problems.values()):
-        first = next(iter(paths))
-        raise InputError(f"{path}: none of its {len(paths)} media is at hand; the first, {first}: {problems[first]}")
-    known = boxes_by_medium(package)
-    media = [
-        Medium(name, _media_path(root, name), one.kind, place[one.deployment_id].site_id)
-        for name, one in paths.items()
-        if one.kind is not None
-    ]
-    boxes = {name: known[one.media_id] for name, one in paths.items() if one.media_id in known}
-    needs_detector = len(boxes) < len(paths)
-    named = species_by_medium(package)
+        first = next(iter(media_rows))
+        raise InputError(
+            f"{path}: none of its {len(media_rows)} media is available; the first, {first}: {problems[first]}"
+        )
+    media = sorted(
+        (
+            Medium(name, _media_path(root, name), row.kind, deployments[row.deployment_id].site_id)
+            for name, row in media_rows.items()
+            if row.kind is not None
+        ),
+        key=lambda medium: medium.media_id,
+    )
+    known_boxes = boxes_by_medium(package)
+    boxes = {name: known_boxes[row.media_id] for name, row in media_rows.items() if row.media_id in known_boxes}
+    needs_detector = len(boxes) < len(media_rows)
     boxes |= {name: MediumBoxes(name, failure=problem) for name, problem in problems.items() if problem}
-    cameras = {
-        name: camera for name, one in paths.items() if (camera := camera_setup_of(place[one.deployment_id])) is not None
-    }
-    media.sort(key=lambda medium: medium.media_id)
-    found = FoundMedia(root, tuple(media), len(package.media) - len(media), ())
-    starts = {name: one.time for name, one in paths.items()}
-    species = {name: named[one.media_id] for name, one in paths.items() if one.media_id in named}
-    return Sources(found, boxes, cameras, starts, species, needs_detector)
+    setups = {name: camera_setup_of(deployments[row.deployment_id]) for name, row in media_rows.items()}
+    known_species = species_by_medium(package)
+    return Sources(
+        FoundMedia(root, tuple(media), len(package.media) - len(media), ()),
+        boxes,
+        cameras={name: setup for name, setup in setups.items() if setup is not None},
+        starts={name: row.time for name, row in media_rows.items()},
+        species={
+            name: known_species[row.media_id] for name, row in media_rows.items() if row.media_id in known_species
+        },
+        needs_detector=needs_detector,
+    )
 
 
 def _outside_reason(name: str) -> str:
-    """Why a filePath can't be followed, whatever is there; "" where it can."""
+    """Why a filePath can't be followed, whether or not the file exists; "" if it can."""
     if "://" in name:
         return ADDRESS_REASON
     return "its filePath leads out of the package" if not Path(name).is_absolute() and leaves_root(name) else ""
 
 
 def _missing_reason(files: PackageFolder, name: str) -> str:
-    """Why a medium of a folder isn't at hand; "" where it is."""
+    """Why a folder's medium is not available; "" if it is."""
     return _outside_reason(name) or (
         "" if _media_path(files.root, name).is_file() else "there is no such file in the package"
     )
 
 
 def _unpack(files: PackageArchive, name: str, root: Path) -> str:
-    """Unpacks a medium, if it isn't there yet; returns why it isn't at hand, "" where it is."""
+    """Unpacks a medium, unless it is unpacked already; returns why it is not available, "" if it is."""
     problem = _outside_reason(name)
     if problem or Path(name).is_absolute():
         return problem or ("" if Path(name).is_file() else "there is no such file")
@@ -150,7 +157,7 @@ def _unpack(files: PackageArchive, name: str, root: Path) -> str:
         return "the archive has no such file"
     path = _media_path(root, name)
     try:
-        # With the date that the archive tells, so that a run that goes on finds the same file.
+        # With the archive's date, so that a resumed run finds the same file.
         modified_s = datetime(*info.date_time).timestamp()
     except ValueError:
         modified_s = 0.0
@@ -169,6 +176,6 @@ def _unpack(files: PackageArchive, name: str, root: Path) -> str:
 
 
 def _media_path(root: Path, name: str) -> Path:
-    """The file that a filePath means; Windows writes it with backslashes, which may be part of a name elsewhere."""
+    """The file of a filePath; Windows writes it with backslashes, which may belong to a name elsewhere."""
     path = root / name
     return path if path.exists() else root / name.replace("\\", "/")

@@ -1,4 +1,4 @@
-"""The stages that a medium passes through: decoding ahead, detector and networks, and both in a single pass."""
+"""The stages that a medium passes through: prefetching, detector, networks, and all of them in one decoding pass."""
 
 from __future__ import annotations
 
@@ -22,11 +22,21 @@ from trapmeter.models.network_input import network_input
 from trapmeter.prediction.medium_result import UntrackedSecond
 from trapmeter.records import Box, Detector, Frame, Pixels, Status
 
+# Texts of distances.csv.
 CORRUPT_DOUBT = "the decoder calls this picture corrupt"
+WHOLE_PICTURE_DOUBT = "the network answers for the whole picture, not for each of its animals"
+
+BATCH_SIZE = 8
+"""Windows per network call: larger batches gain nothing on a processor and cost memory."""
+
+N_PREFETCHED = 4
+"""Pictures or windows that are decoded, and held, in advance: enough to bridge one that takes longer than the others."""
+
+Item = TypeVar("Item")
 
 
 class DetectorStage:
-    """Runs the detector over a medium's pictures one by one: a batch saves no time on a processor and holds memory."""
+    """Runs the detector on a medium's pictures one by one: on a processor a batch saves no time and costs memory."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -36,22 +46,22 @@ class DetectorStage:
 
     @property
     def is_night(self) -> bool | None:
-        """Whether most of the pictures so far are without colours, as by infrared flash; None before the first."""
+        """Whether most of the pictures so far have no colours, as under infrared flash; None before the first."""
         return sum(self._nights) * 2 > len(self._nights) if self._nights else None
 
     def detect(self, pictures: Iterable[tuple[float, Frame | MissingFrame]]) -> Iterator[UntrackedSecond]:
-        """The animals at each second. A picture whose pixels are those of the one before keeps its boxes unseen."""
-        before: Frame | None = None
+        """The animals at each second. A picture with the same pixels as the previous one takes over its boxes."""
+        previous: Frame | None = None
         boxes: tuple[Box, ...] = ()
-        for time_s, shown in pictures:
-            if isinstance(shown, MissingFrame):
-                yield UntrackedSecond(time_s, shown.status, shown.reason)
+        for time_s, picture in pictures:
+            if isinstance(picture, MissingFrame):
+                yield UntrackedSecond(time_s, picture.status, picture.reason)
                 continue
-            if before is None or not np.array_equal(shown.pixels, before.pixels):
-                boxes = self._detect(shown)
-                self._nights.append(is_infrared(shown.pixels))
-            before = shown
-            yield untracked_second(time_s, boxes, CORRUPT_DOUBT if shown.is_corrupt else "")
+            if previous is None or not np.array_equal(picture.pixels, previous.pixels):
+                boxes = self._detect(picture)
+                self._nights.append(is_infrared(picture.pixels))
+            previous = picture
+            yield untracked_second(time_s, boxes, CORRUPT_DOUBT if picture.is_corrupt else "")
 
     def _detect(self, picture: Frame) -> tuple[Box, ...]:
         started = time.perf_counter()
@@ -61,18 +71,12 @@ class DetectorStage:
 
 
 def untracked_second(time_s: float, boxes: tuple[Box, ...], reason: str) -> UntrackedSecond:
-    """A second that was looked at."""
+    """A second with the boxes that were found in it, if any."""
     return UntrackedSecond(time_s, Status.MEASURED if boxes else Status.NO_ANIMAL, reason, boxes)
 
 
-BATCH_SIZE = 8
-"""Windows that are asked about together: larger batches gain nothing on a processor and cost memory."""
-
-WHOLE_PICTURE_DOUBT = "the network answers for the whole picture, not for each of its animals"
-
-
 class WindowEnsemble(Protocol):
-    """Networks that answer for windows: `trapmeter.models.runtimes.network.Ensemble` is the one, a test's fake is another."""
+    """Networks that predict distances for windows, as `trapmeter.models.runtimes.network.Ensemble` and a test's fake do."""
 
     @property
     def spec(self) -> InputSpec:
@@ -80,12 +84,12 @@ class WindowEnsemble(Protocol):
         ...
 
     def predict_members(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Every member's answer in metres: (members, windows)."""
+        """Every member's distances in metres: (members, windows)."""
         ...
 
 
 class NetworkStage:
-    """Asks the networks for the distance of each animal, holding no more than one batch of windows."""
+    """Runs the networks on each animal's window, holding no more than one batch of windows."""
 
     def __init__(self, networks: WindowEnsemble) -> None:
         self._networks = networks
@@ -95,7 +99,7 @@ class NetworkStage:
     def predict(
         self, seconds: Iterable[tuple[UntrackedSecond, Window | MissingFrame | None]]
     ) -> Iterator[UntrackedSecond]:
-        """The seconds with the networks' answers for their animals. Windows of seconds without any are not looked at."""
+        """The seconds with the networks' predictions for their animals. Windows of seconds without animals are not used."""
         batch: list[UntrackedSecond] = []
         inputs: list[NDArray[np.uint8]] = []
         for second, window in seconds:
@@ -108,48 +112,42 @@ class NetworkStage:
                 batch.append(UntrackedSecond(second.time_s, window.status, window.reason))
             else:
                 assert window is not None, "a second with animals has a window"
-                inputs += [network_input(window, box, self.spec) for box in self._inputs_of(second)]
+                inputs += [network_input(window, box, self.spec) for box in self._input_boxes(second)]
                 batch.append(second)
         yield from self._predict_batch(batch, inputs)
 
-    def _inputs_of(self, second: UntrackedSecond) -> tuple[Box | None, ...]:
-        """A network that doesn't see the box is asked once, however many animals there are."""
+    def _input_boxes(self, second: UntrackedSecond) -> tuple[Box | None, ...]:
+        """A network that takes no box runs once, however many animals there are."""
         return second.boxes if self.spec.box_channel else second.boxes[:1]
 
     def _predict_batch(
         self, batch: Sequence[UntrackedSecond], inputs: Sequence[NDArray[np.uint8]]
     ) -> Iterator[UntrackedSecond]:
         started = time.perf_counter()
-        # A second with a herd may bring more windows than one batch.
-        parts = [
+        # A second with a herd may have more windows than one batch.
+        calls = [
             self._networks.predict_members(np.stack(inputs[i : i + BATCH_SIZE]))
             for i in range(0, len(inputs), BATCH_SIZE)
         ]
         self.spent_s += time.perf_counter() - started
-        answers = iter([tuple(row) for part in parts for row in part.T.tolist()])
+        predictions = iter([tuple(row) for members_by_window in calls for row in members_by_window.T.tolist()])
         for second in batch:
-            mine = [next(answers) for _ in self._inputs_of(second)]
-            if len(mine) < len(second.boxes):
+            answers = [next(predictions) for _ in self._input_boxes(second)]
+            if len(answers) < len(second.boxes):
                 reason = "; ".join(filter(None, (second.reason, WHOLE_PICTURE_DOUBT)))
-                yield replace(second, reason=reason, answers=tuple(mine * len(second.boxes)))
+                yield replace(second, reason=reason, answers=tuple(answers * len(second.boxes)))
             else:
-                yield replace(second, answers=tuple(mine))
-
-
-N_PREFETCHED = 4
-"""How many pictures or windows are decoded ahead, and so held at most: enough for one that takes longer than the others."""
-
-Item = TypeVar("Item")
+                yield replace(second, answers=tuple(answers))
 
 
 class Prefetcher:
-    """Runs iterators in a thread of their own. spent_s: seconds that the thread worked, whether somebody waited or not."""
+    """Runs iterators in a thread of their own. spent_s: seconds that the thread worked, whether anyone waited or not."""
 
     def __init__(self) -> None:
         self.spent_s = 0.0
 
     def prefetch(self, items: Iterator[Item]) -> Iterator[Item]:
-        """The same items in the same order; what items raises is raised here."""
+        """The same items in the same order; errors of `items` are raised here."""
         with ThreadPoolExecutor(max_workers=1) as thread:
             waiting = deque(thread.submit(self._next, items) for _ in range(N_PREFETCHED))
             while item := waiting.popleft().result():
@@ -167,42 +165,46 @@ class Prefetcher:
 
 
 def run_stages(
-    reader: MediumReader, times_s: Sequence[float], looker: DetectorStage, asker: NetworkStage, ahead: Prefetcher
+    reader: MediumReader,
+    times_s: Sequence[float],
+    detector: DetectorStage,
+    networks: NetworkStage,
+    prefetcher: Prefetcher,
 ) -> Iterator[UntrackedSecond]:
-    """The animals at each second (ascending) with the networks' answers for them.
+    """The animals at each second (ascending), with the networks' predictions for them, from a single decoding pass.
 
     reader: opened for the detector's size first, for the networks' second. All seconds that any window could need are
-    decoded, since whether it is needed shows only when they have passed. What is held are the pictures of one window, and
-    those between the second that the detector looks at and the last one of its window.
+    decoded, since it turns out too late which windows are needed. Memory holds the pictures of one window, and those between
+    the second at which the detector is and the last one of its window.
     """
-    length_s, spec = reader.facts.length_s, asker.spec
+    length_s, spec = reader.facts.length_s, networks.spec
     inside = [time_s for time_s in times_s if 0 <= time_s < max(length_s, PHOTO_LENGTH_S)]
-    wanted = all_window_times(inside, length_s, spec)
-    needed = sorted(needed_seconds(wanted).union(times_s))
-    for_detector, for_windows = _split(ahead.prefetch(_both_sizes(reader, needed, spec)))
-    is_asked, has_window = frozenset(times_s), frozenset(inside)
-    found = looker.detect((time_s, picture) for time_s, picture in for_detector if time_s in is_asked)
-    windows = cut_windows(for_windows, wanted, spec.size_hw)
-    return asker.predict((second, next(windows) if second.time_s in has_window else None) for second in found)
+    window_times = all_window_times(inside, length_s, spec)
+    needed = sorted(needed_seconds(window_times).union(times_s))
+    for_detector, for_windows = _split(prefetcher.prefetch(_both_sizes(reader, needed, spec)))
+    is_requested, has_window = frozenset(times_s), frozenset(inside)
+    seconds = detector.detect((time_s, picture) for time_s, picture in for_detector if time_s in is_requested)
+    windows = cut_windows(for_windows, window_times, spec.size_hw)
+    return networks.predict((second, next(windows) if second.time_s in has_window else None) for second in seconds)
 
 
 def _both_sizes(
     reader: MediumReader, times_s: Sequence[float], spec: InputSpec
 ) -> Iterator[tuple[float, Frame | MissingFrame, Pixels | MissingFrame]]:
-    """Each second's picture for the detector and for the networks. A full-size one is let go of at once."""
-    for time_s, shown in zip(times_s, reader.frames(times_s), strict=True):
-        if isinstance(shown, MissingFrame):
-            yield time_s, shown, shown
+    """Each second's picture for the detector and for the networks. The full-size picture is released at once."""
+    for time_s, picture in zip(times_s, reader.frames(times_s), strict=True):
+        if isinstance(picture, MissingFrame):
+            yield time_s, picture, picture
         else:
-            yield time_s, replace(shown, others=()), resize_picture(shown.others[0], spec.size_hw, spec.resize)
+            yield time_s, replace(picture, others=()), resize_picture(picture.others[0], spec.size_hw, spec.resize)
 
 
 def _split(
     pictures: Iterator[tuple[float, Frame | MissingFrame, Pixels | MissingFrame]],
 ) -> tuple[Iterator[tuple[float, Frame | MissingFrame]], Iterator[tuple[float, Pixels | MissingFrame]]]:
-    """One iterator for the detector and one for windows; each holds what only the other has taken so far.
+    """One iterator for the detector and one for windows; each holds only what the other is ahead by.
 
-    itertools.tee would hold 57 pictures at least.
+    itertools.tee would hold at least 57 pictures.
     """
     for_detector: deque[tuple[float, Frame | MissingFrame]] = deque()
     for_windows: deque[tuple[float, Pixels | MissingFrame]] = deque()
@@ -210,12 +212,12 @@ def _split(
     def take(own: deque[Item]) -> Iterator[Item]:
         while True:
             if not own:
-                both = next(pictures, None)
-                if both is None:
+                item = next(pictures, None)
+                if item is None:
                     return
-                time_s, picture, view = both
-                for_detector.append((time_s, picture))
-                for_windows.append((time_s, view))
+                time_s, detector_picture, window_picture = item
+                for_detector.append((time_s, detector_picture))
+                for_windows.append((time_s, window_picture))
             yield own.popleft()
 
     return take(for_detector), take(for_windows)

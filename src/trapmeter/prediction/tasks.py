@@ -1,4 +1,4 @@
-"""Which seconds of which medium a run measures, and with which known boxes."""
+"""Plan which seconds of which media to process, and with which known boxes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from trapmeter.tables.file_names import NameIndex, names_other_folder
 class TaskPlan:
     """The work of a run.
 
-    tasks: the media to look at; missing: videos that the table of times names and no given path holds, as failures;
-    n_unasked: media that the table of times doesn't name.
+    tasks: the media to process; missing: videos that the table of times names but no input path holds, as failures;
+    n_unasked: media that the table of times does not name.
     """
 
     tasks: tuple[MediumTask, ...]
@@ -35,15 +35,15 @@ def plan_tasks(
     media: Sequence[Medium],
     boxes: BoxTable | None,
     min_score: float,
-    known: Mapping[str, MediumBoxes] | None = None,
+    package_boxes: Mapping[str, MediumBoxes] | None = None,
 ) -> TaskPlan:
     """Joins media, times and boxes by name.
 
-    boxes: a table that tells of all media, of boxes that score min_score or more. known: what came with the media themselves
-    by media_id, which counts where there is no such table, and says why a medium isn't at hand.
+    boxes: a table for all media; its boxes must score min_score or more. package_boxes: boxes by media_id from the media's
+    Camtrap DP, used if there is no such table; they also say why a medium is not available.
 
     Raises:
-        InputError: a table can't be read, or a name in it could be any of several media.
+        InputError: a table can't be read, or a name in it could mean several media.
     """
     media_ids = [medium.media_id for medium in media]
     if boxes is not None:
@@ -54,24 +54,25 @@ def plan_tasks(
                 f"medium is {media_ids[0]}"
             )
     times, missing = ({}, ()) if settings.times is None else _read_times(settings.times, media)
-    asked = [medium for medium in media if settings.times is None or medium.media_id in times]
-    known = known or {}
+    requested = [medium for medium in media if settings.times is None or medium.media_id in times]
+    package_boxes = package_boxes or {}
     tasks = tuple(
         MediumTask(
             medium,
             times.get(medium.media_id),
             settings.every_s,
-            _boxes_for(medium, boxes, known.get(medium.media_id)),
+            _boxes_for(medium, boxes, package_boxes.get(medium.media_id)),
             min_score if boxes is not None else settings.min_score or 0.0,
         )
-        for medium in asked
+        for medium in requested
     )
-    return TaskPlan(tasks, missing, len(media) - len(asked))
+    return TaskPlan(tasks, missing, len(media) - len(requested))
 
 
-def _boxes_for(medium: Medium, boxes: BoxTable | None, known: MediumBoxes | None) -> MediumBoxes | None:
-    if boxes is None or (known is not None and known.failure):
-        return known
+def _boxes_for(medium: Medium, boxes: BoxTable | None, package_boxes: MediumBoxes | None) -> MediumBoxes | None:
+    # The failures' texts end up in distances.csv.
+    if boxes is None or (package_boxes is not None and package_boxes.failure):
+        return package_boxes
     found = boxes.find(medium.media_id)
     if found is None:
         return MediumBoxes(medium.media_id, failure=f"not in {boxes.path.name}")
@@ -81,17 +82,17 @@ def _boxes_for(medium: Medium, boxes: BoxTable | None, known: MediumBoxes | None
 
 
 def _read_times(path: Path, media: Sequence[Medium]) -> tuple[dict[str, tuple[float, ...]], tuple[MediumResult, ...]]:
-    """The seconds of each medium, ascending, and the videos in the table that aren't there."""
-    wanted: dict[str, list[float]] = defaultdict(list)
-    for moment in read_video_seconds(path):
-        wanted[moment.video_id].append(moment.time_s)
-    if not wanted:
+    """The requested seconds of each medium, ascending, and the videos of the table that are missing."""
+    times_by_video: dict[str, list[float]] = defaultdict(list)
+    for second in read_video_seconds(path):
+        times_by_video[second.video_id].append(second.time_s)
+    if not times_by_video:
         raise InputError(f"{path}: no row below the header; expected one video_id and time per row")
     path_of = {medium.media_id: medium.path for medium in media}
     index = NameIndex(path_of)
     times: dict[str, tuple[float, ...]] = {}
     missing: list[MediumResult] = []
-    for video_id, times_s in wanted.items():
+    for video_id, times_s in times_by_video.items():
         found = [name for name in index.find(video_id) if not names_other_folder(video_id, name, path_of[name])]
         ordered = tuple(sorted(times_s))
         if len(found) > 1:
@@ -106,7 +107,7 @@ def _read_times(path: Path, media: Sequence[Medium]) -> tuple[dict[str, tuple[fl
             times[found[0]] = ordered
     if not times:
         raise InputError(
-            f"{path}: none of its {len(wanted)} videos is one of the media; it names {next(iter(wanted))}, and the first "
-            f"medium is {media[0].media_id}"
+            f"{path}: none of its {len(times_by_video)} videos is one of the media; it names "
+            f"{next(iter(times_by_video))}, and the first medium is {media[0].media_id}"
         )
     return times, tuple(missing)

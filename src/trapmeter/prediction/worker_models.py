@@ -1,4 +1,4 @@
-"""Worker processes for media: each loads its models once, and a crash or hang fails a single medium."""
+"""Workers for media: how many, the models that each loads, and media that crash or hang."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from trapmeter.models.runtimes.network import Ensemble, open_network
 from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_tasks
 from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels, process_medium
 from trapmeter.prediction.medium_result import MediumResult, failed_result
+from trapmeter.storage.remote import file_state_or_zeros
 
 MAX_NETWORK_BYTES = 4_000_000_000
-"""What the networks of all workers of a machine may take together before there are fewer workers."""
+"""What the networks of all workers of a machine may occupy together before there are fewer workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """How many processes there are, and the threads that each one's detector and networks use."""
+    """The number of worker processes, and the threads that each one's detector and networks use."""
 
     jobs: int
     threads: int
 
 
 def plan_workers(jobs: int, n_tasks: int, bundles: Sequence[Bundle], n_machines: int = 1) -> WorkerPlan:
-    """As many workers as asked for, but no more than there are tasks, or than room for their own copies of the networks.
+    """As many workers as requested, but no more than there are tasks, or than fit with their own copies of the networks.
 
-    n_machines: over which they are spread. Cores that get no worker become threads of those there are.
+    n_machines: over which the workers are spread. Cores that get no worker become threads of the others.
     """
     n_bytes = sum(bundle.network.stat().st_size for bundle in bundles)
     room = n_machines * max(1, MAX_NETWORK_BYTES // n_bytes) if n_bytes else jobs
@@ -54,21 +55,21 @@ def open_worker_models(
     Raises:
         ModelError: a file is missing, damaged or of another kind; or the networks take different inputs.
     """
-    looking = (
+    loaded = (
         None if detector is None else MegadetectorLite.load(EMBEDDED[detector], min_score=min_score, threads=threads)
     )
     networks = None
     if bundles:
         import cv2
 
-        # A worker has a core to itself; with more threads the workers would only be in each other's way.
+        # Each worker has a core to itself: more threads would only compete.
         cv2.setNumThreads(1)
         networks = Ensemble([open_network(bundle, runtime, threads) for bundle in bundles], flip=flip)
-    return WorkerModels(looking, networks, store)
+    return WorkerModels(loaded, networks, store)
 
 
 ModelsOpener = Callable[[], WorkerModels]
-"""Makes the eyes inside a worker; a module-level function or a partial of one, since it is sent to other processes."""
+"""Opens the models inside a worker; a module-level function or a partial of one, since it is sent to other processes."""
 
 
 def process_media(
@@ -78,32 +79,23 @@ def process_media(
     time_limits: TimeLimits,
     engine: TaskRunner = run_tasks,
 ) -> Iterator[MediumResult]:
-    """What is seen in each medium, in the order in which they are done.
+    """The result of each medium, in the order in which they are finished.
 
-    A medium that crashes its worker, takes too long or meets an error of ours comes back as failed.
+    A medium that crashes its worker, takes too long or meets an internal error comes back as failed.
     """
 
     def limit_s(task: MediumTask) -> float:
-        return time_limits.limit_s(_file_state(task)[0])
+        return time_limits.limit_s(file_state_or_zeros(task.medium.path).size_bytes)
 
     for task, outcome in engine(tasks, _process, jobs=jobs, limit_s=limit_s, start=partial(_open_models, open_models)):
         if isinstance(outcome, TaskFailure):
-            facts = _file_state(task)
-            yield failed_result(task.medium.media_id, *facts, task.times_s or (), outcome.reason, outcome.trace)
+            state = file_state_or_zeros(task.medium.path)
+            yield failed_result(task.medium.media_id, *state, task.times_s or (), outcome.reason, outcome.trace)
         else:
             yield outcome
 
 
-def _file_state(task: MediumTask) -> tuple[int, int]:
-    """Size in bytes and time of change in nanoseconds; zeros for a file that is gone."""
-    try:
-        status = task.medium.path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
-
-
-# The worker's side. A process has its models for its whole life: loading them takes longer than a short video.
+# The worker's side. A process keeps its models for life: loading them takes longer than a short video.
 _models = WorkerModels()
 
 

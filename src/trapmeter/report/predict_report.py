@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trapmeter.parallel.engines import EngineName, EngineSettings, open_engine
+from trapmeter.parallel.engine import EngineName, EngineSettings, open_engine
 from trapmeter.prediction.results import find_site_locations, read_run
 from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT, PredictSettings, predict_settings

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Any
 
+from cyclopts import Parameter
+
 from trapmeter.errors import InputError
 from trapmeter.models.input_spec import SECOND_PLACE_INPUT, FrameEncoding, InputSpec, Target
 from trapmeter.settings import Range, check_ranges
@@ -72,7 +74,7 @@ class Head(StrEnum):
 class Recipe:
     """All settings of a training except its data."""
 
-    name: str
+    name: Annotated[str, Parameter(parse=False)]
     """Name of the recipe; the start of the bundles' names."""
     backbone: str
     """Name of the backbone in timm, such as tf_efficientnetv2_l.in21k."""
@@ -252,3 +254,8 @@ def find_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"no recipe {name!r}; choose one of {', '.join(RECIPES)}")
     return RECIPES[name]()
+
+
+def write_recipe(recipe: Recipe) -> str:
+    """The name of a recipe, for `find_recipe`."""
+    return recipe.name

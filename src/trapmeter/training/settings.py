@@ -10,8 +10,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trapmeter.errors import InputError
-from trapmeter.settings import Range, check_ranges
-from trapmeter.training.recipes import Recipe
+from trapmeter.models.library import find_model
+from trapmeter.settings import Parsed, Range, check_ranges
+from trapmeter.training.recipes import Recipe, default, find_recipe, student_cpu, write_recipe
 
 LABEL_SHARE = 0.7
 
@@ -25,20 +26,20 @@ class FoldsBy(StrEnum):
     """Only a video's own rows, as in the 2nd-place system: the error is the one at known sites, and too small."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
     """The settings of `trapmeter train`."""
 
     labels: Path
     """CSV file of known distances: video_id, time, distance."""
-    metadata: Path | None
+    metadata: Path | None = None
     """CSV file of boxes and sites: video_id, time, x1, y1, x2, y2, probability, park, site_id."""
     store: Path
     """Folder of the frame store that `trapmeter frames` filled."""
     out: Annotated[Path, Parameter(name=("--out", "-o"))]
     """Folder for the folds. An interrupted training resumes there."""
-    recipe: Recipe
-    """The recipe, with all settings of the training itself."""
+    recipe: Annotated[Recipe, Parsed(find_recipe, write_recipe)] = field(default_factory=default)
+    """Name of the recipe: default or second_place, for GPUs; default_cpu, second_place_cpu or small."""
     folds_by: FoldsBy = FoldsBy.SITE
     """What stays together in a fold: site (all videos of a site, so that the error is the one at new sites) or video (as in
     the 2nd-place system, with the error at known sites)."""
@@ -82,18 +83,18 @@ class PseudolabelSettings:
         return None if share > 1 else 1.0 - 0.9 * share
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DistilSettings:
     """The settings of `trapmeter distil`."""
 
-    teachers: Annotated[tuple[Path, ...], Parameter(name="--model")]
-    """Folders of the teachers' bundles, which must all take the same input."""
+    teachers: Annotated[tuple[Path, ...], Parsed(find_model), Parameter(name="--model")]
+    """A teacher: the folder of a bundle, or the name of a downloaded one. Give all of them; they must take the same input."""
     store: Path
     """Folder of the frame store with the frames for the student."""
     out: Annotated[Path, Parameter(name=("--out", "-o"))]
     """Folder for the student. An interrupted distillation resumes there."""
-    recipe: Recipe
-    """The student's recipe."""
+    recipe: Annotated[Recipe, Parsed(find_recipe, write_recipe)] = field(default_factory=student_cpu)
+    """Name of the student's recipe."""
     teachers_store: Path | None = None
     """Folder of the frame store with frames of the teachers' size, if it differs from the student's."""
     labels: Path | None = None
@@ -105,7 +106,7 @@ class DistilSettings:
     complete in the store."""
     animals: Path | None = None
     """CSV file of every animal with its drawn box and distance: video_id, time, distance_m, x1, y1, x2, y2."""
-    flip: bool = True
+    flip: Annotated[bool, Parameter(negative="--no-flip")] = True
     """Also run each teacher on the mirror image."""
     label_share: Annotated[float, Range(0, 1)] = LABEL_SHARE
     """Share of the label in the target of a labelled second; the rest is the teachers' prediction."""
