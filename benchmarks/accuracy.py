@@ -1,15 +1,15 @@
-"""How far from the truth: every way to a distance in one table, at sites that none of them had seen.
+"""Compares all methods of estimating a distance in one table, at held-out sites.
 
-Rows: always the training median; the box model (no pixels, trained on the same sites' boxes); the 2nd-place system at a CPU's
-scale; our own recipe at the same scale; the blend of that with the box model; box model and blend with five labelled seconds
-a site, which are taken from one half of a site's videos while the other half is scored. Columns: rendered training sites held
-out, and rendered test sites, which nothing was chosen by, with 95 % intervals over sites; how many truths the 90 % intervals
-hold and how wide they are at the test sites; the error for each animal of seconds that show several (given its box); real
-labels (Deep Chimpact's tables, boxes alone); milliseconds for an answer on this machine.
+Rows: the training median for every animal; the box model (no pixels, trained on the same sites' boxes); the 2nd-place system
+at CPU scale; the default recipe at the same scale; its blend with the box model; box model and blend with five labelled
+seconds per site, taken from one half of a site's videos while the other half is scored. Columns: rendered training sites held
+out, and rendered test sites, on which nothing was chosen, with 95 % intervals over sites; coverage and width of the 90 %
+intervals at the test sites; the error for each animal in seconds with several (given its box); real labels (Deep Chimpact's
+tables, boxes alone); milliseconds for an estimate on this machine.
 
     python benchmarks/accuracy.py --simtrap DIR --out DIR [--tables DIR]
 
-Runs `benchmarks/simtrap.py` first, where its results are not in --out: some hours on two cores, going on after a break.
+Runs `benchmarks/simtrap.py` first if its results are not in --out: some hours on two cores. The same command resumes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrap import N_FOLDS, chain_settings
+from simtrap import N_FOLDS, pipeline_settings
 from trapmeter.boxmodel.evaluation import evaluate_box_model
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.boxmodel.settings import BoxModelSettings
@@ -43,12 +43,12 @@ from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import MetadataRow, best_box_rows, read_labels
 from trapmeter.tables.truth import TruthRow, read_truth
 
-Moment = tuple[str, float]
+Second = tuple[str, float]
 RECIPES = ("second_place_cpu", "default_cpu")
 N_LABELS = 5
 REPETITIONS = 10
-FEWEST_VIDEOS = 4
-"""Of a site that is calibrated: two may be labelled, two are scored."""
+MIN_VIDEOS = 4
+"""Videos of a calibrated site: two may be labelled, two are scored."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Row:
 
 
 def main() -> None:
-    """Runs what is missing and prints the table."""
+    """Runs the missing steps and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simtrap", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -73,11 +73,11 @@ def main() -> None:
     arguments = parser.parse_args()
     data, out = arguments.simtrap, arguments.out
     for recipe in RECIPES:
-        run_competition(chain_settings(data, out / recipe, recipe, 0), lambda text: print(text, flush=True))
-    world = World(data, out)
-    rows = [world.median_row(), *world.box_rows(arguments.tables)]
-    rows += [world.network_row(recipe) for recipe in RECIPES]
-    rows += world.blend_rows("default_cpu")
+        run_competition(pipeline_settings(data, out / recipe, recipe, 0), lambda text: print(text, flush=True))
+    benchmark = Benchmark(data, out)
+    rows = [benchmark.median_row(), *benchmark.box_rows(arguments.tables)]
+    rows += [benchmark.network_row(recipe) for recipe in RECIPES]
+    rows += benchmark.blend_rows("default_cpu")
     print(
         "\n| method | held-out training sites, m | test sites, m (95 % over sites) | 90 % intervals hold, width at test | "
         "each of several animals, m | real labels, m | ms an answer |\n| --- | --- | --- | --- | --- | --- | --- |"
@@ -86,16 +86,16 @@ def main() -> None:
         print(f"| {row.name} | {row.held_out} | {row.test} | {row.intervals} | {row.several} | {row.real} | {row.ms} |")
 
 
-class World:
-    """simtrap's tables, and what each method answers for them."""
+class Benchmark:
+    """simtrap's tables, and the predictions of each method for them."""
 
     def __init__(self, data: Path, out: Path) -> None:
         self.data, self.out = data, out
         self.train_samples = read_labelled_observations(data)
         self.train_m = np.array([sample.distance_m for sample in self.train_samples])
         self.test = {(row.video_id, row.time_s): row.distance_m for row in read_labels(data / "test_labels.csv")}
-        self.test_known = best_box_rows(data / "test_metadata.csv")
-        self.train_known = best_box_rows(data / "train_metadata.csv")
+        self.test_rows = best_box_rows(data / "test_metadata.csv")
+        self.train_rows = best_box_rows(data / "train_metadata.csv")
         self.several = several_animals(read_truth(data / "truth.csv"), self.test)
         self.box_model = out / "box-model"
         if not (self.box_model / "bundle.json").exists():
@@ -114,40 +114,40 @@ class World:
         return Row(
             "always the median",
             f"{held_out:.2f}",
-            self.told(dict.fromkeys(self.test, middle)),
+            self.error_text(dict.fromkeys(self.test, middle)),
             several=f"{several:.2f}",
         )
 
     def box_rows(self, tables: Path | None) -> list[Row]:
-        """The box model, trained on these sites; on real labels, held out on them; then with labels of each site."""
-        answers = self.box_answers()
+        """The box model, trained at these sites and evaluated on real labels; then with labels of each site."""
+        distances = self.box_distances()
         truth = {(s.observation.media_id, s.observation.time_s): s.distance_m for s in self.train_samples}
-        held_out = np.mean([abs(metres - truth[moment]) for moment, metres in self.boxes_held_out.items()])
+        held_out = np.mean([abs(metres - truth[second]) for second, metres in self.boxes_held_out.items()])
         real = "", ""
         if tables is not None:
             figures = evaluate_box_model(read_labelled_observations(tables), BoxModelSettings())
-            seen, told = [row.observation for row in figures.rows], [row.full for row in figures.rows]
+            real_rows, real_distances = [row.observation for row in figures.rows], [row.full for row in figures.rows]
             truth_m = np.array([row.truth_m for row in figures.rows])
-            real = f"{figures.subset('all').mae_m:.2f}", with_labels(seen, told, truth_m)
+            real = f"{figures.subset('all').mae_m:.2f}", with_labels(real_rows, real_distances, truth_m)
         observations = [
-            Observation(row.video_id, row.time_s, row.box, number, self.test_known[moment].site_id)
-            for moment, animals in self.several.items()
+            Observation(row.video_id, row.time_s, row.box, number, self.test_rows[second].site_id)
+            for second, animals in self.several.items()
             for number, row in enumerate(animals, 1)
         ]
         several = [
-            abs(answer.distance_m - row.distance_m)
-            for answer, row in zip(
+            abs(distance.distance_m - row.distance_m)
+            for distance, row in zip(
                 self.by_boxes.estimate(observations),
                 (row for animals in self.several.values() for row in animals),
                 strict=True,
             )
         ]
-        ms = 1000 * seconds(self.box_answers) / len(self.test)
+        ms = 1000 * seconds(self.box_distances) / len(self.test)
         plain = Row(
             "box model, no pixels",
             f"{held_out:.2f}",
-            self.told({moment: answer.distance_m for moment, answer in answers.items()}),
-            self.intervals(answers),
+            self.error_text({second: distance.distance_m for second, distance in distances.items()}),
+            self.intervals(distances),
             f"{np.mean(several):.2f}",
             real[0],
             f"{ms:.1f}",
@@ -156,14 +156,14 @@ class World:
 
     def network_row(self, recipe: str) -> Row:
         """The mean of the folds' networks with mirror images."""
-        answers = self.network_answers(recipe)
+        distances = self.network_distances(recipe)
         errors = [abs(row.networks_m - row.truth_m) for row in self.held_out(recipe).values()]
         several, ms = self.several_error(recipe)
         return Row(
             f"{recipe}, mean of {N_FOLDS} with flips",
             f"{np.mean(errors):.2f}",
-            self.told({moment: answer.distance_m for moment, answer in answers.items()}),
-            self.intervals(answers),
+            self.error_text({second: distance.distance_m for second, distance in distances.items()}),
+            self.intervals(distances),
             f"{several:.2f}",
             ms=f"{ms:.0f}",
         )
@@ -174,55 +174,55 @@ class World:
         truth_m = np.array([row.truth_m for row in rows.values()])
         held_out_m = predict_held_out(list(rows.values()))
         blend = fit_blend(list(rows.values()), self.by_boxes.identity.sha256)
-        networks, boxes = self.network_answers(recipe), self.box_answers()
+        networks, boxes = self.network_distances(recipe), self.box_distances()
         point = [
-            blend_log1p(blend.shares, self.test_known[m].box, networks[m].distance_m, boxes[m].distance_m)
+            blend_log1p(blend.shares, self.test_rows[m].box, networks[m].distance_m, boxes[m].distance_m)
             for m in self.test
         ]
-        answers = dict(zip(self.test, blend.uncertainty.distances(np.array(point)), strict=True))
+        distances = dict(zip(self.test, blend.uncertainty.distances(np.array(point)), strict=True))
         shares = ", ".join(f"{kind} {share:.0%}" for kind, share in blend.shares.items())
         print(f"shares of the networks: {shares}")
         plain = Row(
             f"blend of {recipe} and box model",
             f"{np.abs(held_out_m - truth_m).mean():.2f}",
-            self.told({moment: answer.distance_m for moment, answer in answers.items()}),
-            self.intervals(answers),
+            self.error_text({second: distance.distance_m for second, distance in distances.items()}),
+            self.intervals(distances),
         )
-        train_seen = [seen_at(self.train_known[moment]) for moment in rows]
-        test_seen = [seen_at(self.test_known[moment]) for moment in self.test]
+        train_observations = [observation_of(self.train_rows[second]) for second in rows]
+        test_observations = [observation_of(self.test_rows[second]) for second in self.test]
         held_out = [Distance(metres, metres, metres) for metres in held_out_m.tolist()]
         labelled = Row(
             f"... with {N_LABELS} labelled seconds a site",
-            with_labels(train_seen, held_out, truth_m),
-            with_labels(test_seen, list(answers.values()), np.array(list(self.test.values()))),
+            with_labels(train_observations, held_out, truth_m),
+            with_labels(test_observations, list(distances.values()), np.array(list(self.test.values()))),
         )
         return [plain, labelled]
 
-    def held_out(self, recipe: str) -> dict[Moment, HeldOutPair]:
-        """What networks and box model said of moments at sites that neither had seen."""
+    def held_out(self, recipe: str) -> dict[Second, HeldOutPair]:
+        """The distances of networks and box model for seconds at sites held out from both."""
         rows = {}
         for fold in range(N_FOLDS):
             path = self.out / recipe / "round-0" / f"fold-{fold}" / "held_out.csv"
             for row in read_rows(path, required=("video_id", "time", "distance", "truth")):
-                moment = row.text("video_id"), row.non_negative_number("time", "seconds")
-                known = self.train_known[moment]
-                numbers = max(row.number("distance"), 0.0), self.boxes_held_out[moment], row.number("truth")
-                rows[moment] = HeldOutPair(known.site_id, known.box, *numbers)
+                second = row.text("video_id"), row.non_negative_number("time", "seconds")
+                metadata = self.train_rows[second]
+                numbers = max(row.number("distance"), 0.0), self.boxes_held_out[second], row.number("truth")
+                rows[second] = HeldOutPair(metadata.site_id, metadata.box, *numbers)
         return rows
 
-    def box_answers(self) -> dict[Moment, Distance]:
-        """The box model's, for the test moments."""
-        observations = [seen_at(self.test_known[moment]) for moment in self.test]
+    def box_distances(self) -> dict[Second, Distance]:
+        """The box model's distances for the test seconds."""
+        observations = [observation_of(self.test_rows[second]) for second in self.test]
         return dict(zip(self.test, self.by_boxes.estimate(observations), strict=True))
 
-    def network_answers(self, recipe: str) -> dict[Moment, Distance]:
-        """The ensemble's, for the test moments, out of its submission."""
+    def network_distances(self, recipe: str) -> dict[Second, Distance]:
+        """The ensemble's distances for the test seconds, from its submission."""
         submission = {
             (row.video_id, row.time_s): row.distance_m for row in read_labels(self.out / recipe / "submission-0.csv")
         }
-        sights = [DetectedAnimal(Observation(*moment), (submission[moment],)) for moment in self.test]
+        animals = [DetectedAnimal(Observation(*second), (submission[second],)) for second in self.test]
         members = self.ensemble(recipe).members
-        return dict(zip(self.test, NetworkEstimator(members, flip=True).estimate(sights), strict=True))
+        return dict(zip(self.test, NetworkEstimator(members, flip=True).estimate(animals), strict=True))
 
     def ensemble(self, recipe: str) -> Ensemble:
         """The folds' networks."""
@@ -230,7 +230,7 @@ class World:
         return Ensemble.load(folders, flip=True, threads=2)
 
     def several_error(self, recipe: str) -> tuple[float, float]:
-        """The error for each animal of seconds that show several, and milliseconds for an answer."""
+        """The mean error for each animal in seconds with several, and milliseconds for an estimate."""
         ensemble, store = self.ensemble(recipe), FrameStore.open(self.out / recipe / "frames")
         errors, spent, n = [], 0.0, 0
         for (video, time_s), animals in self.several.items():
@@ -239,62 +239,64 @@ class World:
             started = time.perf_counter()
             metres = ensemble.metres(inputs)
             spent, n = spent + time.perf_counter() - started, n + len(inputs)
-            errors += [abs(answer - animal.distance_m) for answer, animal in zip(metres, animals, strict=True)]
+            errors += [abs(estimate - animal.distance_m) for estimate, animal in zip(metres, animals, strict=True)]
         return float(np.mean(errors)), 1000 * spent / n
 
-    def told(self, answers: dict[Moment, float]) -> str:
-        """The error at the test sites with its interval."""
-        errors = np.array([abs(answers[moment] - truth) for moment, truth in self.test.items()])
-        low, high = bootstrap_interval(errors, [self.test_known[moment].site_id for moment in self.test])
+    def error_text(self, distances: dict[Second, float]) -> str:
+        """The mean error at the test sites with its 95 % interval."""
+        errors = np.array([abs(distances[second] - truth) for second, truth in self.test.items()])
+        low, high = bootstrap_interval(errors, [self.test_rows[second].site_id for second in self.test])
         return f"{errors.mean():.2f} ({low:.2f} to {high:.2f})"
 
-    def intervals(self, answers: dict[Moment, Distance]) -> str:
-        """How many of the test truths the intervals hold, and their mean width."""
-        low = [answers[moment].low_m for moment in self.test]
-        high = [answers[moment].high_m for moment in self.test]
+    def intervals(self, distances: dict[Second, Distance]) -> str:
+        """Coverage of the test truths by the intervals, and their mean width."""
+        low = [distances[second].low_m for second in self.test]
+        high = [distances[second].high_m for second in self.test]
         return f"{coverage(low, high, list(self.test.values())):.0%}, {mean_width(low, high):.1f} m"
 
 
-def seen_at(row: MetadataRow) -> Observation:
-    """What a table's row tells of a second."""
+def observation_of(row: MetadataRow) -> Observation:
+    """The observation of a table's row."""
     return Observation(row.video_id, row.time_s, row.box, 1, row.site_id)
 
 
-def with_labels(seen: Sequence[Observation], told: Sequence[Distance], truth_m: NDArray[np.float64]) -> str:
-    """The error after calibration by a few labels a site, beside that of the same rows before it.
+def with_labels(
+    observations: Sequence[Observation], distances: Sequence[Distance], truth_m: NDArray[np.float64]
+) -> str:
+    """The error after calibration by a few labels per site, and that of the same rows without it.
 
-    Of each site with four videos or more, one half of the videos, drawn anew in each repetition, may be labelled and the
-    other half is scored.
+    At each site with at least four videos, a random half of the videos may be labelled and the other half is scored, in
+    each repetition.
     """
     sites: dict[str, list[int]] = defaultdict(list)
-    for number, observation in enumerate(seen):
+    for number, observation in enumerate(observations):
         sites[observation.site_id].append(number)
     before, after = [], []
     for name, numbers in sorted(sites.items()):
-        videos = sorted({seen[number].media_id for number in numbers})
-        if not name or len(videos) < FEWEST_VIDEOS:
+        videos = sorted({observations[number].media_id for number in numbers})
+        if not name or len(videos) < MIN_VIDEOS:
             continue
         rng = np.random.default_rng(list(map(ord, name)))
-        observations, distances = [seen[n] for n in numbers], [told[n] for n in numbers]
+        site_rows, before_site = [observations[n] for n in numbers], [distances[n] for n in numbers]
         for _ in range(REPETITIONS):
-            may = set(rng.permutation(videos)[: len(videos) // 2].tolist())
-            pool = [i for i, observation in enumerate(observations) if observation.media_id in may]
+            may_label = set(rng.permutation(videos)[: len(videos) // 2].tolist())
+            pool = [i for i, row in enumerate(site_rows) if row.media_id in may_label]
             labels = tuple((i, float(truth_m[numbers[i]])) for i in rng.permutation(pool)[:N_LABELS].tolist())
-            corrected = correct_site(observations, distances, SiteFacts(labels)).distances
+            corrected = correct_site(site_rows, before_site, SiteFacts(labels)).distances
             for i, n in enumerate(numbers):
-                if observations[i].media_id not in may:
-                    before.append(abs(distances[i].distance_m - truth_m[n]))
+                if site_rows[i].media_id not in may_label:
+                    before.append(abs(before_site[i].distance_m - truth_m[n]))
                     after.append(abs(corrected[i].distance_m - truth_m[n]))
     return f"{np.mean(after):.2f}; the same rows without {np.mean(before):.2f}"
 
 
-def several_animals(truth: Sequence[TruthRow], moments: dict[Moment, float]) -> dict[Moment, list[TruthRow]]:
-    """The animals of those moments that show more than one."""
-    animals: dict[Moment, list[TruthRow]] = defaultdict(list)
+def several_animals(truth: Sequence[TruthRow], seconds_m: dict[Second, float]) -> dict[Second, list[TruthRow]]:
+    """The animals of the seconds that show more than one."""
+    animals: dict[Second, list[TruthRow]] = defaultdict(list)
     for row in truth:
-        if row.box is not None and (row.video_id, row.time_s) in moments:
+        if row.box is not None and (row.video_id, row.time_s) in seconds_m:
             animals[row.video_id, row.time_s].append(row)
-    return {moment: rows for moment, rows in animals.items() if len(rows) > 1}
+    return {second: rows for second, rows in animals.items() if len(rows) > 1}
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -1,16 +1,15 @@
-"""What six reference points a site are worth on simtrap, where the answering model had not seen the sites.
+"""Measures how much reference points and camera set-ups reduce the error on simtrap, at sites new to the models.
 
-    python benchmarks/calibration_ground.py --simtrap DIR --split train --answers
-    OUT/default_cpu/round-0/fold-*/held_out.csv python benchmarks/calibration_ground.py --simtrap DIR --split test
-    --answers submission.csv --errors .../held_out.csv ... python benchmarks/calibration_ground.py --simtrap DIR --split
-    test --box-model OUT/box-model
+    python benchmarks/calibration_ground.py --simtrap DIR --split train --answers OUT/default_cpu/round-0/fold-*/held_out.csv
+    python benchmarks/calibration_ground.py --simtrap DIR --split test --answers submission.csv --errors .../held_out.csv ...
+    python benchmarks/calibration_ground.py --simtrap DIR --split test --box-model OUT/box-model
 
-Points: a person at 2, 3, 5, 7, 10 and 15 m (the nearest distance that the picture shows, where that isn't in it), at
-bearings anywhere in the middle 70 % of the picture, read with an error of 0.6 % of the picture. Where they stand in it
-comes from the rendered camera: height, pitch, roll, field of view and lens. simtrap's ground is not level and the files
-don't tell its slope; so two angles a site are fitted to where its animals' feet are, by the true boxes of those that
-are fully visible. Sites that show fewer than four such feet get no points. Camera facts are given with errors of 1
-degree of field of view, 5 % of height and 1.5 degrees of pitch, and as if the ground were level.
+Points: a person at 2, 3, 5, 7, 10 and 15 m (or the nearest distance that the picture shows), at random bearings in the
+middle 70 % of the picture, read with an error of 0.6 % of the picture. Their place in the picture comes from the rendered
+camera: height, pitch, roll, field of view and lens. simtrap's ground is not level and the files don't state its slope, so
+two angles per site are fitted to the feet in the true boxes of animals that are fully visible. Sites with fewer than four
+such feet get no points. Camera set-ups have errors of 1 degree of field of view, 5 % of height and 1.5 degrees of pitch,
+and assume level ground.
 """
 
 from __future__ import annotations
@@ -41,16 +40,18 @@ Row = Mapping[str, str]
 DISTANCES_M = (2.0, 3.0, 5.0, 7.0, 10.0, 15.0)
 REACHABLE_M = np.arange(1.0, 20.0, 0.5)
 READING_SD = 0.006
-FEWEST_FEET = 4
+MIN_FEET = 4
 
 
 def main() -> None:
-    """Prints errors, coverage and where the gain is."""
+    """Prints errors and coverage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simtrap", type=Path, required=True)
     parser.add_argument("--split", choices=("train", "test"), required=True)
     parser.add_argument("--answers", type=Path, nargs="+", help="CSV files of video_id, time, distance")
-    parser.add_argument("--errors", type=Path, nargs="+", help="held_out.csv that tell how sure the answers are")
+    parser.add_argument(
+        "--errors", type=Path, nargs="+", help="held_out.csv files to learn the uncertainty of --answers from"
+    )
     parser.add_argument("--box-model", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
@@ -60,41 +61,43 @@ def main() -> None:
     if model is not None:
         distances = model.estimate(observations)
     else:
-        answers = read_answers(arguments.answers)
+        predictions = read_predictions(arguments.answers)
         errors = read_errors(arguments.errors or arguments.answers, arguments.simtrap)
-        logs = np.log1p([answers[seen.media_id, seen.time_s] for seen in observations])
+        logs = np.log1p([predictions[row.media_id, row.time_s] for row in observations])
         distances = fit_uncertainty(*errors).distances(np.asarray(logs, np.float64))
-    print(f"{len(truth)} labels, {len({seen.site_id for seen in observations})} sites")
+    print(f"{len(truth)} labels, {len({row.site_id for row in observations})} sites")
     report("as answered", [distances], truth, observations)
     cameras = {row["site_id"]: row for row in read(arguments.simtrap / "sites.csv")}
     feet, aspects = true_feet(arguments.simtrap)
-    ways: dict[str, list[list[Distance]]] = defaultdict(list)
+    runs_by_facts: dict[str, list[list[Distance]]] = defaultdict(list)
     for seed in range(arguments.seeds):
         rng = np.random.default_rng(seed)
         points = {site: reference_points(cameras[site], feet[site], aspects[site], rng) for site in sorted(feet)}
         facts = {site: camera_facts(cameras[site], aspects[site], rng) for site in sorted(cameras)}
         few = {site: found[1::3] for site, found in points.items()}
         lens = {site: replace(camera, height_m=None, pitch_deg=None) for site, camera in facts.items()}
-        ways["6 points"].append(corrected(observations, distances, points, {}, model))
-        ways["2 points"].append(corrected(observations, distances, few, {}, model))
-        ways["lens, height and pitch"].append(corrected(observations, distances, {}, facts, model))
-        ways["lens, height, pitch and 2 points"].append(corrected(observations, distances, few, facts, model))
-        ways["lens, height, pitch and 6 points"].append(corrected(observations, distances, points, facts, model))
-        ways["lens alone"].append(corrected(observations, distances, {}, lens, model))
-    for way, runs in ways.items():
-        report(way, runs, truth, observations)
+        runs_by_facts["6 points"].append(corrected(observations, distances, points, {}, model))
+        runs_by_facts["2 points"].append(corrected(observations, distances, few, {}, model))
+        runs_by_facts["lens, height and pitch"].append(corrected(observations, distances, {}, facts, model))
+        runs_by_facts["lens, height, pitch and 2 points"].append(corrected(observations, distances, few, facts, model))
+        runs_by_facts["lens, height, pitch and 6 points"].append(
+            corrected(observations, distances, points, facts, model)
+        )
+        runs_by_facts["lens alone"].append(corrected(observations, distances, {}, lens, model))
+    for name, runs in runs_by_facts.items():
+        report(name, runs, truth, observations)
 
 
 def report(name: str, runs: Sequence[Sequence[Distance]], truth: Floats, observations: Sequence[Observation]) -> None:
-    """A line: mean error with its 95 % bootstrap interval over sites, and how many truths the 90 % intervals hold."""
+    """Prints a line: mean error with its 95 % bootstrap interval over sites, and coverage and width of 90 % intervals."""
     errors = np.mean([[abs(d.distance_m - m) for d, m in zip(run, truth, strict=True)] for run in runs], axis=0)
     # Labels are rounded to half metres, to whole ones from 8 m on.
-    off = np.where(truth < 8, 0.25, 0.5)
+    rounding = np.where(truth < 8, 0.25, 0.5)
     ends = [np.array([(d.low_m, d.high_m) for d in run]) for run in runs]
-    held = np.mean([(end[:, 0] - off <= truth) & (truth <= end[:, 1] + off) for end in ends])
+    covered = np.mean([(end[:, 0] - rounding <= truth) & (truth <= end[:, 1] + rounding) for end in ends])
     width = np.mean([end[:, 1] - end[:, 0] for end in ends])
-    low, high = bootstrap_interval(errors, [seen.site_id for seen in observations])
-    print(f"| {name} | {errors.mean():.3f} ({low:.2f} to {high:.2f}) | {held:.1%} | {width:.1f} |", flush=True)
+    low, high = bootstrap_interval(errors, [row.site_id for row in observations])
+    print(f"| {name} | {errors.mean():.3f} ({low:.2f} to {high:.2f}) | {covered:.1%} | {width:.1f} |", flush=True)
 
 
 def corrected(
@@ -104,16 +107,16 @@ def corrected(
     cameras: Mapping[str, CameraSetup],
     model: BoxModel | None,
 ) -> list[Distance]:
-    """The distances after calibration. The cameras that the answers learnt from see 47 degrees on the mean."""
+    """The distances after calibration. The cameras of the models' training have 47 degrees on average."""
     of_site: dict[str, list[int]] = defaultdict(list)
-    for i, seen in enumerate(observations):
-        of_site[seen.site_id].append(i)
+    for i, row in enumerate(observations):
+        of_site[row.site_id].append(i)
     result = list(distances)
     for site, index in of_site.items():
-        known = SiteFacts((), tuple(points.get(site, ())), cameras.get(site))
-        seen = [observations[i] for i in index]
-        lensed = correct_for_lens(seen, [distances[i] for i in index], known.camera, 47.0, model)
-        after = correct_site(seen, lensed, known).distances
+        facts = SiteFacts((), tuple(points.get(site, ())), cameras.get(site))
+        rows = [observations[i] for i in index]
+        lens_corrected = correct_for_lens(rows, [distances[i] for i in index], facts.camera, 47.0, model)
+        after = correct_site(rows, lens_corrected, facts).distances
         for i, distance in zip(index, after, strict=True):
             result[i] = distance
     return result
@@ -134,25 +137,25 @@ def labelled(simtrap: Path, split: str) -> tuple[list[Observation], Floats]:
     return observations, np.array([label.distance_m for label in labels])
 
 
-def read_answers(paths: Sequence[Path]) -> dict[tuple[str, float], float]:
-    """Metres by video and second."""
+def read_predictions(paths: Sequence[Path]) -> dict[tuple[str, float], float]:
+    """Predicted metres by video and second."""
     return {(row["video_id"], float(row["time"])): float(row["distance"]) for path in paths for row in read(path)}
 
 
 def read_errors(paths: Sequence[Path], simtrap: Path) -> tuple[Floats, Floats, list[str]]:
-    """Held-out answers (log(1 + m)), their truths (m), and their sites."""
+    """Held-out predictions (log(1 + m)), their truths (m), and their sites."""
     truth = {(label.video_id, label.time_s): label.distance_m for label in read_labels(simtrap / "train_labels.csv")}
     sites = {row["video_id"]: row["site_id"] for row in read(simtrap / "videos.csv")}
-    answers = {moment: metres for moment, metres in read_answers(paths).items() if moment in truth}
+    predictions = {second: metres for second, metres in read_predictions(paths).items() if second in truth}
     return (
-        np.log1p(np.array(list(answers.values()))),
-        np.array([truth[moment] for moment in answers]),
-        [sites[video] for video, _ in answers],
+        np.log1p(np.array(list(predictions.values()))),
+        np.array([truth[second] for second in predictions]),
+        [sites[video] for video, _ in predictions],
     )
 
 
 def true_feet(simtrap: Path, without: Collection[str] = ()) -> tuple[dict[str, Floats], dict[str, float]]:
-    """By site: distance, bearing (radians) and row of visible animals' feet; and height over width of the picture.
+    """Distance, bearing (radians) and row of visible animals' feet by site; and height over width of its pictures.
 
     without: video_ids whose feet are left out.
     """
@@ -165,7 +168,7 @@ def true_feet(simtrap: Path, without: Collection[str] = ()) -> tuple[dict[str, F
             at = float(row["distance_m"]), float(np.radians(float(row["angle_deg"]))), float(row["y2"])
             feet[videos[row["video_id"]]["site_id"]].append(at)
     aspects = {row["site_id"]: int(row["height"]) / int(row["width"]) for row in videos.values()}
-    return {site: np.array(found) for site, found in feet.items() if len(found) >= FEWEST_FEET}, aspects
+    return {site: np.array(found) for site, found in feet.items() if len(found) >= MIN_FEET}, aspects
 
 
 def project(camera: Row, aspect: float, distance_m: Floats, bearing: Floats, tilt: Floats) -> tuple[Floats, Floats]:
@@ -187,18 +190,18 @@ def project(camera: Row, aspect: float, distance_m: Floats, bearing: Floats, til
 
 def reference_points(camera: Row, feet: Floats, aspect: float, rng: np.random.Generator) -> list[ReferencePoint]:
     """Six points as a field team would take them."""
-    # Many seconds of few videos: they count as twelve.
+    # Many seconds of few videos count as twelve at most.
     weight = np.sqrt(min(len(feet), 12) / len(feet)) / 0.015
 
     def misfit(tilt: Floats) -> Floats:
-        off = np.nan_to_num(project(camera, aspect, feet[:, 0], feet[:, 1], tilt)[1] - feet[:, 2], nan=1.0)
-        return np.concatenate([weight * off, tilt / (3, 4)])
+        residual = np.nan_to_num(project(camera, aspect, feet[:, 0], feet[:, 1], tilt)[1] - feet[:, 2], nan=1.0)
+        return np.concatenate([weight * residual, tilt / (3, 4)])
 
     tilt = least_squares(misfit, np.zeros(2), loss="soft_l1").x
     points = []
-    for wanted in DISTANCES_M:
+    for target_m in DISTANCES_M:
         bearing = np.radians(rng.uniform(-0.35, 0.35) * float(camera["hfov_deg"]))
-        for metres in REACHABLE_M[np.argsort(np.abs(REACHABLE_M - wanted), kind="stable")].tolist():
+        for metres in REACHABLE_M[np.argsort(np.abs(REACHABLE_M - target_m), kind="stable")].tolist():
             x, y = project(camera, aspect, np.array([metres]), np.array([bearing]), tilt)
             if 0 < y[0] < 0.97:
                 x, y = (np.clip(value[0] + rng.normal(0, READING_SD), 0, 1) for value in (x, y))
@@ -208,7 +211,7 @@ def reference_points(camera: Row, feet: Floats, aspect: float, rng: np.random.Ge
 
 
 def camera_facts(camera: Row, aspect: float, rng: np.random.Generator) -> CameraSetup:
-    """What a field team would write down."""
+    """The set-up as a field team would measure it."""
     return CameraSetup(
         float(camera["hfov_deg"]) + rng.normal(0, 1),
         float(camera["camera_height_m"]) * float(np.exp(rng.normal(0, 0.05))),

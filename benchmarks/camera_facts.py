@@ -1,14 +1,14 @@
-"""What the lens and the animal's size are worth: on simtrap, and on boxes as a narrower lens would have shown them.
+"""Measures how much the lens and the animal's size reduce the error: on simtrap, and on boxes as narrower lenses show them.
 
     python benchmarks/camera_facts.py --simtrap DIR --split train
     python benchmarks/camera_facts.py --tables deep-chimpact
 
-simtrap: the embedded box model, which has learnt from other cameras and animals, on the detector's boxes and on the true
-ones of animals that are at least 20 % visible. Fields of view are told with an error of 1 degree, species by a field
-guide's name (elephant calves by 1.2 m).
+simtrap: the built-in box model, trained with other cameras and animals, on the detector's boxes and on the true boxes of
+animals that are at least 20 % visible. Fields of view have an error of 1 degree; species have a field guide's name
+(elephant calves 1.2 m).
 
-Tables: three folds by site. A lens that is z times longer shows the middle of the picture, so its boxes are known
-exactly: those of which at least half is left, enlarged and cut. The animals and their distances are the same.
+Tables: three folds by site. A lens that is z times longer shows the middle of the picture, so its boxes follow exactly:
+enlarged and cut, if at least half of a box remains. The animals and their distances are the same.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NAMES = {
     "fox": "red fox",
 }
 CALF = ShoulderHeight(1.2)
-LEAST_VISIBLE = 0.2
+MIN_VISIBLE = 0.2
 LONGER = (1.25, 1.5, 2.0, 3.0)
 TRAINED_HFOV_DEG = 45.0
 
@@ -73,21 +73,21 @@ def simtrap(folder: Path, split: str) -> None:
         for row in read(folder / "sites.csv")
     }
     shoulders = {video: shoulder(row["species"]) for video, row in videos.items() if row["species"]}
-    for name, seen in (("detector's boxes", observations), ("true boxes", true_boxes(folder, observations))):
-        answers = model.estimate(seen)
-        print(f"\n{name}: {len(seen)} rows")
-        ways: dict[str, tuple[Mapping[str, CameraSetup], Mapping[str, ShoulderHeight]]] = {
+    for name, rows in (("detector's boxes", observations), ("true boxes", true_boxes(folder, observations))):
+        distances = model.estimate(rows)
+        print(f"\n{name}: {len(rows)} rows")
+        facts: dict[str, tuple[Mapping[str, CameraSetup], Mapping[str, ShoulderHeight]]] = {
             "nothing": ({}, {}),
             "lens": (cameras, {}),
             "species": ({}, shoulders),
             "lens and species": (cameras, shoulders),
         }
-        for way, (known_cameras, known_shoulders) in ways.items():
-            report(way, [corrected(seen, answers, known_cameras, known_shoulders, model)], truth, seen)
+        for used, (site_cameras, media_shoulders) in facts.items():
+            report(used, [corrected(rows, distances, site_cameras, media_shoulders, model)], truth, rows)
 
 
 def shoulder(species: str) -> ShoulderHeight:
-    """As a field team would tell it of a rendered species."""
+    """The shoulder height that a field team would state for a rendered species."""
     return CALF if species == "elephant_calf" else shoulder_height_of(NAMES.get(species, species))
 
 
@@ -95,12 +95,12 @@ def true_boxes(folder: Path, observations: Sequence[Observation]) -> list[Observ
     """The observations with the true box of the nearest animal that is visible."""
     nearest: dict[tuple[str, float], tuple[float, Box]] = {}
     for row in read(folder / "truth.csv"):
-        if row["x1"] and float(row["visible_fraction"]) >= LEAST_VISIBLE:
-            moment, metres = (row["video_id"], float(row["time"])), float(row["distance_m"])
-            if metres < nearest.get(moment, (math.inf, None))[0]:
+        if row["x1"] and float(row["visible_fraction"]) >= MIN_VISIBLE:
+            second, metres = (row["video_id"], float(row["time"])), float(row["distance_m"])
+            if metres < nearest.get(second, (math.inf, None))[0]:
                 x1, y1, x2, y2 = (float(row[name]) for name in ("x1", "y1", "x2", "y2"))
-                nearest[moment] = metres, Box(x1, y1, x2, y2, 0.9)
-    return [replace(seen, box=nearest[seen.media_id, seen.time_s][1]) for seen in observations]
+                nearest[second] = metres, Box(x1, y1, x2, y2, 0.9)
+    return [replace(row, box=nearest[row.media_id, row.time_s][1]) for row in observations]
 
 
 def corrected(
@@ -110,22 +110,22 @@ def corrected(
     shoulders: Mapping[str, ShoulderHeight],
     model: BoxModel,
 ) -> list[Distance]:
-    """The distances with what is known reckoned in."""
+    """The distances after calibration by these facts."""
     of_site: dict[str, list[int]] = defaultdict(list)
-    for i, seen in enumerate(observations):
-        of_site[seen.site_id].append(i)
+    for i, row in enumerate(observations):
+        of_site[row.site_id].append(i)
     result = list(distances)
     for site, index in of_site.items():
-        seen = [observations[i] for i in index]
-        known = SiteFacts(camera=cameras.get(site), shoulders=shoulders)
-        lensed = correct_for_lens(seen, [distances[i] for i in index], known.camera, TRAINED_HFOV_DEG, model)
-        for i, distance in zip(index, correct_site(seen, lensed, known).distances, strict=True):
+        rows = [observations[i] for i in index]
+        facts = SiteFacts(camera=cameras.get(site), shoulders=shoulders)
+        lens_corrected = correct_for_lens(rows, [distances[i] for i in index], facts.camera, TRAINED_HFOV_DEG, model)
+        for i, distance in zip(index, correct_site(rows, lens_corrected, facts).distances, strict=True):
             result[i] = distance
     return result
 
 
 def narrow_lenses(folder: Path) -> None:
-    """Errors of models that have not seen the sites, on boxes as narrower lenses show them."""
+    """Prints errors at held-out sites, on boxes as narrower lenses show them."""
     samples = read_labelled_observations(folder)
     fold = assign_site_folds(samples, 3)
     table = build_training_table(samples)
@@ -137,27 +137,29 @@ def narrow_lenses(folder: Path) -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for longer in LONGER:
         camera = CameraSetup(math.degrees(2 * math.atan(math.tan(math.radians(TRAINED_HFOV_DEG) / 2) / longer)))
-        seen: dict[int, Observation] = {}
+        visible: dict[int, Observation] = {}
         for i, sample in enumerate(samples):
             box = None if sample.observation.box is None else enlarged(sample.observation.box, longer)
             if box is not None:
-                seen[i] = replace(sample.observation, box=box)
-        rows = np.array(list(seen))
-        trained = [replace(one, box=to_training_lens(one.box, camera)) for one in seen.values() if one.box is not None]
+                visible[i] = replace(sample.observation, box=box)
+        rows = np.array(list(visible))
+        trained = [
+            replace(row, box=to_training_lens(row.box, camera)) for row in visible.values() if row.box is not None
+        ]
 
-        def ask(observations: Sequence[Observation], folds: np.ndarray = fold[rows]) -> Floats:
+        def predict_m(observations: Sequence[Observation], folds: np.ndarray = fold[rows]) -> Floats:
             values = features(observations)
-            answers = np.stack([np.expm1(forest.predict(values)[:, 0]) for forest in forests])
-            return np.asarray(answers[folds, np.arange(len(folds))], np.float64)
+            predictions = np.stack([np.expm1(forest.predict(values)[:, 0]) for forest in forests])
+            return np.asarray(predictions[folds, np.arange(len(folds))], np.float64)
 
-        plain, answered = ask([samples[i].observation for i in rows]), ask(list(seen.values()))
-        ways = [plain, answered, answered * math.sqrt(longer), answered * longer, ask(trained)]
-        errors = " | ".join(f"{np.abs(way - truth[rows]).mean():.3f}" for way in ways)
+        plain, enlarged_m = predict_m([samples[i].observation for i in rows]), predict_m(list(visible.values()))
+        columns = [plain, enlarged_m, enlarged_m * math.sqrt(longer), enlarged_m * longer, predict_m(trained)]
+        errors = " | ".join(f"{np.abs(column - truth[rows]).mean():.3f}" for column in columns)
         print(f"| {longer:g} | {len(rows)} | {errors} |", flush=True)
 
 
 def enlarged(box: Box, longer: float) -> Box | None:
-    """The box as a longer lens shows it; None where less than half of it is left in the picture."""
+    """The box as a longer lens shows it; None if less than half of it remains in the picture."""
     x1, y1, x2, y2 = (0.5 + (value - 0.5) * longer for value in box.xyxy)
     left, top, right, bottom = (min(max(value, 0.0), 1.0) for value in (x1, y1, x2, y2))
     if left >= right or top >= bottom or (right - left) * (bottom - top) < 0.5 * (x2 - x1) * (y2 - y1):

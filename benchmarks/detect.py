@@ -1,8 +1,8 @@
-"""The embedded detectors by threshold: how many animals they find, how many of their boxes are right, and their CPU time.
+"""Measures recall, precision and CPU time of the built-in detectors by threshold.
 
-On the training videos of simtrap (rendered, every box known; every fourth video unless --all), one picture a second.
-A box is right when it overlaps (IoU >= 0.3) an animal that is at least 20 % visible; boxes on less visible animals don't
-count either way. The threshold was chosen on this table; sites are no matter here, since nothing is trained.
+On the training videos of simtrap (rendered, every box known; every fourth video unless --all), one picture per second.
+A box is right if it overlaps (IoU >= 0.3) an animal that is at least 20 % visible; boxes on less visible animals count
+neither way. The threshold was chosen on this table; nothing is trained, so sites need not be held out.
 
     python benchmarks/detect.py --simtrap DIR [--all]
 """
@@ -41,7 +41,7 @@ def read_truth(path: Path) -> Truth:
 
 
 def pairs(boxes: list[Box], animals: list[Box]) -> list[tuple[int, int, float]]:
-    """Which box is on which animal, and their overlap."""
+    """Pairs of a box and the animal under it, with their overlap."""
     if not boxes or not animals:
         return []
     overlap = iou(np.array([box.xyxy for box in boxes]), np.array([box.xyxy for box in animals]))
@@ -49,8 +49,8 @@ def pairs(boxes: list[Box], animals: list[Box]) -> list[tuple[int, int, float]]:
     return [(i, j, float(overlap[i, j])) for i, j in best if overlap[i, j] >= 0.3]
 
 
-def judge(boxes: list[Box], animals: list[tuple[Box, float]]) -> tuple[int, int, int]:
-    """Right boxes, wrong boxes and animals to be found, at one second."""
+def count_hits(boxes: list[Box], animals: list[tuple[Box, float]]) -> tuple[int, int, int]:
+    """The numbers of right boxes, wrong boxes and visible animals at one second."""
     visible = [share >= 0.2 for _, share in animals]
     if not boxes or not animals:
         return 0, len(boxes), sum(visible)
@@ -59,8 +59,8 @@ def judge(boxes: list[Box], animals: list[tuple[Box, float]]) -> tuple[int, int,
     return right, len(boxes) - right - hardly_visible, sum(visible)
 
 
-class Judged:
-    """What one detector found."""
+class DetectorFigures:
+    """Figures of one detector."""
 
     def __init__(self) -> None:
         self.cpu_s = 0.0
@@ -69,15 +69,15 @@ class Judged:
         self._overlaps: list[float] = []
 
     def add(self, boxes: list[Box], animals: list[tuple[Box, float]], cpu_s: float) -> None:
-        """The boxes of a second."""
+        """Adds the boxes of a second."""
         self.cpu_s += cpu_s
         for threshold in THRESHOLDS:
-            self._counts[threshold] += judge([box for box in boxes if box.score >= threshold], animals)
+            self._counts[threshold] += count_hits([box for box in boxes if box.score >= threshold], animals)
         likely = [box for box in boxes if box.score >= DEFAULT_MIN_SCORE]
-        whole = [box for box, share in animals if share >= 0.5]
-        for i, j, overlap in pairs(likely, whole):
+        visible = [box for box, share in animals if share >= 0.5]
+        for i, j, overlap in pairs(likely, visible):
             self._overlaps.append(overlap)
-            ratio = (likely[i].y2 - likely[i].y1) / (whole[j].y2 - whole[j].y1)
+            ratio = (likely[i].y2 - likely[i].y1) / (visible[j].y2 - visible[j].y1)
             self._height_errors.append(abs(np.log(ratio)))
 
     def show(self, kind: DetectorPrecision, n_seconds: int, reference_cpu_s: float) -> None:
@@ -104,7 +104,7 @@ def main() -> None:
     truth = read_truth(arguments.simtrap / "truth.csv")
     videos = sorted((arguments.simtrap / "train_videos").iterdir())[:: 1 if arguments.all else 4]
     detectors = {kind: MegadetectorLite.load(EMBEDDED[kind], min_score=min(THRESHOLDS)) for kind in DetectorPrecision}
-    judged = {kind: Judged() for kind in DetectorPrecision}
+    figures_of = {kind: DetectorFigures() for kind in DetectorPrecision}
     n_seconds = 0
     for path in videos:
         with open_video(path, FitWithin(*detectors[DetectorPrecision.INT8].input_hw)) as video:
@@ -115,10 +115,10 @@ def main() -> None:
                 for kind, detector in detectors.items():
                     started = time.process_time()
                     (boxes,) = detector.detect([frame.pixels])
-                    judged[kind].add(boxes, truth.get((path.name, time_s), []), time.process_time() - started)
+                    figures_of[kind].add(boxes, truth.get((path.name, time_s), []), time.process_time() - started)
     print(f"{len(videos)} videos, {n_seconds} seconds")
-    for kind, figures in judged.items():
-        figures.show(kind, n_seconds, judged[DetectorPrecision.FLOAT32].cpu_s)
+    for kind, figures in figures_of.items():
+        figures.show(kind, n_seconds, figures_of[DetectorPrecision.FLOAT32].cpu_s)
 
 
 if __name__ == "__main__":

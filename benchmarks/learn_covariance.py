@@ -3,8 +3,8 @@
     trapmeter boxmodel evaluate --tables deep-chimpact --out DIR
     python benchmarks/learn_covariance.py DIR/oof.csv --tables deep-chimpact
 
-Marginal likelihood of the errors of all sites (Rasmussen and Williams 2006, chapter 5), at most 60 rows a site, by
-L-BFGS in the logarithms of the constants, with a weak pull towards where it starts.
+Maximises the marginal likelihood of the errors of all sites (Rasmussen and Williams 2006, chapter 5), at most 60 rows per
+site, by L-BFGS in the logarithms of the constants, with a weak prior around the start.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from trapmeter.calibration.gaussian_process import MAX_ERROR_LOG, NEAR_IN_VIDEO,
 
 Floats = NDArray[np.float64]
 
-MOST_ROWS = 60
-PULL = 0.5
+MAX_ROWS = 60
+PRIOR_WEIGHT = 0.5
 VARIANCES = ("site", "prediction", "box", "prediction_and_box", "video", "video_near", "second", "second_without_box")
 START = Covariance(0.03, 0.02, 0.02, 0.02, 1.0, (1.0, 1.0, 2.7, 2.7), 0.05, 0.03, 0.03, 0.03)
 
@@ -42,85 +42,87 @@ class Site:
 
 
 def read_sites(oof: Path, tables: Path) -> list[Site]:
-    """The sites of `trapmeter boxmodel evaluate`, each row with its box and its held-out answer."""
-    seen = {(s.observation.media_id, s.observation.time_s): s.observation for s in read_labelled_observations(tables)}
+    """The sites of `trapmeter boxmodel evaluate`, each row with its box and its held-out prediction."""
+    observation_at = {
+        (s.observation.media_id, s.observation.time_s): s.observation for s in read_labelled_observations(tables)
+    }
     by_site = defaultdict(list)
     with oof.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             by_site[row["site_id"]].append(row)
     sites = []
-    for name, found in sorted(by_site.items()):
-        observations = [seen[row["media_id"], float(row["time_s"])] for row in found]
-        answer = np.log1p(np.array([float(row["full_distance_m"]) for row in found]))
-        truth = np.log1p(np.array([float(row["truth_m"]) for row in found]))
+    for name, rows in sorted(by_site.items()):
+        observations = [observation_at[row["media_id"], float(row["time_s"])] for row in rows]
+        prediction = np.log1p(np.array([float(row["full_distance_m"]) for row in rows]))
+        truth = np.log1p(np.array([float(row["truth_m"]) for row in rows]))
         sites.append(
-            Site(name, make_site_rows(observations, answer), truth, np.array([row["media_id"] for row in found]))
+            Site(name, make_site_rows(observations, prediction), truth, np.array([row["media_id"] for row in rows]))
         )
     return sites
 
 
 def learn(sites: Sequence[Site], seed: int = 0) -> Covariance:
-    """The constants that make the sites' errors most likely."""
+    """The constants with the greatest likelihood of the sites' errors."""
     rng = np.random.default_rng(seed)
-    parts = [_Parts.of(site, rng) for site in sites]
+    terms = [_SiteTerms.of(site, rng) for site in sites]
     start = _pack(START)
 
     def loss(logs: Floats) -> tuple[float, Floats]:
-        off = logs - start
-        value, slope = 0.5 * PULL * float(off @ off), PULL * off
-        for part in parts:
-            more, steeper = part.loss(logs)
-            value, slope = value + more, slope + steeper
-        return value, slope
+        step = logs - start
+        value, gradient = 0.5 * PRIOR_WEIGHT * float(step @ step), PRIOR_WEIGHT * step
+        for term in terms:
+            site_value, site_gradient = term.loss(logs)
+            value, gradient = value + site_value, gradient + site_gradient
+        return value, gradient
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 40}, bounds=[(-9, 3)] * len(start))
-    return _unpack(found.x)
+    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 40}, bounds=[(-9, 3)] * len(start))
+    return _unpack(optimum.x)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Parts:
-    """What of a site's likelihood doesn't change with the constants. apart: 5 squared differences, each n x n."""
+class _SiteTerms:
+    """The terms of a site's likelihood that don't depend on the constants. squared: 5 squared differences, n x n each."""
 
     error: Floats
-    apart: Floats
+    squared: Floats
     both_boxed: Floats
     same: Floats
     near: Floats
     no_box: Floats
 
     @staticmethod
-    def of(site: Site, rng: np.random.Generator) -> _Parts:
+    def of(site: Site, rng: np.random.Generator) -> _SiteTerms:
         n = len(site.truth_log)
-        index = np.sort(rng.choice(n, min(MOST_ROWS, n), replace=False))
+        index = np.sort(rng.choice(n, min(MAX_ROWS, n), replace=False))
         rows, truth = site.rows.take(index), site.truth_log[index]
-        apart = (rows.coordinates[:, None, :] - rows.coordinates[None, :, :]) ** 2
+        squared = (rows.coordinates[:, None, :] - rows.coordinates[None, :, :]) ** 2
         same = (rows.video[:, None] == rows.video[None, :]).astype(float)
-        return _Parts(
+        return _SiteTerms(
             np.clip(truth - rows.prediction_log, -MAX_ERROR_LOG, MAX_ERROR_LOG),
-            np.moveaxis(apart, 2, 0),
+            np.moveaxis(squared, 2, 0),
             (rows.has_box[:, None] & rows.has_box[None, :]).astype(float),
             same,
-            same * np.exp(-0.5 * apart[..., :2].sum(axis=2) / NEAR_IN_VIDEO**2),
+            same * np.exp(-0.5 * squared[..., :2].sum(axis=2) / NEAR_IN_VIDEO**2),
             np.diag((~rows.has_box).astype(float)),
         )
 
     def loss(self, logs: Floats) -> tuple[float, Floats]:
-        """Minus the log likelihood, and its slope in the logarithms."""
+        """The negative log likelihood, and its gradient in the logarithms."""
         amount, length = np.exp(logs[: len(VARIANCES)]), np.exp(-2 * logs[len(VARIANCES) :])
-        answer = np.exp(-0.5 * self.apart[0] * length[0])
-        box = np.exp(-0.5 * np.tensordot(length[1:], self.apart[1:], 1)) * self.both_boxed
-        one, eye = np.ones_like(answer), np.eye(len(self.error))
-        kinds = (one, answer, box, answer * box, self.same, self.near, eye, self.no_box)
+        by_prediction = np.exp(-0.5 * self.squared[0] * length[0])
+        box = np.exp(-0.5 * np.tensordot(length[1:], self.squared[1:], 1)) * self.both_boxed
+        one, eye = np.ones_like(by_prediction), np.eye(len(self.error))
+        kinds = (one, by_prediction, box, by_prediction * box, self.same, self.near, eye, self.no_box)
         inverse = np.linalg.inv(sum(a * kind for a, kind in zip(amount, kinds, strict=True)))
-        told = inverse @ self.error
-        value = 0.5 * self.error @ told - 0.5 * np.linalg.slogdet(inverse)[1]
-        steep = 0.5 * (inverse - np.outer(told, told))
-        by_answer = steep * (amount[1] * answer + amount[3] * answer * box)
-        by_box = steep * (amount[2] * box + amount[3] * answer * box)
-        slope = [a * (steep * kind).sum() for a, kind in zip(amount, kinds, strict=True)]
-        slope += [(by_answer * self.apart[0]).sum() * length[0]]
-        slope += [(by_box * d).sum() * q for d, q in zip(self.apart[1:], length[1:], strict=True)]
-        return float(value), np.array(slope)
+        weights = inverse @ self.error
+        value = 0.5 * self.error @ weights - 0.5 * np.linalg.slogdet(inverse)[1]
+        derivative = 0.5 * (inverse - np.outer(weights, weights))
+        prediction_term = derivative * (amount[1] * by_prediction + amount[3] * by_prediction * box)
+        by_box = derivative * (amount[2] * box + amount[3] * by_prediction * box)
+        gradient = [a * (derivative * kind).sum() for a, kind in zip(amount, kinds, strict=True)]
+        gradient += [(prediction_term * self.squared[0]).sum() * length[0]]
+        gradient += [(by_box * d).sum() * q for d, q in zip(self.squared[1:], length[1:], strict=True)]
+        return float(value), np.array(gradient)
 
 
 def _pack(covariance: Covariance) -> Floats:

@@ -1,13 +1,13 @@
-"""The 2nd-place system and our own recipe at a CPU's scale on simtrap, with sites held out, beside what needs no pixels.
+"""Compares the 2nd-place system, the default recipe and the box model on simtrap with held-out sites, at CPU scale.
 
-Runs the whole chain (frames, three folds by site, ensemble with flips) on the rendered videos of simtrap for
+Runs the whole pipeline (frames, three folds by site, ensemble with flips) on the rendered videos of simtrap for
 `second_place_cpu` (with a round of pseudolabels) and `default_cpu`: the same backbone, size, epochs and folds. Prints one
-table: the error over the held-out training sites, and on the test sites, which nothing was chosen by. Beside it: always
-answering the training median, and the box model trained on the same boxes.
+table: the error at the held-out training sites, and at the test sites, on which nothing was chosen. For comparison: the
+training median for every animal, and the box model trained on the same boxes.
 
     python benchmarks/simtrap.py --simtrap DIR --out DIR
 
-Takes some hours on two cores. It can be broken off at any time: the same command goes on, with --out as it was.
+Takes some hours on two cores. You can stop it at any time; the same command resumes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ N_FOLDS = 3
 
 
 def main() -> None:
-    """Runs what is missing and prints the table."""
+    """Runs the missing steps and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simtrap", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -41,15 +41,15 @@ def main() -> None:
     data, out = arguments.simtrap, arguments.out
     rounds = {"second_place_cpu": arguments.rounds, "default_cpu": 0}
     for recipe, n_rounds in rounds.items():
-        run_competition(chain_settings(data, out / recipe, recipe, n_rounds), lambda text: print(text, flush=True))
+        run_competition(pipeline_settings(data, out / recipe, recipe, n_rounds), lambda text: print(text, flush=True))
 
     truth = {(row.video_id, row.time_s): row.distance_m for row in read_labels(data / "test_labels.csv")}
     metadata = best_box_rows(data / "test_metadata.csv")
     sites = [metadata[key].site_id for key in truth]
     train_m = [row.distance_m for row in read_labels(data / "train_labels.csv")]
 
-    def told(answers: dict[tuple[str, float], float]) -> str:
-        errors = np.array([abs(answers[key] - truth[key]) for key in truth])
+    def interval_text(distances_m: dict[tuple[str, float], float]) -> str:
+        errors = np.array([abs(distances_m[key] - truth[key]) for key in truth])
         low, high = bootstrap_interval(errors, sites)
         return f"{errors.mean():.2f} ({low:.2f} to {high:.2f})"
 
@@ -65,10 +65,9 @@ def main() -> None:
     boxes_cv = evaluate_box_model(samples, BoxModelSettings(), N_FOLDS).subset("all")
 
     print("\n| method | held-out training sites, m | test sites, m (95 % over sites) |\n| --- | --- | --- |")
-    print(
-        f"| always the training median | {boxes_cv.median_mae_m:.2f} | {told(dict.fromkeys(truth, np.median(train_m)))} |"
-    )
-    print(f"| box model, no pixels | {boxes_cv.mae_m:.2f} | {told(by_boxes)} |")
+    median_m = dict.fromkeys(truth, float(np.median(train_m)))
+    print(f"| always the training median | {boxes_cv.median_mae_m:.2f} | {interval_text(median_m)} |")
+    print(f"| box model, no pixels | {boxes_cv.mae_m:.2f} | {interval_text(by_boxes)} |")
     for recipe, n_rounds in rounds.items():
         for number in range(n_rounds + 1):
             held_out = [
@@ -81,11 +80,11 @@ def main() -> None:
                 for row in read_labels(out / recipe / f"submission-{number}.csv")
             }
             name = recipe if number == 0 else f"... and {number} round(s) of pseudolabels"
-            print(f"| {name}, mean of {N_FOLDS} with flips | {np.mean(held_out):.2f} | {told(submission)} |")
+            print(f"| {name}, mean of {N_FOLDS} with flips | {np.mean(held_out):.2f} | {interval_text(submission)} |")
 
 
-def chain_settings(data: Path, out: Path, recipe: str, rounds: int) -> CompetitionSettings:
-    """The same tables, videos and folds for every recipe. What animals' boxes teach, the reference has no use for."""
+def pipeline_settings(data: Path, out: Path, recipe: str, rounds: int) -> CompetitionSettings:
+    """The same tables, videos and folds for every recipe. The 2nd-place system doesn't use the animals' boxes."""
     return CompetitionSettings(
         labels=data / "train_labels.csv",
         metadata=data / "train_metadata.csv",
@@ -103,7 +102,7 @@ def chain_settings(data: Path, out: Path, recipe: str, rounds: int) -> Competiti
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a table of ours."""
+    """The rows of a table."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 

@@ -109,15 +109,12 @@ def read_inputs(settings: CalibrateSettings, source: Path, estimates: Sequence[E
     cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
     for path, table in ((settings.points, points), (settings.cameras, cameras)):
         _check_sites(path, table, site_ids, source)
-    notes = [] if settings.cameras is None else [*find_misspelt_columns(settings.cameras, CAMERA_COLUMNS)]
+    notes = () if settings.cameras is None else find_misspelt_columns(settings.cameras, CAMERA_COLUMNS)
     rows = [] if settings.labels is None else _read_labels(settings.labels)
     labels = _match_labels(settings.labels, rows, estimates, source)
-    n_unused = len(rows) - len(labels)
-    if n_unused:
-        notes.append(f"labels without a measured animal at their second: {n_unused:,}; they were left out")
     media = dict.fromkeys((observation.media_id, observation.site_id) for observation in measured)
     shoulders = shoulders_by_medium(settings.species, settings.shoulder_m, media)
-    return CalibrationInputs(labels, n_unused, points, cameras, shoulders, tuple(notes))
+    return CalibrationInputs(labels, len(rows) - len(labels), points, cameras, shoulders, tuple(notes))
 
 
 def _check_not_calibrated(settings: CalibrateSettings, source: Path, estimates: Sequence[Estimate]) -> None:
