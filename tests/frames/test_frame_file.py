@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from trapmeter.errors import InputError
 from trapmeter.frames.fill import verify_store
 from trapmeter.frames.frame_file import COMPLETE, HEAD, TAIL, frame_file_name, new_frame_file, open_frame_file
-from trapmeter.frames.index import FrameIndex, PictureEntry, SourceState
+from trapmeter.frames.index import FrameIndex, PictureEntry
 from trapmeter.frames.spec import Codec
 from trapmeter.frames.store import FrameStore
+from trapmeter.storage.address import FileState
 
 # Any text that Python can hold, including lone surrogates.
 NAMES = st.text(st.characters(codec=None, exclude_categories=()), max_size=400)
@@ -45,7 +46,7 @@ ENTRIES = st.builds(PictureEntry, st.integers(19, 10**6), st.integers(1, 10**6),
 INDEXES = st.builds(
     FrameIndex,
     NAMES,
-    st.builds(SourceState, st.integers(0, 2**62), st.integers(0, 2**62)),
+    st.builds(FileState, st.integers(0, 2**62), st.integers(0, 2**62)),
     SECONDS,
     st.lists(NAMES).map(tuple),
     st.dictionaries(TIMES, ENTRIES, max_size=5),
@@ -69,7 +70,7 @@ def test_a_frame_file_survives_a_round_trip(tmp_path_factory: pytest.TempPathFac
     with new_frame_file(path) as writer:
         for time_s, encoded in sorted(pictures.items()):
             writer.add(time_s, time_s, encoded)
-        writer.finish(video_id, SourceState(1, 2), 3.0, ("a doubt",))
+        writer.finish(video_id, FileState(1, 2), 3.0, ("a doubt",))
     with open_frame_file(path) as found:
         assert {time_s: found.read_encoded(time_s) for time_s in found.index.entries} == pictures
         assert (found.index.video_id, found.index.doubts) == (video_id, ("a doubt",))

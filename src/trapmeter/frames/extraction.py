@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from trapmeter.errors import InputError, MediaError
 from trapmeter.frames.frame_file import new_frame_file
-from trapmeter.frames.index import FrameIndex, SourceState, time_key
+from trapmeter.frames.index import FrameIndex, time_key
 from trapmeter.frames.pictures import decode_scale, encode_picture, resize_picture
 from trapmeter.frames.requests import FrameFailure, FrameRequest
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import MissingFrame
 from trapmeter.records import Frame
+from trapmeter.storage.remote import file_state
 
 PHOTO_LENGTH_S = 1e-6
 """The length of a photo, so that second 0 is inside it and no other."""
@@ -57,7 +58,7 @@ def extract_frames(task: ExtractionTask) -> ExtractionResult:
     before = usable_index(store, medium.media_id)
     requested = {*request.times_s, *(() if before is None else (*before.entries, *before.failed))}
     try:
-        source = source_state(request)
+        source = file_state(request.medium.path)
         size = store.spec.size_hw, store.spec.resize
         with (
             open_medium(medium, decode_scale(*size)) as reader,
@@ -96,7 +97,7 @@ def times_inside(times_s: Iterable[float], length_s: float) -> list[float]:
 def holds_request(index: FrameIndex, request: FrameRequest) -> bool:
     """Whether a frame file was made from the current video file and has a picture or a failure for each requested second."""
     try:
-        is_same = index.source == source_state(request)
+        is_same = index.source == file_state(request.medium.path)
     except OSError:
         return False
     return is_same and all(
@@ -122,13 +123,3 @@ def usable_index(store: FrameStore, video_id: str) -> FrameIndex | None:
         return store.index(video_id)
     except InputError:
         return None
-
-
-def source_state(request: FrameRequest) -> SourceState:
-    """The state of the medium's file.
-
-    Raises:
-        OSError: the file isn't there.
-    """
-    status = request.medium.path.stat()
-    return SourceState(status.st_size, status.st_mtime_ns)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.errors import InputError
-from trapmeter.files import PathLike, atomic_file, lock_folder
+from trapmeter.files import PathLike, atomic_file, lock_folder, remove_partial_files
 from trapmeter.frames.extraction import (
     ExtractionResult,
     ExtractionTask,
@@ -21,7 +21,7 @@ from trapmeter.frames.extraction import (
     set_up_worker,
     usable_index,
 )
-from trapmeter.frames.frame_file import PARTIAL_SUFFIX, frame_file_name, open_frame_file, target_of_partial
+from trapmeter.frames.frame_file import frame_file_name, open_frame_file
 from trapmeter.frames.pictures import require_codec
 from trapmeter.frames.requests import FrameFailure, FrameRequest, read_requests
 from trapmeter.frames.spec import Codec
@@ -33,6 +33,7 @@ from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_
 from trapmeter.progress import Progress, no_progress
 from trapmeter.storage.address import AnyPath, RemotePath, parse_path
 from trapmeter.storage.publish import publish_folder, work_folder
+from trapmeter.storage.remote import file_state_or_zeros
 from trapmeter.tables.csvfile import to_cell
 from trapmeter.windows import WIDE_OFFSETS_S
 
@@ -130,10 +131,7 @@ def _extract_all(
         return
 
     def limit_s(task: ExtractionTask) -> float:
-        try:
-            return time_limits.limit_s(task.request.medium.path.stat().st_size)
-        except OSError:
-            return time_limits.limit_s(0)
+        return time_limits.limit_s(file_state_or_zeros(task.request.medium.path).size_bytes)
 
     n_workers = max(1, min(jobs, len(tasks)))
     for task, result in engine(tasks, extract_frames, jobs=n_workers, limit_s=limit_s, start=set_up_worker):
@@ -160,10 +158,7 @@ def _remove_partial_files(store: FrameStore, requests: Sequence[FrameRequest] | 
     names = None if requests is None else {frame_file_name(request.medium.media_id) for request in requests}
     with suppress(OSError):  # the first write into the folder will report the error
         (store.folder / FRAMES_FOLDER).mkdir(exist_ok=True)
-    for path in (store.folder / FRAMES_FOLDER).glob(f".*{PARTIAL_SUFFIX}"):
-        if names is None or target_of_partial(path.name) in names:
-            with suppress(OSError):
-                path.unlink()
+    remove_partial_files(store.folder / FRAMES_FOLDER, names)
 
 
 def failures_path(store: FrameStore, shard: Shard | None = None) -> Path:
@@ -266,7 +261,7 @@ def fill_and_check(
         RunError: the store can't be written, has other settings, or another fill is running in it.
         MissingExtraError: a package for the codec, the engine or the address is not installed.
     """
-    target = parse_path(store) if isinstance(store, str) else store
+    target = parse_path(store)
     workers = workers or EngineSettings()
     is_cluster = workers.engine is EngineName.RAY
     if isinstance(target, RemotePath) and (shard is not None or is_cluster):
@@ -275,7 +270,7 @@ def fill_and_check(
         )
     filled = failures_file = problems = None
     if labels and videos is not None:
-        source = parse_path(videos) if isinstance(videos, str) else videos
+        source = parse_path(videos)
         requests, missing = read_requests([Path(table) for table in labels], source, offsets_s or WIDE_OFFSETS_S)
         with publish_folder(target, LAYOUT, "--store") as published:
             # Ray may have started its workers in another folder.

@@ -20,14 +20,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from trapmeter.errors import InputError, RunError
-from trapmeter.frames.index import FrameIndex, PictureEntry, SourceState, time_key
+from trapmeter.errors import InputError
+from trapmeter.files import replace_when_complete, write_errors
+from trapmeter.frames.index import FrameIndex, PictureEntry, time_key
+from trapmeter.storage.address import FileState
 
 HEAD = b"trapmeter frames 1\n"
 TAIL = struct.Struct("<Q32s8s")
 COMPLETE = b"complete"
 SUFFIX = ".frames"
-PARTIAL_SUFFIX = ".part"
 
 MAX_INDEX_BYTES = 64_000_000
 """Ten times what a day with one picture per second needs."""
@@ -49,11 +50,6 @@ def frame_file_name(video_id: str) -> str:
 
 
 _MAX_READABLE = 60
-
-
-def target_of_partial(name: str) -> str:
-    """The name of the finished file for the name of a partial one."""
-    return name.removeprefix(".").removesuffix(PARTIAL_SUFFIX).rpartition(".")[0]
 
 
 class FrameFileReader:
@@ -158,7 +154,7 @@ class FrameFileWriter:
         """Records why there is no picture at time_s."""
         self._failed[time_key(time_s)] = reason
 
-    def finish(self, video_id: str, source: SourceState, length_s: float, doubts: tuple[str, ...]) -> FrameIndex:
+    def finish(self, video_id: str, source: FileState, length_s: float, doubts: tuple[str, ...]) -> FrameIndex:
         """Writes the index, without which the file counts as damaged."""
         index = FrameIndex(video_id, source, float(length_s), doubts, self._entries, self._failed)
         raw = index.to_bytes()
@@ -166,7 +162,7 @@ class FrameFileWriter:
         return index
 
     def _write(self, data: bytes) -> None:
-        with _translating_write_errors(self._path):
+        with write_errors(self._path):
             self._file.write(data)
         self._at += len(data)
 
@@ -178,29 +174,14 @@ def new_frame_file(path: Path) -> Iterator[FrameFileWriter]:
     Raises:
         RunError: the file can't be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-    with _translating_write_errors(path):
-        file = partial.open("wb")
-    try:
-        yield FrameFileWriter(path, file)
-        with _translating_write_errors(path):
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            partial.replace(path)
-    finally:
-        # After success nothing is left to do. On a full disk closing fails again, and the first error is the one to show.
-        with suppress(OSError):
-            file.close()
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _translating_write_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunError(
-            f"{path} can't be written: {error.strerror or error}; check the folder's permissions and free space"
-        ) from error
+    with replace_when_complete(path) as partial:
+        with write_errors(path):
+            file = partial.open("wb")
+        try:
+            yield FrameFileWriter(path, file)
+            with write_errors(path):
+                file.close()
+        finally:
+            # On a full disk closing fails again, and the first error is the one to show.
+            with suppress(OSError):
+                file.close()

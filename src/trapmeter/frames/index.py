@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from trapmeter.errors import InputError, error_text
+from trapmeter.storage.address import FileState
 from trapmeter.windows import Edge, window_times
 
 FORMAT = 1
@@ -25,14 +26,6 @@ class PictureEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceState:
-    """The state of the video file that was read: its size, and its last change in nanoseconds since 1970."""
-
-    size_bytes: int
-    modified_ns: int
-
-
-@dataclass(frozen=True, slots=True)
 class FrameIndex:
     """The pictures of one video.
 
@@ -41,7 +34,7 @@ class FrameIndex:
     """
 
     video_id: str
-    source: SourceState
+    source: FileState
     length_s: float
     doubts: tuple[str, ...] = ()
     entries: dict[float, PictureEntry] = field(default_factory=dict)
@@ -86,7 +79,7 @@ class FrameIndex:
                 raise InputError(f"written by another version of trapmeter (format {data['format']}, here {FORMAT})")
             return FrameIndex(
                 _text(data["video_id"]),
-                SourceState(_integer(data["source_bytes"]), _integer(data["source_modified_ns"], least=-(2**63))),
+                FileState(_integer(data["source_bytes"]), _integer(data["source_modified_ns"], least=-(2**63))),
                 _seconds(data["length_s"]),
                 tuple(_text(doubt) for doubt in data["doubts"]),
                 {

@@ -7,7 +7,6 @@ MODELS/.downloads/zamba-depth.part              a download so far
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from trapmeter.errors import InputError, ModelError, RunError
-from trapmeter.files import cache_folder
+from trapmeter.files import atomic_folder, cache_folder
 from trapmeter.models.registry import check_name, read_registry
 
 MODELS_VARIABLE = "TRAPMETER_MODELS"
@@ -76,21 +75,8 @@ def new_model(name: str, *, overwrite: bool) -> Iterator[Path]:
     with locked_model(name):
         if final.exists() and not overwrite:
             raise RunError(f"{final}: this model exists already; choose another --name, or replace it with --overwrite")
-        # The lock allows one writer at a time, so these folders are left over from a killed one.
-        fresh, old = root / f".{name}.new", root / f".{name}.old"
-        try:
-            for left_over in (fresh, old):
-                shutil.rmtree(left_over, ignore_errors=True)
-            fresh.mkdir()
+        with atomic_folder(final) as fresh:
             yield fresh
-            if final.exists():
-                final.rename(old)
-            fresh.rename(final)
-        except OSError as error:
-            raise RunError(f"{final} can't be written: {error.strerror or error}") from error
-        finally:
-            for left_over in (fresh, old):
-                shutil.rmtree(left_over, ignore_errors=True)
 
 
 def download_path(name: str) -> Path:
