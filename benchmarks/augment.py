@@ -223,18 +223,18 @@ def main() -> None:
     windows = demo_windows()
     print(f"{len(windows)} windows of {N_FRAMES} x {SIZE_HW[0]} x {SIZE_HW[1]}; OpenCV {cv2.__version__}, one thread\n")
 
-    ours, theirs_n = Trapmeter(second_place_augmentation()).shares(4000), 2000
-    theirs = albumentations_shares(a, theirs_n)
+    trapmeter, reference_n = Trapmeter(second_place_augmentation()).shares(4000), 2000
+    reference = albumentations_shares(a, reference_n)
     singles = dict(single_transforms(a))
     print(f"{'':46}{'share of windows, %':>24}{'CPU ms when applied':>24}")
     print(f"{'step (albumentations name)':46}{'trapmeter':>12}{'albument.':>12}{'trapmeter':>12}{'albument.':>12}")
-    for name, (their_name, settings) in STEPS.items():
-        shares = f"{ours[name] / 40:12.1f}{theirs[their_name] / theirs_n * 100:12.1f}"
-        our_ms, _ = cpu_ms(Trapmeter(settings), windows, args.singles)
-        transform = Albumentations(a, [singles[their_name]], by_images=False)
+    for name, (reference_name, settings) in STEPS.items():
+        shares = f"{trapmeter[name] / 40:12.1f}{reference[reference_name] / reference_n * 100:12.1f}"
+        trapmeter_ms, _ = cpu_ms(Trapmeter(settings), windows, args.singles)
+        transform = Albumentations(a, [singles[reference_name]], by_images=False)
         # A single piecewise affine takes seconds.
-        their_ms, _ = cpu_ms(transform, windows, 3 if their_name == "PiecewiseAffine" else args.singles)
-        print(f"{f'{name} ({their_name})':46}{shares}{our_ms:12.2f}{their_ms:12.2f}", flush=True)
+        reference_ms, _ = cpu_ms(transform, windows, 3 if reference_name == "PiecewiseAffine" else args.singles)
+        print(f"{f'{name} ({reference_name})':46}{shares}{trapmeter_ms:12.2f}{reference_ms:12.2f}", flush=True)
 
     ways = {
         name: Albumentations(a, reference_list(a), by_images=name == "images")
@@ -246,29 +246,34 @@ def main() -> None:
         "\nalbumentations: " + ", ".join(f"{ms:.0f} ms with {name}" for name, ms in tried.items()) + f"; {way} is used"
     )
 
-    ratio, our_ms = compare(Trapmeter(second_place_augmentation()), ways[way], windows, args)
+    ratio, trapmeter_ms = compare(Trapmeter(second_place_augmentation()), ways[way], windows, args)
     print("\nThe same without piecewise affine, on which albumentations spends most of its time:")
     lesser = replace(second_place_augmentation(), distortions=(DistortionKind.OPTICAL, DistortionKind.GRID))
     without = Albumentations(a, reference_list(a, piecewise=False), by_images=way == "images")
     lesser_ratio, _ = compare(Trapmeter(lesser), without, windows, args)
     print(f"\npromised: a ratio of at least {PROMISED_RATIO:g} and at most {PROMISED_MS:g} ms per window")
-    sys.exit(min(ratio, lesser_ratio) < PROMISED_RATIO or our_ms > PROMISED_MS)
+    sys.exit(min(ratio, lesser_ratio) < PROMISED_RATIO or trapmeter_ms > PROMISED_MS)
 
 
-def compare(ours: Augmenter, theirs: Augmenter, windows: list[Window], args: argparse.Namespace) -> tuple[float, float]:
+def compare(
+    trapmeter: Augmenter, reference: Augmenter, windows: list[Window], args: argparse.Namespace
+) -> tuple[float, float]:
     """Alternates both and prints the medians; returns the ratio of CPU times, and trapmeter's CPU ms per window."""
     pairs = [
-        (*cpu_ms(ours, windows, 4 * args.windows), *cpu_ms(theirs, windows, args.windows)) for _ in range(args.pairs)
+        (*cpu_ms(trapmeter, windows, 4 * args.windows), *cpu_ms(reference, windows, args.windows))
+        for _ in range(args.pairs)
     ]
-    our_ms, our_wall, their_ms, their_wall = (statistics.median(column) for column in zip(*pairs, strict=True))
+    trapmeter_ms, trapmeter_wall, reference_ms, reference_wall = (
+        statistics.median(column) for column in zip(*pairs, strict=True)
+    )
     ratios = sorted(pair[2] / pair[0] for pair in pairs)
     print(f"\n{'medians':16}{'windows/s':>12}{'CPU ms per window':>18}")
-    print(f"{'trapmeter':16}{1e3 / our_wall:12.1f}{our_ms:18.2f}")
-    print(f"{'albumentations':16}{1e3 / their_wall:12.1f}{their_ms:18.2f}")
+    print(f"{'trapmeter':16}{1e3 / trapmeter_wall:12.1f}{trapmeter_ms:18.2f}")
+    print(f"{'albumentations':16}{1e3 / reference_wall:12.1f}{reference_ms:18.2f}")
     print(
         f"ratio of CPU times: {statistics.median(ratios):.1f} (pairs: {ratios[0]:.1f} to {ratios[-1]:.1f})", flush=True
     )
-    return statistics.median(ratios), our_ms
+    return statistics.median(ratios), trapmeter_ms
 
 
 if __name__ == "__main__":

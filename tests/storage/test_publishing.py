@@ -229,7 +229,7 @@ def test_commands_from_bucket_to_bucket(
     names = {name for name in there() if name.startswith("store/")}
     assert {Path(name).suffix for name in names} == {".frames", ".csv", ".json"}
     assert call(*given, "--shard", "1/2", "--store", "s3://traps/results/store") == 2
-    assert "a folder that all machines see" in capsys.readouterr().err
+    assert "a folder that all machines share" in capsys.readouterr().err
     everything = b"".join([*there().values(), *(path.read_bytes() for path in work.rglob("*") if path.is_file())])
     assert SECRET.encode() not in everything
     assert call("predict", "s3://traps/none", *options, "--out", "s3://traps/results") == 2

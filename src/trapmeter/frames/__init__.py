@@ -1,1 +1,1 @@
-"""The frame store: the pictures that training and submission need, decoded once and kept ready to be read in windows."""
+"""Frame stores: the frames that training needs, decoded once."""

@@ -219,10 +219,10 @@ def verify_store(store: FrameStore, progress: Progress = no_progress) -> list[St
 
 @dataclass(frozen=True, slots=True)
 class StoreReport:
-    """What `fill_and_check` did.
+    """The result of `fill_and_check`.
 
-    filled: None if nothing was requested; failures_file: where all failures of the fill are; problems: None without a check;
-    folder: what was checked, which for a store in object storage is its working folder on this machine.
+    filled: None if nothing was requested. failures_file: lists all failures of the fill. problems: None without a check.
+    folder: the checked folder, which for a store in object storage is its working folder on this machine.
     """
 
     filled: FillReport | None
@@ -253,12 +253,12 @@ def fill_and_check(
 ) -> StoreReport:
     """Fills a frame store with the frames around the seconds in the labels tables, checks it, or both.
 
-    store: a folder or an address in object storage. offsets_s: seconds around each labelled one, WIDE_OFFSETS_S by default.
-    size_hw, resize, codec: None takes what the store has, or the defaults for a new one. jobs: None is one for each core.
+    store: a folder, or an address in object storage. offsets_s: seconds around each labelled one, by default WIDE_OFFSETS_S.
+    size_hw, resize, codec: None means the store's settings, or the defaults for a new store. jobs: None means one per core.
 
     Raises:
-        InputError: a table or an option is wrong, or the options don't go together.
-        RunError: the store can't be written, is of another kind, or another fill is at work in it.
+        InputError: a table or an option is invalid, or the options exclude each other.
+        RunError: the store can't be written, has other settings, or another fill is running in it.
         MissingExtraError: a package for the codec, the engine or the address is not installed.
     """
     target = parse_path(store)
@@ -266,20 +266,20 @@ def fill_and_check(
     is_cluster = workers.engine is EngineName.RAY
     if isinstance(target, RemotePath) and (shard is not None or is_cluster):
         raise InputError(
-            "--shard and --engine ray write into a folder that all machines see: give such a --store, not an address"
+            "--shard and --engine ray need a folder that all machines share; give one as --store instead of an address"
         )
     filled = failures_file = problems = None
     if labels and videos is not None:
-        place = parse_path(videos)
-        wanted, missing = read_requests([Path(table) for table in labels], place, offsets_s or WIDE_OFFSETS_S)
+        source = parse_path(videos)
+        requests, missing = read_requests([Path(table) for table in labels], source, offsets_s or WIDE_OFFSETS_S)
         with publish_folder(target, LAYOUT, "--store") as published:
             # Ray may have started its workers in another folder.
             folder = published.absolute() if is_cluster else published
             frames = open_or_create_store(folder, size_hw=size_hw, resize=resize, codec=codec)
-            with open_engine(workers, jobs, [place, folder]) as opened:
+            with open_engine(workers, jobs, [source, folder]) as opened:
                 filled = fill_store(
                     frames,
-                    wanted,
+                    requests,
                     opened.jobs,
                     progress,
                     missing=missing,

@@ -1,4 +1,4 @@
-"""The index of a frame file: which pictures of which video it holds, and where. All of it is checked when it is read."""
+"""The index of a frame file: which pictures of which video it holds, and where. Reading it checks all of it."""
 
 from __future__ import annotations
 

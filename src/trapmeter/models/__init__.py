@@ -1,1 +1,1 @@
-"""Networks' contracts: what goes in, how it is made, and the files that carry weights with it."""
+"""Models: what a network expects and predicts, its file, the registry and downloads."""

@@ -1,1 +1,1 @@
-"""Training: what teaches a network to read distances from windows of frames."""
+"""Training: everything that fits a network to labelled windows. Mostly needs torch."""

@@ -1,4 +1,4 @@
-"""The settings of `trapmeter train` and `trapmeter distil`, and of the pseudolabels that both accept. Light to import."""
+"""The settings of `trapmeter train`, `trapmeter distil` and their pseudolabels. Light to import."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Converts a TorchScript file into a bundle, in a process of its own (`python -m trapmeter.training.torchscript`).
+"""Converts a TorchScript file into a bundle, in a process of its own.
 
 A TorchScript file is a program. It can't run Python, but its operators may use up memory or touch files, so you must trust
 a file that you load. It is therefore loaded only once, on request, in another process; `predict` only ever reads the bundle.
 
-The process reads a job as JSON from standard input (trapmeter.models.install writes it) and writes its result into the file
-that the job names, since torch prints to both output streams. Only the older exporter of torch (dynamo=False) takes such
-programs; the newer one needs Python modules.
+The process (`python -m trapmeter.training.torchscript`) reads a job as JSON from standard input, which
+trapmeter.models.install writes. It writes its result into the file that the job names, since torch prints to both output
+streams. Only the older exporter of torch (dynamo=False) takes such programs; the newer one needs Python modules.
 """
 
 from __future__ import annotations
