@@ -11,10 +11,10 @@ import sys
 
 import numpy as np
 import pytest
+from tables.test_camtrapdp import package, zipped
 
 from density.simulated import half_normal, seen_distances
 from density.surveys import deployments_text, distances_rows, flat_text, true_density, write_distances_rows
-from tables.test_camtrapdp import package, zipped
 from trapmeter.cli import main
 
 FIELDS = {"key", "adjustments", "lnl", "aic", "qaic", "pa", "edr_m", "density_km2", "se", "cv", "low", "high", "df"}
@@ -385,7 +385,7 @@ def test_columns_that_may_be_misspelt_are_said(tmp_path, density):
     path.write_text(flat_rows(*rows, head="Sample.Label,Effort,distance,Multiplier,Study.Area"))
     status, said, _ = density(path, "--key", "half-normal", "--adjust", "none", "--cutpoints", "0,2,4,6,9")
     assert status == 0
-    assert "the column 'Multiplier' is passed over; rename it 'multiplier'" in said
+    assert "the column 'Multiplier' is ignored; rename it 'multiplier'" in said
     assert "Study.Area" not in said
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
-
 from tables.test_camtrapdp import DEPLOYMENTS, package
+
 from trapmeter.density.detection.held_out_errors import DEEP_CHIMPACT, read_held_out
 from trapmeter.density.detection.measurement_error import PartlyKnownError, RandomError
 from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
@@ -115,7 +115,7 @@ def test_a_table_of_deployments_replaces_the_packages(tmp_path):
     found = survey(tmp_path, [row(0, 4)], deployments=table)
     assert found.multiplier == pytest.approx(55 / 360)
     assert found.notes == (
-        f"{table}: the column 'hour' is passed over; rename it 'hours' if that is what it is",
+        f"{table}: the column 'hour' is ignored; rename it 'hours' if that is what you mean",
         "theta_deg = 42 was not used: deployments.csv tells its own in each row",
         "snapshot_s = 2 was not used: deployments.csv tells its own in each row",
     )
