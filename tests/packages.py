@@ -163,3 +163,27 @@ def observations_in(path: Path) -> dict[str, dict[str, str]]:
     """The rows of a package's observations by their ids."""
     text = contents(path)["observations.csv"].decode("utf-8-sig")
     return {row["observationID"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
+
+
+MADE_UP_DEPLOYMENTS = (
+    "deploymentID,locationID,deploymentStart,deploymentEnd\nd1,S1,2024-05-01T00:00:00Z,2024-05-11T00:00:00Z\n"
+)
+MADE_UP_MEDIA = "mediaID,deploymentID,timestamp,filePath\nm1,d1,2024-05-02T06:00:00Z,S1/a.jpg\n"
+MADE_UP_OBSERVATIONS = (
+    "observationID,deploymentID,mediaID,eventID,eventStart,observationLevel,observationType,scientificName,count,behavior,"
+    "individualID,individualPositionRadius,individualPositionAngle,bboxX,bboxY,bboxWidth,bboxHeight,observationTags\n"
+    "o1,d1,m1,e1,2024-05-02T06:00:00Z,media,animal,Vulpes vulpes,1,foraging|running,fox1,4.5,-3,0.1,0.2,0.3,0.4,odd\n"
+    # Rows may lack empty cells at their end.
+    "o2,d1,,e2,2024-05-02T07:00:00+02:00,event,blank,,,\n"
+)
+MADE_UP_RESOURCES = [{"name": name, "path": f"{name}.csv"} for name in ("deployments", "media", "observations")]
+
+
+def write_made_up_package(folder: Path, resources: object = MADE_UP_RESOURCES, **tables: str) -> Path:
+    """Writes a package of one deployment, one photo and two observations, or of other tables given as texts."""
+    folder.mkdir(exist_ok=True)
+    (folder / "datapackage.json").write_text(json.dumps({"resources": resources}))
+    texts = {"deployments": MADE_UP_DEPLOYMENTS, "media": MADE_UP_MEDIA, "observations": MADE_UP_OBSERVATIONS, **tables}
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text)
+    return folder

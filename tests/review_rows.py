@@ -1,4 +1,4 @@
-"""Rows of every kind, to be reviewed."""
+"""Rows of every kind to review."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def row(
     reason: str = "",
     x: float = 0.4,
 ) -> Estimate:
-    """A measured row, or one without an animal where distance_m is None."""
+    """A measured row, or a row without an animal if distance_m is None."""
     if distance_m is None:
         return Estimate(Observation(media_id, time_s, site_id=site_id), status, reason=reason)
-    seen = Observation(media_id, time_s, Box(x, 0.3, x + 0.2, 0.7, 0.8), animal_id, site_id)
+    observation = Observation(media_id, time_s, Box(x, 0.3, x + 0.2, 0.7, 0.8), animal_id, site_id)
     distance = Distance(distance_m, max(0.0, distance_m - width_m / 2), distance_m + width_m / 2)
-    return Estimate(seen, Status.MEASURED, distance, 45 * (x - 0.4), reason, "model")
+    return Estimate(observation, Status.MEASURED, distance, 45 * (x - 0.4), reason, "model")
 
 
 AVI, MP4, ODD, GONE = "S01/a.avi", "S02/b.mp4", "odd.mp4", "gone.mp4"
@@ -47,7 +47,7 @@ ROWS = (
     row(ODD, 1, 7.0, site_id="S03", width_m=1),
     row(ODD_NAME, 2, 7.0, site_id=ODD_SITE, width_m=0.5),
 )
-"""Every kind of row: seconds with one animal and with two, without any, past the end, and failed."""
+"""Every kind of row: seconds with one animal, with two, without one, past the end, and failed."""
 
 
 def results_of(folder: Path, rows: Sequence[Estimate] = ROWS, root: Path | None = None) -> Results:

@@ -190,11 +190,11 @@ def test_the_report_of_a_package_has_a_map_unless_no_map_is_requested(package: P
     nowhere = {**SITE, "deploymentID": "d2", "locationID": "S2", "latitude": "NA", "longitude": "NA"}
     write_package(package, deployments=[SITE, nowhere], media=MEDIA, observations=OBSERVATIONS)
     assert inside("predict", packed(package, tmp_path / "dp.zip"), "--out", out, "--jobs", 1) == 3
-    assert "The larger a circle" in (out / "report.html").read_text()
+    assert "The larger the circle" in (out / "report.html").read_text()
     assert inside("report", out, "--no-map", "--jobs", 1) == 0
-    assert "The larger a circle" not in (out / "report.html").read_text()
+    assert "The larger the circle" not in (out / "report.html").read_text()
     assert inside("report", out, "--jobs", 1) == 0
-    assert "The larger a circle" in (out / "report.html").read_text()
+    assert "The larger the circle" in (out / "report.html").read_text()
     assert inside("report", out, "--no-map", "--places", package) == 2
     assert inside("export", out, "--format", "geojson", "--places", package, "--out", tmp_path / "sites.json") == 0
     (point,) = json.loads((tmp_path / "sites.json").read_text())["features"]
@@ -202,7 +202,7 @@ def test_the_report_of_a_package_has_a_map_unless_no_map_is_requested(package: P
     # A map that can't be drawn doesn't prevent the report.
     write_package(package, deployments=[{**SITE, "latitude": "95"}], media=MEDIA, observations=OBSERVATIONS)
     assert inside("predict", package, "--out", tmp_path / "odd", "--jobs", 1) == 3
-    assert "The larger a circle" not in (tmp_path / "odd/report.html").read_text()
+    assert "The larger the circle" not in (tmp_path / "odd/report.html").read_text()
 
 
 def test_packages_that_cannot_be_measured_say_why(package: Path, tmp_path: Path) -> None:
@@ -418,15 +418,15 @@ def test_results_of_the_media_without_the_package_match_it(package: Path, tmp_pa
 def test_distances_that_people_measured_calibrate(package: Path, tmp_path: Path) -> None:
     measure(package, tmp_path / "out")
     with pytest.raises(InputError, match="no observation of a medium has an individualPositionRadius by a person"):
-        calibrate(tmp_path / "out", out=tmp_path / "none", labels=package)
+        calibrate(tmp_path / "out", tmp_path / "none", labels=package)
     of_event = observation("o9", "", observationLevel="event", individualPositionRadius="5")
     with_event = write_package(tmp_path / "event", media=MEDIA, observations=[*OBSERVATIONS, of_event])
     with pytest.raises(InputError, match=r"; 1 observations of events have one, but no single second; fill in"):
-        calibrate(tmp_path / "out", out=tmp_path / "none", labels=with_event)
+        calibrate(tmp_path / "out", tmp_path / "none", labels=with_event)
     # Distances that trapmeter wrote into a person's row are not labels either,
     export_results(tmp_path / "out", tmp_path / "exported", ExportFormat.CAMTRAP_DP, package=package)
     with pytest.raises(InputError, match="by a person"):
-        calibrate(tmp_path / "out", out=tmp_path / "none", labels=tmp_path / "exported")
+        calibrate(tmp_path / "out", tmp_path / "none", labels=tmp_path / "exported")
     # unless a person gave them in a review.
     with open_log(tmp_path / "out/distances.csv") as log:
         results = read_results(tmp_path / "out")
@@ -435,13 +435,13 @@ def test_distances_that_people_measured_calibrate(package: Path, tmp_path: Path)
         session.decide(DecisionKind.DISTANCE, number, 0, distance_m=9.25)
     assert inside("review", "export", tmp_path / "out", "--out", tmp_path / "reviewed") == 0
     export_results(tmp_path / "reviewed", tmp_path / "with-review", ExportFormat.CAMTRAP_DP, package=package)
-    done = calibrate(tmp_path / "out", out=tmp_path / "by-review", labels=tmp_path / "with-review")
+    done = calibrate(tmp_path / "out", tmp_path / "by-review", labels=tmp_path / "with-review")
     assert (done.n_labels, done.n_labels_unused) == (1, 0)
     by_hand = [
         {**row, "individualPositionRadius": "9.5"} if row["observationID"] == "o3" else row for row in OBSERVATIONS
     ]
     labelled = write_package(tmp_path / "by-hand", media=MEDIA, observations=by_hand)
     for number, source in enumerate((labelled, packed(labelled, tmp_path / "by-hand.zip"))):
-        done = calibrate(tmp_path / "out", out=tmp_path / f"calibrated{number}", labels=source)
+        done = calibrate(tmp_path / "out", tmp_path / f"calibrated{number}", labels=source)
         assert (done.n_labels, done.n_labels_unused) == (1, 0)
         assert done.n_moved > 0

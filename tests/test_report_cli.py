@@ -1,4 +1,4 @@
-"""`trapmeter report`: the same bytes as the run's own report, and what has become known since."""
+"""`trapmeter report`: the same bytes as the run's own report, plus known distances and locations given later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeClip
-from report.test_report_page import Page
+from report.pages import Page
 from terminal import inside
 from trapmeter.demo.clips import CLIPS
 from trapmeter.tables.distances import read_distances
@@ -16,7 +16,7 @@ from trapmeter.tables.distances import read_distances
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run over a clip with an animal, by the demo's own boxes of one site."""
+    """A run over one of the demo's clips, which shows an animal."""
     out = tmp_path_factory.mktemp("run") / "results"
     site = out.parent / "sites.csv"
     site.write_text("media_id,site_id\nbmnq4208.mp4,S1\n")
@@ -25,7 +25,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_report_comes_out_the_same(results: Path) -> None:
+def test_the_report_has_the_same_bytes_as_that_of_the_run(results: Path) -> None:
     first = (results / "report.html").read_bytes()
     (results / "report.html").unlink()
     assert inside("report", results, "--jobs", 1) == 0
@@ -36,12 +36,12 @@ def test_the_report_comes_out_the_same(results: Path) -> None:
     assert "15,229 rows, 2,072 media, 153 sites" in text
 
 
-def test_rows_tell_that_it_was_day(results: Path) -> None:
+def test_rows_know_that_it_was_day(results: Path) -> None:
     assert {estimate.observation.is_night for estimate in read_distances(results / "distances.csv")} == {False}
 
 
 @pytest.mark.slow
-def test_what_is_known_since_is_reckoned_in(results: Path, tmp_path: Path) -> None:
+def test_known_distances_and_locations_can_be_given_later(results: Path, tmp_path: Path) -> None:
     (tmp_path / "truth.csv").write_text("video_id,time,distance\nbmnq4208.mp4,0,5\nbmnq4208.mp4,4,5\n")
     (tmp_path / "places.csv").write_text("site_id,latitude,longitude\nS1,5.5,-7\n")
     calibrated = tmp_path / "calibrated"
@@ -49,14 +49,14 @@ def test_what_is_known_since_is_reckoned_in(results: Path, tmp_path: Path) -> No
     options = ["--truth", tmp_path / "truth.csv", "--places", tmp_path / "places.csv", "--jobs", 1]
     assert inside("report", calibrated, *options) == 0
     page = Page((calibrated / "report.html").read_text())
-    assert "Beside known distances" in page.text
+    assert "Comparison with known distances" in page.text
     assert "at 1 site by labels" in page.text
-    assert "1 site. The larger a circle" in page.text
+    assert "1 site. The larger the circle" in page.text
     assert page.all("img")
 
 
 @pytest.mark.slow
-def test_a_table_that_is_gone_is_told(make_clip: MakeClip, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_table_is_announced(make_clip: MakeClip, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     places = tmp_path / "places.csv"
     places.write_text("site_id,latitude,longitude\nS1,5.5,-7\n")
     clip = make_clip("plain.mp4", n=10, rate=10)
@@ -74,14 +74,14 @@ def test_a_table_that_is_gone_is_told(make_clip: MakeClip, tmp_path: Path, capsy
         (["--truth", "gone.csv"], "gone.csv"),
     ],
 )
-def test_what_is_wrong_is_told(
+def test_wrong_options_are_refused(
     results: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert inside("report", results, *options) == 2
     assert message in capsys.readouterr().err
 
 
-def test_pdf_names_what_to_install(
+def test_pdf_says_what_to_install(
     results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "weasyprint", None)
@@ -94,6 +94,6 @@ def test_pdf_is_written(results: Path) -> None:
     try:
         import weasyprint  # noqa: F401
     except (ImportError, OSError) as error:
-        pytest.skip(f"the extra pdf, or the system's Pango that it needs, is not installed: {error}")
+        pytest.skip(f"the extra pdf or the system's Pango is not installed: {error}")
     assert inside("report", results, "--format", "pdf", "--jobs", 1) == 0
     assert (results / "report.pdf").read_bytes().startswith(b"%PDF-")

@@ -1,6 +1,7 @@
-"""Rows and runs made by hand."""
+"""Rows and runs for the tests of the report."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,23 +27,31 @@ FACTS: dict[str, Any] = {
 
 
 def make_row(
-    distance_m: float | None = 5.0,
+    distance_m: float = 5.0,
     media_id: str = "a.jpg",
     time_s: float = 0.0,
     animal_id: int = 1,
     site_id: str = "",
     status: Status = Status.MEASURED,
     xyxy: tuple[float, float, float, float] | None = (0.25, 0.25, 0.75, 0.75),
+    low_m: float | None = None,
+    high_m: float | None = None,
+    reason: str = "",
+    **of_observation: Any,
 ) -> Estimate:
+    """A row; without further arguments, an animal measured at 5 m with an interval of 0.7 to 1.5 times that."""
     if status is not Status.MEASURED:
         return Estimate(Observation(media_id, time_s, None, 0, site_id), status, reason="broken")
-    assert distance_m is not None
     box = None if xyxy is None else Box(*xyxy, 0.9)
-    distance = Distance(distance_m, distance_m * 0.7, distance_m * 1.5)
-    return Estimate(Observation(media_id, time_s, box, animal_id, site_id), status, distance, 0.0, "", "box-model-1")
+    distance = Distance(
+        distance_m, distance_m * 0.7 if low_m is None else low_m, distance_m * 1.5 if high_m is None else high_m
+    )
+    observation = Observation(media_id, time_s, box, animal_id, site_id, **of_observation)
+    return Estimate(observation, status, distance, 0.0, reason, "box-model-1")
 
 
 def make_run(root: Path, rows: Sequence[Estimate], **changes: Any) -> PredictRun:
+    """A run; changes replace counts of its summary, and `facts` adds to its facts."""
     statuses = [row.status for row in rows]
     distances = [row.distance.distance_m for row in rows if row.distance is not None]
     failures = tuple(sorted({(row.observation.media_id, row.reason) for row in rows if row.status is Status.FAILED}))
@@ -67,14 +76,27 @@ def make_run(root: Path, rows: Sequence[Estimate], **changes: Any) -> PredictRun
 
 @pytest.fixture
 def row() -> Callable[..., Estimate]:
-    """Makes a row: measured at 5 m unless told otherwise."""
+    """Makes a row, see `make_row`."""
     return make_row
 
 
 @pytest.fixture
 def run_of() -> Callable[..., PredictRun]:
-    """Makes a run of a root folder and rows."""
+    """Makes a run from its root folder and its rows."""
     return make_run
+
+
+@pytest.fixture
+def survey(row: Callable[..., Estimate]) -> list[Estimate]:
+    """Ninety measurements at three sites, half of them at night, of two species."""
+    rows = []
+    for i in range(90):
+        species = "duiker" if i % 5 else "leopard <b>"
+        estimate = row(1.0 + (i * 7 % 90) / 8, f"{i}.mp4", site_id=f"S{i % 3}", is_night=i % 2 == 0, species=species)
+        d = estimate.distance
+        draws = tuple(d.distance_m * (0.7 + 0.06 * k) for k in range(10))
+        rows.append(replace(estimate, distance=replace(d, draws_m=draws)))
+    return rows
 
 
 @pytest.fixture
@@ -89,8 +111,8 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def simtrap() -> Path:
-    """The small set of rendered videos; skips where it is absent."""
+    """The small set of rendered videos; skips without it."""
     folder = SHARED / "simtrap-mini"
     if not folder.exists():
-        pytest.skip("shared data simtrap-mini is not here")
+        pytest.skip("the shared data simtrap-mini are missing")
     return folder

@@ -1,4 +1,4 @@
-"""The page on which reference points are clicked: what it holds, and what comes out of it in a real browser."""
+"""The page on which you click reference points: its content, and the table it writes in a real browser."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_clicks_become_the_table_that_calibrate_reads(make_clip: MakeClip, tmp_p
     assert write_points_page(make_clip("setup.mp4", n=25, rate=10), "S,1", (0.0, 1.0), page) == 2
     text = page.read_text()
     assert re.search("script-src 'sha256-[^']+'", text)
-    # A second script does the clicks, after the page's own, which its checksum must have let run.
+    # A second script clicks after the page's own script, which ran only if its checksum is right.
     digest = re.search("'(sha256-[^']+)'", text)
     assert digest is not None
     driven = text.replace(digest[0], f"{digest[0]} 'nonce-test'")
@@ -71,7 +71,7 @@ def test_clicks_become_the_table_that_calibrate_reads(make_clip: MakeClip, tmp_p
     assert (far.x, far.y, far.distance_m) == pytest.approx((0.75, 0.6, 7.5), abs=0.003)
 
 
-def test_names_are_text_and_never_code(photo: Path, tmp_path: Path) -> None:
+def test_names_are_shown_as_text(photo: Path, tmp_path: Path) -> None:
     page = tmp_path / "points.html"
     write_points_page(photo, '"><script>alert(1)</script>', (0.0,), page)
     text = page.read_text()
@@ -83,7 +83,7 @@ def test_names_are_text_and_never_code(photo: Path, tmp_path: Path) -> None:
     ("site", "times", "message"),
     [(" ", (0.0,), "--site needs"), ("S1", (-1.0,), "seconds of 0 or more"), ("S1", (5.0,), "no picture at 5 s")],
 )
-def test_what_cannot_be_shown_is_refused(
+def test_impossible_pages_are_refused(
     photo: Path, tmp_path: Path, site: str, times: tuple[float, ...], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):

@@ -1,4 +1,4 @@
-"""A small folder of results to review, and the page's server: in this process, or in one of its own that may be killed."""
+"""A small folder of results to review, and the server of the page: in this process, or in its own one to kill."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from conftest import MakeClip
 from review_rows import AVI, MP4, ODD, ODD_NAME, results_of
 from trapmeter.review.results import Results
 
-TOKEN = "the-key"
+TOKEN = "the-token"
 
 
 @pytest.fixture(scope="session")
 def media(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the videos that ROWS speak of: ten numbered pictures a second, three or four seconds long."""
+    """The folder of the videos that ROWS name: ten numbered pictures a second, three or four seconds long."""
     root = tmp_path_factory.mktemp("media")
     clips = {
         MP4: make_clip("review.mp4", n=30, rate=10, size=(320, 192)),
         AVI: make_clip("review.avi", n=40, rate=10, codec="mjpeg", pix_fmt="yuvj420p", size=(320, 192)),
-        # MPEG-4 part 2, which browsers don't play, in a file that looks as if they did.
+        # MPEG-4 part 2, which browsers don't play, in a file type that they usually do.
         ODD: make_clip("odd.mp4", n=30, rate=10, codec="mpeg4", size=(320, 192)),
         ODD_NAME: make_clip("odd.asf", n=30, rate=10, codec="msmpeg4", size=(320, 192)),
     }
@@ -40,7 +40,7 @@ def media(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def results(tmp_path: Path, media: Path) -> Results:
-    """A folder of results that nobody has reviewed."""
+    """A folder of results without a review."""
     return results_of(tmp_path / "results", root=media)
 
 
@@ -64,7 +64,7 @@ class Server:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Path], Server]]:
-    """Starts servers, and ends those that are left."""
+    """Starts servers, and stops those that still run in the end."""
     started: list[Server] = []
 
     def start(folder: Path) -> Server:

@@ -1,4 +1,4 @@
-"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+"""The review page in a real browser: Chromium, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from review.conftest import Server
 
 expect = playwright.expect
-PATIENCE_MS = 180_000  # how long it takes says more about the machine than about the page
-expect.set_options(timeout=PATIENCE_MS)
+TIMEOUT_MS = 180_000  # generous: a loaded machine must not fail the tests
+expect.set_options(timeout=TIMEOUT_MS)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NOT_OURS = "Applying inline style violates"
-"""Playwright's own screenshots and scrolling try it, and our policy refuses."""
+PLAYWRIGHT_STYLE = "Applying inline style violates"
+"""Playwright's own screenshots and scrolling cause this error, since the content policy forbids inline styles."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE_MS
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=TIMEOUT_MS
         )
         yield chromium
         chromium.close()
@@ -48,21 +48,21 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab; whatever its console calls an error fails the test."""
+    """A tab; an error in its console fails the test."""
     context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(PATIENCE_MS)
+    context.set_default_timeout(TIMEOUT_MS)
     errors: list[str] = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page = context.new_page()
     yield page
     context.close()
-    # What the server refuses on purpose is an error to the browser as well.
-    assert [text for text in errors if NOT_OURS not in text and "Failed to load resource" not in text] == []
+    # The browser also reports responses by which the server refuses a request on purpose.
+    assert [text for text in errors if PLAYWRIGHT_STYLE not in text and "Failed to load resource" not in text] == []
 
 
 def at(page: Page, row: int) -> None:
-    """Waits until a row is shown, with its picture or the reason why there is none."""
+    """Waits until a row is on display."""
     expect(page).to_have_url(re.compile(rf"[?&]row={row}\b"))
     expect(page.locator(f"#row-{row} button")).to_have_attribute("aria-current", "true")
 
@@ -74,7 +74,7 @@ def open_at(page: Page, address: str, row: int, query: str = "") -> None:
 
 
 def press(page: Page, keys: str) -> int:
-    """Presses keys one after the other, names in braces; how many."""
+    """Presses keys one after the other, with names in braces; returns their number."""
     pressed = re.findall(r"\{(.+?)\}|(.)", keys)
     for name, character in pressed:
         page.keyboard.press(name or character)
@@ -82,31 +82,31 @@ def press(page: Page, keys: str) -> int:
 
 
 def seeks(page: Page, second: float) -> None:
-    """Waits until the browser's own player stands at a second."""
-    for _ in range(PATIENCE_MS // 100):
+    """Waits until the browser's own player is at a second."""
+    for _ in range(TIMEOUT_MS // 100):
         if page.locator("video").evaluate("player => player.seeking ? -1 : player.currentTime") == pytest.approx(
             second, abs=0.01
         ):
             return
         page.wait_for_timeout(100)
-    pytest.fail(f"the player doesn't reach second {second}")
+    pytest.fail(f"the player didn't reach second {second}")
 
 
 def kinds(results: Results) -> list[str]:
     return [decision.kind.value for decision in read_log(results.source)]
 
 
-def test_load_the_most_doubtful_row_with_its_picture_and_boxes(page: Page, live: str) -> None:
+def test_the_page_opens_at_the_most_doubtful_row_with_its_picture_and_boxes(page: Page, live: str) -> None:
     page.goto(live)
     at(page, 5)
     assert "token" not in page.url
     expect(page.locator("#overlay g.chosen text")).to_have_text("8.0 m  6.5–9.5")
-    expect(page.locator("#progress")).to_contain_text("0 of 7 animals decided")
+    expect(page.locator("#progress")).to_contain_text("0 of 7 animals reviewed")
     expect(page.locator("#rows li")).to_have_count(10)
     expect(page.locator("#row .reason")).to_have_text("unlike the training")
     still = page.locator("#still")
     expect(still).to_have_js_property("naturalWidth", 320)
-    # The box lies where the table says, as far as the picture goes.
+    # The box is at the position in the table, within the accuracy of the picture.
     outer = still.bounding_box()
     inner = page.locator("#overlay g.chosen rect.line").bounding_box()
     assert outer is not None
@@ -132,12 +132,12 @@ def test_the_player_seeks_to_the_second_and_plays(page: Page, live: str) -> None
     expect(page.locator("#clock")).to_have_text("second 0")
     press(page, " ")
     expect(page.locator("#frame")).to_have_class("playing")
-    # It plays to its end, and stops at the last second that has a picture.
+    # It plays to the end, and stops at the last second with a picture.
     expect(page.locator("#frame")).not_to_have_class("playing")
     expect(page.locator("#clock")).to_have_text("second 2 (the row is at 0)")
 
 
-def test_space_plays_also_after_a_click_on_the_row(page: Page, live: str) -> None:
+def test_space_plays_even_after_a_click_on_the_row(page: Page, live: str) -> None:
     page.goto(live)
     at(page, 5)
     page.locator("#row-0 button").click()
@@ -147,20 +147,20 @@ def test_space_plays_also_after_a_click_on_the_row(page: Page, live: str) -> Non
     expect(page.locator("#play")).to_contain_text("stop")
     press(page, " ")
     expect(page.locator("#play")).to_contain_text("play")
-    # On another row's button it shows that row, as a button does.
+    # On the button of another row, it shows that row.
     page.locator("#row-8 button").focus()
     press(page, " ")
     at(page, 8)
     expect(page.locator("#play")).to_contain_text("play")
 
 
-def test_what_browsers_cant_play_goes_by_as_pictures(page: Page, live: str) -> None:
+def test_a_video_that_the_browser_cant_play_is_shown_as_pictures(page: Page, live: str) -> None:
     for row, last in ((0, 3), (8, 2), (9, 2)):  # AVI, MPEG-4 in MP4, ASF
         open_at(page, live, row)
         expect(page.locator("#still")).to_have_js_property("naturalWidth", 320)
         press(page, " ")
         expect(page.locator("#play")).to_contain_text("stop")
-        # To its end, of which the last whole second stays.
+        # It plays to the end, and the last whole second stays.
         expect(page.locator("#play")).to_contain_text("play")
         expect(page.locator("#clock")).to_contain_text(f"second {last}")
         expect(page.locator("#nopicture")).to_be_hidden()
@@ -172,11 +172,11 @@ def test_correct_undo_and_reload(page: Page, live: str, results: Results) -> Non
     at(page, 8)
     expect(page.locator("#row-0 .metres")).to_have_text("4.2 m")
     expect(page.locator("#row-0 .verdict")).to_have_text("corrected")
-    expect(page.locator("#progress")).to_contain_text("1 of 7 animals decided")
+    expect(page.locator("#progress")).to_contain_text("1 of 7 animals reviewed")
     press(page, "u")
     at(page, 0)
     expect(page.locator("#row-0 .metres")).to_have_text("5.0 m")
-    expect(page.locator("#progress")).to_contain_text("0 of 7 animals decided")
+    expect(page.locator("#progress")).to_contain_text("0 of 7 animals reviewed")
     press(page, "7,5{Enter}")
     at(page, 8)
     page.reload()
@@ -222,7 +222,7 @@ def test_every_key_does_what_it_says(page: Page, live: str, results: Results) ->
     assert (decided[5].distance_m, decided[5].xyxy) == (6.5, (0.4, 0.39, 0.6, 0.69))
 
 
-def test_the_mouse_does_the_same(page: Page, live: str, results: Results) -> None:
+def test_the_mouse_does_the_same_as_the_keys(page: Page, live: str, results: Results) -> None:
     open_at(page, live, 1)
     expect(page.locator("#still")).not_to_have_js_property("naturalWidth", 0)
     page.get_by_role("button", name="add animal").click()
@@ -239,7 +239,7 @@ def test_the_mouse_does_the_same(page: Page, live: str, results: Results) -> Non
         page.mouse.move(*point(*end))
         page.mouse.up()
     page.locator("#typed").fill("12")
-    page.get_by_role("button", name="keep").click()
+    page.get_by_role("button", name="save").click()
     at(page, 10)
     page.locator("#row-4 button").click()
     at(page, 4)
@@ -252,7 +252,7 @@ def test_the_mouse_does_the_same(page: Page, live: str, results: Results) -> Non
 
 
 def test_ten_corrections_by_keyboard_alone_take_four_keys_each(page: Page, live: str, results: Results) -> None:
-    # The seven animals, by doubt; the seconds without one are filtered out by the address.
+    # The seven animals, by doubt; the address filters out the seconds without an animal.
     page.goto(live + "&status=measured")
     at(page, 5)
     pressed = 0
@@ -268,27 +268,27 @@ def test_ten_corrections_by_keyboard_alone_take_four_keys_each(page: Page, live:
     assert pressed == 10 * 4 + 2
 
 
-def test_what_makes_no_sense_is_said_and_changes_nothing(page: Page, live: str, results: Results) -> None:
+def test_impossible_decisions_are_explained_and_change_nothing(page: Page, live: str, results: Results) -> None:
     page.goto(live + "&row=2")
     at(page, 2)
     message = page.locator("#message")
     press(page, "4{Enter}")
-    expect(message).to_contain_text("no animal was measured at this second; add one")
+    expect(message).to_contain_text("no animal was measured in this second; press n to add one")
     press(page, "m")
-    expect(message).to_contain_text("n adds one")
+    expect(message).to_contain_text("press n to add one")
     page.locator("#row-6 button").click()
     at(page, 6)
     expect(page.locator("#nopicture")).to_contain_text("the video ends at 3.00 s")
     press(page, "n5{Enter}")
-    expect(message).to_contain_text("there is no picture at this second")
+    expect(message).to_contain_text("this second has no picture")
     press(page, "u")
-    expect(message).to_have_text("nothing to take back")
+    expect(message).to_have_text("there is nothing to undo")
     page.locator("#row-7 button").click()
-    expect(page.locator("#nopicture")).to_contain_text("if it was moved, start again with --videos")
+    expect(page.locator("#nopicture")).to_contain_text("if it was moved, restart with --videos")
     assert kinds(results) == []
 
 
-def test_filters_list_what_they_say_and_survive_a_reload(page: Page, live: str) -> None:
+def test_filters_list_matching_rows_and_survive_a_reload(page: Page, live: str) -> None:
     page.goto(live)
     at(page, 5)
     page.get_by_label("site").select_option("S02")
@@ -302,24 +302,24 @@ def test_filters_list_what_they_say_and_survive_a_reload(page: Page, live: str) 
     expect(page.locator("#rows li")).to_have_count(1)
     page.get_by_label("from").fill("near")
     page.keyboard.press("Enter")
-    expect(page.locator("#rows")).to_contain_text("low is a number")
+    expect(page.locator("#rows")).to_contain_text("low must be a number")
 
 
-def test_two_tabs_dont_overwrite_each_other(page: Page, live: str, results: Results) -> None:
+def test_two_tabs_do_not_overwrite_each_other(page: Page, live: str, results: Results) -> None:
     open_at(page, live, 0)
     other = page.context.new_page()
     open_at(other, live, 0)
     press(page, "4.2{Enter}")
     at(page, 8)
     press(other, "9.9{Enter}")
-    expect(other.locator("#message")).to_contain_text("decided in another tab")
+    expect(other.locator("#message")).to_contain_text("another tab has made a decision about this row")
     at(other, 0)
     expect(other.locator("#row .facts strong")).to_have_text("4.2 m")
     press(page, "a")
     at(page, 9)
-    # The other tab's button still speaks of the correction.
+    # The button in the other tab still refers to the correction.
     press(other, "u")
-    expect(other.locator("#message")).to_contain_text("decided in another tab since: nothing was taken back")
+    expect(other.locator("#message")).to_contain_text("another tab has made a decision since: nothing was undone")
     press(other, "9.9{Enter}")
     expect(other.locator("#row-0 .metres")).to_have_text("9.9 m")
     assert [(one.kind.value, one.distance_m) for one in read_log(results.source)] == [
@@ -327,7 +327,7 @@ def test_two_tabs_dont_overwrite_each_other(page: Page, live: str, results: Resu
     ]
 
 
-def test_a_script_in_a_name_is_text(page: Page, live: str) -> None:
+def test_a_script_in_a_name_is_shown_as_text(page: Page, live: str) -> None:
     open_at(page, live, 9)
     press(page, "x")
     expect(page.locator("#undo")).to_contain_text(ODD_NAME)
@@ -338,11 +338,11 @@ def test_a_script_in_a_name_is_text(page: Page, live: str) -> None:
     assert page.locator("#rows img, #row img, body script").count() == 0
 
 
-def test_a_wrong_key_shows_nothing(page: Page, live: str) -> None:
-    for address in (live.replace("the-key", "wrong"), live.split("?", maxsplit=1)[0]):
-        answer = page.goto(address)
-        assert answer is not None
-        assert answer.status == 403
+def test_a_wrong_token_shows_nothing(page: Page, live: str) -> None:
+    for address in (live.replace("the-token", "wrong"), live.split("?", maxsplit=1)[0]):
+        response = page.goto(address)
+        assert response is not None
+        assert response.status == 403
         assert MP4 not in page.content()
 
 
@@ -370,8 +370,8 @@ def test_decisions_survive_kill_9_and_are_exported(
     at(page, 8)
     server.kill()
     press(page, "a")
-    expect(page.locator("#message")).to_contain_text("NOT KEPT: the server is gone")
-    # As if it had been killed in the midst of the next line.
+    expect(page.locator("#message")).to_contain_text("NOT SAVED: the server has stopped")
+    # As if the server had been killed while it wrote the next line.
     with (folder / REVIEW_LOG).open("ab") as log:
         log.write(b'{"number":2,"at":"20')
     server = serve(folder)

@@ -1,4 +1,4 @@
-"""The log of decisions: what is in it once is in it for ever."""
+"""The log of decisions never loses or changes a line."""
 
 import json
 import math
@@ -32,12 +32,12 @@ def decision_fields(draw: st.DrawFn) -> dict:
     return fields
 
 
-def decide_all(session: ReviewSession, wanted: list[dict]) -> int:
-    """Makes those decisions that are possible, as a page that knows all would; how many were."""
+def decide_all(session: ReviewSession, decisions: list[dict]) -> int:
+    """Makes the possible decisions, as an up-to-date page would, and returns their number."""
     made = 0
-    for fields in wanted:
-        live = session.state.active
-        target = {"target": live[-1].number if live else 1} if fields["kind"] is DecisionKind.UNDO else {}
+    for fields in decisions:
+        active = session.state.active
+        target = {"target": active[-1].number if active else 1} if fields["kind"] is DecisionKind.UNDO else {}
         try:
             base = session.state.row(fields["row"]).revision
             session.decide(**fields, base=base, **target)
@@ -48,7 +48,7 @@ def decide_all(session: ReviewSession, wanted: list[dict]) -> int:
 
 
 @given(decision_fields(), st.integers(1, 10**6), st.integers(0, 10**6))
-def test_a_decision_comes_back_exactly(fields: dict, number: int, base: int) -> None:
+def test_a_decision_is_read_back_exactly(fields: dict, number: int, base: int) -> None:
     target = {"target": 1} if fields["kind"] is DecisionKind.UNDO else {}
     decision = Decision(
         number, "2026-01-01", media_id="\udcff.mp4", time_s=0.1, animal_id=2, base=base, **fields, **target
@@ -71,28 +71,28 @@ def test_a_decision_comes_back_exactly(fields: dict, number: int, base: int) -> 
         {"kind": DecisionKind.UNDO},
     ],
 )
-def test_nonsense_is_no_decision(fields: dict) -> None:
+def test_invalid_decisions_are_refused(fields: dict) -> None:
     with pytest.raises(InputError):
         Decision(1, "", row=0, media_id="a", time_s=0, animal_id=1, **fields)
 
 
 @settings(max_examples=40)
-@given(wanted=st.lists(decision_fields(), max_size=8), data=st.data())
-def test_cut_anywhere_the_log_gives_the_state_of_its_whole_lines_and_goes_on(
-    wanted: list[dict], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+@given(fields_list=st.lists(decision_fields(), max_size=8), data=st.data())
+def test_a_log_cut_anywhere_gives_the_state_of_its_complete_lines_and_resumes(
+    fields_list: list[dict], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     results = results_of(tmp_path_factory.mktemp("cut"))
     with open_log(results.source) as log:
-        made = decide_all(ReviewSession(results, log), wanted)
+        made = decide_all(ReviewSession(results, log), fields_list)
     path = results.source.with_name(REVIEW_LOG)
     content = path.read_bytes()
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
-    n_whole = max(0, path.read_bytes().count(b"\n") - 1)
+    n_complete = max(0, path.read_bytes().count(b"\n") - 1)
     decisions = [Decision.from_json(json.loads(line)) for line in content.splitlines()[1:]]
     assert len(decisions) == made
     with open_log(results.source) as log:
         session = ReviewSession(results, log)
-        assert session.state == replay_decisions(results, decisions[:n_whole])
+        assert session.state == replay_decisions(results, decisions[:n_complete])
         session.decide(DecisionKind.ACCEPT, 7, session.state.row(7).revision)
         after = session.state
     with open_log(results.source) as log:
@@ -100,22 +100,22 @@ def test_cut_anywhere_the_log_gives_the_state_of_its_whole_lines_and_goes_on(
 
 
 @settings(max_examples=40)
-@given(wanted=st.lists(decision_fields(), max_size=12))
-def test_everything_taken_back_gives_the_rows_as_measured(
-    wanted: list[dict], tmp_path_factory: pytest.TempPathFactory
+@given(fields_list=st.lists(decision_fields(), max_size=12))
+def test_undoing_everything_gives_the_rows_as_measured(
+    fields_list: list[dict], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     results = results_of(tmp_path_factory.mktemp("undo"))
     with open_log(results.source) as log:
         session = ReviewSession(results, log)
-        decide_all(session, wanted)
+        decide_all(session, fields_list)
         while session.state.active:
             session.decide(DecisionKind.UNDO, 0, target=session.state.active[-1].number)
         assert session.state.changed == {}
         assert session.state.added == {}
-    assert len(read_log(results.source)) == len(log.done), "and all of it is still in the log"
+    assert len(read_log(results.source)) == len(log.done), "the log still contains all of it"
 
 
-def test_the_log_of_another_table_is_refused_and_left_as_it_is(results: Results) -> None:
+def test_the_log_of_another_table_is_refused_and_unchanged(results: Results) -> None:
     with open_log(results.source) as log:
         ReviewSession(results, log).decide(DecisionKind.ACCEPT, 0)
     before = results.source.with_name(REVIEW_LOG).read_bytes()
@@ -127,7 +127,7 @@ def test_the_log_of_another_table_is_refused_and_left_as_it_is(results: Results)
     assert results.source.with_name(REVIEW_LOG).read_bytes() == before
 
 
-def test_two_servers_dont_share_a_log_but_it_can_be_read(results: Results) -> None:
+def test_two_servers_cannot_share_a_log_but_it_can_be_read(results: Results) -> None:
     with open_log(results.source) as log:
         ReviewSession(results, log).decide(DecisionKind.ACCEPT, 0)
         with pytest.raises(RunError, match="another run"), open_log(results.source):
@@ -135,7 +135,7 @@ def test_two_servers_dont_share_a_log_but_it_can_be_read(results: Results) -> No
         assert [decision.kind for decision in read_log(results.source)] == [DecisionKind.ACCEPT]
 
 
-def test_before_any_decision_the_page_is_named(results: Results) -> None:
+def test_without_decisions_the_error_names_the_command(results: Results) -> None:
     with pytest.raises(InputError, match="trapmeter review"):
         read_log(results.source)
 
@@ -153,7 +153,7 @@ def test_a_full_disk_stops_the_review_before_more_is_lost(
             patch.setattr(log, "add", full)
             with pytest.raises(RunError, match="no space left"):
                 session.decide(DecisionKind.ACCEPT, 0)
-        with pytest.raises(RunError, match="start `trapmeter review` again"):
+        with pytest.raises(RunError, match="restart `trapmeter review`"):
             session.decide(DecisionKind.ACCEPT, 1)
         assert session.state.changed == {}
     assert read_log(results.source) == ()

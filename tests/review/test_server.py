@@ -1,4 +1,4 @@
-"""What the server answers, and to whom."""
+"""The responses of the server, and who gets them."""
 
 import hashlib
 import io
@@ -34,26 +34,26 @@ STATIC = Path(trapmeter.review.__file__).parent / "static"
 
 def client_of(results: Results, session: ReviewSession, pictures: Pictures) -> TestClient:
     return TestClient(
-        AuthMiddleware(make_app(results, session, pictures), "the-key", 4321), base_url=HERE, follow_redirects=False
+        AuthMiddleware(make_app(results, session, pictures), "the-token", 4321), base_url=HERE, follow_redirects=False
     )
 
 
 @pytest.fixture
 def stranger(results: Results) -> Iterator[TestClient]:
-    """A client that wasn't given the key."""
+    """A client without the token."""
     with open_log(results.source) as log, Pictures(results, workers=1) as pictures:
         yield client_of(results, ReviewSession(results, log), pictures)
 
 
 @pytest.fixture
 def client(stranger: TestClient) -> TestClient:
-    """A client that was."""
-    assert stranger.get("/?token=the-key").status_code == 200
+    """A client with the token."""
+    assert stranger.get("/?token=the-token").status_code == 200
     return stranger
 
 
-def decide(client: TestClient, origin: str | None = HERE, **sent: object) -> tuple[int, str]:
-    answer = client.post("/decisions", json=sent, headers={} if origin is None else {"origin": origin})
+def decide(client: TestClient, origin: str | None = HERE, **request: object) -> tuple[int, str]:
+    answer = client.post("/decisions", json=request, headers={} if origin is None else {"origin": origin})
     return answer.status_code, answer.text
 
 
@@ -61,11 +61,11 @@ def n_decisions(results: Results) -> int:
     return len(read_log(results.source))
 
 
-def test_the_key_becomes_a_cookie_that_no_script_and_no_other_site_can_use(stranger: TestClient) -> None:
-    answer = stranger.get("/?token=the-key&row=3")
+def test_the_token_becomes_a_cookie_that_no_script_and_no_other_site_can_use(stranger: TestClient) -> None:
+    answer = stranger.get("/?token=the-token&row=3")
     assert "HttpOnly" in answer.headers["set-cookie"]
     assert "SameSite=strict" in answer.headers["set-cookie"]
-    assert "the-key" not in answer.text
+    assert "the-token" not in answer.text
     assert 'url=/?row=3"' in answer.text
     page = stranger.get("/")
     assert page.status_code == 200
@@ -88,7 +88,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_without_the_key_nothing_is_shown(stranger: TestClient, path: str) -> None:
+def test_without_the_token_nothing_is_shown(stranger: TestClient, path: str) -> None:
     answer = stranger.get(path)
     assert answer.status_code == 403
     assert MP4 not in answer.text
@@ -97,7 +97,7 @@ def test_without_the_key_nothing_is_shown(stranger: TestClient, path: str) -> No
     assert decide(stranger, kind="accept", row=0)[0] == 403
 
 
-def test_a_wrong_key_is_refused_even_with_the_cookie(client: TestClient) -> None:
+def test_a_wrong_token_is_refused_even_with_the_cookie(client: TestClient) -> None:
     assert client.get("/?token=wrong").status_code == 403
 
 
@@ -110,7 +110,7 @@ def test_another_host_is_refused(client: TestClient, host: str) -> None:
 @pytest.mark.parametrize(
     "origin", [None, "null", "http://evil.example", "http://127.0.0.1:9", "https://127.0.0.1:4321"]
 )
-def test_decisions_of_another_page_are_refused(client: TestClient, results: Results, origin: str | None) -> None:
+def test_decisions_from_another_page_are_refused(client: TestClient, results: Results, origin: str | None) -> None:
     assert decide(client, origin, kind="accept", row=0)[0] == 403
     assert n_decisions(results) == 0
 
@@ -127,14 +127,14 @@ TRAVERSALS += ["/media/0/picture", "/rows/99", "/rows/-1", "/rows/x", "/docs", "
 
 
 @pytest.mark.parametrize("path", TRAVERSALS)
-def test_no_part_of_an_address_is_a_path(client: TestClient, path: str) -> None:
+def test_no_part_of_an_address_is_a_file_path(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code in (404, 422)
     assert "import" not in answer.text
     assert "root:" not in answer.text
 
 
-def test_a_table_cant_name_files_outside_of_the_videos_folder(tmp_path: Path, media: Path) -> None:
+def test_files_outside_the_folder_of_the_videos_are_never_sent(tmp_path: Path, media: Path) -> None:
     (tmp_path / "secret.mp4").write_bytes(b"secret")
     (tmp_path / "secret.txt").write_bytes(b"secret")
     inner = tmp_path / "videos"
@@ -144,7 +144,7 @@ def test_a_table_cant_name_files_outside_of_the_videos_folder(tmp_path: Path, me
     results = results_of(tmp_path / "results", [row(name, 0) for name in names], root=inner)
     with open_log(results.source) as log, Pictures(results, workers=1) as pictures:
         client = client_of(results, ReviewSession(results, log), pictures)
-        client.get("/?token=the-key")
+        client.get("/?token=the-token")
         for number in range(len(names)):
             for path in (f"/media/{number}", f"/media/{number}/picture?time=0"):
                 answer = client.get(path)
@@ -152,7 +152,7 @@ def test_a_table_cant_name_files_outside_of_the_videos_folder(tmp_path: Path, me
                 assert "secret" not in answer.text.replace("secret.", "")
 
 
-def test_names_are_written_as_text(client: TestClient) -> None:
+def test_names_are_shown_as_text(client: TestClient) -> None:
     for path in ("/", "/rows", "/rows/9"):
         page = client.get(path).text
         assert "<img src=x" not in page
@@ -161,7 +161,7 @@ def test_names_are_written_as_text(client: TestClient) -> None:
     assert decide(client, kind="accept", row=9)[1].count("<img src=x") == 0
 
 
-def test_pictures_are_those_of_their_second(client: TestClient, results: Results) -> None:
+def test_a_picture_shows_the_requested_second(client: TestClient, results: Results) -> None:
     for name in (AVI, MP4, ODD_NAME):
         number = results.number_of[name]
         answer = client.get(f"/media/{number}/picture?time=2")
@@ -172,7 +172,7 @@ def test_pictures_are_those_of_their_second(client: TestClient, results: Results
     assert (answer.status_code, answer.text) == (404, "the video ends at 3.00 s\n")
 
 
-def test_videos_come_in_parts(client: TestClient, results: Results, media: Path) -> None:
+def test_videos_are_sent_in_byte_ranges(client: TestClient, results: Results, media: Path) -> None:
     number = results.number_of[MP4]
     answer = client.get(f"/media/{number}", headers={"range": "bytes=10-19"})
     assert (answer.status_code, answer.headers["content-type"]) == (206, "video/mp4")
@@ -180,17 +180,19 @@ def test_videos_come_in_parts(client: TestClient, results: Results, media: Path)
     assert client.get(f"/media/{results.number_of[AVI]}").status_code == 404, "browsers don't play AVI"
 
 
-def test_a_decision_of_an_old_page_is_a_conflict_that_shows_the_row_anew(client: TestClient, results: Results) -> None:
+def test_a_decision_from_an_outdated_page_is_a_conflict_that_shows_the_current_row(
+    client: TestClient, results: Results
+) -> None:
     assert decide(client, kind="distance", row=0, distance_m=4.25)[0] == 200
     status, page = decide(client, kind="distance", row=0, base=0, distance_m=9.0)
     assert status == 409
-    assert "decided in another tab" in page
+    assert "another tab has made a decision" in page
     assert "4.2 m" in page
     assert n_decisions(results) == 1
 
 
 @pytest.mark.parametrize(
-    "sent",
+    "request_fields",
     [
         {},
         {"kind": "destroy", "row": 0},
@@ -205,14 +207,16 @@ def test_a_decision_of_an_old_page_is_a_conflict_that_shows_the_row_anew(client:
         {"kind": "undo", "row": 0},
     ],
 )
-def test_nonsense_is_refused_and_not_kept(client: TestClient, results: Results, sent: dict) -> None:
-    status, _ = decide(client, **sent)
+def test_invalid_decisions_are_refused_and_not_saved(
+    client: TestClient, results: Results, request_fields: dict
+) -> None:
+    status, _ = decide(client, **request_fields)
     assert status == 422
     assert n_decisions(results) == 0
 
 
 @pytest.mark.parametrize("row_number", [-1, 99, 10**12])
-def test_a_row_that_isnt_there_is_a_conflict(client: TestClient, results: Results, row_number: int) -> None:
+def test_a_decision_about_a_missing_row_is_a_conflict(client: TestClient, results: Results, row_number: int) -> None:
     assert decide(client, kind="accept", row=row_number)[0] == 409
     assert n_decisions(results) == 0
 
@@ -229,7 +233,7 @@ def test_the_list_is_filtered(client: TestClient, results: Results) -> None:
     decide(client, kind="accept", row=5)
     assert 5 not in listed(client.get("/rows?decided=no").text)
     assert listed(client.get("/rows?decided=yes").text) == [5]
-    assert "No row is like this" in client.get("/rows?low=500").text
+    assert "No row matches this filter" in client.get("/rows?low=500").text
     assert ODD_SITE not in client.get("/rows").text
     for wrong in ("low=near", "site=77", "site=-1", "site=0.5", "status=odd", "offset=-1", "low=nan"):
         answer = client.get(f"/rows?{wrong}")
@@ -237,29 +241,29 @@ def test_the_list_is_filtered(client: TestClient, results: Results) -> None:
         assert client.get(f"/?{wrong}").status_code in (200, 422)
 
 
-def test_a_long_list_comes_in_pages(tmp_path: Path) -> None:
+def test_a_long_list_is_sent_in_parts(tmp_path: Path) -> None:
     results = results_of(tmp_path / "long", [row("a.mp4", second) for second in range(250)])
     with open_log(results.source) as log, Pictures(results, workers=1) as pictures:
         client = client_of(results, ReviewSession(results, log), pictures)
-        client.get("/?token=the-key")
-        found, address = [], "/rows?status=measured"
+        client.get("/?token=the-token")
+        numbers, address = [], "/rows?status=measured"
         while address:
             page = client.get(address).text
-            found += listed(page)
+            numbers += listed(page)
             more = re.search(r'hx-get="(/rows\?[^"]+)"', page)
             address = more[1].replace("&amp;", "&") if more else ""
-        assert found == list(range(250))
+        assert numbers == list(range(250))
         assert "no run.json says where the videos are" in client.get("/media/0/picture?time=0").text
 
 
-def test_htmx_is_the_file_that_its_readme_names() -> None:
-    told = re.search(r"SHA-256: `(\w+)`", (STATIC / "htmx/README.md").read_text())
-    assert told is not None
-    assert hashlib.sha256((STATIC / "htmx/htmx.min.js").read_bytes()).hexdigest() == told[1]
+def test_htmx_has_the_checksum_in_its_readme() -> None:
+    checksum = re.search(r"SHA-256: `(\w+)`", (STATIC / "htmx/README.md").read_text())
+    assert checksum is not None
+    assert hashlib.sha256((STATIC / "htmx/htmx.min.js").read_bytes()).hexdigest() == checksum[1]
     assert (STATIC / "htmx/LICENSE").read_text().startswith("Zero-Clause BSD")
 
 
-def test_without_the_extra_it_says_what_to_install(
+def test_without_the_extra_the_command_says_what_to_install(
     results: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("trapmeter.errors.find_spec", lambda _: None)
@@ -267,7 +271,7 @@ def test_without_the_extra_it_says_what_to_install(
     assert "pip install 'trapmeter[review]'" in capsys.readouterr().err
 
 
-def test_both_spellings_and_wrong_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_forms_of_the_command_refuse_wrong_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["review", tmp_path], ["review", "serve", tmp_path], ["review", "--no-open", tmp_path]):
         assert inside(*arguments) == 2
         assert "distances.csv does not exist" in capsys.readouterr().err

@@ -1,12 +1,13 @@
-"""What decisions make of rows, and in which order rows are shown."""
+"""The state of rows after decisions, and the order in which the page lists them."""
 
 import pytest
 
-from review_rows import ROWS, row
+from review_rows import MP4, ROWS, row
 from trapmeter.errors import InputError
 from trapmeter.records import Status
+from trapmeter.report.examples import choose_examples
 from trapmeter.review.decisions import DecisionKind, open_log
-from trapmeter.review.listing import RowFilter, doubt_score, filter_rows, order_by_doubt, review_progress
+from trapmeter.review.listing import RowFilter, filter_rows, order_by_doubt, review_progress
 from trapmeter.review.results import Results
 from trapmeter.review.session import ReviewSession
 from trapmeter.review.state import ReviewState, StaleDecisionError, Verdict
@@ -20,16 +21,16 @@ def session(results: Results) -> ReviewSession:
         yield ReviewSession(results, log)
 
 
-def numbers(state: ReviewState, wanted: RowFilter) -> list[int]:
-    return [one.number for one in filter_rows(state, order_by_doubt(state.results.rows), wanted)]
+def numbers(state: ReviewState, row_filter: RowFilter) -> list[int]:
+    return [row.number for row in filter_rows(state, order_by_doubt(state.results.rows), row_filter)]
 
 
-def test_nothing_decided_leaves_all_open(session: ReviewSession) -> None:
+def test_without_decisions_all_rows_are_open(session: ReviewSession) -> None:
     assert [session.state.row(number).measured for number in range(len(ROWS))] == list(session.state.results.rows)
     assert {session.state.row(number).verdict for number in range(len(ROWS))} == {Verdict.OPEN}
 
 
-def test_each_decision_does_what_it_says(session: ReviewSession) -> None:
+def test_each_decision_changes_its_row(session: ReviewSession) -> None:
     _, state = session.decide(DecisionKind.ACCEPT, 0)
     assert state.row(0).verdict is Verdict.ACCEPTED
     _, state = session.decide(DecisionKind.DISTANCE, 1, distance_m=4.2)
@@ -40,12 +41,12 @@ def test_each_decision_does_what_it_says(session: ReviewSession) -> None:
     _, state = session.decide(DecisionKind.DELETE, 4)
     assert not state.row(4).has_animal
     _, state = session.decide(DecisionKind.ACCEPT, 4, state.row(4).revision)
-    assert state.row(4).has_animal, "accepting brings it back"
+    assert state.row(4).has_animal, "accepting restores it"
     _, state = session.decide(DecisionKind.NOT_ANIMAL, 5)
     assert state.row(5).verdict is Verdict.NOT_ANIMAL
 
 
-def test_a_reaction_is_the_animals_and_not_one_seconds(session: ReviewSession) -> None:
+def test_a_reaction_marks_all_rows_of_the_animal(session: ReviewSession) -> None:
     _, state = session.decide(DecisionKind.REACTS, 3)
     assert [state.row(number).reacts for number in range(6)] == [False, False, False, True, False, True]
     with pytest.raises(StaleDecisionError):
@@ -54,7 +55,7 @@ def test_a_reaction_is_the_animals_and_not_one_seconds(session: ReviewSession) -
     assert not state.row(3).reacts
 
 
-def test_an_added_animal_gets_a_number_that_nobody_had(session: ReviewSession) -> None:
+def test_an_added_animal_gets_an_unused_number(session: ReviewSession) -> None:
     _, state = session.decide(DecisionKind.ADD, 3, xyxy=BOX, distance_m=7.0)
     added = state.row(len(ROWS))
     assert added.measured.observation.animal_id == 3
@@ -62,14 +63,14 @@ def test_an_added_animal_gets_a_number_that_nobody_had(session: ReviewSession) -
     session.decide(DecisionKind.UNDO, 0, target=1)
     _, state = session.decide(DecisionKind.ADD, 5, xyxy=BOX, distance_m=8.0)
     assert not state.has(len(ROWS))
-    again = state.row(len(ROWS) + 1)
-    assert again.measured.observation.animal_id == 4
-    assert numbers(state, RowFilter())[:2] == [5, len(ROWS) + 1], "it stands behind the row that it was added at"
-    _, state = session.decide(DecisionKind.DISTANCE, again.number, again.revision, distance_m=9.0)
-    assert state.row(again.number).verdict is Verdict.ADDED
+    second = state.row(len(ROWS) + 1)
+    assert second.measured.observation.animal_id == 4
+    assert numbers(state, RowFilter())[:2] == [5, len(ROWS) + 1], "it follows the row at which it was added"
+    _, state = session.decide(DecisionKind.DISTANCE, second.number, second.revision, distance_m=9.0)
+    assert state.row(second.number).verdict is Verdict.ADDED
 
 
-def test_a_page_that_doesnt_know_the_last_decision_changes_nothing(session: ReviewSession) -> None:
+def test_a_decision_from_an_outdated_page_changes_nothing(session: ReviewSession) -> None:
     session.decide(DecisionKind.DISTANCE, 0, distance_m=4.0)
     before = session.state
     with pytest.raises(StaleDecisionError):
@@ -84,7 +85,7 @@ def test_a_page_that_doesnt_know_the_last_decision_changes_nothing(session: Revi
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "given"),
+    ("kind", "number", "fields"),
     [
         (DecisionKind.DISTANCE, 2, {"distance_m": 4.0}),
         (DecisionKind.BOX, 2, {"xyxy": BOX}),
@@ -94,55 +95,58 @@ def test_a_page_that_doesnt_know_the_last_decision_changes_nothing(session: Revi
         (DecisionKind.ADD, 7, {"xyxy": BOX, "distance_m": 4.0}),
     ],
 )
-def test_what_makes_no_sense_for_a_row_is_refused(
-    session: ReviewSession, kind: DecisionKind, number: int, given: dict
+def test_decisions_that_do_not_fit_the_row_are_refused(
+    session: ReviewSession, kind: DecisionKind, number: int, fields: dict
 ) -> None:
     with pytest.raises(InputError):
-        session.decide(kind, number, **given)
+        session.decide(kind, number, **fields)
     assert session.state.revisions == {}
 
 
 @pytest.mark.parametrize("number", [-1, 10, 10**9])
-def test_a_row_that_isnt_there_is_refused(session: ReviewSession, number: int) -> None:
-    for kind, given in ((DecisionKind.ACCEPT, {}), (DecisionKind.ADD, {"xyxy": BOX, "distance_m": 4.0})):
+def test_a_decision_about_a_missing_row_is_refused(session: ReviewSession, number: int) -> None:
+    for kind, fields in ((DecisionKind.ACCEPT, {}), (DecisionKind.ADD, {"xyxy": BOX, "distance_m": 4.0})):
         with pytest.raises((StaleDecisionError, InputError)):
-            session.decide(kind, number, **given)
+            session.decide(kind, number, **fields)
 
 
 def test_adding_at_an_added_row_adds_at_its_second(session: ReviewSession) -> None:
     _, state = session.decide(DecisionKind.ADD, 2, xyxy=BOX, distance_m=7.0)
     _, state = session.decide(DecisionKind.ADD, 10, xyxy=BOX, distance_m=8.0)
     assert state.row(11).measured.observation.time_s == 2
-    assert [one.number for one in state.of_medium("S01/a.avi")] == [0, 1, 2, 10, 11]
+    assert [row.number for row in state.of_medium("S01/a.avi")] == [0, 1, 2, 10, 11]
 
 
-def test_doubt_grows_with_each_of_its_parts() -> None:
-    plain = row("a.mp4", 0, 5.0)
-    assert doubt_score(plain) < doubt_score(row("a.mp4", 0, 5.0, width_m=4.0))
-    assert doubt_score(plain) < doubt_score(row("a.mp4", 0, 5.0, reason="unlike"))
-    assert doubt_score(plain) < doubt_score(row("a.mp4", 0, 2.0))
-    assert doubt_score(row("a.mp4", 0, None)) == 0
-
-
-def test_the_most_doubtful_come_first_and_seconds_without_an_animal_last() -> None:
+def test_the_most_doubtful_rows_come_first_and_seconds_without_an_animal_last() -> None:
     assert order_by_doubt(ROWS) == [5, 1, 4, 3, 0, 8, 9, 7, 2, 6]
     assert order_by_doubt([]) == []
 
 
-def test_filters_take_what_they_say(session: ReviewSession) -> None:
+def test_the_review_and_the_report_agree_on_the_most_doubtful_rows() -> None:
+    doubtful, _ = choose_examples([row for row in ROWS if row.observation.media_id != MP4])
+    listed = [ROWS[number] for number in order_by_doubt(ROWS) if ROWS[number].distance is not None]
+    assert [second.animals[0] for second in doubtful] == [row for row in listed if row.observation.media_id != MP4]
+
+
+def test_notes_of_reviewers_raise_no_doubt() -> None:
+    rows = [row("a.mp4", 0, reason="review: accepted"), row("a.mp4", 1, width_m=4), row("a.mp4", 2, reason="unlike")]
+    assert order_by_doubt(rows) == [2, 1, 0]
+
+
+def test_filters_select_the_matching_rows(session: ReviewSession) -> None:
     session.decide(DecisionKind.DISTANCE, 0, distance_m=20.0)
     state = session.state
     assert sorted(numbers(state, RowFilter())) == list(range(10))
     assert sorted(numbers(state, RowFilter(site="S02"))) == [3, 4, 5, 6]
     assert numbers(state, RowFilter(site="")) == [7]
     assert numbers(state, RowFilter(status=Status.NO_ANIMAL)) == [2]
-    assert sorted(numbers(state, RowFilter(low_m=8.0))) == [0, 3, 5], "by the distance as it stands"
+    assert sorted(numbers(state, RowFilter(low_m=8.0))) == [0, 3, 5], "by the current distance"
     assert sorted(numbers(state, RowFilter(low_m=5.0, high_m=7.5))) == [1, 8, 9]
     assert numbers(state, RowFilter(is_open=False)) == [0]
     assert 0 not in numbers(state, RowFilter(is_open=True))
 
 
-def test_progress_counts_animals(session: ReviewSession) -> None:
+def test_progress_counts_measured_and_added_animals(session: ReviewSession) -> None:
     session.decide(DecisionKind.ACCEPT, 0)
     session.decide(DecisionKind.ACCEPT, 2)
     session.decide(DecisionKind.ADD, 2, xyxy=BOX, distance_m=7.0)

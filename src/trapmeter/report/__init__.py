@@ -1,1 +1,1 @@
-"""The report of a run: one self-contained HTML file that an ecologist can read, print and pass on."""
+"""Reports of runs and of density analyses, as self-contained HTML files or PDF."""

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
 MIN_SIDE = 480
-"""Smaller pictures are scaled up until their longer side has this many pixels, or no label would fit in."""
+"""Smaller pictures are enlarged until their longer side has this many pixels: otherwise no label would fit in."""
 
 LINE, EDGE, PLATE = (255, 214, 10), (0, 0, 0), (20, 20, 20)
-"""Yellow between black lines and yellow letters on black are seen on snow, in the dark and on grass."""
+"""Yellow between black lines, and yellow letters on black, stand out on snow, at night and on grass."""
 
 _LARGE, _SMALL, _PADDING = 19, 15, 4
 
 Rectangle = tuple[int, int, int, int]
-"""left, top, right, bottom in pixels; right and bottom belong to it."""
+"""left, top, right, bottom in pixels; the column `right` and the row `bottom` belong to it."""
 
 
 def draw_animals(pixels: Pixels, animals: Sequence[Estimate]) -> Image:
     """A copy of the picture with the box and the label of each measured animal; labels lie inside the picture.
 
-    Animals without a box are left out: nobody knows where in the picture they are.
+    Animals without a box are left out: their position in the picture is unknown.
     """
     from PIL import Image, ImageDraw
 
@@ -44,7 +44,7 @@ def draw_animals(pixels: Pixels, animals: Sequence[Estimate]) -> Image:
     ]
     for box, _ in marked:
         _draw_box(draw, box, image.size)
-    # After all boxes, so that no line crosses a label.
+    # Labels come after all boxes: no line crosses a label.
     labels: list[Rectangle] = []
     for i, (box, distance) in enumerate(marked):
         others = [other for j, (other, _) in enumerate(marked) if j != i]
@@ -67,10 +67,10 @@ def place_label(
     labels: Sequence[Rectangle],
     others: Sequence[Rectangle],
 ) -> Rectangle:
-    """Where a label goes: above its box, below it, inside it or beside it, the first place that is free and in the picture.
+    """The rectangle of a label: above its box, below, inside or beside it, wherever there is first room in the picture.
 
-    labels: those that stand already; others: the boxes of other animals, which are covered only where nothing else is
-    left. Where no place is free, labels overlap rather than leave the picture.
+    labels: the labels placed so far. others: the boxes of other animals, which a label covers only if there is no other room.
+    Without any room, labels overlap rather than leave the picture.
     """
     (width, height), (label_width, label_height) = size_wh, label_wh
     left, top, right, bottom = box
@@ -80,14 +80,22 @@ def place_label(
         return x, y, min(x + label_width, width) - 1, min(y + label_height, height) - 1
 
     above, below = top - label_height - 2, bottom + 3
-    places = [(left, above)] if above >= 0 else []
-    places += [(left, below)] if below + label_height <= height else []
-    places += [(left, top), (left, bottom - label_height), (right + 3, top), (left - label_width - 3, top)]
-    places += [(left, y) for y in range(0, height - label_height + 1, label_height)]
-    spots = [at(*place) for place in places]
-    free = [spot for spot in spots if not any(_overlap(spot, label) for label in labels)]
-    best = (spot for spot in free if not any(_overlap(spot, other) for other in others))
+    corners = [(left, above)] if above >= 0 else []
+    corners += [(left, below)] if below + label_height <= height else []
+    corners += [(left, top), (left, bottom - label_height), (right + 3, top), (left - label_width - 3, top)]
+    corners += [(left, y) for y in range(0, height - label_height + 1, label_height)]
+    spots = [at(*corner) for corner in corners]
+    free = [spot for spot in spots if not any(overlap(spot, label, edge=1) for label in labels)]
+    best = (spot for spot in free if not any(overlap(spot, other, edge=1) for other in others))
     return next(best, free[0] if free else spots[0])
+
+
+def overlap(a: Sequence[float], b: Sequence[float], *, edge: float = 0) -> bool:
+    """Whether two rectangles (left, top, right, bottom) overlap.
+
+    edge: 0 if they end at right and bottom; 1 for pixels, whose last column and row belong to them.
+    """
+    return a[0] < b[2] + edge and b[0] < a[2] + edge and a[1] < b[3] + edge and b[1] < a[3] + edge
 
 
 def _draw_box(draw: ImageDraw, box: Rectangle, size_wh: tuple[int, int]) -> None:
@@ -107,7 +115,7 @@ def _draw_label(
     others: Sequence[Rectangle],
 ) -> Rectangle:
     large, small = _font(_LARGE), _font(_SMALL)
-    # A hyphen: the built-in font has no dash.
+    # A hyphen, since the built-in font has no dash.
     value, interval = f"{distance.distance_m:.1f} m", f"{distance.low_m:.1f}-{distance.high_m:.1f}"
     value_width, interval_width = round(large.getlength(value)), round(small.getlength(interval))
     label_wh = value_width + interval_width + 4 * _PADDING, _LARGE + 2 * _PADDING
@@ -128,7 +136,3 @@ def _font(size: int) -> FreeTypeFont | ImageFont:
 
 def _sides(box: Rectangle) -> tuple[int, int]:
     return box[2] - box[0] + 1, box[3] - box[1] + 1
-
-
-def _overlap(one: Rectangle, other: Rectangle) -> bool:
-    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]

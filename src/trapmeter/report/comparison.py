@@ -1,4 +1,4 @@
-"""How far the estimates lie from known distances: pure figures for the report. All distances are in metres."""
+"""Errors of the estimates against known distances, overall and by distance; pure, and in metres."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from trapmeter.uncertainty import DRAW_LEVELS
 class ErrorSummary:
     """Errors of n estimates.
 
-    bias_m: mean of estimate minus truth, positive when animals are placed too far; coverage: share (0..1) of truths inside
-    their 90 % interval.
+    bias_m: mean of estimate minus truth, positive if estimates are too far. coverage: share (0..1) of truths inside their
+    90 % interval.
     """
 
     n: int
@@ -29,7 +29,7 @@ class ErrorSummary:
 
 @dataclass(frozen=True, slots=True)
 class BandErrors:
-    """Errors where low_m <= true distance < high_m; None when no truth lies there."""
+    """Errors for true distances of low_m up to, but not including, high_m; None if there is no such truth."""
 
     low_m: float
     high_m: float
@@ -40,10 +40,11 @@ class BandErrors:
 class Comparison:
     """Estimates against known distances.
 
-    errors: None when nothing matched; mae_interval_m: 95 % bootstrap interval drawn over n_groups groups, None when there is
-    but one; is_by_site: groups are sites, else media; baseline_mae_m: the error of always answering the median of the
-    matched truths; pairs_m: (truth, estimate). levels: for each of a row's draws the share of truths that should lie below
-    it, and the share that does, both 0..1; () where rows have no draws.
+    n_hidden: truths without an animal in the picture. errors: None if nothing matched. mae_interval_m: 95 % bootstrap
+    interval over n_groups groups, None if there is only one. is_by_site: whether groups are sites; otherwise they are media.
+    baseline_mae_m: the error of estimating every distance as the median of the matched truths. pairs_m: (truth, estimate).
+    levels: for each of a row's draws, the share of truths that should lie below it and the share that does, both 0..1; ()
+    if rows have no draws.
     """
 
     n_truth: int
@@ -61,12 +62,12 @@ class Comparison:
 
     @property
     def n_unmatched(self) -> int:
-        """Rows of truth that no estimate answers; n_hidden of them show no animal in the picture."""
+        """Known distances without an estimate; n_hidden of them show no animal in the picture."""
         return self.n_truth - self.n_matched
 
 
 def compare(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Comparison:
-    """Compares each known distance with the estimate that answers it.
+    """Compares each known distance with its estimate.
 
     Raises:
         InputError: a name is ambiguous between estimates and truth.
@@ -79,8 +80,10 @@ def compare(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Compari
     n_groups = len(set(groups))
     if not pairs:
         return Comparison(len(truth), n_hidden, 0, 0, is_by_site, None, None, None, None, (), ())
-    # low, estimate, high, truth: one row per pair
-    table = np.array([(*_distance(estimate), row.distance_m) for estimate, row in pairs])
+    # Columns: low, estimate, high, truth.
+    table = np.array(
+        [(d.low_m, d.distance_m, d.high_m, row.distance_m) for estimate, row in pairs if (d := estimate.distance)]
+    )
     low, estimate_m, high, truth_m = table.T
     absolute = np.abs(estimate_m - truth_m)
     return Comparison(
@@ -113,23 +116,18 @@ def _errors(table: metrics.Numbers) -> ErrorSummary:
 
 
 def _quantile_levels(rows: Sequence[tuple[tuple[float, ...], float]]) -> tuple[tuple[float, float], ...]:
-    known = [(draws, truth) for draws, truth in rows if draws]
-    if not known:
+    with_draws = [(draws, truth) for draws, truth in rows if draws]
+    if not with_draws:
         return ()
-    # A truth that equals a draw, as rounded ones do, counts half.
-    draws, truth = np.array([draws for draws, _ in known]), np.array([truth for _, truth in known])[:, None]
+    # A truth equal to a draw, as happens with rounded ones, counts half.
+    draws, truth = np.array([draws for draws, _ in with_draws]), np.array([truth for _, truth in with_draws])[:, None]
     shares = ((truth < draws).mean(axis=0) + (truth <= draws).mean(axis=0)) / 2
     return tuple(zip(DRAW_LEVELS, shares.tolist(), strict=True))
 
 
 def _group(estimate: Estimate, *, is_by_site: bool) -> tuple[str, str]:
-    """Media without a site are groups of their own among the sites."""
+    """The site, or the medium if groups are media or it has no site."""
     observation = estimate.observation
     if is_by_site and observation.site_id:
         return observation.site_id, ""
     return "", observation.media_id
-
-
-def _distance(estimate: Estimate) -> tuple[float, float, float]:
-    assert estimate.distance is not None, "only measured estimates are matched"
-    return estimate.distance.low_m, estimate.distance.distance_m, estimate.distance.high_m

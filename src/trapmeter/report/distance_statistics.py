@@ -1,4 +1,4 @@
-"""Statistics of the estimated distances: spread, histogram, typical intervals, figures by site."""
+"""Statistics of the estimated distances: spread, histogram, typical intervals, figures of each site."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from trapmeter.records import Estimate, Status
 
 LAST_BIN_M = 25
-"""From this distance on all animals stand in one open bin: they are few, and would squeeze the others together."""
+"""All farther animals share one open bin: they are few, and bins of their own would squeeze the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Where distances lie: n of them, their median, and the 10 % and 90 % quantiles (metres)."""
+    """The number of distances, their median, and their 10 % and 90 % quantiles (metres)."""
 
     n: int
     median_m: float
@@ -26,7 +26,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class IntervalBin:
-    """How sure the model is at some distance: the medians of n distances in a bin and of their intervals' ends (metres)."""
+    """The typical interval at some distance: medians of the n distances in a bin and of their intervals' ends (metres)."""
 
     n: int
     distance_m: float
@@ -36,10 +36,10 @@ class IntervalBin:
 
 @dataclass(frozen=True, slots=True)
 class SiteFigures:
-    """What was found at a site; site_id "" stands for the media without one.
+    """Figures of a site; site_id "" stands for the media without a site.
 
-    n_seconds: seconds with measured animals; n_animals: tracks; spread: None when nothing was measured there;
-    n_failed_media: media of which some second failed.
+    n_seconds: seconds with measured animals. n_animals: tracks. spread: None if nothing was measured. n_failed_media: media
+    with at least one failed second.
     """
 
     site_id: str
@@ -51,7 +51,7 @@ class SiteFigures:
 
 
 def measured_rows(estimates: Sequence[Estimate]) -> list[Estimate]:
-    """The rows that have a distance, in their order."""
+    """The rows with a distance, in their order."""
     return [estimate for estimate in estimates if estimate.distance is not None]
 
 
@@ -61,7 +61,7 @@ def distances_m(estimates: Sequence[Estimate]) -> list[float]:
 
 
 def spread_of(values_m: Sequence[float]) -> Spread | None:
-    """Median and quantiles; None of nothing."""
+    """Median and quantiles; None without any values."""
     if not values_m:
         return None
     p10, median, p90 = np.quantile(np.asarray(values_m, dtype=np.float64), [0.1, 0.5, 0.9])
@@ -69,13 +69,13 @@ def spread_of(values_m: Sequence[float]) -> Spread | None:
 
 
 def histogram(values_m: Sequence[float]) -> list[int]:
-    """Counts in bins of 1 m from 0 on; bin LAST_BIN_M holds all from there on. As long as need be, [] of nothing."""
+    """Counts in bins of 1 m from 0 m up to the farthest distance; bin LAST_BIN_M holds all from there on."""
     bins = [_bin(value) for value in values_m]
     return np.bincount(bins).tolist() if bins else []
 
 
 def interval_bins(estimates: Sequence[Estimate]) -> list[IntervalBin]:
-    """The typical 90 % interval in each of the histogram's bins that holds a distance."""
+    """The typical 90 % interval in each bin of the histogram that holds a distance."""
     by_bin: dict[int, list[tuple[float, float, float]]] = defaultdict(list)
     for estimate in estimates:
         if (d := estimate.distance) is not None:
@@ -88,15 +88,15 @@ def interval_bins(estimates: Sequence[Estimate]) -> list[IntervalBin]:
 
 
 def typical_interval(estimates: Sequence[Estimate]) -> IntervalBin | None:
-    """The bin in which the median distance lies, as an example of how sure the model is; None when nothing is measured."""
+    """The interval bin nearest to the median distance, as an example; None if nothing was measured."""
     overall = spread_of(distances_m(estimates))
     if overall is None:
         return None
-    return min(interval_bins(estimates), key=lambda one: abs(one.distance_m - overall.median_m))
+    return min(interval_bins(estimates), key=lambda found: abs(found.distance_m - overall.median_m))
 
 
 def site_figures(estimates: Sequence[Estimate]) -> list[SiteFigures]:
-    """Figures of each site, in the order of site_id and with the media without a site last; [] when no site is known."""
+    """Figures of each site, sorted by site_id, with the media without a site last; [] if no row has a site."""
     by_site: dict[str, list[Estimate]] = defaultdict(list)
     for estimate in estimates:
         by_site[estimate.observation.site_id].append(estimate)

@@ -11,19 +11,20 @@ import numpy as np
 
 from trapmeter.records import Estimate
 from trapmeter.report.distance_statistics import LAST_BIN_M, distances_m, histogram
+from trapmeter.report.html_page import printable
 from trapmeter.report.plots import BLUE, GREY, INK
-from trapmeter.report.words import printable
+from trapmeter.report.words import counted
 
 MAX_GROUPS = 12
-"""More groups than this are not drawn: those with the most measurements are, and the rest is told."""
-DAY, NIGHT, UNKNOWN_LIGHT = "Day", "Night", "Not told"
+"""At most this many groups are drawn: those with the most measurements. A note counts the others."""
+DAY, NIGHT, UNKNOWN_LIGHT = "Day", "Night", "Unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class DistanceGroup:
-    """The distances of a part of the rows: n of them, of n_media, with their quartiles (metres).
+    """The distances of some of the rows: n distances in n_media media, with their quartiles (metres).
 
-    counts: as `numbers.histogram` gives them.
+    counts: see `trapmeter.report.distance_statistics.histogram`.
     """
 
     name: str
@@ -40,7 +41,7 @@ class DistanceGroup:
 
 @dataclass(frozen=True, slots=True)
 class DistanceGroups:
-    """Groups that are drawn beside each other, and how many were left out with how many measurements."""
+    """Groups to draw beside each other, and how many groups and rows are left out."""
 
     shown: tuple[DistanceGroup, ...]
     n_omitted: int = 0
@@ -48,23 +49,23 @@ class DistanceGroups:
 
     @property
     def n_bins(self) -> int:
-        """How many bins the longest histogram has."""
+        """The number of bins of the longest histogram."""
         return max(len(group.counts) for group in self.shown)
 
     @property
     def top(self) -> float:
-        """The highest share of any bin, by which all are drawn."""
+        """The highest share in any bin, which scales all histograms."""
         return max(max(group.shares) for group in self.shown)
 
 
 def quartiles(values_m: Sequence[float]) -> tuple[float, float, float]:
-    """The 25 %, 50 % and 75 % quantiles of at least one distance."""
+    """The 25 %, 50 % and 75 % quantiles; needs at least one distance."""
     low, middle, high = np.quantile(np.asarray(values_m, np.float64), [0.25, 0.5, 0.75]).tolist()
     return low, middle, high
 
 
 def group_by_site(estimates: Sequence[Estimate]) -> DistanceGroups | None:
-    """The sites with the most measurements, those first; None where no site is known. Rows without one are a group."""
+    """The sites with the most measurements first; None if no row has a site. Rows without a site form a group."""
     groups = _grouped(estimates, lambda estimate: estimate.observation.site_id)
     if set(groups) <= {""}:
         return None
@@ -72,15 +73,15 @@ def group_by_site(estimates: Sequence[Estimate]) -> DistanceGroups | None:
 
 
 def group_by_species(estimates: Sequence[Estimate]) -> DistanceGroups | None:
-    """The species with the most measurements, those first; None where none is known."""
+    """The species with the most measurements first; None if no row has a species."""
     groups = _grouped(estimates, lambda estimate: estimate.observation.species)
     if set(groups) <= {""}:
         return None
-    return _largest({str(name or "(not told)"): rows for name, rows in groups.items()})
+    return _largest({str(name or "(unknown)"): rows for name, rows in groups.items()})
 
 
 def group_by_light(estimates: Sequence[Estimate]) -> DistanceGroups | None:
-    """Day, night, and rows of which neither is known, in this order; None where nothing is known."""
+    """Day, night and unknown, in this order; None if it is unknown for all rows."""
     names = {False: DAY, True: NIGHT, None: UNKNOWN_LIGHT}
     groups = _grouped(estimates, lambda estimate: estimate.observation.is_night)
     if set(groups) <= {None}:
@@ -101,9 +102,9 @@ def _grouped(estimates: Sequence[Estimate], key: GroupKey) -> dict[Hashable, lis
 
 def _largest(groups: dict[str, list[Estimate]]) -> DistanceGroups:
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    left = ordered[MAX_GROUPS:]
+    omitted = ordered[MAX_GROUPS:]
     shown = tuple(_group(name, rows) for name, rows in ordered[:MAX_GROUPS])
-    return DistanceGroups(shown, len(left), sum(len(rows) for _, rows in left))
+    return DistanceGroups(shown, len(omitted), sum(len(rows) for _, rows in omitted))
 
 
 def _group(name: str, rows: Sequence[Estimate]) -> DistanceGroup:
@@ -112,19 +113,28 @@ def _group(name: str, rows: Sequence[Estimate]) -> DistanceGroup:
     return DistanceGroup(name, len(metres), n_media, quartiles(metres), tuple(histogram(metres)))
 
 
+def groups_note(groups: DistanceGroups) -> str:
+    """The text above the small histograms of groups."""
+    note = "The share of measurements in each metre, all on the same scale. The dashed line is the median."
+    if groups.n_omitted:
+        n_rows = counted(groups.n_rows_omitted, "measurement", "measurements")
+        note += f" Only the {len(groups.shown)} largest are shown; {groups.n_omitted:,} more have {n_rows} in total."
+    return note
+
+
 WIDTH, HEIGHT = 176, 92
 _LEFT, _RIGHT, _TOP, _BASE = 6.0, 170.0, 6.0, 76.0
 MIN_BINS = 5
 
 
 def group_histograms(groups: DistanceGroups) -> list[tuple[DistanceGroup, str]]:
-    """Each group with its histogram; all have the same axes, so that they compare."""
+    """Each group with its histogram; all have the same axes, which makes them comparable."""
     n_bins = max(groups.n_bins, MIN_BINS)
     return [(group, group_histogram_svg(group, n_bins, groups.top)) for group in groups.shown]
 
 
 def group_histogram_svg(group: DistanceGroup, n_bins: int, top: float) -> str:
-    """The shares of a group's measurements by metre, with a line at the median. top: the share that reaches the top."""
+    """The share of a group's measurements in each metre as SVG, with a line at the median. top: the share of full height."""
     step = (_RIGHT - _LEFT) / n_bins
     low, middle, high = group.quartiles_m
     bars = "".join(
@@ -141,7 +151,7 @@ def group_histogram_svg(group: DistanceGroup, n_bins: int, top: float) -> str:
         if metres < n_bins or n_bins <= LAST_BIN_M
     )
     label = (
-        f"Histogram of {group.n:,} distances, {group.name}: median {middle:.1f} m, half of them between {low:.1f} and "
+        f"Histogram of {group.n:,} distances, {group.name}: median {middle:.1f} m, half between {low:.1f} and "
         f"{high:.1f} m"
     )
     return (

@@ -14,20 +14,20 @@ import numpy as np
 
 from trapmeter.report.comparison import BandErrors
 from trapmeter.report.distance_statistics import LAST_BIN_M, IntervalBin
-from trapmeter.report.words import band, percent
+from trapmeter.report.words import band_text, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SIZE_INCH = (4.8, 3.1)
-"""Small, so that the letters can still be read where the plot is as wide as a phone."""
+"""Small, which keeps the letters legible on a phone."""
 
 RASTERISED_ABOVE = 1500
 """More points than this are drawn as pixels: as shapes they would make the file large and slow to scroll."""
 
 BLUE, GREY, INK = "#2f6f8f", "#8a8f98", "#333a44"
-# Any: matplotlib types its settings' names one by one.
+# Any, because matplotlib's types list the name of each setting.
 _STYLE: Any = {
     "svg.hashsalt": "trapmeter",
     "svg.fonttype": "path",
@@ -52,9 +52,9 @@ _STYLE: Any = {
 
 
 def distances_svg(counts: Sequence[int]) -> str:
-    """How many animals stand at which distance. counts: as numbers.histogram gives them."""
+    """The number of measurements at each distance. counts: see `trapmeter.report.distance_statistics.histogram`."""
     most = max(range(len(counts)), key=counts.__getitem__)
-    label = f"Histogram of {sum(counts):,} distances in bins of 1 m; most, {counts[most]:,}, lie from {most} m on"
+    label = f"Histogram of {sum(counts):,} distances in bins of 1 m; the largest, {counts[most]:,}, begins at {most} m"
     with svg_figure("histogram", label) as (figure, result):
         from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
@@ -73,39 +73,39 @@ def distances_svg(counts: Sequence[int]) -> str:
 
 
 def intervals_svg(bins: Sequence[IntervalBin]) -> str:
-    """The typical 90 % interval at each distance, around the line on which it would have no width."""
+    """The typical 90 % interval at each distance, around the line of zero width."""
     with svg_figure("intervals", "Typical 90 % interval at each measured distance") as (figure, result):
         axes = figure.add_subplot()
-        x = [one.distance_m for one in bins]
+        x = [found.distance_m for found in bins]
         right = axis_end(x)
         draw_diagonal(axes, right)
-        below = [one.distance_m - one.low_m for one in bins]
-        above = [one.high_m - one.distance_m for one in bins]
+        below = [found.distance_m - found.low_m for found in bins]
+        above = [found.high_m - found.distance_m for found in bins]
         axes.errorbar(
             x, x, yerr=[below, above], fmt="o", color=BLUE, ecolor=BLUE, elinewidth=2.2, markersize=4.5, alpha=0.9
         )
         axes.set_xlabel("Measured distance (m)")
         axes.set_ylabel("Typical 90 % interval (m)")
         axes.set_xlim(0, right)
-        axes.set_ylim(0, axis_end([one.high_m for one in bins]))
+        axes.set_ylim(0, axis_end([found.high_m for found in bins]))
     return result[0]
 
 
 def axis_end(values_m: Sequence[float]) -> float:
-    """Where an axis that starts at 0 ends: a little past the largest value, and never at 0."""
+    """The end of an axis that starts at 0: a little past the largest value, and never 0."""
     return max(values_m, default=0.0) * 1.05 or 1.0
 
 
 def draw_diagonal(axes: Axes, top: float) -> None:
-    """The dashed line on which both axes agree, from 0 to top."""
+    """Draws the dashed line on which both axes agree, from 0 to top."""
     axes.plot([0, top], [0, top], color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
 
 
 @contextmanager
 def svg_figure(name: str, label: str, size_inch: tuple[float, float] = SIZE_INCH) -> Iterator[tuple[Figure, list[str]]]:
-    """A figure to draw on, whatever matplotlibrc says; the list holds its SVG once the block is left.
+    """A figure to draw on, independent of matplotlibrc; once the block ends, the list holds its SVG.
 
-    name: starts the ids in it; label: says what it shows to those who can't see it.
+    name: prefix of the ids in the SVG. label: describes the figure for screen readers.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -117,19 +117,19 @@ def svg_figure(name: str, label: str, size_inch: tuple[float, float] = SIZE_INCH
         figure = Figure(figsize=size_inch, layout="constrained")
         yield figure, result
         file = StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(file, format="svg", metadata=nothing, dpi=200)
+        no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", metadata=no_metadata, dpi=200)
     result.append(_inline(file.getvalue(), name, label))
 
 
 def _inline(svg: str, name: str, label: str) -> str:
-    """The <svg> element alone, for a page that holds several: its ids become its own, its style leaves the page alone."""
+    """The <svg> element alone, with unique ids and without a style sheet, for a page with several of them."""
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     for mark in ('id="', 'href="#', "url(#"):
         svg = svg.replace(mark, f"{mark}{name}-")
     start, rest = svg.split(">", 1)
-    # The page gives the size. The prefixed namespaces are XML's affair.
+    # The page sets the size. Only the prefixed namespace has to be declared.
     view_box = re.search(r'viewBox="[^"]*"', start)
     assert view_box is not None, "matplotlib writes a viewBox"
     return (
@@ -139,14 +139,14 @@ def _inline(svg: str, name: str, label: str) -> str:
 
 
 def truth_svg(pairs_m: Sequence[tuple[float, float]]) -> str:
-    """Estimates against truths, with the line on which they agree. pairs_m: (truth, estimate) in metres."""
+    """Estimates against truths, with the line of agreement. pairs_m: (truth, estimate) in metres."""
     label = f"{len(pairs_m):,} measured distances against known distances, with the line of agreement"
     with svg_figure("truth", label, (4.0, 3.8)) as (figure, result):
         axes = figure.add_subplot()
         top = axis_end([value for pair in pairs_m for value in pair])
         draw_diagonal(axes, top)
-        truth, answer = np.array(pairs_m).T
-        axes.plot(truth, answer, "o", **_points(len(pairs_m)))
+        truth, estimate = np.array(pairs_m).T
+        axes.plot(truth, estimate, "o", **_points(len(pairs_m)))
         axes.set_xlabel("Known distance (m)")
         axes.set_ylabel("Measured distance (m)")
         axes.set_xlim(0, top)
@@ -156,16 +156,16 @@ def truth_svg(pairs_m: Sequence[tuple[float, float]]) -> str:
 
 
 def errors_svg(pairs_m: Sequence[tuple[float, float]], edges_m: Sequence[float]) -> str:
-    """Errors (measured minus known) by known distance, with the mean in each band. edges_m: of bands, the last may be inf."""
-    truth, answer = np.array(pairs_m).T
-    error = answer - truth
+    """Errors (measured minus known) by known distance, with band means. edges_m: edges of the bands; the last may be inf."""
+    truth, estimate = np.array(pairs_m).T
+    error = estimate - truth
     means = [
         (truth[inside].mean(), error[inside].mean())
         for low, high in pairwise(edges_m)
         if (inside := (truth >= low) & (truth < high)).any()
     ]
-    told = ", ".join(f"{mean:+.1f} m at {metres:.0f} m" for metres, mean in means)
-    with svg_figure("errors", f"Errors by known distance; on the mean {told}") as (figure, result):
+    text = ", ".join(f"{mean:+.1f} m at {metres:.0f} m" for metres, mean in means)
+    with svg_figure("errors", f"Errors by known distance; means {text}") as (figure, result):
         axes = figure.add_subplot()
         axes.axhline(0, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
         axes.plot(truth, error, "o", **_points(len(pairs_m)))
@@ -177,14 +177,14 @@ def errors_svg(pairs_m: Sequence[tuple[float, float]], edges_m: Sequence[float])
 
 
 def coverage_svg(bands: Sequence[BandErrors]) -> str:
-    """The share of known distances inside their 90 % interval, in each band of known distance that has any."""
-    found = [(band(one.low_m, one.high_m), one.errors) for one in bands if one.errors is not None]
-    told = ", ".join(f"{percent(errors.coverage)} at {name} m" for name, errors in found)
-    with svg_figure("coverage", f"Known distances inside their 90 % interval: {told}") as (figure, result):
+    """The share of known distances inside their 90 % interval, for each band with known distances."""
+    shown = [(band_text(band.low_m, band.high_m), band.errors) for band in bands if band.errors is not None]
+    text = ", ".join(f"{percent(errors.coverage)} at {name} m" for name, errors in shown)
+    with svg_figure("coverage", f"Known distances inside their 90 % interval: {text}") as (figure, result):
         axes = figure.add_subplot()
-        axes.bar(range(len(found)), [100 * errors.coverage for _, errors in found], color=BLUE, width=0.7)
+        axes.bar(range(len(shown)), [100 * errors.coverage for _, errors in shown], color=BLUE, width=0.7)
         axes.axhline(90, color="#a33a2a", linewidth=1.4, linestyle=(0, (4, 3)))
-        axes.set_xticks(range(len(found)), [f"{name}\n(n {errors.n:,})" for name, errors in found])
+        axes.set_xticks(range(len(shown)), [f"{name}\n(n {errors.n:,})" for name, errors in shown])
         axes.set_ylim(0, 100)
         axes.set_xlabel("Known distance (m)")
         axes.set_ylabel("Inside the 90 % interval (%)")
@@ -193,17 +193,17 @@ def coverage_svg(bands: Sequence[BandErrors]) -> str:
 
 
 def levels_svg(levels: Sequence[tuple[float, float]]) -> str:
-    """How often known distances lie below each of their rows' draws, against how often they should."""
+    """How often known distances lie below each draw of their rows, against how often they should."""
     worst = max(levels, key=lambda pair: abs(pair[1] - pair[0]))
     label = (
-        f"Calibration of the draws: shares of known distances below each; farthest off where {percent(worst[0])} were asked "
-        f"for and {percent(worst[1])} found"
+        f"Calibration of the draws: share of known distances below each draw; farthest off at {percent(worst[0])}, where it "
+        f"is {percent(worst[1])}"
     )
     with svg_figure("levels", label, (4.0, 3.8)) as (figure, result):
         axes = figure.add_subplot()
         draw_diagonal(axes, 100)
-        asked, found = np.array(levels).T
-        axes.plot(100 * asked, 100 * found, "o-", color=BLUE, markersize=4.5, linewidth=1.5)
+        expected, observed = np.array(levels).T
+        axes.plot(100 * expected, 100 * observed, "o-", color=BLUE, markersize=4.5, linewidth=1.5)
         axes.set_xlabel("Should lie below (%)")
         axes.set_ylabel("Lie below (%)")
         axes.set_xlim(0, 100)
@@ -213,7 +213,7 @@ def levels_svg(levels: Sequence[tuple[float, float]]) -> str:
 
 
 def _points(n: int) -> dict[str, Any]:
-    """Many points are drawn as pixels: as shapes they would make the file large and slow to scroll."""
+    """How to draw n points."""
     is_many = n > RASTERISED_ABOVE
     return {
         "color": BLUE,

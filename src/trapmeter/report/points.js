@@ -1,5 +1,5 @@
 "use strict";
-// Clicks on a picture become rows: x and y as fractions from its top left corner, and metres that are typed in.
+// Each click on a picture adds a row: x and y as fractions from its top left corner, and the distance that the user types.
 const rows = document.getElementById("rows");
 const text = document.getElementById("csv");
 const save = document.getElementById("save");

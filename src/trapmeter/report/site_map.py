@@ -1,6 +1,6 @@
-"""A map of the sites: where cameras stand, how much was measured there, and how far the animals stood. Nothing is fetched.
+"""A map of the sites as SVG, with the number and the median of their distances; nothing is downloaded.
 
-An equirectangular projection about the middle of the sites: right within 1 % for surveys of some hundred kilometres.
+The projection is equirectangular around the middle of the sites: right within 1 % for surveys of some hundred kilometres.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from trapmeter.report.annotations import overlap
 from trapmeter.report.distance_statistics import SiteFigures
-from trapmeter.report.words import printable
+from trapmeter.report.html_page import printable
 from trapmeter.tables.site_locations import SiteLocation
 
 EARTH_M = 6_371_000.0
@@ -20,21 +21,21 @@ WIDTH, MIN_HEIGHT, MAX_HEIGHT = 480.0, 200.0, 480.0
 MARGIN, FOOT = 34.0, 58.0
 MIN_RADIUS, MAX_RADIUS = 4.0, 17.0
 MIN_EXTENT_M = 100.0
-"""Sites that stand closer together than this, or a single one, are not blown up."""
+"""The map covers at least this, so that a single site or close ones aren't enlarged without end."""
 CLASSES = ((0.0, "#ffffcc"), (3.0, "#a1dab4"), (5.0, "#41b6c4"), (8.0, "#2c7fb8"), (12.0, "#253494"))
-"""From which median distance (metres) on a circle has which colour: fixed, so that surveys compare. ColorBrewer's YlGnBu,
-which is told apart in print and by colour-blind readers."""
+"""Lowest median distance (metres) of each colour, the same for all surveys. The colours are ColorBrewer's YlGnBu, which
+print well and suit colour-blind readers."""
 EMPTY_COLOUR = "#ffffff"
 _FONT = 11.0
 
 
 @dataclass(frozen=True, slots=True)
 class SiteMap:
-    """The drawing, how many sites it shows, and those without a place."""
+    """The drawing, the number of sites in it, the sites without a location, and names and colours of the classes."""
 
     svg: str
     n_shown: int
-    without: tuple[str, ...]
+    unplaced: tuple[str, ...]
     classes: tuple[tuple[str, str], ...]
 
 
@@ -47,20 +48,20 @@ class _SiteCircle:
 
 
 def site_map(sites: Sequence[SiteFigures], places: Mapping[str, SiteLocation]) -> SiteMap | None:
-    """The map of the sites that have a place; None where none has."""
+    """The map of the sites with a location; None if no site has one."""
     shown = [site for site in sites if site.site_id in places]
     if not shown:
         return None
     metres = project([places[site.site_id] for site in shown])
     spots, height, scale = _layout(shown, metres)
-    without = tuple(site.site_id for site in sites if site.site_id and site.site_id not in places)
+    unplaced = tuple(site.site_id for site in sites if site.site_id and site.site_id not in places)
     names = [f"{low:g}–{high:g} m" for (low, _), (high, _) in pairwise(CLASSES)]
     classes = tuple(zip([*names, f"{CLASSES[-1][0]:g} m and more"], [colour for _, colour in CLASSES], strict=True))
-    return SiteMap(_svg(spots, height, scale), len(shown), without, classes)
+    return SiteMap(_svg(spots, height, scale), len(shown), unplaced, classes)
 
 
 def project(places: Sequence[SiteLocation]) -> list[tuple[float, float]]:
-    """Metres east and north of the middle of the places, also where they lie on both sides of the date line."""
+    """Metres east and north of the middle of the locations, also on both sides of the date line."""
     longitudes = [place.longitude for place in places]
     if max(longitudes) - min(longitudes) > 180:
         longitudes = [longitude % 360 for longitude in longitudes]
@@ -76,14 +77,14 @@ def project(places: Sequence[SiteLocation]) -> list[tuple[float, float]]:
 
 
 def scale_bar_m(metres_per_unit: float) -> float:
-    """The largest of 1, 2, 5, 10, 20, ... metres that takes up at most a third of the map's width."""
+    """The largest of 1, 2, 5, 10, 20, ... metres that fits in a third of the map's width."""
     most = metres_per_unit * WIDTH / 3
     power = 10.0 ** math.floor(math.log10(most))
     return max(factor * power for factor in (1, 2, 5) if factor * power <= most)
 
 
 def colour_of(median_m: float | None) -> str:
-    """The colour of a median distance; EMPTY where nothing was measured."""
+    """The colour of a median distance (metres); EMPTY_COLOUR for None, if nothing was measured."""
     if median_m is None:
         return EMPTY_COLOUR
     return [colour for low, colour in CLASSES if low <= median_m][-1]
@@ -92,7 +93,7 @@ def colour_of(median_m: float | None) -> str:
 def _layout(
     sites: Sequence[SiteFigures], metres: Sequence[tuple[float, float]]
 ) -> tuple[list[_SiteCircle], float, float]:
-    """Circles, the largest first so that smaller ones lie on top; the drawing's height; and metres per unit of it."""
+    """Circles, the largest first since later ones lie on top; the drawing's height; and its metres per unit."""
     east, north = [x for x, _ in metres], [y for _, y in metres]
     wide = max(max(east) - min(east), MIN_EXTENT_M)
     high = max(max(north) - min(north), MIN_EXTENT_M)
@@ -128,18 +129,18 @@ def _svg(spots: Sequence[_SiteCircle], height: float, scale: float) -> str:
 
 def _circle(spot: _SiteCircle) -> str:
     spread = spot.site.spread
-    told = f"{spread.n:,} measurements, median {spread.median_m:.1f} m" if spread else "nothing measured"
+    text = f"{spread.n:,} measurements, median {spread.median_m:.1f} m" if spread else "nothing measured"
     return (
         f'<circle cx="{spot.x:.1f}" cy="{spot.y:.1f}" r="{spot.radius:.1f}" '
         f'fill="{colour_of(spread.median_m if spread else None)}" fill-opacity="0.88" stroke="#22272e">'
-        f"<title>{escape(printable(spot.site.site_id))}: {told}</title></circle>"
+        f"<title>{escape(printable(spot.site.site_id))}: {text}</title></circle>"
     )
 
 
 def _labels(spots: Sequence[_SiteCircle], height: float) -> list[str]:
-    """Names beside their circles, where there is room; the others stand in the circles' titles and in the table."""
+    """Names beside their circles, as far as there is room; all names are in the circles' titles and in the table."""
     taken = [(spot.x - spot.radius, spot.y - spot.radius, spot.x + spot.radius, spot.y + spot.radius) for spot in spots]
-    found = []
+    labels = []
     for spot in spots:
         name = printable(spot.site.site_id)
         name = name if len(name) <= 14 else f"{name[:13]}…"
@@ -152,12 +153,8 @@ def _labels(spots: Sequence[_SiteCircle], height: float) -> list[str]:
         ):
             area = (x, y - _FONT + 2, x + width, y + 2)
             is_inside = area[0] >= 2 and area[1] >= 2 and area[2] <= WIDTH - 2 and area[3] <= height - 2
-            if is_inside and not any(_overlap(area, other) for other in taken):
+            if is_inside and not any(overlap(area, other) for other in taken):
                 taken.append(area)
-                found.append(f'<text x="{x:.1f}" y="{y:.1f}">{escape(name)}</text>')
+                labels.append(f'<text x="{x:.1f}" y="{y:.1f}">{escape(name)}</text>')
                 break
-    return found
-
-
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    return labels

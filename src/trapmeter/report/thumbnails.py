@@ -1,14 +1,11 @@
-"""Thumbnails of example seconds, decoded in workers so that a broken file costs only its own."""
+"""Thumbnails of example seconds, decoded in worker processes: a broken file costs only its own thumbnails."""
 
 from __future__ import annotations
 
-import base64
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trapmeter.errors import MediaError
 from trapmeter.frames.store import FrameStore
@@ -18,10 +15,9 @@ from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.records import Medium, MediumKind, Pixels
 from trapmeter.report.annotations import MIN_SIDE, draw_animals
 from trapmeter.report.examples import ExampleSecond
+from trapmeter.report.html_page import jpeg_data_uri
 from trapmeter.storage.address import AnyPath
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from trapmeter.storage.remote import file_state_or_zeros
 
 FIT = FitWithin(MIN_SIDE, MIN_SIDE)
 JPEG_QUALITY = 80
@@ -29,9 +25,9 @@ JPEG_QUALITY = 80
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """The picture of a moment with its animals marked; jpeg_uri is a data URI, width and height are in pixels."""
+    """The picture of a second with its animals marked; jpeg_uri is a data URI, width and height are in pixels."""
 
-    moment: ExampleSecond
+    second: ExampleSecond
     jpeg_uri: str
     width: int
     height: int
@@ -39,17 +35,17 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailTask:
-    """The moments of a medium that are to be shown. store: where the pictures are taken from in place of the file."""
+    """The seconds of one medium to show. store: the frame store that replaces the file; None reads the file."""
 
     root: AnyPath
     media_id: str
-    moments: tuple[ExampleSecond, ...]
+    seconds: tuple[ExampleSecond, ...]
     store: FrameStore | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailResult:
-    """What could be shown of a medium, and why the rest could not; "" where nothing is missing."""
+    """The thumbnails of one medium, and why some are missing; "" if none is."""
 
     pictures: tuple[Thumbnail, ...]
     failure: str = ""
@@ -62,41 +58,34 @@ def make_thumbnails(
     store: FrameStore | None = None,
     jobs: int | None = None,
 ) -> tuple[list[Thumbnail], dict[str, str]]:
-    """Pictures of the chosen moments in their order, and why media could not be read again.
+    """Thumbnails of the chosen seconds in their order, and by media_id why a medium could not be read again.
 
-    Each medium is opened once. progress: called with the number of moments that were done. jobs: worker processes to decode
-    in, which may crash or hang; None decodes in this one.
+    Each medium is opened once. progress: called with the number of seconds just done. jobs: worker processes that decode,
+    and that may crash or hang without harm; None decodes in this process.
     """
     by_medium: dict[str, list[ExampleSecond]] = defaultdict(list)
-    for moment in sorted(chosen, key=lambda moment: (moment.media_id, moment.time_s)):
-        by_medium[moment.media_id].append(moment)
-    tasks = [ThumbnailTask(root, media_id, tuple(wanted), store) for media_id, wanted in by_medium.items()]
-    found: dict[str, ThumbnailResult] = {}
-    for task, shown in _run_tasks(tasks, jobs):
-        found[task.media_id] = shown
-        progress(len(task.moments))
-    pictures = {(p.moment.media_id, p.moment.time_s): p for shown in found.values() for p in shown.pictures}
-    kept = [pictures[key] for moment in chosen if (key := (moment.media_id, moment.time_s)) in pictures]
-    return kept, {media_id: found[media_id].failure for media_id in by_medium if found[media_id].failure}
+    for second in sorted(chosen, key=lambda second: second.key):
+        by_medium[second.media_id].append(second)
+    tasks = [ThumbnailTask(root, media_id, tuple(seconds), store) for media_id, seconds in by_medium.items()]
+    results: dict[str, ThumbnailResult] = {}
+    for task, result in _run_tasks(tasks, jobs):
+        results[task.media_id] = result
+        progress(len(task.seconds))
+    by_second = {picture.second.key: picture for result in results.values() for picture in result.pictures}
+    pictures = [by_second[second.key] for second in chosen if second.key in by_second]
+    return pictures, {media_id: results[media_id].failure for media_id in by_medium if results[media_id].failure}
 
 
 def make_medium_thumbnails(task: ThumbnailTask) -> ThumbnailResult:
-    """The pictures of one medium. Whatever is wrong with it is told, not raised."""
+    """The thumbnails of one medium. Failures are returned, never raised: they must not cost the report of a finished run."""
     try:
         pictures = _from_medium(task) if task.store is None else _from_store(task.store, task)
     except OSError as error:
         return ThumbnailResult((), error.strerror or str(error))
-    except Exception as error:  # a picture less must not cost the report of a run that is done
+    except Exception as error:
         return ThumbnailResult((), str(error) or type(error).__name__)
-    missing = len(pictures) < len(task.moments)
-    return ThumbnailResult(tuple(pictures), "some seconds can't be read any more" if missing else "")
-
-
-def jpeg_uri(image: Image) -> str:
-    """A picture as a data URI, to stand in the page itself."""
-    file = BytesIO()
-    image.save(file, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    is_short = len(pictures) < len(task.seconds)
+    return ThumbnailResult(tuple(pictures), "some seconds can no longer be read" if is_short else "")
 
 
 def _run_tasks(tasks: Sequence[ThumbnailTask], jobs: int | None) -> Iterator[tuple[ThumbnailTask, ThumbnailResult]]:
@@ -113,35 +102,32 @@ def _run_tasks(tasks: Sequence[ThumbnailTask], jobs: int | None) -> Iterator[tup
 def _limit_s(task: ThumbnailTask) -> float:
     from trapmeter.parallel.workers import TimeLimits
 
-    try:
-        return TimeLimits().limit_s((task.root / task.media_id).stat().st_size)
-    except OSError:
-        return TimeLimits().limit_s(0)
+    return TimeLimits().limit_s(file_state_or_zeros(task.root / task.media_id).size_bytes)
 
 
 def _from_medium(task: ThumbnailTask) -> list[Thumbnail]:
     with open_medium(_medium(task.root, task.media_id), FIT) as reader:
-        frames = reader.frames([moment.time_s for moment in task.moments])
+        frames = reader.frames([second.time_s for second in task.seconds])
         return [
-            _thumbnail(moment, frame.pixels)
-            for moment, frame in zip(task.moments, frames, strict=True)
+            _thumbnail(second, frame.pixels)
+            for second, frame in zip(task.seconds, frames, strict=True)
             if not isinstance(frame, MissingFrame)
         ]
 
 
 def _from_store(store: FrameStore, task: ThumbnailTask) -> list[Thumbnail]:
-    return [_thumbnail(moment, store.read(task.media_id, moment.time_s)) for moment in task.moments]
+    return [_thumbnail(second, store.read(task.media_id, second.time_s)) for second in task.seconds]
 
 
-def _thumbnail(moment: ExampleSecond, pixels: Pixels) -> Thumbnail:
-    image = draw_animals(pixels, moment.animals)
-    return Thumbnail(moment, jpeg_uri(image), image.width, image.height)
+def _thumbnail(second: ExampleSecond, pixels: Pixels) -> Thumbnail:
+    image = draw_animals(pixels, second.animals)
+    return Thumbnail(second, jpeg_data_uri(image, JPEG_QUALITY), image.width, image.height)
 
 
 def _medium(root: AnyPath, media_id: str) -> Medium:
-    # A table may name any path: nothing outside of the run's folder is opened.
+    # A table may name any path, but nothing outside the run's folder is opened.
     if Path(media_id).is_absolute() or ".." in Path(media_id).parts:
-        raise MediaError("its name leads out of the folder that was measured")
+        raise MediaError("its name leads out of the measured folder")
     path = root / media_id
     kind = MediumKind.PHOTO if path.suffix.lower() in PHOTO_SUFFIXES else MediumKind.VIDEO
     return Medium(media_id, path, kind)

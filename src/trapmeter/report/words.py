@@ -1,9 +1,8 @@
-"""The fixed texts of the report, and how numbers and foreign texts are written in it."""
+"""Fixed texts of the reports, and the way they write numbers and dates."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,11 @@ from trapmeter.records import Status
 
 if TYPE_CHECKING:
     from trapmeter.prediction.estimates import RunSummary
-    from trapmeter.report.groups import DistanceGroups
 
 COLUMN_MEANINGS = {
-    "media_id": "The video or photo: its path below the folder that was measured.",
-    "time_s": "The moment, in seconds from the start of the video; 0 for a photo.",
-    "animal_id": "Counts the animals of a medium from 1 on; an animal keeps its number from second to second.",
+    "media_id": "The video or photo: its path below the measured folder.",
+    "time_s": "The time in seconds from the start of the video; 0 for a photo.",
+    "animal_id": "The number of the animal within its video or photo, from 1; the same in every second.",
     "x1": "Left edge of the animal's box, from 0 (left edge of the picture) to 1 (right edge).",
     "y1": "Top edge of the box, from 0 (top of the picture) to 1 (bottom).",
     "x2": "Right edge of the box.",
@@ -27,137 +25,124 @@ COLUMN_MEANINGS = {
     "low_m": "Lower end of the 90 % interval, in metres.",
     "high_m": "Upper end of the 90 % interval, in metres.",
     "angle_deg": "Direction of the animal in degrees: 0 straight ahead, positive to the right.",
-    "site_id": "The place of the camera, where it is known.",
-    "status": "What became of the moment (see the next table).",
-    "reason": "Why the moment failed, or what is doubtful about it.",
-    "model_id": "The model that measured the distance.",
-    "q05_m ... q95_m": "Where the animal may stand: the middles of the ten tenths of all possible distances, in metres. For "
-    "density give each of a row's ten values a tenth of its weight: their mix has the spread that distance_m lacks.",
-    "night": "1 where the medium's pictures are without colours, as by infrared flash; 0 where they have colours.",
-    "species": "The species, where --species told it; the column is there only then.",
+    "site_id": "The site of the camera, if known.",
+    "status": "The outcome for this second (see the next table).",
+    "reason": "Why the second failed, or what is doubtful about it.",
+    "model_id": "The model that estimated the distance.",
+    "q05_m ... q95_m": "Ten equally likely distances in metres, called draws: the middles of the ten tenths of the model's "
+    "estimate. For density, give each draw a tenth of the row's weight; together they have the spread that distance_m lacks.",
+    "night": "1 if most pictures of the video or photo lack colour, as with an infrared flash; 0 if they have colour.",
+    "species": "The species, from --species; the column exists only if species are known.",
 }
 """What the columns of distances.csv mean, in their order."""
 
 STATUS_MEANINGS = {
-    Status.MEASURED: "An animal was found and its distance measured. A row per animal.",
+    Status.MEASURED: "An animal was found and its distance measured. One row per animal.",
     Status.NO_ANIMAL: "The picture was read, and no animal was found in it.",
-    Status.FAILED: "The picture could not be read; the reason says why. Nothing is known of animals in it.",
-    Status.PAST_END: "The moment that was asked for lies past the end of the medium.",
+    Status.FAILED: "The picture could not be read; the reason says why. Whether it shows animals is unknown.",
+    Status.PAST_END: "The requested second is past the end of the video.",
 }
 
 ARGUMENT_NAMES = {
     "paths": "Files and folders",
     "out": "Folder for the results (--out)",
-    "every_s": "Seconds from one moment to the next (--every)",
-    "times": "Table of moments (--times)",
+    "every_s": "Seconds between two measurements (--every)",
+    "times": "Table of times (--times)",
     "boxes": "Table of animals' boxes (--boxes)",
-    "site": "Where the site stands (--site)",
+    "site": "Source of the site (--site)",
     "detector": "Precision of the detector (--detector)",
-    "min_score": "Least score of a box (--min-score)",
+    "min_score": "Lowest score of a box (--min-score)",
     "hfov_deg": "Horizontal field of view in degrees (--hfov)",
-    "cameras": "Facts of the cameras (--cameras)",
+    "cameras": "Table of cameras (--cameras)",
     "exif": "Fields of view from EXIF (--exif)",
-    "trained_hfov_deg": "Horizontal field of view of the models' training (--trained-hfov)",
+    "trained_hfov_deg": "Horizontal field of view of the training cameras in degrees (--trained-hfov)",
     "species": "Species (--species)",
     "shoulder_m": "Shoulder height in metres (--shoulder-height)",
     "truth": "Known distances (--truth)",
-    "places": "Places of the sites (--places)",
+    "places": "Locations of the sites (--places)",
     "box_model": "Box model (--box-model)",
     "models": "Networks (--model)",
     "blend": "Blend of networks and box model (--blend)",
-    "runtime": "What runs the networks (--runtime)",
-    "flip": "Mirror images too (--flip)",
-    "detect": "Animals are looked for (not with --no-detect)",
+    "runtime": "Runtime of the networks (--runtime)",
+    "flip": "Mirrored pictures as well (--flip)",
+    "detect": "Detector used (off with --no-detect)",
     "store": "Frame store (--store)",
     "jobs": "Worker processes (--jobs)",
-    "overwrite": "Start anew (--overwrite)",
+    "overwrite": "Earlier results overwritten (--overwrite)",
 }
 
 STAGE_NAMES = {
-    "find": "Finding the media",
+    "find": "Finding videos and photos",
     "load models": "Loading the models",
-    "look": "Looking for animals",
+    "look": "Finding animals",
     "measure": "Measuring distances",
     "write": "Writing the tables",
-    "decode_all_workers": "Decoding, all workers added up",
-    "detect_all_workers": "Detecting, all workers added up",
-    "networks_all_workers": "Networks, all workers added up",
+    "decode_all_workers": "Decoding, sum over all workers",
+    "detect_all_workers": "Detection, sum over all workers",
+    "networks_all_workers": "Networks, sum over all workers",
 }
 
+NIGHT_MEANING = "Night means that most pictures of a video or photo lack colour, as with an infrared flash."
 NO_NIGHT = (
-    "Whether it was day or night is not known: this run took its boxes from a table or is of an earlier version, so "
-    "that nobody looked at the pictures' colours."
+    "Day and night are unknown, since this run never examined the colours of the pictures: its boxes come from a table, or "
+    "its version of trapmeter was older."
 )
 
 CARD_NAMES = {
-    "role": "What it does",
+    "role": "Task",
     "licence": "Licence",
-    "trained_on": "Learnt from",
-    "held_out": "Error",
-    "valid": "Holds for",
+    "trained_on": "Training data",
+    "held_out": "Error on held-out data",
+    "valid": "Valid for",
     "attribution": "Source",
 }
 """The rows of a model card, in their order."""
 
-MODEL_ROLES = {"detector": "Finds the animals", "distance": "Measures the distance"}
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
-
-
-def printable(text: str) -> str:
-    r"""The text as valid UTF-8 and HTML: what is neither (a file name's bytes, control characters) becomes \x or \u codes."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
-
-
-def printable_value(value: Any) -> Any:
-    """Every value that goes into a page passes here; what is marked as safe HTML is our own."""
-    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+MODEL_ROLES = {"detector": "Detector", "distance": "Distance model"}
 
 
 def metres(value: float | None, decimals: int = 1) -> str:
-    """A distance without its unit; a dash when there is none."""
+    """A distance without its unit; a dash for None."""
     return "–" if value is None else f"{value:.{decimals}f}"
 
 
 def signed(value: float) -> str:
-    """A difference in metres with its sign and without its unit; a difference that rounds to 0 has none."""
+    """A difference in metres with its sign and without its unit; without a sign if it rounds to 0."""
     text = f"{value:+.2f}".replace("-", "−")
     return "0.00" if text[1:] == "0.00" else text
 
 
 def percent(share: float) -> str:
-    """A share of 0..1 in whole percent."""
+    """A share (0..1) as a whole number of percent."""
     return f"{share * 100:.0f} %"
 
 
-def seconds(value: float) -> str:
-    """A time without needless decimals and without its unit."""
+def seconds_text(value: float) -> str:
+    """A time without its unit and without trailing zeros."""
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def band(low_m: float, high_m: float) -> str:
-    """The name of a range of distances: 2–4, or 15+ when it has no end."""
+def band_text(low_m: float, high_m: float) -> str:
+    """The name of a range of distances: 2–4, or 15+ if it has no end."""
     return f"{low_m:g}+" if math.isinf(high_m) else f"{low_m:g}–{high_m:g}"
 
 
-def counted(n: int, one: str, many: str) -> str:
-    """The number and its noun: 1 medium, 1,200 media."""
-    return f"{n:,} {one if n == 1 else many}"
+def counted(n: int, singular: str, plural: str) -> str:
+    """A number and its noun, such as "1 site" or "1,200 sites"."""
+    return f"{n:,} {singular if n == 1 else plural}"
 
 
 def date_text(text: Any) -> str:
-    """A date and time of run.json for people; anything else as it stands."""
+    """A date and time of run.json in readable form; any other text unchanged."""
     try:
         when = datetime.fromisoformat(str(text))
     except ValueError:
         return str(text)
-    zone = when.strftime("%Z")
-    return f"{when:%Y-%m-%d %H:%M} {zone}".strip()
+    return f"{when:%Y-%m-%d %H:%M %Z}".strip()
 
 
 def value_text(value: Any) -> str:
-    """An argument's value as a text."""
+    """The value of an argument as text."""
     if value is None or value == {}:
         return "not given"
     if isinstance(value, bool):
@@ -169,58 +154,52 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
-def groups_note(what: str, groups: DistanceGroups) -> str:
-    """What stands above small histograms beside each other."""
-    note = f"Share of each {what}'s measurements by metre, all on the same scale; the dashed line is the median."
-    if what == "half of the day":
-        note += " It was night where most pictures of a medium are without colours, as an infrared flash makes them."
-    if groups.n_omitted:
-        rest = counted(groups.n_rows_omitted, "measurement", "measurements")
-        note += f" Shown are the {len(groups.shown)} with the most; {groups.n_omitted:,} more have {rest} in all."
-    return note
-
-
 def calibration_sentence(facts: Mapping[str, Any]) -> str:
-    """What `calibrate` did to the distances; "" where it did nothing."""
-    done = facts.get("calibration")
-    counts = done.get("counts") if isinstance(done, Mapping) else None
-    if not isinstance(done, Mapping) or not isinstance(counts, Mapping):
+    """What `calibrate` changed; "" without a calibration."""
+    calibration, counts = _step(facts, "calibration")
+    if calibration is None:
         return ""
-    inputs = done.get("inputs")
-    told = [name for name in ("labels", "points", "cameras") if isinstance(inputs, Mapping) and name in inputs]
-    by = f" by {', '.join(told)}" if told else ""
+    inputs = calibration.get("inputs")
+    sources = [name for name in ("labels", "points", "cameras") if isinstance(inputs, Mapping) and name in inputs]
+    by = f" by {', '.join(sources)}" if sources else ""
     return (
         f"{counts.get('moved', 0):,} distances at {counted(counts.get('sites', 0), 'site', 'sites')}{by}, with trapmeter "
-        f"{done.get('trapmeter', '')}"
+        f"{calibration.get('trapmeter', '')}"
     )
 
 
 def review_sentence(facts: Mapping[str, Any]) -> str:
-    """What people decided about the rows; "" where nobody looked through them."""
-    done = facts.get("review")
-    counts = done.get("counts") if isinstance(done, Mapping) else None
-    if not isinstance(done, Mapping) or not isinstance(counts, Mapping):
+    """How many rows people reviewed, and with what result; "" without a review."""
+    review, counts = _step(facts, "review")
+    if review is None:
         return ""
     decided = ", ".join(f"{n:,} {str(verdict).replace('_', ' ')}" for verdict, n in counts.items() if verdict != "open")
-    return f"{decided}; nobody decided about {counts.get('open', 0):,}; with trapmeter {done.get('trapmeter', '')}"
+    return f"{decided}; {counts.get('open', 0):,} not reviewed; with trapmeter {review.get('trapmeter', '')}"
+
+
+def _step(facts: Mapping[str, Any], name: str) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
+    """What run.json says of a later step, and its counts; None and {} without them."""
+    step = facts.get(name)
+    counts = step.get("counts") if isinstance(step, Mapping) else None
+    return (step, counts) if isinstance(step, Mapping) and isinstance(counts, Mapping) else (None, {})
 
 
 def recording_span(facts: Mapping[str, Any]) -> str:
-    """From when to when the media were recorded, as their files say; "" where none says."""
-    told = facts.get("recorded")
-    if not isinstance(told, Mapping) or not told.get("n_media"):
+    """The first and last day of recording, according to the files; "" if no file says."""
+    recorded = facts.get("recorded")
+    if not isinstance(recorded, Mapping) or not recorded.get("n_media"):
         return ""
-    first, last = (str(told.get(name)).split("T")[0] for name in ("first", "last"))
+    first, last = (str(recorded.get(name)).split("T")[0] for name in ("first", "last"))
     span = first if first == last else f"{first} to {last}"
-    return f"{span}, by what {counted(told['n_media'], 'file', 'files')} of them {'says' if told['n_media'] == 1 else 'say'}"
+    return f"{span}, according to {counted(recorded['n_media'], 'file', 'files')}"
 
 
 def card_rows(cards: Any) -> list[dict[str, Any]]:
-    """Model cards of run.json as names and values to list; what nobody told says so."""
+    """The model cards of run.json as rows of names and values; missing values read "unknown"."""
     return [
         {
             "model_id": str(card.get("model_id", "")),
-            "rows": [(name, str(card.get(key) or "not told")) for key, name in CARD_NAMES.items()],
+            "rows": [(name, str(card.get(key) or "unknown")) for key, name in CARD_NAMES.items()],
         }
         for card in (cards if isinstance(cards, list) else [])
         if isinstance(card, Mapping)
@@ -228,10 +207,11 @@ def card_rows(cards: Any) -> list[dict[str, Any]]:
 
 
 def status_sentence(summary: RunSummary) -> str:
-    """One sentence on whether all went well."""
+    """One sentence on how much of the media was read."""
     n, n_failed = summary.n_media, summary.n_failed_media
     if not n_failed:
-        read = "The one medium was read." if n == 1 else f"All {n:,} media were read."
+        read = "The only video or photo was read." if n == 1 else f"All {n:,} videos and photos were read."
     else:
-        read = f"{n - n_failed:,} of {counted(n, 'medium', 'media')} read; {n_failed:,} failed, in whole or in part."
+        media = counted(n, "video or photo", "videos and photos")
+        read = f"{n - n_failed:,} of {media} read; {n_failed:,} failed at least in part."
     return read if summary.n_measured else f"{read} No animal was measured."

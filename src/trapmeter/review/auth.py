@@ -1,7 +1,7 @@
 """Access control of the review page: token, cookie, Host and Origin.
 
-Other users of the machine lack the token. Other sites in the same browser are kept off by the cookie (SameSite=Strict), by
-the Origin of what they send, and, should they point a name of their own at 127.0.0.1 (DNS rebinding), by the Host.
+Other users of the machine lack the token. Three checks stop other sites in the same browser: the cookie (SameSite=Strict),
+the Origin of decisions and, against sites that point their own name to 127.0.0.1 (DNS rebinding), the Host.
 """
 
 from __future__ import annotations
@@ -38,62 +38,63 @@ def new_token() -> str:
 
 
 class AuthMiddleware:
-    """Lets through what the token, the Host and the Origin allow; marks every answer with what browsers are to hold back."""
+    """Passes requests with the right token, Host and Origin; adds headers that restrict browsers to every response."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app, self._token = app, token
-        # Browsers keep cookies by host and not by port: two reviews at once need two names.
+        # Browsers store cookies by host, not by port: two reviews at once need two names.
         self._cookie = f"trapmeter-review-{port}"
         self._hosts = frozenset({f"{LOOPBACK}:{port}", f"localhost:{port}"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a refused request itself, and hands on the others."""
+        """Responds to a rejected request itself, and passes on the others."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
             return
 
-        async def send_marked(message: Message) -> None:
+        async def send_restricted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await (self._rejection_or_login(Request(scope)) or self._app)(scope, receive, send_marked)
+        await (self._rejection_or_login(Request(scope)) or self._app)(scope, receive, send_restricted)
 
     def _rejection_or_login(self, request: Request) -> Response | None:
         if request.headers.get("host", "") not in self._hosts:
-            return _forbidden("this page answers under 127.0.0.1 and localhost only")
-        given = parse_qs(request.url.query).get("token", [""])[0] if request.url.path == "/" else ""
-        if given and self._is_token(given):
+            return _forbidden("this page is available at 127.0.0.1 and localhost only")
+        token = parse_qs(request.url.query).get("token", [""])[0] if request.url.path == "/" else ""
+        if token and self._is_token(token):
             return self._log_in(request)
-        if given or not self._is_token(request.cookies.get(self._cookie, "")):
-            return _forbidden("open the address that `trapmeter review` has printed: it holds the key to this page")
+        if token or not self._is_token(request.cookies.get(self._cookie, "")):
+            return _forbidden(
+                "open the address that `trapmeter review` printed: it contains the access token of this page"
+            )
         if request.method not in ("GET", "HEAD"):
             origin = request.headers.get("origin", "")
             if origin.removeprefix("http://") != request.headers["host"] or not origin.startswith("http://"):
-                return _forbidden("decisions are taken from this page only")
+                return _forbidden("decisions are accepted from this page only")
         return None
 
-    def _is_token(self, given: str) -> bool:
-        return secrets.compare_digest(given.encode(), self._token.encode())
+    def _is_token(self, text: str) -> bool:
+        return secrets.compare_digest(text.encode(), self._token.encode())
 
     def _log_in(self, request: Request) -> Response:
-        """Moves the token from the address into a cookie that no script can read, and goes on to the page.
+        """Moves the token from the address into a cookie that no script can read, and opens the page.
 
-        Not by a redirection: where a link on another site was clicked, browsers hold the cookie back until a page of ours
-        asks.
+        This is no redirect: after a click on another site, browsers withhold the cookie until this site sends a request.
         """
-        kept = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "token"])
-        answer = HTMLResponse(
-            f'<!DOCTYPE html><meta http-equiv="refresh" content="0; url=/?{html.escape(kept)}">'
+        query = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "token"])
+        response = HTMLResponse(
+            f'<!DOCTYPE html><meta http-equiv="refresh" content="0; url=/?{html.escape(query)}">'
             '<link rel="icon" href="/static/icon.svg">'
         )
-        answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
-        return answer
+        response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
+        return response
 
 
-def _forbidden(why: str) -> Response:
-    return PlainTextResponse(f"403: {why}\n", status_code=403)
+def _forbidden(reason: str) -> Response:
+    return PlainTextResponse(f"403: {reason}\n", status_code=403)

@@ -1,7 +1,7 @@
-"""What a person decides about a row, and the log that keeps it.
+"""What a reviewer decides about a row, and the log that keeps it.
 
-The log is a journal (`trapmeter.journal`): a line per decision, on the disk before the page says so, never changed. Taking
-one back is a decision as well.
+The log is a journal (`trapmeter.journal`) with a line per decision. A line is on disk before the page confirms it, and never
+changes: undoing a decision is another decision.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from trapmeter.records import Box
 from trapmeter.tables.distances import REVIEW_LOG
 
 MAX_DISTANCE_M = 1000.0
-"""No animal in a picture stands farther away: more is a slip of the keyboard."""
+"""No visible animal is farther away: a larger number is a typing mistake."""
 
 _MISMATCH_HINT = (
-    f"its decisions were made about another distances.csv: put that back, or move {REVIEW_LOG} away to begin a new review "
-    "(each line names its medium, second and animal)"
+    f"its decisions are about another distances.csv: restore that one, or move {REVIEW_LOG} elsewhere to start a new review "
+    "(each line names its video or photo, second and animal)"
 )
 
 XYXY = tuple[float, float, float, float]
 
 
 class DecisionKind(StrEnum):
-    """What can be decided."""
+    """The kinds of decisions."""
 
     ACCEPT = "accept"
     DISTANCE = "distance"
@@ -51,17 +51,18 @@ _REQUIRED_FIELDS = {
     DecisionKind.ADD: {"distance_m", "xyxy"},
     DecisionKind.UNDO: {"target"},
 }
-"""What is given with each kind; nothing with the others."""
+"""The fields that a kind needs; other kinds need none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A line of the log.
 
-    number: 1, 2, ... in the order of the log. at: when, ISO 8601. row: the row it is about, counted from 0 in distances.csv,
-    and on from its end for added animals; for one that is added, a row of its second. media_id, time_s and animal_id say
-    the same to people. base: the number of the last decision about that row that the page knew, 0 without any.
-    distance_m: metres, of DISTANCE and ADD; xyxy: the box, of BOX and ADD; target: the number that UNDO takes back.
+    number: 1, 2, ... in the order of the log. at: the time, ISO 8601. row: the row of distances.csv, counted from 0; added
+    animals get the numbers after its end, and ADD itself names a row of the same second. media_id, time_s and animal_id
+    describe the row to people. base: the number of the last decision about the row that the page knew, 0 without one.
+    distance_m: metres, for DISTANCE and ADD. xyxy: the box, for BOX and ADD. target: the number of the decision that UNDO
+    takes back.
     """
 
     number: int
@@ -77,61 +78,61 @@ class Decision:
     target: int | None = None
 
     def __post_init__(self) -> None:
-        given = {name for name in ("distance_m", "xyxy", "target") if getattr(self, name) is not None}
-        if given != _REQUIRED_FIELDS.get(self.kind, set()):
+        fields = {name for name in ("distance_m", "xyxy", "target") if getattr(self, name) is not None}
+        required = _REQUIRED_FIELDS.get(self.kind, set())
+        if fields != required:
             raise InputError(
-                f"{self.kind} goes with {', '.join(sorted(_REQUIRED_FIELDS.get(self.kind, set()))) or 'nothing'}, "
-                f"got {', '.join(sorted(given)) or 'nothing'}"
+                f"{self.kind} needs {', '.join(sorted(required)) or 'no fields'}; got {', '.join(sorted(fields)) or 'none'}"
             )
         if self.distance_m is not None and not 0 < self.distance_m <= MAX_DISTANCE_M:
-            raise InputError(f"a distance lies above 0 and up to {MAX_DISTANCE_M:g} m, got {self.distance_m:g}")
+            raise InputError(f"a distance must be above 0 m and at most {MAX_DISTANCE_M:g} m; got {self.distance_m:g}")
         if self.xyxy is not None:
             if len(self.xyxy) != 4 or not all(map(math.isfinite, self.xyxy)):
-                raise InputError(f"a box is four numbers, got {self.xyxy}")
+                raise InputError(f"a box needs four numbers; got {self.xyxy}")
             Box(*self.xyxy, 1.0)
 
     @property
     def key(self) -> str:
-        """Under which the log keeps it."""
+        """Its key in the log."""
         return str(self.number)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values; what isn't given is left out."""
+        """As plain values, without the fields that are None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Decision:
-        """The inverse of `to_json`; ValueError, KeyError, TypeError or InputError when it is something else."""
+        """The inverse of `to_json`; raises ValueError, KeyError, TypeError or InputError for other data."""
         xyxy = {"xyxy": tuple(data["xyxy"])} if "xyxy" in data else {}
         return Decision(**{**data, "kind": DecisionKind(data["kind"]), **xyxy})
 
 
 @contextmanager
 def open_log(source: Path) -> Iterator[Journal[Decision]]:
-    """The log beside a distances.csv, open for further decisions, by one process alone.
+    """Opens the log beside a distances.csv for further decisions, locked against other processes.
 
     Raises:
-        RunError: another process has it, it belongs to another distances.csv, or it can't be written.
+        RunError: another process has it open, it belongs to another distances.csv, or it can't be written.
     """
     path = source.with_name(REVIEW_LOG)
     with (
-        lock_file(path, "folder (a second page of the same review opens in the same browser)"),
+        lock_file(path, "folder (open a second page of this review in the same browser instead)"),
         Journal(path, _header(source), Decision.from_json, _MISMATCH_HINT) as journal,
     ):
         yield journal
 
 
 def read_log(source: Path) -> tuple[Decision, ...]:
-    """The decisions so far, also while a page is open.
+    """The decisions so far; works while a page is open, too.
 
     Raises:
-        InputError: nobody has reviewed this folder.
+        InputError: this folder has not been reviewed.
         RunError: the log belongs to another distances.csv.
     """
     path = source.with_name(REVIEW_LOG)
     if not path.exists():
         raise InputError(
-            f"{path} does not exist: nothing was decided yet; open `trapmeter review {source.parent}` first"
+            f"{path} does not exist: nothing has been decided yet; run `trapmeter review {source.parent}` first"
         )
     return tuple(read_journal(path, _header(source), Decision.from_json, _MISMATCH_HINT)[0].values())
 

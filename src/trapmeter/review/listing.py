@@ -6,47 +6,36 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trapmeter.records import Estimate, Status
+from trapmeter.report.examples import doubt_key
 from trapmeter.review.state import ReviewState, RowState, Verdict
 
 _ORDER = (Status.MEASURED, Status.FAILED, Status.NO_ANIMAL, Status.PAST_END)
-_NO_BOX_SCORE = 0.5
 
-
-def doubt_score(row: Estimate) -> float:
-    """How doubtful a measured distance is, 0 to 3: three things of 0 to 1 add up.
-
-    - the interval's share: the width of the 90 % interval over the width and the distance together;
-    - 1 if a reason stands in the row: unlike all that the model learnt from, damaged pictures, and the like;
-    - how unsure the detector was, 1 - score; a row without a box counts as score 0.5.
-
-    Rows without a distance have no doubt, 0.
-    """
-    distance, box = row.distance, row.observation.box
-    if distance is None:
-        return 0.0
-    width = distance.high_m - distance.low_m
-    share = width / (width + distance.distance_m) if width else 0.0
-    return share + bool(row.reason) + 1.0 - (_NO_BOX_SCORE if box is None else box.score)
+PAGE_ROWS = 100
+"""Rows in one response; the browser requests more when the user scrolls to the end of the list."""
 
 
 def order_by_doubt(rows: Sequence[Estimate]) -> list[int]:
-    """The numbers of all rows: measured ones by their doubt, then seconds that failed, without an animal, past the end.
+    """The numbers of all rows: measured ones, the most doubtful first, then failed, empty and past-the-end seconds.
 
-    Equal ones in the order of the table. The order never changes while rows are decided, so that nobody loses their place.
+    Equal rows stay in the order of the table. The order never changes during a review, which lets reviewers keep their place.
     """
-    return sorted(range(len(rows)), key=lambda number: (_ORDER.index(rows[number].status), -doubt_score(rows[number])))
+    no_doubt = (False, 0.0)
 
+    def key(number: int) -> tuple[int, bool, float]:
+        row = rows[number]
+        has_reason, width = no_doubt if row.distance is None else doubt_key([row])
+        return _ORDER.index(row.status), not has_reason, -width
 
-PAGE_ROWS = 100
-"""Rows that come at once; more follow when the end of the list comes into sight."""
+    return sorted(range(len(rows)), key=key)
 
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """What is to be listed; what is None lets all through.
+    """Which rows to list; None lists all.
 
-    site: a site's name. low_m, high_m: ends of the distance as it stands, in metres; with either, rows without a distance
-    are left out. is_open: True for rows that nothing was decided about, False for the others.
+    site: a site_id, "" for rows without one. low_m, high_m: the range of the current distance in metres, ends included; rows
+    without a distance never match a range. is_open: True for rows without a decision, False for the others.
     """
 
     site: str | None = None
@@ -56,7 +45,7 @@ class RowFilter:
     is_open: bool | None = None
 
     def matches(self, row: RowState) -> bool:
-        """Whether a row is listed."""
+        """Whether to list a row."""
         if self.site is not None and row.measured.observation.site_id != self.site:
             return False
         if self.status is not None and row.measured.status is not self.status:
@@ -75,23 +64,23 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True)
 class ReviewProgress:
-    """How far the review is. n_decided of n_animals measured ones were decided about; n_added: animals added."""
+    """How far the review is: n_decided of n_animals measured animals have a decision; n_added animals were added."""
 
     n_decided: int
     n_animals: int
     n_added: int
 
 
-def filter_rows(state: ReviewState, order: Sequence[int], wanted: RowFilter) -> Iterator[RowState]:
-    """The rows that a filter lets through, in the given order; added ones behind the row that they were added at."""
+def filter_rows(state: ReviewState, order: Sequence[int], row_filter: RowFilter) -> Iterator[RowState]:
+    """The rows that match a filter, in the given order; an added row follows the row at which it was added."""
     for number in order:
         for row in (state.row(number), *map(state.row, state.added.get(number, ()))):
-            if wanted.matches(row):
+            if row_filter.matches(row):
                 yield row
 
 
 def review_progress(state: ReviewState) -> ReviewProgress:
-    """How many of the measured animals were decided about."""
+    """How many of the measured animals have a decision."""
     decided = [row for row in state.changed.values() if row.verdict is not Verdict.OPEN]
     n_added = sum(row.is_added for row in decided)
     n_animals = sum(row.distance is not None for row in state.results.rows)

@@ -1,6 +1,6 @@
 """JPEG pictures of a video or photo at given seconds, decoded in worker processes.
 
-They are decoded in a worker process, so that a file which crashes or hangs the decoder costs its picture and not the page.
+A file that crashes or hangs the decoder costs only its picture, not the page.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Self
 
@@ -18,12 +17,13 @@ from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.parallel.workers import TaskFailure, WorkerPool
 from trapmeter.records import Medium, Pixels
+from trapmeter.report.html_page import jpeg_bytes
 from trapmeter.review.results import Results
 
 FIT = FitWithin(1280, 1280)
 JPEG_QUALITY = 85
 WORKERS = 2
-"""One picture is looked at while the next one is made ready."""
+"""One decodes the picture on display, the other prepares the next one."""
 TIMEOUT_S = 60.0
 CACHED_PICTURES = 64
 """Pictures in memory, at 0.1 to 0.3 MB each."""
@@ -34,7 +34,7 @@ PLAYABLE_TYPES = {
     ".webm": "video/webm",
     ".mkv": "video/x-matroska",
 }
-"""What a browser may be able to play. It tries, and where it can't the page shows single pictures."""
+"""Types that a browser may be able to play; if it can't, the page shows single pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +45,40 @@ class _PictureTask:
 
 
 class Pictures:
-    """Makes pictures of a review's media. Close it, or use it with `with`; may be asked from several threads."""
+    """Decodes pictures of a review's media. Use it in a `with` statement; it is safe for several threads."""
 
     def __init__(self, results: Results, workers: int = WORKERS) -> None:
         self._results = results
         self._workers = WorkerPool(workers)
-        self._kept: OrderedDict[tuple[int, float], bytes] = OrderedDict()
+        self._cache: OrderedDict[tuple[int, float], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def at(self, medium: int, time_s: float) -> bytes:
-        """The picture of a medium (by its number) on display at a second, as JPEG.
+        """The picture that a medium, given by its number, shows at a second, as JPEG.
 
         Raises:
-            MediaError: there is none, and why.
+            MediaError: there is no such picture; the text says why.
         """
         key = (medium, time_s)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
         store = self._results.root if self._results.is_store else None
-        asked = _PictureTask(self._results.medium(medium), time_s, store)
-        jpeg = self._workers.run_task(_jpeg, asked, TIMEOUT_S)
+        task = _PictureTask(self._results.medium(medium), time_s, store)
+        jpeg = self._workers.run_task(_jpeg, task, TIMEOUT_S)
         if isinstance(jpeg, TaskFailure):
             raise MediaError(jpeg.reason)
         if isinstance(jpeg, str):
             raise MediaError(jpeg)
         with self._lock:
-            self._kept[key] = jpeg
-            while len(self._kept) > CACHED_PICTURES:
-                self._kept.popitem(last=False)
+            self._cache[key] = jpeg
+            while len(self._cache) > CACHED_PICTURES:
+                self._cache.popitem(last=False)
         return jpeg
 
     def close(self) -> None:
-        """Ends the workers."""
+        """Stops the workers."""
         self._workers.close()
 
     def __enter__(self) -> Self:
@@ -88,26 +88,24 @@ class Pictures:
         self.close()
 
 
-def _jpeg(asked: _PictureTask) -> bytes | str:
-    """The picture, or why there is none. Runs in a worker."""
+def _jpeg(task: _PictureTask) -> bytes | str:
+    """The picture, or the reason why there is none. Runs in a worker."""
     from PIL import Image
 
     try:
-        pixels = _pixels(asked)
+        pixels = _pixels(task)
     except (MediaError, InputError) as error:
         return str(error)
     except OSError as error:
         return error.strerror or str(error)
     if isinstance(pixels, MissingFrame):
         return pixels.reason
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=JPEG_QUALITY)
-    return file.getvalue()
+    return jpeg_bytes(Image.fromarray(pixels), JPEG_QUALITY)
 
 
-def _pixels(asked: _PictureTask) -> Pixels | MissingFrame:
-    if asked.store is not None:
-        return FrameStore.open(asked.store).read(asked.medium.media_id, asked.time_s)
-    with open_medium(asked.medium, FIT) as reader:
-        (frame,) = reader.frames([asked.time_s])
+def _pixels(task: _PictureTask) -> Pixels | MissingFrame:
+    if task.store is not None:
+        return FrameStore.open(task.store).read(task.medium.media_id, task.time_s)
+    with open_medium(task.medium, FIT) as reader:
+        (frame,) = reader.frames([task.time_s])
         return frame if isinstance(frame, MissingFrame) else frame.pixels

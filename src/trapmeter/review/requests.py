@@ -15,7 +15,7 @@ from trapmeter.review.results import Results
 
 
 class DecisionRequest(BaseModel):
-    """A decision as the page sends it; fields as of `Decision`. show: the number of the row to show next."""
+    """A decision as the page sends it; for the fields see `Decision`. show: the number of the row to show next."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,12 +29,12 @@ class DecisionRequest(BaseModel):
 
 
 def read_filter(query: Mapping[str, str], results: Results) -> RowFilter:
-    """The filter of an address: site (its place in `results.sites`), status, low, high (metres) and decided (no, yes).
+    """The filter in a query: site (index into `results.sites`), status, low and high (metres), and decided (no or yes).
 
-    What is empty or missing lets all through.
+    Empty or missing values do not filter.
 
     Raises:
-        InputError: a value is none of these.
+        InputError: a value is not valid.
     """
     site = _number(query, "site")
     if site is not None and not (site == int(site) and 0 <= site < len(results.sites)):
@@ -42,7 +42,7 @@ def read_filter(query: Mapping[str, str], results: Results) -> RowFilter:
     try:
         status = Status(query["status"]) if query.get("status") else None
     except ValueError:
-        raise InputError(f"a status is one of {', '.join(Status)}, got {query['status']!r}") from None
+        raise InputError(f"status must be one of {', '.join(Status)}; got {query['status']!r}") from None
     return RowFilter(
         site=None if site is None else results.sites[int(site)],
         status=status,
@@ -53,16 +53,16 @@ def read_filter(query: Mapping[str, str], results: Results) -> RowFilter:
 
 
 def read_count(query: Mapping[str, str], name: str) -> int | None:
-    """A whole number from 0 on of an address, None where it isn't given.
+    """A whole number of 0 or more in a query; None if it is missing.
 
     Raises:
-        InputError: it is something else.
+        InputError: the value is something else.
     """
     number = _number(query, name)
     if number is None:
         return None
     if number < 0 or number != int(number):
-        raise InputError(f"{name} is a whole number of 0 or more, got {query[name]!r}")
+        raise InputError(f"{name} must be a whole number of 0 or more; got {query[name]!r}")
     return int(number)
 
 
@@ -75,5 +75,5 @@ def _number(query: Mapping[str, str], name: str) -> float | None:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{name} is a number, got {query[name]!r}")
+        raise InputError(f"{name} must be a number; got {query[name]!r}")
     return number

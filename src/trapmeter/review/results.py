@@ -1,4 +1,4 @@
-"""The rows that are looked through, and where their pictures are."""
+"""The results under review, and where their videos and photos are."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from trapmeter.tables.distances import find_distances, read_distances, read_run_
 class Results:
     """A folder of results.
 
-    source: its distances.csv; rows: in the order of the file; root: the folder that media names start from, None where
-    nobody knows; is_store: root is a frame store.
+    source: its distances.csv. rows: in the order of the file. root: the folder in which the names of videos and photos start;
+    None if unknown. is_store: whether root is a frame store.
     """
 
     source: Path
@@ -29,17 +29,17 @@ class Results:
 
     @cached_property
     def media(self) -> tuple[str, ...]:
-        """The names of all media, sorted: the page speaks of them by their place here."""
+        """The names of all media, sorted; the page refers to a medium by its index here."""
         return tuple(sorted({row.observation.media_id for row in self.rows}))
 
     @cached_property
     def sites(self) -> tuple[str, ...]:
-        """The names of all sites, sorted; "" for rows without one."""
+        """The names of all sites, sorted; "" stands for rows without a site."""
         return tuple(sorted({row.observation.site_id for row in self.rows}))
 
     @cached_property
     def number_of(self) -> dict[str, int]:
-        """The place of each medium in `media`."""
+        """The index of each medium in `media`."""
         return {media_id: number for number, media_id in enumerate(self.media)}
 
     @cached_property
@@ -52,7 +52,7 @@ class Results:
 
     @cached_property
     def tracks(self) -> dict[tuple[str, int], list[int]]:
-        """The rows of each medium's animals; those of animal 0, who have no number, together."""
+        """The rows of each animal, by medium and animal_id; animals without a number share the animal_id 0."""
         rows: dict[tuple[str, int], list[int]] = defaultdict(list)
         for number, row in enumerate(self.rows):
             if row.distance is not None:
@@ -60,25 +60,25 @@ class Results:
         return rows
 
     def medium(self, number: int) -> Medium:
-        """A medium by its place in `media`.
+        """A medium by its index in `media`.
 
-        A table from elsewhere may name any file: nothing but videos and photos below root is opened.
+        A table from elsewhere may name any file, but only videos and photos below root are opened.
 
         Raises:
-            MediaError: it can't be shown, and why.
+            MediaError: it can't be shown; the text says why.
         """
         media_id = self.media[number]
         name = Path(media_id)
         if self.root is None:
-            raise MediaError("no run.json says where the videos are; start again with --videos FOLDER")
+            raise MediaError("no run.json says where the videos are; restart with --videos FOLDER")
         if name.is_absolute() or ".." in name.parts:
-            raise MediaError("the name leads out of the folder of the videos")
+            raise MediaError("its name leads out of the folder of the videos")
         kind = medium_kind(name)
         if kind is None:
             raise MediaError("neither a video nor a photo")
         path = self.root / name
         if not self.is_store and not path.is_file():
-            raise MediaError(f"not below {self.root}; if it was moved, start again with --videos FOLDER")
+            raise MediaError(f"not found in {self.root}; if it was moved, restart with --videos FOLDER")
         return Medium(media_id, path, kind)
 
 
@@ -88,14 +88,14 @@ def read_results(results: str | Path, videos: str | Path | None = None) -> Resul
     videos: the folder of the videos and photos, if they have moved since the run.
 
     Raises:
-        InputError: there is no such table, it has no rows, a cell is wrong, or videos is no folder.
+        InputError: the table is missing, empty or wrong, or videos is no folder.
     """
     source = find_distances(Path(results))
     rows = read_distances(source)
     if not rows:
-        raise InputError(f"{source} has no rows; there is nothing to review")
+        raise InputError(f"{source} has no rows: there is nothing to review")
     if videos is not None and not Path(videos).is_dir():
-        raise InputError(f"--videos {videos}: expected the folder that the names in {source} start from")
+        raise InputError(f"--videos {videos}: expected the folder in which the names in {source} start")
     facts = read_run_facts(source)
     root = videos or facts.get("root")
     return Results(

@@ -1,4 +1,4 @@
-"""The server behind the page: this machine's own, for as long as somebody looks."""
+"""The local web server behind the review page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from markupsafe import escape
 
 from trapmeter.errors import InputError, MediaError, RunError, TrapmeterError
 from trapmeter.progress import Announce
-from trapmeter.report import words
+from trapmeter.report.html_page import printable
 from trapmeter.review.auth import LOOPBACK, AuthMiddleware, new_token
 from trapmeter.review.decisions import Decision, DecisionKind, open_log
 from trapmeter.review.pages import PageRenderer
@@ -74,7 +74,7 @@ def serve(
 
 
 def listen_on(port: int) -> socket.socket:
-    """A socket that listens at a port of this machine alone, 0 for a free one.
+    """A socket that listens on a port of the loopback address; 0 takes a free port.
 
     Raises:
         RunError: the port is taken.
@@ -86,12 +86,12 @@ def listen_on(port: int) -> socket.socket:
         listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
-        raise RunError(f"--port {port} can't be used: {error}; choose another or leave it out") from error
+        raise RunError(f"--port {port} can't be used: {error}; choose another one, or leave it out") from error
     return listener
 
 
 def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> FastAPI:
-    """The application; who may ask it is the `AuthMiddleware`'s matter. No part of an address is ever used as a path."""
+    """The application behind the `AuthMiddleware`. No part of an address is ever used as a file path."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     pages = PageRenderer(results)
 
@@ -104,10 +104,10 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> Fa
     def rows(request: Request) -> HTMLResponse:
         query = request.query_params
         try:
-            wanted, offset = read_filter(query, results), read_count(query, "offset") or 0
+            row_filter, offset = read_filter(query, results), read_count(query, "offset") or 0
         except InputError as error:
             return HTMLResponse(f'<li class="none">{escape(str(error))}</li>', 422)
-        return HTMLResponse(pages.rows(session.state, wanted, offset))
+        return HTMLResponse(pages.rows(session.state, row_filter, offset))
 
     @app.get("/rows/{number}")
     def row(number: int) -> Response:
@@ -117,21 +117,26 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> Fa
             return PlainTextResponse(f"{error}\n", 404)
 
     @app.post("/decisions")
-    def decide(sent: DecisionRequest) -> HTMLResponse:
+    def decide(request: DecisionRequest) -> HTMLResponse:
         status, message, decision = 200, "", None
         try:
             decision, state = session.decide(
-                sent.kind, sent.row, sent.base, distance_m=sent.distance_m, xyxy=sent.xyxy, target=sent.target
+                request.kind,
+                request.row,
+                request.base,
+                distance_m=request.distance_m,
+                xyxy=request.xyxy,
+                target=request.target,
             )
         except StaleDecisionError as error:
             status, message = 409, str(error)
         except InputError as error:
             status, message = 422, str(error)
         except RunError as error:
-            status, message = 507, f"NOT KEPT: {error}"
-        return HTMLResponse(
-            _decision_response(pages, session.state if decision is None else state, sent, decision, message), status
-        )
+            status, message = 507, f"NOT SAVED: {error}"
+        if decision is None:
+            state = session.state
+        return HTMLResponse(_decision_response(pages, state, request, decision, message), status)
 
     @app.get("/media/{number}")
     def medium(number: int) -> Response:
@@ -148,7 +153,7 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> Fa
                 raise MediaError("no such picture")
             return Response(pictures.at(number, time), media_type="image/jpeg", headers=_CACHE_HEADERS)
         except MediaError as error:
-            return PlainTextResponse(f"{words.printable(str(error))}\n", 404)
+            return PlainTextResponse(f"{printable(str(error))}\n", 404)
 
     @app.get("/static/{name}")
     def static(name: str) -> Response:
@@ -169,19 +174,19 @@ def _medium_path(results: Results, number: int) -> Path:
         raise MediaError("no such video")
     path = results.medium(number).path
     if not isinstance(path, Path) or path.suffix.lower() not in PLAYABLE_TYPES:
-        raise MediaError("browsers don't play this kind of video")
+        raise MediaError("browsers can't play this type of video")
     return path
 
 
 def _decision_response(
-    pages: PageRenderer, state: ReviewState, sent: DecisionRequest, decision: Decision | None, message: str
+    pages: PageRenderer, state: ReviewState, request: DecisionRequest, decision: Decision | None, message: str
 ) -> str:
-    """The page's parts that a decision changes, or, where it was refused, those that the page didn't know of."""
-    touched = [sent.row] if decision is None else state.touched_by(decision)
-    # A row that was just added is the one to look at; one that was taken back gives way to a row of its second.
+    """The parts of the page that a decision changes, or, if it was refused, the current state of its row."""
+    touched = [request.row] if decision is None else state.touched_by(decision)
+    # Show a row that was just added; after undoing an addition, show a row of its second.
     about = touched[0] if decision is None or decision.kind is DecisionKind.ADD else decision.row
-    shown = about if decision is None or sent.show is None or not state.has(sent.show) else sent.show
-    return pages.answer(
+    shown = about if decision is None or request.show is None or not state.has(request.show) else request.show
+    return pages.after_decision(
         state,
         state.row(shown if state.has(shown) else 0),
         changed=[state.row(number) for number in touched if state.has(number)],

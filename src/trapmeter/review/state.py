@@ -1,4 +1,4 @@
-"""What the decisions make of the rows: a pure rule from rows and log to how each row stands."""
+"""Replays the log of decisions to the current state of each row; pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from trapmeter.review.results import Results
 
 
 class StaleDecisionError(TrapmeterError):
-    """The page didn't know of a later decision about the same row."""
+    """The page that sent a decision didn't know of a later one about the same row."""
 
 
 class Verdict(StrEnum):
-    """What was decided about a row."""
+    """What a reviewer decided about a row."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
@@ -33,12 +33,11 @@ REMOVED = (Verdict.DELETED, Verdict.NOT_ANIMAL)
 
 @dataclass(frozen=True, slots=True)
 class RowState:
-    """How a row stands.
+    """The current state of a row.
 
-    measured: the row as it was measured, or added. distance_m and box: what a person put in the place of its own, None where
-    nothing was. reacts: the animal was marked as reacting to the camera. is_added: a person added it. is_checked: a
-    person said that the distance is right, or what it is. revision: the number of the last decision that
-    touched the row, 0 without any.
+    measured: the row as it was measured or added. distance_m, box: a person's corrections, None without one. reacts: the
+    animal is marked as reacting to the camera. is_added: a person added it. is_checked: a person confirmed or entered the
+    distance. revision: the number of the last decision that touched the row, 0 without one.
     """
 
     number: int
@@ -53,17 +52,17 @@ class RowState:
 
     @property
     def has_animal(self) -> bool:
-        """Whether an animal was measured, or added, and nobody took it away."""
+        """Whether the row has a measured or added animal that was not removed."""
         return self.measured.distance is not None and self.verdict not in REMOVED
 
     @property
     def current_box(self) -> Box | None:
-        """The box as it stands."""
+        """The corrected box, or else the measured one."""
         return self.box or self.measured.observation.box
 
     @property
     def current_distance(self) -> Distance | None:
-        """The distance as it stands; one that a person gave has no width."""
+        """The corrected distance, whose interval has no width, or else the measured one."""
         if self.distance_m is None:
             return self.measured.distance
         return Distance(self.distance_m, self.distance_m, self.distance_m)
@@ -71,11 +70,10 @@ class RowState:
 
 @dataclass(frozen=True, slots=True)
 class ReviewState:
-    """How all rows stand after some decisions.
+    """The state of all rows after some decisions.
 
-    changed: the rows that decisions changed or added; revisions: of all rows that some decision touched, also one that was
-    taken back; live: the decisions that hold, in their order; added: the numbers of added rows by the row that their
-    addition named.
+    changed: the rows that were changed or added. revisions: of all rows that a decision touched, even if it was undone since.
+    active: the decisions in effect, in their order. added: the numbers of added rows, by the row at which they were added.
     """
 
     results: Results
@@ -85,59 +83,59 @@ class ReviewState:
     added: Mapping[int, tuple[int, ...]]
 
     def has(self, number: int) -> bool:
-        """Whether there is a row of that number: measured, or added and not taken back."""
+        """Whether a row has that number: a measured one, or an added one that was not undone."""
         return number in self.changed or 0 <= number < len(self.results.rows)
 
     def row(self, number: int) -> RowState:
-        """How a row stands.
+        """The current state of a row.
 
         Raises:
-            StaleError: there is none of that number, or its addition was taken back.
+            StaleDecisionError: no row has that number, or its addition was undone.
         """
         if number in self.changed:
             return self.changed[number]
         if not self.has(number):
-            raise StaleDecisionError("this row is gone: its addition was taken back")
+            raise StaleDecisionError("this row is gone: its addition was undone")
         return RowState(number, self.results.rows[number], revision=self.revisions.get(number, 0))
 
     def anchor(self, number: int) -> int:
-        """The row of distances.csv that an added row was added at; a row that was measured is its own."""
+        """The row of distances.csv at which an added row was added; a measured row is its own anchor."""
         return next((anchor for anchor, numbers in self.added.items() if number in numbers), number)
 
     def touched_by(self, decision: Decision) -> list[int]:
-        """The numbers of the rows that the last decision was about, also of one that it took away."""
+        """The numbers of the rows that the last decision touched, including a row that it removed."""
         return [number for number, revision in self.revisions.items() if revision == decision.number]
 
     def of_medium(self, media_id: str) -> list[RowState]:
-        """All rows of a medium, added ones behind the row that they were added at."""
+        """All rows of a medium; an added row follows the row at which it was added."""
         numbers = self.results.rows_of.get(media_id, [])
         return [self.row(n) for number in numbers for n in (number, *self.added.get(number, ()))]
 
 
 def replay_decisions(results: Results, decisions: Sequence[Decision]) -> ReviewState:
-    """How the rows stand after all decisions of a log, in its order.
+    """The state of the rows after all decisions of a log, in their order.
 
     Raises:
-        InputError: a decision is impossible, which no log of ours holds.
+        InputError: a decision is impossible, which trapmeter's own logs never contain.
     """
-    live: list[Decision] = []
+    active: list[Decision] = []
     new_rows: dict[int, RowState] = {}
     touched: list[tuple[int, Decision]] = []
     for decision in decisions:
         if decision.kind is DecisionKind.ADD:
             new_rows[decision.number] = _added_row(results, decision, new_rows.values())
         if decision.kind is DecisionKind.UNDO:
-            if not live or live[-1].number != decision.target:
-                raise InputError(f"decision {decision.number} takes back {decision.target}, which isn't the last one")
-            touched.append((decision.number, live.pop()))
+            if not active or active[-1].number != decision.target:
+                raise InputError(f"decision {decision.number} undoes {decision.target}, which isn't the last one")
+            touched.append((decision.number, active.pop()))
         else:
-            live.append(decision)
+            active.append(decision)
             touched.append((decision.number, decision))
     tracks = _Tracks(results, new_rows)
     revisions = {row: number for number, decision in touched for row in tracks.touched_by(decision)}
     changed: dict[int, RowState] = {}
     added: dict[int, tuple[int, ...]] = {}
-    for decision in live:
+    for decision in active:
         if decision.kind is DecisionKind.ADD:
             new = new_rows[decision.number]
             changed[new.number] = new
@@ -148,61 +146,62 @@ def replay_decisions(results: Results, decisions: Sequence[Decision]) -> ReviewS
             changed[number] = _apply(before, decision)
     changed = {number: replace(row, revision=revisions[number]) for number, row in changed.items()}
     return ReviewState(
-        results, MappingProxyType(changed), MappingProxyType(revisions), tuple(live), MappingProxyType(added)
+        results, MappingProxyType(changed), MappingProxyType(revisions), tuple(active), MappingProxyType(added)
     )
 
 
 def check_decision(state: ReviewState, decision: Decision) -> None:
-    """Makes sure that a decision can be made about the rows as they stand.
+    """Checks that a decision is possible in the current state.
 
     Raises:
-        StaleError: the page that sent it didn't know of a later decision.
-        InputError: it makes no sense for this row.
+        StaleDecisionError: the page that sent it didn't know of a later decision.
+        InputError: it is impossible for this row.
     """
     if decision.kind is DecisionKind.UNDO:
         last = state.active[-1].number if state.active else None
         if decision.target != last:
-            raise StaleDecisionError("decided in another tab since: nothing was taken back")
+            raise StaleDecisionError("another tab has made a decision since: nothing was undone")
         return
     row = state.row(decision.row)
     if decision.kind is DecisionKind.ADD:
         if row.measured.status in (Status.FAILED, Status.PAST_END):
-            raise InputError("there is no picture at this second, so no animal can be added to it")
+            raise InputError("this second has no picture, so no animal can be added")
         return
     if decision.base != row.revision:
-        raise StaleDecisionError("decided in another tab since: look again, nothing was changed")
+        raise StaleDecisionError(
+            "another tab has made a decision about this row since: nothing was changed, check it again"
+        )
     if decision.kind is not DecisionKind.ACCEPT and row.measured.distance is None:
-        raise InputError("no animal was measured at this second; add one in its place (n)")
+        raise InputError("no animal was measured in this second; press n to add one")
 
 
 class _Tracks:
-    """Which rows a decision touches: all of an animal where it is about the animal, else one."""
+    """Which rows a decision touches: all rows of the animal if it is about the animal, otherwise one row."""
 
     def __init__(self, results: Results, new_rows: Mapping[int, RowState]) -> None:
         self._results, self._new_rows = results, new_rows
 
     def touched_by(self, decision: Decision) -> Sequence[int]:
-        """The numbers of the rows."""
+        """The numbers of the rows that a decision touches."""
         if decision.kind is DecisionKind.ADD:
             return (self._new_rows[decision.number].number,)
         if decision.kind in (DecisionKind.REACTS, DecisionKind.CALM) and decision.row < len(self._results.rows):
-            seen = self._results.rows[decision.row].observation
-            return self._results.tracks[seen.media_id, seen.animal_id]
+            observation = self._results.rows[decision.row].observation
+            return self._results.tracks[observation.media_id, observation.animal_id]
         return (decision.row,)
 
 
 def _added_row(results: Results, decision: Decision, others: Iterable[RowState]) -> RowState:
-    """The row of an added animal. Its numbers are never used again, not even when it is taken back."""
+    """The row of an added animal. Its numbers are never used again, even if the addition is undone."""
     assert decision.xyxy is not None and decision.distance_m is not None, "checked when the decision was made"
     others = list(others)
-    seen = results.rows[decision.row].observation
-    of_medium = [results.rows[number].observation.animal_id for number in results.rows_of[seen.media_id]]
-    of_medium += [
-        row.measured.observation.animal_id for row in others if row.measured.observation.media_id == seen.media_id
+    second = results.rows[decision.row].observation
+    used = [results.rows[number].observation.animal_id for number in results.rows_of[second.media_id]]
+    used += [
+        row.measured.observation.animal_id for row in others if row.measured.observation.media_id == second.media_id
     ]
-    observation = Observation(
-        seen.media_id, seen.time_s, Box(*decision.xyxy, 1.0), max(of_medium) + 1, site_id=seen.site_id
-    )
+    box = Box(*decision.xyxy, 1.0)
+    observation = Observation(second.media_id, second.time_s, box, max(used) + 1, site_id=second.site_id)
     distance = Distance(decision.distance_m, decision.distance_m, decision.distance_m)
     return RowState(
         len(results.rows) + len(others),
@@ -214,18 +213,18 @@ def _added_row(results: Results, decision: Decision, others: Iterable[RowState])
 
 
 def _apply(row: RowState, decision: Decision) -> RowState:
-    """The row after a decision about it."""
+    """The row after a decision."""
     changed = Verdict.ADDED if row.is_added else Verdict.CORRECTED
     match decision.kind:
         case DecisionKind.ACCEPT:
-            as_it_was = not row.is_added and row.distance_m is None and row.box is None
-            return replace(row, verdict=Verdict.ACCEPTED if as_it_was else changed, is_checked=True)
+            is_unchanged = not row.is_added and row.distance_m is None and row.box is None
+            return replace(row, verdict=Verdict.ACCEPTED if is_unchanged else changed, is_checked=True)
         case DecisionKind.DISTANCE:
             return replace(row, verdict=changed, distance_m=decision.distance_m, is_checked=True)
         case DecisionKind.BOX:
             assert decision.xyxy is not None, "checked when the decision was made"
             score = 1.0 if row.current_box is None else row.current_box.score
-            # The distance was measured for another box, unless a person gave it.
+            # Unless a person entered it, the distance belongs to the old box.
             is_checked = row.is_added or row.distance_m is not None
             return replace(row, verdict=changed, box=Box(*decision.xyxy, score), is_checked=is_checked)
         case DecisionKind.DELETE:

@@ -1,5 +1,5 @@
-// Keys and buttons, and the decisions that they send. One decision is on its way at a time: keys that are pressed
-// meanwhile wait, so that they are meant for the row that comes next.
+// Keys and buttons, and the decisions that they send. Only one decision is sent at a time: keys pressed in the meantime
+// wait, and apply to the next row.
 import { Stage } from "./stage.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -20,7 +20,7 @@ function show() {
   remember();
 }
 
-// Filter and row stand in the address, so that a reload comes back to them.
+// The address contains the filter and the row: reloading the page returns to them.
 function remember() {
   const query = new URLSearchParams(new FormData(at("filter")));
   for (const [name, value] of [...query]) if (!value) query.delete(name);
@@ -38,46 +38,46 @@ function neighbour(step) {
 
 async function go(step) {
   const item = neighbour(step);
-  if (!item) { tell(step > 0 ? "this is the last row that is listed" : "this is the first row that is listed"); return; }
+  if (!item) { announce(step > 0 ? "this is the last row of the list" : "this is the first row of the list"); return; }
   await htmx.ajax("GET", `/rows/${item.dataset.row}`, { target: "#detail" });
 }
 
-async function decide(kind, given = {}, { moves = false } = {}) {
+async function decide(kind, fields = {}, { moves = false } = {}) {
   const next = moves ? neighbour(1) : null;
-  const sent = { kind, row: stage.row, base: stage.revision, ...given };
-  if (next) sent.show = Number(next.dataset.row);
-  let answer;
+  const request = { kind, row: stage.row, base: stage.revision, ...fields };
+  if (next) request.show = Number(next.dataset.row);
+  let response;
   try {
-    answer = await fetch("/decisions", {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(sent),
+    response = await fetch("/decisions", {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(request),
     });
   } catch {
-    tell("NOT KEPT: the server is gone; start `trapmeter review` again and open the address that it prints");
+    announce("NOT SAVED: the server has stopped; restart `trapmeter review` and open the address that it prints");
     return;
   }
-  const body = await answer.text();
-  if (!answer.headers.get("Content-Type").startsWith("text/html")) { tell(`NOT KEPT: ${body}`); return; }
+  const body = await response.text();
+  if (!response.headers.get("Content-Type").startsWith("text/html")) { announce(`NOT SAVED: ${body}`); return; }
   htmx.swap("#detail", body, { swapStyle: "innerHTML", settleDelay: 0 });
 }
 
-function tell(text) { at("message").textContent = text; }
+function announce(text) { at("message").textContent = text; }
 
 function typedMetres() {
   const text = at("typed").value.trim().replace(",", ".");
   const metres = Number(text);
   if (text !== "" && metres > 0 && Number.isFinite(metres)) return metres;
-  tell(text === "" ? "type the distance in metres first" : `${text} is no distance in metres`);
+  announce(text === "" ? "type the distance in metres first" : `${text} is not a distance in metres`);
   return null;
 }
 
 function drafting(draft) {
   at("cancel").hidden = draft === null;
   at("drafting").textContent = draft === null ? "" : draft.isNew
-    ? "new animal: arrow keys or drag place the box (Shift: its corner); type its metres, Enter"
-    : "arrow keys or drag move the box (Shift: its corner); Enter keeps it";
+    ? "new animal: place the box with the arrow keys (Shift: its corner) or drag it; type the distance, Enter"
+    : "move the box with the arrow keys (Shift: its corner) or drag it; Enter saves it";
 }
 
-async function keep() {
+async function save() {
   const xyxy = stage.draft?.xyxy.map((value) => Number(value.toFixed(5)));
   if (stage.draft && !stage.draft.isNew) { await decide("box", { xyxy }); return; }
   const metres = typedMetres();
@@ -89,7 +89,7 @@ async function keep() {
 function type(key) {
   const field = at("typed");
   field.value = key === "Backspace" ? field.value.slice(0, -1) : field.value + key;
-  field.classList.toggle("given", field.value !== "");
+  field.classList.toggle("filled", field.value !== "");
 }
 
 const commands = {
@@ -99,16 +99,16 @@ const commands = {
   d: () => decide("delete", {}, { moves: true }),
   x: () => decide("not_animal", {}, { moves: true }),
   r: () => decide(stage.reacts ? "calm" : "reacts"),
-  m: () => stage.isAnimal ? stage.begin(false) : tell("no animal was measured at this second; n adds one"),
+  m: () => stage.isAnimal ? stage.begin(false) : announce("no animal was measured in this second; press n to add one"),
   n: () => stage.begin(true),
-  u: () => at("undo").disabled ? tell("nothing to take back") : decide("undo", { target: Number(at("undo").dataset.target) }),
+  u: () => at("undo").disabled ? announce("there is nothing to undo") : decide("undo", { target: Number(at("undo").dataset.target) }),
   "?": () => at("help").showModal(),
   " ": () => stage.toggle(),
-  Enter: keep,
-  Escape: () => { at("typed").value = ""; at("typed").classList.remove("given"); if (stage.draft) stage.end(); },
+  Enter: save,
+  Escape: () => { at("typed").value = ""; at("typed").classList.remove("filled"); if (stage.draft) stage.end(); },
 };
 
-// What a key does now; null where it does nothing.
+// What a key does at present; null if nothing.
 function command(key, shift) {
   const arrow = ARROWS[key];
   if (stage.draft && arrow) return () => stage.nudge(...arrow, shift);
@@ -123,7 +123,7 @@ async function press(key, shift = false) {
   const run = command(key, shift);
   if (!run) return;
   busy = true;
-  if (key !== "Enter" || at("typed").value) tell("");
+  if (key !== "Enter" || at("typed").value) announce("");
   try { await run(); } finally { busy = false; }
   if (waiting.length) await press(...waiting.shift());
 }
@@ -132,7 +132,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || at("help").open) return;
   const target = event.target;
   if (target.closest("#filter")) return;
-  // In the field itself the browser types; on a button Enter and Space press it, but for the row that is shown already.
+  // The browser itself handles typing in the field, and Enter and Space on a button, except on the row on display.
   if (target.id === "typed" && !["Enter", "Escape"].includes(event.key)) return;
   const button = target.closest("button:not([aria-current])");
   if (button && ["Enter", " "].includes(event.key) && !at("typed").value && !stage.draft) return;
@@ -151,6 +151,6 @@ document.addEventListener("submit", (event) => {
 document.body.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target?.id === "rows" || event.target.id === "rows") remember();
 });
-// The detail is new after each swap, whoever asked for it.
+// Each swap replaces the detail, whatever caused it.
 new MutationObserver(show).observe(at("detail"), { childList: true });
 show();

@@ -1,22 +1,22 @@
-// The picture of a second with its boxes, the video behind it, and a box that is being drawn.
-// Shown is the very picture that was measured, which the server decodes; the browser's own video only plays.
+// The picture of a second with its boxes, the video behind it, and a box that the user draws.
+// The picture is the one that was measured: the server decodes it. The browser's own video only plays.
 
-const STEP = 0.01, LEAST = 0.01, SHOWN_FOR_S = 1.5, SLIDE_S = 0.5;
+const STEP = 0.01, MIN_SIDE = 0.01, BOX_DURATION_S = 1.5, SLIDE_S = 0.5;
 const SVG = "http://www.w3.org/2000/svg";
 
 export class Stage {
-  // section: the element with data-stage. onDraft: called when a box begins, changes or ends.
+  // section: the element with data-stage. onDraft: called when the user starts, changes or ends a box.
   constructor(section, onDraft) {
     Object.assign(this, JSON.parse(section.dataset.stage));
-    const part = (selector) => section.querySelector(selector);
-    this.frame = part("#frame"); this.still = part("#still"); this.player = part("video");
-    this.overlay = part("#overlay"); this.nopicture = part("#nopicture"); this.clock = part("#clock");
-    this.playButton = part("#play");
+    const find = (selector) => section.querySelector(selector);
+    this.frame = find("#frame"); this.still = find("#still"); this.player = find("video");
+    this.overlay = find("#overlay"); this.nopicture = find("#nopicture"); this.clock = find("#clock");
+    this.playButton = find("#play");
     this.own = this.time;
     this.draft = null;
     this.onDraft = onDraft;
     this.still.addEventListener("load", () => this.shown());
-    this.still.addEventListener("error", () => this.tellWhy());
+    this.still.addEventListener("error", () => this.explain());
     this.overlay.addEventListener("pointerdown", (event) => this.drag(event));
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.frame);
@@ -34,9 +34,9 @@ export class Stage {
   seek(time) {
     this.time = Math.max(0, time);
     this.still.src = `${this.picture}?time=${this.time}`;
-    // A little past its beginning, or rounding would show the picture before.
+    // Slightly later, since rounding could show the previous picture.
     if (this.video) this.player.currentTime = this.time + 0.001;
-    this.tellTime();
+    this.showTime();
     this.draw();
   }
 
@@ -52,28 +52,28 @@ export class Stage {
     if (this.slides) this.slide();
   }
 
-  async tellWhy() {
+  async explain() {
     if (this.slides) {
-      // The end: the last picture stays.
+      // The video has ended: keep the last picture.
       this.time -= SLIDE_S;
       this.stop();
       return;
     }
-    const asked = this.still.src;
-    let why;
+    const address = this.still.src;
+    let reason;
     try {
-      const answer = await fetch(asked);
-      why = answer.ok ? "the browser can't show it" : await answer.text();
+      const response = await fetch(address);
+      reason = response.ok ? "the browser can't show it" : await response.text();
     } catch {
-      why = "the server is gone; start `trapmeter review` again and open the address that it prints";
+      reason = "the server has stopped; restart `trapmeter review` and open the address that it prints";
     }
-    if (this.still.src !== asked) return;
-    this.nopicture.textContent = `No picture: ${why}`;
+    if (this.still.src !== address) return;
+    this.nopicture.textContent = `No picture: ${reason}`;
     this.nopicture.hidden = false;
     this.overlay.replaceChildren();
   }
 
-  tellTime() {
+  showTime() {
     const at = (s) => this.plays ? s.toFixed(1) : String(Math.round(1000 * s) / 1000);
     this.clock.textContent = `second ${at(this.time)}` + (this.time === this.own ? "" : ` (the row is at ${at(this.own)})`);
   }
@@ -83,7 +83,7 @@ export class Stage {
   openVideo() {
     this.player.src = this.video;
     this.player.addEventListener("loadedmetadata", () => {
-      // Without pictures that this browser can decode there is sound at best.
+      // This browser can decode the sound at best.
       if (!this.player.videoWidth) this.dropVideo();
     });
     this.player.addEventListener("error", () => this.dropVideo());
@@ -96,7 +96,7 @@ export class Stage {
   dropVideo() {
     this.video = "";
     if (!this.frame.classList.contains("playing")) return;
-    // Somebody asked for it before that was known: it goes by as pictures.
+    // The user already started it: show single pictures instead.
     this.player.pause();
     this.player.hidden = true;
     this.frame.classList.remove("playing");
@@ -115,15 +115,15 @@ export class Stage {
     const follow = () => {
       if (!this.frame.classList.contains("playing")) return;
       this.time = this.player.currentTime;
-      this.tellTime();
+      this.showTime();
       this.draw();
       requestAnimationFrame(follow);
     };
-    // It fails as well where somebody stops it before it has begun.
+    // This also fails if the user stops the video before it starts.
     try { await this.player.play(); follow(); } catch { if (this.frame.classList.contains("playing")) this.dropVideo(); }
   }
 
-  // What the browser can't play goes by as single pictures.
+  // Shows a video that the browser can't play as single pictures.
   slide() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => { if (this.slides) this.seek(this.time + SLIDE_S); }, 1000 * SLIDE_S);
@@ -143,10 +143,10 @@ export class Stage {
   // Boxes -----------------------------------------------------------------------------------------------------------
 
   boxesNow() {
-    const shown = this.boxes.filter((box) => box.time <= this.time + 0.0005);
-    const last = Math.max(...shown.map((box) => box.time));
-    const holds = this.plays ? this.time - last < SHOWN_FOR_S : Math.abs(this.time - last) < 0.0005;
-    return holds ? shown.filter((box) => box.time === last) : [];
+    const past = this.boxes.filter((box) => box.time <= this.time + 0.0005);
+    const last = Math.max(...past.map((box) => box.time));
+    const isCurrent = this.plays ? this.time - last < BOX_DURATION_S : Math.abs(this.time - last) < 0.0005;
+    return isCurrent ? past.filter((box) => box.time === last) : [];
   }
 
   draw() {
@@ -157,8 +157,8 @@ export class Stage {
     this.overlay.classList.toggle("drafting", this.draft !== null);
     const isMoved = this.draft !== null && !this.draft.isNew;
     const boxes = this.boxesNow().filter((box) => !(isMoved && box.row === this.row));
-    // The chosen one last, so that it lies on top.
-    boxes.sort((one, other) => (one.row === this.row) - (other.row === this.row));
+    // The chosen box comes last, on top of the others.
+    boxes.sort((a, b) => (a.row === this.row) - (b.row === this.row));
     const groups = boxes.map((box) => group(box, { width, height, perPixel }, box.row === this.row ? "chosen" : ""));
     if (this.draft) groups.push(group(this.draft, { width, height, perPixel }, "draft"));
     this.overlay.replaceChildren(...groups);
@@ -177,11 +177,11 @@ export class Stage {
 
   changed() { this.draw(); this.onDraft(this.draft); }
 
-  // Arrow keys: the whole box, or its lower right corner.
+  // Moves the box, or only its lower right corner, by a step of the arrow keys.
   nudge(x, y, isCorner) {
     const [x1, y1, x2, y2] = this.draft.xyxy;
     if (isCorner) {
-      this.draft.xyxy = [x1, y1, clamp(x2 + x * STEP, x1 + LEAST, 1), clamp(y2 + y * STEP, y1 + LEAST, 1)];
+      this.draft.xyxy = [x1, y1, clamp(x2 + x * STEP, x1 + MIN_SIDE, 1), clamp(y2 + y * STEP, y1 + MIN_SIDE, 1)];
     } else {
       const dx = clamp(x * STEP, -x1, 1 - x2), dy = clamp(y * STEP, -y1, 1 - y2);
       this.draft.xyxy = [x1 + dx, y1 + dy, x2 + dx, y2 + dy];
@@ -189,7 +189,7 @@ export class Stage {
     this.changed();
   }
 
-  // In a draft: from a corner of a new box to the other, or the box itself along.
+  // Dragging inside the draft moves it; dragging outside draws a new box from corner to corner.
   drag(event) {
     if (!this.draft) return;
     event.preventDefault();
@@ -205,14 +205,14 @@ export class Stage {
       if (inside) {
         const dx = clamp(nowX - x, -before[0], 1 - before[2]), dy = clamp(nowY - y, -before[1], 1 - before[3]);
         this.draft.xyxy = [before[0] + dx, before[1] + dy, before[2] + dx, before[3] + dy];
-      } else if (Math.abs(nowX - x) >= LEAST && Math.abs(nowY - y) >= LEAST) {
+      } else if (Math.abs(nowX - x) >= MIN_SIDE && Math.abs(nowY - y) >= MIN_SIDE) {
         this.draft.xyxy = [Math.min(x, nowX), Math.min(y, nowY), Math.max(x, nowX), Math.max(y, nowY)];
       }
       this.changed();
     };
     this.overlay.addEventListener("pointermove", move);
     const done = () => this.overlay.removeEventListener("pointermove", move);
-    // Where the button was let go counts, also if no move was told of on the way there.
+    // The position at release counts, even without a move event on the way.
     this.overlay.addEventListener("pointerup", (e) => { move(e); done(); }, { once: true });
     this.overlay.addEventListener("pointercancel", done, { once: true });
   }

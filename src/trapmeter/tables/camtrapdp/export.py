@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError, RunError
-from trapmeter.files import atomic_path
+from trapmeter.files import atomic_folder, atomic_path
 from trapmeter.records import Estimate
 from trapmeter.tables.camtrapdp.container import (
     DESCRIPTOR,
@@ -93,21 +93,10 @@ def _copy_archive(package: PackageArchive, path: Path, out: Path, replaced: Mapp
 
 
 def _copy_folder(package: PackageFolder, out: Path, replaced: Mapping[str, bytes]) -> None:
-    partial = out.with_name(f".{out.name[:40]}.part")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(package.root, partial)
+    with atomic_folder(out) as partial:
+        shutil.copytree(package.root, partial, dirs_exist_ok=True)
         for name, content in replaced.items():
             (partial / package.path_of(name).relative_to(package.root)).write_bytes(content)
-        # This also replaces an empty folder of that name.
-        partial.replace(out)
-    except (OSError, shutil.Error) as error:
-        reason = (
-            "; ".join(str(failure[2]) for failure in error.args[0][:3]) if isinstance(error, shutil.Error) else error
-        )
-        raise RunError(f"{out} can't be written: {reason}; check {package.root} and the free space") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def export_package(path: str | Path, out: str | Path, estimates: Iterable[Estimate], classified_at: str) -> list[str]:

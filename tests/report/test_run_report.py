@@ -1,11 +1,13 @@
+"""The report of a run: complete, self-contained, accessible, and the same for the same run."""
+
 import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import pytest
 
+from report.pages import Page, cards
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Status
 from trapmeter.report.run_report import render_report, write_html
@@ -13,50 +15,12 @@ from trapmeter.report.words import COLUMN_MEANINGS, STATUS_MEANINGS
 from trapmeter.tables.distances import COLUMNS, DRAW_COLUMNS, NIGHT_COLUMN, SPECIES_COLUMN
 from trapmeter.tables.truth import TruthRow, read_truth
 
-VOID = {"meta", "img", "br", "link", "hr", "input"}
 HOSTILE = 'S1/<script>alert("x")</script>\'{{ 7*7 }}\udce9\x07.jpg'
-
-
-class Page(HTMLParser):
-    """Reads a page; fails where an element is closed that is not the last one open."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.elements, self.texts = [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.texts.append(data)
-
-    @property
-    def text(self):
-        return re.sub(r"\s+", " ", " ".join(self.texts))
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def cards(html):
-    return dict(re.findall(r'<dt>([^<]*)</dt><dd class="value">([^<]*)</dd>', html))
 
 
 @pytest.fixture
 def full(photos, row, run_of):
-    """A run with a bit of everything."""
+    """A run with every kind of row, hostile names, failures and warnings."""
     rows = [
         row(2.0, "a.jpg", site_id="S1"),
         row(30.0, "a.jpg", animal_id=2, site_id="S1", xyxy=(0.0, 0.0, 0.2, 0.2)),
@@ -66,30 +30,30 @@ def full(photos, row, run_of):
         row(5.0, HOSTILE, site_id="<b>S3</b>"),
         row(media_id="broken<i>.mp4", site_id="S2", status=Status.FAILED),
     ]
-    return run_of(photos, rows, doubts=(("a.jpg", "breaks off"),), n_unasked=2)
+    return run_of(photos, rows, doubts=(("a.jpg", "cut short"),), n_unasked=2)
 
 
 TRUTH = [TruthRow("a.jpg", 0, 2.5), TruthRow("b.jpg", 0, 7.0), TruthRow("z.jpg", 0, 1.0)]
 
 
-def test_figures_are_right(full):
+def test_figures_match_the_rows(full):
     html = render_report(full, TRUTH)
     found = cards(html)
-    assert found["Media"] == "5"
+    assert found["Videos and photos"] == "5"
     assert found["Measurements"] == "4"
     assert found["Median distance"] == "6.5\u00a0m"
     assert (found["No animal"], found["Failed"], found["Past the end"]) == ("1", "1", "1")
     assert found["Mean absolute error"] == "0.75\u00a0m"
-    assert (found["Compared"], found["Without a match"]) == ("2", "1")
+    assert (found["Compared"], found["Not matched"]) == ("2", "1")
     text = Page(html).text
-    assert "4 of 5 media read; 1 failed, in whole or in part." in text
-    assert "2 media left out" in text
+    assert "4 of 5 videos and photos read; 1 failed at least in part." in text
+    assert "2 videos and photos left out" in text
     assert "box-model-1 (sha256 ab12cd34ef56)" in text
     assert "2025-06-03 12:04 UTC with trapmeter 0.1.0" in text
     assert "two West African parks" in text
 
 
-def test_page_needs_nothing_else(full):
+def test_the_page_loads_nothing_and_runs_no_script(full):
     html = render_report(full, TRUTH)
     page = Page(html)
     assert not page.all("script")
@@ -105,7 +69,7 @@ def test_page_needs_nothing_else(full):
     assert "script-src" not in policy
 
 
-def test_page_is_sound(full):
+def test_the_page_is_valid_and_accessible(full):
     html = render_report(full, TRUTH)
     page = Page(html)
     assert html.startswith("<!DOCTYPE html>")
@@ -122,7 +86,7 @@ def test_page_is_sound(full):
     assert {link["href"][1:] for link in page.all("a")} <= set(ids)
 
 
-def test_hostile_names_are_text(full):
+def test_hostile_names_are_shown_as_text(full):
     html = render_report(full)
     assert "<script" not in html
     assert "<b>" not in html
@@ -131,69 +95,64 @@ def test_hostile_names_are_text(full):
     html.encode("utf-8")
 
 
-def test_same_run_same_bytes(full, tmp_path):
+def test_the_same_run_gives_the_same_bytes(full, tmp_path):
     first = write_html(full, tmp_path, truth=TRUTH).read_bytes()
     assert write_html(full, tmp_path, truth=TRUTH).read_bytes() == first
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]
 
 
-def test_order_of_rows_changes_nothing_but_the_truth(full, run_of, photos):
+def test_the_order_of_the_rows_does_not_matter(full, run_of, photos):
     backwards = run_of(photos, full.estimates[::-1], doubts=full.summary.doubts, n_unasked=2)
     assert render_report(backwards) == render_report(full)
 
 
 @pytest.mark.parametrize("truth", [None, [], TRUTH])
-def test_run_without_a_measurement(run_of, row, photos, truth):
+def test_a_run_without_measurements_has_no_pictures_and_plots(run_of, row, photos, truth):
     for rows in ([], [row(status=Status.NO_ANIMAL), row(media_id="b.jpg", status=Status.FAILED)]):
         html = render_report(run_of(photos, rows), truth)
         page = Page(html)
         assert "No distance was measured" in page.text
         assert not page.all("img")
         assert not page.all("svg")
-        assert ("Beside known distances" in page.text) == (truth is not None)
+        assert ("Comparison with known distances" in page.text) == (truth is not None)
 
 
-def test_vanished_media_do_not_fail_the_report(run_of, row, tmp_path):
+def test_missing_media_do_not_fail_the_report(run_of, row, tmp_path):
     text = Page(render_report(run_of(tmp_path, [row(3.0, "gone.jpg"), row(4.0, "gone.mp4")]))).text
-    assert "could not be read again" in text
+    assert "can no longer be read" in text
     assert text.count("No such file or directory") == 2
 
 
-def test_long_tables_are_folded(run_of, row, tmp_path):
+def test_long_tables_are_collapsed(run_of, row, tmp_path):
     few = [row(media_id=f"{i}.mp4", site_id=f"S{i:03}", status=Status.FAILED) for i in range(40)]
     many = few + [row(media_id=f"{i}.mp4", site_id=f"S{i:03}", status=Status.FAILED) for i in range(40, 60)]
     assert not Page(render_report(run_of(tmp_path, few))).all("details")
     page = Page(render_report(run_of(tmp_path, many)))
     assert len(page.all("details")) == 2
     assert "Figures of 60 sites" in page.text
-    assert "60 media failed" in page.text
+    assert "60 videos and photos failed" in page.text
 
 
-def test_without_sites_it_says_how_to_give_them(run_of, row, photos):
+def test_without_sites_the_report_says_how_to_give_them(run_of, row, photos):
     assert "--site folder:1" in Page(render_report(run_of(photos, [row()]))).text
 
 
-def test_own_box_model_is_named(run_of, row, photos):
+def test_the_users_own_box_model_is_named(run_of, row, photos):
     text = Page(render_report(run_of(photos, [row()], facts={"arguments": {"box_model": "mine/v2"}}))).text
     assert "mine/v2" in text
     assert "West African" not in text
 
 
-def test_unreadable_folders_are_told(run_of, row, photos):
+def test_unreadable_folders_are_listed(run_of, row, photos):
     folders = {"unreadable_folders": [{"folder": "/card/x\udcff", "reason": "Permission denied"}]}
     text = Page(render_report(run_of(photos, [row()], facts=folders))).text
     assert "/card/x\\udcff Permission denied" in text
 
 
-def test_a_herd_is_cut_short_below_its_picture(run_of, row, photos):
-    rows = [row(float(i), animal_id=i) for i in range(1, 8)]
-    assert "4.0 m (2.8–6.0) and 3 more" in Page(render_report(run_of(photos, rows))).text
-
-
-def test_facts_that_went_through_a_file_give_the_same_page(full, run_of, photos):
-    again = json.loads(json.dumps(full.facts))
+def test_facts_read_back_from_json_give_the_same_page(full, run_of, photos):
+    read_back = json.loads(json.dumps(full.facts))
     assert render_report(
-        run_of(photos, full.estimates, facts=again, doubts=full.summary.doubts, n_unasked=2)
+        run_of(photos, full.estimates, facts=read_back, doubts=full.summary.doubts, n_unasked=2)
     ) == render_report(full)
 
 
@@ -204,7 +163,7 @@ def test_ambiguous_truth_is_refused(run_of, row, photos):
 
 
 @pytest.mark.parametrize(("known_m", "is_beaten"), [((3.0, 9.0), False), ((5.0, 5.1), True)])
-def test_a_model_that_does_not_beat_the_baseline_is_told(run_of, row, photos, known_m, is_beaten):
+def test_the_report_says_if_the_model_does_not_beat_the_baseline(run_of, row, photos, known_m, is_beaten):
     run = run_of(photos, [row(3.2, "a.jpg"), row(8.9, "b.jpg")])
     truth = [TruthRow("a.jpg", 0, known_m[0]), TruthRow("b.jpg", 0, known_m[1])]
     text = Page(render_report(run, truth)).text
@@ -212,12 +171,12 @@ def test_a_model_that_does_not_beat_the_baseline_is_told(run_of, row, photos, kn
     assert "too narrow to rely on" in text
 
 
-def test_a_folder_that_is_not_there(full, tmp_path):
+def test_a_missing_folder_is_refused(full, tmp_path):
     with pytest.raises(RunError, match="can't be written"):
         write_html(full, tmp_path / "absent")
 
 
-def test_progress_is_told(full):
+def test_progress_counts_pictures(full):
     calls = []
     render_report(full, progress=lambda *call: calls.append(call))
     assert calls[-1] == ("report", 3, 3, 0)
@@ -233,7 +192,7 @@ def test_all_columns_and_statuses_are_explained():
     assert set(STATUS_MEANINGS) == set(Status)
 
 
-def test_import_is_light():
+def test_importing_the_report_loads_no_heavy_package():
     code = (
         "import sys, trapmeter.report.run_report; "
         "print([m for m in ('matplotlib', 'jinja2', 'PIL', 'pandas', 'scipy', 'av', 'onnxruntime') if m in sys.modules])"
@@ -241,8 +200,7 @@ def test_import_is_light():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_rendered_videos(simtrap, row, run_of):
-    """Boxes and distances of the truth, as if they had been measured: pictures come from the videos themselves."""
+def test_pictures_come_from_the_videos(simtrap, row, run_of):
     folder_of = {path.name: path.parent.name for path in simtrap.glob("*_videos/*")}
     truth = [t for t in read_truth(simtrap / "truth.csv") if t.time_s < 3]
     rows = [
@@ -255,5 +213,5 @@ def test_rendered_videos(simtrap, row, run_of):
     assert cards(html)["Mean absolute error"] == "0.00\u00a0m"
     assert cards(html)["Compared"] == str(len(rows))
     assert len(page.all("img")) == min(36, len({(e.observation.media_id, e.observation.time_s) for e in rows}))
-    assert "could not be read again" not in page.text
+    assert "can no longer be read" not in page.text
     assert len(html) < 2_000_000

@@ -1,3 +1,5 @@
+"""Statistics of the distances of a run."""
+
 import pytest
 
 from trapmeter.records import Status
@@ -20,19 +22,19 @@ from trapmeter.report.distance_statistics import (
         ([24.99, 25.0, 80.0], [0] * 24 + [1, 2]),
     ],
 )
-def test_histogram(distances_m, counts):
+def test_the_histogram_has_bins_of_a_metre_and_an_open_one(distances_m, counts):
     assert histogram(distances_m) == counts
     assert len(counts) <= LAST_BIN_M + 1
 
 
-def test_spread_of_nothing_and_of_some():
+def test_the_spread_has_median_and_quantiles():
     assert spread_of([]) is None
     found = spread_of([float(i) for i in range(11)])
     assert found is not None
     assert (found.n, found.median_m, found.p10_m, found.p90_m) == (11, 5.0, 1.0, 9.0)
 
 
-def test_interval_bins_hold_medians(row):
+def test_interval_bins_have_medians(row):
     rows = [row(2.0), row(2.4), row(2.8), row(7.0), row(status=Status.NO_ANIMAL)]
     near, far = interval_bins(rows)
     assert (near.n, near.distance_m) == (3, 2.4)
@@ -41,19 +43,19 @@ def test_interval_bins_hold_medians(row):
     assert (far.n, far.distance_m) == (1, 7.0)
 
 
-def test_typical_interval_is_near_the_median(row):
+def test_the_typical_interval_is_the_one_nearest_to_the_median(row):
     assert typical_interval([]) is None
     found = typical_interval([row(1.0), row(5.0), row(5.2), row(20.0)])
     assert found is not None
     assert found.distance_m == pytest.approx(5.1)
 
 
-def test_no_site_no_figures(row):
+def test_without_sites_there_are_no_figures(row):
     assert site_figures([]) == []
     assert site_figures([row(), row(status=Status.FAILED)]) == []
 
 
-def test_site_figures_count_what_is_there(row):
+def test_site_figures_count_media_seconds_and_animals(row):
     rows = [
         row(4.0, "S2/b.mp4", 0.0, 1, "S2"),
         row(6.0, "S2/b.mp4", 0.0, 2, "S2"),

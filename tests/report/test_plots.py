@@ -1,3 +1,5 @@
+"""Plots of the report as SVG."""
+
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -31,7 +33,7 @@ PLOTS = [
 
 @pytest.mark.parametrize("plot", PLOTS)
 @pytest.mark.filterwarnings("error")
-def test_plots_are_svg_elements_that_always_are_the_same(plot):
+def test_plots_are_reproducible_svg_elements(plot):
     svg = plot()
     assert svg == plot()
     assert svg.startswith("<svg ")
@@ -40,7 +42,7 @@ def test_plots_are_svg_elements_that_always_are_the_same(plot):
     assert root.attrib["aria-label"]
 
 
-def test_ids_of_two_plots_differ():
+def test_two_plots_have_different_ids():
     def ids(svg):
         return {element.attrib["id"] for element in ET.fromstring(svg).iter() if "id" in element.attrib}
 
@@ -49,7 +51,7 @@ def test_ids_of_two_plots_differ():
     assert not ids(histogram) & ids(intervals)
 
 
-def test_references_lead_to_ids():
+def test_references_point_to_ids():
     root = ET.fromstring(intervals_svg(BINS))
     ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
     links = {value[1:] for e in root.iter() for name, value in e.attrib.items() if name.endswith("href")}
@@ -59,7 +61,7 @@ def test_references_lead_to_ids():
     assert links | clips <= ids
 
 
-def test_settings_of_matplotlib_come_back():
+def test_matplotlib_settings_are_restored():
     import matplotlib as mpl
 
     with mpl.rc_context({"font.size": 33.0}):
@@ -67,7 +69,7 @@ def test_settings_of_matplotlib_come_back():
         assert mpl.rcParams["font.size"] == 33.0
 
 
-def test_many_points_stay_small():
+def test_many_points_make_a_small_file():
     pairs = [(float(i % 20), float(i % 17)) for i in range(20 * RASTERISED_ABOVE)]
     svg = truth_svg(pairs)
     assert "data:image/png;base64," in svg

@@ -1,7 +1,8 @@
-"""What comes out of a review, and that the verbs which it is for read it."""
+"""The tables that a review exports, and the commands that read them."""
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,11 @@ BOX = (0.1, 0.1, 0.3, 0.4)
 
 
 def reviewed(results: Results, *decisions: tuple) -> Path:
-    """Makes decisions (kind, row, and what is given), and exports them."""
+    """Makes decisions, each a kind, a row number and possibly its fields, and exports them."""
     with open_log(results.source) as log:
         session = ReviewSession(results, log)
-        for kind, number, *given in decisions:
-            session.decide(kind, number, session.state.row(number).revision, **(given[0] if given else {}))
+        for kind, number, *fields in decisions:
+            session.decide(kind, number, session.state.row(number).revision, **(fields[0] if fields else {}))
     out = results.source.parent.parent / "out"
     export_review(results.source.parent, out)
     return out
@@ -45,9 +46,9 @@ def of_second(estimates: list[Estimate], media_id: str, time_s: float) -> list[E
     return [e for e in estimates if (e.observation.media_id, e.observation.time_s) == (media_id, time_s)]
 
 
-def test_rows_that_nobody_decided_about_stay_as_they_are(results: Results) -> None:
+def test_rows_without_a_decision_are_unchanged(results: Results) -> None:
     out = reviewed(results, (DecisionKind.ACCEPT, 2))
-    after = {row_order(one): one for one in read_distances(out / "distances.csv")}
+    after = {row_order(row): row for row in read_distances(out / "distances.csv")}
     others = [row for number, row in enumerate(results.rows) if number != 2]
     assert [after[row_order(row)] for row in others] == others
     assert after[AVI, 2, 0].reason == "review: accepted"
@@ -55,7 +56,7 @@ def test_rows_that_nobody_decided_about_stay_as_they_are(results: Results) -> No
     assert header == results.source.read_text().splitlines()[0]
 
 
-def test_corrections_say_what_was_there_before(results: Results) -> None:
+def test_corrections_record_the_earlier_value(results: Results) -> None:
     out = reviewed(
         results,
         (DecisionKind.DISTANCE, 0, {"distance_m": 4.25}),
@@ -76,7 +77,7 @@ def test_corrections_say_what_was_there_before(results: Results) -> None:
     assert moved.observation.box.xyxy == BOX
 
 
-def test_what_was_taken_away_leaves_a_second_without_an_animal(results: Results) -> None:
+def test_a_removed_animal_leaves_a_second_without_an_animal(results: Results) -> None:
     out = reviewed(results, (DecisionKind.NOT_ANIMAL, 0), (DecisionKind.DELETE, 3), (DecisionKind.DELETE, 1))
     after = read_distances(out / "distances.csv")
     (none,) = of_second(after, AVI, 0)
@@ -88,32 +89,31 @@ def test_what_was_taken_away_leaves_a_second_without_an_animal(results: Results)
     assert {(one.observation.media_id, one.observation.time_s) for one in after} == seconds
 
 
-def test_an_added_animal_takes_the_place_of_the_row_without_one(results: Results) -> None:
+def test_an_added_animal_replaces_the_row_without_an_animal(results: Results) -> None:
     out = reviewed(results, (DecisionKind.ADD, 2, {"xyxy": BOX, "distance_m": 7.0}))
     (added,) = of_second(read_distances(out / "distances.csv"), AVI, 2)
     assert (added.status, added.observation.animal_id, added.reason) == (Status.MEASURED, 2, "review: added")
 
 
-def test_a_drawn_box_gets_the_angle_that_the_others_tell(tmp_path: Path) -> None:
-    def seen(x: float, time_s: float) -> Estimate:
-        one = row("a.mp4", time_s, x=x)
-        box = one.observation.box
+def test_a_drawn_box_gets_its_angle_from_the_other_boxes(tmp_path: Path) -> None:
+    def with_angle(estimate: Estimate) -> Estimate:
+        box = estimate.observation.box
         assert box is not None
-        return Estimate(one.observation, one.status, one.distance, bearing_deg((box.x1 + box.x2) / 2, 30.0))
+        return replace(estimate, angle_deg=bearing_deg((box.x1 + box.x2) / 2, 30.0))
 
-    results = results_of(tmp_path / "results", [seen(0.7, 0), seen(0.3, 1)])
+    results = results_of(tmp_path / "results", [with_angle(row("a.mp4", 0, x=0.7)), with_angle(row("a.mp4", 1, x=0.3))])
     out = reviewed(results, (DecisionKind.BOX, 1, {"xyxy": (0.0, 0.1, 0.1, 0.4)}))
     moved = read_distances(out / "distances.csv")[1]
     assert moved.angle_deg == pytest.approx(bearing_deg(0.05, 30.0), abs=0.1)
 
 
-def test_labels_are_what_somebody_checked(results: Results) -> None:
+def test_labels_are_the_distances_that_a_person_checked(results: Results) -> None:
     out = reviewed(
         results,
         (DecisionKind.DISTANCE, 0, {"distance_m": 4.25}),
         (DecisionKind.ACCEPT, 1),
-        (DecisionKind.ACCEPT, 3),  # of two animals in its second: which is nearest isn't known
-        (DecisionKind.BOX, 5, {"xyxy": BOX}),  # nobody said that its distance is right
+        (DecisionKind.ACCEPT, 3),  # one of two animals in its second: which is nearer is unknown
+        (DecisionKind.BOX, 5, {"xyxy": BOX}),  # its distance was not confirmed
         (DecisionKind.NOT_ANIMAL, 8),
     )
     labels = [
@@ -124,7 +124,7 @@ def test_labels_are_what_somebody_checked(results: Results) -> None:
     assert nearest == [(AVI, 0, 4.25), (AVI, 1, 6.0)]
 
 
-def test_the_nearest_of_a_second_is_its_label(results: Results) -> None:
+def test_the_label_of_a_second_is_its_nearest_animal(results: Results) -> None:
     out = reviewed(results, (DecisionKind.DISTANCE, 3, {"distance_m": 2.0}), (DecisionKind.ACCEPT, 4))
     (label,) = read_labels(out / "train_labels.csv")
     assert label.distance_m == 2.0
@@ -134,7 +134,7 @@ def test_the_nearest_of_a_second_is_its_label(results: Results) -> None:
     assert sample.observation.site_id == "S02"
 
 
-def test_training_and_calibration_read_the_labels(results: Results) -> None:
+def test_training_and_calibration_can_read_the_labels(results: Results) -> None:
     out = reviewed(
         results,
         (DecisionKind.DISTANCE, 0, {"distance_m": 4.25}),
@@ -150,7 +150,7 @@ def test_training_and_calibration_read_the_labels(results: Results) -> None:
     assert read_inputs(settings, results.source, results.rows).labels == {0: 4.25, 3: 9.0, 4: 3.5}
 
 
-def test_animals_that_react_are_left_out_by_density(results: Results) -> None:
+def test_density_excludes_animals_that_react(results: Results) -> None:
     out = reviewed(
         results,
         (DecisionKind.REACTS, 3),
@@ -162,7 +162,7 @@ def test_animals_that_react_are_left_out_by_density(results: Results) -> None:
     assert read_excluded_animals(out / "leave-out.csv") == {(MP4, 1)}
 
 
-def test_names_that_a_spreadsheet_would_run_stay_text(tmp_path: Path) -> None:
+def test_names_that_look_like_formulas_are_written_as_text(tmp_path: Path) -> None:
     results = results_of(tmp_path / "results", [row("=cmd.mp4", 0, site_id="@site")])
     out = reviewed(results, (DecisionKind.ACCEPT, 0), (DecisionKind.REACTS, 0))
     for name in ("distances.csv", "labels.csv", "train_labels.csv", "train_metadata.csv", "leave-out.csv"):
@@ -174,26 +174,28 @@ def test_names_that_a_spreadsheet_would_run_stay_text(tmp_path: Path) -> None:
 
 def test_a_review_can_be_exported_again_and_reviewed_again(results: Results) -> None:
     out = reviewed(results, (DecisionKind.DISTANCE, 0, {"distance_m": 4.25}))
-    once = {path.name: path.read_bytes() for path in out.iterdir()}
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
     export_review(results.source.parent, out)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == once
-    assert inside("review", "export", out, "--out", out.parent / "again") == 2, "nothing was decided about that one"
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == first
+    assert inside("review", "export", out, "--out", out.parent / "again") == 2, (
+        "the exported folder has no decisions yet"
+    )
 
 
-def test_reports_and_exports_of_a_review_know_its_run(results: Results) -> None:
+def test_reports_and_exports_of_a_review_use_the_facts_of_its_run(results: Results) -> None:
     (results.source.parent / "run.json").write_text(
         json.dumps({"root": str(results.root), "finished": "2026-01-02T03:04:05+00:00"})
     )
     out = reviewed(results, (DecisionKind.DISTANCE, 0, {"distance_m": 4.25}), (DecisionKind.DELETE, 4))
     run = read_run(out)
     assert (run.root, run.facts["finished"]) == (results.root, "2026-01-02T03:04:05+00:00")
-    # The second animal of a video is gone; what a person decided is no doubt.
+    # The second animal of a video is removed, and decisions of people are no doubt.
     assert run.summary.n_animals == 4
     page = render_report(run)
-    assert "1 corrected, 1 deleted; nobody decided about 5" in page
+    assert "1 corrected, 1 deleted; 5 not reviewed" in page
     assert page.count("<img") > 0
     doubtful, _ = choose_examples(run.estimates)
-    assert [one.media_id for one in doubtful[:1]] == [MP4]
+    assert [second.media_id for second in doubtful[:1]] == [MP4]
     assert read_results(out).root == results.root
     assert inside("export", out, "--format", "megadetector", "--out", out.parent / "boxes.json") == 0
     rates = {
@@ -202,11 +204,11 @@ def test_reports_and_exports_of_a_review_know_its_run(results: Results) -> None:
     assert (rates[AVI], rates[MP4]) == (10, 10)
 
 
-def test_the_results_are_never_written_over(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_reviewed_results_are_never_overwritten(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     reviewed(results, (DecisionKind.ACCEPT, 0))
     with pytest.raises(InputError, match="choose another --out"):
         export_review(results.source, results.source.parent)
-    assert inside("review", "export", results.source.parent, "--out", results.source.parent.parent / "told") == 0
-    said = capsys.readouterr().out
-    assert "7 animals: 6 open, 1 accepted" in said
-    assert "labels: 1 animals" in said
+    assert inside("review", "export", results.source.parent, "--out", results.source.parent.parent / "other") == 0
+    output = capsys.readouterr().out
+    assert "7 animals: 6 open, 1 accepted" in output
+    assert "labels: 1 animal in" in output
