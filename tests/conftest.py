@@ -1,4 +1,4 @@
-"""What many tests share: the folder of shared data, and clips whose every picture tells its own number."""
+"""Fixtures for all tests: the folder of shared data, and clips in which every picture shows its own number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# How long a case takes says more about the machine than about the code.
+# The time that a case takes depends more on the machine than on the code.
 settings.register_profile("trapmeter", deadline=None)
 settings.load_profile("trapmeter")
 
@@ -28,7 +28,7 @@ def shared() -> Path:
 
 
 def numbered_picture(number: int, width: int = 160, height: int = 96) -> np.ndarray:
-    """A picture that carries a number below 1024 as ten large black or white patches: survives any codec."""
+    """A picture that shows a number below 1024 as ten large black or white patches, which survive any codec."""
     picture = np.full((height, width, 3), 90, np.uint8)
     for bit in range(10):
         row, column = divmod(bit, 5)
@@ -39,7 +39,7 @@ def numbered_picture(number: int, width: int = 160, height: int = 96) -> np.ndar
 
 
 def number_in(pixels: np.ndarray) -> int:
-    """Reads the number back."""
+    """The number that `numbered_picture` drew."""
     height, width = pixels.shape[:2]
     number = 0
     for bit in range(10):

@@ -1,4 +1,4 @@
-"""Fakes of slow models, in a module that worker processes can import."""
+"""Fast stand-ins for detectors and models, in a module that worker processes can import."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEIGHT = ModelIdentity("height", "1" * 64)
 
 @dataclass
 class BrightDetector:
-    """Finds one animal in every picture with a bright centre, as large as the middle third."""
+    """Finds one animal, as large as the middle third, in every picture whose middle is bright."""
 
     identity: ModelIdentity = BRIGHT
     input_hw: tuple[int, int] = (640, 640)
@@ -46,7 +46,7 @@ class DyingDetector(BrightDetector):
 
 @dataclass(frozen=True)
 class HeightModel:
-    """Distance from box height alone: a box as high as the picture is 1 m away."""
+    """Estimates the distance from the height of the box alone: a box as high as the picture is 1 m away."""
 
     identity: ModelIdentity = HEIGHT
 
@@ -57,7 +57,7 @@ class HeightModel:
 
 @dataclass
 class BrightnessNetworks:
-    """Two networks: one predicts the mean of the frames (0..255), the other a metre more. batches: their sizes."""
+    """Two networks: one predicts the mean of the frames (0..255), the other a metre more. batches: windows per call."""
 
     spec: InputSpec
     batches: list[int] = field(default_factory=list)

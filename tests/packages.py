@@ -1,7 +1,7 @@
-"""Camtrap DP packages for tests, and what the standard says of their columns.
+"""Camtrap DP packages for tests, and the table schemas of the standard.
 
-The table schemas of the standard are not fetched: these say of each column of Camtrap DP 1.0.2 what they do (type, whether it
-is required, limits, patterns, words allowed, what an empty cell may be), in their order, compared with them column by column.
+Tests don't download the schemas. Those below were compared with Camtrap DP 1.0.2 column by column: order, type, whether a
+column is required, limits, patterns, allowed words, and what counts as an empty cell.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def medium(name: str, path: str, when: str = "2024-05-02T06:00:00Z", **cells: st
 
 
 def observation(name: str, of: str, **cells: str) -> dict[str, str]:
-    """An animal in a medium, at the medium's usual start, by a person."""
+    """An animal in a medium, at the usual start of a medium, classified by a person."""
     row = {"observationID": name, "deploymentID": "d1", "mediaID": of, "observationLevel": "media"}
     row |= {"observationType": "animal", "classificationMethod": "human"}
     start = cells.get("eventStart", "2024-05-02T06:00:00Z")
@@ -132,7 +132,7 @@ def bbox(x: float, y: float, width: float, height: float) -> dict[str, str]:
 def write_package(
     folder: Path, *, deployments=(SITE,), media=(), observations=(), end="\n", **resource: object
 ) -> Path:
-    """Tables from rows, or from a text; resource: what the descriptor tells of observations besides."""
+    """Writes tables from rows or from a text. resource: further entries of the descriptor for observations."""
     folder.mkdir(parents=True, exist_ok=True)
     resources: list[dict[str, object]] = []
     for name, rows in (("deployments", deployments), ("media", media), ("observations", observations)):
@@ -146,15 +146,15 @@ def write_package(
 
 def packed(folder: Path, path: Path, root: str = "") -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for one in sorted(folder.rglob("*")):
-            archive.write(one, root + one.relative_to(folder).as_posix())
+        for path_in_folder in sorted(folder.rglob("*")):
+            archive.write(path_in_folder, root + path_in_folder.relative_to(folder).as_posix())
     return path
 
 
 def contents(path: Path) -> dict[str, bytes]:
     """All files of a package by their names."""
     if path.is_dir():
-        return {one.relative_to(path).as_posix(): one.read_bytes() for one in path.rglob("*") if one.is_file()}
+        return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
     with zipfile.ZipFile(path) as archive:
         return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
 
@@ -163,3 +163,27 @@ def observations_in(path: Path) -> dict[str, dict[str, str]]:
     """The rows of a package's observations by their ids."""
     text = contents(path)["observations.csv"].decode("utf-8-sig")
     return {row["observationID"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
+
+
+MADE_UP_DEPLOYMENTS = (
+    "deploymentID,locationID,deploymentStart,deploymentEnd\nd1,S1,2024-05-01T00:00:00Z,2024-05-11T00:00:00Z\n"
+)
+MADE_UP_MEDIA = "mediaID,deploymentID,timestamp,filePath\nm1,d1,2024-05-02T06:00:00Z,S1/a.jpg\n"
+MADE_UP_OBSERVATIONS = (
+    "observationID,deploymentID,mediaID,eventID,eventStart,observationLevel,observationType,scientificName,count,behavior,"
+    "individualID,individualPositionRadius,individualPositionAngle,bboxX,bboxY,bboxWidth,bboxHeight,observationTags\n"
+    "o1,d1,m1,e1,2024-05-02T06:00:00Z,media,animal,Vulpes vulpes,1,foraging|running,fox1,4.5,-3,0.1,0.2,0.3,0.4,odd\n"
+    # Rows may lack empty cells at their end.
+    "o2,d1,,e2,2024-05-02T07:00:00+02:00,event,blank,,,\n"
+)
+MADE_UP_RESOURCES = [{"name": name, "path": f"{name}.csv"} for name in ("deployments", "media", "observations")]
+
+
+def write_made_up_package(folder: Path, resources: object = MADE_UP_RESOURCES, **tables: str) -> Path:
+    """Writes a package of one deployment, one photo and two observations, or of other tables given as texts."""
+    folder.mkdir(exist_ok=True)
+    (folder / "datapackage.json").write_text(json.dumps({"resources": resources}))
+    texts = {"deployments": MADE_UP_DEPLOYMENTS, "media": MADE_UP_MEDIA, "observations": MADE_UP_OBSERVATIONS, **tables}
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text)
+    return folder

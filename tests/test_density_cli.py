@@ -14,7 +14,7 @@ import pytest
 
 from density.simulated import detected_distances, half_normal
 from density.surveys import deployments_text, distances_rows, flat_text, true_density, write_distances_rows
-from tables.test_camtrapdp import package, zipped
+from packages import packed, write_made_up_package
 from trapmeter.cli import main
 
 FIELDS = {"key", "adjustments", "lnl", "aic", "qaic", "pa", "edr_m", "density_km2", "se", "cv", "low", "high", "df"}
@@ -371,7 +371,7 @@ def test_distances_given_as_bins_are_refused_with_advice(tmp_path, density):
     path.write_text(flat_rows("a,10,2,4", "b,10,4,6", head="Sample.Label,Effort,distbegin,distend"))
     status, _, error = density(path)
     assert status == 2
-    assert "write the middle of each bin there, and give the ends by --cutpoints" in error
+    assert "add it with the middle of each bin, and give the ends with --cutpoints" in error
 
 
 def test_columns_that_may_be_misspelt_are_noted(tmp_path, density):
@@ -380,7 +380,7 @@ def test_columns_that_may_be_misspelt_are_noted(tmp_path, density):
     path.write_text(flat_rows(*rows, head="Sample.Label,Effort,distance,Multiplier,Study.Area"))
     status, output, _ = density(path, "--key", "half-normal", "--adjust", "none", "--cutpoints", "0,2,4,6,9")
     assert status == 0
-    assert "the column 'Multiplier' is passed over; rename it 'multiplier'" in output
+    assert "the column 'Multiplier' is ignored; rename it 'multiplier'" in output
     assert "Study.Area" not in output
 
 
@@ -425,7 +425,7 @@ def test_a_camtrap_dp_is_read_from_folder_descriptor_and_archive(tmp_path, densi
             rows.append(f"o{site}-{second},d{site},m,{time},media,animal,fox,{metres:.2f}\n")
     head = "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,"
     head += "individualPositionRadius\n"
-    folder = package(
+    folder = write_made_up_package(
         tmp_path / "dp",
         deployments="deploymentID,locationID,deploymentStart,deploymentEnd\n" + "".join(deployments),
         media="mediaID,deploymentID,timestamp,filePath\n",
@@ -433,7 +433,7 @@ def test_a_camtrap_dp_is_read_from_folder_descriptor_and_archive(tmp_path, densi
     )
     out = tmp_path / "out.json"
     arguments = ["--theta", 42, "--snapshot", 1, "--cutpoints", "0,2,4,6,8,10", "--json", out]
-    for path in (folder, folder / "datapackage.json", zipped(folder, tmp_path / "dp.zip")):
+    for path in (folder, folder / "datapackage.json", packed(folder, tmp_path / "dp.zip")):
         assert density(path, *arguments)[0] == 0
         found = json.loads(out.read_text())
         assert (found["n"], found["n_stations"]) == (len(rows), 6)

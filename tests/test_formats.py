@@ -1,4 +1,4 @@
-"""Formats of other tools, there and back: what comes in as their table goes out as the same, with distances."""
+"""Formats of other tools: a table that is read comes back from an export with the same content and distances."""
 
 import csv
 import json
@@ -56,7 +56,7 @@ DOCUMENT = {
 }
 
 
-def test_megadetectors_videos_photos_and_failures_come_back(media: Path, tmp_path: Path) -> None:
+def test_videos_photos_and_failures_of_megadetector_come_back(media: Path, tmp_path: Path) -> None:
     (tmp_path / "md.json").write_text(json.dumps(DOCUMENT))
     run_prediction(PredictSettings((media,), out=tmp_path / "out", boxes=tmp_path / "md.json", site=FolderSite(1)))
     assert export_results(tmp_path / "out", tmp_path / "back.json", ExportFormat.MEGADETECTOR) == []
@@ -66,8 +66,8 @@ def test_megadetectors_videos_photos_and_failures_come_back(media: Path, tmp_pat
     for name, file in before.items():
         back = after[name]
         assert (back.failure, back.frame_rate, back.processed_s) == (file.failure, file.frame_rate, file.processed_s)
-        boxes = [(one.frame_number, *one.box.xyxy, one.box.score) for one in file.detections]
-        assert [(one.frame_number, *one.box.xyxy, one.box.score) for one in back.detections] == [
+        boxes = [(found.frame_number, *found.box.xyxy, found.box.score) for found in file.detections]
+        assert [(found.frame_number, *found.box.xyxy, found.box.score) for found in back.detections] == [
             pytest.approx(box, abs=1e-4) for box in sorted(boxes, key=lambda box: (box[0] or 0, -box[-1]))
         ]
     detections = [

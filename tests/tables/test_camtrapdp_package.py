@@ -1,36 +1,26 @@
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 
 import pytest
 
-from packages import bbox, medium, observation, packed, write_package
+from packages import (
+    MADE_UP_DEPLOYMENTS,
+    MADE_UP_MEDIA,
+    MADE_UP_OBSERVATIONS,
+    MADE_UP_RESOURCES,
+    bbox,
+    medium,
+    observation,
+    packed,
+    write_made_up_package,
+    write_package,
+)
 from trapmeter.errors import InputError
 from trapmeter.tables.camtrapdp.container import is_package
 from trapmeter.tables.camtrapdp.media_observations import boxes_by_medium
 from trapmeter.tables.camtrapdp.package import read_package
-
-DEPLOYMENTS = "deploymentID,locationID,deploymentStart,deploymentEnd\nd1,S1,2024-05-01T00:00:00Z,2024-05-11T00:00:00Z\n"
-MEDIA = "mediaID,deploymentID,timestamp,filePath\nm1,d1,2024-05-02T06:00:00Z,S1/a.jpg\n"
-OBSERVATIONS = (
-    "observationID,deploymentID,mediaID,eventID,eventStart,observationLevel,observationType,scientificName,count,behavior,"
-    "individualID,individualPositionRadius,individualPositionAngle,bboxX,bboxY,bboxWidth,bboxHeight,observationTags\n"
-    "o1,d1,m1,e1,2024-05-02T06:00:00Z,media,animal,Vulpes vulpes,1,foraging|running,fox1,4.5,-3,0.1,0.2,0.3,0.4,odd\n"
-    # Empty cells at the end of a row may be left out.
-    "o2,d1,,e2,2024-05-02T07:00:00+02:00,event,blank,,,\n"
-)
-RESOURCES = [{"name": name, "path": f"{name}.csv"} for name in ("deployments", "media", "observations")]
-
-
-def package(folder, resources=RESOURCES, **tables):
-    folder.mkdir(exist_ok=True)
-    (folder / "datapackage.json").write_text(json.dumps({"resources": resources}))
-    texts = {"deployments": DEPLOYMENTS, "media": MEDIA, "observations": OBSERVATIONS, **tables}
-    for name, text in texts.items():
-        (folder / f"{name}.csv").write_text(text)
-    return folder
 
 
 def content_of(found):
@@ -39,7 +29,7 @@ def content_of(found):
 
 
 def test_folder_descriptor_and_archive_give_the_same_package(tmp_path):
-    folder = package(tmp_path / "dp")
+    folder = write_made_up_package(tmp_path / "dp")
     paths = [
         folder,
         folder / "datapackage.json",
@@ -66,7 +56,7 @@ def test_a_real_package_is_read_completely(shared_file):
 
 
 def resources_with_media_at(name):
-    return [{**entry, "path": name} if entry["name"] == "media" else entry for entry in RESOURCES]
+    return [{**entry, "path": name} if entry["name"] == "media" else entry for entry in MADE_UP_RESOURCES]
 
 
 @pytest.mark.parametrize(
@@ -80,19 +70,19 @@ def resources_with_media_at(name):
         (resources_with_media_at(["a.csv", "b.csv"]), "got a.csv, b.csv"),
         (resources_with_media_at("media.csv.gz"), "expected the path of one CSV file"),
         (resources_with_media_at("gone.csv"), "gone.csv does not exist"),
-        (RESOURCES[:2], "but observations is missing"),
+        (MADE_UP_RESOURCES[:2], "but observations is missing"),
         ([{"name": "media"}], "expected JSON with 'resources'"),
         (None, "expected JSON with 'resources'"),
     ],
 )
 def test_bad_descriptors_are_refused(tmp_path, resources, words):
     with pytest.raises(InputError, match=words.replace("\\", "\\\\")):
-        read_package(package(tmp_path / "dp", resources))
+        read_package(write_made_up_package(tmp_path / "dp", resources))
 
 
 def test_a_link_out_of_the_package_is_not_followed(tmp_path):
-    folder = package(tmp_path / "dp")
-    (tmp_path / "outside.csv").write_text(MEDIA)
+    folder = write_made_up_package(tmp_path / "dp")
+    (tmp_path / "outside.csv").write_text(MADE_UP_MEDIA)
     (folder / "media.csv").unlink()
     (folder / "media.csv").symlink_to(tmp_path / "outside.csv")
     with pytest.raises(InputError, match="lies outside the package"):
@@ -114,7 +104,7 @@ def test_a_link_out_of_the_package_is_not_followed(tmp_path):
 )
 def test_wrong_cells_are_named(tmp_path, old, new, words):
     with pytest.raises(InputError, match=words.replace("(", "\\(")):
-        read_package(package(tmp_path / "dp", observations=OBSERVATIONS.replace(old, new, 1)))
+        read_package(write_made_up_package(tmp_path / "dp", observations=MADE_UP_OBSERVATIONS.replace(old, new, 1)))
 
 
 @pytest.mark.parametrize(
@@ -122,17 +112,17 @@ def test_wrong_cells_are_named(tmp_path, old, new, words):
     [
         (
             "deployments",
-            DEPLOYMENTS,
+            MADE_UP_DEPLOYMENTS,
             "deployments.csv, lines 2 and 3: deploymentID 'd1' appears twice",
         ),
-        ("media", MEDIA, "media.csv, lines 2 and 3: mediaID 'm1' appears twice"),
-        ("observations", OBSERVATIONS, "observations.csv, lines 3 and 4: observationID 'o2' appears twice"),
+        ("media", MADE_UP_MEDIA, "media.csv, lines 2 and 3: mediaID 'm1' appears twice"),
+        ("observations", MADE_UP_OBSERVATIONS, "observations.csv, lines 3 and 4: observationID 'o2' appears twice"),
     ],
 )
 def test_two_rows_with_one_id_are_refused(tmp_path, table, text, words):
     twice = text + text.splitlines()[-1] + "\n"
     with pytest.raises(InputError, match=re.escape(words)):
-        read_package(package(tmp_path / "dp", **{table: twice}))
+        read_package(write_made_up_package(tmp_path / "dp", **{table: twice}))
 
 
 @pytest.mark.parametrize(("method", "score"), [("machine", 0.25), ("human", 1.0), ("machine", None)])
@@ -155,7 +145,7 @@ def test_other_folders_and_files_are_refused(tmp_path):
     (tmp_path / "text.zip").write_text("text")
     with pytest.raises(InputError, match="can't be read as a zip archive"):
         read_package(tmp_path / "text.zip")
-    folder = package(tmp_path / "dp")
+    folder = write_made_up_package(tmp_path / "dp")
     (folder / "media.csv").unlink()
     with pytest.raises(InputError, match=r"has no file media\.csv"):
         read_package(packed(folder, tmp_path / "part.zip"))

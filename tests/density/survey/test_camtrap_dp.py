@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from tables.test_camtrapdp import DEPLOYMENTS, package
+from packages import MADE_UP_DEPLOYMENTS, write_made_up_package
 from trapmeter.density.detection.held_out_errors import DEEP_CHIMPACT, read_held_out
 from trapmeter.density.detection.measurement_error import PartlyKnownError, RandomError
 from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
@@ -15,7 +15,9 @@ HEAD = (
     "individualID,individualPositionRadius\n"
 )
 NUMBERS = count()
-STATIONS = DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-05-01T00:00:00,2024-05-02T00:00:00\n"
+STATIONS = (
+    MADE_UP_DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-05-01T00:00:00,2024-05-02T00:00:00\n"
+)
 
 
 def row(
@@ -38,7 +40,7 @@ def row(
 
 
 def survey(tmp_path, rows, **settings):
-    path = package(tmp_path / "dp", deployments=STATIONS, observations=HEAD + "".join(rows))
+    path = write_made_up_package(tmp_path / "dp", deployments=STATIONS, observations=HEAD + "".join(rows))
     return read_camtrap_survey(path, CamtrapDpSettings(**{"theta_deg": 42, "snapshot_s": 2, **settings}))
 
 
@@ -66,7 +68,7 @@ def test_held_out_errors_exempt_distances_that_people_measured(tmp_path):
         row_by(6, 5, "", "machine"),
     ]
     head = HEAD.replace("\n", ",observationTags,classificationMethod\n")
-    path = package(tmp_path / "dp", deployments=STATIONS, observations=head + "".join(rows))
+    path = write_made_up_package(tmp_path / "dp", deployments=STATIONS, observations=head + "".join(rows))
     errors = read_held_out(DEEP_CHIMPACT)
     found = read_camtrap_survey(path, CamtrapDpSettings(theta_deg=42, snapshot_s=2, errors=errors))
     assert found.errors == PartlyKnownError(errors, 0.5)
@@ -117,7 +119,7 @@ def test_a_table_of_deployments_replaces_that_of_the_package(tmp_path):
     found = survey(tmp_path, [row(0, 4)], deployments=table)
     assert found.multiplier == pytest.approx(55 / 360)
     assert found.notes == (
-        f"{table}: the column 'hour' is passed over; rename it 'hours' if that is what it is",
+        f"{table}: the column 'hour' is ignored; rename it 'hours' if that is what you mean",
         "theta_deg = 42 was not used: deployments.csv has a value in each row",
         "snapshot_s = 2 was not used: deployments.csv has a value in each row",
     )
@@ -125,7 +127,7 @@ def test_a_table_of_deployments_replaces_that_of_the_package(tmp_path):
 
 def test_repeated_observations_are_refused(tmp_path):
     rows = [row(0, 4), row(2, 5)]
-    with pytest.raises(InputError, match=r"observations\.csv, line 4, column 'observationID': .* than that of line 2"):
+    with pytest.raises(InputError, match=r"observations\.csv, lines 2 and 4: observationID '.*' appears twice"):
         survey(tmp_path, [*rows, rows[0]])
 
 
