@@ -1,10 +1,10 @@
-"""Augmentation: trapmeter's window transforms against albumentations 2.0.8 with the same list.
+"""Augmentation: trapmeter against albumentations 2.0.8 with the same list of transforms.
 
-Windows of five frames, 270 x 480, from the demo's clips, on one thread. Both sides apply the 2nd-place system's list
-with its probabilities and strengths, one draw for all frames of a window. albumentations gets the frames in the quicker
-of its two ways (`images=`, or `additional_targets`), and no boxes, which would cost it time; ours moves a box as well.
-The first table has how often each side does what, so that it is seen that both apply the same mix, and the time of each step
-alone. Then runs of both alternate, and medians are printed; CPU time is the process's own.
+Windows of five frames, 270 x 480, from the demo's clips, on one thread. Both apply the 2nd-place system's list with its
+probabilities and strengths, and the same random changes to all frames of a window. albumentations gets the frames in the
+faster of its two ways (`images=` or `additional_targets`), and no boxes, which would take it more time; trapmeter moves a box
+as well. The first table shows how often each side applies each step, to check that the mix is the same, and the time of each
+step alone. Then runs of both alternate, and the medians are printed; CPU time is the process's own.
 
     pip install albumentations==2.0.8
     python benchmarks/augment.py [--pairs 9] [--windows 100]
@@ -50,7 +50,7 @@ PROMISED_RATIO = 6.0
 PROMISED_MS = 13.0
 BOX = Box(0.4, 0.35, 0.6, 0.7, 0.9)
 
-# Our step, albumentations' name for it, and our settings that do this step always and nothing else.
+# trapmeter's step, albumentations' name for it, and settings that always apply only this step.
 NOTHING = no_augmentation()
 STEPS: dict[str, tuple[str, AugmentSettings]] = {
     "Flip": ("HorizontalFlip", replace(NOTHING, p_flip=1)),
@@ -93,8 +93,8 @@ def demo_windows() -> list[Window]:
     return windows
 
 
-class Ours:
-    """Our augmentation, with a counter in place of epoch and sample."""
+class Trapmeter:
+    """trapmeter's augmentation, with a counter in place of epoch and sample."""
 
     def __init__(self, settings: AugmentSettings) -> None:
         self._settings = settings
@@ -112,7 +112,7 @@ class Ours:
 
 
 def reference_list(a, *, piecewise: bool = True) -> list:  # noqa: ANN001 - the module, which may be missing
-    """The 2nd-place system's list in albumentations' words of 2.0, with the strengths of 1.0.3; piecewise affine or not."""
+    """The 2nd-place system's list for albumentations 2.0, with the strengths of 1.0.3, with or without piecewise affine."""
     black = {"border_mode": cv2.BORDER_CONSTANT, "fill": 0}
     return [
         a.HorizontalFlip(p=0.5),
@@ -121,7 +121,7 @@ def reference_list(a, *, piecewise: bool = True) -> list:  # noqa: ANN001 - the 
             [
                 a.Blur(blur_limit=(3, 7)),
                 a.GlassBlur(sigma=0.7, max_delta=4, iterations=2, mode="fast"),
-                a.GaussianBlur(blur_limit=(3, 7), sigma_limit=(0.8, 1.4)),  # what a side of 3 to 7 means in 1.0.3
+                a.GaussianBlur(blur_limit=(3, 7), sigma_limit=(0.8, 1.4)),  # as for a side of 3 to 7 in 1.0.3
                 a.MedianBlur(blur_limit=(3, 7)),
                 a.MotionBlur(blur_limit=(3, 7)),
             ],
@@ -159,8 +159,8 @@ def reference_list(a, *, piecewise: bool = True) -> list:  # noqa: ANN001 - the 
     ]
 
 
-class Theirs:
-    """albumentations with a list of transforms. The list is applied to all frames with the same draw."""
+class Albumentations:
+    """albumentations with a list of transforms, applied to all frames with the same random changes."""
 
     def __init__(self, a, transforms: list, *, by_images: bool) -> None:  # noqa: ANN001
         self._by_images = by_images
@@ -175,8 +175,8 @@ class Theirs:
         return self._compose(image=frames[0], **dict(zip(self._names, frames[1:], strict=True)))
 
 
-def their_shares(a, n: int) -> Counter[str]:  # noqa: ANN001
-    """How often each transform is applied in n windows, on small pictures since only the choice counts."""
+def albumentations_shares(a, n: int) -> Counter[str]:  # noqa: ANN001
+    """How often each transform is applied in n windows; small pictures suffice, since only the choice counts."""
     compose = a.Compose(reference_list(a), seed=2, save_applied_params=True)
     picture = np.zeros((64, 64, 3), np.uint8)
     return Counter(name for _ in range(n) for name, _ in compose(image=picture)["applied_transforms"])
@@ -191,16 +191,16 @@ def cpu_ms(augmenter: Augmenter, windows: list[Window], n: int) -> tuple[float, 
 
 
 def single_transforms(a) -> Iterator[tuple[str, object]]:  # noqa: ANN001
-    """Each transform of the list alone, always applied."""
+    """Each transform of the list, with probability 1."""
     for transform in reference_list(a):
-        for one in getattr(transform, "transforms", [transform]):
-            one.p = 1.0
-            yield type(one).__name__, one
+        for single in getattr(transform, "transforms", [transform]):
+            single.p = 1.0
+            yield type(single).__name__, single
 
 
 def import_albumentations():  # noqa: ANN201
-    """The module, or the end with what to do."""
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it asks the network for newer versions otherwise
+    """The module; exits with advice if it is missing."""
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # otherwise it looks for newer versions on the internet
     try:
         import albumentations
     except ImportError:
@@ -211,11 +211,11 @@ def import_albumentations():  # noqa: ANN201
 
 
 def main() -> None:
-    """Prints the tables; exit status 1 if less came out than is promised."""
+    """Prints the tables; exit status 1 if trapmeter is slower than promised."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=9, help="runs of each side, alternating")
     parser.add_argument("--windows", type=int, default=100, help="windows in each run")
-    parser.add_argument("--singles", type=int, default=24, help="windows for each step alone")
+    parser.add_argument("--singles", type=int, default=24, help="windows for timing each single step")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
@@ -223,43 +223,46 @@ def main() -> None:
     windows = demo_windows()
     print(f"{len(windows)} windows of {N_FRAMES} x {SIZE_HW[0]} x {SIZE_HW[1]}; OpenCV {cv2.__version__}, one thread\n")
 
-    ours, theirs_n = Ours(second_place_augmentation()).shares(4000), 2000
-    theirs = their_shares(a, theirs_n)
+    ours, theirs_n = Trapmeter(second_place_augmentation()).shares(4000), 2000
+    theirs = albumentations_shares(a, theirs_n)
     singles = dict(single_transforms(a))
     print(f"{'':46}{'share of windows, %':>24}{'CPU ms when applied':>24}")
-    print(f"{'step (albumentations name)':46}{'ours':>12}{'theirs':>12}{'ours':>12}{'theirs':>12}")
+    print(f"{'step (albumentations name)':46}{'trapmeter':>12}{'albument.':>12}{'trapmeter':>12}{'albument.':>12}")
     for name, (their_name, settings) in STEPS.items():
         shares = f"{ours[name] / 40:12.1f}{theirs[their_name] / theirs_n * 100:12.1f}"
-        our_ms, _ = cpu_ms(Ours(settings), windows, args.singles)
-        transform = Theirs(a, [singles[their_name]], by_images=False)
-        # One piecewise affine takes seconds.
+        our_ms, _ = cpu_ms(Trapmeter(settings), windows, args.singles)
+        transform = Albumentations(a, [singles[their_name]], by_images=False)
+        # A single piecewise affine takes seconds.
         their_ms, _ = cpu_ms(transform, windows, 3 if their_name == "PiecewiseAffine" else args.singles)
         print(f"{f'{name} ({their_name})':46}{shares}{our_ms:12.2f}{their_ms:12.2f}", flush=True)
 
-    ways = {name: Theirs(a, reference_list(a), by_images=name == "images") for name in ("images", "additional_targets")}
+    ways = {
+        name: Albumentations(a, reference_list(a), by_images=name == "images")
+        for name in ("images", "additional_targets")
+    }
     tried = {name: cpu_ms(way, windows, args.windows)[0] for name, way in ways.items()}
     way = min(tried, key=tried.__getitem__)
     print(
         "\nalbumentations: " + ", ".join(f"{ms:.0f} ms with {name}" for name, ms in tried.items()) + f"; {way} is used"
     )
 
-    ratio, our_ms = compare(Ours(second_place_augmentation()), ways[way], windows, args)
-    print("\nThe same, both without piecewise affine, on which albumentations spends most of its time:")
+    ratio, our_ms = compare(Trapmeter(second_place_augmentation()), ways[way], windows, args)
+    print("\nThe same without piecewise affine, on which albumentations spends most of its time:")
     lesser = replace(second_place_augmentation(), distortions=(DistortionKind.OPTICAL, DistortionKind.GRID))
-    without = Theirs(a, reference_list(a, piecewise=False), by_images=way == "images")
-    lesser_ratio, _ = compare(Ours(lesser), without, windows, args)
-    print(f"\npromised: a ratio of at least {PROMISED_RATIO:g} and at most {PROMISED_MS:g} ms a window")
+    without = Albumentations(a, reference_list(a, piecewise=False), by_images=way == "images")
+    lesser_ratio, _ = compare(Trapmeter(lesser), without, windows, args)
+    print(f"\npromised: a ratio of at least {PROMISED_RATIO:g} and at most {PROMISED_MS:g} ms per window")
     sys.exit(min(ratio, lesser_ratio) < PROMISED_RATIO or our_ms > PROMISED_MS)
 
 
 def compare(ours: Augmenter, theirs: Augmenter, windows: list[Window], args: argparse.Namespace) -> tuple[float, float]:
-    """Alternates the two and prints the medians; the ratio of CPU times, and ours in ms."""
+    """Alternates both and prints the medians; returns the ratio of CPU times, and trapmeter's CPU ms per window."""
     pairs = [
         (*cpu_ms(ours, windows, 4 * args.windows), *cpu_ms(theirs, windows, args.windows)) for _ in range(args.pairs)
     ]
     our_ms, our_wall, their_ms, their_wall = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratios = sorted(pair[2] / pair[0] for pair in pairs)
-    print(f"\n{'medians':16}{'windows/s':>12}{'CPU ms a window':>18}")
+    print(f"\n{'medians':16}{'windows/s':>12}{'CPU ms per window':>18}")
     print(f"{'trapmeter':16}{1e3 / our_wall:12.1f}{our_ms:18.2f}")
     print(f"{'albumentations':16}{1e3 / their_wall:12.1f}{their_ms:18.2f}")
     print(

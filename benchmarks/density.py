@@ -1,9 +1,9 @@
-"""How fast and how right density estimation is: fits and replicates a second, bias and coverage over simulated surveys.
+"""Speed and accuracy of density estimation: fits and replicates a second, bias and coverage over simulated surveys.
 
     python benchmarks/density.py [--surveys 200] [--replicates 200]
 
-Fits are of the eight detection functions of Howe et al. (2019) to 6,000 binned distances at 21 cameras; a replicate of the
-bootstrap draws cameras anew, fits all eight and selects one. Times are CPU times of one process.
+Fits the eight detection functions of Howe et al. (2019) to 6,000 binned distances at 21 stations. A bootstrap replicate
+resamples the stations, fits all eight and selects one. Times are CPU times of one process.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ EDGES_M = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0)
 RIGHT_M = EDGES_M[-1]
 N_STATIONS = 40
 PER_VISIT = 15.0
-"""Animals in the disc around a station."""
+"""Mean number of animals in the disc around a station."""
 
 Floats = NDArray[np.float64]
 
 
 def hazard_rate(r: Floats) -> Floats:
-    """Sigma 5 m, shape 4."""
+    """A hazard-rate with sigma 5 m and shape 4."""
     return np.asarray(-np.expm1(-((np.maximum(r, 1e-6) / 5.0) ** -4.0)))
 
 
@@ -44,13 +44,13 @@ KEYS: dict[str, tuple[str, Callable[[Floats], Floats]]] = {
 
 
 def main() -> None:
-    """Prints speed, then a line for each key."""
+    """Prints the speed, then two rows for each key: binned and exact distances."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--surveys", type=int, default=200)
     parser.add_argument("--replicates", type=int, default=200)
     arguments = parser.parse_args()
     speed(arguments.replicates)
-    print("| key | distances | bias of density | 95 % intervals hold |")
+    print("| key | distances | bias of density | coverage of 95 % intervals |")
     print("| --- | --- | --- | --- |")
     for key, (adjust, g) in KEYS.items():
         for is_binned in (True, False):
@@ -58,11 +58,11 @@ def main() -> None:
 
 
 def speed(replicates: int) -> None:
-    """Fits and replicates in a second."""
+    """Prints fits and replicates a second."""
     rng = np.random.default_rng(0)
-    camera = rng.choice(21, size=6000, p=rng.dirichlet(np.full(21, 0.8)))
+    station = rng.choice(21, size=6000, p=rng.dirichlet(np.full(21, 0.8)))
     metres = np.minimum(rng.rayleigh(4.0, size=6000), RIGHT_M)[:, None]
-    survey = Survey(tuple(Station(f"c{number}", 1e5, 0.1) for number in range(21)), camera, metres)
+    survey = Survey(tuple(Station(f"c{index}", 1e5, 0.1) for index in range(21)), station, metres)
     settings = AnalysisSettings(cutpoints_m=EDGES_M)
     analysis = run_analysis(survey, settings)
     start = time.process_time()
@@ -70,30 +70,30 @@ def speed(replicates: int) -> None:
         run_analysis(survey, settings)
     print(f"fits a second: {10 * len(settings.functions) / (time.process_time() - start):.0f}")
     start = time.process_time()
-    found = bootstrap_density(analysis, BootstrapSettings(replicates))
+    bootstrap = bootstrap_density(analysis, BootstrapSettings(replicates))
     seconds = time.process_time() - start
-    print(f"bootstrap replicates of eight models a second: {replicates / seconds:.0f}; {found.n_failed} failed")
+    print(f"bootstrap replicates of eight models a second: {replicates / seconds:.0f}; {bootstrap.n_failed} failed")
     print(f"1,000 replicates on 2 cores: {1000 / replicates * seconds / 2:.0f} s of CPU time on each\n")
 
 
 def recover(key: str, adjust: str, g: Callable[[Floats], Floats], n_surveys: int, *, is_binned: bool) -> None:
-    """Estimates simulated surveys of known density."""
+    """Prints bias and coverage over simulated surveys of known density."""
     settings = AnalysisSettings(candidate_functions([key], [adjust]), EDGES_M if is_binned else (), right_m=RIGHT_M)
-    cameras = tuple(Station(f"c{number}", 1.0) for number in range(N_STATIONS))
+    stations = tuple(Station(f"c{index}", 1.0) for index in range(N_STATIONS))
     true_km2 = PER_VISIT / (math.pi * RIGHT_M**2) * 1e6
     rng = np.random.default_rng(11)
-    ratios, holds = [], 0
+    ratios, n_covered = [], 0
     for _ in range(n_surveys):
         counts = rng.poisson(PER_VISIT, N_STATIONS)
         r = RIGHT_M * np.sqrt(rng.random(counts.sum()))
-        is_seen = rng.random(len(r)) < g(r)
-        camera = np.repeat(np.arange(N_STATIONS), counts)[is_seen]
-        density = run_analysis(Survey(cameras, camera, r[is_seen][:, None]), settings).best.density
+        is_detected = rng.random(len(r)) < g(r)
+        station = np.repeat(np.arange(N_STATIONS), counts)[is_detected]
+        density = run_analysis(Survey(stations, station, r[is_detected][:, None]), settings).best.density
         ratios.append(density.density_km2 / true_km2)
-        holds += density.low_km2 <= true_km2 <= density.high_km2
+        n_covered += density.low_km2 <= true_km2 <= density.high_km2
     error = np.std(ratios) / math.sqrt(n_surveys)
     kind = "binned" if is_binned else "exact"
-    print(f"| {key} | {kind} | {np.mean(ratios) - 1:+.1%} (se {error:.1%}) | {holds / n_surveys:.0%} |", flush=True)
+    print(f"| {key} | {kind} | {np.mean(ratios) - 1:+.1%} (se {error:.1%}) | {n_covered / n_surveys:.0%} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""What density estimation makes of automatic distances: effective detection radii from points and from draws.
+"""The effect of automatic distances on density estimation: effective detection radii from predictions and from draws.
 
-Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its
-site) and fits a half-normal and a hazard-rate detection function for point transects to the human labels, to the answers,
-and to the draws q05_m ... q95_m, each with a tenth of its row's weight. Density goes with the radius to the power of -2.
+Reads the held-out predictions of `trapmeter boxmodel evaluate --out DIR`, each by a model trained without its site. Fits a
+half-normal and a hazard-rate detection function for point transects to the labels, to the predictions, and to the draws
+q05_m ... q95_m, each with a tenth of its row's weight. Density is proportional to the radius to the power of -2.
 
     python benchmarks/detection_radius.py DIR/oof.csv [--picture detection.png]
 
-The labels are rounded to half metres, and to whole ones from 8 m on, so that they heap on the edges of the classes: which
-class an edge belongs to moves the radius by 6 %. The reference is the labels with the rounding undone, each spread over all
-that rounds to it; the other two conventions stand beside it.
+Labels are rounded to half metres, and to whole metres from 8 m, so they heap on the edges of the bins: the bin to which an
+edge belongs changes the radius by 6 %. The reference undoes the rounding, spreading each label over all distances that round
+to it; the two other conventions are shown too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 
 
 def main() -> None:
-    """Prints the table and draws the picture."""
+    """Prints the table and draws the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("oof", type=Path)
     parser.add_argument("--picture", type=Path)
@@ -46,53 +46,53 @@ def main() -> None:
     draws = np.array([[float(row[f"full_{name}"]) for name in DRAW_COLUMNS] for row in rows])
 
     spread = spread_rounded_labels(truth)
-    answers = {
-        "answers (distance_m)": counted(points),
-        "draws (q05_m ... q95_m)": counted(draws.ravel(), 1 / len(DRAW_COLUMNS)),
+    predictions = {
+        "predictions (distance_m)": bin_weighted(points),
+        "draws (q05_m ... q95_m)": bin_weighted(draws.ravel(), 1 / len(DRAW_COLUMNS)),
     }
     references = {
-        "labels, rounding undone": counted(spread, len(truth) / len(spread)),
-        "labels, a class has its lower edge": counted(truth),
-        "labels, a class has its upper edge": counted(np.nextafter(truth, 0.0)),
+        "labels, rounding undone": bin_weighted(spread, len(truth) / len(spread)),
+        "labels, bins include their lower edge": bin_weighted(truth),
+        "labels, bins include their upper edge": bin_weighted(np.nextafter(truth, 0.0)),
     }
-    print(f"{len(truth)} rows, classes {', '.join(f'{edge:g}' for edge in CUTPOINTS_M)} m\n")
-    print("| reference | " + " | ".join(f"{key}, m" for key in KEYS) + " | answers against it | draws against it |")
+    print(f"{len(truth)} rows, cutpoints {', '.join(f'{edge:g}' for edge in CUTPOINTS_M)} m\n")
+    print("| reference | " + " | ".join(f"{key}, m" for key in KEYS) + " | predictions against it | draws against it |")
     print("| --- | --- | --- | --- | --- |")
-    fits = {name: fitted(counts) for name, counts in answers.items()}
+    fits = {name: fit_keys(counts) for name, counts in predictions.items()}
     for name, counts in references.items():
-        reference = fitted(counts)
+        reference = fit_keys(counts)
         radii = " | ".join(f"{reference[key].edr_m:.2f}" for key in KEYS)
-        print(f"| {name} | {radii} | " + " | ".join(compared(fit, reference) for fit in fits.values()) + " |")
+        print(f"| {name} | {radii} | " + " | ".join(compare(fit, reference) for fit in fits.values()) + " |")
     if arguments.picture:
-        draw(references["labels, rounding undone"], answers, arguments.picture)
+        draw(references["labels, rounding undone"], predictions, arguments.picture)
 
 
-def counted(distance_m: Floats, weight: float = 1.0) -> BinnedDistances:
-    """Counts by class, each distance with the same weight."""
+def bin_weighted(distance_m: Floats, weight: float = 1.0) -> BinnedDistances:
+    """Counts by bin, each distance with the same weight."""
     return bin_distances(distance_m, CUTPOINTS_M, np.full(len(distance_m), weight))
 
 
-def fitted(counts: BinnedDistances) -> dict[str, DetectionFit]:
-    """Both keys without adjustments."""
+def fit_keys(counts: BinnedDistances) -> dict[str, DetectionFit]:
+    """The fits of both keys without adjustments."""
     return {key: fit_detection(detection_function(key), counts) for key in KEYS}
 
 
-def compared(mine: Mapping[str, DetectionFit], reference: Mapping[str, DetectionFit]) -> str:
-    """The radii as differences, and what they make of density."""
-    ratios = [mine[key].edr_m / reference[key].edr_m for key in KEYS]
+def compare(fits: Mapping[str, DetectionFit], reference: Mapping[str, DetectionFit]) -> str:
+    """The differences of the radii, and of the densities that follow from them."""
+    ratios = [fits[key].edr_m / reference[key].edr_m for key in KEYS]
     radius = ", ".join(f"{ratio - 1:+.1%}" for ratio in ratios)
     density = ", ".join(f"{ratio**-2 - 1:+.0%}" for ratio in ratios)
     return f"{radius} (density {density})"
 
 
-def draw(labels: BinnedDistances, answers: Mapping[str, BinnedDistances], path: Path) -> None:
-    """Shares by class as bars, detection functions below."""
+def draw(labels: BinnedDistances, predictions: Mapping[str, BinnedDistances], path: Path) -> None:
+    """Draws shares by bin as bars, with detection functions below."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
-    axes_of = figure.subplot_mosaic([["shares", "shares"], list(KEYS)])
-    upper, lower = axes_of["shares"], [axes_of[key] for key in KEYS]
-    shown = {"labels": labels, **answers}
+    panels = figure.subplot_mosaic([["shares", "shares"], list(KEYS)])
+    upper, lower = panels["shares"], [panels[key] for key in KEYS]
+    shown = {"labels": labels, **predictions}
     edges, r = np.array(CUTPOINTS_M), np.linspace(0, CUTPOINTS_M[-1], 200)
     for name, counts in shown.items():
         height = counts.counts / counts.n / np.diff(edges)
@@ -102,7 +102,7 @@ def draw(labels: BinnedDistances, answers: Mapping[str, BinnedDistances], path: 
     upper.set(
         xlabel="distance (m)",
         ylabel="share of animals per metre",
-        title="How far animals stand: labels, answers, draws",
+        title="Distances of animals: labels, predictions, draws",
     )
     upper.legend()
     for axes, key in zip(lower, KEYS, strict=True):

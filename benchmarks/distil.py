@@ -1,14 +1,14 @@
-"""One small network, taught by an ensemble, beside its teachers and what the 2nd place ran: CPU time and error.
+"""CPU time and error of a distilled network, its teachers, and the 2nd-place system.
 
-Takes the three networks that `benchmarks/simtrap.py` trained by `default_cpu`, lets them answer for the training videos of
-simtrap (the labelled seconds, and the half seconds between them, which nobody labelled), and trains a student of the same
-backbone on 128 x 224 pixels by `trapmeter distil`. Then both answer for the test sites, which nothing was chosen by. CPU time
-is that of onnxruntime on one thread for the same windows, all methods in turn; the 2nd place's ten networks (TorchScript,
-float32, batches of eight, flips) are timed by one network with random weights, times twenty.
+Runs the three networks that `benchmarks/simtrap.py` trained with `default_cpu` on the training videos of simtrap: on the
+labelled seconds, and on the unlabelled half seconds between them. Then `trapmeter distil` trains a student with the same
+backbone on 128 x 224 pixels, and all predict the test sites, which influenced no choice. CPU time is onnxruntime's on one
+thread for the same windows, all methods in turn; the 2nd-place system's ten networks (TorchScript, float32, batches of eight,
+flips) are timed by one network with random weights, times twenty.
 
     python benchmarks/distil.py --simtrap DIR --teachers DIR/default_cpu --out DIR
 
-An hour or two on two cores. It can be broken off at any time: the same command goes on, with --out as it was.
+It takes an hour or two on two cores. After an interruption, the same command resumes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from trapmeter.models.input_spec import SECOND_PLACE_INPUT
 from trapmeter.models.network_input import network_input
 from trapmeter.models.runtimes.choice import Runtime, choose_runtime
 from trapmeter.models.runtimes.network import Ensemble
-from trapmeter.records import Box, Frame, Observation
+from trapmeter.records import Box, Frame, Observation, VideoSecond
 from trapmeter.tables.drivendata import best_box_rows, read_labels
 from trapmeter.training.recipes import student_cpu
 from trapmeter.training.settings import DistilSettings
@@ -51,30 +51,32 @@ from trapmeter.windows import WIDE_OFFSETS_S
 N_FOLDS = 3
 TEACHERS_HW, STUDENT_HW = (135, 240), (128, 224)
 LEAST_SCORE = 0.035
-"""simtrap's own boxes are the best ones of at least this score, right or wrong."""
+"""simtrap's own boxes are the best ones with at least this score, right or wrong."""
 
 
-def half_seconds(labels: Path) -> list[tuple[str, float]]:
-    """The moments between two labelled seconds of a video that follow each other."""
+def half_seconds(labels: Path) -> list[VideoSecond]:
+    """The half seconds between two successive labelled seconds of a video."""
     times: dict[str, set[float]] = defaultdict(set)
     for label in read_labels(labels):
         times[label.video_id].add(label.time_s)
-    return [(video, t + 0.5) for video, known in sorted(times.items()) for t in sorted(known) if t + 1 in known]
+    return [
+        VideoSecond(video, t + 0.5) for video, known in sorted(times.items()) for t in sorted(known) if t + 1 in known
+    ]
 
 
-def write_boxes(data: Path, moments: list[tuple[str, float]], path: Path) -> None:
-    """train_metadata.csv with rows for more moments: the detector's best box at each."""
+def write_boxes(data: Path, seconds: list[VideoSecond], path: Path) -> None:
+    """Writes train_metadata.csv with rows for more seconds: the detector's best box at each."""
     known = best_box_rows(data / "train_metadata.csv")
     place = {video: (row.park, row.site_id) for (video, _), row in known.items()}
     times: dict[str, list[float]] = defaultdict(list)
-    for video, time_s in moments:
+    for video, time_s in seconds:
         times[video].append(time_s)
     detector = MegadetectorLite.load(EMBEDDED[DetectorPrecision.FLOAT32], min_score=LEAST_SCORE)
     rows = []
     for medium in find_media([data / "train_videos"]).media:
-        asked = times.get(medium.media_id, [])
+        times_s = times.get(medium.media_id, [])
         with open_medium(medium) as reader:
-            for time_s, shown in zip(asked, reader.frames(asked), strict=True):
+            for time_s, shown in zip(times_s, reader.frames(times_s), strict=True):
                 boxes = detector.detect([shown.pixels])[0] if isinstance(shown, Frame) else []
                 best = max(boxes, key=lambda box: box.score, default=None)
                 cells = ("",) * 5 if best is None else (*(f"{v:.6f}" for v in best.xyxy), f"{best.score:.6f}")
@@ -85,30 +87,30 @@ def write_boxes(data: Path, moments: list[tuple[str, float]], path: Path) -> Non
 
 
 def fill(folder: Path, size_hw: tuple[int, int], tables: list[Path], videos: Path) -> FrameStore:
-    """A frame store with the windows of all moments in the tables."""
+    """A frame store with the windows of all seconds in the tables."""
     store = FrameStore.create(folder, StoreSpec(size_hw))
-    wanted, missing = read_requests(tables, videos, WIDE_OFFSETS_S)
-    fill_store(store, wanted, jobs=2, missing=missing)
+    requests, missing = read_requests(tables, videos, WIDE_OFFSETS_S)
+    fill_store(store, requests, jobs=2, missing=missing)
     return store
 
 
 def prepare(data: Path, out: Path) -> None:
-    """The unlabelled moments, their boxes, and the frames of all."""
+    """Writes the unlabelled seconds, their boxes, and the frames of all seconds."""
     out.mkdir(parents=True, exist_ok=True)
     unlabelled, boxes = out / "half-seconds.csv", out / "metadata.csv"
-    moments = half_seconds(data / "train_labels.csv")
+    seconds = half_seconds(data / "train_labels.csv")
     with atomic_file(unlabelled) as file:
-        csv.writer(file, lineterminator="\n").writerows([("video_id", "time"), *moments])
+        csv.writer(file, lineterminator="\n").writerows([("video_id", "time"), *seconds])
     for size_hw in (TEACHERS_HW, STUDENT_HW):
         name = "x".join(map(str, size_hw))
         fill(out / f"frames-{name}", size_hw, [data / "train_labels.csv", unlabelled], data / "train_videos")
         fill(out / f"frames-{name}", size_hw, [data / "submission_format.csv"], data / "test_videos")
     if not boxes.exists():
-        write_boxes(data, moments, boxes)
+        write_boxes(data, seconds, boxes)
 
 
 def teach(data: Path, teachers: Path, out: Path, seed: int) -> Path:
-    """Trains the student, or goes on; returns its bundle."""
+    """Trains the student, or resumes; returns its bundle."""
     chosen = choose_runtime(Runtime.AUTO)
     settings = DistilSettings(
         teachers=tuple(bundles(teachers)),
@@ -126,42 +128,42 @@ def teach(data: Path, teachers: Path, out: Path, seed: int) -> Path:
 
 
 def bundles(teachers: Path) -> list[Path]:
-    """Those of the first round."""
+    """The bundles of the first round."""
     return [teachers / f"round-0/fold-{fold}/bundle" for fold in range(N_FOLDS)]
 
 
 @dataclass(frozen=True)
 class Method:
-    """Networks that answer together, and where frames of their size are."""
+    """An ensemble of networks, and a frame store with frames of their size."""
 
     folders: list[Path]
     flip: bool
     store: Path
 
     def ensemble(self) -> Ensemble:
-        """On one thread of onnxruntime."""
+        """The networks in onnxruntime on one thread."""
         return Ensemble.load(self.folders, flip=self.flip)
 
-    def windows(self, moments: list[tuple[str, float]], boxes: dict[tuple[str, float], Box | None]) -> np.ndarray:
-        """The input for moments."""
+    def windows(self, seconds: list[VideoSecond], boxes: dict[VideoSecond, Box | None]) -> np.ndarray:
+        """The input for these seconds."""
         spec, store = read_bundle(self.folders[0]).spec, FrameStore.open(self.store)
-        shown = [(store.window(v, t, spec.offsets_s, spec.edge), boxes[v, t]) for v, t in moments]
+        shown = [(store.window(*second, spec.offsets_s, spec.edge), boxes[second]) for second in seconds]
         return np.stack([network_input(frames, box, spec) for frames, box in shown])
 
 
-def cpu_seconds(asks: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """CPU seconds of a window by method, all in turn; the least of several rounds, since other work only ever adds."""
-    least = dict.fromkeys(asks, np.inf)
+def cpu_seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """CPU seconds per window by method, all in turn; the smallest of several rounds, since other work only adds."""
+    least = dict.fromkeys(calls, np.inf)
     for _ in range(rounds):
-        for name, ask in asks.items():
+        for name, call in calls.items():
             started = time.process_time()
-            ask()
+            call()
             least[name] = min(least[name], (time.process_time() - started) / BATCH_SIZE)
     return least
 
 
 def second_place_network() -> Callable[[], object]:
-    """One L network of the 2nd place with random weights, as TorchScript runs it: eight windows in float32."""
+    """One L network of the 2nd-place system with random weights in TorchScript, for eight windows in float32."""
     import timm
     import torch
 
@@ -173,21 +175,21 @@ def second_place_network() -> Callable[[], object]:
         script = torch.jit.freeze(torch.jit.script(network))
         script(windows / 255.0)
 
-    def ask() -> object:
+    def call() -> object:
         with torch.inference_mode():
             return script(windows / 255.0)
 
-    return ask
+    return call
 
 
 def main() -> None:
-    """Runs what is missing and prints the table."""
+    """Runs the missing steps and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simtrap", type=Path, required=True)
-    parser.add_argument("--teachers", type=Path, required=True, help="as benchmarks/simtrap.py left them")
+    parser.add_argument("--teachers", type=Path, required=True, help="folder that benchmarks/simtrap.py filled")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0, help="of the student's training")
-    parser.add_argument("--rounds", type=int, default=5, help="of measuring CPU time")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the student's training")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of measuring CPU time")
     arguments = parser.parse_args()
     data, teachers, out = arguments.simtrap, arguments.teachers, arguments.out
     prepare(data, out)
@@ -199,60 +201,60 @@ def main() -> None:
         "default_cpu, one network": Method(bundles(teachers)[:1], False, large),
         "student": Method([student], False, small),
     }
-    truth = {(row.video_id, row.time_s): row.distance_m for row in read_labels(data / "test_labels.csv")}
+    truth = {row.second: row.distance_m for row in read_labels(data / "test_labels.csv")}
     rows = best_box_rows(data / "test_metadata.csv")
-    sites, boxes = [rows[moment].site_id for moment in truth], {moment: rows[moment].box for moment in truth}
-    moments = list(truth)
-    answers = {
+    sites, boxes = [rows[second].site_id for second in truth], {second: rows[second].box for second in truth}
+    seconds = list(truth)
+    predictions = {
         name: predict_seconds(
-            method.ensemble(), FrameStore.open(method.store), moments, boxes, out / f"{name}.jsonl", flip=method.flip
+            method.ensemble(), FrameStore.open(method.store), seconds, boxes, out / f"{name}.jsonl", flip=method.flip
         )
         for name, method in methods.items()
     }
     errors = {
-        name: np.array([abs(told[moment].distance_m - truth[moment]) for moment in moments])
-        for name, told in answers.items()
+        name: np.array([abs(predicted[second].distance_m - truth[second]) for second in seconds])
+        for name, predicted in predictions.items()
     }
-    asks: dict[str, Callable[[], object]] = {
-        name: partial(method.ensemble().metres, method.windows(moments[:BATCH_SIZE], boxes))
+    calls: dict[str, Callable[[], object]] = {
+        name: partial(method.ensemble().metres, method.windows(seconds[:BATCH_SIZE], boxes))
         for name, method in methods.items()
     }
-    seen = [Observation(v, t, rows[v, t].box, 1, rows[v, t].site_id) for v, t in moments]
+    observations = [Observation(*second, rows[second].box, 1, rows[second].site_id) for second in seconds]
     box_model = BoxModel.load(teachers.parent / "box-model")
-    by_boxes = [distance.distance_m for distance in box_model.estimate(seen)]
+    by_boxes = [distance.distance_m for distance in box_model.estimate(observations)]
     errors["box model, no pixels"] = np.abs(np.array(by_boxes) - list(truth.values()))
-    # All at once, since the boxes of a site are each other's context; told for as many as a network's batch.
+    # All boxes at once, since those of a site depend on each other.
     started = time.process_time()
-    box_model.estimate(seen)
-    a_box_s = (time.process_time() - started) / len(seen)
-    an_l = "one network of the 2nd place"
-    cpu_s = cpu_seconds({**asks, an_l: second_place_network()}, arguments.rounds)
+    box_model.estimate(observations)
+    a_box_s = (time.process_time() - started) / len(observations)
+    single = "one network of the 2nd-place system"
+    cpu_s = cpu_seconds({**calls, single: second_place_network()}, arguments.rounds)
     cpu_s["box model, no pixels"] = a_box_s
-    cpu_s["the 2nd place's ten networks with flips"] = 2 * 10 * cpu_s.pop(an_l)
+    cpu_s["the 2nd-place system's ten networks with flips"] = 2 * 10 * cpu_s.pop(single)
 
     teachers_error = errors["default_cpu, mean of 3 with flips"]
-    print("\n| method | CPU ms a window | CPU s per video hour, each second | each 15 s | error at test sites, m |")
+    print("\n| method | CPU ms per window | CPU s per video hour, every second | every 15 s | error at test sites, m |")
     print("| --- | --- | --- | --- | --- |")
-    for name, seconds in sorted(cpu_s.items(), key=lambda item: -item[1]):
-        told = "not known here"
+    for name, window_s in sorted(cpu_s.items(), key=lambda item: -item[1]):
+        error = "not measured"
         if name in errors:
             low, high = bootstrap_interval(errors[name], sites)
-            told = f"{errors[name].mean():.3f} ({low:.2f} to {high:.2f})"
-        print(f"| {name} | {1e3 * seconds:.2f} | {3600 * seconds:.1f} | {240 * seconds:.2f} | {told} |")
-    off = errors["student"] - teachers_error
-    low, high = bootstrap_interval(off, sites)
+            error = f"{errors[name].mean():.3f} ({low:.2f} to {high:.2f})"
+        print(f"| {name} | {1e3 * window_s:.2f} | {3600 * window_s:.1f} | {240 * window_s:.2f} | {error} |")
+    difference = errors["student"] - teachers_error
+    low, high = bootstrap_interval(difference, sites)
     print(
         f"\nstudent: {errors['student'].mean() / teachers_error.mean() - 1:+.1%} of its teachers' error, "
-        f"{off.mean():+.3f} m ({low:+.3f} to {high:+.3f} over sites)"
+        f"{difference.mean():+.3f} m ({low:+.3f} to {high:+.3f} over sites)"
     )
-    for name in ("default_cpu, mean of 3 with flips", "the 2nd place's ten networks with flips"):
+    for name in ("default_cpu, mean of 3 with flips", "the 2nd-place system's ten networks with flips"):
         print(f"{name}: {cpu_s[name] / cpu_s['student']:.1f} times the student's CPU time")
     known = read_bundle(student).uncertainty
     assert known is not None
-    intervals = known.distances(np.log1p([answers["student"][moment].distance_m for moment in moments]))
-    held = [d.low_m <= truth[moment] <= d.high_m for d, moment in zip(intervals, moments, strict=True)]
+    intervals = known.distances(np.log1p([predictions["student"][second].distance_m for second in seconds]))
+    covered = [d.low_m <= truth[second] <= d.high_m for d, second in zip(intervals, seconds, strict=True)]
     width_m = np.mean([d.high_m - d.low_m for d in intervals])
-    print(f"90 % intervals of the student hold {np.mean(held):.0%}, {width_m:.1f} m wide")
+    print(f"90% intervals of the student cover {np.mean(covered):.0%} and are {width_m:.1f} m wide")
 
 
 if __name__ == "__main__":

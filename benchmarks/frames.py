@@ -1,20 +1,21 @@
-"""Filling a frame store, and loading windows from it, against the 2nd-place system's way.
+"""Filling a frame store and loading windows from it, against the method of the 2nd-place system.
 
-The baseline is what the 2nd-place system did: `ffmpeg -vf fps=1:round=up` pipes each whole video in full size into numpy, the
-pictures of the labelled windows are picked, resized by OpenCV to 270 x 480 and saved as a PNG each. Ours fills a store, for
-the same labels, in three ways: the default (scaled while decoding, JPEG), OpenCV's resize from full size as JPEG, and the
-same as PNG, whose pictures are the baseline's. This is checked: to the last digit, but for MPEG-4, whose inverse transform
-is rounded otherwise in other versions of FFmpeg (a few values differ by 1 or 2 of 255).
+The baseline is the 2nd-place system's method: `ffmpeg -vf fps=1:round=up` pipes each entire video in full size into numpy;
+the pictures of the labelled windows are picked, resized to 270 x 480 with OpenCV and saved as PNG files. trapmeter fills a
+store for the same labels in three ways: the default (scaled while decoding, JPEG), OpenCV's resize from full size as JPEG,
+and the same as PNG. The PNG pictures must equal the baseline's, which is checked: exactly, except for MPEG-4, whose inverse
+transform is rounded differently in other versions of FFmpeg (a few values differ by 1 or 2 of 255).
 
-Each run is a process of its own and counts as a whole, start of Python and of the workers included. CPU seconds are user +
-system of all its processes; memory is the parent's peak plus the largest child's times the children at work at once (FFmpeg:
-one, ours: one per job). A window's load is the median over all labels, five pictures to one uint8 array: CPU milliseconds of
-one thread, with the files in memory, so that other work on the machine doesn't count. Runs alternate; medians are printed.
+Each run is a process of its own, measured with the start of Python and of its workers. CPU seconds are user + system time of
+all its processes; memory is the parent's peak plus the largest child's times the number of simultaneous children (FFmpeg:
+one, trapmeter: one per job). Loading a window is the median over all labels of five pictures into one uint8 array, in CPU
+milliseconds of one thread with the files cached, so that other work on the machine doesn't count. Runs alternate; medians
+are printed.
 
     python benchmarks/frames.py [--runs 5] [--jobs 2] [--videos DIR --labels CSV | --long DIR]
 
-The default is the demo's twelve clips of eight seconds; --long makes the one-minute clips of benchmarks/decode.py in DIR and
-labels seven seconds in each, as in the competition. Needs Debian's ffmpeg.
+By default it uses the demo's twelve clips of eight seconds; --long makes the one-minute clips of benchmarks/decode.py in DIR
+and labels seven seconds of each, as in the competition. Needs Debian's ffmpeg.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ from pathlib import Path
 OFFSETS_S = (-2.0, -1.0, 0.0, 1.0, 2.0)
 SIZE_HW = (270, 480)
 BASELINE = "whole video, PNG files"
-OURS = {
+STORES = {
     "store, swscale-area, JPEG": ("swscale-area", "jpeg"),
     "store, opencv-linear, JPEG": ("opencv-linear", "jpeg"),
     "store, opencv-linear, PNG": ("opencv-linear", "png"),
 }
 LONG_LABELS_S = range(4, 60, 8)
-FIGURES = ("wall s", "CPU s", "MB", "MB on disk", "ms a window")
+FIGURES = ("wall s", "CPU s", "MB", "MB on disk", "ms per window")
 
 
-def fill_ours(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> None:
+def fill_frame_store(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> None:
     """Fills a store as `trapmeter frames` does."""
     from trapmeter.frames.fill import fill_store
     from trapmeter.frames.requests import read_requests
@@ -52,15 +53,15 @@ def fill_ours(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> Non
     from trapmeter.frames.store import FrameStore
     from trapmeter.models.input_spec import Resize
 
-    resize, codec = OURS[way]
+    resize, codec = STORES[way]
     store = FrameStore.create(out, StoreSpec(SIZE_HW, Resize(resize), Codec(codec)))
-    wanted, missing = read_requests([labels], videos, OFFSETS_S)
-    report = fill_store(store, wanted, jobs, missing=missing)
+    requests, missing = read_requests([labels], videos, OFFSETS_S)
+    report = fill_store(store, requests, jobs, missing=missing)
     assert not report.failures, report.failures
 
 
 def fill_baseline(videos: Path, labels: Path, out: Path) -> None:
-    """Pipes whole videos, picks, resizes and saves."""
+    """Pipes entire videos, and picks, resizes and saves their pictures."""
     import cv2
     import numpy as np
 
@@ -118,12 +119,12 @@ def labelled(labels: Path) -> dict[str, list[int]]:
     return seconds
 
 
-def one(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> None:
-    """A run in this process; prints the parent's and the largest child's peak in megabytes."""
+def run_once(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> None:
+    """Makes one run in this process; prints the peak memory of parent and largest child in megabytes."""
     if way == BASELINE:
         fill_baseline(videos, labels, out)
     else:
-        fill_ours(way, videos, labels, out, jobs)
+        fill_frame_store(way, videos, labels, out, jobs)
     parent, child = (
         resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
@@ -136,9 +137,9 @@ def measure(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> tuple
     out.mkdir()
     command = [sys.executable, __file__, "--jobs", str(jobs), "--one", way, videos, labels, out]
     started, before = time.perf_counter(), children_cpu_s()
-    answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
     wall_s, cpu_s = time.perf_counter() - started, children_cpu_s() - before
-    parent, child = json.loads(answer)
+    parent, child = json.loads(output)
     n_children = 1 if way == BASELINE else min(jobs, len(labelled(labels)))
     disk = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
     ms = float(subprocess.run([*command, "--load"], stdout=subprocess.PIPE, check=True, text=True).stdout)
@@ -146,13 +147,13 @@ def measure(way: str, videos: Path, labels: Path, out: Path, jobs: int) -> tuple
 
 
 def children_cpu_s() -> float:
-    """CPU seconds of this process's finished children and theirs."""
+    """CPU seconds of this process's finished descendants."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def check_same(labels: Path, baseline: Path, store_folder: Path) -> str:
-    """That the PNG store's pictures are the baseline's; tells how many there are."""
+    """Checks that the PNG store's pictures equal the baseline's; returns how many there are, as text."""
     import cv2
     import numpy as np
 
@@ -163,18 +164,18 @@ def check_same(labels: Path, baseline: Path, store_folder: Path) -> str:
     for video_id in labelled(labels):
         for second in store.times(video_id):
             path = baseline / f"{video_id}-{int(second)}.png"
-            if path.exists():  # the store has the last second too, for windows that repeat it
-                theirs = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-                difference = np.abs(theirs.astype(int) - store.read(video_id, second))
+            if path.exists():  # the store also has the last second, for windows that repeat it
+                expected = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+                difference = np.abs(expected.astype(int) - store.read(video_id, second))
                 assert difference.mean() <= 0.05, f"{video_id} differs at {second} s by {difference.mean():.2f}"
                 differences.append(int(difference.max()))
     assert len(differences) == len(list(baseline.glob("*.png")))
     n_same = differences.count(0)
-    return f"{len(differences)} pictures, {n_same} of them the same to the last digit, the others within {max(differences)}"
+    return f"{len(differences)} pictures, {n_same} of them identical, the others within {max(differences)}"
 
 
 def long_clips(folder: Path) -> tuple[Path, Path]:
-    """One-minute clips and their labels."""
+    """Makes one-minute clips and their labels."""
     from decode import make_clips
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -201,7 +202,7 @@ def main() -> None:
         if arguments.load:
             print(load(way, labels, out))
         else:
-            one(way, videos, labels, out, arguments.jobs)
+            run_once(way, videos, labels, out, arguments.jobs)
         return
     if shutil.which("ffmpeg") is None:
         sys.exit("ffmpeg is not installed: apt-get install ffmpeg")
@@ -213,7 +214,7 @@ def main() -> None:
         from trapmeter.demo.clips import CLIPS, TRUTH
 
         videos, labels = CLIPS, TRUTH
-    ways = [BASELINE, *OURS]
+    ways = [BASELINE, *STORES]
     figures: dict[str, list[tuple[float, ...]]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as temporary:
         folders = {way: Path(temporary) / str(number) for number, way in enumerate(ways)}
@@ -223,7 +224,7 @@ def main() -> None:
         same = check_same(labels, folders[BASELINE], folders[ways[-1]])
     base = [statistics.median(column) for column in zip(*figures[BASELINE], strict=True)]
     print(f"{len(labelled(labels))} videos, {arguments.jobs} jobs, {same}")
-    print("in brackets: the share of the baseline's figure\n")
+    print("in brackets: as a share of the baseline\n")
     print(f"| | {' | '.join(FIGURES)} |\n|{' --- |' * (len(FIGURES) + 1)}")
     for way in ways:
         medians = [statistics.median(column) for column in zip(*figures[way], strict=True)]

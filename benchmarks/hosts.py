@@ -1,8 +1,8 @@
-"""What a second host costs a training: the same steps by one process, by two of one host, and by two hosts on loopback.
+"""The cost of a second host in training: the same steps in one process, in two on one host, and on two hosts over loopback.
 
-Random windows of the recipe's size in place of a survey, and random weights; each process has one thread, and all share the
-recipe's batch. Hosts are agents of torchrun that meet on this machine, and talk over gloo. CPU seconds a step are of all
-processes that train, without start-up; what goes over loopback is counted by the kernel, other programs' traffic with it.
+Windows and weights are random, of the recipe's size; each process has one thread, and all share the recipe's batch. Hosts are
+torchrun agents on this machine that communicate over gloo. CPU seconds per step are those of all training processes, without
+start-up; the kernel counts the bytes over loopback, including other programs' traffic.
 
     python benchmarks/hosts.py [--recipe default_cpu] [--batch 8] [--steps 10]
 """
@@ -21,16 +21,16 @@ from dataclasses import replace
 from pathlib import Path
 
 LAYOUTS = {"one process": (1, 1), "one host, two processes": (1, 2), "two hosts, a process each": (2, 1)}
-"""Hosts, and processes on each."""
+"""Number of hosts, and of processes on each."""
 
 
 def work(recipe_name: str, batch: int, n_steps: int) -> None:
-    """What each process does: the first two steps warm up; prints its figures of the others as a line of JSON."""
+    """Runs in each process; after two steps to warm up, prints the figures of the others as a line of JSON."""
     import torch
     from torch import nn
     from torch.nn.parallel import DistributedDataParallel
 
-    from trapmeter.training import checkpoints as state
+    from trapmeter.training.checkpoints import start_training
     from trapmeter.training.dataset import GroundTruth
     from trapmeter.training.distributed import process_group, ranks_from_environment, sum_over_ranks
     from trapmeter.training.losses import batch_loss
@@ -43,7 +43,7 @@ def work(recipe_name: str, batch: int, n_steps: int) -> None:
     ranks = ranks_from_environment()
     n = len(range(ranks.rank, batch, ranks.world_size))
     with process_group(ranks):
-        training = state.start_training(
+        training = start_training(
             recipe, lambda: make_network(recipe.backbone, recipe.input, "none", recipe.head), ranks
         )
         stepped: nn.Module = training.network
@@ -65,18 +65,18 @@ def work(recipe_name: str, batch: int, n_steps: int) -> None:
         sent = loopback_bytes() - sent
         weights = sum(parameter.numel() for parameter in training.network.parameters())
         figures = {"cpu_s": cpu_s, "wall_s": wall_s, "bytes": sent, "weights": weights, "rank": ranks.rank}
-        # In one piece: the processes of a host share its output.
+        # In a single write, since the processes of a host share its output.
         os.write(sys.stdout.fileno(), f"{json.dumps(figures)}\n".encode())
 
 
 def loopback_bytes() -> int:
-    """All that this machine has sent to itself."""
+    """The bytes that this machine has sent to itself."""
     line = next(line for line in Path("/proc/net/dev").read_text().splitlines() if line.strip().startswith("lo:"))
     return int(line.split()[9])
 
 
 def measure(hosts: int, processes: int, arguments: argparse.Namespace) -> tuple[list[dict[str, float]], float]:
-    """The figures of all processes, and the CPU seconds of everything, start-up and agents too."""
+    """The figures of all processes, and the total CPU seconds including start-up and agents."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -91,10 +91,10 @@ def measure(hosts: int, processes: int, arguments: argparse.Namespace) -> tuple[
         agents.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
     figures = []
     for agent in agents:
-        said, _ = agent.communicate()
+        output, _ = agent.communicate()
         if agent.returncode:
             sys.exit(f"an agent ended with status {agent.returncode}")
-        figures += [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        figures += [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return figures, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -103,14 +103,14 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="default_cpu")
-    parser.add_argument("--batch", type=int, default=8, help="windows in a step, of all processes")
+    parser.add_argument("--batch", type=int, default=8, help="windows per step, over all processes")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         work(arguments.recipe, arguments.batch, arguments.steps)
         return
-    print("| | CPU s a step | wall s a step | MB sent a step | weights | CPU s with start-up |")
+    print("| | CPU s per step | wall s per step | MB sent per step | weights | CPU s with start-up |")
     print("| --- | --- | --- | --- | --- | --- |", flush=True)
     for name, (hosts, processes) in LAYOUTS.items():
         figures, cpu_s = measure(hosts, processes, arguments)

@@ -1,10 +1,10 @@
-"""What a window costs in each runtime, beside the 2nd place's way: TorchScript in float32, eight windows at a time.
+"""Measures the cost of a window in each runtime, compared to the 2nd place's: TorchScript in float32, eight windows a batch.
 
-All run the same weights on the same windows, each in a process of its own on the same number of threads. Weights are random
-unless a TorchScript file and the bundle that `trapmeter models import` made of it are given, or a trained bundle alone, with
-the one that `trapmeter models quantise` made of it. A window's CPU time is that of all threads of the process, the least of
-several rounds: other work on the machine only ever adds. Answers of random weights may be of any size, so that differences
-are told as a share of the largest one; with --store and --labels, real windows are asked about, and differences are metres.
+All runtimes use the same weights, windows and number of threads, each in its own process. Weights are random unless you pass
+a TorchScript file with the bundle that `trapmeter models import` made of it, or a trained bundle with the one that
+`trapmeter models quantise` made of it. A window's CPU time is that of all threads of the process, the least of several
+rounds, since other work on the machine can only add to it. Predictions of random weights have no scale, so differences are
+given as a share of the largest prediction. With --store and --labels, windows are real and differences are in metres.
 
     python benchmarks/inference.py [--backbone tf_efficientnetv2_l.in21k] [--torchscript FILE --bundle DIR] [--rounds 3]
     python benchmarks/inference.py --bundle DIR --int8 DIR --store DIR --labels FILE --metadata FILE
@@ -29,13 +29,13 @@ from trapmeter.models.input_spec import SECOND_PLACE_INPUT, InputSpec
 
 BATCH = 8
 TORCHSCRIPT = "TorchScript float32"
-WAYS = ("onnxruntime float32", "torch float32", "OpenVINO float32", "OpenVINO bf16")
-IN_8_BITS = ("onnxruntime int8", "OpenVINO int8")
+RUNTIMES = ("onnxruntime float32", "torch float32", "OpenVINO float32", "OpenVINO bf16")
+INT8_RUNTIMES = ("onnxruntime int8", "OpenVINO int8")
 
 
 @dataclass(frozen=True)
 class Paths:
-    """What is run: the same network as TorchScript, as a bundle, and in 8 bits; a file of windows, if real ones are asked."""
+    """The same network as TorchScript, as a bundle and in 8 bits, and a file of real windows, if any."""
 
     torchscript: Path | None
     bundle: Path
@@ -44,22 +44,22 @@ class Paths:
 
 
 def real_windows(bundle: Path, store: Path, labels: Path, metadata: Path | None, n: int) -> np.ndarray:
-    """Windows of n labels, evenly out of all."""
+    """The windows of n labels, evenly spaced among all."""
     from trapmeter.frames.store import FrameStore
     from trapmeter.models.bundle import read_bundle
     from trapmeter.models.network_input import network_input
     from trapmeter.tables.drivendata import best_box_rows, read_labels
 
     spec, frames, rows = read_bundle(bundle).spec, FrameStore.open(store), best_box_rows(metadata)
-    known = read_labels(labels)
-    chosen = [known[i] for i in np.linspace(0, len(known) - 1, n).astype(int)]
+    labelled = read_labels(labels)
+    chosen = [labelled[i] for i in np.linspace(0, len(labelled) - 1, n).astype(int)]
     boxes = [rows[row.video_id, row.time_s].box if (row.video_id, row.time_s) in rows else None for row in chosen]
-    shown = [frames.window(row.video_id, row.time_s, spec.offsets_s, spec.edge) for row in chosen]
-    return np.stack([network_input(window, box, spec) for window, box in zip(shown, boxes, strict=True)])
+    windows = [frames.window(row.video_id, row.time_s, spec.offsets_s, spec.edge) for row in chosen]
+    return np.stack([network_input(window, box, spec) for window, box in zip(windows, boxes, strict=True)])
 
 
-def windows(spec: InputSpec, n: int) -> np.ndarray:
-    """Patches of light and dark with a little noise: uint8 (n, channels, height, width)."""
+def random_windows(spec: InputSpec, n: int) -> np.ndarray:
+    """Light and dark patches with a little noise: uint8 (n, channels, height, width)."""
     rng = np.random.default_rng(0)
     height, width = spec.size_hw
     coarse = rng.integers(0, 230, (n, spec.n_channels, 9, 16), np.uint8)
@@ -67,7 +67,7 @@ def windows(spec: InputSpec, n: int) -> np.ndarray:
     return coarse[:, :, rows[:, None], columns] + rng.integers(0, 25, (n, spec.n_channels, height, width), np.uint8)
 
 
-def make(backbone: str, folder: Path) -> tuple[Path, Path]:
+def make_network(backbone: str, folder: Path) -> tuple[Path, Path]:
     """A TorchScript file of a timm network with random weights, and its bundle."""
     import timm
     import torch
@@ -77,12 +77,12 @@ def make(backbone: str, folder: Path) -> tuple[Path, Path]:
     torch.manual_seed(0)
     spec = SECOND_PLACE_INPUT
     network = timm.create_model(backbone, pretrained=False, in_chans=spec.n_channels, num_classes=1)
-    # Statistics of one batch, without which random weights answer with huge numbers.
+    # Without the statistics of one batch, random weights predict huge numbers.
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
     with torch.no_grad():
-        network(torch.from_numpy(windows(spec, 2)) / 255.0)
+        network(torch.from_numpy(random_windows(spec, 2)) / 255.0)
         torch.nn.init.constant_(network.get_classifier().bias, 6.0)
     file = folder / "network.pt"
     torch.jit.save(torch.jit.script(network.eval()), str(file))
@@ -91,56 +91,56 @@ def make(backbone: str, folder: Path) -> tuple[Path, Path]:
     return file, folder
 
 
-def runner(way: str, paths: Paths, threads: int) -> Callable[[np.ndarray], np.ndarray]:
-    """What answers for a batch of windows."""
+def load(runtime: str, paths: Paths, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that predicts metres for a batch of windows."""
     from trapmeter.models.bundle import read_bundle
 
-    if way == TORCHSCRIPT:
+    if runtime == TORCHSCRIPT:
         import torch
 
         torch.set_num_threads(threads)
         network = torch.jit.load(str(paths.torchscript)).eval()
 
-        def ask(batch: np.ndarray) -> np.ndarray:
+        def predict(batch: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
                 return np.maximum(network(torch.from_numpy(batch).float() / 255.0).numpy()[:, 0], 0.0)
 
-        return ask
-    bundle = read_bundle(paths.int8 if way in IN_8_BITS and paths.int8 else paths.bundle)
-    if way.startswith("torch"):
+        return predict
+    bundle = read_bundle(paths.int8 if runtime in INT8_RUNTIMES and paths.int8 else paths.bundle)
+    if runtime.startswith("torch"):
         from trapmeter.models.runtimes.torch_runtime import TorchNetwork
 
         return TorchNetwork(bundle, threads, "cpu").metres
-    if way.startswith("onnxruntime"):
+    if runtime.startswith("onnxruntime"):
         from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
         return OnnxNetwork(bundle, threads).metres
     from trapmeter.models.runtimes.openvino_runtime import OpenvinoNetwork
 
-    return OpenvinoNetwork(bundle, threads, "bf16" if way.endswith("bf16") else "f32").metres
+    return OpenvinoNetwork(bundle, threads, "bf16" if runtime.endswith("bf16") else "f32").metres
 
 
-def measure(queue: Any, way: str, batch: int, paths: Paths, threads: int, rounds: int) -> None:
-    """CPU and wall seconds a window, peak memory in MB and the answers, into the queue."""
+def measure(queue: Any, runtime: str, batch: int, paths: Paths, threads: int, rounds: int) -> None:
+    """Puts CPU and wall seconds a window, peak memory in MB and the predictions into the queue."""
     from trapmeter.models.bundle import read_bundle
 
-    ask = runner(way, paths, threads)
-    inputs = windows(read_bundle(paths.bundle).spec, BATCH) if paths.windows is None else np.load(paths.windows)
+    predict = load(runtime, paths, threads)
+    inputs = random_windows(read_bundle(paths.bundle).spec, BATCH) if paths.windows is None else np.load(paths.windows)
     batches = [inputs[start : start + batch] for start in range(0, BATCH, batch)]
-    ask(batches[0])
-    cpu, wall, answers = [], [], []
+    predict(batches[0])
+    cpu, wall, predictions = [], [], []
     for _ in range(rounds):
         started = time.process_time(), time.perf_counter()
-        answers = [ask(part) for part in batches]
+        predictions = [predict(windows) for windows in batches]
         cpu.append((time.process_time() - started[0]) / BATCH)
         wall.append((time.perf_counter() - started[1]) / BATCH)
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    answers += [ask(inputs[start : start + batch]) for start in range(BATCH, len(inputs), batch)]
-    queue.put((min(cpu), min(wall), memory_mb, np.concatenate(answers)))
+    predictions += [predict(inputs[start : start + batch]) for start in range(BATCH, len(inputs), batch)]
+    queue.put((min(cpu), min(wall), memory_mb, np.concatenate(predictions)))
 
 
-def in_own_process(context: Any, *task: Any) -> tuple[float, float, float, np.ndarray] | None:
-    """What `estimate` finds, None where it can't run."""
+def measure_in_process(context: Any, *task: Any) -> tuple[float, float, float, np.ndarray] | None:
+    """What `measure` puts into the queue; None if the runtime can't run here."""
     queue = context.Queue()
     process = context.Process(target=measure, args=(queue, *task))
     process.start()
@@ -162,10 +162,10 @@ def main() -> None:
     parser.add_argument("--torchscript", type=Path)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--int8", type=Path, help="the bundle in 8 bits")
-    parser.add_argument("--store", type=Path, help="frames of real windows")
-    parser.add_argument("--labels", type=Path, help="which windows these are")
-    parser.add_argument("--metadata", type=Path, help="their boxes")
-    parser.add_argument("--windows", type=int, default=120, help="how many of them")
+    parser.add_argument("--store", type=Path, help="frame store with real windows")
+    parser.add_argument("--labels", type=Path, help="labels of the real windows")
+    parser.add_argument("--metadata", type=Path, help="boxes of the real windows")
+    parser.add_argument("--windows", type=int, default=120, help="number of real windows")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batches", type=int, nargs="+", default=[BATCH, 1])
@@ -176,32 +176,33 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         torchscript, bundle = arguments.torchscript, arguments.bundle
         if bundle is None:
-            torchscript, bundle = make(arguments.backbone, Path(folder))
-        shown = None
+            torchscript, bundle = make_network(arguments.backbone, Path(folder))
+        windows = None
         if arguments.store is not None:
-            shown = Path(folder) / "windows.npy"
+            windows = Path(folder) / "windows.npy"
             real = real_windows(bundle, arguments.store, arguments.labels, arguments.metadata, arguments.windows)
-            np.save(shown, real)
-        paths = Paths(torchscript, bundle, arguments.int8, shown)
-        ways = ([TORCHSCRIPT] if torchscript else []) + [*WAYS] + ([*IN_8_BITS] if arguments.int8 else [])
+            np.save(windows, real)
+        paths = Paths(torchscript, bundle, arguments.int8, windows)
+        runtimes = [*([TORCHSCRIPT] if torchscript else []), *RUNTIMES, *(INT8_RUNTIMES if arguments.int8 else ())]
         bf16 = sorted(read_cpu_flags() & FAST_BF16) or "no bf16"
         print(f"{platform.machine()}, {bf16}, {arguments.threads} threads; CPU and wall in ms a window")
-        unit = "share" if shown is None else "m"
+        unit = "share" if windows is None else "m"
         print(f"| runtime | batch | CPU | wall | times less CPU | MB | differs by (median), {unit} | at most |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
         reference: tuple[float, np.ndarray] | None = None
-        for way in ways:
-            for batch in arguments.batches if way != TORCHSCRIPT else [BATCH]:
-                found = in_own_process(context, way, batch, paths, arguments.threads, arguments.rounds)
-                if found is None:
-                    print(f"| {way} | {batch} | can't run here | | | | | |", flush=True)
+        for runtime in runtimes:
+            for batch in arguments.batches if runtime != TORCHSCRIPT else [BATCH]:
+                measured = measure_in_process(context, runtime, batch, paths, arguments.threads, arguments.rounds)
+                if measured is None:
+                    print(f"| {runtime} | {batch} | can't run here | | | | | |", flush=True)
                     continue
-                cpu, wall, memory_mb, answers = found
-                reference = reference or (cpu, answers)
-                off = np.abs(answers - reference[1]) / (np.abs(reference[1]).max() if shown is None else 1.0)
+                cpu, wall, memory_mb, predictions = measured
+                reference = reference or (cpu, predictions)
+                scale = np.abs(reference[1]).max() if windows is None else 1.0
+                difference = np.abs(predictions - reference[1]) / scale
                 print(
-                    f"| {way} | {batch} | {cpu * 1e3:.1f} | {wall * 1e3:.1f} | {reference[0] / cpu:.2f} | {memory_mb:.0f} | "
-                    f"{np.median(off):.2g} | {off.max():.2g} |",
+                    f"| {runtime} | {batch} | {cpu * 1e3:.1f} | {wall * 1e3:.1f} | {reference[0] / cpu:.2f} | "
+                    f"{memory_mb:.0f} | {np.median(difference):.2g} | {difference.max():.2g} |",
                     flush=True,
                 )
 

@@ -1,14 +1,14 @@
-"""Our 90 % intervals beside those of crepes, on the same held-out answers.
+"""The 90 % intervals of trapmeter compared with those of crepes, on the same held-out predictions.
 
-Reads the held-out answers of `trapmeter boxmodel evaluate --out DIR` (every row answered by a model that never saw its site).
-Each method learns from the rows of nine tenths of the sites and judges those of the last tenth, ten times over: ours
-(label-conditional, by distance), and three of the package crepes (Bostroem 2022): conformal regression as it stands, with
-errors divided by each row's own width, and Mondrian, apart for each class of predicted distance.
+Reads the held-out predictions of `trapmeter boxmodel evaluate --out DIR`, each by a model trained without its site. In ten
+folds of sites, each method is fitted to nine tenths and tested on the rest: that of trapmeter (label-conditional, by
+distance), and three of the package crepes (Bostroem 2022): standard conformal regression, normalised by the width of each
+row, and Mondrian, separate for each bin of predicted distance.
 
     pip install '.[benchmark]'
     python benchmarks/intervals.py DIR/oof.csv
 
-Prints the share of truths inside, over all and by true distance, and the mean width.
+Prints the coverage, over all rows and by true distance, and the mean width.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from trapmeter.metrics import BANDS_M
 from trapmeter.uncertainty import COVERAGE, MAX_M, fit_uncertainty
 
 Floats = NDArray[np.float64]
-Ends = tuple[Floats, Floats]
+Limits = tuple[Floats, Floats]
+"""Lower and upper limits (n, metres)."""
 FOLDS = 10
 MIN_SCALE = 0.03
-CLASSES = 8
+N_BINS = 8
 
 
 def main() -> None:
@@ -42,62 +43,64 @@ def main() -> None:
         rows = list(csv.DictReader(file))
     truth = np.array([float(row["truth_m"]) for row in rows])
     point = np.log1p([float(row["full_distance_m"]) for row in rows])
-    # How wide the model itself thinks that it is: the draws' spread.
+    # The model's own uncertainty: the spread of the draws.
     width = np.log1p([float(row["full_q85_m"]) for row in rows]) - np.log1p([float(row["full_q15_m"]) for row in rows])
     scale = np.maximum(width / 2, MIN_SCALE)
     site = np.array([row["site_id"] for row in rows])
     methods = {
-        "ours, by true distance": ours,
-        "crepes, one pot": one_pot,
+        "trapmeter, by true distance": label_conditional,
+        "crepes, standard": standard,
         "crepes, normalised": normalised,
-        "crepes, Mondrian by answer": mondrian,
+        "crepes, Mondrian by prediction": mondrian,
     }
     bands = list(itertools.pairwise(BANDS_M))
-    names = [f"{low:g}-{high:g} m" if np.isfinite(high) else f"{low:g} m on" for low, high in bands]
+    names = [f"{low:g}-{high:g} m" if np.isfinite(high) else f"from {low:g} m" for low, high in bands]
     print(f"| method | all | {' | '.join(names)} | worst | mean width, m |")
     print("| --- |" + " --- |" * (len(bands) + 3))
-    group = np.unique(site, return_inverse=True)[1] % FOLDS
+    fold = np.unique(site, return_inverse=True)[1] % FOLDS
     for name, method in methods.items():
         low, high = np.zeros(len(truth)), np.zeros(len(truth))
-        for number in range(FOLDS):
-            out = group == number
-            low[out], high[out] = method(point, truth, scale, site, out)
+        for index in range(FOLDS):
+            is_held_out = fold == index
+            low[is_held_out], high[is_held_out] = method(point, truth, scale, site, is_held_out)
         inside = (low <= truth) & (truth <= high)
         shares = [inside[(truth >= near) & (truth < far)].mean() for near, far in bands]
         cells = " | ".join(f"{share:.2f}" for share in shares)
         print(f"| {name} | {inside.mean():.3f} | {cells} | {min(shares):.2f} | {(high - low).mean():.1f} |")
 
 
-def ours(point: Floats, truth: Floats, scale: Floats, site: NDArray[np.str_], out: NDArray[np.bool_]) -> Ends:
-    """`trapmeter.uncertainty`, with the same scale as crepes gets."""
-    known = fit_uncertainty(point[~out], truth[~out], site[~out].tolist(), scale[~out], scale[~out])
-    answers = known.distances(point[out], scale[out], scale[out])
-    return np.array([answer.low_m for answer in answers]), np.array([answer.high_m for answer in answers])
+def label_conditional(
+    point: Floats, truth: Floats, scale: Floats, site: NDArray[np.str_], out: NDArray[np.bool_]
+) -> Limits:
+    """`trapmeter.uncertainty`, with the same scale as the methods of crepes. out: the held-out rows."""
+    uncertainty = fit_uncertainty(point[~out], truth[~out], site[~out].tolist(), scale[~out], scale[~out])
+    distances = uncertainty.distances(point[out], scale[out], scale[out])
+    return np.array([distance.low_m for distance in distances]), np.array([distance.high_m for distance in distances])
 
 
-def one_pot(point: Floats, truth: Floats, scale: Floats, site: NDArray[np.str_], out: NDArray[np.bool_]) -> Ends:
-    """Errors of all rows alike."""
+def standard(point: Floats, truth: Floats, scale: Floats, site: NDArray[np.str_], out: NDArray[np.bool_]) -> Limits:
+    """One error distribution for all rows."""
     model = ConformalRegressor().fit((np.log1p(truth) - point)[~out])
-    return metres(model.predict_int(point[out], confidence=COVERAGE))
+    return limits_m(model.predict_int(point[out], confidence=COVERAGE))
 
 
-def normalised(point: Floats, truth: Floats, scale: Floats, site: NDArray[np.str_], out: NDArray[np.bool_]) -> Ends:
+def normalised(point: Floats, truth: Floats, scale: Floats, site: NDArray[np.str_], out: NDArray[np.bool_]) -> Limits:
     """Errors in units of each row's own scale."""
     model = ConformalRegressor().fit((np.log1p(truth) - point)[~out], sigmas=scale[~out])
-    return metres(model.predict_int(point[out], sigmas=scale[out], confidence=COVERAGE))
+    return limits_m(model.predict_int(point[out], sigmas=scale[out], confidence=COVERAGE))
 
 
-def mondrian(point: Floats, truth: Floats, scale: Floats, site: NDArray[np.str_], out: NDArray[np.bool_]) -> Ends:
-    """The same, apart for each class of answers."""
-    classes, thresholds = binning(point[~out], bins=CLASSES)
-    model = ConformalRegressor().fit((np.log1p(truth) - point)[~out], sigmas=scale[~out], bins=classes)
-    theirs = binning(point[out], bins=thresholds)
-    return metres(model.predict_int(point[out], sigmas=scale[out], bins=theirs, confidence=COVERAGE))
+def mondrian(point: Floats, truth: Floats, scale: Floats, site: NDArray[np.str_], out: NDArray[np.bool_]) -> Limits:
+    """Normalised errors, separately for each bin of predictions."""
+    bins, thresholds = binning(point[~out], bins=N_BINS)
+    model = ConformalRegressor().fit((np.log1p(truth) - point)[~out], sigmas=scale[~out], bins=bins)
+    held_out_bins = binning(point[out], bins=thresholds)
+    return limits_m(model.predict_int(point[out], sigmas=scale[out], bins=held_out_bins, confidence=COVERAGE))
 
 
-def metres(ends: Floats) -> Ends:
-    """From log(1 + metres), within what can be."""
-    low, high = np.expm1(np.clip(ends, 0.0, np.log1p(MAX_M))).T
+def limits_m(limits: Floats) -> Limits:
+    """Limits in metres, 0 to `MAX_M`, from limits in log(1 + metres) (n, 2)."""
+    low, high = np.expm1(np.clip(limits, 0.0, np.log1p(MAX_M))).T
     return low, high
 
 

@@ -1,12 +1,12 @@
-"""What the labels of a site's other videos are worth to the box model: the most that calibration by labels can hope for.
+"""Measures how much labels of a site's other videos improve the box model: an upper limit for calibration by labels.
 
-Two cross-validations of the same model on the same rows: folds by site, as everywhere, and folds by video, where nine tenths
-of the videos of a row's own site, labels and all, are in the training.
+Two cross-validations of the same model on the same rows: folds by site, as usual, and folds by video, where nine tenths of
+the videos of a row's own site are in the training data, with their labels.
 
     pip install '.[boxmodel]'
     python benchmarks/known_sites.py --tables DIR --out DIR [--folds 10]
 
-About half an hour on one core. Folds that were answered are kept in --out; the same command goes on.
+Takes about half an hour on one core. Finished folds are kept in --out; repeat the command to resume.
 """
 
 from __future__ import annotations
@@ -33,18 +33,19 @@ from trapmeter.boxmodel.training_data import (
 from trapmeter.metrics import bootstrap_interval
 
 
-def answers(table: TrainingTable, fold: NDArray[np.int64], out: Path) -> NDArray[np.float64]:
-    """Metres for each row by an ensemble that saw the other folds; kept in out, fold by fold."""
+def predict_folds(table: TrainingTable, fold: NDArray[np.int64], out: Path) -> NDArray[np.float64]:
+    """Metres for each row from an ensemble trained on the other folds; kept in out, fold by fold."""
     out.mkdir(parents=True, exist_ok=True)
     metres = np.zeros(len(fold))
     for index in range(int(fold.max()) + 1):
-        path, held = out / f"{index}.npy", fold == index
+        path, held_out = out / f"{index}.npy", fold == index
         if not path.exists():
             print(f"{out.name}: fold {index + 1} of {fold.max() + 1}", file=sys.stderr, flush=True)
             with limit_blas_threads():
-                told = fit_ensemble(table, ~held, BoxModelSettings()).predict(table.features[View.FULL][held])
-            np.save(path, np.expm1(told[:, 0]))
-        metres[held] = np.load(path)
+                ensemble = fit_ensemble(table, ~held_out, BoxModelSettings())
+                raw = ensemble.predict(table.features[View.FULL][held_out])
+            np.save(path, np.expm1(raw[:, 0]))
+        metres[held_out] = np.load(path)
     return metres
 
 
@@ -63,8 +64,8 @@ def main() -> None:
     truth = np.array([sample.distance_m for sample in samples])
     sites = [sample.observation.site_or_medium for sample in samples]
     errors = {
-        name: np.abs(answers(table, assign_site_folds(dealt, arguments.folds), arguments.out / name) - truth)
-        for name, dealt in (("site", samples), ("video", by_video))
+        name: np.abs(predict_folds(table, assign_site_folds(units, arguments.folds), arguments.out / name) - truth)
+        for name, units in (("site", samples), ("video", by_video))
     }
     print("| held out | mean absolute error, m | 95 % over sites |\n| --- | --- | --- |")
     for name, error in errors.items():

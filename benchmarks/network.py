@@ -1,7 +1,7 @@
 """The real network on this machine: three optimiser steps of a recipe, in one process and in two.
 
-Random windows of the recipe's size in place of a survey: what is shown is that the network trains, how long a step takes, and
-how much memory it needs. Weights are random (--weights hub downloads timm's). Two processes talk over gloo.
+With random windows of the recipe's size, it shows that the network trains, how long a step takes, and how much memory it
+needs. Weights are random (--weights hub downloads timm's). Two processes communicate over gloo.
 
     python benchmarks/network.py [--recipe second_place] [--batch 2] [--processes 1 2] [--steps 3]
 """
@@ -12,13 +12,14 @@ import argparse
 import multiprocessing
 import os
 import resource
+import socket
 import statistics
 import time
 from dataclasses import replace
 
 
-def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int, weights: str) -> None:
-    """Trains a few steps and prints the figures of the first process."""
+def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int, weights: str, port: int) -> None:
+    """Trains for a few steps; the first process prints its figures."""
     import torch
     from torch import nn
     from torch.nn.parallel import DistributedDataParallel
@@ -29,7 +30,7 @@ def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int,
     from trapmeter.training.network import make_network
     from trapmeter.training.recipes import find_recipe
 
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29591"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     torch.manual_seed(0)
     recipe = replace(find_recipe(recipe_name), weights=weights)
@@ -45,7 +46,7 @@ def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int,
             windows = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
             distance_m = torch.rand(batch, generator=generator) * 15
             started = time.perf_counter()
-            loss = weighted_l1(stepped(windows).raw, network.wanted(distance_m), torch.ones(batch))
+            loss = weighted_l1(stepped(windows).raw, network.encode(distance_m), torch.ones(batch))
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
             optimiser.step()
@@ -62,6 +63,13 @@ def steps(rank: int, processes: int, recipe_name: str, batch: int, n_steps: int,
         )
 
 
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,11 +79,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--weights", default="none")
     arguments = parser.parse_args()
-    print("| network | weights | processes | windows a step | s a step | GB a process | loss |")
+    print("| network | weights | processes | windows per step | s per step | GB per process | loss |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     context = multiprocessing.get_context("spawn")
     for processes in arguments.processes:
-        rest = (processes, arguments.recipe, arguments.batch, arguments.steps, arguments.weights)
+        rest = (processes, arguments.recipe, arguments.batch, arguments.steps, arguments.weights, free_port())
         running = [context.Process(target=steps, args=(rank, *rest)) for rank in range(processes)]
         for process in running:
             process.start()

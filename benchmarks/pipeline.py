@@ -1,18 +1,18 @@
-"""`trapmeter predict` as a whole: CPU time by minute of 1080p video, stages, memory; and against the whole-video way.
+"""All of `trapmeter predict`: CPU time per minute of 1080p video, stages and memory, and a comparison with zamba's method.
 
-Clips are made from the demo's: enlarged to 1920 x 1080, 30 pictures a second with sensor noise, H.264 at 8 Mbit/s, half of
-them with a keyframe each second and half with one in 250 pictures. A survey of any size is hard links to them.
+Clips are made from the demo's: enlarged to 1920 x 1080, 30 pictures per second with sensor noise, H.264 at 8 Mbit/s, half of
+them with a keyframe every second and half with one every 250 pictures. Surveys of any size consist of hard links to them.
 
-Growth: predict runs over 10, 100 and 1,000 videos, with the embedded box model and with the demo's network. CPU time is that
-of all its processes; memory is what all of them hold together (PSS, which counts shared pages once), the highest of several
-looks a second. "By further minute" is the CPU time of what a row has more than the row before, by minute: the same in each
-row means linear time. Shares are of the seconds that run.json tells.
+Growth: predict runs on 10, 100 and 1,000 videos, with the embedded box model and with the demo's network. CPU time is that of
+all its processes; memory is that of all of them together (PSS, which counts shared pages once), the maximum of several
+samples per second. "Per further minute" is the additional CPU time of a row compared with the row before, per additional
+minute: equal values mean linear time. Shares are of the seconds in run.json.
 
-Against: our own re-enactment of what the zamba pipeline does: FFmpeg pipes a picture a second of the whole video in full size
-into memory, the same detector looks at all of them, and a TorchScript network of tf_efficientnetv2_l in float32 answers 64
-windows at a time, one for each animal, as it is and mirrored. The leaner way beside it asks once a second and doesn't
-mirror. All on one thread, and CPU time without loading (measured on a clip of one second, and taken off). With --zamba,
-zamba itself runs over the same clips: see `zamba_depth.py`.
+Against: a re-implementation of the zamba pipeline. FFmpeg pipes one picture per second of the entire video in full size into
+memory, the same detector runs on all of them, and a TorchScript network of tf_efficientnetv2_l in float32 predicts 64 windows
+at a time, one for each animal, and their mirror images. The leaner variant runs once per second without mirror images. All
+run on one thread, and CPU time is without loading (measured on a clip of one second and subtracted). With --zamba, zamba
+itself runs on the same clips: see `zamba_depth.py`.
 
     python benchmarks/pipeline.py [--counts 10 100 1000] [--seconds 4] [--jobs 2] [--folder DIR] [--part growth|against]
                                   [--zamba PYTHON]
@@ -37,8 +37,8 @@ from typing import Any
 from trapmeter.demo.clips import CLIPS, NETWORK
 
 SOURCES = (("bmnq4208.mp4", 30), ("wrpb7984.mp4", 250), ("pvqq2562.avi", 30), ("ftdb7831.avi", 250))
-"""Clips of the demo and the most pictures from one keyframe to the next. As they are, the detector finds animals in eight,
-three, none and five of their eight seconds: in half of all."""
+"""Clips of the demo, and the largest number of pictures between keyframes. The detector finds animals in eight, three, none
+and five of their eight seconds, which is half of all."""
 
 FILTER = "scale=1920:1080,fps=30,noise=alls=6:allf=t,format=yuv420p"
 BATCH = 64
@@ -47,7 +47,7 @@ STAGES, FURTHER = ("decode", "detect", "networks"), "further windows"
 
 @dataclass(frozen=True)
 class Cost:
-    """cpu_s: user and system time of all processes; wall_s; peak_mb: all of them together; seconds: by stage."""
+    """The cost of a run: user and system time of all processes, wall time, their joint peak memory, and seconds by stage."""
 
     cpu_s: float
     wall_s: float
@@ -56,7 +56,7 @@ class Cost:
 
 
 def make_clips(folder: Path, seconds: int) -> list[Path]:
-    """Encodes the clips once; a folder that has them is used again."""
+    """Encodes the clips, unless the folder has them already."""
     paths = []
     for name, group in SOURCES:
         path = folder / f"{Path(name).stem}-{seconds}.mp4"
@@ -72,7 +72,7 @@ def make_clips(folder: Path, seconds: int) -> list[Path]:
 
 
 def make_survey(folder: Path, clips: list[Path], n: int) -> Path:
-    """A folder of n videos."""
+    """Makes a folder of n videos."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for number in range(n):
@@ -81,22 +81,22 @@ def make_survey(folder: Path, clips: list[Path], n: int) -> Path:
 
 
 def held_mb(pid: int) -> float:
-    """What a process and its descendants hold now."""
+    """The current memory of a process and its descendants."""
     total, waiting = 0, [pid]
     while waiting:
-        one = waiting.pop()
+        current = waiting.pop()
         try:
-            rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
+            rollup = Path(f"/proc/{current}/smaps_rollup").read_text()
             total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-            for task in Path(f"/proc/{one}/task").iterdir():
+            for task in Path(f"/proc/{current}/task").iterdir():
                 waiting += map(int, (task / "children").read_text().split())
-        except (OSError, StopIteration):  # it has just ended
+        except (OSError, StopIteration):  # the process has just ended
             continue
     return total / 1024
 
 
 def run(command: list[str | Path]) -> Cost:
-    """Runs it to its end; anything but success ends the benchmark."""
+    """Runs a command; a failure ends the benchmark."""
     started, peak_mb = time.perf_counter(), 0.0
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
@@ -114,7 +114,7 @@ def run(command: list[str | Path]) -> Cost:
 
 
 def predict(survey: Path, out: Path, jobs: int, *arguments: str | Path) -> Cost:
-    """One run of the command from nothing."""
+    """Runs `trapmeter predict` without earlier results."""
     shutil.rmtree(out, ignore_errors=True)
     cli: list[str | Path] = [
         sys.executable,
@@ -128,9 +128,9 @@ def predict(survey: Path, out: Path, jobs: int, *arguments: str | Path) -> Cost:
         str(jobs),
     ]
     cost = run([*cli, *arguments])
-    told = json.loads((out / "run.json").read_text())["seconds"]
-    seconds = {stage: told[f"{stage}_all_workers"] for stage in STAGES}
-    seconds["rest"] = sum(told[name] for name in ("find", "load models", "measure", "write"))
+    stages = json.loads((out / "run.json").read_text())["seconds"]
+    seconds = {stage: stages[f"{stage}_all_workers"] for stage in STAGES}
+    seconds["rest"] = sum(stages[name] for name in ("find", "load models", "measure", "write"))
     return Cost(cost.cpu_s, cost.wall_s, cost.peak_mb, seconds)
 
 
@@ -138,7 +138,7 @@ def growth(folder: Path, counts: list[int], seconds: int, jobs: int) -> None:
     """Prints the table of growth."""
     clips = make_clips(folder, seconds)
     print(f"\nvideos of {seconds} s, {jobs} workers\n")
-    print("| measured by | videos | minutes | CPU s by minute | by further minute | wall s | peak MB | shares |")
+    print("| measured by | videos | minutes | CPU s per minute | per further minute | wall s | peak MB | shares |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for name, arguments in (("box model", ()), ("demo's network", ("--model", NETWORK))):
         before: tuple[float, float] | None = None
@@ -155,16 +155,15 @@ def growth(folder: Path, counts: list[int], seconds: int, jobs: int) -> None:
 
 
 def shares(seconds: dict[str, float]) -> str:
-    """As `decode 20 %, detect 75 %, ...`."""
+    """Such as `decode 20%, detect 75%, ...`."""
     total = sum(seconds.values())
     return ", ".join(f"{stage} {value / total:.0%}" for stage, value in seconds.items())
 
 
 def whole_video(clips: list[Path], torchscript: Path, batch: int) -> dict[str, Any]:
-    """The steps of the whole-video way; CPU seconds of each, and how many seconds had animals.
+    """Runs zamba's method; returns the CPU seconds of its stages, and how many seconds had animals.
 
-    "networks" is of one window for each second with animals; "further windows" of those for further animals of a second, and
-    of the mirror images.
+    "networks" is one window for each second with animals; "further windows" are those of further animals, and mirror images.
     """
     import cv2
     import numpy as np
@@ -208,22 +207,22 @@ def whole_video(clips: list[Path], torchscript: Path, batch: int) -> dict[str, A
                 further += windows[-1:] * (len(boxes) - 1)
         lap("decode")
 
-    def ask(asked: list[Any]) -> None:
+    def run_network(inputs: list[Any]) -> None:
         with torch.inference_mode():
-            for first in range(0, len(asked), batch):
-                network(torch.from_numpy(np.stack(asked[first : first + batch])).float() / 255.0)
+            for first in range(0, len(inputs), batch):
+                network(torch.from_numpy(np.stack(inputs[first : first + batch])).float() / 255.0)
 
-    ask(windows)
+    run_network(windows)
     lap("networks")
-    ask(further + [window[..., ::-1] for window in windows + further])
+    run_network(further + [window[..., ::-1] for window in windows + further])
     lap(FURTHER)
     return {"seconds": spent, "n_seconds": n_seconds, "n_animals": len(windows)}
 
 
 def make_network(file: Path, bundle: Path) -> None:
-    """A TorchScript file of the 2nd place's network, and its bundle. It works as any other but answers 6 m to everything.
+    """Makes a TorchScript file of the 2nd-place system's network, and its bundle; it predicts 6 m for every window.
 
-    Random weights answer with numbers so large that two runtimes can't agree on them.
+    With a random last layer it would predict such large numbers that two runtimes differ.
     """
     import timm
     import torch
@@ -235,7 +234,7 @@ def make_network(file: Path, bundle: Path) -> None:
     torch.manual_seed(0)
     network = timm.create_model("tf_efficientnetv2_l.in21k", pretrained=False, in_chans=spec.n_channels, num_classes=1)
     with torch.no_grad():
-        # Statistics of one batch: else numbers shrink from layer to layer until they take a processor far longer.
+        # Batch-norm statistics of one batch; otherwise values shrink to denormal numbers, which are slow.
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None
@@ -253,56 +252,56 @@ def cpu_s() -> float:
 
 
 def zamba_itself(python: Path, folder: Path, network: Path, clips: list[Path]) -> tuple[float, float]:
-    """CPU seconds by minute, and peak memory in MB, of zamba in another interpreter."""
-    weights, told = folder / "zamba", folder / "zamba.json"
+    """CPU seconds per minute, and peak memory in MB, of zamba in another interpreter."""
+    weights, result = folder / "zamba", folder / "zamba.json"
     weights.mkdir(exist_ok=True)
-    shown = weights / "zamba_depth_30aaa90525.pt"
-    if not shown.exists():
-        os.link(network, shown)
-    cost = run([python, Path(__file__).with_name("zamba_depth.py"), weights, told, *clips])
-    itself = json.loads(told.read_text())
+    linked = weights / "zamba_depth_30aaa90525.pt"
+    if not linked.exists():
+        os.link(network, linked)
+    cost = run([python, Path(__file__).with_name("zamba_depth.py"), weights, result, *clips])
+    itself = json.loads(result.read_text())
     return 60 * itself["cpu_s"] / itself["n_seconds"], cost.peak_mb
 
 
 def against(folder: Path, seconds: int, n_clips: int, batch: int, zamba: Path | None) -> None:
-    """Prints the table of all ways."""
+    """Prints the table of all methods."""
     clips = make_clips(folder, seconds)[:n_clips]
     network, bundle = folder / "network.pt", folder / "bundle"
     if not (bundle / "bundle.json").exists():
         make_network(network, bundle)
-    told = folder / "whole.json"
-    itself: list[str | Path] = [sys.executable, __file__, "--whole", network, told, "--batch", str(batch)]
+    result = folder / "whole.json"
+    itself: list[str | Path] = [sys.executable, __file__, "--whole", network, result, "--batch", str(batch)]
     peak_mb = run([*itself, *clips]).peak_mb
-    theirs = json.loads(told.read_text())
-    minutes = theirs["n_seconds"] / 60
-    lean = {stage: theirs["seconds"][stage] for stage in STAGES}
-    their_cpu, lean_cpu = sum(theirs["seconds"].values()) / minutes, sum(lean.values()) / minutes
+    whole = json.loads(result.read_text())
+    minutes = whole["n_seconds"] / 60
+    lean = {stage: whole["seconds"][stage] for stage in STAGES}
+    whole_cpu, lean_cpu = sum(whole["seconds"].values()) / minutes, sum(lean.values()) / minutes
     print(
-        f"\n{len(clips)} videos of {seconds} s, animals found in {theirs['n_animals']} of {theirs['n_seconds']} seconds; "
-        "CPU s by minute on one thread\n"
+        f"\n{len(clips)} videos of {seconds} s, animals found in {whole['n_animals']} of {whole['n_seconds']} seconds; "
+        "CPU s per minute on one thread\n"
     )
-    print("| way | CPU s by minute | times less | than the leaner way | peak MB | shares |")
+    print("| method | CPU s per minute | factor | factor to the leaner variant | peak MB | shares |")
     print("| --- | --- | --- | --- | --- | --- |")
 
     def show(name: str, cpu: float, peak_mb: float, spent: dict[str, float] | None) -> None:
-        told = "not known" if spent is None else shares(spent)
+        by_stage = "not known" if spent is None else shares(spent)
         print(
-            f"| {name} | {cpu:.1f} | {their_cpu / cpu:.1f} | {lean_cpu / cpu:.1f} | {peak_mb:.0f} | {told} |",
+            f"| {name} | {cpu:.1f} | {whole_cpu / cpu:.1f} | {lean_cpu / cpu:.1f} | {peak_mb:.0f} | {by_stage} |",
             flush=True,
         )
 
     if zamba:
         show("zamba itself", *zamba_itself(zamba, folder, network, clips), None)
-    show("whole video, TorchScript L", their_cpu, peak_mb, theirs["seconds"])
-    show("... once a second, not mirrored", lean_cpu, peak_mb, lean)
+    show("entire video, TorchScript L", whole_cpu, peak_mb, whole["seconds"])
+    show("... once per second, without mirror images", lean_cpu, peak_mb, lean)
     instant = make_survey(folder / "instant", make_clips(folder, 1), 1)
     survey = make_survey(folder / "survey", clips, len(clips))
     ways: dict[str, tuple[str | Path, ...]] = {
-        "ours, the same network, mirrored": ("--model", bundle, "--flip"),
-        "ours, the same network": ("--model", bundle),
-        "ours, box model (default)": (),
-        "ours, box model, the same detector": ("--detector", "float32"),
-        "ours, demo's network": ("--model", NETWORK),
+        "trapmeter, the same network, with mirror images": ("--model", bundle, "--flip"),
+        "trapmeter, the same network": ("--model", bundle),
+        "trapmeter, box model (default)": (),
+        "trapmeter, box model, the same detector": ("--detector", "float32"),
+        "trapmeter, the demo's network": ("--model", NETWORK),
     }
     for name, arguments in ways.items():
         loading = predict(instant, folder / "out", 1, *arguments)
@@ -311,14 +310,14 @@ def against(folder: Path, seconds: int, n_clips: int, batch: int, zamba: Path | 
         work = {stage: cost.seconds[stage] - loading.seconds[stage] for stage in STAGES}
         show(name, cpu, cost.peak_mb, work)
         if not arguments:
-            ours = cpu
-    # The box model's cost doesn't depend on how many seconds have animals; the other way's does.
+            box_model_cpu = cpu
+    # Unlike the other method's, the box model's cost doesn't depend on how many seconds have animals.
     fixed = (lean["decode"] + lean["detect"]) / minutes
-    window_s = (their_cpu - fixed) * minutes / theirs["n_animals"]
-    least = (5 * ours - fixed) / (60 * window_s)
+    window_s = (whole_cpu - fixed) * minutes / whole["n_animals"]
+    least = (5 * box_model_cpu - fixed) / (60 * window_s)
     print(
-        f"\nThe box model takes a fifth at animals in {least:.0%} of all seconds, and {ours / fixed:.2f} of the whole-video "
-        "way without any."
+        f"\nThe box model takes a fifth with animals in {least:.0%} of all seconds, and {box_model_cpu / fixed:.2f} of the "
+        "other method without any."
     )
 
 
@@ -326,14 +325,12 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[10, 100, 1000])
-    parser.add_argument("--seconds", type=int, default=4, help="length of the videos that are counted")
-    parser.add_argument("--against-seconds", type=int, default=15, help="length of those that both ways see")
-    parser.add_argument("--against-clips", type=int, default=4, help="how many of those, at most 4")
+    parser.add_argument("--seconds", type=int, default=4, help="length of the videos for growth")
+    parser.add_argument("--against-seconds", type=int, default=15, help="length of the videos for the comparison")
+    parser.add_argument("--against-clips", type=int, default=4, help="number of those, at most 4")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=BATCH, help="windows at a time in the whole-video way")
-    parser.add_argument(
-        "--folder", type=Path, help="where clips and the network are kept (default: a temporary folder)"
-    )
+    parser.add_argument("--batch", type=int, default=BATCH, help="windows per batch in zamba's method")
+    parser.add_argument("--folder", type=Path, help="folder for clips and network (default: temporary)")
     parser.add_argument(
         "--zamba", type=Path, metavar="PYTHON", help="interpreter of an environment that has zamba[video]"
     )
@@ -342,8 +339,8 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="*", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.whole:
-        torchscript, told = arguments.whole
-        told.write_text(json.dumps(whole_video(arguments.clips, torchscript, arguments.batch)))
+        torchscript, result = arguments.whole
+        result.write_text(json.dumps(whole_video(arguments.clips, torchscript, arguments.batch)))
         return
     if shutil.which("ffmpeg") is None:
         sys.exit("ffmpeg is not installed: apt-get install ffmpeg")

@@ -1,12 +1,12 @@
-"""What each part of the default recipe is worth at sites that were held out of training, at a CPU's scale.
+"""The contribution of each part of the default recipe to the error at held-out sites, at a scale for CPUs.
 
-Trains one small network on the training sites of simtrap by `default_cpu`, once more without each of its parts, and by
-`second_place_cpu`. Prints for each the error at held-out sites, with the difference to the default and its interval over
-sites. The test sites are not touched.
+Trains one small network on the training sites of simtrap with `default_cpu`, again without each of its parts, and with
+`second_place_cpu`. Prints the error of each at held-out sites, and the difference from the default with its interval over
+sites. The test sites are not used.
 
     python benchmarks/recipes.py --simtrap DIR --out DIR [--folds 0,1] [--size 96x160] [--epochs 8] [--only NAME ...]
 
-A variant and fold takes about 5 minutes on two cores. The same command goes on after a break and skips what is finished.
+A variant and fold takes about 5 minutes on two cores. The same command resumes an interrupted run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WITHOUT_ANIMALS = ("second_place", "without drawn boxes")
 
 
 def variants(size_hw: tuple[int, int], epochs: int) -> dict[str, Recipe]:
-    """Recipes by name: the default, the default without one part, and the reference."""
+    """Recipes by name: the default, the default without one of its parts, and the 2nd-place system's."""
     default, reference = default_cpu(), second_place_cpu()
     default = replace(
         default,
@@ -44,16 +44,16 @@ def variants(size_hw: tuple[int, int], epochs: int) -> dict[str, Recipe]:
         epochs=epochs,
         schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=epochs - 1),
     )
-    seen, changed = default.input, default.augment
+    spec, augment = default.input, default.augment
     return {
         "default": default,
         "without drawn boxes": default,
         "without the locating head": replace(default, head=Head.POOLED, place_weight=0.0),
         "without motion": replace(
-            default, input=replace(seen, frames=FrameEncoding.RGB, offsets_s=(-2.0, -1.0, 0.0, 1.0, 2.0))
+            default, input=replace(spec, frames=FrameEncoding.RGB, offsets_s=(-2.0, -1.0, 0.0, 1.0, 2.0))
         ),
-        "without the box": replace(default, input=replace(seen, box_channel=False), box_dropout=0.0),
-        "without zoom": replace(default, augment=replace(changed, p_zoom=0.0)),
+        "without the box": replace(default, input=replace(spec, box_channel=False), box_dropout=0.0),
+        "without zoom": replace(default, augment=replace(augment, p_zoom=0.0)),
         "with the reference's augmentation": replace(default, augment=second_place_augmentation()),
         "with a mean of weights": replace(default, ema_decay=0.98),
         "second_place": replace(
@@ -66,7 +66,7 @@ def variants(size_hw: tuple[int, int], epochs: int) -> dict[str, Recipe]:
 
 
 def main() -> None:
-    """Trains what is missing and prints the table."""
+    """Trains the missing folds and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simtrap", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -87,14 +87,14 @@ def main() -> None:
 
 
 def held_out(data: Path, out: Path, name: str, recipe: Recipe, folds: Sequence[int]) -> list[HeldOutPrediction]:
-    """The answers at held-out sites, of a training that is done now if it wasn't before."""
+    """The predictions at held-out sites; trains the folds that are missing."""
     labels, metadata = data / "train_labels.csv", data / "train_metadata.csv"
     size = "x".join(map(str, recipe.input.size_hw))
     store = FrameStore.create(
         out / f"frames-{size}-{recipe.input.resize}", StoreSpec(recipe.input.size_hw, recipe.input.resize)
     )
-    wanted, missing = read_requests([labels], data / "train_videos", recipe.input.offsets_s)
-    fill_store(store, wanted, jobs=2, missing=missing)
+    requests, missing = read_requests([labels], data / "train_videos", recipe.input.offsets_s)
+    fill_store(store, requests, jobs=2, missing=missing)
     folder = out / name.replace(" ", "-").replace(",", "")
     rows = []
     for fold in folds:
@@ -115,16 +115,16 @@ def held_out(data: Path, out: Path, name: str, recipe: Recipe, folds: Sequence[i
 
 
 def table(errors: dict[str, tuple[NDArray[np.float64], list[str]]]) -> str:
-    """Errors beside those of the first variant, on the same rows."""
+    """Errors, and their differences from the first variant on the same rows."""
     first, sites = next(iter(errors.values()))
     lines = [
-        "| variant | held-out error, m | share of the first | difference, m (95 % over sites) |",
+        "| variant | held-out error, m | share of the first | difference, m (95% over sites) |",
         "| --- | --- | --- | --- |",
     ]
-    for name, (mine, _) in errors.items():
-        low, high = bootstrap_interval(mine - first, sites) if mine is not first else (0.0, 0.0)
-        told = "" if mine is first else f"{(mine - first).mean():+.2f} ({low:+.2f} to {high:+.2f})"
-        lines.append(f"| {name} | {mine.mean():.3f} | {mine.mean() / first.mean():.2f} | {told} |")
+    for name, (own, _) in errors.items():
+        low, high = bootstrap_interval(own - first, sites) if own is not first else (0.0, 0.0)
+        difference = "" if own is first else f"{(own - first).mean():+.2f} ({low:+.2f} to {high:+.2f})"
+        lines.append(f"| {name} | {own.mean():.3f} | {own.mean() / first.mean():.2f} | {difference} |")
     return "\n".join(lines)
 
 

@@ -1,15 +1,15 @@
-"""Beyond one machine: planning and merging a million rows, what an engine costs, and Ray Core against Ray Data.
+"""Beyond one machine: planning and merging a million rows, the cost of an engine, and Ray Core against Ray Data.
 
-plan     finding the media, reading a table of times with so many rows, dealing the media to eight shards
-join     eight generated journals with so many rows (60 a medium) into one, checked and in order
-measure  distances for half of so many rows (an animal in every other second), and distances.csv written
-engine   photos of a few pixels through this machine's processes and through Ray, 40 and then 240 of them: the difference by
-         photo is what the engine itself costs
-workers  eight copies of the demo's clips with one Ray worker and with two, and 40 tasks that wait for 0.1 s: those tell how
-         evenly work is handed out even where the processors are busy
-data     the demo's clips by Ray Core actors that each decode and detect, and by Ray Data with a stage for each
+plan     finds the media, reads a table of times with this many rows, and assigns the media to eight shards
+join     joins eight generated journals with this many rows (60 per medium) into one, checked and in order
+measure  estimates distances for half of the rows (an animal in every other second), and writes distances.csv
+engine   tiny photos through this machine's processes and through Ray, 40 and then 240 of them: the difference per photo is
+         the cost of the engine itself
+workers  eight copies of the demo's clips with one Ray worker and with two, and 40 tasks that wait for 0.1 s, which show how
+         evenly work is distributed even if the processors are busy
+data     the demo's clips with Ray Core actors that decode and detect, and with Ray Data with a stage for each
 
-Every part runs in a process of its own. CPU seconds are those of all its processes; memory is the peak of its main process.
+Each part runs in a process of its own. CPU seconds are those of all its processes; memory is the peak of its main process.
 
     python benchmarks/scale.py [--rows 1000000] [--parts plan join measure engine workers data]
 
@@ -42,11 +42,11 @@ PARTS = ("plan", "join", "measure", "engine", "workers", "data")
 ROWS_OF_A_MEDIUM = 60
 N_SHARDS = 8
 N_COPIES = 8
-"""Of the demo's clips: so many that to load the models counts for little."""
+"""Copies of the demo's clips: enough that loading the models hardly counts."""
 
 
 class Processes(threading.Thread):
-    """Watches this process and all that descend from it: Ray's are killed, and nobody is told what they took."""
+    """Measures this process and its descendants, since the CPU time of Ray's killed processes is reported nowhere."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -54,13 +54,13 @@ class Processes(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Looks five times a second."""
+        """Samples five times per second."""
         while True:
-            self.look()
+            self.sample()
             time.sleep(0.2)
 
-    def look(self) -> float:
-        """CPU seconds of all of them so far."""
+    def sample(self) -> float:
+        """CPU seconds of all these processes so far."""
         parents, ticks = {}, {}
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -83,15 +83,15 @@ PROCESSES = Processes()
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Prints wall and CPU seconds of the block, of this process and those that descend from it."""
-    wall, cpu = time.perf_counter(), PROCESSES.look()
+    """Prints wall and CPU seconds of the block, for this process and its descendants."""
+    wall, cpu = time.perf_counter(), PROCESSES.sample()
     yield
-    spent = PROCESSES.look() - cpu
+    spent = PROCESSES.sample() - cpu
     print(f"  {what:<44}{time.perf_counter() - wall:8.1f} s wall {spent:8.1f} s CPU", flush=True)
 
 
 def plan(folder: Path, rows: int) -> None:
-    """From names to shares."""
+    """From names to shards."""
     from trapmeter.parallel.sharding import Shard, items_of_shard
     from trapmeter.prediction.plan import plan_run
     from trapmeter.prediction.settings import PredictSettings
@@ -104,15 +104,15 @@ def plan(folder: Path, rows: int) -> None:
     settings = PredictSettings((folder / "media",), out=folder / "out", times=folder / "times.csv")
     with timed(f"plan {rows:,} rows"):
         work = plan_run(settings)
-        share = items_of_shard(work.asked.tasks, Shard(1, N_SHARDS), lambda task: task.medium.path)
-    print(f"  {len(work.asked.tasks):,} media, {len(share):,} in the first of {N_SHARDS} shares")
+        share = items_of_shard(work.task_plan.tasks, Shard(1, N_SHARDS), lambda task: task.medium.path)
+    print(f"  {len(work.task_plan.tasks):,} media, {len(share):,} in the first of {N_SHARDS} shards")
 
 
 def join(folder: Path, rows: int) -> None:
-    """From journals to a journal."""
+    """From several journals to one."""
     from trapmeter.journal import find_entries, join_journals
 
-    line = json.dumps(seen_in("NAME").to_json(), separators=(",", ":"))
+    line = json.dumps(medium_result("NAME").to_json(), separators=(",", ":"))
     paths = [folder / f"{number}.jsonl" for number in range(N_SHARDS)]
     all_names = names(rows)
     for number, path in enumerate(paths):
@@ -129,13 +129,13 @@ def join(folder: Path, rows: int) -> None:
 
 
 def measure(folder: Path, rows: int) -> None:
-    """From what was seen to a table."""
+    """From detections to a table of distances."""
     from trapmeter.boxmodel.model import BoxModel
     from trapmeter.prediction.estimates import estimate_distances as measure_all
     from trapmeter.prediction.estimators import BoxEstimator
     from trapmeter.tables.distances import write_distances
 
-    media = [seen_in(name) for name in names(rows)]
+    media = [medium_result(name) for name in names(rows)]
     sites = {medium.media_id: medium.media_id.partition("/")[0] for medium in media}
     model = BoxEstimator(BoxModel.load())
     with timed(f"measure {rows:,} rows"):
@@ -144,8 +144,8 @@ def measure(folder: Path, rows: int) -> None:
         write_distances(folder / "distances.csv", estimates)
 
 
-def seen_in(name: str) -> MediumResult:
-    """An animal in the first half of a medium's seconds, which comes nearer."""
+def medium_result(name: str) -> MediumResult:
+    """A medium with an approaching animal in the first half of its seconds."""
     half = ROWS_OF_A_MEDIUM // 2
     boxes = [Box(0.41, 0.52, 0.45 + t / half / 2, 0.56 + t / half / 3, 0.87) for t in range(half)]
     some = [SecondResult(float(t), Status.MEASURED, "", (box,), (1,)) for t, box in enumerate(boxes)]
@@ -154,19 +154,19 @@ def seen_in(name: str) -> MediumResult:
 
 
 def names(rows: int) -> list[str]:
-    """Of so many media that each has ROWS_OF_A_MEDIUM."""
+    """Names of enough media with ROWS_OF_A_MEDIUM rows each."""
     return [f"S{number // 1000:04d}/{number:07d}.mp4" for number in range(-(-rows // ROWS_OF_A_MEDIUM))]
 
 
 def make_media(folder: Path, rows: int) -> None:
-    """Empty files."""
+    """Makes empty files."""
     for name in names(rows):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
 
 
 def engine(folder: Path, _: int) -> None:
-    """What an engine costs by medium."""
+    """The cost of an engine per medium."""
     import numpy as np
     from PIL import Image
 
@@ -196,7 +196,7 @@ def engine(folder: Path, _: int) -> None:
 
 
 def workers(folder: Path, _: int) -> None:
-    """One worker, and two."""
+    """One worker against two."""
     from trapmeter.parallel.engine import connect_to_ray
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
     from trapmeter.parallel.workers import Engine
@@ -218,12 +218,12 @@ def workers(folder: Path, _: int) -> None:
 
 
 def wait(_: int) -> None:
-    """A task that leaves the processor alone."""
+    """A task that doesn't use the processor."""
     time.sleep(0.1)
 
 
 def data(folder: Path, _: int) -> None:
-    """Core against Data."""
+    """Ray Core against Ray Data."""
     from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
     from trapmeter.detect.precision import DetectorPrecision
     from trapmeter.media.discovery import find_media
@@ -273,7 +273,7 @@ def data(folder: Path, _: int) -> None:
 
 
 def decoded(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The pictures of a clip, a second apart, as the detector wants them."""
+    """The pictures of a clip, one per second, as the detector needs them."""
     from trapmeter.media.discovery import medium_kind
     from trapmeter.media.opening import open_medium
     from trapmeter.media.reader import FitWithin

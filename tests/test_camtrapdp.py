@@ -411,15 +411,15 @@ def test_results_of_the_media_alone_find_their_package(package: Path, tmp_path: 
 def test_distances_of_people_calibrate(package: Path, tmp_path: Path) -> None:
     measure(package, tmp_path / "out")
     with pytest.raises(InputError, match="no observation of a medium has an individualPositionRadius by a person"):
-        calibrate(tmp_path / "out", out=tmp_path / "none", labels=package)
+        calibrate(tmp_path / "out", tmp_path / "none", labels=package)
     of_event = observation("o9", "", observationLevel="event", individualPositionRadius="5")
     with_event = write_package(tmp_path / "event", media=MEDIA, observations=[*OBSERVATIONS, of_event])
     with pytest.raises(InputError, match=r"; 1 of events have one, which tells of no single second; fill in"):
-        calibrate(tmp_path / "out", out=tmp_path / "none", labels=with_event)
+        calibrate(tmp_path / "out", tmp_path / "none", labels=with_event)
     # Ours in a person's row are no labels either.
     export_results(tmp_path / "out", tmp_path / "ours", ExportFormat.CAMTRAP_DP, package=package)
     with pytest.raises(InputError, match="by a person"):
-        calibrate(tmp_path / "out", out=tmp_path / "none", labels=tmp_path / "ours")
+        calibrate(tmp_path / "out", tmp_path / "none", labels=tmp_path / "ours")
     # Unless a person gave them in a review.
     with open_log(tmp_path / "out/distances.csv") as log:
         results = read_results(tmp_path / "out")
@@ -428,13 +428,13 @@ def test_distances_of_people_calibrate(package: Path, tmp_path: Path) -> None:
         session.decide(DecisionKind.DISTANCE, number, 0, distance_m=9.25)
     assert inside("review", "export", tmp_path / "out", "--out", tmp_path / "reviewed") == 0
     export_results(tmp_path / "reviewed", tmp_path / "given", ExportFormat.CAMTRAP_DP, package=package)
-    done = calibrate(tmp_path / "out", out=tmp_path / "by-review", labels=tmp_path / "given")
+    done = calibrate(tmp_path / "out", tmp_path / "by-review", labels=tmp_path / "given")
     assert (done.n_labels, done.n_labels_unused) == (1, 0)
     by_hand = [
         {**one, "individualPositionRadius": "9.5"} if one["observationID"] == "o3" else one for one in OBSERVATIONS
     ]
     labelled = write_package(tmp_path / "by-hand", media=MEDIA, observations=by_hand)
     for number, given in enumerate((labelled, packed(labelled, tmp_path / "by-hand.zip"))):
-        done = calibrate(tmp_path / "out", out=tmp_path / f"calibrated{number}", labels=given)
+        done = calibrate(tmp_path / "out", tmp_path / f"calibrated{number}", labels=given)
         assert (done.n_labels, done.n_labels_unused) == (1, 0)
         assert done.n_moved > 0

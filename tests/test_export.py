@@ -1,4 +1,4 @@
-"""Results in the formats of other tools."""
+"""Exports to the formats of other tools."""
 
 import csv
 import json
@@ -19,8 +19,8 @@ BOX = Box(0.1, 0.2, 0.4, 0.6, 0.9)
 
 
 def measured(media_id: str, time_s: float, metres: float, animal: int = 1, site: str = "A") -> Estimate:
-    seen = Observation(media_id, time_s, BOX, animal, site)
-    return Estimate(seen, Status.MEASURED, Distance(metres, metres - 1, metres + 2))
+    observation = Observation(media_id, time_s, BOX, animal, site)
+    return Estimate(observation, Status.MEASURED, Distance(metres, metres - 1, metres + 2))
 
 
 ROWS = [
@@ -42,9 +42,9 @@ def results(tmp_path: Path) -> Path:
     return folder
 
 
-def test_megadetectors_file_has_boxes_with_distances_and_failures(results: Path, tmp_path: Path) -> None:
-    said = export_results(results, tmp_path / "md.json", ExportFormat.MEGADETECTOR)
-    assert said == ["1 videos are not at hand: their frame numbers count milliseconds"]
+def test_megadetector_json_has_boxes_with_distances_and_failures(results: Path, tmp_path: Path) -> None:
+    notes = export_results(results, tmp_path / "md.json", ExportFormat.MEGADETECTOR)
+    assert notes == ["1 videos are missing here: their frame numbers count milliseconds"]
     video, broken, photo, empty = read_megadetector(tmp_path / "md.json")
     assert [(d.time_s, d.frame_number) for d in video.detections] == [(0, 0), (0, 0), (1.5, 1500)]
     assert video.processed_s == (0, 1.5, 2.5)
@@ -56,12 +56,12 @@ def test_megadetectors_file_has_boxes_with_distances_and_failures(results: Path,
     assert document["images"][0]["detections"][0]["distance_m"] == 5.0
 
 
-def test_frames_are_numbered_as_the_video_has_them(make_clip, tmp_path: Path) -> None:
+def test_frames_are_numbered_by_the_frame_rate_of_the_video(make_clip, tmp_path: Path) -> None:
     clip = make_clip("numbered.mp4", n=25, rate=10)
     rows = [measured(clip.name, 1.05, 5.0), measured("../outside.mp4", 0, 5.0)]
     write_distances(tmp_path / "distances.csv", rows)
     (tmp_path / "run.json").write_text(
-        json.dumps({"root": str(clip.parent), "models": {"detector": {"model_id": "eyes"}}})
+        json.dumps({"root": str(clip.parent), "models": {"detector": {"model_id": "bright"}}})
     )
     export_results(tmp_path, tmp_path / "md.json", ExportFormat.MEGADETECTOR)
     document = json.loads((tmp_path / "md.json").read_text())
@@ -69,16 +69,16 @@ def test_frames_are_numbered_as_the_video_has_them(make_clip, tmp_path: Path) ->
     assert inside["frame_rate"] == pytest.approx(10)
     assert inside["detections"][0]["frame_number"] == 10
     assert outside["frame_rate"] == 1000
-    assert document["info"]["detector"] == "eyes"
+    assert document["info"]["detector"] == "bright"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     times=st.lists(st.integers(0, 600), min_size=1, max_size=5, unique=True), rate=st.sampled_from([10, 25, 29.97, 30])
 )
-def test_seconds_come_back_within_a_frame(tmp_path: Path, times: list[int], rate: float) -> None:
+def test_times_survive_megadetector_json_to_within_a_frame(tmp_path: Path, times: list[int], rate: float) -> None:
     rows = [measured("v.mp4", time_s, 4.0) for time_s in sorted(times)]
-    write_megadetector(tmp_path / "md.json", rows, {"v.mp4": rate}, "eyes")
+    write_megadetector(tmp_path / "md.json", rows, {"v.mp4": rate}, "bright")
     (video,) = read_megadetector(tmp_path / "md.json")
     for time_s, detection in zip(sorted(times), video.detections, strict=True):
         assert detection.time_s is not None
@@ -96,15 +96,15 @@ def test_timelapse_has_a_row_for_each_file(results: Path, tmp_path: Path) -> Non
     ]
 
 
-def test_timelapse_has_folders_as_windows_writes_them(tmp_path: Path) -> None:
+def test_timelapse_folders_have_backslashes(tmp_path: Path) -> None:
     write_distances(tmp_path / "distances.csv", [measured("S 1/card/=one.mp4", 0, 5.0)])
     export_results(tmp_path / "distances.csv", tmp_path / "t.csv", ExportFormat.TIMELAPSE)
     assert next(csv.DictReader((tmp_path / "t.csv").open()))["RelativePath"] == "S 1\\card"
 
 
-def test_drivendatas_table_has_the_nearest(results: Path, tmp_path: Path) -> None:
-    said = export_results(results, tmp_path / "d.csv", ExportFormat.DRIVENDATA)
-    assert said == ["1 seconds show several animals: written is the nearest"]
+def test_drivendata_table_has_the_nearest_animal(results: Path, tmp_path: Path) -> None:
+    notes = export_results(results, tmp_path / "d.csv", ExportFormat.DRIVENDATA)
+    assert notes == ["1 seconds show several animals: only the nearest is written"]
     assert [(row.video_id, row.time_s, row.distance_m) for row in read_labels(tmp_path / "d.csv")] == [
         ("A/one.mp4", 0, 3.0),
         ("A/one.mp4", 1.5, 8.0),
@@ -113,11 +113,11 @@ def test_drivendatas_table_has_the_nearest(results: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("column", ["site_id", "locationID"])
-def test_sites_on_a_map(results: Path, tmp_path: Path, column: str) -> None:
+def test_geojson_has_the_distances_of_each_site(results: Path, tmp_path: Path, column: str) -> None:
     places = tmp_path / "places.csv"
     places.write_text(f"{column},latitude,longitude\nA,-6.5,12.25\nA,0,0\nC,1,2\n")
-    said = export_results(results, tmp_path / "s.geojson", ExportFormat.GEOJSON, places)
-    assert said == ["1 sites have no place and were left out: B"]
+    notes = export_results(results, tmp_path / "s.geojson", ExportFormat.GEOJSON, places)
+    assert notes == ["1 sites have no location and were left out: B"]
     document = json.loads((tmp_path / "s.geojson").read_text())
     assert document["features"][0] == {
         "type": "Feature",
@@ -127,24 +127,24 @@ def test_sites_on_a_map(results: Path, tmp_path: Path, column: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("site_id,latitude,longitude\nA,91,0\n", "line 2, column 'latitude': expected degrees from -90 to 90"),
         ("site_id,latitude,longitude\nZ,9,0\n", "none of the 3 sites has a place; the results have 'A', 'B', 'C'"),
         ("site_id,latitude\nA,9\n", "longitude is missing"),
     ],
 )
-def test_places_that_are_none_are_told(results: Path, tmp_path: Path, text: str, says: str) -> None:
+def test_a_wrong_table_of_locations_is_refused(results: Path, tmp_path: Path, text: str, message: str) -> None:
     places = tmp_path / "places.csv"
     places.write_text(text)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         export_results(results, tmp_path / "s.geojson", ExportFormat.GEOJSON, places)
 
 
-def test_wrong_use_is_told_and_nothing_lost(results: Path, tmp_path: Path) -> None:
+def test_a_wrong_call_is_refused_and_nothing_is_lost(results: Path, tmp_path: Path) -> None:
     table = results / "distances.csv"
     before = table.read_bytes()
-    with pytest.raises(InputError, match="holds the results themselves"):
+    with pytest.raises(InputError, match="contains the results themselves"):
         export_results(results, table, ExportFormat.TIMELAPSE)
     assert table.read_bytes() == before
     with pytest.raises(RunError, match="there is no folder"):

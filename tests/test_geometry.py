@@ -1,3 +1,5 @@
+"""Overlap and suppression of boxes."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -12,7 +14,7 @@ corners = arrays(np.int64, st.tuples(st.integers(0, 12), st.just(4)), elements=s
 
 
 def boxes_from(grid: np.ndarray) -> np.ndarray:
-    """Whole-numbered boxes, some without area."""
+    """Boxes with integer corners, some without area."""
     return np.concatenate([np.minimum(grid[:, :2], grid[:, 2:]), np.maximum(grid[:, :2], grid[:, 2:])], axis=1)
 
 
@@ -21,12 +23,12 @@ def cells_of(box: np.ndarray) -> set[tuple[int, int]]:
 
 
 def counted_iou(a: np.ndarray, b: np.ndarray) -> float:
-    """By counting unit squares, which shares no line with the formula."""
+    """IoU by counting unit squares, independent of the formula."""
     first, second = cells_of(a), cells_of(b)
     return len(first & second) / len(first | second) if first | second else 0.0
 
 
-def plain_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
+def simple_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
     kept: list[int] = []
     for index in sorted(range(len(boxes)), key=lambda i: (-scores[i], i)):
         if all(counted_iou(boxes[index], boxes[other]) <= threshold for other in kept):
@@ -51,19 +53,21 @@ def test_iou_of_known_pairs(a: list[float], b: list[float], expected: float) -> 
 @given(corners, corners)
 def test_iou_agrees_with_counting(first: np.ndarray, second: np.ndarray) -> None:
     a, b = boxes_from(first), boxes_from(second)
-    expected = np.array([[counted_iou(one, other) for other in b] for one in a]).reshape(len(a), len(b))
+    expected = np.array([[counted_iou(first_box, second_box) for second_box in b] for first_box in a]).reshape(
+        len(a), len(b)
+    )
     np.testing.assert_allclose(iou(a, b), expected)
 
 
 @given(corners, st.data(), st.sampled_from([0.0, 0.3, 0.45, 0.9]))
-def test_nms_agrees_with_the_plain_way(grid: np.ndarray, data: st.DataObject, threshold: float) -> None:
+def test_nms_agrees_with_a_simple_loop(grid: np.ndarray, data: st.DataObject, threshold: float) -> None:
     boxes = boxes_from(grid)
-    few = st.sampled_from([0.1, 0.5, 0.5, 0.9])  # so that equal scores are common
+    few = st.sampled_from([0.1, 0.5, 0.5, 0.9])  # makes equal scores common
     scores = np.array(data.draw(st.lists(few, min_size=len(boxes), max_size=len(boxes))))
-    assert nms(boxes, scores, threshold).tolist() == plain_nms(boxes, scores, threshold)
+    assert nms(boxes, scores, threshold).tolist() == simple_nms(boxes, scores, threshold)
 
 
-def test_nms_of_nothing() -> None:
+def test_nms_of_no_boxes_is_empty() -> None:
     assert nms(np.empty((0, 4)), np.empty(0), 0.45).tolist() == []
 
 

@@ -1,3 +1,5 @@
+"""Results survive a kill: the journal keeps complete entries and refuses those of other runs."""
+
 import json
 from pathlib import Path
 
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trapmeter.errors import RunError
-from trapmeter.journal import Journal
+from trapmeter.journal import Journal, has_entries
 from trapmeter.prediction.medium_result import MediumResult, SecondResult, failed_result
 from trapmeter.records import Box, Status
 
@@ -28,12 +30,12 @@ def media(n: int) -> list[MediumResult]:
 
 
 @given(names, st.lists(seconds, max_size=4))
-def test_a_medium_comes_back_exactly(name: str, answered: list[SecondResult]) -> None:
-    seen = MediumResult(name, 5, 6, tuple(answered), doubts=("one",), length_s=1.5, decode_s=0.1)
-    assert MediumResult.from_json(json.loads(json.dumps(seen.to_json()))) == seen
+def test_a_result_survives_json_exactly(name: str, of_medium: list[SecondResult]) -> None:
+    result = MediumResult(name, 5, 6, tuple(of_medium), doubts=("one",), length_s=1.5, decode_s=0.1)
+    assert MediumResult.from_json(json.loads(json.dumps(result.to_json()))) == result
 
 
-def test_what_was_added_is_there_when_opened_again(tmp_path: Path) -> None:
+def test_added_entries_are_read_back_when_the_journal_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
     with Journal(path, SETTINGS, MediumResult.from_json) as journal:
         for medium in media(3):
@@ -43,7 +45,7 @@ def test_what_was_added_is_there_when_opened_again(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-def test_cut_anywhere_it_keeps_all_whole_lines_and_goes_on(
+def test_a_journal_that_was_cut_anywhere_keeps_its_complete_lines_and_accepts_more(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("cut") / "seen.jsonl"
@@ -61,7 +63,7 @@ def test_cut_anywhere_it_keeps_all_whole_lines_and_goes_on(
     assert path.read_bytes() == content
 
 
-def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
+def test_a_journal_with_other_settings_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
     with Journal(path, SETTINGS, MediumResult.from_json):
         pass
@@ -69,9 +71,20 @@ def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
         Journal(path, {**SETTINGS, "min_score": 0.5}, MediumResult.from_json)
 
 
-def test_a_foreign_file_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_foreign_file_is_refused_with_its_line_and_left_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
     path.write_text("something else\n")
     with pytest.raises(RunError, match="line 1: not a line that trapmeter wrote"):
         Journal(path, SETTINGS, MediumResult.from_json)
-    assert path.read_text() == "something else\n", "and left as it is"
+    assert path.read_text() == "something else\n"
+
+
+def test_a_journal_has_entries_once_one_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "seen.jsonl"
+    assert not has_entries(path)
+    with Journal(path, SETTINGS, MediumResult.from_json) as journal:
+        assert not has_entries(path)
+        journal.add(media(1)[0])
+    assert has_entries(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not has_entries(path)

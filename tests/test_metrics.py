@@ -1,3 +1,7 @@
+"""Errors, coverage, bootstrap intervals and distance bands."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
@@ -17,7 +21,7 @@ from trapmeter.metrics import bias, bootstrap_interval, by_band, coverage, mae, 
         lambda: bootstrap_interval([], []),
     ],
 )
-def test_nothing_to_compare_is_said(call):
+def test_empty_input_is_refused(call):
     with pytest.raises(InputError, match=r"0 rows|got none"):
         call()
 
@@ -50,7 +54,7 @@ def test_bootstrap_draws_whole_groups():
     assert low <= narrow[0] <= narrow[1] <= high
 
 
-def test_bootstrap_covers_as_it_says():
+def test_bootstrap_intervals_have_the_stated_coverage():
     rng = np.random.default_rng(0)
     hits = 0
     for seed in range(200):
@@ -61,13 +65,13 @@ def test_bootstrap_covers_as_it_says():
     assert 0.82 <= hits / 200 <= 0.96
 
 
-def test_bootstrap_of_a_statistic_of_several_columns():
+def test_bootstrap_takes_statistics_of_several_columns():
     pairs = np.array([[1.0, 2.0], [3.0, 3.0], [5.0, 2.0]])
     low, high = bootstrap_interval(pairs, ["a", "b", "c"], statistic=lambda rows: mae(rows[:, 0], rows[:, 1]))
     assert (low, high) == (0.0, 3.0)
 
 
-def test_bootstrap_refuses_what_it_cannot_do():
+def test_bootstrap_refuses_invalid_input():
     with pytest.raises(InputError, match="at least 2 groups"):
         bootstrap_interval([1.0, 2.0], ["a", "a"])
     with pytest.raises(ValueError, match="one group per value"):
@@ -76,7 +80,7 @@ def test_bootstrap_refuses_what_it_cannot_do():
         bootstrap_interval([1.0, 2.0], ["a", "b"], level=95)
 
 
-def test_bands_are_half_open_and_hold_every_element():
+def test_bands_are_half_open_and_contain_every_element():
     bands = by_band([0.0, 4.9, 5.0, 30.0], [0, 5, 10, 20, np.inf])
     assert [band.index.tolist() for band in bands] == [[0, 1], [2], [], [3]]
     assert (bands[0].low_m, bands[-1].high_m) == (0.0, np.inf)
@@ -91,6 +95,6 @@ def test_bands_are_half_open_and_hold_every_element():
         ([1.0], [0, 5, 5], "rising edges"),
     ],
 )
-def test_bad_bands(truth, edges, message):
+def test_invalid_bands_are_refused(truth, edges, message):
     with pytest.raises(ValueError, match=message):
         by_band(truth, edges)

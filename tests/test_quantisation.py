@@ -1,4 +1,4 @@
-"""A network in 8 bits: which nodes, which windows judge, what is refused, and that the result is a bundle like any other."""
+"""Quantisation: which nodes become integers, which windows judge, what is refused, and that the result is a bundle."""
 
 import csv
 from dataclasses import replace
@@ -35,7 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def bundle(world: World) -> Path:
-    """A network with a head that looks, trained for an epoch."""
+    """An untrained network with a locating head."""
     import torch
 
     from trapmeter.training.export import export_network
@@ -56,7 +56,7 @@ def settings(world: World, bundle: Path, out: Path, **changes: object) -> Quanti
 
 
 def relabelled(world: World, bundle: Path, path: Path, off_m: float) -> Path:
-    """Labels that the network is off by so much at every moment."""
+    """Labels from which the network differs by off_m in every second."""
     network, store = open_network(read_bundle(bundle), Runtime.ONNXRUNTIME), FrameStore.open(world.store)
     spec = network.bundle.spec
     with world.labels.open() as file, path.open("w", newline="") as out:
@@ -69,39 +69,39 @@ def relabelled(world: World, bundle: Path, path: Path, off_m: float) -> Path:
     return path
 
 
-def test_the_result_is_a_bundle_that_tells_its_error(world: World, bundle: Path, tmp_path: Path) -> None:
+def test_the_result_is_a_bundle_with_its_error(world: World, bundle: Path, tmp_path: Path) -> None:
     labels = relabelled(world, bundle, tmp_path / "labels.csv", 5.0)
-    said: list[str] = []
-    made = quantise(settings(world, bundle, tmp_path / "int8", labels=labels, metadata=None), said.append)
-    assert said == ["calibrates on 24 windows, judges on 24 of other videos"]
-    assert made.before_mae_m == pytest.approx(5.0, abs=1e-4)
-    assert made.before_mae_m != made.after_mae_m == pytest.approx(5.0, rel=0.01)
+    lines: list[str] = []
+    result = quantise(settings(world, bundle, tmp_path / "int8", labels=labels, metadata=None), lines.append)
+    assert lines == ["calibrates on 24 windows, compares errors on 24 of other videos"]
+    assert result.before_mae_m == pytest.approx(5.0, abs=1e-4)
+    assert result.before_mae_m != result.after_mae_m == pytest.approx(5.0, rel=0.01)
     before, after = read_bundle(bundle), check_bundle(tmp_path / "int8")
     assert (after.identity.model_id, after.licence, after.spec) == ("tiny-int8", "MIT", before.spec)
     assert after.uncertainty == before.uncertainty
     assert after.provenance["quantised_from"] == before.identity.sha256
     assert after.provenance["fold"] == 0
-    assert after.provenance["quantised"]["mae_after_m"] == made.after_mae_m
+    assert after.provenance["quantised"]["mae_after_m"] == result.after_mae_m
     kinds = {node.op_type for node in onnx.load(after.network).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
 
 
-def test_a_network_that_would_measure_worse_is_refused(world: World, bundle: Path, tmp_path: Path) -> None:
-    # What is exactly right can only become worse.
+def test_a_network_whose_error_would_grow_is_refused(world: World, bundle: Path, tmp_path: Path) -> None:
+    # A network without any error can only become worse.
     labels = relabelled(world, bundle, tmp_path / "labels.csv", 0.0)
     with pytest.raises(ModelError, match=r"more than 1% larger; nothing was written"):
         quantise(settings(world, bundle, tmp_path / "int8", labels=labels, metadata=None), lambda _: None)
     assert not (tmp_path / "int8").exists()
 
 
-def test_openvino_runs_it_too(world: World, bundle: Path, tmp_path: Path) -> None:
+def test_openvino_runs_a_quantised_network(world: World, bundle: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     labels = relabelled(world, bundle, tmp_path / "labels.csv", 5.0)
-    made = quantise(settings(world, bundle, tmp_path / "int8", labels=labels, metadata=None), lambda _: None)
-    spec = made.bundle.spec
+    result = quantise(settings(world, bundle, tmp_path / "int8", labels=labels, metadata=None), lambda _: None)
+    spec = result.bundle.spec
     windows = np.random.default_rng(0).integers(0, 256, (2, spec.n_channels, *spec.size_hw), np.uint8)
-    wanted = open_network(made.bundle, Runtime.ONNXRUNTIME).metres(windows)
-    assert open_network(made.bundle, Runtime.OPENVINO).metres(windows) == pytest.approx(wanted, abs=0.1)
+    expected = open_network(result.bundle, Runtime.ONNXRUNTIME).metres(windows)
+    assert open_network(result.bundle, Runtime.OPENVINO).metres(windows) == pytest.approx(expected, abs=0.1)
 
 
 def labels_of(*videos: str) -> list[Label]:
@@ -109,23 +109,23 @@ def labels_of(*videos: str) -> list[Label]:
 
 
 @pytest.mark.parametrize(
-    ("unseen", "judges"),
+    ("held_out", "judges"),
     [(set(), {"b", "d"}), ({"a"}, {"a"}), ({"a", "c", "elsewhere"}, {"a", "c"}), ({"elsewhere"}, {"b", "d"})],
 )
-def test_other_videos_judge_than_those_that_calibrate(unseen: set[str], judges: set[str]) -> None:
-    calibrating, judging = split_labels(labels_of("a", "b", "c", "d"), frozenset(unseen))
-    assert {label.video_id for label in judging} == judges
-    assert {label.video_id for label in calibrating} == {"a", "b", "c", "d"} - judges
-    assert len(calibrating) + len(judging) == 8
+def test_videos_judge_that_were_not_used_for_calibration(held_out: set[str], judges: set[str]) -> None:
+    for_calibration, for_judging = split_labels(labels_of("a", "b", "c", "d"), frozenset(held_out))
+    assert {label.video_id for label in for_judging} == judges
+    assert {label.video_id for label in for_calibration} == {"a", "b", "c", "d"} - judges
+    assert len(for_calibration) + len(for_judging) == 8
 
 
-@pytest.mark.parametrize(("videos", "unseen"), [((), set()), (("a",), set()), (("a", "b"), {"a", "b"})])
-def test_both_are_needed(videos: tuple[str, ...], unseen: set[str]) -> None:
+@pytest.mark.parametrize(("videos", "held_out"), [((), set()), (("a",), set()), (("a", "b"), {"a", "b"})])
+def test_calibration_and_judging_both_need_videos(videos: tuple[str, ...], held_out: set[str]) -> None:
     with pytest.raises(InputError, match="at least two videos"):
-        split_labels(labels_of(*videos), frozenset(unseen))
+        split_labels(labels_of(*videos), frozenset(held_out))
 
 
-def test_the_first_layers_and_the_head_stay_as_they_are(bundle: Path) -> None:
+def test_the_first_layers_and_the_head_stay_in_floats(bundle: Path) -> None:
     graph = onnx.load(read_bundle(bundle).network).graph
     chosen = set(quantisable_nodes(graph))
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
@@ -147,6 +147,6 @@ def test_a_network_without_convolutions_is_refused(world: World, tmp_path: Path)
         quantise(settings(world, folder, tmp_path / "int8"), lambda _: None)
 
 
-def test_no_windows_are_no_calibration(world: World, bundle: Path, tmp_path: Path) -> None:
+def test_calibration_needs_a_window(world: World, bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 1, got 0"):
         settings(world, bundle, tmp_path, n_calibration=0)

@@ -1,4 +1,4 @@
-"""Intervals that hold at each distance, and draws with the spread of the truth."""
+"""Intervals that cover the truth at each distance, and draws with the spread of the truth."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from trapmeter.uncertainty import (
 )
 
 
-def shrunken(n: int, seed: int, sites: int = 60):
-    """Answers as a model gives them that is judged by its mean error: drawn to the middle, with noise of each site."""
+def shrunken_predictions(n: int, seed: int, sites: int = 60):
+    """Predictions of a model trained for the least mean error: drawn to the middle, with an error for each site."""
     rng = np.random.default_rng(seed)
     truth = np.clip(rng.gamma(3.0, 2.3, n), 0.6, 25.0)
     site = rng.integers(0, sites, n)
@@ -31,11 +31,11 @@ def shrunken(n: int, seed: int, sites: int = 60):
     return point, truth, [f"{seed}-{s}" for s in site]
 
 
-LEARNT = fit_uncertainty(*shrunken(8000, 0))
+LEARNT = fit_uncertainty(*shrunken_predictions(8000, 0))
 
 
-def test_nine_of_ten_truths_lie_inside_at_every_distance() -> None:
-    point, truth, _ = shrunken(8000, 1)
+def test_intervals_cover_nine_of_ten_truths_at_every_distance() -> None:
+    point, truth, _ = shrunken_predictions(8000, 1)
     distances = LEARNT.distances(point)
     inside = np.array([d.low_m <= t <= d.high_m for d, t in zip(distances, truth, strict=True)])
     assert inside.mean() == pytest.approx(0.9, abs=0.02)
@@ -44,9 +44,9 @@ def test_nine_of_ten_truths_lie_inside_at_every_distance() -> None:
         assert inside[band].mean() > 0.85, (low, high, band.sum())
 
 
-def test_an_interval_around_the_answer_alone_would_fail_at_the_ends() -> None:
-    # What the belt is for: with one pair of offsets for all, far animals lie outside.
-    point, truth, _ = shrunken(8000, 1)
+def test_intervals_of_constant_width_would_fail_at_the_ends() -> None:
+    # The reason for the belt: with the same offsets everywhere, far animals lie outside.
+    point, truth, _ = shrunken_predictions(8000, 1)
     residual = np.log1p(truth) - point
     low, high = np.quantile(residual, [0.05, 0.95])
     far = truth > 15
@@ -54,23 +54,23 @@ def test_an_interval_around_the_answer_alone_would_fail_at_the_ends() -> None:
 
 
 def test_draws_have_the_spread_of_the_truth() -> None:
-    point, truth, _ = shrunken(8000, 2)
+    point, truth, _ = shrunken_predictions(8000, 2)
     distances = LEARNT.distances(point)
     draws = np.array([d.draws_m for d in distances])
-    answers = np.array([d.distance_m for d in distances])
+    predictions = np.array([d.distance_m for d in distances])
     assert draws.shape == (8000, len(DRAW_LEVELS))
     assert draws.std() == pytest.approx(truth.std(), rel=0.06)
-    assert answers.std() < 0.6 * truth.std()
+    assert predictions.std() < 0.6 * truth.std()
     for low, high in pairwise((0, 2, 4, 6, 10, 15)):
         share = ((truth >= low) & (truth < high)).mean()
         assert ((draws >= low) & (draws < high)).mean() == pytest.approx(share, abs=0.015)
 
 
-def test_rounded_labels_are_spread_over_what_rounds_to_them() -> None:
-    point, truth, sites = shrunken(8000, 3)
+def test_rounded_labels_are_spread_over_the_distances_that_round_to_them() -> None:
+    point, truth, sites = shrunken_predictions(8000, 3)
     rounded = np.where(truth < 8, np.round(truth * 2) / 2, np.round(truth))
     draws = np.array([d.draws_m for d in fit_uncertainty(point, rounded, sites).distances(point)])
-    # Classes whose edges are labels would get all of a heap or nothing of it.
+    # Without it, a class whose edges are labels would get all or none of the rows at an edge.
     for low, high in pairwise((2, 3, 4, 5, 6, 8, 10, 12)):
         share = ((truth >= low) & (truth < high)).mean()
         assert ((draws >= low) & (draws < high)).mean() == pytest.approx(share, abs=0.015)
@@ -78,13 +78,13 @@ def test_rounded_labels_are_spread_over_what_rounds_to_them() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(arrays(np.float64, 6, elements=st.floats(-5, 9)), arrays(np.float64, 6, elements=st.floats(0.02, 5)))
-def test_whatever_comes_the_order_holds(point, scale) -> None:
+def test_interval_ends_and_draws_are_always_in_order(point, scale) -> None:
     for distance in LEARNT.distances(point, scale, scale[::-1]):
         assert 0 <= distance.low_m <= distance.distance_m <= distance.high_m
         assert list(distance.draws_m) == sorted(distance.draws_m)
 
 
-def test_intervals_move_smoothly_with_the_answer() -> None:
+def test_intervals_move_smoothly_with_the_prediction() -> None:
     distances = LEARNT.distances(np.linspace(0.8, 3.0, 400))
     for end in ("low_m", "high_m"):
         steps = np.abs(np.diff([np.log1p(getattr(d, end)) for d in distances]))
@@ -92,8 +92,8 @@ def test_intervals_move_smoothly_with_the_answer() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 12, 130])
-def test_few_rows_give_something_that_can_be_used(n: int) -> None:
-    point, truth, sites = shrunken(n, 4)
+def test_few_rows_give_valid_intervals(n: int) -> None:
+    point, truth, sites = shrunken_predictions(n, 4)
     for distance in fit_uncertainty(point, truth, sites).distances(point):
         assert distance.low_m <= distance.distance_m <= distance.high_m
 
@@ -103,7 +103,7 @@ def test_no_rows_are_refused() -> None:
         fit_uncertainty([], [], [])
 
 
-def test_json_keeps_everything() -> None:
+def test_json_is_lossless() -> None:
     assert Uncertainty.from_json(LEARNT.to_json()) == LEARNT
 
 
@@ -118,22 +118,26 @@ def test_json_keeps_everything() -> None:
         {"belt_high": None},
     ],
 )
-def test_something_else_is_refused(change: dict[str, object]) -> None:
+def test_malformed_json_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(InputError, match="not the uncertainty of a model"):
         Uncertainty.from_json({**LEARNT.to_json(), **change})
 
 
-def test_an_ensembles_is_between_its_members() -> None:
-    other = fit_uncertainty(*shrunken(8000, 5))
+def test_the_uncertainty_of_an_ensemble_lies_between_its_members() -> None:
+    other = fit_uncertainty(*shrunken_predictions(8000, 5))
     point = np.log1p([2.0, 5.0, 9.0])
     both = mean_uncertainty([LEARNT, other]).distances(point)
-    for mine, one, two in zip(both, LEARNT.distances(point), other.distances(point), strict=True):
-        assert min(one.high_m, two.high_m) - 0.5 <= mine.high_m <= max(one.high_m, two.high_m) + 0.5
-        assert min(one.draws_m[5], two.draws_m[5]) - 0.1 <= mine.draws_m[5] <= max(one.draws_m[5], two.draws_m[5]) + 0.1
+    for mean, first, second in zip(both, LEARNT.distances(point), other.distances(point), strict=True):
+        assert min(first.high_m, second.high_m) - 0.5 <= mean.high_m <= max(first.high_m, second.high_m) + 0.5
+        assert (
+            min(first.draws_m[5], second.draws_m[5]) - 0.1
+            <= mean.draws_m[5]
+            <= max(first.draws_m[5], second.draws_m[5]) + 0.1
+        )
     assert mean_uncertainty([LEARNT]) is LEARNT
 
 
-def test_where_nobody_measured_the_errors_anything_is_possible() -> None:
+def test_a_model_without_measured_errors_gets_the_widest_interval() -> None:
     assert (unmeasured_distance(4.0).low_m, unmeasured_distance(4.0).high_m, unmeasured_distance(4.0).draws_m) == (
         0.0,
         MAX_M,

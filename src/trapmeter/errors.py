@@ -1,13 +1,13 @@
-"""What can go wrong, as one small tree.
+"""The errors that a user can act on, as one small tree.
 
-TrapmeterError            anything that a user can mend; its text says what to do
+TrapmeterError            anything that a user can fix; its text says what to do
 ├── InputError            a file, table or argument is not what was expected
 ├── MediaError            a video or photo cannot be opened or decoded
 ├── ModelError            a model file is missing, damaged or does not fit
-├── RunError              an output folder cannot be used as asked
+├── RunError              a run cannot continue or write its output
 └── MissingExtraError     an optional dependency is not installed
 
-Our own mistakes are plain Python errors and end with exit status 1.
+Mistakes in trapmeter itself are plain Python errors and end with exit status 1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib.util import find_spec
 
 
 def error_text(error: BaseException) -> str:
-    """What is wrong with content that was read, out of a plain Python error: the text of a KeyError is a bare name."""
+    """The text of a plain Python error about content that was read; that of a KeyError alone would be a bare name."""
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"
     return str(error) or type(error).__name__
@@ -40,7 +40,7 @@ class ModelError(TrapmeterError):
 
 
 class RunError(TrapmeterError):
-    """An output folder cannot be used as asked."""
+    """A run cannot continue or write its output."""
 
 
 class MissingExtraError(TrapmeterError):

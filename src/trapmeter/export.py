@@ -1,4 +1,4 @@
-"""Results of `predict` in the formats of other tools."""
+"""Writes results of `predict` in the formats of other tools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError, MediaError
-from trapmeter.files import check_writable
+from trapmeter.files import PathLike, check_writable
 from trapmeter.media.discovery import medium_kind
 from trapmeter.media.opening import open_medium
 from trapmeter.records import Estimate, Medium, MediumKind, Status, row_order
@@ -21,11 +21,11 @@ from trapmeter.tables.site_locations import read_site_locations, write_geojson
 from trapmeter.tables.timelapse import write_timelapse
 
 MILLISECOND_RATE = 1000.0
-"""Frames a second where the video isn't at hand: numbers then count milliseconds, which tools turn into the same times."""
+"""Frame rate of videos that are missing. Their frame numbers count milliseconds, which tools convert to the same times."""
 
 
 class ExportFormat(StrEnum):
-    """What results can be written as."""
+    """The formats in which results can be written."""
 
     MEGADETECTOR = "megadetector"
     TIMELAPSE = "timelapse"
@@ -35,17 +35,22 @@ class ExportFormat(StrEnum):
 
 
 def export_results(
-    results: Path, out: Path, form: ExportFormat, places: Path | None = None, package: Path | None = None
+    results: PathLike,
+    out: PathLike,
+    form: ExportFormat,
+    places: PathLike | None = None,
+    package: PathLike | None = None,
 ) -> list[str]:
-    """Writes results (a folder of `predict`, or a distances.csv) as another format; returns what should be known about it.
+    """Writes results in another format and returns notes for the user.
 
-    places: where the sites are, as `read_site_locations` takes it; for geojson. package: the
-    Camtrap DP to write a copy of, with the distances in it; for camtrap-dp.
+    results: a folder that `predict` wrote, or a distances.csv. places: the locations of the sites, as `read_site_locations`
+    takes them; for geojson only. package: the Camtrap DP to copy, with the distances added; for camtrap-dp only.
 
     Raises:
-        InputError: a table is not as expected, or holds nothing that the format could tell.
+        InputError: a table is not as expected, or has nothing that the format can express.
         RunError: the file can't be written.
     """
+    results, out = Path(results), Path(out)
     if (places is None) == (form is ExportFormat.GEOJSON):
         raise InputError(
             "--places, a CSV file of site_id, latitude and longitude, goes with --format geojson, and only there"
@@ -58,7 +63,7 @@ def export_results(
         check_writable(out)
     source = find_distances(results)
     if out.exists() and out.samefile(source):
-        raise InputError(f"{out} holds the results themselves; choose another --out")
+        raise InputError(f"{out} contains the results themselves; choose another --out")
     estimates = sorted(read_distances(source), key=row_order)
     if not estimates:
         raise InputError(f"{source} has no rows; there is nothing to write")
@@ -67,14 +72,13 @@ def export_results(
             write_timelapse(out, estimates)
         case ExportFormat.DRIVENDATA:
             n_several = write_nearest_distances(out, estimates)
-            return [f"{n_several:,} seconds show several animals: written is the nearest"] if n_several else []
+            return [f"{n_several:,} seconds show several animals: only the nearest is written"] if n_several else []
         case ExportFormat.GEOJSON if places is not None:
-            without = write_geojson(out, estimates, read_site_locations(places))
-            return (
-                [f"{len(without):,} sites have no place and were left out: {', '.join(without[:5])}"] if without else []
-            )
+            missing = write_geojson(out, estimates, read_site_locations(Path(places)))
+            names = ", ".join(missing[:5])
+            return [f"{len(missing):,} sites have no location and were left out: {names}"] if missing else []
         case ExportFormat.CAMTRAP_DP if package is not None:
-            return export_package(package, out, estimates, _finished_at(read_run_facts(source)))
+            return export_package(Path(package), out, estimates, _finished_at(read_run_facts(source)))
         case _:
             return _export_megadetector(source, out, estimates)
     return []
@@ -83,26 +87,26 @@ def export_results(
 def _export_megadetector(source: Path, out: Path, estimates: Sequence[Estimate]) -> list[str]:
     facts = read_run_facts(source)
     root = facts.get("root")
-    # Media that failed have no frames to number, and are not opened once more.
+    # Media that failed have no frames to number and are not opened again.
     rates: dict[str, float | None] = dict.fromkeys(estimate.observation.media_id for estimate in estimates)
     for name in {e.observation.media_id for e in estimates if e.status in (Status.MEASURED, Status.NO_ANIMAL)}:
         rates[name] = _frame_rate(Path(root) if isinstance(root, str) else None, name)
     n_unknown = sum(rate == MILLISECOND_RATE for rate in rates.values())
     write_megadetector(out, estimates, rates, _detector_name(facts))
     n_without = sum(estimate.distance is not None and estimate.observation.box is None for estimate in estimates)
-    said = []
+    notes = []
     if n_unknown:
-        said.append(f"{n_unknown:,} videos are not at hand: their frame numbers count milliseconds")
+        notes.append(f"{n_unknown:,} videos are missing here: their frame numbers count milliseconds")
     if n_without:
-        said.append(f"{n_without:,} distances have no box and were left out")
-    return said
+        notes.append(f"{n_without:,} distances have no box and were left out")
+    return notes
 
 
 def _frame_rate(root: Path | None, media_id: str) -> float | None:
-    """Frames a second of a video, None for a photo."""
+    """Frames per second of a video, None for a photo."""
     if medium_kind(Path(media_id)) is MediumKind.PHOTO:
         return None
-    # A table may name any path: nothing above the folder of the run is opened.
+    # A table may name any path; nothing outside the folder of the run is opened.
     if root is not None and not Path(media_id).is_absolute() and ".." not in Path(media_id).parts:
         try:
             with open_medium(Medium(media_id, root / media_id, MediumKind.VIDEO)) as reader:
@@ -120,7 +124,7 @@ def _detector_name(facts: dict[str, Any]) -> str:
 
 
 def _finished_at(facts: dict[str, Any]) -> str:
-    """When the run that measured ended, as Camtrap DP writes times; "" where nobody knows."""
+    """When the run finished, as Camtrap DP writes times; "" if unknown."""
     try:
         return datetime.fromisoformat(facts["finished"]).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -11,30 +11,30 @@ from numpy.typing import NDArray
 from trapmeter.records import Box
 
 DEFAULT_HFOV_DEG = 45.0
-"""Horizontal field of view taken when none is given: trail cameras have 38 to 55 degrees."""
+"""Assumed horizontal field of view if none is given: trail cameras have 38 to 55 degrees."""
 FILM_WIDTH_MM = 36.0
-"""Across the picture, for focal lengths in 35 mm equivalents."""
+"""Width of the film, for focal lengths in 35 mm equivalents."""
 
 
 def bearing_deg(x: float, hfov_deg: float) -> float:
     """The angle between the camera's axis and a column of the picture, positive to the right.
 
-    x: 0 (left edge) to 1 (right edge); hfov_deg: horizontal field of view, 0 < hfov_deg < 180. Pinhole camera without lens
-    distortion: tan(bearing) = (2 x - 1) tan(hfov / 2).
+    x: 0 (left edge) to 1 (right edge). hfov_deg: horizontal field of view, 0 < hfov_deg < 180. For a pinhole camera without
+    lens distortion: tan(bearing) = (2 x - 1) tan(hfov / 2).
     """
     return math.degrees(math.atan((2.0 * x - 1.0) * math.tan(math.radians(hfov_deg) / 2.0)))
 
 
 SAME_ANIMAL_IOU = 0.3
-"""From this overlap on (intersection over union) two boxes show the same animal."""
+"""Least overlap (intersection over union) of two boxes of the same animal."""
 TIE_BREAK = 1e-6
-"""Of an overlap: too little to outvote any difference between boxes that differ."""
+"""Weight of a preference: too small to outweigh any difference in overlap."""
 
 
 def iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
     """Intersection over union of every box in a (n x 4) with every box in b (m x 4): n x m, 0..1.
 
-    A pair without any area between them counts 0.
+    It is 0 for a pair without area.
     """
     first = np.asarray(a, dtype=np.float64).reshape(-1, 1, 4)
     second = np.asarray(b, dtype=np.float64).reshape(1, -1, 4)
@@ -50,8 +50,8 @@ def match_boxes(
 ) -> list[tuple[int, int]]:
     """Pairs of positions, in first and in second, whose boxes show the same animal, in the order of first.
 
-    Hungarian assignment on IoU, each at least SAME_ANIMAL_IOU; overlaps that are too small weigh nothing, so they can't
-    outvote a true match. None overlaps nothing. likelier (first x second, small numbers) decides between equal overlaps.
+    Hungarian assignment on overlaps of at least SAME_ANIMAL_IOU; smaller ones count as 0, so they can't outweigh a true
+    match. None overlaps nothing. likelier (first x second, small numbers) decides between equal overlaps.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -64,7 +64,7 @@ def match_boxes(
 
 
 def _xyxy(boxes: Sequence[Box | None]) -> NDArray[np.float64]:
-    """One row per box; an empty one for None."""
+    """The corners as n x 4; zeros for None."""
     return np.array([(0.0, 0.0, 0.0, 0.0) if box is None else box.xyxy for box in boxes]).reshape(-1, 4)
 
 
@@ -76,7 +76,7 @@ def _area(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
 def nms(xyxy: NDArray[np.floating], scores: NDArray[np.floating], iou_threshold: float) -> NDArray[np.intp]:
     """Greedy non-maximum suppression: indices of the boxes to keep, best score first.
 
-    A box goes when it overlaps a kept one by more than iou_threshold. Among equal scores the earlier box wins.
+    Drops a box that overlaps a kept one by more than iou_threshold. Among equal scores the earlier box wins.
 
     Args:
         xyxy: n x 4.
@@ -84,10 +84,10 @@ def nms(xyxy: NDArray[np.floating], scores: NDArray[np.floating], iou_threshold:
         iou_threshold: 0..1.
     """
     boxes = np.asarray(xyxy, dtype=np.float64).reshape(-1, 4)
-    waiting = np.argsort(-np.asarray(scores), kind="stable")
+    left = np.argsort(-np.asarray(scores), kind="stable")
     kept: list[int] = []
-    while waiting.size:
-        best, waiting = waiting[0], waiting[1:]
+    while left.size:
+        best, left = left[0], left[1:]
         kept.append(int(best))
-        waiting = waiting[iou(boxes[best : best + 1], boxes[waiting])[0] <= iou_threshold]
+        left = left[iou(boxes[best : best + 1], boxes[left])[0] <= iou_threshold]
     return np.asarray(kept, dtype=np.intp)

@@ -201,6 +201,17 @@ class Estimate:
             raise ValueError("a failed row needs a reason")
 
     @property
+    def measured_distance(self) -> Distance:
+        """The distance of a measured row.
+
+        Raises:
+            ValueError: the row is not measured.
+        """
+        if self.distance is None:
+            raise ValueError(f"{self.observation.media_id} at {self.observation.time_s:g} s has no distance")
+        return self.distance
+
+    @property
     def is_by_hand(self) -> bool:
         """Whether a person entered the distance."""
         return self.model_id == REVIEW_MODEL_ID

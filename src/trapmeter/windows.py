@@ -1,4 +1,4 @@
-"""Which seconds a network sees at once: a window of frames around the second in question."""
+"""The window of frames that a network gets for a second: offsets, and what replaces frames outside the video."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from enum import StrEnum
 from trapmeter.errors import InputError
 
 SECOND_PLACE_OFFSETS_S = (-1.0, -2.0, 0.0, 1.0, 2.0)
-"""The order of the 2nd-place system, an accident that its published weights depend on."""
+"""The order of the 2nd-place system; unintended, but its published weights depend on it."""
 
 TIME_ORDER_OFFSETS_S = (-2.0, -1.0, 0.0, 1.0, 2.0)
 WIDE_OFFSETS_S = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
-"""Far enough out that a slow animal has left its place. Holds the other windows' seconds too."""
+"""Wide enough for a slow animal to move. Contains the seconds of the other windows."""
 
 
 class Edge(StrEnum):
-    """What stands in for a second before the start or after the end of the video."""
+    """What replaces a second before the start or after the end of the video."""
 
     BLACK = "black"
     REPEAT = "repeat"
@@ -27,8 +27,8 @@ def window_times(
 ) -> tuple[float | None, ...]:
     """The time of each frame of the window around time_s, in the order of the offsets; None is a black frame.
 
-    Inside the video is 0 <= t < length_s. With Edge.REPEAT a time outside becomes the nearest whole number of seconds inside
-    that the video has: 0 before the start, the last whole second after the end.
+    The video spans 0 <= t < length_s. With Edge.REPEAT the nearest whole second inside replaces a time outside: 0 before
+    the start, the last whole second after the end.
 
     Raises:
         InputError: time_s itself lies outside the video.
@@ -44,15 +44,15 @@ def window_times(
 
 
 def parse_offsets(text: str) -> tuple[float, ...]:
-    """Offsets in seconds from a text such as "-1,-2,0,1,2"; the second itself (0) must be among them.
+    """Parses offsets in seconds such as "-1,-2,0,1,2"; the second itself (0) must be among them.
 
     Raises:
-        InputError: not numbers, without 0, or one twice.
+        InputError: an offset is not a number, 0 is missing, or one occurs twice.
     """
     try:
         offsets = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"offsets are seconds with commas between, such as -2,-1,0,1,2; got {text!r}") from None
+        raise InputError(f"offsets are seconds separated by commas, such as -2,-1,0,1,2; got {text!r}") from None
     if 0.0 not in offsets or len(set(offsets)) != len(offsets) or not all(map(math.isfinite, offsets)):
-        raise InputError(f"offsets must hold 0, the second itself, and none twice; got {text!r}")
+        raise InputError(f"offsets must include 0, the second itself, and each only once; got {text!r}")
     return offsets

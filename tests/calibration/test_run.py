@@ -1,4 +1,4 @@
-"""The whole of `trapmeter calibrate`, from results to results."""
+"""`trapmeter calibrate`, from results to corrected results."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from calibration_world import CAMERA, row_of
-from trapmeter.calibration.run import calibrate, run_calibration, select_seconds
-from trapmeter.calibration.settings import CalibrateSettings
+from calibration.conftest import TRUTHS_M
+from calibration_world import CAMERA, points_csv
+from trapmeter.calibration.run import calibrate, describe_correction, select_seconds
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Estimate, Status
+from trapmeter.tables.corrections import SiteCorrection
 from trapmeter.tables.distances import read_distances, write_distances
 
 
@@ -21,31 +22,30 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def by_site(estimates: list[Estimate], site_id: str) -> list[Estimate]:
-    return [e for e in estimates if e.observation.site_id == site_id]
+def of_site(estimates: list[Estimate], site_id: str) -> list[Estimate]:
+    return [estimate for estimate in estimates if estimate.observation.site_id == site_id]
 
 
-def labels(folder: Path, factor: float = 1.5) -> Path:
-    """True distances of a second of each video of site S1."""
-    rows = ["video_id,time,distance"]
-    for video, metres in enumerate([3.0, 7.0] * 3):
-        rows.append(f"S1/{video}.mp4,0,{metres * factor / 1.5}")
-    return write(folder / "labels.csv", "\n".join(rows))
+def label_table(folder: Path) -> Path:
+    """True distances of one second of each video of site S1."""
+    rows = [f"S1/{video}.mp4,0,{metres}" for video, metres in enumerate([3.0, 7.0] * 3)]
+    return write(folder / "labels.csv", "\n".join(["video_id,time,distance", *rows]))
 
 
 def test_labels_correct_their_site_and_no_other(results: Path, tmp_path: Path) -> None:
-    done = calibrate(results, out=tmp_path / "out", labels=labels(tmp_path))
+    calibration = calibrate(results, tmp_path / "out", labels=label_table(tmp_path))
     before, after = read_distances(results / "distances.csv"), read_distances(tmp_path / "out/distances.csv")
-    assert by_site(after, "S2") == by_site(before, "S2")
-    for old, new in zip(by_site(before, "S1"), by_site(after, "S1"), strict=True):
+    assert of_site(after, "S2") == of_site(before, "S2")
+    for old, new in zip(of_site(before, "S1"), of_site(after, "S1"), strict=True):
         assert old.distance is not None
         assert new.distance is not None
         assert old.distance.distance_m < new.distance.distance_m < 1.7 * old.distance.distance_m
-        # Everything is moved alike.
+        # Interval and draws move with the distance.
         assert new.distance.low_m > old.distance.low_m
         assert all(b > a for a, b in zip(old.distance.draws_m, new.distance.draws_m, strict=True))
         assert new.model_id == "made-up; calibrated"
-    (site,) = done.corrections
+    assert (calibration.n_moved, calibration.n_measured, calibration.notes) == (24, 48, ())
+    (site,) = calibration.corrections
     assert (site.site_id, site.labels, site.points) == ("S1", 6, 0)
     assert site.label_error_m is not None
     assert site.label_error_left_out_m is not None
@@ -55,43 +55,60 @@ def test_labels_correct_their_site_and_no_other(results: Path, tmp_path: Path) -
         assert [row["site_id"] for row in csv.DictReader(file)] == ["S1"]
 
 
+def test_paths_may_be_text(results: Path, tmp_path: Path) -> None:
+    selection = select_seconds(str(results), str(tmp_path / "selected"), 1)
+    assert selection.path == tmp_path / "selected/to-label.csv"
+    calibration = calibrate(str(results), str(tmp_path / "out"), labels=str(label_table(tmp_path)))
+    assert calibration.n_labels == 6
+    assert (tmp_path / "out/distances.csv").exists()
+
+
 def test_the_same_run_gives_the_same_bytes(results: Path, tmp_path: Path) -> None:
+    tables = []
     for _ in range(2):
-        calibrate(results, out=tmp_path / "out", labels=labels(tmp_path))
-        first = (tmp_path / "out/distances.csv").read_bytes()
-    assert (tmp_path / "out/distances.csv").read_bytes() == first
+        calibrate(results, tmp_path / "out", labels=label_table(tmp_path))
+        tables.append((tmp_path / "out/distances.csv").read_bytes())
+    assert tables[0] == tables[1]
 
 
-def test_points_put_animals_on_the_ground(results: Path, tmp_path: Path) -> None:
-    rows = [f"S1,0.5,{row_of(m):.4f},{m}" for m in (3.0, 5.0, 8.0, 12.0)]
-    points = write(tmp_path / "points.csv", "\n".join(["site_id,x,y,distance_m", *rows]))
-    calibrate(results, out=tmp_path / "out", points=points)
-    truths = [3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0] * 3
+def test_points_correct_distances_by_the_ground(results: Path, tmp_path: Path) -> None:
+    points = write(tmp_path / "points.csv", points_csv("S1", 3.0, 5.0, 8.0, 12.0))
+    calibrate(results, tmp_path / "out", points=points)
     errors = []
-    for truth, new in zip(truths, by_site(read_distances(tmp_path / "out/distances.csv"), "S1"), strict=True):
+    for truth_m, new in zip(TRUTHS_M, of_site(read_distances(tmp_path / "out/distances.csv"), "S1"), strict=True):
         assert new.distance is not None
-        errors.append(abs(new.distance.distance_m - truth))
+        errors.append(abs(new.distance.distance_m - truth_m))
     assert sum(errors) / len(errors) < 0.7
 
 
 def test_a_narrow_lens_puts_animals_farther_away(results: Path, tmp_path: Path) -> None:
     cameras = write(tmp_path / "cameras.csv", "site_id,hfov_deg\nS1,25\n")
-    (site,) = calibrate(results, out=tmp_path / "out", cameras=cameras).corrections
+    (site,) = calibrate(results, tmp_path / "out", cameras=cameras).corrections
     assert site.camera_factor > 1.2
     assert site.after_m == pytest.approx(site.camera_factor * site.before_m)
 
 
-def test_all_facts_together(results: Path, tmp_path: Path) -> None:
+def test_all_facts_work_together(results: Path, tmp_path: Path) -> None:
     cameras = write(
         tmp_path / "cameras.csv",
         f"site_id,hfov_deg,height_m,pitch_deg\nS1,{CAMERA.hfov_deg},{CAMERA.height_m},{CAMERA.pitch_deg}\n",
     )
-    rows = [f"S1,0.5,{row_of(m):.4f},{m}" for m in (3.0, 8.0)]
-    points = write(tmp_path / "points.csv", "\n".join(["site_id,x,y,distance_m", *rows]))
-    settings = CalibrateSettings(results, out=tmp_path / "out", labels=labels(tmp_path), points=points, cameras=cameras)
-    (site,) = run_calibration(settings).corrections
+    points = write(tmp_path / "points.csv", points_csv("S1", 3.0, 8.0))
+    calibration = calibrate(results, tmp_path / "out", labels=label_table(tmp_path), points=points, cameras=cameras)
+    (site,) = calibration.corrections
     assert (site.labels, site.points, site.camera_factor) == (6, 2, 1.0)
     assert site.ground_b is not None
+
+
+def test_unused_labels_and_misspelt_columns_are_noted(results: Path, tmp_path: Path) -> None:
+    labels = write(tmp_path / "labels.csv", "video_id,time,distance\nS1/0.mp4,0,4\nS1/0.mp4,99,4\n")
+    cameras = write(tmp_path / "cameras.csv", "site_id,hfov_deg,heigth_m\nS1,42,1\n")
+    calibration = calibrate(results, tmp_path / "out", labels=labels, cameras=cameras)
+    assert (calibration.n_labels, calibration.n_labels_unused) == (1, 1)
+    misspelt, unused = calibration.notes
+    assert "'heigth_m'" in misspelt
+    assert "'height_m'" in misspelt
+    assert "labels without a measured animal at their second: 1" in unused
 
 
 @pytest.mark.parametrize(
@@ -103,55 +120,96 @@ def test_all_facts_together(results: Path, tmp_path: Path) -> None:
         ("video_id,time,distance\nS1/0.mp4,0,400\nS1/1.mp4,0,700\n", "times the measured ones.*expected metres"),
     ],
 )
-def test_labels_of_nothing_are_refused(results: Path, tmp_path: Path, text: str, message: str) -> None:
+def test_labels_that_match_nothing_are_refused(results: Path, tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        calibrate(results, out=tmp_path / "out", labels=write(tmp_path / "labels.csv", text))
+        calibrate(results, tmp_path / "out", labels=write(tmp_path / "labels.csv", text))
     assert not (tmp_path / "out/distances.csv").exists()
 
 
 def test_a_site_without_rows_is_refused(results: Path, tmp_path: Path) -> None:
     points = write(tmp_path / "points.csv", "site_id,x,y,distance_m\nS9,0.5,0.9,2\nS9,0.5,0.5,8\n")
     with pytest.raises(InputError, match="no row of site 'S9'; its sites are "):
-        calibrate(results, out=tmp_path / "out", points=points)
+        calibrate(results, tmp_path / "out", points=points)
 
 
-def test_nothing_known_is_refused(results: Path, tmp_path: Path) -> None:
+def test_a_calibration_without_facts_is_refused(results: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give --labels, --points, --cameras, --species"):
-        CalibrateSettings(results, out=tmp_path / "out")
+        calibrate(results, tmp_path / "out")
 
 
-def test_what_is_calibrated_is_not_calibrated_again(results: Path, tmp_path: Path) -> None:
-    known = labels(tmp_path)
-    calibrate(results, out=tmp_path / "once", labels=known)
+def test_calibrated_results_are_not_calibrated_again(results: Path, tmp_path: Path) -> None:
+    labels = label_table(tmp_path)
+    calibrate(results, tmp_path / "once", labels=labels)
     with pytest.raises(InputError, match="calibrated already"):
-        calibrate(tmp_path / "once", out=tmp_path / "twice", labels=known)
+        calibrate(tmp_path / "once", tmp_path / "twice", labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("note", "column", "facts"), [("lens 25 deg", "cameras", "lens"), ("shoulder 0.40 m", "species", "shoulder")]
+)
+def test_facts_that_predict_has_used_are_refused(
+    results: Path, tmp_path: Path, note: str, column: str, facts: str
+) -> None:
+    rows = read_distances(results / "distances.csv")
+    noted = [replace(row, model_id=f"{row.model_id}; with {note}") if row.distance else row for row in rows]
+    write_distances(results / "distances.csv", noted)
+    cameras = write(tmp_path / "cameras.csv", "site_id,hfov_deg\nS1,25\n")
+    with pytest.raises(InputError, match=f"`predict` has used {facts} already; leave out --{column}"):
+        calibrate(results, tmp_path / "out", **{column: cameras if column == "cameras" else "red fox"})
 
 
 def test_results_are_never_overwritten(results: Path, tmp_path: Path) -> None:
     before = (results / "distances.csv").read_bytes()
     with pytest.raises(RunError, match="holds the results to calibrate"):
-        calibrate(results, out=results, labels=labels(tmp_path))
+        calibrate(results, results, labels=label_table(tmp_path))
     with pytest.raises(RunError, match="choose another"):
         select_seconds(results, results, 3)
     assert (results / "distances.csv").read_bytes() == before
 
 
-def test_picked_seconds_come_back_as_labels(results: Path, tmp_path: Path) -> None:
-    picked = select_seconds(results, tmp_path / "picked", 3)
-    path = picked.path
-    assert (picked.n_rows, picked.n_sites, picked.has_sites) == (6, 2, True)
-    head, *rows = path.read_text().splitlines()
+def test_selected_seconds_come_back_as_labels(results: Path, tmp_path: Path) -> None:
+    selection = select_seconds(results, tmp_path / "selected", 3)
+    assert (selection.n_rows, selection.n_sites, selection.notes) == (6, 2, ())
+    header, *rows = selection.path.read_text().splitlines()
     assert len({row.split(",")[1] for row in rows}) == 6
-    path.write_text("\n".join([head, *(f"{row}6.5" for row in rows[:3])]))
-    (site,) = calibrate(results, out=tmp_path / "out", labels=path).corrections
+    selection.path.write_text("\n".join([header, *(f"{row}6.5" for row in rows[:3])]))
+    (site,) = calibrate(results, tmp_path / "out", labels=selection.path).corrections
     assert (site.site_id, site.labels) == ("S1", 3)
+
+
+def test_selection_without_sites_is_noted(results: Path, tmp_path: Path) -> None:
+    rows = read_distances(results / "distances.csv")
+    without = [replace(row, observation=replace(row.observation, site_id="")) for row in rows]
+    write_distances(results / "distances.csv", without)
+    selection = select_seconds(results, tmp_path / "selected", 1)
+    assert (selection.n_rows, selection.n_sites) == (12, 12)
+    assert "each of their videos counts as a site (12 in all)" in selection.notes[0]
+
+
+def test_selection_refuses_less_than_a_second_and_other_settings(results: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="1 or more for each site, got 0"):
+        select_seconds(results, tmp_path / "selected", 0)
+    with pytest.raises(InputError, match="leave out everything but --out"):
+        select_seconds(results, tmp_path / "selected", 3, species="red fox")
+    assert not (tmp_path / "selected").exists()
 
 
 def test_a_camera_whose_site_has_no_animal_is_no_error(results: Path, tmp_path: Path) -> None:
     table = read_distances(results / "distances.csv")
-    seen = replace(table[0].observation, media_id="S3/0.mp4", site_id="S3", box=None)
-    empty = replace(table[0], observation=seen, status=Status.NO_ANIMAL, distance=None, model_id="")
+    observation = replace(table[0].observation, media_id="S3/0.mp4", site_id="S3", box=None)
+    empty = replace(table[0], observation=observation, status=Status.NO_ANIMAL, distance=None, model_id="")
     write_distances(results / "distances.csv", [*table, empty])
     cameras = write(tmp_path / "cameras.csv", "site_id,hfov_deg\nS1,42\nS3,42\n")
-    done = calibrate(results, out=tmp_path / "out", cameras=cameras)
-    assert [site.site_id for site in done.corrections] == ["S1"]
+    calibration = calibrate(results, tmp_path / "out", cameras=cameras)
+    assert [site.site_id for site in calibration.corrections] == ["S1"]
+
+
+def test_a_correction_that_worsens_the_labels_is_marked() -> None:
+    correction = SiteCorrection("S1", 24, 6, 0, 1.0, 5.0, 7.5, 1.0, 0.5)
+    better = "S1: median 5.0 m before, 7.5 m after; error at labelled seconds 1.00 m, 0.50 m"
+    assert describe_correction(correction).startswith(better)
+    assert "WORSE" not in describe_correction(correction)
+    assert "WORSE" in describe_correction(replace(correction, label_error_left_out_m=1.5))
+    unknown = replace(correction, label_error_m=None, label_error_left_out_m=None)
+    assert "labels of a single video can't show" in describe_correction(unknown)
+    assert describe_correction(replace(unknown, labels=0)).endswith("7.5 m after")

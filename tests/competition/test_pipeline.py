@@ -1,4 +1,4 @@
-"""The whole chain from one file, with a tiny network: plan, every step, going on, refusals."""
+"""The competition run from one file with a tiny network: the plan, every step, resuming, and refusals."""
 
 import csv
 import shutil
@@ -16,17 +16,17 @@ from trapmeter.training.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("chain"))
+    return make_world(tmp_path_factory.mktemp("competition"))
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One real bundle; translating each network anew would take longer than all else."""
+    """One real bundle, which stands in for all: exporting each network would take longer than everything else."""
     from trapmeter.training.export import export_network
     from trapmeter.training.network import make_network
 
@@ -53,7 +53,7 @@ def configuration(world: World, exported: Path, tmp_path: Path, monkeypatch: pyt
             lines = table.read_text().splitlines()
             kept = [lines[0], *(line for line in lines[1:] if chosen(line.split(",")[0]))]
             (tmp_path / f"{name}_{table.name}").write_text("\n".join(kept) + "\n")
-    path = tmp_path / "chain.toml"
+    path = tmp_path / "second-place.toml"
     path.write_text(
         f'labels = "train_labels.csv"\nmetadata = "train_metadata.csv"\nvideos = "{world.videos}"\n'
         f'test_format = "test_labels.csv"\ntest_metadata = "test_metadata.csv"\ntest_labels = "test_labels.csv"\n'
@@ -62,9 +62,9 @@ def configuration(world: World, exported: Path, tmp_path: Path, monkeypatch: pyt
     return path
 
 
-def test_from_videos_to_a_submission_and_again_without_work(configuration: Path) -> None:
-    said: list[str] = []
-    submission = run_competition(read_competition_settings(configuration), said.append)
+def test_videos_become_a_submission_and_a_second_run_has_nothing_to_do(configuration: Path) -> None:
+    lines: list[str] = []
+    submission = run_competition(read_competition_settings(configuration), lines.append)
     out = configuration.parent / "out"
     assert submission == out / "submission-1.csv"
     with submission.open() as file:
@@ -75,34 +75,34 @@ def test_from_videos_to_a_submission_and_again_without_work(configuration: Path)
     assert {"pseudolabels-1.csv", "submission-0.csv", "evaluation-0", "evaluation-1", "round-0", "round-1"} <= {
         path.name for path in out.iterdir()
     }
-    assert sum(": to do" in line for line in said) == 8
-    assert any("(8 pseudolabels)" in line for line in said)
-    assert any("networks run in " in line for line in said)
+    assert sum(": to do" in line for line in lines) == 8
+    assert any("(8 pseudolabels)" in line for line in lines)
+    assert any("networks run in " in line for line in lines)
     before = submission.read_bytes()
-    said.clear()
-    run_competition(read_competition_settings(configuration), said.append)
-    assert len(said) >= 8
-    assert all(": done" in line for line in said)
-    # A step whose result is gone is done again, to the same bytes.
+    lines.clear()
+    run_competition(read_competition_settings(configuration), lines.append)
+    assert len(lines) >= 8
+    assert all(": done" in line for line in lines)
+    # A step whose result is missing is repeated, with the same bytes.
     submission.unlink()
-    run_competition(read_competition_settings(configuration), said.append)
+    run_competition(read_competition_settings(configuration), lines.append)
     assert submission.read_bytes() == before
 
 
-def test_one_more_round_goes_on_and_other_settings_are_refused(configuration: Path) -> None:
+def test_one_more_round_resumes_and_other_settings_are_refused(configuration: Path) -> None:
     configuration.write_text(configuration.read_text().replace("rounds = 1", "rounds = 0"))
     run_competition(read_competition_settings(configuration), lambda _: None)
     configuration.write_text(configuration.read_text().replace("rounds = 0", "rounds = 1"))
-    said: list[str] = []
-    run_competition(read_competition_settings(configuration), said.append)
-    assert sum(": done" in line for line in said) == 4
+    lines: list[str] = []
+    run_competition(read_competition_settings(configuration), lines.append)
+    assert sum(": done" in line for line in lines) == 4
     configuration.write_text(configuration.read_text().replace("folds = 2", "folds = 3"))
     with pytest.raises(RunError, match="another folds"):
         run_competition(read_competition_settings(configuration), lambda _: None)
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("labels = ", "not TOML"),
         ('label = "x"', "unknown settings label"),
@@ -112,16 +112,16 @@ def test_one_more_round_goes_on_and_other_settings_are_refused(configuration: Pa
         ('runtime = "abacus"', "abacus"),
     ],
 )
-def test_a_wrong_file_is_refused_in_words(configuration: Path, text: str, words: str) -> None:
+def test_a_wrong_file_is_refused(configuration: Path, text: str, message: str) -> None:
     name = text.split(" ", maxsplit=1)[0]
     kept = [line for line in configuration.read_text().splitlines() if not line.startswith(f"{name} ")]
-    configuration.write_text("\n".join([*(kept if words != "missing" else []), text]) + "\n")
-    with pytest.raises(InputError, match=words):
+    configuration.write_text("\n".join([*(kept if message != "missing" else []), text]) + "\n")
+    with pytest.raises(InputError, match=message):
         read_competition_settings(configuration)
 
 
 @pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
-def test_the_runtime_that_is_asked_for_runs_the_networks(
+def test_the_requested_runtime_runs_the_networks(
     configuration: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from trapmeter.competition import inference
@@ -130,11 +130,11 @@ def test_the_runtime_that_is_asked_for_runs_the_networks(
     monkeypatch.setattr(inference, "choose_runtime", lambda requested: RuntimeChoice(requested, "requested"))
     load = Ensemble.load
 
-    def noted(folders: list[Path], **arguments: object) -> Ensemble:
+    def recording_load(folders: list[Path], **arguments: object) -> Ensemble:
         opened.append(arguments.pop("runtime"))
         return load(folders, **arguments)
 
-    monkeypatch.setattr(inference.Ensemble, "load", noted)
+    monkeypatch.setattr(inference.Ensemble, "load", recording_load)
     configuration.write_text(configuration.read_text().replace("rounds = 1", f'rounds = 0\nruntime = "{runtime}"'))
     run_competition(read_competition_settings(configuration), lambda _: None)
     assert opened == [runtime]
@@ -142,20 +142,20 @@ def test_the_runtime_that_is_asked_for_runs_the_networks(
     assert f'"runtime":"{runtime}"' in journal[0]
 
 
-def test_every_setting_is_explained() -> None:
+def test_the_reference_page_has_every_setting() -> None:
     text = (ROOT / "docs/reference/chain.md").read_text()
     for field in fields(CompetitionSettings):
         assert f"`{field.name}`" in text
 
 
-def test_the_demos_file_is_read() -> None:
+def test_the_file_of_the_demo_is_valid() -> None:
     settings = read_competition_settings(ROOT / "src/trapmeter/demo/chain.toml")
     for path in (settings.labels, settings.metadata, settings.test_format, settings.videos, settings.test_labels):
         assert path is not None
         assert path.exists()
 
 
-def test_the_chain_is_one_process(
+def test_a_competition_run_is_a_single_process(
     configuration: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from trapmeter.cli import main

@@ -1,4 +1,4 @@
-"""The network that comes with the demo: small, honest about its sites, and asked about the same animals as the box model."""
+"""The demo's network: small, documented, and run on the same animals as the box model."""
 
 import csv
 from dataclasses import replace
@@ -15,7 +15,7 @@ from trapmeter.tables.csvfile import read_rows
 pytestmark = pytest.mark.slow
 
 
-def test_it_is_small_and_tells_what_it_is() -> None:
+def test_the_bundle_is_small_and_documents_itself() -> None:
     bundle = read_bundle(NETWORK)
     assert sum(path.stat().st_size for path in NETWORK.iterdir()) < 10e6
     assert bundle.spec.box_channel
@@ -25,7 +25,7 @@ def test_it_is_small_and_tells_what_it_is() -> None:
     assert bundle.provenance["held_out"]["folds_by"] == "site"
 
 
-def test_it_measures_the_animals_that_the_box_model_measured(tmp_path) -> None:
+def test_the_network_measures_the_same_animals_as_the_box_model(tmp_path) -> None:
     demo = demo_settings(tmp_path, 1)
     one_clip = next(path for path in sorted(CLIPS.glob("*.mp4")))
     labelled = tmp_path / "times.csv"
@@ -36,14 +36,14 @@ def test_it_measures_the_animals_that_the_box_model_measured(tmp_path) -> None:
         seconds = sorted({row.text("time") for row in rows if row.text("video_id") == one_clip.name})
         table.writerows((one_clip.name, second) for second in seconds[:3])
     first = run_prediction(replace(demo, times=labelled))
-    again = run_prediction(replace(network_settings(demo), times=labelled))
+    second = run_prediction(replace(network_settings(demo), times=labelled))
     assert first.summary.n_animals > 0
-    seen = [[e.observation for e in run.estimates if e.distance is not None] for run in (first, again)]
-    assert [(o.media_id, o.time_s, o.animal_id) for o in seen[0]] == [
-        (o.media_id, o.time_s, o.animal_id) for o in seen[1]
+    observations = [[e.observation for e in run.estimates if e.distance is not None] for run in (first, second)]
+    assert [(o.media_id, o.time_s, o.animal_id) for o in observations[0]] == [
+        (o.media_id, o.time_s, o.animal_id) for o in observations[1]
     ]
-    assert again.facts["models"]["distance"]["model_id"] == f"{read_bundle(NETWORK).identity.model_id} with flip"
+    assert second.facts["models"]["distance"]["model_id"] == f"{read_bundle(NETWORK).identity.model_id} with flip"
 
 
-def test_it_opens_in_the_runtime() -> None:
+def test_the_network_opens_in_the_runtime() -> None:
     assert len(Ensemble.load([NETWORK], flip=True).members) == 1

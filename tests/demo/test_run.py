@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: what it measures, what it prints, and the facts that it states about itself."""
+"""The demo as a new user runs it: its results, its output, and the facts that it states about itself."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from trapmeter.console import print_demo
 from trapmeter.demo.clips import CLIPS, POINTS, TRAINING_MEDIAN_M
-from trapmeter.demo.run import BASELINE, Demo, Way, run_demo
+from trapmeter.demo.run import BASELINE, Demo, DistanceMethod, run_demo
 from trapmeter.folds import folds_by_site
 from trapmeter.tables.csvfile import Row, read_rows
 from trapmeter.tables.reference_points import read_reference_points
@@ -19,56 +19,56 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return run_demo(tmp_path_factory.mktemp("demo"), 2)
 
 
-def errors(way: Way) -> tuple[float, float, float]:
-    scores = way.every_animal
+def errors(method: DistanceMethod) -> tuple[float, float, float]:
+    scores = method.every_animal
     assert scores.all is not None and scores.near is not None and scores.far is not None
     return scores.all.mae_m, scores.near.mae_m, scores.far.mae_m
 
 
 def test_each_model_beats_the_training_median_by_a_quarter_near_and_far(demo: Demo) -> None:
-    baseline, *models = demo.ways
+    baseline, *models = demo.methods
     assert baseline.name == BASELINE
-    for way in models:
-        assert all(error < constant * 3 / 4 for error, constant in zip(errors(way), errors(baseline), strict=True))
+    for method in models:
+        assert all(error < constant * 3 / 4 for error, constant in zip(errors(method), errors(baseline), strict=True))
 
 
-def test_on_the_detectors_own_boxes_too_each_model_beats_the_training_median(demo: Demo) -> None:
-    baseline, *models = demo.ways
+def test_each_model_also_beats_the_training_median_on_the_detectors_own_boxes(demo: Demo) -> None:
+    baseline, *models = demo.methods
     assert baseline.found.all is not None
-    for way in models:
-        assert way.found.all is not None
-        assert way.found.all.n == baseline.found.all.n
-        assert way.found.all.mae_m < baseline.found.all.mae_m
+    for method in models:
+        assert method.found.all is not None
+        assert method.found.all.n == baseline.found.all.n
+        assert method.found.all.mae_m < baseline.found.all.mae_m
 
 
 def test_reference_points_lower_both_models_errors(demo: Demo) -> None:
-    _, boxes, boxes_with_points, network, network_with_points = demo.ways
+    _, boxes, boxes_with_points, network, network_with_points = demo.methods
     for plain, with_points in ((boxes, boxes_with_points), (network, network_with_points)):
         assert errors(with_points)[0] < errors(plain)[0]
 
 
-def test_every_visible_animal_is_judged_and_a_third_of_them_stand_far(demo: Demo) -> None:
+def test_every_visible_animal_is_scored_and_a_third_of_them_are_far(demo: Demo) -> None:
     visible = [row for row in demo.truth if row.box is not None]
-    for way in demo.ways:
-        assert way.every_animal.all is not None and way.every_animal.far is not None
-        assert way.every_animal.all.n == len(visible)
-        assert way.every_animal.far.n > len(visible) / 3
+    for method in demo.methods:
+        assert method.every_animal.all is not None and method.every_animal.far is not None
+        assert method.every_animal.all.n == len(visible)
+        assert method.every_animal.far.n > len(visible) / 3
 
 
-def test_the_files_that_it_names_are_there(demo: Demo) -> None:
+def test_the_demo_writes_the_files_that_it_names(demo: Demo) -> None:
     assert demo.report.is_file()
     assert demo.picture.is_file()
     assert demo.survey.is_file()
 
 
-def test_it_prints_a_line_for_each_way_and_the_error_on_real_footage(
+def test_the_output_has_a_line_for_each_method_and_the_error_on_real_footage(
     demo: Demo, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_demo(demo)
     lines = capsys.readouterr().out.splitlines()
-    for way in demo.ways:
-        (line,) = [line for line in lines if line.startswith(f"{way.name}  ")]
-        assert f"{errors(way)[0]:.2f}" in line
+    for method in demo.methods:
+        (line,) = [line for line in lines if line.startswith(f"{method.name}  ")]
+        assert f"{errors(method)[0]:.2f}" in line
     (head,) = [line for line in lines if line.startswith("mean error, m")]
     for column in ("all", "covered", "found"):
         assert column in head.split()
@@ -79,26 +79,26 @@ def test_it_prints_a_line_for_each_way_and_the_error_on_real_footage(
     assert len(lines) <= 30
 
 
-def test_three_of_its_sites_have_six_reference_points_from_near_to_far() -> None:
+def test_three_sites_have_six_reference_points_from_near_to_far() -> None:
     sites = {row.text("site_id") for row in rows(CLIPS / "videos.csv", "site_id")}
     points = read_reference_points(POINTS)
     assert len(points) == 3
     assert set(points) < sites
-    for found in points.values():
-        assert len(found) == 6
-        assert max(point.distance_m for point in found) == 15
-        assert min(point.distance_m for point in found) <= 4
+    for site_points in points.values():
+        assert len(site_points) == 6
+        assert max(point.distance_m for point in site_points) == 15
+        assert min(point.distance_m for point in site_points) <= 4
 
 
 def rows(path: Path, *columns: str) -> list[Row]:
     return list(read_rows(path, required=columns))
 
 
-def test_both_models_training_labels_have_the_median_that_is_printed(shared: Path) -> None:
+def test_both_models_training_labels_have_the_printed_median(shared: Path) -> None:
     real = [row.number("distance") for row in rows(shared / "deep-chimpact/train_labels.csv", "distance")]
     assert median(real) == TRAINING_MEDIAN_M
     labels, fold_of = rendered(shared)
-    trained = [metres for video, found in labels.items() if fold_of[video] != 0 for metres in found]
+    trained = [distance_m for video, of_video in labels.items() if fold_of[video] != 0 for distance_m in of_video]
     assert (len(trained), median(trained)) == (1452, TRAINING_MEDIAN_M)
 
 

@@ -1,4 +1,4 @@
-"""Errors over near and far animals."""
+"""Errors of near and far animals."""
 
 import pytest
 
@@ -18,7 +18,7 @@ ESTIMATES = [measured(0.0, 4.0), measured(1.0, 5.0), measured(2.0, 9.0)]
 TRUTH = [TruthRow("a.mp4", 0.0, 3.0, BOX), TruthRow("a.mp4", 1.0, 5.0, BOX), TruthRow("a.mp4", 2.0, 12.0, BOX)]
 
 
-def test_errors_and_coverage_are_given_for_near_and_far_animals() -> None:
+def test_near_and_far_animals_have_errors_and_coverage_of_their_own() -> None:
     scores = score(ESTIMATES, TRUTH)
     assert scores.all is not None and scores.near is not None and scores.far is not None
     assert (scores.all.n, scores.near.n, scores.far.n) == (3, 2, 1)
@@ -28,19 +28,19 @@ def test_errors_and_coverage_are_given_for_near_and_far_animals() -> None:
     assert scores.all.coverage == pytest.approx(2 / 3)
 
 
-def test_six_metres_count_as_far() -> None:
+def test_an_animal_at_six_metres_is_far() -> None:
     scores = score([measured(0.0, 4.0)], [TruthRow("a.mp4", 0.0, 6.0, BOX)])
     assert scores.near is None
     assert scores.far is not None
 
 
-def test_a_box_over_no_animal_and_an_animal_without_a_box_do_not_count() -> None:
+def test_unmatched_boxes_and_animals_do_not_count() -> None:
     scores = score([*ESTIMATES[:1], measured(1.0, 9.0, ELSEWHERE)], TRUTH)
     assert scores.all is not None
     assert (scores.all.n, scores.all.mae_m) == (1, 1.0)
 
 
-def test_a_constant_is_scored_on_the_animals_that_were_measured() -> None:
+def test_a_constant_is_scored_on_the_measured_animals() -> None:
     scores = score_constant(5.0, ESTIMATES[1:], TRUTH)
     assert scores.all is not None
     assert (scores.all.n, scores.all.mae_m) == (2, 3.5)

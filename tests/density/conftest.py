@@ -1,4 +1,4 @@
-"""What the tests of density share: the camera traps and point transects that R's results are known for."""
+"""Camera traps and point transects with results of R."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import NamedTuple
 
 import pytest
 
+from density.surveys import flat_text
+from trapmeter.density.survey.flat_file import survey_from_rows
+from trapmeter.density.survey.survey import Survey
+from trapmeter.tables.flatfile import read_flat_file
 
-class Survey(NamedTuple):
+
+class TransectData(NamedTuple):
     """Observations (station, metres), and the effort of every station."""
 
     station_ids: list[str]
@@ -33,19 +38,27 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def read_survey(ctds: Path) -> Callable[[str], Survey]:
-    """Reads a flat file of R's by its name; a station is a Sample.Label, whose effort is told once."""
+def read_transects(ctds: Path) -> Callable[[str], TransectData]:
+    """Reads a flat file of R by its name; each Sample.Label is a station."""
 
-    def read(name: str) -> Survey:
-        survey = Survey([], [], {})
+    def read(name: str) -> TransectData:
+        transects = TransectData([], [], {})
         for row in read_table(ctds / f"{name}.csv"):
-            survey.effort_snapshots[row["Sample.Label"]] = float(row["Effort"])
+            transects.effort_snapshots[row["Sample.Label"]] = float(row["Effort"])
             if row["distance"] not in {"", "NA"}:
-                survey.station_ids.append(row["Sample.Label"])
-                survey.distance_m.append(float(row["distance"]))
-        return survey
+                transects.station_ids.append(row["Sample.Label"])
+                transects.distance_m.append(float(row["distance"]))
+        return transects
 
     return read
+
+
+@pytest.fixture(scope="session")
+def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """Point transects of 40 stations with the density `true_density()`."""
+    path = tmp_path_factory.mktemp("flat") / "flat.csv"
+    path.write_text(flat_text(n_stations=40))
+    return survey_from_rows(read_flat_file(path))
 
 
 @pytest.fixture(scope="session")

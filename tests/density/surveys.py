@@ -1,4 +1,4 @@
-"""Small surveys as tables: a flat file of R, and distances.csv with deployments, both with animals of known density."""
+"""Small surveys as tables with a known density: flat files of R, and distances.csv with deployments."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ import math
 
 import numpy as np
 
-from density.simulated import half_normal, seen_distances
+from density.simulated import detected_distances, half_normal
 
-EDGES = "0,2,4,6,8,10"
 SIGMA_M, RIGHT_M = 4.0, 10.0
+EDGES = (0.0, 2.0, 4.0, 6.0, 8.0, RIGHT_M)
+"""Cutpoints of these surveys, metres."""
 
 
 def flat_text(n_stations=12, per_visit=8.0, seed=3, sep=","):
-    """A flat file of point transects; the last station sees nothing. True density: per_visit / (pi w^2)."""
+    """A flat file of point transects without detections at the last station; see `true_density`."""
     rng = np.random.default_rng(seed)
     rows = ["Region.Label,Area,Sample.Label,Effort,distance,object"]
     for station in range(n_stations):
-        seen = seen_distances(rng, rng.poisson(per_visit), RIGHT_M, half_normal(SIGMA_M))
-        seen = seen[:0] if station == n_stations - 1 else seen
-        rows += [f"all,1,s{station},1,{r:.3f},{number}" for number, r in enumerate(seen, 1)] or [
+        detected = detected_distances(rng, rng.poisson(per_visit), RIGHT_M, half_normal(SIGMA_M))
+        detected = detected[:0] if station == n_stations - 1 else detected
+        rows += [f"all,1,s{station},1,{r:.3f},{number}" for number, r in enumerate(detected, 1)] or [
             f"all,1,s{station},1,NA,NA"
         ]
     return "\n".join(rows).replace(",", sep) + "\n"
 
 
 def true_density(per_visit=8.0):
+    """Animals per km2 of `flat_text`: per_visit / (pi w^2)."""
     return per_visit / (math.pi * RIGHT_M**2) * 1e6
 
 
 def distances_rows(n_sites=6, n_seconds=40, seed=5, with_draws=True):
-    """Rows of distances.csv: one animal in each medium, a second apart."""
+    """Rows of distances.csv: one animal a second in one video per site."""
     rng = np.random.default_rng(seed)
     rows = []
     for site in range(n_sites):
-        r = seen_distances(rng, 9 * n_seconds, RIGHT_M, half_normal(SIGMA_M))[:n_seconds]
+        r = detected_distances(rng, 9 * n_seconds, RIGHT_M, half_normal(SIGMA_M))[:n_seconds]
         for second, metres in enumerate(r):
             draws = sorted(metres * np.exp(rng.normal(0, 0.1, 10)))
             row = {

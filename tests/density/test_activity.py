@@ -16,8 +16,8 @@ def von_mises_hours(kappa, n, seed=0):
     return np.random.default_rng(seed).vonmises(0, kappa, n) / (2 * np.pi) * 24 % 24
 
 
-def test_the_share_of_a_known_curve():
-    # A von Mises curve of concentration k has the mean 1 / (2 pi) and the height exp(k) / (2 pi I0(k)).
+def test_the_active_share_of_a_known_curve_is_recovered():
+    # A von Mises density of concentration k has the mean 1 / (2 pi) and the peak exp(k) / (2 pi I0(k)).
     for kappa in (0.5, 2.0):
         found = fit_activity(von_mises_hours(kappa, 4000))
         assert found.share == pytest.approx(i0(kappa) / math.exp(kappa), rel=0.06)
@@ -26,25 +26,25 @@ def test_the_share_of_a_known_curve():
 
 
 @pytest.mark.parametrize("dusk", [18.0, 19.0, 22.0])
-def test_animals_of_dusk_and_dawn_have_two_peaks(dusk):
-    # Peaks on opposite sides of the day have no mean direction, and must not be taken for animals active all day.
+def test_crepuscular_animals_have_two_peaks(dusk):
+    # Peaks on opposite sides of the day have no mean direction, but must not look like animals active all day.
     rng = np.random.default_rng(3)
     hours = np.where(rng.random(2000) < 0.5, rng.normal(7, 1.5, 2000), rng.normal(dusk, 2, 2000)) % 24
-    height = 0.5 / (1.5 * math.sqrt(2 * math.pi))
-    assert fit_activity(hours, replicates=2).share == pytest.approx(1 / 24 / height, rel=0.1)
+    peak = 0.5 / (1.5 * math.sqrt(2 * math.pi))
+    assert fit_activity(hours, replicates=2).share == pytest.approx(1 / 24 / peak, rel=0.1)
 
 
-def test_animals_active_all_day():
+def test_animals_active_all_day_have_a_share_near_1():
     assert fit_activity(np.random.default_rng(1).uniform(0, 24, 2000)).share > 0.9
 
 
-def test_hours_of_work_without_the_quiet_ones_raise_the_share():
+def test_operating_only_in_busy_hours_raises_the_share():
     hours = von_mises_hours(2.0, 2000)
-    whole, busy = fit_activity(hours), fit_activity(hours, operating_hours=[(21.0, 3.0)])
-    assert busy.share > 1.5 * whole.share
+    all_day, busy = fit_activity(hours), fit_activity(hours, operating_hours=[(21.0, 3.0)])
+    assert busy.share > 1.5 * all_day.share
 
 
-def test_times_of_few_cameras_are_less_certain_than_their_number_says():
+def test_times_from_few_stations_are_less_certain_than_independent_times():
     rng = np.random.default_rng(2)
     peaks = rng.uniform(0, 24, 8)
     hours = (np.repeat(peaks, 50) + rng.normal(0, 1, 400)) % 24
@@ -54,14 +54,14 @@ def test_times_of_few_cameras_are_less_certain_than_their_number_says():
 
 @settings(max_examples=25)
 @given(st.lists(st.floats(0, 23.99), min_size=20, max_size=60))
-def test_a_curve_is_a_density_whatever_the_times(hours):
+def test_any_times_give_a_density(hours):
     found = fit_activity(hours, replicates=2)
     assert found.density.mean() * 24 == pytest.approx(1)
     assert (found.density >= 0).all()
     assert 0 < found.share <= 1
 
 
-def test_more_times_make_narrower_kernels():
+def test_more_times_give_narrower_kernels():
     angle = 2 * np.pi * np.arange(N_GRID) / N_GRID
     counts = np.exp(np.cos(angle))
     assert kernel_concentration(angle, 100 * counts) > kernel_concentration(angle, counts)
@@ -72,6 +72,6 @@ def test_more_times_make_narrower_kernels():
     ("hours", "message"),
     [([1.0] * 5, "5 times of day are too few"), ([25.0] * 30, "up to 24 hours, got 25"), ([math.nan] * 30, "up to 24")],
 )
-def test_bad_times_are_refused(hours, message):
+def test_invalid_times_are_refused(hours, message):
     with pytest.raises(InputError, match=message):
         fit_activity(hours)

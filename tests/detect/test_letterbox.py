@@ -1,3 +1,5 @@
+"""Pictures fitted into the detector's input, and boxes converted back."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -17,9 +19,9 @@ BLANK = np.zeros((640, 640, 3), dtype=np.uint8)
         ((360, 640), (360, 640)),
         ((1080, 1920), (360, 640)),
         ((1920, 1080), (640, 360)),
-        ((60, 106), (362, 640)),  # grown: 60 * 640 / 106 = 362.3
+        ((60, 106), (362, 640)),  # enlarged: 60 * 640 / 106 = 362.3
         ((1, 1), (640, 640)),
-        ((1, 5000), (1, 640)),  # a line stays a line of one pixel
+        ((1, 5000), (1, 640)),  # a line remains one pixel high
         ((5000, 1), (640, 1)),
         ((641, 640), (640, 639)),
     ],
@@ -35,12 +37,12 @@ def test_the_picture_touches_the_canvas_and_keeps_its_aspect(
     assert fitted.canvas[height:].sum() == 0 and fitted.canvas[:, width:].sum() == 0
 
 
-def test_a_picture_of_the_right_size_is_not_touched() -> None:
+def test_a_picture_of_the_right_size_is_copied_unchanged() -> None:
     picture = np.random.default_rng(1).integers(0, 256, (400, 640, 3), dtype=np.uint8)
     assert np.array_equal(letterbox(picture, 640, 640).canvas[:400], picture)
 
 
-def test_the_picture_given_is_not_changed() -> None:
+def test_the_input_picture_is_not_changed() -> None:
     picture = np.full((640, 640, 3), 7, dtype=np.uint8)
     letterbox(picture, 640, 640).canvas[:] = 0
     assert (picture == 7).all()
@@ -51,7 +53,7 @@ def test_the_picture_given_is_not_changed() -> None:
     width=st.integers(1, 3000),
     corners=st.lists(st.floats(0, 1), min_size=4, max_size=4),
 )
-def test_a_box_comes_back_where_it_was(height: int, width: int, corners: list[float]) -> None:
+def test_boxes_convert_back_to_the_same_fractions(height: int, width: int, corners: list[float]) -> None:
     content = letterbox(np.zeros((height, width, 3), dtype=np.uint8), 64, 32).content_hw
     box = np.array([corners])
     on_canvas = box * (content[1], content[0], content[1], content[0])
@@ -63,5 +65,5 @@ def test_boxes_are_clipped_to_the_picture() -> None:
     assert fractions.tolist() == [[0.0, 0.0, 1.0, 1.0]]
 
 
-def test_no_boxes_come_back_as_none() -> None:
+def test_no_boxes_convert_to_no_boxes() -> None:
     assert Letterbox(BLANK, (320, 640)).to_fractions(np.empty((0, 4))).shape == (0, 4)

@@ -1,3 +1,5 @@
+"""MegadetectorLite: decoding, real pictures, and checks of its files."""
+
 from __future__ import annotations
 
 import hashlib
@@ -23,7 +25,7 @@ CARD = INT8.with_suffix(".json")
 
 
 class FakeSession:
-    """Answers every picture with the same cells; notes the pictures' sizes."""
+    """Returns the same cells for every picture and records the pictures' sizes."""
 
     def __init__(self, cells: list[list[float]]) -> None:
         self.cells = np.array(cells, dtype=np.float32).reshape(-1, 6)
@@ -40,7 +42,7 @@ def fake(cells: list[list[float]], step: int = 640, **settings: Any) -> Megadete
     return MegadetectorLite(FakeSession(cells), ModelIdentity("fake", "0" * 64), 640, step, **settings)
 
 
-def test_no_pictures(detector: MegadetectorLite) -> None:
+def test_no_pictures_give_no_boxes(detector: MegadetectorLite) -> None:
     assert detector.detect([]) == []
 
 
@@ -54,9 +56,9 @@ def test_cells_become_fractions_best_first() -> None:
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [
-        ([320, 350, 100, 100, 1, 1], (270 / 640, 300 / 360, 370 / 640, 1.0)),  # reaches into the black margin
+        ([320, 350, 100, 100, 1, 1], (270 / 640, 300 / 360, 370 / 640, 1.0)),  # extends into the black margin
         ([0, 0, 20, 20, 1, 1], (0.0, 0.0, 10 / 640, 10 / 360)),
-        ([320, 500, 100, 100, 1, 1], None),  # wholly in the margin
+        ([320, 500, 100, 100, 1, 1], None),  # entirely in the margin
         ([320, 180, 0, 50, 1, 1], None),  # no width
     ],
 )
@@ -67,34 +69,34 @@ def test_boxes_are_clipped_and_dropped_without_area(
     assert [box.xyxy for box in boxes] == ([pytest.approx(expected)] if expected else [])
 
 
-def test_a_score_at_the_limit_counts() -> None:
+def test_a_score_equal_to_the_threshold_counts() -> None:
     cells = [[100, 100, 50, 50, 0.5, 0.5], [400, 100, 50, 50, 0.49, 0.5]]
     (boxes,) = fake(cells, min_score=0.25).detect([noise(640, 640)])
     assert [box.score for box in boxes] == [0.25]
 
 
 @pytest.mark.parametrize(("step", "size"), [(640, (640, 640, 3)), (32, (384, 640, 3))])
-def test_the_canvas_is_no_larger_than_its_step_asks_for(step: int, size: tuple[int, ...]) -> None:
+def test_the_canvas_is_no_larger_than_its_step_requires(step: int, size: tuple[int, ...]) -> None:
     detector = fake([], step)
     assert detector.detect([noise(90, 160)] * 2) == [[], []]
     assert detector.session.sizes == [size] * 2  # type: ignore[attr-defined]
 
 
-def test_it_says_who_it_is(detector: MegadetectorLite) -> None:
+def test_its_identity_is_that_of_its_file(detector: MegadetectorLite) -> None:
     path = INT8 if detector.step == 32 else PUBLISHED
     assert detector.identity.model_id == "megadetector-lite-20220528" + ("-int8" if path == INT8 else "")
     assert detector.identity.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert detector.input_hw == (640, 640)
 
 
-def test_the_card_says_what_the_code_does() -> None:
+def test_the_card_states_the_settings_of_the_code() -> None:
     card = json.loads(CARD.read_text(encoding="utf-8"))
     assert card["default_min_score"] == megadetector_lite.DEFAULT_MIN_SCORE
     assert card["nms_iou"] == megadetector_lite.NMS_IOU
     assert "DrivenData" in (INT8.parent / card["licence_file"]).read_text(encoding="utf-8")
 
 
-def test_it_sees_a_drawn_animal_and_nothing_in_noise(detector: MegadetectorLite) -> None:
+def test_it_detects_a_drawn_animal_and_nothing_in_noise(detector: MegadetectorLite) -> None:
     found, nothing, black = detector.detect([drawn_animal(), noise(300, 400), np.zeros((200, 300, 3), dtype=np.uint8)])
     assert found and found == sorted(found, key=lambda box: -box.score)
     assert nothing == black == []
@@ -105,14 +107,14 @@ def pictures_of_all_shapes() -> list[Pixels]:
     return [animal, animal[:, ::-1].copy(), animal[:, 150:500].copy(), animal[::3, ::3].copy(), noise(64, 300)]
 
 
-def test_8_bits_see_what_the_published_network_sees() -> None:
+def test_the_8_bit_network_detects_what_the_published_one_does() -> None:
     published, int8 = (MegadetectorLite.load(path).detect(pictures_of_all_shapes()) for path in (PUBLISHED, INT8))
     assert sum(map(len, published)) >= 3
     for expected, found in zip(published, int8, strict=True):
         assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            assert iou(np.array([one.xyxy]), np.array([other.xyxy]))[0, 0] > 0.8
-            assert one.score == pytest.approx(other.score, abs=0.15)
+        for box, published_box in zip(found, expected, strict=True):
+            assert iou(np.array([box.xyxy]), np.array([published_box.xyxy]))[0, 0] > 0.8
+            assert box.score == pytest.approx(published_box.score, abs=0.15)
 
 
 @pytest.mark.slow
@@ -123,7 +125,7 @@ def test_real_photographs_of_animals_get_a_box_and_blanks_none(detector: Megadet
     assert detector.detect([read_still(shared, f"blank{number}.jpg") for number in ("", "2", "3")]) == [[], [], []]
 
 
-def test_the_opossum_is_where_an_eye_sees_it(detector: MegadetectorLite, shared: Path) -> None:
+def test_the_opossum_is_boxed_where_it_stands(detector: MegadetectorLite, shared: Path) -> None:
     (box,) = detector.detect([read_still(shared, "ena24_2480.jpg")])[0]
     assert box.xyxy == pytest.approx((0.74, 0.44, 0.92, 0.78), abs=0.02)
 
@@ -144,16 +146,16 @@ def copied(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", [INT8, PUBLISHED])
-def test_more_threads_see_the_same_to_the_bit(path: Path) -> None:
+def test_the_number_of_threads_does_not_change_a_bit(path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 255, (1, 640, 640, 3), np.uint8)
-    one, three = (
+    single, several = (
         MegadetectorLite.load(path, threads=threads).session.run(None, {"pictures": pictures}) for threads in (1, 3)
     )
-    np.testing.assert_array_equal(one[0], three[0])
+    np.testing.assert_array_equal(single[0], several[0])
 
 
-def test_a_copy_elsewhere_works(tmp_path: Path) -> None:
+def test_a_copy_in_another_folder_works(tmp_path: Path) -> None:
     assert MegadetectorLite.load(copied(tmp_path)).identity == MegadetectorLite.load().identity
 
 
@@ -193,7 +195,7 @@ def test_a_broken_card_is_refused(tmp_path: Path, card: str) -> None:
         MegadetectorLite.load(tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("wrong", [{"min_score": -0.1}, {"min_score": 1.5}, {"threads": 0}])
-def test_settings_are_checked(wrong: dict[str, Any]) -> None:
+@pytest.mark.parametrize("invalid", [{"min_score": -0.1}, {"min_score": 1.5}, {"threads": 0}])
+def test_settings_are_checked(invalid: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="the detector"):
-        MegadetectorLite.load(**wrong)
+        MegadetectorLite.load(**invalid)

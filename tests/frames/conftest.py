@@ -27,8 +27,8 @@ def make_store(tmp_path: Path) -> Callable[..., FrameStore]:
 
 
 @pytest.fixture
-def wish() -> Callable[..., FrameRequest]:
-    """What is wanted of a file: wish(path, times_s, video_id=its name)."""
+def request_for() -> Callable[..., FrameRequest]:
+    """Makes a request for seconds of a file: request_for(path, times_s, video_id=its name)."""
 
     def make(
         path: Path, times_s: Iterable[float], video_id: str | None = None, labelled_s: Iterable[float] = ()
@@ -40,10 +40,10 @@ def wish() -> Callable[..., FrameRequest]:
 
 
 @pytest.fixture
-def put(wish: Callable[..., FrameRequest]) -> Callable[..., ExtractionResult]:
-    """Stores seconds of a file in this very process: put(store, path, times_s, video_id=its name)."""
+def put(request_for: Callable[..., FrameRequest]) -> Callable[..., ExtractionResult]:
+    """Stores seconds of a file in this process: put(store, path, times_s, video_id=its name)."""
 
     def go(store: FrameStore, path: Path, times_s: Iterable[float], video_id: str | None = None) -> ExtractionResult:
-        return extract_frames(ExtractionTask(store, wish(path, times_s, video_id)))
+        return extract_frames(ExtractionTask(store, request_for(path, times_s, video_id)))
 
     return go

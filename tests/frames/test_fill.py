@@ -1,4 +1,4 @@
-"""Filling: whole shards only, resumable, and what is wrong with one video stays with that video."""
+"""Filling a store: complete frame files only, resumable, and one bad video doesn't affect the others."""
 
 import csv
 import os
@@ -32,39 +32,39 @@ def failed_rows(store: FrameStore) -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_fills_keeps_and_extends(make_clip: MakeClip, make_store, wish) -> None:
+def test_a_fill_adds_what_is_missing_and_keeps_the_rest(make_clip: MakeClip, make_store, request_for) -> None:
     store = make_store()
     paths = [make_clip(f"clip{i}.mp4", n=60, rate=15) for i in range(3)]
     calls: list[tuple[str, int, int, int]] = []
-    report = fill_store(store, [wish(path, [0, 1, 5]) for path in paths], 2, lambda *call: calls.append(call))
-    # Second 5 lies past the end: the last whole second stands in for it in windows that repeat the edge.
+    report = fill_store(store, [request_for(path, [0, 1, 5]) for path in paths], 2, lambda *call: calls.append(call))
+    # Second 5 is past the end; windows that repeat the edge use the last whole second instead.
     assert report == FillReport(n_videos=3, n_kept=0, n_frames=9, n_doubtful=0, failures=())
     assert calls == [("frames", done, 3, 0) for done in range(4)]
     assert store.times("clip0.mp4") == (0, 1, 3)
     first = contents(store)
     modified = {path: path.stat().st_mtime_ns for path in store.frame_file_paths()}
 
-    again = fill_store(store, [wish(path, [0, 1, 5]) for path in paths], 2)
+    again = fill_store(store, [request_for(path, [0, 1, 5]) for path in paths], 2)
     assert (again.n_kept, again.n_frames) == (3, 9)
     assert {path: path.stat().st_mtime_ns for path in store.frame_file_paths()} == modified
 
-    more = fill_store(store, [wish(paths[0], [2, 0.5])], 2)
+    more = fill_store(store, [request_for(paths[0], [2, 0.5])], 2)
     assert (more.n_kept, more.n_frames) == (0, 5)
     assert store.times("clip0.mp4") == (0, 0.5, 1, 2, 3)
     assert [number_in(store.read("clip0.mp4", time_s)) for time_s in store.times("clip0.mp4")] == [0, 7, 15, 30, 45]
 
     once = make_store("once")
-    fill_store(once, [wish(paths[0], [0, 0.5, 1, 2, 5])], 1)
+    fill_store(once, [request_for(paths[0], [0, 0.5, 1, 2, 5])], 1)
     assert contents(once).items() <= contents(store).items()
     assert sum(first[name] != data for name, data in contents(store).items()) == 1
 
 
-def test_a_changed_file_is_read_again(make_clip: MakeClip, make_store, put, wish) -> None:
+def test_a_changed_file_is_read_again(make_clip: MakeClip, make_store, put, request_for) -> None:
     store = make_store()
     path = make_clip("changing.mp4", n=60, rate=15)
     put(store, path, [0, 1])
     os.utime(path, ns=(1, 1))
-    assert fill_store(store, [wish(path, [1])], 1).n_kept == 0
+    assert fill_store(store, [request_for(path, [1])], 1).n_kept == 0
     assert store.times("changing.mp4") == (0, 1)
     assert store.index("changing.mp4").source.modified_ns == 1
 
@@ -74,25 +74,25 @@ import sys
 from pathlib import Path
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.store import FrameStore
-from trapmeter.frames.requests import Wanted
+from trapmeter.frames.requests import FrameRequest
 from trapmeter.records import Medium, MediumKind
 
 if __name__ == "__main__":
     store, clip = Path(sys.argv[1]), Path(sys.argv[2])
     media = [Medium(f"{i}.mp4", clip, MediumKind.VIDEO) for i in range(int(sys.argv[3]))]
-    fill_store(FrameStore.open(store), [Wanted(medium, (0.0, 1.0, 2.0, 3.0)) for medium in media], 2)
+    fill_store(FrameStore.open(store), [FrameRequest(medium, (0.0, 1.0, 2.0, 3.0)) for medium in media], 2)
 """
 
 
 @pytest.mark.slow
-def test_killed_at_any_time_it_goes_on_and_ends_with_the_same_bytes(
-    make_clip: MakeClip, make_store: Callable[..., FrameStore], wish, tmp_path: Path
+def test_a_killed_fill_resumes_and_ends_with_the_same_bytes(
+    make_clip: MakeClip, make_store: Callable[..., FrameStore], request_for, tmp_path: Path
 ) -> None:
     n = 40
     clip = make_clip("large.mp4", n=60, rate=15, size=(640, 368))
     script = tmp_path / "filling.py"
     script.write_text(SCRIPT)
-    store, unbroken = make_store(), make_store("unbroken")
+    store, uninterrupted = make_store(), make_store("uninterrupted")
     process = subprocess.Popen([sys.executable, script, store.folder, clip, str(n)], start_new_session=True)
     try:
         give_up = time.monotonic() + 600
@@ -107,24 +107,26 @@ def test_killed_at_any_time_it_goes_on_and_ends_with_the_same_bytes(
         assert len(store.index_at(path).entries) == 4
     (store.folder / "shards" / ".x.frames.1.part").write_bytes(b"half")
 
-    wanted = [wish(clip, [0, 1, 2, 3], f"{i}.mp4") for i in range(n)]
-    assert fill_store(store, wanted, 2).n_kept == len(done)
-    fill_store(unbroken, wanted, 2)
-    assert contents(store) == contents(unbroken)
+    requests = [request_for(clip, [0, 1, 2, 3], f"{i}.mp4") for i in range(n)]
+    assert fill_store(store, requests, 2).n_kept == len(done)
+    fill_store(uninterrupted, requests, 2)
+    assert contents(store) == contents(uninterrupted)
 
 
-def test_bad_videos_are_rows_and_the_others_are_stored(make_clip: MakeClip, make_store, wish, tmp_path: Path) -> None:
+def test_bad_videos_are_listed_and_the_others_are_stored(
+    make_clip: MakeClip, make_store, request_for, tmp_path: Path
+) -> None:
     good = make_clip("good.mp4", n=60, rate=15)
     (tmp_path / "=noise.mp4").write_bytes(b"\0no video\xff" * 1000)
     (tmp_path / "empty.mp4").touch()
     store = make_store()
-    wanted = [
-        wish(tmp_path / "=noise.mp4", [0]),
-        wish(good, [0, 3, 9], labelled_s=[3, 9]),
-        wish(tmp_path / "empty.mp4", [0]),
-        wish(tmp_path / "gone.mp4", [0]),
+    requests = [
+        request_for(tmp_path / "=noise.mp4", [0]),
+        request_for(good, [0, 3, 9], labelled_s=[3, 9]),
+        request_for(tmp_path / "empty.mp4", [0]),
+        request_for(tmp_path / "gone.mp4", [0]),
     ]
-    report = fill_store(store, wanted, 2, missing=[FrameFailure("lost.mp4", None, "no such file")])
+    report = fill_store(store, requests, 2, missing=[FrameFailure("lost.mp4", None, "no such file")])
     assert (report.n_videos, report.n_frames, report.n_failed_videos) == (5, 2, 5)
     assert store.video_ids() == ["good.mp4"]
     header, *rows = failed_rows(store)
@@ -139,15 +141,15 @@ def test_bad_videos_are_rows_and_the_others_are_stored(make_clip: MakeClip, make
     assert rows[1][2] == "the video ends at 4.00 s"
     assert rows[2][2] == "the file is empty (0 bytes)"
     assert rows[3][2] == "No such file or directory"
-    # The second past the end is reported again, from the shard.
-    assert fill_store(store, wanted[1:2], 2).failures == (FrameFailure("good.mp4", 9, "the video ends at 4.00 s"),)
-    assert fill_store(store, [wish(good, [0, 3])], 2).failures == ()
+    # The second past the end is reported again, from the frame file.
+    assert fill_store(store, requests[1:2], 2).failures == (FrameFailure("good.mp4", 9, "the video ends at 4.00 s"),)
+    assert fill_store(store, [request_for(good, [0, 3])], 2).failures == ()
     assert failed_rows(store) == [header]
 
 
 @pytest.fixture
 def holed(make_clip: MakeClip, tmp_path: Path) -> Path:
-    """Eight seconds of MJPEG whose pictures between about 30 and 80 % of the file are wiped."""
+    """Eight seconds of MJPEG with zeros in place of the pictures between about 30 and 80% of the file."""
     data = bytearray(make_clip("hole.avi", n=120, codec="mjpeg", pix_fmt="yuvj420p").read_bytes())
     at, end = int(len(data) * 0.3), int(len(data) * 0.8)
     while (at := data.find(b"\xff\xd8", at, end)) != -1:
@@ -159,9 +161,9 @@ def holed(make_clip: MakeClip, tmp_path: Path) -> Path:
     return path
 
 
-def test_a_bad_second_in_a_good_video_fails_alone_and_is_remembered(make_store, wish, put, holed: Path) -> None:
+def test_a_bad_second_fails_alone_and_is_not_tried_again(make_store, request_for, put, holed: Path) -> None:
     store = make_store()
-    report = fill_store(store, [wish(holed, range(8))], 1)
+    report = fill_store(store, [request_for(holed, range(8))], 1)
     failed = [failure.time_s for failure in report.failures]
     assert 0 < len(failed) < 6
     assert report.n_doubtful == 1
@@ -169,79 +171,79 @@ def test_a_bad_second_in_a_good_video_fails_alone_and_is_remembered(make_store, 
     assert list(store.failed("hole.avi")) == failed
     with pytest.raises(InputError, match=f"no frame at {failed[0]:g} s .*could not be decoded"):
         store.window("hole.avi", failed[0], (0.0,))
-    again = fill_store(store, [wish(holed, range(8))], 1)
+    again = fill_store(store, [request_for(holed, range(8))], 1)
     assert (again.n_kept, again.failures) == (1, report.failures)
 
 
-def test_a_crash_of_the_decoder_is_a_row(make_clip: MakeClip, make_store, wish, monkeypatch) -> None:
+def test_a_crash_of_the_decoder_is_a_failure_of_its_video(
+    make_clip: MakeClip, make_store, request_for, monkeypatch
+) -> None:
     store = make_store()
     path = make_clip("good.mp4", n=60, rate=15)
     monkeypatch.setattr(
         fill, "run_tasks", lambda tasks, *_, **__: ((t, TaskFailure("the decoder crashed (SIGSEGV)")) for t in tasks)
     )
-    report = fill_store(store, [wish(path, [0])], 1)
+    report = fill_store(store, [request_for(path, [0])], 1)
     assert report.failures == (FrameFailure("good.mp4", None, "the decoder crashed (SIGSEGV)"),)
 
 
-def test_a_damaged_shard_is_made_anew(make_clip: MakeClip, make_store, put, wish) -> None:
+def test_a_damaged_frame_file_is_written_again(make_clip: MakeClip, make_store, put, request_for) -> None:
     store = make_store()
     path = make_clip("good.mp4", n=60, rate=15)
     put(store, path, [0, 1])
-    whole = contents(store)
-    (shard,) = store.frame_file_paths()
-    shard.write_bytes(shard.read_bytes()[:-100])
-    assert fill_store(store, [wish(path, [0, 1])], 1).n_kept == 0
-    assert contents(store) == whole
+    intact = contents(store)
+    (path_in_store,) = store.frame_file_paths()
+    path_in_store.write_bytes(path_in_store.read_bytes()[:-100])
+    assert fill_store(store, [request_for(path, [0, 1])], 1).n_kept == 0
+    assert contents(store) == intact
 
 
-def test_two_fills_at_once_and_one_video_twice_are_refused(make_clip: MakeClip, make_store, wish) -> None:
+def test_concurrent_fills_and_duplicate_videos_are_refused(make_clip: MakeClip, make_store, request_for) -> None:
     store = make_store()
-    wanted = wish(make_clip("good.mp4", n=60, rate=15), [0])
-    with pytest.raises(InputError, match="wanted twice"):
-        fill_store(store, [wanted, wanted], 1)
+    requests = request_for(make_clip("good.mp4", n=60, rate=15), [0])
+    with pytest.raises(InputError, match="requested twice"):
+        fill_store(store, [requests, requests], 1)
     with FileLock(store.folder / ".lock"), pytest.raises(RunError, match="another run is writing there"):
-        fill_store(store, [wanted], 1)
+        fill_store(store, [requests], 1)
 
 
-def test_shards_fill_one_store_beside_each_other(make_clip: MakeClip, make_store, wish) -> None:
-    store, unbroken = make_store(), make_store("unbroken")
-    wanted = [wish(make_clip(f"clip{i}.mp4", n=60, rate=15), [0, 1]) for i in range(3)]
+def test_shards_fill_the_same_store_together(make_clip: MakeClip, make_store, request_for) -> None:
+    store, uninterrupted = make_store(), make_store("uninterrupted")
+    requests = [request_for(make_clip(f"clip{i}.mp4", n=60, rate=15), [0, 1]) for i in range(3)]
     missing = [FrameFailure("lost.mp4", None, "no such file")]
     half_written = store.folder / "shards" / f".{store.frame_file_path('clip1.mp4').name}.1.part"
-    half_written.write_bytes(b"the other shard is at it")
-    one = fill_store(store, wanted, 1, missing=missing, shard=Shard(1, 2))
+    half_written.write_bytes(b"half of a frame file")
+    first = fill_store(store, requests, 1, missing=missing, shard=Shard(1, 2))
     assert half_written.exists()
-    assert (one.n_videos, one.failures) == (3, tuple(missing))
-    two = fill_store(store, wanted, 1, missing=missing, shard=Shard(2, 2))
-    assert (two.n_videos, two.failures) == (1, ())
+    assert (first.n_videos, first.failures) == (3, tuple(missing))
+    second = fill_store(store, requests, 1, missing=missing, shard=Shard(2, 2))
+    assert (second.n_videos, second.failures) == (1, ())
     assert {path.parent.name for path in store.folder.glob("*/failed.csv")} == {"shard-1-of-2", "shard-2-of-2"}
-    whole = fill_store(store, wanted, 1, missing=missing)
-    assert (whole.n_videos, whole.n_kept, whole.failures) == (4, 3, tuple(missing))
-    fill_store(unbroken, wanted, 1)
-    assert contents(store) == contents(unbroken)
+    full = fill_store(store, requests, 1, missing=missing)
+    assert (full.n_videos, full.n_kept, full.failures) == (4, 3, tuple(missing))
+    fill_store(uninterrupted, requests, 1)
+    assert contents(store) == contents(uninterrupted)
 
 
-def test_a_shard_is_filled_once_at_a_time_and_not_beside_a_whole_fill(make_clip: MakeClip, make_store, wish) -> None:
+def test_a_shard_is_locked_against_itself_and_against_a_full_fill(make_clip: MakeClip, make_store, request_for) -> None:
     store = make_store()
-    wanted = [wish(make_clip("good.mp4", n=60, rate=15), [0])]
-    fill_store(store, wanted, 1, shard=Shard(1, 2))
+    requests = [request_for(make_clip("good.mp4", n=60, rate=15), [0])]
+    fill_store(store, requests, 1, shard=Shard(1, 2))
     with FileLock(store.folder / "shard-1-of-2" / ".lock"):
         for shard in (Shard(1, 2), None):
             with pytest.raises(RunError, match=r"shard-1-of-2: another run is writing there"):
-                fill_store(store, wanted, 1, shard=shard)
-        fill_store(store, wanted, 1, shard=Shard(2, 2))
+                fill_store(store, requests, 1, shard=shard)
+        fill_store(store, requests, 1, shard=Shard(2, 2))
 
 
-def test_a_full_disk_ends_the_run_and_leaves_nothing_half_written(
-    make_clip: MakeClip, make_store, put, monkeypatch
-) -> None:
+def test_a_full_disk_ends_the_run_without_partial_files(make_clip: MakeClip, make_store, put, monkeypatch) -> None:
     store = make_store()
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError, match=r"can't be written: No space left on device; check"):
+    with pytest.raises(RunError, match=r"can't be written: No space left on device"):
         put(store, make_clip("good.mp4", n=60, rate=15), [0])
     assert contents(store) == {}
 
@@ -249,7 +251,7 @@ def test_a_full_disk_ends_the_run_and_leaves_nothing_half_written(
 FULL = "(_ for _ in ()).throw(__import__('trapmeter.errors', fromlist=['x']).RunError('disk full'))"
 
 
-def test_workers_that_crash_hang_or_err_lose_their_task_alone() -> None:
+def test_a_worker_that_crashes_hangs_or_fails_loses_only_its_task() -> None:
     tasks = ["6 * 7", "__import__('os').abort()", "__import__('time').sleep(3600)", "1 / 0", "'last'"]
     found = dict(run_tasks(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 600.0))
     assert found.pop("6 * 7") == 42

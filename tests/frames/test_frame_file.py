@@ -1,4 +1,4 @@
-"""Shards: names, indexes, and files that are damaged or were made to harm."""
+"""Frame files: names, indexes, and damaged or malicious files."""
 
 import hashlib
 import json
@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from trapmeter.errors import InputError
 from trapmeter.frames.fill import verify_store
 from trapmeter.frames.frame_file import COMPLETE, HEAD, TAIL, frame_file_name, new_frame_file, open_frame_file
-from trapmeter.frames.index import FrameIndex, PictureEntry, SourceState
+from trapmeter.frames.index import FrameIndex, PictureEntry
 from trapmeter.frames.spec import Codec
 from trapmeter.frames.store import FrameStore
+from trapmeter.storage.address import FileState
 
-# Any text that Python can hold, lone surrogates included.
+# Any text that Python can hold, including lone surrogates.
 NAMES = st.text(st.characters(codec=None, exclude_categories=()), max_size=400)
 
 
@@ -30,13 +31,13 @@ def test_every_name_is_a_safe_file_name(video_id: str) -> None:
 
 
 @given(NAMES, NAMES)
-def test_different_names_differ_also_without_capitals(one: str, other: str) -> None:
+def test_different_names_differ_even_if_case_is_ignored(one: str, other: str) -> None:
     assert (frame_file_name(one).lower() == frame_file_name(other).lower()) == (one == other)
 
 
-def test_close_names_differ() -> None:
-    close = ["a/b.mp4", "a_b.mp4", "A/B.mp4", "a\\b.mp4", "a//b.mp4", "Taï.avi", "Tai\u0308.avi", "", " "]
-    assert len({frame_file_name(video_id).lower() for video_id in close}) == len(close)
+def test_similar_names_differ() -> None:
+    similar = ["a/b.mp4", "a_b.mp4", "A/B.mp4", "a\\b.mp4", "a//b.mp4", "Taï.avi", "Tai\u0308.avi", "", " "]
+    assert len({frame_file_name(video_id).lower() for video_id in similar}) == len(similar)
 
 
 TIMES = st.integers(0, 10**11).map(lambda microseconds: microseconds / 1e6)
@@ -45,7 +46,7 @@ ENTRIES = st.builds(PictureEntry, st.integers(19, 10**6), st.integers(1, 10**6),
 INDEXES = st.builds(
     FrameIndex,
     NAMES,
-    st.builds(SourceState, st.integers(0, 2**62), st.integers(0, 2**62)),
+    st.builds(FileState, st.integers(0, 2**62), st.integers(0, 2**62)),
     SECONDS,
     st.lists(NAMES).map(tuple),
     st.dictionaries(TIMES, ENTRIES, max_size=5),
@@ -54,7 +55,7 @@ INDEXES = st.builds(
 
 
 @given(INDEXES)
-def test_an_index_comes_back_as_it_was(index: FrameIndex) -> None:
+def test_an_index_survives_a_round_trip(index: FrameIndex) -> None:
     raw = index.to_bytes()
     found = FrameIndex.from_bytes(raw, 19, 2 * 10**6)
     assert found == index
@@ -64,19 +65,19 @@ def test_an_index_comes_back_as_it_was(index: FrameIndex) -> None:
 
 @settings(max_examples=20)
 @given(st.dictionaries(TIMES, st.binary(min_size=1, max_size=50), min_size=1, max_size=6), NAMES)
-def test_a_shard_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, pictures, video_id: str) -> None:
-    path = tmp_path_factory.mktemp("shard") / frame_file_name(video_id)
-    with new_frame_file(path) as shard:
+def test_a_frame_file_survives_a_round_trip(tmp_path_factory: pytest.TempPathFactory, pictures, video_id: str) -> None:
+    path = tmp_path_factory.mktemp("frames") / frame_file_name(video_id)
+    with new_frame_file(path) as writer:
         for time_s, encoded in sorted(pictures.items()):
-            shard.add(time_s, time_s, encoded)
-        shard.finish(video_id, SourceState(1, 2), 3.0, ("a doubt",))
+            writer.add(time_s, time_s, encoded)
+        writer.finish(video_id, FileState(1, 2), 3.0, ("a doubt",))
     with open_frame_file(path) as found:
-        assert {time_s: found.encoded(time_s) for time_s in found.index.entries} == pictures
+        assert {time_s: found.read_encoded(time_s) for time_s in found.index.entries} == pictures
         assert (found.index.video_id, found.index.doubts) == (video_id, ("a doubt",))
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_as_an_index_are_refused_with_our_error(raw: bytes) -> None:
+def test_random_bytes_are_refused_as_an_index(raw: bytes) -> None:
     with pytest.raises(InputError):
         FrameIndex.from_bytes(raw, 19, 100)
 
@@ -85,7 +86,7 @@ JPEG = simplejpeg.encode_jpeg(np.full((48, 80, 3), 120, np.uint8), 95, "RGB", "4
 
 
 def crafted(store: FrameStore, payload: bytes = JPEG, /, tail: bytes = b"", **fields: object) -> Path:
-    """A shard of a.mp4 with one picture at second 0, as an attacker would write it."""
+    """Writes a frame file of a.mp4 with one picture at second 0, as an attacker could."""
     data = {
         "format": 1,
         "video_id": "a.mp4",
@@ -103,7 +104,7 @@ def crafted(store: FrameStore, payload: bytes = JPEG, /, tail: bytes = b"", **fi
     return path
 
 
-def test_the_crafted_shard_itself_is_sound(make_store) -> None:
+def test_the_crafted_frame_file_is_valid_without_changes(make_store) -> None:
     store = make_store()
     crafted(store)
     assert abs(int(store.read("a.mp4", 0).mean()) - 120) <= 1
@@ -147,13 +148,13 @@ N = len(JPEG)
     ],
     ids=str,
 )
-def test_a_shard_made_to_harm_is_refused(make_store, fields) -> None:
+def test_a_malicious_frame_file_is_refused(make_store, fields) -> None:
     store = make_store()
     path = crafted(store, **fields)
     with pytest.raises(InputError, match=r"is damaged: .*delete it and run `trapmeter frames` again"):
         store.read("a.mp4", 0)
     (problem,) = verify_store(store)
-    assert (problem.shard, problem.time_s) == (path.name, None)
+    assert (problem.file_name, problem.time_s) == (path.name, None)
 
 
 def huge_jpeg() -> bytes:
@@ -173,7 +174,7 @@ def huge_jpeg() -> bytes:
         (JPEG[: len(JPEG) // 2], "not a JPEG picture"),
     ],
 )
-def test_a_picture_that_is_not_the_stores_is_refused(make_store, payload, words) -> None:
+def test_a_picture_of_another_size_or_format_is_refused(make_store, payload, words) -> None:
     store = make_store()
     crafted(store, payload)
     with pytest.raises(InputError, match=f"is damaged: the frame at 0 s: .*{words}"):
@@ -184,41 +185,41 @@ def test_a_picture_that_is_not_the_stores_is_refused(make_store, payload, words)
 @pytest.mark.parametrize(
     "payload", [b"", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x50\0\0\0\x30" + b"x" * 50]
 )
-def test_what_is_no_png_is_refused(make_store, payload) -> None:
+def test_bytes_that_are_not_png_are_refused(make_store, payload) -> None:
     store = make_store(codec=Codec.PNG)
     crafted(store, payload or b"x")
     with pytest.raises(InputError, match="not a PNG picture"):
         store.read("a.mp4", 0)
 
 
-def test_flipped_bits_are_found_wherever_they_are(make_clip, make_store, put) -> None:
+def test_flipped_bits_are_detected_anywhere_in_the_file(make_clip, make_store, put) -> None:
     store = make_store()
     put(store, make_clip("plain.mp4", n=60, rate=15), [0, 1, 2])
     put(store, make_clip("other.mp4", n=60, rate=15), [0])
     path = store.frame_file_path("plain.mp4")
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     entries = store.index("plain.mp4").entries
     steps: list[tuple[str, int, int, int]] = []
     assert verify_store(store, lambda *step: steps.append(step)) == []
     assert steps == [("check", 1, 2, 0), ("check", 2, 2, 0)]
     rng = np.random.default_rng(0)
-    for at in rng.integers(0, len(whole), 60).tolist():
-        data = bytearray(whole)
+    for at in rng.integers(0, len(intact), 60).tolist():
+        data = bytearray(intact)
         data[at] ^= 1 << int(rng.integers(8))
         path.write_bytes(data)
         (problem,) = verify_store(store)
         hit = [time_s for time_s, entry in entries.items() if entry.offset <= at < entry.offset + entry.size]
-        assert (problem.shard, problem.time_s) == (path.name, hit[0] if hit else None)
+        assert (problem.file_name, problem.time_s) == (path.name, hit[0] if hit else None)
         with pytest.raises(InputError, match="is damaged"):
             store.read("plain.mp4", hit[0] if hit else 0)
-    for length in (0, 10, len(HEAD), len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:length])
+    for length in (0, 10, len(HEAD), len(intact) // 2, len(intact) - 1):
+        path.write_bytes(intact[:length])
         with pytest.raises(InputError, match="is damaged"):
             store.read("plain.mp4", 0)
         assert len(verify_store(store)) == 1
 
 
-def test_a_renamed_shard_does_not_pass_for_another_video(make_clip, make_store, put) -> None:
+def test_a_renamed_frame_file_is_refused(make_clip, make_store, put) -> None:
     store = make_store()
     put(store, make_clip("plain.mp4", n=60, rate=15), [0])
     store.frame_file_path("plain.mp4").rename(store.frame_file_path("victim.mp4"))

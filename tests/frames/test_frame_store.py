@@ -1,4 +1,4 @@
-"""Every stored picture is the right one, and windows are what a hand counts them to be."""
+"""Stored pictures and windows are the right ones, and stores are checked when they are opened."""
 
 import json
 import pickle
@@ -40,7 +40,7 @@ def numbers(window: np.ndarray) -> list[int | None]:
         ("one.mp4", {"n": 1, "rate": 15}, {0: 0}),
     ],
 )
-def test_every_second_is_the_last_picture_not_after_it(
+def test_each_second_has_the_last_picture_up_to_it(
     make_clip, make_store, put, name, clip, expected, resize, codec
 ) -> None:
     store = make_store(resize=resize, codec=codec)
@@ -64,7 +64,7 @@ def test_every_second_is_the_last_picture_not_after_it(
         ("short.mp4", {"n": 10, "rate": 15}, 0, TIME_ORDER_OFFSETS_S, [None, None, 0, None, None], [0, 0, 0, 0, 0]),
     ],
 )
-def test_windows_are_those_counted_by_hand(
+def test_windows_have_the_expected_pictures(
     make_clip, make_store, put, name, clip, time_s, offsets_s, black, repeated
 ) -> None:
     store = make_store()
@@ -83,7 +83,7 @@ def test_a_window_around_a_second_past_the_end_is_refused(make_clip, make_store,
         store.window("plain.mp4", 4, TIME_ORDER_OFFSETS_S)
 
 
-def test_what_is_not_stored_is_named(make_clip, make_store, put) -> None:
+def test_missing_seconds_and_videos_are_named(make_clip, make_store, put) -> None:
     store = make_store()
     put(store, make_clip("plain.mp4", **PLAIN), [0, 1])
     with pytest.raises(InputError, match=r"plain\.mp4: no frame at 2 s .*not asked for"):
@@ -101,7 +101,7 @@ def full_frames(path: Path, times_s: list[float]) -> list[np.ndarray]:
         return [frame.pixels.copy() for frame in video.frames(times_s)]
 
 
-def test_png_is_the_resized_full_frame_to_the_last_digit(make_store, put) -> None:
+def test_png_stores_the_resized_frame_exactly(make_store, put) -> None:
     path = CLIPS / "bmnq4208.mp4"
     store = make_store(size_hw=(270, 480), resize=Resize.OPENCV_LINEAR, codec=Codec.PNG)
     put(store, path, range(8))
@@ -112,7 +112,7 @@ def test_png_is_the_resized_full_frame_to_the_last_digit(make_store, put) -> Non
 
 
 @pytest.mark.parametrize("resize", Resize)
-def test_jpeg_loses_little(make_store, put, resize) -> None:
+def test_jpeg_changes_pixels_only_slightly(make_store, put, resize) -> None:
     path = CLIPS / "bmnq4208.mp4"
     exact, small = (make_store(str(codec), size_hw=(270, 480), resize=resize, codec=codec) for codec in Codec)
     for store in (exact, small):
@@ -123,7 +123,7 @@ def test_jpeg_loses_little(make_store, put, resize) -> None:
         assert np.quantile(difference, 0.999) <= 16
 
 
-def test_seconds_that_show_one_picture_share_its_bytes(make_clip, make_store, put) -> None:
+def test_seconds_with_the_same_picture_share_its_bytes(make_clip, make_store, put) -> None:
     path = make_clip("slow.mkv", pts=[0, 2500, 3000], time_base=Fraction(1, 1000), rate=1)
     store = make_store()
     put(store, path, [0, 1, 2, 3])
@@ -132,7 +132,7 @@ def test_seconds_that_show_one_picture_share_its_bytes(make_clip, make_store, pu
     assert numbers(store.window("slow.mkv", 2, TIME_ORDER_OFFSETS_S)) == [0, 0, 0, 2, None]
 
 
-def test_a_photo_has_second_0_alone(tmp_path, make_store, put) -> None:
+def test_a_photo_has_only_second_0(tmp_path, make_store, put) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((100, 200, 3), 77, np.uint8))
     store = make_store()
     put(store, tmp_path / "a.png", [0, 1, 2])
@@ -155,7 +155,7 @@ def test_a_photo_has_second_0_alone(tmp_path, make_store, put) -> None:
     ],
     ids=range(8),
 )
-def test_any_name_can_be_stored(make_clip, make_store, put, tmp_path, video_id) -> None:
+def test_a_video_can_have_any_name(make_clip, make_store, put, tmp_path, video_id) -> None:
     store = make_store()
     put(store, make_clip("plain.mp4", **PLAIN), [0, 1], video_id)
     assert number_in(store.read(video_id, 1)) == 15
@@ -164,7 +164,7 @@ def test_any_name_can_be_stored(make_clip, make_store, put, tmp_path, video_id) 
     assert [path.parent for path in store.frame_file_paths()] == [store.folder / "shards"]
 
 
-def test_a_store_of_another_kind_is_refused_with_the_differences(tmp_path) -> None:
+def test_a_store_with_other_settings_is_refused_with_the_differences(tmp_path) -> None:
     folder = tmp_path / "store"
     spec = StoreSpec((270, 480), Resize.OPENCV_LINEAR)
     assert FrameStore.create(folder, spec) == FrameStore.create(folder, spec) == FrameStore.open(folder)
@@ -174,14 +174,14 @@ def test_a_store_of_another_kind_is_refused_with_the_differences(tmp_path) -> No
         FrameStore.create(folder, StoreSpec((135, 240)))
     with pytest.raises(RunError, match=r"another kind \(codec is jpeg, not png\); choose another folder"):
         FrameStore.create(folder, StoreSpec(resize=Resize.OPENCV_LINEAR, codec=Codec.PNG))
-    # What means nothing for PNG does not count.
+    # The JPEG quality has no meaning for PNG.
     png = FrameStore.create(tmp_path / "png", StoreSpec(codec=Codec.PNG, jpeg_quality=1))
     assert FrameStore.create(tmp_path / "png", StoreSpec(codec=Codec.PNG)).folder == png.folder
 
 
-def test_what_is_not_given_is_taken_from_the_store(tmp_path) -> None:
+def test_settings_not_given_come_from_the_store(tmp_path) -> None:
     folder = tmp_path / "store"
-    with pytest.raises(InputError, match="is no frame store"):
+    with pytest.raises(InputError, match="is not a frame store"):
         open_or_create_store(folder, may_create=False)
     assert not folder.exists()
     made = open_or_create_store(folder, size_hw=(9, 16), codec=Codec.PNG)
@@ -194,8 +194,8 @@ def test_what_is_not_given_is_taken_from_the_store(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "not one that trapmeter wrote"),
-        ("[]", "not one that trapmeter wrote"),
+        ("", "not written by trapmeter"),
+        ("[]", "not written by trapmeter"),
         ('{"trapmeter_frames": 2}', "another version"),
         ('{"trapmeter_frames": 1}', "not the specification"),
         ('{"trapmeter_frames": 1, "size_hw": [-1, 480], "resize": "swscale-area", "codec": "png"}', "rows and columns"),
@@ -203,14 +203,14 @@ def test_what_is_not_given_is_taken_from_the_store(tmp_path) -> None:
     ],
 )
 def test_a_damaged_store_json_is_refused(tmp_path, content, words) -> None:
-    with pytest.raises(InputError, match=r"is no frame store.*trapmeter frames"):
+    with pytest.raises(InputError, match=r"is not a frame store.*trapmeter frames"):
         FrameStore.open(tmp_path)
     (tmp_path / "store.json").write_text(content)
     with pytest.raises(InputError, match=words):
         FrameStore.open(tmp_path)
 
 
-def test_store_json_says_all_that_pictures_depend_on(tmp_path) -> None:
+def test_store_json_states_everything_that_pictures_depend_on(tmp_path) -> None:
     FrameStore.create(tmp_path, StoreSpec())
     assert json.loads((tmp_path / "store.json").read_text()) == {
         "trapmeter_frames": 1,
@@ -222,7 +222,7 @@ def test_store_json_says_all_that_pictures_depend_on(tmp_path) -> None:
     }
 
 
-def test_a_network_with_other_inputs_is_refused() -> None:
+def test_a_network_with_another_input_is_refused() -> None:
     StoreSpec(resize=Resize.OPENCV_LINEAR).check_serves(SECOND_PLACE_INPUT)
     StoreSpec().check_serves(InputSpec())
     with pytest.raises(
@@ -231,14 +231,14 @@ def test_a_network_with_other_inputs_is_refused() -> None:
         StoreSpec().check_serves(SECOND_PLACE_INPUT)
 
 
-def test_sizes_as_text() -> None:
+def test_sizes_are_parsed_from_text() -> None:
     assert parse_size("270x480") == (270, 480)
     for wrong in ("270", "270x", "-1x5", "270 x 480", "9" * 5000 + "x1"):
         with pytest.raises(InputError, match="such as 270x480"):
             parse_size(wrong)
 
 
-def test_workers_can_carry_a_store(make_clip, make_store, put) -> None:
+def test_a_store_can_be_sent_to_a_worker(make_clip, make_store, put) -> None:
     store = make_store()
     put(store, make_clip("plain.mp4", **PLAIN), [0, 1])
     assert number_in(pickle.loads(pickle.dumps(store)).read("plain.mp4", 1)) == 15
@@ -254,8 +254,8 @@ def test_without_simplejpeg_png_works_and_jpeg_names_the_extra(make_clip, make_s
         put(make_store("jpeg"), path, [1])
 
 
-def test_importing_the_room_loads_no_extra() -> None:
-    modules = "fill", "store", "check", "wanted", "codecs"
+def test_importing_frames_loads_no_extra() -> None:
+    modules = "fill", "store", "requests", "pictures"
     code = "import sys\n" + "".join(f"import trapmeter.frames.{name}\n" for name in modules) + "print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.split()
     assert not {"torch", "simplejpeg", "pandas", "cv2", "av"} & set(loaded)

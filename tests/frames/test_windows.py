@@ -1,4 +1,4 @@
-"""Windows straight from a video: the same as through the frame store, whatever the video's edges."""
+"""Windows decoded from a video equal those from a frame store."""
 
 import av
 import numpy as np
@@ -29,26 +29,26 @@ def test_a_window_is_the_same_from_a_video_and_from_a_store(
     store = FrameStore.create(tmp_path, StoreSpec(SIZE_HW, resize, Codec.PNG))
     every = tuple({t + o for t in times for o in spec.offsets_s})
     fill_store(store, [FrameRequest(medium, every, times)], 1)
-    straight = list(decoded_windows(medium, times, spec))
+    decoded = list(decoded_windows(medium, times, spec))
     stored = list(stored_windows(store, "w.mp4", times, spec))
-    for one, other in zip(straight, stored, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for from_video, from_store in zip(decoded, stored, strict=True):
+        np.testing.assert_array_equal(from_video, from_store)
 
 
 @pytest.mark.parametrize("offsets_s", [WIDE_OFFSETS_S, (0.0, 3.0), (-3.0, 0.0), (-5.0, -0.5, 0.0, 0.5)])
-def test_whatever_seconds_windows_share_each_has_its_own(make_clip: MakeClip, tmp_path, offsets_s) -> None:
+def test_windows_that_share_seconds_are_the_same_from_video_and_store(make_clip: MakeClip, tmp_path, offsets_s) -> None:
     medium = Medium("g.mp4", make_clip("g.mp4", n=75, rate=10), MediumKind.VIDEO)
     spec = InputSpec(size_hw=SIZE_HW, offsets_s=offsets_s)
     times = tuple(map(float, range(7)))
     store = FrameStore.create(tmp_path, StoreSpec(SIZE_HW, spec.resize, Codec.PNG))
     fill_store(store, [FrameRequest(medium, tuple({t + o for t in times for o in offsets_s}), times)], 1)
-    for one, other in zip(
+    for from_video, from_store in zip(
         decoded_windows(medium, times, spec), stored_windows(store, "g.mp4", times, spec), strict=True
     ):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(from_video, from_store)
 
 
-def test_the_pictures_stand_in_the_order_of_the_offsets(make_clip: MakeClip) -> None:
+def test_pictures_are_in_the_order_of_the_offsets(make_clip: MakeClip) -> None:
     medium = Medium("o.mp4", make_clip("o.mp4", n=80, rate=10), MediumKind.VIDEO)
     with av.open(str(medium.path)) as container:
         size_hw = container.streams.video[0].height, container.streams.video[0].width
@@ -59,7 +59,7 @@ def test_the_pictures_stand_in_the_order_of_the_offsets(make_clip: MakeClip) -> 
     assert [bool(picture.any()) for picture in last] == [True, True, True, False, False]
 
 
-def test_a_second_that_is_not_stored_is_absent(tmp_path) -> None:
+def test_a_window_of_a_missing_video_states_the_reason(tmp_path) -> None:
     store = FrameStore.create(tmp_path, StoreSpec(SIZE_HW))
     (window,) = stored_windows(store, "gone.mp4", (1.0,), InputSpec(size_hw=SIZE_HW))
     assert isinstance(window, MissingFrame)

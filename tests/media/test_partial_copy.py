@@ -17,7 +17,7 @@ from trapmeter.media import partial_copy
 from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.media.video import open_video
 from trapmeter.records import Frame
-from trapmeter.storage.address import AnyPath, RemotePath, RemoteStat
+from trapmeter.storage.address import AnyPath, FileState, RemotePath
 from trapmeter.storage.filesystems import RemoteError
 
 FIT = FitWithin(64, 64)
@@ -33,7 +33,7 @@ class Remote:
 
     def address(self, path: Path) -> RemotePath:
         """The address of a local file."""
-        return RemotePath("s3://traps", str(path)[1:], RemoteStat(path.stat().st_size, 1))
+        return RemotePath("s3://traps", str(path)[1:], FileState(path.stat().st_size, 1))
 
 
 @pytest.fixture

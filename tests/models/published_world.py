@@ -1,4 +1,4 @@
-"""A small TorchScript network, and a server that gives it away in all the ways that a network can go wrong."""
+"""A small TorchScript network, and a server that delivers files with all the faults of a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPEC = InputSpec((32, 48), SECOND_PLACE_OFFSETS_S, Resize.OPENCV_LINEAR)
 
 
 def save_torchscript(path: Path, seed: int = 0, *, by_script: bool = False) -> Path:
-    """A scripted or traced network with random weights and metres of about 1 to 20 for 15 channels of any size."""
+    """Saves a scripted or traced network for 15 channels that predicts about 1 to 20 m."""
     import torch
     from torch import nn
 
@@ -37,24 +37,24 @@ def save_torchscript(path: Path, seed: int = 0, *, by_script: bool = False) -> P
 
 @dataclass
 class Server:
-    """Serves `content` at any path; the path's first part says how.
+    """Serves `content` at any path; the path selects a fault.
 
-    /good; /breaks: ends after half of what was asked for; /short, /long: lies about the length; /wrong: other bytes;
-    /noranges: knows nothing of ranges; /missing, /busy: 404, 503; /elsewhere: sends on to a file URL.
+    /good: none. /breaks: the connection ends after half of the requested bytes. /short, /long: a wrong length. /wrong: other
+    bytes. /noranges: no ranges. /missing, /busy: 404, 503. /elsewhere: a redirect to a file URL.
     """
 
     content: bytes
     port: int = 0
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def url(self, kind: str) -> str:
-        """Where the content is to be had in that way."""
+        """The URL for a kind of delivery."""
         return f"http://127.0.0.1:{self.port}/{kind}"
 
 
 @contextmanager
 def serving(content: bytes) -> Iterator[Server]:
-    """Runs a server while the block lasts."""
+    """Runs a server during the block."""
     server = Server(content)
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,8 +62,8 @@ def serving(content: bytes) -> Iterator[Server]:
             pass
 
         def do_GET(self) -> None:
-            kind, wanted = self.path.split("/")[1], self.headers.get("Range")
-            server.asked.append((kind, wanted))
+            kind, span = self.path.split("/")[1], self.headers.get("Range")
+            server.requests.append((kind, span))
             if kind in ("missing", "busy"):
                 self.send_error(404 if kind == "missing" else 503)
                 return
@@ -73,7 +73,7 @@ def serving(content: bytes) -> Iterator[Server]:
                 self.end_headers()
                 return
             body = bytes(len(server.content)) if kind == "wrong" else server.content
-            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and kind != "noranges" else 0
+            start = int(span.removeprefix("bytes=").rstrip("-")) if span and kind != "noranges" else 0
             if start >= len(body) > 0 and start:
                 self.send_error(416)
                 return
@@ -81,8 +81,8 @@ def serving(content: bytes) -> Iterator[Server]:
             self.send_response(206 if start else 200)
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-            told = len(rest) // 2 if kind == "short" else len(rest) + 999 if kind == "long" else len(rest)
-            self.send_header("Content-Length", str(told))
+            length = len(rest) // 2 if kind == "short" else len(rest) + 999 if kind == "long" else len(rest)
+            self.send_header("Content-Length", str(length))
             self.end_headers()
             self.wfile.write(rest[: max(1, len(rest) // 2)] if kind == "breaks" else rest)
 

@@ -1,4 +1,4 @@
-"""Crafted and damaged bundles are refused with a reason before any runtime sees them."""
+"""Forged and damaged bundles are refused with a reason before any runtime opens them."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def mean_network(
     factor: float = 0.1,
     axes: tuple[int, ...] = (1, 2, 3),
 ) -> Any:
-    """An ONNX model whose answer is the mean of the window times a factor."""
+    """An ONNX model that predicts the mean of the window times a factor."""
     helper = onnx.helper
     nodes = [
         helper.make_node("Cast", ["windows"], ["floats"], to=onnx.TensorProto.FLOAT),
@@ -69,7 +69,7 @@ def make(folder: Path, model: Any = None) -> Path:
 
 
 def replace_network(folder: Path, content: bytes) -> None:
-    """Another network under a card that is right about its checksum."""
+    """Replaces the network, and its checksum in the card."""
     (folder / NETWORK_FILE).write_bytes(content)
     change_card(folder, sha256=sha256_of(folder / NETWORK_FILE))
 
@@ -84,29 +84,29 @@ def bundle(tmp_path: Path) -> Path:
     return make(tmp_path / "bundle")
 
 
-def test_a_sound_bundle_is_read_and_answers(bundle: Path) -> None:
+def test_a_sound_bundle_is_read_and_predicts(bundle: Path) -> None:
     windows = np.full((2, 3, 32, 48), 100, np.uint8)
     assert OnnxNetwork(check_bundle(bundle)).metres(windows) == pytest.approx([10.0, 10.0])
 
 
-def test_another_checksum(bundle: Path) -> None:
+def test_a_wrong_checksum_is_refused(bundle: Path) -> None:
     change_card(bundle, sha256="0" * 64)
     with pytest.raises(ModelError, match="expected sha256 0000"):
         read_bundle(bundle)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
-def test_a_network_that_is_cut_off(bundle: Path, share: float) -> None:
+def test_a_truncated_network_is_refused(bundle: Path, share: float) -> None:
     content = (bundle / NETWORK_FILE).read_bytes()
     replace_network(bundle, content[: int(len(content) * share)])
-    with pytest.raises(ModelError, match=r"cut off or damaged|is empty|holds no graph"):
+    with pytest.raises(ModelError, match=r"cut off or damaged|is empty|contains no graph"):
         read_bundle(bundle)
 
 
 @pytest.mark.parametrize(
     "content", [b"GIF89a" + bytes(100), b"\xff" * 200, b"PK\x03\x04" * 50, b"\x3a\x00", b"\x08\x07"]
 )
-def test_a_network_that_is_something_else(bundle: Path, content: bytes) -> None:
+def test_a_network_file_of_another_format_is_refused(bundle: Path, content: bytes) -> None:
     replace_network(bundle, content)
     with pytest.raises(ModelError, match=r"not opened, since|can't open"):
         check_bundle(bundle)
@@ -127,7 +127,7 @@ def test_any_changed_byte_is_refused_or_harmless(bundle: Path) -> None:
 
 @pytest.mark.parametrize("place", ["../../secret.bin", "/etc/hostname", "beside.bin"])
 @pytest.mark.parametrize("where", ["weights", "constant", "branch"])
-def test_weights_in_other_files(bundle: Path, place: str, where: str) -> None:
+def test_weights_in_other_files_are_refused(bundle: Path, place: str, where: str) -> None:
     model = mean_network()
     tensor = onnx.numpy_helper.from_array(np.zeros(4, np.float32), "w")
     onnx.external_data_helper.set_external_data(tensor, place)
@@ -146,7 +146,7 @@ def test_weights_in_other_files(bundle: Path, place: str, where: str) -> None:
 
 
 @pytest.mark.parametrize("dims", [[1 << 40], [1 << 20, 1 << 20], [-1, 4], [2, 2, 2]])
-def test_tensors_of_impossible_shape(bundle: Path, dims: list[int]) -> None:
+def test_tensors_of_impossible_shape_are_refused(bundle: Path, dims: list[int]) -> None:
     model = mean_network()
     model.graph.initializer.append(
         onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=dims, raw_data=bytes(16))
@@ -156,7 +156,7 @@ def test_tensors_of_impossible_shape(bundle: Path, dims: list[int]) -> None:
         read_bundle(bundle)
 
 
-def test_operators_of_a_strange_library(bundle: Path) -> None:
+def test_operators_of_an_unknown_library_are_refused(bundle: Path) -> None:
     model = mean_network()
     model.opset_import.append(onnx.helper.make_opsetid("evil", 1))
     model.graph.node.append(onnx.helper.make_node("Run", ["mean"], ["y"], domain="evil"))
@@ -165,7 +165,7 @@ def test_operators_of_a_strange_library(bundle: Path) -> None:
         read_bundle(bundle)
 
 
-def test_graphs_in_graphs_without_end(bundle: Path) -> None:
+def test_deeply_nested_graphs_are_refused(bundle: Path) -> None:
     inner = b""
     for _ in range(200):
         # graph -> node (1) -> attribute (5) -> graph (6)
@@ -194,9 +194,9 @@ def _length(content: bytes) -> bytes:
         (mean_network(axes=(2, 3)), "expected a number for each"),
         (mean_network(factor=float("nan")), "0 of them finite"),
     ],
-    ids=["float in", "other size", "other channels", "double out", "many answers", "no numbers"],
+    ids=["float in", "other size", "other channels", "double out", "many outputs", "not a number"],
 )
-def test_a_network_of_another_kind(bundle: Path, model: Any, reason: str) -> None:
+def test_a_network_that_does_not_match_its_card_is_refused(bundle: Path, model: Any, reason: str) -> None:
     replace_network(bundle, model.SerializeToString())
     with pytest.raises(ModelError, match=reason):
         check_bundle(bundle)
@@ -220,13 +220,13 @@ def test_a_network_of_another_kind(bundle: Path, model: Any, reason: str) -> Non
         ("more", 1),
     ],
 )
-def test_a_card_with_a_wrong_input(bundle: Path, key: str, value: object) -> None:
+def test_a_card_with_an_invalid_input_is_refused(bundle: Path, key: str, value: object) -> None:
     change_card(bundle, input=SPEC.to_json() | {key: value})
     with pytest.raises(ModelError, match="not a card of trapmeter"):
         read_bundle(bundle)
 
 
-def test_windows_that_would_fill_the_memory(bundle: Path) -> None:
+def test_windows_that_would_fill_the_memory_are_refused(bundle: Path) -> None:
     change_card(bundle, input=SPEC.to_json() | {"size_hw": [4096, 4096], "offsets_s": [float(i) for i in range(60)]})
     with pytest.raises(ModelError, match="a window has at most"):
         read_bundle(bundle)
@@ -247,28 +247,28 @@ def test_windows_that_would_fill_the_memory(bundle: Path) -> None:
     ],
     ids=range(9),
 )
-def test_a_card_that_is_none(bundle: Path, text: str) -> None:
+def test_a_file_that_is_not_a_card_is_refused(bundle: Path, text: str) -> None:
     (bundle / CARD_FILE).write_bytes(text.encode("latin-1"))
     with pytest.raises(ModelError, match="not a card of trapmeter"):
         read_bundle(bundle)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "a\nb", "a\x1b[31m", 7])
-def test_a_card_with_a_name_that_no_table_should_hold(bundle: Path, name: object) -> None:
+def test_a_card_with_an_unprintable_name_is_refused(bundle: Path, name: object) -> None:
     change_card(bundle, model_id=name)
     with pytest.raises(ModelError, match="printable text"):
         read_bundle(bundle)
 
 
-def test_a_giant_card(bundle: Path) -> None:
+def test_a_giant_card_is_refused(bundle: Path) -> None:
     change_card(bundle, provenance={"x": "y" * MAX_CARD_BYTES})
     with pytest.raises(ModelError, match="expected at most 1,000,000 bytes"):
         read_bundle(bundle)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="FIFOs and devices are of Unix")
+@pytest.mark.skipif(os.name != "posix", reason="needs FIFOs and devices of Unix")
 @pytest.mark.parametrize("name", [CARD_FILE, NETWORK_FILE])
-def test_what_is_no_file_is_not_waited_for(bundle: Path, name: str) -> None:
+def test_pipes_and_devices_are_refused_without_waiting(bundle: Path, name: str) -> None:
     (bundle / name).unlink()
     os.mkfifo(bundle / name)
     with pytest.raises(ModelError, match="not a file"):
@@ -279,7 +279,7 @@ def test_what_is_no_file_is_not_waited_for(bundle: Path, name: str) -> None:
         read_bundle(bundle)
 
 
-def test_a_zip_file_brings_a_bundle(bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_is_unpacked_from_a_zip_file(bundle: Path, tmp_path: Path) -> None:
     pack_bundle(bundle, tmp_path / "b.zip")
     assert is_bundle_archive(tmp_path / "b.zip")
     (tmp_path / "out").mkdir()
@@ -288,7 +288,7 @@ def test_a_zip_file_brings_a_bundle(bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "sub/model.onnx", "..\\evil", "model.onnx", "C:\\x"])  # noqa: S108
-def test_a_zip_file_with_anything_else_is_not_unpacked(bundle: Path, tmp_path: Path, name: str) -> None:
+def test_a_zip_file_with_other_files_is_not_unpacked(bundle: Path, tmp_path: Path, name: str) -> None:
     pack_bundle(bundle, tmp_path / "b.zip")
     with zipfile.ZipFile(tmp_path / "b.zip", "a") as file, pytest.MonkeyPatch.context() as patch:
         patch.setattr("warnings.warn", lambda *_, **__: None)
@@ -301,16 +301,16 @@ def test_a_zip_file_with_anything_else_is_not_unpacked(bundle: Path, tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_a_zip_file_that_grows_without_end(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_bomb_is_stopped_at_the_limit(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(archive.ARCHIVE_LIMITS, CARD_FILE, 1000)
     (bundle / CARD_FILE).write_bytes(bytes(3_000_000))
     with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as file:
         for name in (CARD_FILE, NETWORK_FILE):
             file.write(bundle / name, name)
-    # The lie: a size in the directory at the end that is small enough.
+    # A forged size in the directory at the end of the file.
     content = (tmp_path / "b.zip").read_bytes().replace(struct.pack("<I", 3_000_000), struct.pack("<I", 900))
-    (tmp_path / "lie.zip").write_bytes(content)
-    for path in (tmp_path / "b.zip", tmp_path / "lie.zip"):
+    (tmp_path / "forged.zip").write_bytes(content)
+    for path in (tmp_path / "b.zip", tmp_path / "forged.zip"):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         (tmp_path / "out").mkdir()
         with pytest.raises(ModelError, match=r"more than 1,000 bytes|can't be read|can be read"):
@@ -319,13 +319,13 @@ def test_a_zip_file_that_grows_without_end(bundle: Path, tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"PK\x03\x04" + bytes(60)])
-def test_a_damaged_zip_file(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_zip_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "b.zip").write_bytes(content)
     assert not is_bundle_archive(tmp_path / "b.zip")
     with pytest.raises(ModelError):
         unpack_bundle(tmp_path / "b.zip", tmp_path)
 
 
-def test_the_spec_refuses_what_is_no_number() -> None:
+def test_an_offset_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(InputError, match="lie within"):
         InputSpec(offsets_s=(0.0, float("nan")))

@@ -1,4 +1,4 @@
-"""From a registry or a file to a model that `predict --model NAME` finds, and back out of every broken way."""
+"""Installing models from the registry or a file, and the errors on the way."""
 
 import json
 import os
@@ -67,9 +67,9 @@ def entry(server: Server, *kinds: str, **changes: object) -> PublishedModel:
 
 
 def get(what: PublishedModel, **options: object) -> list[str]:
-    told: list[str] = []
-    pull(what, tell=told.append, retries=PATIENCE, **options)
-    return told
+    announced: list[str] = []
+    pull(what, announce=announced.append, retries=PATIENCE, **options)
+    return announced
 
 
 def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -79,7 +79,7 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(ended.value.code or 0)
 
 
-def test_the_built_in_registry_has_the_second_place() -> None:
+def test_the_built_in_registry_has_the_second_place_network() -> None:
     known = published_model("zamba-depth")
     assert known.spec == SECOND_PLACE_INPUT
     assert known.format is PublishedFormat.TORCHSCRIPT
@@ -100,7 +100,7 @@ def test_the_built_in_registry_has_the_second_place() -> None:
         ("[", "not a TOML file"),
     ],
 )
-def test_a_wrong_registry_names_the_entry(tmp_path: Path, text: str, reason: str) -> None:
+def test_an_invalid_registry_names_the_entry(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "r.toml").write_text(text)
     with pytest.raises(InputError, match=reason):
         read_registry(tmp_path / "r.toml")
@@ -109,12 +109,12 @@ def test_a_wrong_registry_names_the_entry(tmp_path: Path, text: str, reason: str
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../x", "a/b", "a\\b", "/x", ".x", "a..b", "A", "x" * 65, "a b", "con:"]
 )
-def test_no_path_hides_in_a_name(name: str) -> None:
+def test_a_models_name_can_not_be_a_path(name: str) -> None:
     with pytest.raises(InputError, match="a model's name"):
         check_name(name)
 
 
-def test_where_models_are_kept(tmp_path: Path) -> None:
+def test_the_models_folder_follows_environment_and_platform(tmp_path: Path) -> None:
     assert models_folder({MODELS_VARIABLE: "/m"}) == Path("/m")
     assert models_folder({"XDG_CACHE_HOME": "/c"}, "linux") == Path("/c/trapmeter/models")
     assert models_folder({"XDG_CACHE_HOME": "relative"}, "linux") == Path.home() / ".cache/trapmeter/models"
@@ -125,31 +125,31 @@ def test_where_models_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by_script", [False, True], ids=["traced", "scripted"])
-def test_torchscript_becomes_a_bundle_that_answers_the_same(tmp_path: Path, by_script: bool) -> None:
+def test_torchscript_becomes_a_bundle_with_the_same_predictions(tmp_path: Path, by_script: bool) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnx")
     file = save_torchscript(tmp_path / "net.pt", seed=3, by_script=by_script)
     from trapmeter.training.torchscript import ConversionJob, convert
 
-    # Without the process around it, which takes seconds to start.
+    # In this process, since another one takes seconds to start.
     difference_m = convert(ConversionJob(file, tmp_path, "net", SPEC, "MIT", {"trained_on": "noise"}))
     bundle = read_bundle(tmp_path)
     windows = np.random.default_rng(7).integers(0, 256, (5, 15, *SPEC.size_hw), np.uint8)
     with torch.no_grad():
-        wanted = torch.jit.load(str(file))(torch.from_numpy(windows) / 255.0).numpy()[:, 0]
-    assert OnnxNetwork(bundle).metres(windows) == pytest.approx(wanted, abs=1e-3)
+        expected = torch.jit.load(str(file))(torch.from_numpy(windows) / 255.0).numpy()[:, 0]
+    assert OnnxNetwork(bundle).metres(windows) == pytest.approx(expected, abs=1e-3)
     assert (bundle.spec, bundle.licence, bundle.provenance["trained_on"]) == (SPEC, "MIT", "noise")
     assert bundle.provenance["converted"]["difference_m"] == difference_m < 1e-3
 
 
 def converted(file: Path, folder: Path) -> float:
-    """Converts it in this process: a process of its own takes seconds to start."""
+    """Converts a file in this process, since another one takes seconds to start."""
     from trapmeter.training.torchscript import ConversionJob, convert
 
     return convert(ConversionJob(file, folder, "net", SPEC, "MIT", {}))
 
 
-def test_rounding_of_another_processor_is_imported_and_another_network_is_not(
+def test_a_conversion_may_differ_by_rounding_but_not_by_more(
     torchscript: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = OnnxNetwork.metres
@@ -160,7 +160,7 @@ def test_rounding_of_another_processor_is_imported_and_another_network_is_not(
         converted(torchscript, tmp_path)
 
 
-def test_a_program_that_works_in_32_bits_only_is_imported(tmp_path: Path) -> None:
+def test_a_program_that_only_works_in_32_bits_is_imported(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnx")
 
@@ -173,7 +173,7 @@ def test_a_program_that_works_in_32_bits_only_is_imported(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_pulling_torchscript_ends_with_a_model_to_predict_with(torchscript: Path, models: Path) -> None:
+def test_pulling_torchscript_installs_a_model(torchscript: Path, models: Path) -> None:
     sums = digests(torchscript)
     with serving(torchscript.read_bytes()) as server:
         what = entry(server, "missing", "breaks", "good", name="net", format=PublishedFormat.TORCHSCRIPT)
@@ -181,10 +181,10 @@ def test_pulling_torchscript_ends_with_a_model_to_predict_with(torchscript: Path
         with pytest.raises(ModelError, match="doesn't take windows of 3 channels"):
             get(replace(what, spec=other_input))
         assert installed_models() == {}
-        n_asked = len(server.asked)
-        told = get(replace(what, spec=SPEC))
-        assert len(server.asked) == n_asked, "a conversion that fails needs no second download"
-    assert any("warning" in line and sums[0] in line for line in told)
+        n_requests = len(server.requests)
+        announced = get(replace(what, spec=SPEC))
+        assert len(server.requests) == n_requests, "a failed conversion needs no second download"
+    assert any("warning" in line and sums[0] in line for line in announced)
     bundle = read_bundle(find_model("net"))
     assert bundle.spec == SPEC
     assert bundle.provenance["source"] == {"format": "torchscript", "sha256": sums[0], "urls": list(what.urls)}
@@ -192,8 +192,8 @@ def test_pulling_torchscript_ends_with_a_model_to_predict_with(torchscript: Path
     assert not list((models / ".downloads").glob("net.[pf]*"))
 
 
-def refused(file: Path, reason: str) -> None:
-    """Without the process around it, which takes seconds to start."""
+def assert_refused(file: Path, reason: str) -> None:
+    """Checks that converting a file fails, in this process, since another one takes seconds to start."""
     from trapmeter.training.torchscript import ConversionJob, convert
 
     with pytest.raises(ModelError, match=reason):
@@ -202,10 +202,10 @@ def refused(file: Path, reason: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04" + bytes(50)])
-def test_what_is_no_torchscript_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_torchscript_is_refused(tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("torch")
     (tmp_path / "x.pt").write_bytes(content)
-    refused(tmp_path / "x.pt", "not a TorchScript file")
+    assert_refused(tmp_path / "x.pt", "not a TorchScript file")
 
 
 def test_a_pickled_file_is_never_unpickled(tmp_path: Path) -> None:
@@ -216,42 +216,42 @@ def test_a_pickled_file_is_never_unpickled(tmp_path: Path) -> None:
             return os.mkdir, (str(tmp_path / "evil"),)
 
     torch.save({"x": Evil()}, tmp_path / "x.pt")
-    refused(tmp_path / "x.pt", "not a TorchScript file")
+    assert_refused(tmp_path / "x.pt", "not a TorchScript file")
     assert not (tmp_path / "evil").exists()
 
 
-def test_a_network_with_other_answers_is_refused(tmp_path: Path) -> None:
+def test_a_network_with_another_output_is_refused(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     for number, (last, reason) in enumerate(
         ((torch.nn.Flatten(), "expected one number for each window"), (torch.nn.Unflatten(0, (7, 7)), "doesn't take"))
     ):
         path = tmp_path / f"{number}.pt"
         torch.jit.save(torch.jit.script(torch.nn.Sequential(torch.nn.Conv2d(15, 1, 3), last).eval()), str(path))
-        refused(path, reason)
+        assert_refused(path, reason)
 
 
-def test_a_converter_that_dies_is_one_clear_error(
-    torchscript: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_converter_is_reported(torchscript: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dies.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     monkeypatch.setattr(install, "CONVERTER", "dies")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(ModelError, match="ended with status -9"):
-        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), tell=lambda _: None)
+        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), announce=lambda _: None)
     assert installed_models() == {}
 
 
-def test_the_converter_gets_no_secrets(torchscript: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "tells.py").write_text(
+def test_the_converter_gets_no_secrets_from_the_environment(
+    torchscript: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "reports.py").write_text(
         "import json, os, sys; from pathlib import Path; "
-        'told = json.dumps({"error": " ".join(os.environ) + " in " + os.getcwd()}); '
-        'Path(json.load(sys.stdin)["result"]).write_text(told)'
+        'text = json.dumps({"error": " ".join(os.environ) + " in " + os.getcwd()}); '
+        'Path(json.load(sys.stdin)["result"]).write_text(text)'
     )
-    monkeypatch.setattr(install, "CONVERTER", "tells")
+    monkeypatch.setattr(install, "CONVERTER", "reports")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     with pytest.raises(ModelError) as error:
-        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), tell=lambda _: None)
+        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), announce=lambda _: None)
     assert "PYTHONPATH" in str(error.value)
     assert "AWS" not in str(error.value)
     assert str(Path.cwd()) not in str(error.value)
@@ -264,9 +264,9 @@ def test_without_torch_nothing_is_downloaded(
     with serving(b"") as server:
         with pytest.raises(MissingExtraError, match=r"trapmeter\[train\]"):
             get(entry(server, "good", format=PublishedFormat.TORCHSCRIPT))
-        assert server.asked == []
+        assert server.requests == []
     with pytest.raises(MissingExtraError, match="train"):
-        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), tell=lambda _: None)
+        import_torchscript(torchscript, "x", TorchscriptOrigin(SPEC), announce=lambda _: None)
 
 
 def test_pulling_a_bundle_needs_no_torch(zipped: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,26 +285,26 @@ def test_wrong_bytes_never_become_a_model(zipped: Server) -> None:
     assert installed_models() == {}
 
 
-def test_the_start_of_any_usual_checksum_will_do(zipped: Server, tmp_path: Path) -> None:
+def test_the_start_of_any_checksum_is_accepted(zipped: Server, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"starts with beef(.|\n)*--sha256"):
         get(entry(zipped, "good", digest_starts="beef"))
     for digest in digests(tmp_path / "b.zip"):
         get(entry(zipped, "good", digest_starts=digest[:10]), overwrite=True)
 
 
-def test_a_model_is_replaced_only_if_asked(zipped: Server, bundle: Path) -> None:
+def test_a_model_is_replaced_only_with_overwrite(zipped: Server, bundle: Path) -> None:
     get(entry(zipped, "good"))
-    asked = len(zipped.asked)
+    n_requests = len(zipped.requests)
     with pytest.raises(RunError, match="--overwrite"):
         get(entry(zipped, "good"))
-    assert len(zipped.asked) == asked
+    assert len(zipped.requests) == n_requests
     with pytest.raises(ModelError):
         get(entry(zipped, "missing"), overwrite=True)
     assert read_bundle(find_model("mean")).identity == read_bundle(bundle).identity
     get(entry(zipped, "good"), overwrite=True)
 
 
-def test_two_at_once_are_told_apart(zipped: Server) -> None:
+def test_another_process_can_not_install_the_same_model(zipped: Server) -> None:
     import subprocess
 
     code = (
@@ -313,7 +313,7 @@ def test_two_at_once_are_told_apart(zipped: Server) -> None:
     )
     with locked_model("mean"):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "another process is getting" in done.stdout
+    assert "another process is installing" in done.stdout
 
 
 def test_a_bundle_is_imported_from_folder_or_zip(bundle: Path, tmp_path: Path) -> None:
@@ -327,25 +327,25 @@ def test_a_bundle_is_imported_from_folder_or_zip(bundle: Path, tmp_path: Path) -
     assert sorted(installed_models()) == ["a", "b"]
 
 
-def test_a_path_wins_over_a_name(bundle: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
+def test_a_path_takes_precedence_over_a_name(bundle: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
     import_bundle(bundle, "bundle")
     assert find_model("bundle") == models / "bundle"
     monkeypatch.chdir(bundle.parent)
     assert find_model("bundle") == Path("bundle")
 
 
-def test_a_model_that_is_not_here_says_how_to_get_it() -> None:
+def test_a_missing_model_is_reported_with_advice() -> None:
     with pytest.raises(ModelError, match="trapmeter models pull zamba-depth"):
         find_model("zamba-depth")
     with pytest.raises(ModelError, match="no such folder, and no model of that name"):
         find_model("../../nowhere")
 
 
-def test_the_verbs(
+def test_the_models_commands_pull_import_list_show_and_verify(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object) -> None:
-        raise AssertionError("no connection was asked for")
+        raise AssertionError("a connection was opened")
 
     with serving(b"") as server:
         pack_bundle(bundle, tmp_path / "b.zip")
@@ -360,7 +360,13 @@ def test_the_verbs(
     assert run("show", "mean", monkeypatch=monkeypatch) == 0
     assert run("verify", monkeypatch=monkeypatch) == 0
     shown = capsys.readouterr().out
-    for part in ("--model mean", "zamba-depth  [get it with", "other  [here]", '"licence": "MIT"', "mean: sound"):
+    for part in (
+        "--model mean",
+        "zamba-depth  [get it with",
+        "other  [on this machine]",
+        '"licence": "MIT"',
+        "mean: intact",
+    ):
         assert part in shown
     with (find_model("other") / "model.onnx").open("ab") as file:
         file.write(b"x")
@@ -371,7 +377,7 @@ def test_the_verbs(
 
 
 @pytest.mark.slow
-def test_importing_torchscript_by_the_verb(
+def test_the_import_command_converts_torchscript(
     torchscript: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--size", "32x48", "--target", "log1p", "--licence", "CC0", "--sha256", digests(torchscript)[0].upper()]
@@ -383,7 +389,7 @@ def test_importing_torchscript_by_the_verb(
     assert "starts with 30aaa90525" in capsys.readouterr().err
 
 
-def test_cards_written_by_hand_are_kept_out(tmp_path: Path) -> None:
+def test_an_incomplete_card_is_not_imported(tmp_path: Path) -> None:
     write_bundle(tmp_path / "b", b"\x08\x0a", "x", SPEC, "MIT", {})
     (tmp_path / "b" / "bundle.json").write_text(json.dumps({"trapmeter_bundle": 1}))
     with pytest.raises(ModelError, match="not a card"):

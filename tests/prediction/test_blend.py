@@ -1,4 +1,4 @@
-"""Networks and box model in one answer, each as far as it was good at sites that it had not seen."""
+"""Blends of networks and box model, weighted by their errors at held-out sites."""
 
 import csv
 import json
@@ -38,11 +38,11 @@ rng = np.random.default_rng(0)
 
 
 def rows(n: int = 400, networks_off: float = 0.1, boxes_off: float = 0.1, box: Box | None = SURE) -> list[HeldOutPair]:
-    """Both err by so much in log(1 + metres), each in its own way."""
+    """Random pairs; the arguments are the standard deviations of independent errors in log(1 + metres)."""
     truth = np.log1p(rng.uniform(1, 15, n))
-    said = [np.expm1(truth + rng.normal(0, off, n)).clip(0) for off in (networks_off, boxes_off)]
-    known = zip(*said, np.expm1(truth), strict=True)
-    return [HeldOutPair(f"s{i % 20}", box, *map(float, numbers)) for i, numbers in enumerate(known)]
+    predictions = [np.expm1(truth + rng.normal(0, off, n)).clip(0) for off in (networks_off, boxes_off)]
+    pairs = zip(*predictions, np.expm1(truth), strict=True)
+    return [HeldOutPair(f"s{i % 20}", box, *map(float, numbers)) for i, numbers in enumerate(pairs)]
 
 
 @pytest.mark.parametrize(
@@ -55,38 +55,38 @@ def rows(n: int = 400, networks_off: float = 0.1, boxes_off: float = 0.1, box: B
         (Box(0.0, 0.3, 0.4, 0.6, 0.1), BoxSituation.CUT_OFF),
     ],
 )
-def test_what_a_box_makes(box: Box | None, expected: BoxSituation) -> None:
+def test_the_situation_of_a_box(box: Box | None, expected: BoxSituation) -> None:
     assert box_situation(box) is expected
 
 
 @given(st.sampled_from(CANDIDATE_SHARES), st.floats(0, 30), st.floats(0, 30))
-def test_the_blend_lies_between_both(share: float, networks_m: float, boxes_m: float) -> None:
+def test_a_blend_lies_between_both_predictions(share: float, networks_m: float, boxes_m: float) -> None:
     blended = np.expm1(blend_log1p(dict.fromkeys(BoxSituation, share), SURE, networks_m, boxes_m))
     assert min(networks_m, boxes_m) - 1e-9 <= blended <= max(networks_m, boxes_m) + 1e-9
 
 
-def test_who_errs_less_is_heard_more() -> None:
+def test_the_model_with_smaller_errors_gets_the_larger_share() -> None:
     both = rows(networks_off=0.1, boxes_off=0.4, box=SURE) + rows(networks_off=0.4, boxes_off=0.1, box=CUT)
     shares = fit_blend(both, "").shares
     assert shares[BoxSituation.SURE] > 0.7
     assert shares[BoxSituation.CUT_OFF] < 0.5
 
 
-def test_two_that_err_alike_are_better_together() -> None:
-    alike = rows(2000)
-    alone = np.mean([abs(row.networks_m - row.truth_m) for row in alike])
-    together = np.abs(predict_held_out(alike) - [row.truth_m for row in alike]).mean()
+def test_two_equally_good_models_are_better_together() -> None:
+    pairs = rows(2000)
+    alone = np.mean([abs(row.networks_m - row.truth_m) for row in pairs])
+    together = np.abs(predict_held_out(pairs) - [row.truth_m for row in pairs]).mean()
     assert together < 0.8 * alone
-    assert 0.3 <= fit_blend(alike, "").shares[BoxSituation.SURE] <= 0.7
+    assert 0.3 <= fit_blend(pairs, "").shares[BoxSituation.SURE] <= 0.7
 
 
-def test_a_rare_situation_follows_the_others() -> None:
+def test_a_rare_situation_gets_about_the_shares_of_the_others() -> None:
     few = rows(4, networks_off=0.5, boxes_off=0.01, box=None)
     shares = fit_blend(rows(1000, boxes_off=0.5) + few, "").shares
     assert shares[BoxSituation.NO_BOX] == pytest.approx(shares[BoxSituation.SURE], abs=0.15)
 
 
-def test_a_blend_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_blend_survives_its_file(tmp_path: Path) -> None:
     blend = fit_blend(rows(), "abc")
     write_blend(tmp_path / "blend.json", blend)
     assert read_blend(tmp_path / "blend.json")[0] == blend
@@ -95,14 +95,14 @@ def test_a_blend_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"trapmeter_blend": 9}', '{"trapmeter_blend": 1, "shares_of_networks": {}}']
 )
-def test_what_is_no_blend_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_blend_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "blend.json").write_text(text)
     with pytest.raises(ModelError, match=r"blend\.json"):
         read_blend(tmp_path / "blend.json")
 
 
-def test_no_rows_and_too_few_sites_are_told() -> None:
-    with pytest.raises(InputError, match="no held-out answers"):
+def test_no_rows_and_too_few_sites_are_refused() -> None:
+    with pytest.raises(InputError, match="no held-out predictions"):
         fit_blend([], "")
     with pytest.raises(InputError, match=r"5 folds by site .* there are 1 sites"):
         predict_held_out([replace(row, site_id="s") for row in rows(10)])
@@ -110,7 +110,7 @@ def test_no_rows_and_too_few_sites_are_told() -> None:
 
 @pytest.fixture
 def training(tmp_path: Path) -> tuple[Path, Path]:
-    """A training's held-out answers, and the metadata of its moments."""
+    """A training's held-out predictions, and the metadata of their seconds."""
     (tmp_path / "training").mkdir()
     for number, bundle in enumerate(make_bundles(tmp_path, n=2)):
         fold = tmp_path / "training" / f"fold-{number}"
@@ -120,17 +120,17 @@ def training(tmp_path: Path) -> tuple[Path, Path]:
     fold = tmp_path / "training" / "fold-0"
     metadata = tmp_path / "metadata.csv"
     with (fold / "held_out.csv").open("w", newline="") as held, metadata.open("w", newline="") as boxes:
-        answers, known = csv.writer(held), csv.writer(boxes)
-        answers.writerow(("video_id", "time", "distance", "truth", "site_id"))
-        known.writerow(("video_id", "time", "x1", "y1", "x2", "y2", "probability", "park", "site_id"))
+        predictions, box_rows = csv.writer(held), csv.writer(boxes)
+        predictions.writerow(("video_id", "time", "distance", "truth", "site_id"))
+        box_rows.writerow(("video_id", "time", "x1", "y1", "x2", "y2", "probability", "park", "site_id"))
         for number in range(60):
-            moment = f"v{number}.mp4", 0
-            answers.writerow((*moment, 5 + number % 3, 5.5, f"s{number % 6}"))
-            known.writerow((*moment, 0.2, 0.3, 0.4, 0.6, 0.9, "park", f"s{number % 6}"))
+            second = f"v{number}.mp4", 0
+            predictions.writerow((*second, 5 + number % 3, 5.5, f"s{number % 6}"))
+            box_rows.writerow((*second, 0.2, 0.3, 0.4, 0.6, 0.9, "park", f"s{number % 6}"))
     return tmp_path / "training", metadata
 
 
-def test_learnt_by_the_verb_and_used_by_predict(
+def test_predict_uses_the_blend_that_the_command_fitted(
     training: tuple[Path, Path], tmp_path: Path, make_clip: MakeClip, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, metadata = training
@@ -147,18 +147,18 @@ def test_learnt_by_the_verb_and_used_by_predict(
     boxes.write_text("video_id,time,x1,y1,x2,y2,probability,park,site_id\nblend.mp4,1,0.2,0.3,0.4,0.6,0.9,p,s\n")
     bundles = (folder / "fold-0" / "bundle", folder / "fold-1" / "bundle")
     shared = PredictSettings(paths=(clip,), out=tmp_path / "out", boxes=boxes)
-    said = {
+    runs = {
         "networks": run_prediction(replace(shared, models=bundles, out=tmp_path / "n")),
         "boxes": run_prediction(replace(shared, out=tmp_path / "b")),
         "blend": run_prediction(replace(shared, models=bundles, blend=path)),
     }
     metres = {
-        name: [e.distance.distance_m for e in run.estimates if e.distance is not None] for name, run in said.items()
+        name: [e.distance.distance_m for e in run.estimates if e.distance is not None] for name, run in runs.items()
     }
     assert len(metres["blend"]) == 1
     expected = np.expm1((np.log1p(metres["networks"]) + np.log1p(metres["boxes"])) / 2)
     assert metres["blend"] == pytest.approx(expected, rel=1e-3)
-    (row,) = [e for e in said["blend"].estimates if e.distance is not None]
+    (row,) = [e for e in runs["blend"].estimates if e.distance is not None]
     assert "boxmodel" in row.model_id
 
 
@@ -196,24 +196,24 @@ def test_a_blend_needs_networks(tmp_path: Path) -> None:
         PredictSettings(paths=(tmp_path,), out=tmp_path, blend=tmp_path / "blend.json")
 
 
-def test_a_training_without_answers_is_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:
+def test_a_training_without_finished_folds_is_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:
     with pytest.raises(InputError, match="no finished fold"):
         fit_blend_of_training(tmp_path / "no", training[1], tmp_path / "blend.json", None, None)
 
 
-def test_held_out_answers_of_a_box_model_stand_in_for_its_own(tmp_path: Path, training: tuple[Path, Path]) -> None:
-    answers = tmp_path / "oof.csv"
-    answers.write_text("media_id,time_s,full_distance_m\n" + "".join(f"v{i}.mp4,0,5.5\n" for i in range(60)))
-    learnt = fit_blend_of_training(*training, tmp_path / "blend.json", None, answers)
-    assert (learnt.moments, learnt.sites) == (60, 6)
-    assert learnt.boxes_mae_m == 0
-    # Who is always right is heard alone.
-    assert set(learnt.blend.shares.values()) == {0.0}
-    assert learnt.blend_mae_m == pytest.approx(0.0)
+def test_held_out_predictions_of_a_box_model_replace_its_own(tmp_path: Path, training: tuple[Path, Path]) -> None:
+    held_out = tmp_path / "oof.csv"
+    held_out.write_text("media_id,time_s,full_distance_m\n" + "".join(f"v{i}.mp4,0,5.5\n" for i in range(60)))
+    fit = fit_blend_of_training(*training, tmp_path / "blend.json", None, held_out)
+    assert (fit.n_seconds, fit.n_sites) == (60, 6)
+    assert fit.boxes_mae_m == 0
+    # A model without errors gets everything.
+    assert set(fit.blend.shares.values()) == {0.0}
+    assert fit.blend_mae_m == pytest.approx(0.0)
 
 
 def test_tables_of_other_videos_are_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:
-    answers = tmp_path / "oof.csv"
-    answers.write_text("media_id,time_s,full_distance_m\nother.mp4,0,5.5\n")
+    held_out = tmp_path / "oof.csv"
+    held_out.write_text("media_id,time_s,full_distance_m\nother.mp4,0,5.5\n")
     with pytest.raises(InputError, match="same videos"):
-        fit_blend_of_training(*training, tmp_path / "blend.json", None, answers)
+        fit_blend_of_training(*training, tmp_path / "blend.json", None, held_out)

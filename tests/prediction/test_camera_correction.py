@@ -1,4 +1,4 @@
-"""Facts of cameras and animals in `predict`: what counts before what, and what becomes of distances."""
+"""Facts of cameras and animals: which of them count first, and how they correct distances."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECOND = SecondResult(0.0, Status.MEASURED, boxes=(BOX,), animal_ids=(1,))
 SITES = {"S1/a.jpg": "S1", "S1/b.jpg": "S1", "S2/c.jpg": "S2"}
 
 
-def seen(media_id: str, hfov_deg: float | None = None, aspect: float | None = 16 / 9) -> MediumResult:
+def result(media_id: str, hfov_deg: float | None = None, aspect: float | None = 16 / 9) -> MediumResult:
     return MediumResult(media_id, 1, 1, (SECOND,), hfov_deg=hfov_deg, aspect=aspect)
 
 
@@ -34,46 +34,50 @@ def settings(**changes: object) -> PredictSettings:
 
 
 def cameras(
-    *media: MediumResult, told: dict[str, CameraSetup] | None = None, **changes: object
+    *media: MediumResult, table: dict[str, CameraSetup] | None = None, **changes: object
 ) -> dict[str, CameraSetup]:
-    return dict(find_camera_facts(media, CameraInputs(SITES, told or {}, {}), settings(**changes)).cameras)
+    return dict(find_camera_facts(media, CameraInputs(SITES, table or {}, {}), settings(**changes)).cameras)
 
 
-def test_the_table_counts_before_hfov_and_that_before_exif() -> None:
-    media = [seen("S1/a.jpg", 60.0), seen("S2/c.jpg", 60.0)]
-    found = cameras(*media, told={"S1": CameraSetup(20.0)}, hfov_deg=30.0, exif=True)
+def test_the_table_overrides_hfov_and_hfov_overrides_exif() -> None:
+    media = [result("S1/a.jpg", 60.0), result("S2/c.jpg", 60.0)]
+    found = cameras(*media, table={"S1": CameraSetup(20.0)}, hfov_deg=30.0, exif=True)
     assert (found["S1/a.jpg"].hfov_deg, found["S2/c.jpg"].hfov_deg) == (20.0, 30.0)
     assert {camera.hfov_deg for camera in cameras(*media, exif=True).values()} == {60.0}
     assert cameras(*media) == {}
 
 
-def test_exif_counts_where_a_sites_photos_agree() -> None:
-    assert cameras(seen("S1/a.jpg", 60.0), seen("S1/b.jpg", 20.0), exif=True) == {}
-    both = cameras(seen("S1/a.jpg", 60.0), seen("S1/b.jpg"), exif=True)
+def test_exif_counts_only_if_a_sites_photos_agree() -> None:
+    assert cameras(result("S1/a.jpg", 60.0), result("S1/b.jpg", 20.0), exif=True) == {}
+    both = cameras(result("S1/a.jpg", 60.0), result("S1/b.jpg"), exif=True)
     assert both["S1/b.jpg"].hfov_deg == 60.0
 
 
-def test_pictures_tell_their_own_shape() -> None:
-    assert cameras(seen("S1/a.jpg", aspect=4 / 3), hfov_deg=40.0)["S1/a.jpg"].aspect == 4 / 3
-    told = {"S1": CameraSetup(40.0, aspect=1.5)}
-    assert cameras(seen("S1/a.jpg", aspect=4 / 3), told=told)["S1/a.jpg"].aspect == 1.5
+def test_the_pictures_own_aspect_counts_unless_the_table_has_one() -> None:
+    assert cameras(result("S1/a.jpg", aspect=4 / 3), hfov_deg=40.0)["S1/a.jpg"].aspect == 4 / 3
+    table = {"S1": CameraSetup(40.0, aspect=1.5)}
+    assert cameras(result("S1/a.jpg", aspect=4 / 3), table=table)["S1/a.jpg"].aspect == 1.5
 
 
-def test_models_are_shown_what_the_trainings_cameras_would_have_seen() -> None:
-    known = FieldFacts({"S1/a.jpg": CameraSetup(20.0, aspect=16 / 9)})
-    first, other = estimate_distances([seen("S1/a.jpg"), seen("S2/c.jpg")], SITES, BoxEstimator(HeightModel()), known)
+def test_boxes_are_converted_to_the_lens_of_the_training_cameras() -> None:
+    facts = FieldFacts({"S1/a.jpg": CameraSetup(20.0, aspect=16 / 9)})
+    first, other = estimate_distances(
+        [result("S1/a.jpg"), result("S2/c.jpg")], SITES, BoxEstimator(HeightModel()), facts
+    )
     assert first.distance is not None
     assert other.distance is not None
     assert first.distance.distance_m == pytest.approx(5 / box_scale(lens_ratio(CameraSetup(20.0))))
     assert first.model_id == "height; with lens 20 deg"
     assert (other.distance.distance_m, other.model_id) == (pytest.approx(5.0), "height")
-    # The row keeps the box that was seen, and its bearing goes by the lens.
+    # The row keeps the detected box.
     assert first.observation.box == BOX
 
 
-def test_a_small_animal_comes_out_nearer() -> None:
-    known = FieldFacts({}, {"S1/a.jpg": ShoulderHeight(0.13)})
-    first, other = estimate_distances([seen("S1/a.jpg"), seen("S2/c.jpg")], SITES, BoxEstimator(HeightModel()), known)
+def test_a_small_animal_is_estimated_nearer() -> None:
+    facts = FieldFacts({}, {"S1/a.jpg": ShoulderHeight(0.13)})
+    first, other = estimate_distances(
+        [result("S1/a.jpg"), result("S2/c.jpg")], SITES, BoxEstimator(HeightModel()), facts
+    )
     assert first.distance is not None
     assert first.distance.distance_m < 2.5
     assert facts_used_in(first.model_id) == {"shoulder"}
@@ -81,20 +85,20 @@ def test_a_small_animal_comes_out_nearer() -> None:
     assert other.distance.distance_m == pytest.approx(5.0)
 
 
-def test_networks_answers_are_multiplied() -> None:
-    shown: list[DetectedAnimal] = []
+def test_network_predictions_are_multiplied() -> None:
+    received: list[DetectedAnimal] = []
 
-    class Last:
+    class Recorder:
         identity = HEIGHT
 
-        def estimate(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
-            shown.extend(sights)
-            return [Distance(5.0, 4.0, 6.0) for _ in sights]
+        def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
+            received.extend(animals)
+            return [Distance(5.0, 4.0, 6.0) for _ in animals]
 
-    sight = DetectedAnimal(Observation("S1/a.jpg", 0.0, BOX, 1, "S1"), (4.0, 6.0))
+    animal = DetectedAnimal(Observation("S1/a.jpg", 0.0, BOX, 1, "S1"), (4.0, 6.0))
     ratio = lens_ratio(CameraSetup(20.0)) ** 0.5
-    CameraCorrection(Last(), FieldFacts({"S1/a.jpg": CameraSetup(20.0)})).estimate([sight])
-    assert [animal.network_distances_m for animal in shown] == [pytest.approx((4 * ratio, 6 * ratio))]
+    CameraCorrection(Recorder(), FieldFacts({"S1/a.jpg": CameraSetup(20.0)})).estimate([animal])
+    assert [animal.network_distances_m for animal in received] == [pytest.approx((4 * ratio, 6 * ratio))]
 
 
 def test_a_table_of_other_sites_is_refused(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+"""One medium from file to result: seconds, boxes, failures and tracks."""
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,24 +21,24 @@ def task(path: Path, **changes: object) -> MediumTask:
 
 @pytest.fixture
 def clip(make_clip: MakeClip) -> Path:
-    return make_clip("observed.mp4", n=100, rate=10)
+    return make_clip("medium.mp4", n=100, rate=10)
 
 
-def test_every_second_asked_for_has_an_answer(clip: Path) -> None:
-    seen = process_medium(task(clip), WorkerModels(BrightDetector()))
-    assert [second.time_s for second in seen.seconds] == list(range(10))
-    assert {second.status for second in seen.seconds} <= {Status.MEASURED, Status.NO_ANIMAL}
-    assert not seen.has_failed
-    assert seen.length_s == 10.0
+def test_every_requested_second_has_a_result(clip: Path) -> None:
+    result = process_medium(task(clip), WorkerModels(BrightDetector()))
+    assert [second.time_s for second in result.seconds] == list(range(10))
+    assert {second.status for second in result.seconds} <= {Status.MEASURED, Status.NO_ANIMAL}
+    assert not result.has_failed
+    assert result.length_s == 10.0
 
 
-def test_times_past_the_end_are_answered(clip: Path) -> None:
-    seen = process_medium(task(clip, times_s=(0.0, 9.9, 10.0, 60.0)), WorkerModels(BrightDetector()))
-    assert [second.status is Status.PAST_END for second in seen.seconds] == [False, False, True, True]
-    assert seen.seconds[2].reason == "the video ends at 10.00 s"
+def test_times_past_the_end_get_that_status(clip: Path) -> None:
+    result = process_medium(task(clip, times_s=(0.0, 9.9, 10.0, 60.0)), WorkerModels(BrightDetector()))
+    assert [second.status is Status.PAST_END for second in result.seconds] == [False, False, True, True]
+    assert result.seconds[2].reason == "the video ends at 10.00 s"
 
 
-def test_pictures_go_to_the_detector_one_by_one_and_repeated_ones_once(make_clip: MakeClip) -> None:
+def test_the_detector_gets_pictures_one_by_one_and_repeated_ones_once(make_clip: MakeClip) -> None:
     from fractions import Fraction
 
     detector = BrightDetector()
@@ -48,18 +50,18 @@ def test_pictures_go_to_the_detector_one_by_one_and_repeated_ones_once(make_clip
     assert sum(detector.batches) == 3
 
 
-def test_a_broken_medium_becomes_failed_rows_for_what_was_asked(tmp_path: Path) -> None:
+def test_a_broken_medium_gives_failed_rows_for_the_requested_seconds(tmp_path: Path) -> None:
     path = tmp_path / "bad.mp4"
     path.write_bytes(b"bad" * 1000)
     assert [s.time_s for s in process_medium(task(path), WorkerModels(BrightDetector())).seconds] == [0.0]
-    seen = process_medium(task(path, times_s=(3.0, 4.0)), WorkerModels(BrightDetector()))
-    assert [(s.time_s, s.status) for s in seen.seconds] == [(3.0, Status.FAILED), (4.0, Status.FAILED)]
-    assert "Invalid data" in seen.failure
+    result = process_medium(task(path, times_s=(3.0, 4.0)), WorkerModels(BrightDetector()))
+    assert [(s.time_s, s.status) for s in result.seconds] == [(3.0, Status.FAILED), (4.0, Status.FAILED)]
+    assert "Invalid data" in result.failure
     gone = process_medium(task(tmp_path / "gone.mp4"), WorkerModels(BrightDetector()))
     assert gone.failure == "No such file or directory"
 
 
-def test_a_photo_is_second_0(tmp_path: Path) -> None:
+def test_a_photo_has_second_0_only(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(np.full((90, 90, 3), 200, np.uint8)).save(path)
     (second,) = process_medium(task(path), WorkerModels(BrightDetector())).seconds
@@ -70,17 +72,17 @@ def test_a_photo_is_second_0(tmp_path: Path) -> None:
 
 def test_boxes_of_a_table_need_no_detector(clip: Path) -> None:
     strong, weak = Box(0.1, 0.1, 0.3, 0.3, 0.9), Box(0.5, 0.5, 0.6, 0.6, 0.05)
-    boxes = MediumBoxes("observed.mp4", ((1.0, (strong, weak)), (2.0, (weak,)), (12.0, (strong,))))
-    seen = process_medium(task(clip, times_s=(0.0, 1.0, 2.0, 12.0), boxes=boxes, min_score=0.1), WorkerModels())
-    assert [s.status for s in seen.seconds] == [Status.NO_ANIMAL, Status.MEASURED, Status.NO_ANIMAL, Status.PAST_END]
-    assert seen.seconds[1].boxes == (strong,)
+    boxes = MediumBoxes("medium.mp4", ((1.0, (strong, weak)), (2.0, (weak,)), (12.0, (strong,))))
+    result = process_medium(task(clip, times_s=(0.0, 1.0, 2.0, 12.0), boxes=boxes, min_score=0.1), WorkerModels())
+    assert [s.status for s in result.seconds] == [Status.NO_ANIMAL, Status.MEASURED, Status.NO_ANIMAL, Status.PAST_END]
+    assert result.seconds[1].boxes == (strong,)
 
 
-def test_seconds_that_a_table_tells_nothing_of_say_so(clip: Path) -> None:
+def test_seconds_that_an_exhaustive_table_lacks_have_a_reason(clip: Path) -> None:
     animal = Box(0.1, 0.1, 0.3, 0.3, 0.9)
-    boxes = MediumBoxes("observed.mp4", ((1.0, (animal,)), (2.0, ())), is_exhaustive=True)
-    seen = process_medium(task(clip, times_s=(1.0, 2.0, 3.0), boxes=boxes), WorkerModels())
-    assert [(s.status, s.reason) for s in seen.seconds] == [
+    boxes = MediumBoxes("medium.mp4", ((1.0, (animal,)), (2.0, ())), is_exhaustive=True)
+    result = process_medium(task(clip, times_s=(1.0, 2.0, 3.0), boxes=boxes), WorkerModels())
+    assert [(s.status, s.reason) for s in result.seconds] == [
         (Status.MEASURED, ""),
         (Status.NO_ANIMAL, ""),
         (Status.NO_ANIMAL, NOT_IN_TABLE),
@@ -88,19 +90,19 @@ def test_seconds_that_a_table_tells_nothing_of_say_so(clip: Path) -> None:
 
 
 def test_boxes_of_a_video_need_a_time(clip: Path) -> None:
-    boxes = MediumBoxes("observed.mp4", always=(Box(0.1, 0.1, 0.3, 0.3, 0.9),))
+    boxes = MediumBoxes("medium.mp4", untimed=(Box(0.1, 0.1, 0.3, 0.3, 0.9),))
     assert "doesn't tell when" in process_medium(task(clip, boxes=boxes), WorkerModels()).failure
 
 
-def test_a_failure_in_a_table_is_the_mediums_failure(clip: Path) -> None:
-    seen = process_medium(task(clip, boxes=MediumBoxes("observed.mp4", failure="Failure image access")), WorkerModels())
-    assert seen.failure == "Failure image access"
+def test_a_failure_in_the_table_is_the_mediums_failure(clip: Path) -> None:
+    result = process_medium(task(clip, boxes=MediumBoxes("medium.mp4", failure="Failure image access")), WorkerModels())
+    assert result.failure == "Failure image access"
 
 
 def test_an_animal_keeps_its_id_from_second_to_second(clip: Path) -> None:
     left, right = Box(0.1, 0.4, 0.3, 0.8, 0.9), Box(0.7, 0.4, 0.9, 0.8, 0.8)
-    boxes = MediumBoxes("observed.mp4", ((0.0, (left,)), (1.0, (right, left)), (2.0, (left, right))))
-    seen = process_medium(task(clip, times_s=(0.0, 1.0, 2.0), boxes=boxes), WorkerModels())
-    ids = [dict(zip(second.boxes, second.animal_ids, strict=True)) for second in seen.seconds]
-    assert [of[left] for of in ids] == [1, 1, 1]
+    boxes = MediumBoxes("medium.mp4", ((0.0, (left,)), (1.0, (right, left)), (2.0, (left, right))))
+    result = process_medium(task(clip, times_s=(0.0, 1.0, 2.0), boxes=boxes), WorkerModels())
+    ids = [dict(zip(second.boxes, second.animal_ids, strict=True)) for second in result.seconds]
+    assert [id_of[left] for id_of in ids] == [1, 1, 1]
     assert ids[1][right] == ids[2][right] == 2

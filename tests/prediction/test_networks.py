@@ -1,4 +1,4 @@
-"""Networks in the main job: straight from videos, from a frame store, for animals and for whole seconds."""
+"""Networks in a run: from videos or a frame store, for each animal or for the whole picture."""
 
 import json
 import shutil
@@ -42,23 +42,23 @@ def task(clip: Path, *boxes: Box) -> MediumTask:
     return MediumTask(Medium(clip.name, clip, MediumKind.VIDEO), (0.0, 1.0, 2.0, 9.0), 1.0, table)
 
 
-def test_networks_are_asked_about_seconds_with_animals_alone(clip: Path) -> None:
+def test_networks_run_only_on_seconds_with_animals(clip: Path) -> None:
     networks = BrightnessNetworks(INPUT)
-    seen = process_medium(task(clip, LEFT), WorkerModels(networks=networks))
+    result = process_medium(task(clip, LEFT), WorkerModels(networks=networks))
     assert networks.batches == [2]
-    assert [len(second.answers) for second in seen.seconds] == [0, 1, 1, 0]
-    low, high = seen.seconds[1].answers[0]
+    assert [len(second.answers) for second in result.seconds] == [0, 1, 1, 0]
+    low, high = result.seconds[1].answers[0]
     assert high == pytest.approx(low + 1)
-    assert seen.network_s > 0
+    assert result.network_s > 0
 
 
-def test_with_a_detector_the_window_surrounds_what_it_saw(clip: Path) -> None:
+def test_networks_run_on_the_animals_that_the_detector_found(clip: Path) -> None:
     networks = BrightnessNetworks(INPUT)
-    seen = process_medium(task(clip), WorkerModels(BrightDetector(), networks))
-    assert [bool(second.answers) for second in seen.seconds] == [bool(second.boxes) for second in seen.seconds]
+    result = process_medium(task(clip), WorkerModels(BrightDetector(), networks))
+    assert [bool(second.answers) for second in result.seconds] == [bool(second.boxes) for second in result.seconds]
 
 
-def test_each_animal_has_its_own_answer_from_a_network_that_sees_boxes(clip: Path) -> None:
+def test_a_network_with_a_box_channel_predicts_each_animal(clip: Path) -> None:
     with_boxes = InputSpec(size_hw=(32, 48), offsets_s=(-1.0, 0.0, 1.0), box_channel=True)
     sure = task(clip, replace(LEFT, score=1.0), replace(RIGHT, score=1.0))
     one, other = process_medium(sure, WorkerModels(networks=BrightnessNetworks(with_boxes))).seconds[1].answers
@@ -66,7 +66,7 @@ def test_each_animal_has_its_own_answer_from_a_network_that_sees_boxes(clip: Pat
     assert other[0] - one[0] == pytest.approx(255 / 4)
 
 
-def test_one_answer_for_all_animals_is_called_so(clip: Path) -> None:
+def test_a_prediction_for_the_whole_picture_is_marked_as_doubtful(clip: Path) -> None:
     networks = BrightnessNetworks(INPUT)
     second = process_medium(task(clip, LEFT, RIGHT), WorkerModels(networks=networks)).seconds[1]
     assert second.answers[0] == second.answers[1]
@@ -74,22 +74,22 @@ def test_one_answer_for_all_animals_is_called_so(clip: Path) -> None:
     assert networks.batches == [2]
 
 
-def test_without_detector_and_boxes_seconds_are_answered_as_a_whole(clip: Path) -> None:
-    seen = process_medium(task(clip), WorkerModels(networks=BrightnessNetworks(INPUT)))
-    assert [second.status for second in seen.seconds] == [Status.MEASURED] * 3 + [Status.PAST_END]
-    assert seen.seconds[0].boxes == (None,)
-    assert seen.seconds[0].animal_ids == (0,)
-    assert type(seen).from_json(json.loads(json.dumps(seen.to_json()))) == seen
+def test_without_detection_each_second_is_measured_as_one_animal(clip: Path) -> None:
+    result = process_medium(task(clip), WorkerModels(networks=BrightnessNetworks(INPUT)))
+    assert [second.status for second in result.seconds] == [Status.MEASURED] * 3 + [Status.PAST_END]
+    assert result.seconds[0].boxes == (None,)
+    assert result.seconds[0].animal_ids == (0,)
+    assert type(result).from_json(json.loads(json.dumps(result.to_json()))) == result
 
 
-def test_many_animals_come_in_batches(clip: Path) -> None:
+def test_the_windows_of_many_animals_come_in_batches(clip: Path) -> None:
     with_boxes = InputSpec(size_hw=(32, 48), offsets_s=(0.0,), box_channel=True)
     herd = [Box(i / 20, 0.1, i / 20 + 0.04, 0.2, 0.9) for i in range(18)]
     networks = BrightnessNetworks(with_boxes)
-    seen = process_medium(task(clip, *herd), WorkerModels(networks=networks))
+    result = process_medium(task(clip, *herd), WorkerModels(networks=networks))
     assert sum(networks.batches) == 36
     assert max(networks.batches) <= 8
-    assert [len(second.answers) for second in seen.seconds] == [0, 18, 18, 0]
+    assert [len(second.answers) for second in result.seconds] == [0, 18, 18, 0]
 
 
 def test_large_networks_get_fewer_workers_with_more_threads(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def settings(world: World, bundles: list[Path], out: Path, **changes: object) ->
     return PredictSettings(**{**base, **changes})
 
 
-def test_an_ensemble_straight_from_videos_answers_as_through_the_store(
+def test_an_ensemble_predicts_the_same_from_videos_and_from_the_store(
     world: World, bundles: list[Path], tmp_path: Path
 ) -> None:
     from trapmeter.frames.store import FrameStore
@@ -132,13 +132,13 @@ def test_an_ensemble_straight_from_videos_answers_as_through_the_store(
     run = run_prediction(settings(world, bundles, tmp_path / "run", flip=True, boxes=world.metadata))
     measured = [e for e in run.estimates if e.distance is not None]
     assert len(measured) == 48
-    moments = [(e.observation.media_id, e.observation.time_s) for e in measured]
-    wanted = predict_seconds(
-        Ensemble.load(bundles, flip=True), FrameStore.open(world.store), moments, {}, tmp_path / "j", flip=True
+    seconds = [(e.observation.media_id, e.observation.time_s) for e in measured]
+    expected = predict_seconds(
+        Ensemble.load(bundles, flip=True), FrameStore.open(world.store), seconds, {}, tmp_path / "j", flip=True
     )
-    # The store's pictures went through JPEG.
-    for estimate, moment in zip(measured, moments, strict=True):
-        assert estimate.distance.distance_m == pytest.approx(wanted[moment].distance_m, abs=0.05)
+    # The store's pictures are JPEG.
+    for estimate, second in zip(measured, seconds, strict=True):
+        assert estimate.distance.distance_m == pytest.approx(expected[second].distance_m, abs=0.05)
         assert estimate.distance.low_m < estimate.distance.distance_m < estimate.distance.high_m
         assert len(estimate.distance.draws_m) == 10
         assert estimate.model_id == "tiny-0 and 1 more with flip"
@@ -147,10 +147,10 @@ def test_an_ensemble_straight_from_videos_answers_as_through_the_store(
 def test_a_store_takes_the_place_of_videos(world: World, bundles: list[Path], tmp_path: Path) -> None:
     times = tmp_path / "times.csv"
     times.write_text("video_id,time\nv03.mp4,1\nv03.mp4,2\nv03.mp4,99\ngone.mp4,0\n")
-    asked = settings(world, bundles, tmp_path / "run", paths=(), store=world.store, times=times)
+    stored = settings(world, bundles, tmp_path / "run", paths=(), store=world.store, times=times)
     rows = {
         (e.observation.media_id, e.observation.time_s): (e.status, e.observation.box)
-        for e in run_prediction(asked).estimates
+        for e in run_prediction(stored).estimates
     }
     assert rows == {
         ("v03.mp4", 1.0): (Status.MEASURED, None),
@@ -163,14 +163,14 @@ def test_a_store_takes_the_place_of_videos(world: World, bundles: list[Path], tm
 def test_the_report_shows_pictures_of_the_store(world: World, bundles: list[Path], tmp_path: Path) -> None:
     from trapmeter.report.run_report import render_report
 
-    asked = settings(world, bundles, tmp_path, paths=(), store=world.store, times=world.labels)
-    page = render_report(run_prediction(asked))
+    stored = settings(world, bundles, tmp_path, paths=(), store=world.store, times=world.labels)
+    page = render_report(run_prediction(stored))
     assert page.count("data:image/jpeg") == 36
     assert "tiny-0 and 1 more" in page
     assert "not counted: seconds were answered as a whole" in page
 
 
-def test_another_ensemble_does_not_go_on_with_a_run(world: World, bundles: list[Path], tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_with_another_ensemble(world: World, bundles: list[Path], tmp_path: Path) -> None:
     from trapmeter.errors import RunError
 
     run_prediction(settings(world, bundles[:1], tmp_path, boxes=world.metadata))
@@ -187,12 +187,12 @@ def test_a_store_of_another_size_is_refused(world: World, bundles: list[Path], t
     shutil.copytree(world.store, tmp_path / "store")
     (tmp_path / "store" / "store.json").unlink()
     FrameStore.create(tmp_path / "store", StoreSpec((64, 64)))
-    asked = settings(world, bundles, tmp_path / "out", paths=(), store=tmp_path / "store", times=world.labels)
+    stored = settings(world, bundles, tmp_path / "out", paths=(), store=tmp_path / "store", times=world.labels)
     with pytest.raises(InputError, match="make another store with --size 32x48"):
-        run_prediction(asked)
+        run_prediction(stored)
 
 
-def test_a_damaged_network_is_one_clear_error(world: World, bundles: list[Path], tmp_path: Path) -> None:
+def test_a_damaged_network_is_a_single_clear_error(world: World, bundles: list[Path], tmp_path: Path) -> None:
     shutil.copytree(bundles[0], tmp_path / "bad")
     with (tmp_path / "bad" / "model.onnx").open("r+b") as file:
         file.write(b"x")
@@ -211,7 +211,7 @@ def test_a_damaged_network_is_one_clear_error(world: World, bundles: list[Path],
         ({"store": Path("s"), "paths": ()}, "give --times"),
     ],
 )
-def test_arguments_that_do_not_go_together_are_refused(changes: dict[str, object], reason: str) -> None:
+def test_incompatible_arguments_are_refused(changes: dict[str, object], reason: str) -> None:
     base = {"paths": (Path("videos"),), "out": Path("out"), "models": (Path("m"),)}
     with pytest.raises(InputError, match=reason):
         PredictSettings(**{**base, **changes})

@@ -1,4 +1,4 @@
-"""Whole runs: with boxes from a table for speed, and once with the real detector."""
+"""Complete runs, with boxes from a table for speed."""
 
 import json
 import shutil
@@ -57,7 +57,7 @@ def test_every_second_has_a_row_and_every_row_a_status(survey: Path) -> None:
             assert row.observation.site_id in ("s1", "s2")
 
 
-def test_run_json_says_what_was_done(survey: Path) -> None:
+def test_run_json_documents_the_run(survey: Path) -> None:
     run_prediction(settings(survey))
     facts = json.loads((survey.parent / "out/run.json").read_text())
     assert facts["counts"]["n_media"] == 4
@@ -69,7 +69,7 @@ def test_run_json_says_what_was_done(survey: Path) -> None:
     assert {"find", "look", "measure", "write"} <= set(facts["seconds"])
 
 
-def test_times_ask_for_their_seconds_alone(survey: Path) -> None:
+def test_a_table_of_times_limits_the_run_to_its_seconds(survey: Path) -> None:
     times = survey.parent / "times.csv"
     times.write_text("video_id,time\na.mp4,2\na.mp4,0.5\na.mp4,99\nnowhere.mp4,1\n")
     run = run_prediction(settings(survey, times=times))
@@ -89,31 +89,31 @@ def test_jobs_and_order_of_paths_change_nothing(survey: Path) -> None:
     assert (survey.parent / "one/distances.csv").read_bytes() == (survey.parent / "two/distances.csv").read_bytes()
 
 
-def test_again_it_looks_at_nothing_twice_and_gives_the_same_bytes(survey: Path) -> None:
+def test_a_repeated_run_processes_nothing_twice_and_writes_the_same_bytes(survey: Path) -> None:
     run_prediction(settings(survey))
     before = (survey.parent / "out/distances.csv").read_bytes()
     steps: list[tuple[str, int, int, int]] = []
     run_prediction(settings(survey), lambda *step: steps.append(step))
     assert (survey.parent / "out/distances.csv").read_bytes() == before
-    # Three of four are kept; the broken one is tried again.
+    # Three of four results are kept; the broken medium is tried again.
     assert steps[0] == ("look", 3, 4, 0)
 
 
-def test_a_changed_file_is_looked_at_again(survey: Path, make_clip: MakeClip) -> None:
+def test_a_changed_file_is_processed_again(survey: Path, make_clip: MakeClip) -> None:
     run_prediction(settings(survey))
     shutil.copy(make_clip("longer.mp4", n=60, rate=10), survey / "s1/a.mp4")
     run = run_prediction(settings(survey))
     assert sum(e.observation.media_id == "s1/a.mp4" for e in run.estimates) == 6
 
 
-def test_another_runs_folder_is_refused_unless_overwritten(survey: Path) -> None:
+def test_the_folder_of_another_run_is_refused_without_overwrite(survey: Path) -> None:
     run_prediction(settings(survey))
     with pytest.raises(RunError, match=r"every_s was 1\.0, is 2\.0"):
         run_prediction(settings(survey, every_s=2.0))
     assert len(run_prediction(settings(survey, every_s=2.0, overwrite=True)).estimates) == 3 * 2 + 1
 
 
-def test_two_runs_do_not_share_a_folder(survey: Path) -> None:
+def test_two_runs_can_not_write_into_one_folder(survey: Path) -> None:
     from filelock import FileLock
 
     (survey.parent / "out").mkdir()
@@ -127,14 +127,14 @@ def test_an_output_that_is_a_file_is_refused(survey: Path) -> None:
         run_prediction(settings(survey))
 
 
-def test_a_bare_name_for_two_media_is_refused(survey: Path) -> None:
+def test_a_name_that_could_mean_two_media_is_refused(survey: Path) -> None:
     shutil.copy(survey / "s1/a.mp4", survey / "s2/a.mp4")
     with pytest.raises(InputError, match=r"a\.mp4 could be any of s1/a\.mp4, s2/a\.mp4"):
         run_prediction(settings(survey))
 
 
-def test_results_of_another_kind_are_not_overwritten(survey: Path) -> None:
-    """A folder of `calibrate` has a table too, but no journal."""
+def test_results_without_a_journal_are_not_overwritten(survey: Path) -> None:
+    """As those of `calibrate`."""
     out = survey.parent / "out"
     out.mkdir()
     (out / "distances.csv").write_text("corrected")
@@ -145,19 +145,19 @@ def test_results_of_another_kind_are_not_overwritten(survey: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_reviewed_table_gives_way_to_no_other(survey: Path) -> None:
+def test_a_reviewed_table_is_never_replaced_by_a_different_one(survey: Path) -> None:
     run_prediction(settings(survey))
     out = survey.parent / "out"
     before = (out / "distances.csv").read_bytes()
     (out / "review.jsonl").write_text("header\ndecision\n")
-    # The same once more is no harm.
+    # Repeating the same run does no harm.
     run_prediction(settings(survey))
     for change in ({"hfov_deg": 30.0}, {"overwrite": True}):
         with pytest.raises(RunError, match="reviewed"):
             run_prediction(settings(survey, **change))
         assert (out / "distances.csv").read_bytes() == before
     assert sorted(path.name for path in out.iterdir() if "distances" in path.name) == ["distances.csv"]
-    # Who has only opened the page has decided nothing.
+    # A review that was only opened has no decisions.
     (out / "review.jsonl").write_text("header\n")
     run_prediction(settings(survey, hfov_deg=30.0))
     assert (out / "distances.csv").read_bytes() != before

@@ -1,4 +1,4 @@
-"""A run in shards comes to the bytes of a run in one piece, and a merge says what is wrong with them."""
+"""A merged run has the same bytes as a run without shards, and a merge names what is wrong."""
 
 import json
 import shutil
@@ -46,22 +46,22 @@ def shards(survey: Path, n: int, **changes: object) -> list[Path]:
 
 
 @given(st.lists(st.integers(0, 10**9)), st.integers(1, 20))
-def test_every_medium_is_dealt_once_and_shares_are_even(sizes: list[int], n: int) -> None:
+def test_each_medium_is_in_one_shard_and_shards_are_even(sizes: list[int], n: int) -> None:
     shares = split_evenly([(size, number) for number, size in enumerate(sizes)], n)
     assert len(shares) == n
     assert sorted(number for share in shares for number in share) == list(range(len(sizes)))
     loads = [sum(sizes[number] for number in share) for share in shares]
-    # Whoever has most had least before it got its last.
+    # The largest shard was the smallest before it got its last item.
     for share, load in zip(shares, loads, strict=True):
         if share:
             assert load - sizes[share[-1]] <= min(loads)
 
 
-def test_media_of_no_size_are_dealt_evenly() -> None:
+def test_media_of_size_0_are_split_by_number() -> None:
     assert [len(share) for share in split_evenly([(0, number) for number in range(10)], 3)] == [4, 3, 3]
 
 
-def test_a_shard_is_two_numbers() -> None:
+def test_a_shard_is_written_as_two_numbers() -> None:
     assert parse_shard("2/8") == Shard(2, 8)
     for text in ("0/8", "9/8", "0/0"):
         with pytest.raises(InputError, match="--shard counts from 1/"):
@@ -71,7 +71,7 @@ def test_a_shard_is_two_numbers() -> None:
             parse_shard(text)
 
 
-def test_settings_come_back_from_their_json() -> None:
+def test_settings_survive_json() -> None:
     before = PredictSettings(
         (Path("a"),), out=Path("out"), times=Path("t.csv"), site=CsvSite(Path("s.csv")), models=(Path("m"),), flip=True
     )
@@ -82,7 +82,7 @@ def test_settings_come_back_from_their_json() -> None:
 def test_shards_merge_to_the_bytes_of_one_run(survey: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole = run_prediction(settings(survey, "whole"))
     times = survey.parent / "times.csv"
-    # With paths from here; the merge is started elsewhere.
+    # The shards run with relative paths; the merge runs in another folder.
     monkeypatch.chdir(survey.parent)
     here = settings(survey, paths=(Path("survey"),), boxes=Path("boxes.csv"), out=Path("out"))
     runs = [predict_shard(here, Shard(i, 3)) for i in (3, 1, 2)]
@@ -92,23 +92,23 @@ def test_shards_merge_to_the_bytes_of_one_run(survey: Path, monkeypatch: pytest.
     assert sorted(folder.name for folder in folders) == ["shard-1-of-3", "shard-2-of-3", "shard-3-of-3"]
     monkeypatch.chdir(tmp_path.parent)
     merged = merge_shards(folders, tmp_path / "merged")
-    wanted = (tmp_path / "whole/distances.csv").read_bytes()
-    assert (tmp_path / "merged/distances.csv").read_bytes() == wanted
+    expected = (tmp_path / "whole/distances.csv").read_bytes()
+    assert (tmp_path / "merged/distances.csv").read_bytes() == expected
     assert merged.summary == whole.summary
     facts = json.loads((tmp_path / "merged/run.json").read_text())
     assert facts["shards"] == [str(folder) for folder in folders]
-    # The merged folder is as a run's: it goes on, and again with other facts.
+    # The merged folder can be resumed like any other.
     steps: list[tuple[str, int, int, int]] = []
     run_prediction(settings(survey, "merged"), lambda *step: steps.append(step))
     assert steps[0] == ("look", 5, 6, 0)
-    assert (tmp_path / "merged/distances.csv").read_bytes() == wanted
-    # And a merge can be given again.
+    assert (tmp_path / "merged/distances.csv").read_bytes() == expected
+    # A merge can be repeated.
     merge_shards(folders, tmp_path / "merged")
-    assert (tmp_path / "merged/distances.csv").read_bytes() == wanted
+    assert (tmp_path / "merged/distances.csv").read_bytes() == expected
     assert not times.exists()
 
 
-def test_a_shard_goes_on_where_it_stopped(survey: Path) -> None:
+def test_an_interrupted_shard_is_resumed(survey: Path) -> None:
     (folder,) = shards(survey, 1)
     journal = folder / "seen.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
@@ -125,13 +125,13 @@ def test_a_shard_goes_on_where_it_stopped(survey: Path) -> None:
 
 
 @pytest.mark.slow
-def test_more_shards_than_media(survey: Path) -> None:
+def test_there_may_be_more_shards_than_media(survey: Path) -> None:
     folders = shards(survey, 8)
     assert merge_shards(folders, survey.parent / "merged").summary.n_media == 6
 
 
 @pytest.mark.slow
-def test_a_medium_that_came_later_is_not_left_out(survey: Path, make_clip: MakeClip) -> None:
+def test_a_medium_that_was_added_later_is_not_left_out(survey: Path, make_clip: MakeClip) -> None:
     folders = shards(survey, 2)
     shutil.copy(make_clip("shards.mp4", n=30, rate=10), survey / "s0/late.mp4")
     with pytest.raises(RunError, match=r"\(1 media\), the first of them s0/late\.mp4; run these shards again"):
@@ -141,7 +141,7 @@ def test_a_medium_that_came_later_is_not_left_out(survey: Path, make_clip: MakeC
 
 
 @pytest.mark.slow
-def test_shards_that_do_not_belong_together_are_refused(survey: Path) -> None:
+def test_shards_of_different_runs_are_refused(survey: Path) -> None:
     one, two = shards(survey, 2)
     out = survey.parent / "merged"
     other_n = predict_shard(settings(survey), Shard(1, 3)).folder
@@ -170,7 +170,7 @@ def test_shards_that_do_not_belong_together_are_refused(survey: Path) -> None:
         merge_shards([one, two], out)
 
 
-def test_a_damaged_or_busy_or_foreign_journal_is_named(survey: Path) -> None:
+def test_a_damaged_busy_or_foreign_journal_is_named(survey: Path) -> None:
     from filelock import FileLock
 
     one, two = shards(survey, 2)
@@ -191,8 +191,8 @@ def test_a_damaged_or_busy_or_foreign_journal_is_named(survey: Path) -> None:
         merge_shards([one, two], out)
 
 
-def test_every_path_comes_back_as_a_path(survey: Path) -> None:
-    """What isn't in PATHS would come back from a shard as a text."""
+def test_every_path_setting_survives_json_as_a_path(survey: Path) -> None:
+    """A setting that isn't in PATH_FIELDS would be read back as a string."""
     hints = get_type_hints(PredictSettings)
     assert {name for name, hint in hints.items() if hint in (Path, Path | None)} == set(PATH_FIELDS)
 

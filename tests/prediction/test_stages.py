@@ -1,4 +1,4 @@
-"""What is made ahead comes in order, is never much, and its errors arrive."""
+"""Prefetched items keep their order, are few, and their errors arrive."""
 
 import threading
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ import pytest
 from trapmeter.prediction.stages import N_PREFETCHED, Prefetcher
 
 
-def test_all_items_come_in_their_order() -> None:
+def test_prefetched_items_keep_their_order() -> None:
     assert list(Prefetcher().prefetch(iter(()))) == []
     assert list(Prefetcher().prefetch(iter((0, None, "", False)))) == [0, None, "", False]
     assert list(Prefetcher().prefetch(iter(range(100)))) == list(range(100))
 
 
-def test_no_more_than_a_few_are_made_ahead() -> None:
+def test_only_a_few_items_are_made_in_advance() -> None:
     made = 0
 
     def make() -> Iterator[int]:
@@ -28,7 +28,7 @@ def test_no_more_than_a_few_are_made_ahead() -> None:
         assert made <= taken + N_PREFETCHED
 
 
-def test_they_are_made_while_the_one_before_is_worked_on() -> None:
+def test_the_next_item_is_made_while_the_last_one_is_used() -> None:
     second_made = threading.Event()
 
     def make() -> Iterator[int]:
@@ -38,12 +38,12 @@ def test_they_are_made_while_the_one_before_is_worked_on() -> None:
 
     items = Prefetcher().prefetch(make())
     assert next(items) == 0
-    # Nobody has asked for the second one yet.
+    # The second one has not been requested yet.
     assert second_made.wait(timeout=300)
     assert list(items) == [1]
 
 
-def test_an_error_comes_after_the_items_before_it() -> None:
+def test_an_error_is_raised_after_the_items_before_it() -> None:
     def make() -> Iterator[int]:
         yield 0
         yield 1
@@ -56,7 +56,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
     assert list(items) == []
 
 
-def test_the_thread_ends_with_who_takes_from_it() -> None:
+def test_the_thread_ends_when_the_consumer_stops() -> None:
     before = threading.active_count()
     items = Prefetcher().prefetch(iter(range(1000)))
     assert next(items) == 0
@@ -65,8 +65,8 @@ def test_the_thread_ends_with_who_takes_from_it() -> None:
     assert threading.active_count() == before
 
 
-def test_the_time_of_the_work_is_told() -> None:
-    ahead = Prefetcher()
-    assert ahead.spent_s == 0
-    list(ahead.prefetch(iter(range(3))))
-    assert ahead.spent_s > 0
+def test_the_working_time_is_counted() -> None:
+    prefetcher = Prefetcher()
+    assert prefetcher.spent_s == 0
+    list(prefetcher.prefetch(iter(range(3))))
+    assert prefetcher.spent_s > 0

@@ -1,4 +1,4 @@
-"""What users write becomes a path or an address, and an address holds no secret."""
+"""Texts become paths or addresses, and an address contains no secret."""
 
 import pickle
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from trapmeter.errors import InputError
-from trapmeter.storage.address import RemotePath, RemoteStat, parse_path
+from trapmeter.storage.address import FileState, RemotePath, parse_path
+from trapmeter.storage.remote import file_state, file_state_or_zeros, path_exists
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ from trapmeter.storage.address import RemotePath, RemoteStat, parse_path
         ("http://[::1]:80/x", "http://[::1]:80/x", "x", "x"),
     ],
 )
-def test_addresses_read_and_shown(text: str, shown: str, name: str, inner: str) -> None:
+def test_an_address_is_parsed_and_shown(text: str, shown: str, name: str, inner: str) -> None:
     address = parse_path(text)
     assert isinstance(address, RemotePath)
     assert (str(address), address.name, address.inner) == (shown, name, inner)
@@ -30,7 +31,7 @@ def test_addresses_read_and_shown(text: str, shown: str, name: str, inner: str) 
 
 
 @pytest.mark.parametrize("text", ["card1", "/media/card1", "C:/card", "s3:/x", "../x", "a:b//c"])
-def test_paths_stay_paths(text: str) -> None:
+def test_a_path_stays_a_path(text: str) -> None:
     assert parse_path(text) == Path(text)
 
 
@@ -42,22 +43,35 @@ def test_paths_stay_paths(text: str) -> None:
         ("https://host/a.mp4?X-Amz-Signature=SECRET", "part after"),
         ("https://host/a.mp4#SECRET", "part after"),
         ("http://host/card", "not encrypted"),
-        ("ftp://host/card", "no kind of address"),
-        ("file:///etc", "no kind of address"),
+        ("ftp://host/card", "not a known kind of address"),
+        ("file:///etc", "not a known kind of address"),
         ("s3:///survey", "no bucket"),
     ],
 )
-def test_addresses_that_are_refused(text: str, words: str) -> None:
+def test_an_unsafe_or_unknown_address_is_refused_without_showing_its_secret(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words) as refused:
         parse_path(text)
     assert "SECRET" not in str(refused.value)
 
 
-def test_an_address_answers_as_a_path_does() -> None:
+def test_an_address_has_names_like_a_path() -> None:
     file = parse_path("s3://traps/survey") / "S1/a.MP4"
     assert isinstance(file, RemotePath)
     assert (file.suffix, file.parent.name, file.parts) == (".MP4", "S1", ("traps", "survey", "S1", "a.MP4"))
     assert file.absolute() is file
-    state = RemoteStat(5, 7)
-    assert file.with_stat(state).stat() is state
-    assert file.with_stat(state) == file
+
+
+def test_the_state_of_a_listed_address_needs_no_request() -> None:
+    file = RemotePath("s3://traps", "survey/a.mp4")
+    listed = file.with_state(FileState(5, 7))
+    assert file_state(listed) == (5, 7)
+    assert listed == file
+
+
+def test_the_state_of_a_local_file_is_its_size_and_time(tmp_path: Path) -> None:
+    file = tmp_path / "a.mp4"
+    assert file_state_or_zeros(file) == (0, 0)
+    assert not path_exists(file)
+    file.write_bytes(b"12345")
+    assert file_state(file) == file_state_or_zeros(file) == (5, file.stat().st_mtime_ns)
+    assert path_exists(file)

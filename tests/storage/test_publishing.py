@@ -156,7 +156,7 @@ def test_a_lock_that_another_run_took(work: Path) -> None:
             remote.delete(OUT / LOCK_FILE)
             assert remote.create(b'{"owner": "somebody"}', OUT / LOCK_FILE)
 
-    with pytest.raises(RunError, match="its lock was taken by another run; nothing was written"):
+    with pytest.raises(RunError, match="another run took the lock; nothing was written"):
         lose()
     assert there() == {LOCK_FILE: b'{"owner": "somebody"}'}
     assert (work_folder(OUT) / "run.json").exists()
@@ -177,7 +177,7 @@ def test_a_bucket_that_can_not_be_written(proxy: Proxy) -> None:
             proxy.misbehave = lambda method, _: (503, "SlowDown") if method == "PUT" else None
 
     proxy.misbehave = lambda *_: None
-    with pytest.raises(RunError, match=r"asks for fewer requests.*what is done is kept in"):
+    with pytest.raises(RunError, match=r"asks for fewer requests.*the finished work is kept in"):
         fill()
     proxy.misbehave = lambda *_: None
     with publish_folder(OUT, LAYOUT):

@@ -1,11 +1,9 @@
-"""Fixtures for tests of tables: a file with given content, and the folder of shared data."""
+"""Fixtures for tests of tables: a file with given content, and files of shared data."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-SHARED = Path(__file__).parents[2].parent / "shared"
 
 
 @pytest.fixture
@@ -21,11 +19,11 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def shared() -> Callable[[str], Path]:
-    """The path of a shared file; skips where it is absent."""
+def shared_file(shared: Path) -> Callable[[str], Path]:
+    """The path of a file of shared data; skips the test if it is missing."""
 
     def find(name: str) -> Path:
-        path = SHARED / name
+        path = shared / name
         if not path.exists():
             pytest.skip(f"shared data {name} is not here")
         return path

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from estimates import make_estimate
 from trapmeter.errors import InputError
-from trapmeter.records import Box, Distance, Estimate, Observation, Status
+from trapmeter.records import Box, Estimate, Observation, Status
 from trapmeter.tables.boxes import MediumBoxes, read_boxes
 from trapmeter.tables.distances import write_distances
 
@@ -35,17 +36,17 @@ def scores(medium: MediumBoxes | None, *at: float) -> list[float]:
         (3.51, []),
     ],
 )
-def test_nearest_moment_within_a_half_open_tolerance(time_s, expected):
+def test_the_nearest_picture_within_a_half_open_tolerance_counts(time_s, expected):
     medium = MediumBoxes("v.mp4", ((1.0, (box(0.1), box(0.2))), (2.0, ()), (3.0, (box(0.3),))))
     assert scores(medium, time_s) == expected
 
 
-def test_without_moments_there_are_no_boxes():
+def test_a_medium_without_times_has_only_its_untimed_boxes():
     assert MediumBoxes("v.mp4").at(0.0) == []
-    assert MediumBoxes("p.jpg", always=(box(0.1), box(0.9))).at(7.0) == [box(0.9), box(0.1)]
+    assert MediumBoxes("p.jpg", untimed=(box(0.1), box(0.9))).at(7.0) == [box(0.9), box(0.1)]
 
 
-def test_each_moment_belongs_to_one_second():
+def test_each_picture_belongs_to_one_second():
     medium = MediumBoxes("v.mp4", tuple((number / 4, (box(0.5),)) for number in range(2)))
     assert scores(medium, 0.0, 0.125) == [0.5]
     assert scores(medium, 0.125, 0.125) == [0.5]
@@ -53,12 +54,12 @@ def test_each_moment_belongs_to_one_second():
     assert scores(medium, 0.376, 0.125) == []
 
 
-def test_headers_alone_hold_nothing(write):
+def test_a_header_alone_holds_no_boxes(write):
     table = read_boxes(write(METADATA))
     assert (len(table), table.find("a.mp4"), table.kind) == (0, None, "DrivenData metadata")
 
 
-def test_drivendata(write):
+def test_boxes_of_drivendata_are_found_by_medium_and_time(write):
     table = read_boxes(
         write(
             METADATA + "b/v.mp4,1,0.1,0.1,0.5,0.5,0.9\nb/v.mp4,2,,,,,\nb/v.mp4,1,0.1,0.1,0.5,0.5,0.95\nw.mp4,0,,,,,\n"
@@ -71,7 +72,7 @@ def test_drivendata(write):
     assert table.find("v2.mp4") is None
 
 
-def test_megadetector_whatever_its_name(write):
+def test_megadetectors_json_is_recognised_under_any_name(write):
     found = {"category": "1", "conf": 0.9, "bbox": [0.1, 0.1, 0.4, 0.4]}
     text = json.dumps(
         {
@@ -94,17 +95,17 @@ def test_megadetector_whatever_its_name(write):
     assert scores(table.find("s1/p.jpg"), 99.0) == [0.9]
     bad, old = table.find("bad.jpg"), table.find("old.mp4")
     assert bad is not None and bad.failure == "cannot open"
-    assert old is not None and old.at(0.0) == [], "only the video itself knows when its frames are shown"
+    assert old is not None and old.at(0.0) == [], "only the video itself knows the times of its frames"
     assert [box.score for box in old.with_frame_rate(25.0).at(0.2)] == [0.9]
-    # Half a second was looked at and was blank: the box of second 0 does not count for it.
+    # The picture at half a second was processed and is blank: the box of second 0 does not count for it.
     assert scores(table.find("v.mp4"), 0.0) == [0.9]
     assert scores(table.find("v.mp4"), 0.4) == []
 
 
-def test_our_own_distances(tmp_path):
+def test_boxes_of_distances_csv_are_read_and_failures_kept(tmp_path):
     path = tmp_path / "any.txt"
     rows = [
-        Estimate(Observation("v.mp4", 0.0, box(0.5), 1), Status.MEASURED, Distance(1, 1, 1)),
+        make_estimate(box=box(0.5)),
         Estimate(Observation("v.mp4", 0.0, box(0.7), 2), Status.FAILED, reason="too dark"),
         Estimate(Observation("v.mp4", 1.0), Status.NO_ANIMAL),
         Estimate(Observation("w.mp4", 0.0), Status.FAILED, reason="cannot decode"),
@@ -118,12 +119,12 @@ def test_our_own_distances(tmp_path):
     assert failed is not None and failed.failure == "cannot decode"
 
 
-def test_ambiguous_names_are_listed(write):
+def test_ambiguous_names_are_refused_and_listed(write):
     table = read_boxes(write(METADATA + "x/v.mp4,0,,,,,\ny/v.mp4,0,,,,,\nw.mp4,0,,,,,\n"))
     with pytest.raises(InputError, match=r"v.mp4 could be any of x/v.mp4, y/v.mp4"):
         table.find("v.mp4")
     table.check(["a/w.mp4", "x/v.mp4"])
-    with pytest.raises(InputError, match=r"the entry w.mp4 could be any of a/w.mp4, b/w.mp4"):
+    with pytest.raises(InputError, match=r"w.mp4 could be any of a/w.mp4, b/w.mp4"):
         table.check(["a/w.mp4", "b/w.mp4"])
 
 
@@ -133,6 +134,6 @@ def test_another_table_is_refused(write, content, found):
         read_boxes(write(content))
 
 
-def test_real_tables(shared):
-    assert len(read_boxes(shared("deep-chimpact/train_metadata.csv"))) == 2072
-    assert len(read_boxes(shared("stills/megadetector_output.json"))) == 5
+def test_real_tables_have_all_their_media(shared_file):
+    assert len(read_boxes(shared_file("deep-chimpact/train_metadata.csv"))) == 2072
+    assert len(read_boxes(shared_file("stills/megadetector_output.json"))) == 5

@@ -1,10 +1,21 @@
+import json
+from datetime import datetime
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.tables.distances import COLUMNS, DRAW_COLUMNS, NIGHT_COLUMN, read_distances, write_distances
+from trapmeter.tables.distances import (
+    COLUMNS,
+    DRAW_COLUMNS,
+    NIGHT_COLUMN,
+    read_distances,
+    read_run_facts,
+    write_distances,
+)
 
 HEADER = ",".join((*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN)) + "\n"
 ONE = Estimate(
@@ -51,7 +62,7 @@ def estimates(draw):
     )
 
 
-def test_no_estimates_make_a_header_alone(tmp_path):
+def test_without_estimates_the_file_is_a_header_alone(tmp_path):
     write_distances(tmp_path / "d.csv", [])
     assert (tmp_path / "d.csv").read_text() == HEADER
     assert read_distances(tmp_path / "d.csv") == []
@@ -65,7 +76,7 @@ def test_numbers_have_fixed_decimals(tmp_path):
     assert back.distance == Distance(5.0, 4.12, 7.0, tuple(3.0 + 0.5 * i for i in range(10)))
 
 
-def test_a_row_without_an_animal_is_blank(tmp_path):
+def test_a_row_without_an_animal_has_empty_cells(tmp_path):
     write_distances(tmp_path / "d.csv", [Estimate(Observation("a.mp4", 0.0), Status.NO_ANIMAL)])
     blank = "a.mp4,0,,,,,,,,,,,,no_animal,," + "," * len(DRAW_COLUMNS) + ",\n"
     assert (tmp_path / "d.csv").read_text() == HEADER + blank
@@ -78,7 +89,7 @@ def test_a_table_without_draws_is_read(write):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(estimates(), max_size=4))
-def test_round_trip(tmp_path, given_estimates):
+def test_any_estimates_come_back(tmp_path, given_estimates):
     path = tmp_path / "d.csv"
     write_distances(path, given_estimates)
     first = path.read_bytes()
@@ -104,7 +115,7 @@ def test_round_trip(tmp_path, given_estimates):
     assert path.read_bytes() == first
 
 
-def test_the_file_appears_whole_or_not_at_all(tmp_path):
+def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "d.csv"
     path.write_text("old")
 
@@ -118,12 +129,12 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["d.csv"]
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(RunError, match="can't be written"):
         write_distances(tmp_path / "absent" / "d.csv", [ONE])
 
 
-def test_a_spreadsheet_may_have_saved_it_again(write):
+def test_a_file_that_a_spreadsheet_saved_again_is_read(write):
     row = "a/b.mp4;12,5;2;0,1;0,2;0,3;1;0,877;5;4,12;7;0;S1;measured;'=edge;m1\r\n"
     path = write(b"\xef\xbb\xbf" + (";".join(COLUMNS) + "\r\n" + row).encode())
     (back,) = read_distances(path)
@@ -145,7 +156,7 @@ def test_a_spreadsheet_may_have_saved_it_again(write):
         ("7.50", "6.00", r"line 2: expected 10 draws >= 0, ascending"),
     ],
 )
-def test_bad_rows(write, old, new, message):
+def test_bad_rows_are_refused(write, old, new, message):
     with pytest.raises(InputError, match=message):
         read_distances(write(HEADER + ROW.replace(old, new)))
 
@@ -153,3 +164,49 @@ def test_bad_rows(write, old, new, message):
 def test_another_table_is_refused(write):
     with pytest.raises(InputError, match=r"media_id, time_s, .* are missing; found 'video_id'"):
         read_distances(write("video_id\n"))
+
+
+def empty(is_night: bool | None, species: str = "") -> Estimate:
+    return Estimate(Observation("a.mp4", 0, is_night=is_night, species=species), Status.NO_ANIMAL)
+
+
+@pytest.mark.parametrize("species", ["", "=red fox"])
+def test_night_and_species_come_back(tmp_path: Path, species: str) -> None:
+    rows = [empty(True, species), empty(False), empty(None)]
+    write_distances(tmp_path / "distances.csv", rows)
+    assert read_distances(tmp_path / "distances.csv") == rows
+    header = (tmp_path / "distances.csv").read_text().splitlines()[0]
+    assert header.endswith("night,species" if species else "night")
+
+
+def test_tables_of_earlier_versions_have_neither(tmp_path: Path) -> None:
+    path = tmp_path / "distances.csv"
+    write_distances(path, [empty(True)])
+    path.write_text("\n".join(line.rsplit(",", 1)[0] for line in path.read_text().splitlines()) + "\n")
+    assert read_distances(path) == [empty(None)]
+
+
+def test_night_is_0_or_1(tmp_path: Path) -> None:
+    path = tmp_path / "distances.csv"
+    write_distances(path, [empty(True)])
+    path.write_text(path.read_text().rstrip()[:-1] + "2\n")
+    with pytest.raises(InputError, match=r"line 2, column 'night'"):
+        read_distances(path)
+
+
+def test_run_json_gives_only_values_of_the_right_type(tmp_path: Path) -> None:
+    source = tmp_path / "distances.csv"
+    assert read_run_facts(source) == {}
+    facts = {
+        "root": "/data",
+        "arguments": {"every_s": 1},
+        "models": {"detector": {"model_id": "md"}},
+        "finished": "2026-01-02",
+    }
+    (tmp_path / "run.json").write_text(json.dumps({"run": facts, "labels": 3}))
+    read = read_run_facts(str(source))
+    assert (read.root, read.arguments, read.detector_id) == (Path("/data"), {"every_s": 1}, "md")
+    assert read.finished == datetime(2026, 1, 2)
+    (tmp_path / "run.json").write_text(json.dumps({"root": 3, "arguments": [], "models": [], "finished": "yesterday"}))
+    read = read_run_facts(source)
+    assert (read.root, read.arguments, read.detector_id, read.finished) == (None, {}, None, None)

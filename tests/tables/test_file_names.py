@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trapmeter.tables.file_names import NameIndex, name_parts
+from trapmeter.errors import InputError
+from trapmeter.tables.file_names import NameIndex, leaves_root, name_parts
 
 parts = st.lists(st.sampled_from(["a", "b", "c.jpg", "ab", "é"]), min_size=1, max_size=4)
 paths = parts.map("/".join)
@@ -31,12 +32,12 @@ paths = parts.map("/".join)
         (["\udcff.mp4"], "x/\udcff.mp4", ["\udcff.mp4"]),
     ],
 )
-def test_find(names, wanted, found):
+def test_the_best_matching_names_are_found(names, wanted, found):
     assert NameIndex(names).find(wanted) == found
 
 
-def slow_find(names: list[str], wanted: str) -> set[str]:
-    """The rule by its words, over all names."""
+def find_by_comparing(names: list[str], wanted: str) -> set[str]:
+    """The rule word by word, over all names."""
     query = name_parts(wanted)
     best: dict[int, set[str]] = {}
     for name in names:
@@ -49,9 +50,9 @@ def slow_find(names: list[str], wanted: str) -> set[str]:
 
 
 @given(st.lists(paths, max_size=12), paths)
-def test_find_agrees_with_comparing_all(names, wanted):
+def test_the_index_agrees_with_comparing_all_names(names, wanted):
     found = NameIndex(names).find(wanted)
-    assert set(found) == slow_find(names, wanted)
+    assert set(found) == find_by_comparing(names, wanted)
     assert len(found) == len(set(found))
 
 
@@ -61,7 +62,7 @@ def test_any_name_finds_itself(names):
     assert all(name in index.find(name) for name in names)
 
 
-def test_an_entry_that_serves_two_is_a_clash():
+def test_an_entry_that_matches_two_names_is_a_clash():
     index = NameIndex(["IMG_1.JPG", "b/IMG_2.JPG"])
     assert index.clashes([]) == {}
     assert index.clashes(["a/IMG_1.JPG", "b/IMG_1.JPG", "b/IMG_2.JPG", "c/IMG_2.JPG"]) == {
@@ -69,8 +70,32 @@ def test_an_entry_that_serves_two_is_a_clash():
     }
 
 
-def test_100000_photos_of_one_name_are_told_apart_by_their_folders():
+def test_the_folder_finds_one_among_100000_photos_of_the_same_name():
     names = [f"D:\\cards\\site{number}\\DCIM\\IMG_0001.JPG" for number in range(100_000)]
     wanted = [f"site{number}/DCIM/IMG_0001.JPG" for number in range(100_000)]
     index = NameIndex(names)
     assert [index.find(name) for name in wanted] == [[name] for name in names]
+
+
+def test_each_name_is_matched_with_one_entry():
+    index = NameIndex(["IMG_1.JPG", "b/IMG_2.JPG", "a\\c.jpg", "a/c.jpg"])
+    assert index.match(["x/IMG_1.JPG", "y/z.JPG", "a/c.jpg"], "t.csv") == {
+        "x/IMG_1.JPG": "IMG_1.JPG",
+        "a/c.jpg": "a/c.jpg",
+    }
+    with pytest.raises(
+        InputError, match=r"^t\.csv: IMG_1\.JPG could be any of x/IMG_1\.JPG, y/IMG_1\.JPG; put the folder"
+    ):
+        index.match(["x/IMG_1.JPG", "y/IMG_1.JPG"], "t.csv")
+    with pytest.raises(InputError, match=r"^t\.csv: c\.jpg could be any of a\\c\.jpg, a/c\.jpg; add folders"):
+        index.match(["c.jpg"], "t.csv", "add folders")
+
+
+@pytest.mark.parametrize("name", ["", ".", "/a.jpg", "../a.jpg", "a/../../b.jpg", "..\\a.jpg", "C:/a.jpg", "\\a.jpg"])
+def test_paths_out_of_the_folder_are_recognised(name):
+    assert leaves_root(name)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a/b.jpg", "a..jpg", "2024-05-01 10:30.jpg", "10:30/a.jpg", "./a.jpg"])
+def test_paths_within_the_folder_are_not(name):
+    assert not leaves_root(name)

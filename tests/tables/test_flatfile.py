@@ -10,7 +10,7 @@ from trapmeter.tables.flatfile import FlatRow, read_flat_file, write_flat_file
 HEADER = "Region.Label,Area,multiplier,Sample.Label,Effort,distance,object\n"
 
 
-def test_rows_as_r_writes_them(write):
+def test_files_that_r_wrote_are_read(write):
     path = write(
         '"Region.Label","Area","Sample.Label","Effort","object","distance"\n"n",0,"1",2,1,8.4\n"n",0,"2",2,NA,NA\n'
     )
@@ -21,12 +21,12 @@ def test_rows_as_r_writes_them(write):
 
 
 @pytest.mark.parametrize(("sep", "number"), [(",", "3.5"), ("\t", "3.5"), (";", "3,5")])
-def test_separators_and_decimal_commas(write, sep, number):
+def test_other_separators_and_decimal_commas_are_read(write, sep, number):
     path = write(f"Sample.Label{sep}Effort{sep}distance\na{sep}10{sep}{number}\n")
     assert [(row.station_id, row.effort_snapshots, row.distance_m) for row in read_flat_file(path)] == [("a", 10, 3.5)]
 
 
-def test_species_stand_where_they_are_told(write):
+def test_species_come_from_the_named_column(write):
     path = write("Sample.Label,Effort,distance,who\na,10,3,duiker\na,10,,\n")
     assert [row.species for row in read_flat_file(path, "who")] == ["duiker", ""]
     with pytest.raises(InputError, match="species is missing"):
@@ -70,7 +70,7 @@ rows = st.builds(
 
 @pytest.mark.slow
 @given(st.lists(rows, max_size=4))
-def test_what_is_written_comes_back(tmp_path_factory, many):
+def test_written_rows_come_back(tmp_path_factory, many):
     path = tmp_path_factory.mktemp("flat") / "flat.csv"
     write_flat_file(path, many)
     for before, after in zip(many, read_flat_file(path), strict=True):

@@ -1,5 +1,3 @@
-"""CSV files taken apart and put together again."""
-
 import csv
 import io
 from pathlib import Path
@@ -13,7 +11,7 @@ from trapmeter.tables.lossless_csv import RawTable, field_text, quote_field, spl
 PATH = Path("table.csv")
 
 
-def same(table: RawTable) -> bytes:
+def written_back(table: RawTable) -> bytes:
     return table.to_bytes(table.header, table.records)
 
 
@@ -30,10 +28,10 @@ def same(table: RawTable) -> bytes:
     ],
 )
 def test_every_byte_comes_back(content: bytes) -> None:
-    assert same(split_csv(PATH, content)) == content
+    assert written_back(split_csv(PATH, content)) == content
 
 
-# The csv module puts a lone \r into quotes only where lines end in it.
+# The csv module quotes a lone \r only if lines end with it.
 CELL = st.text(st.sampled_from('ab,;"\n\t =é'), max_size=6)
 
 
@@ -43,14 +41,14 @@ CELL = st.text(st.sampled_from('ab,;"\n\t =é'), max_size=6)
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     separator=st.sampled_from(",;\t"),
 )
-def test_cells_are_those_that_the_csv_module_reads(
+def test_cells_are_the_ones_that_the_csv_module_reads(
     rows: list[list[str]], end: str, quoting: int, separator: str
 ) -> None:
     file = io.StringIO()
     csv.writer(file, lineterminator=end, quoting=quoting, delimiter=separator).writerows([["a", "b", "c"], *rows])  # type: ignore[arg-type]
     content = file.getvalue().encode()
     table = split_csv(PATH, content)
-    assert same(table) == content
+    assert written_back(table) == content
     assert [list(map(field_text, record.fields)) for record in table.records] == rows
     lines = io.StringIO(file.getvalue(), newline="")
     reader = csv.reader(lines, delimiter=separator)
@@ -67,6 +65,6 @@ def test_a_field_holds_any_text(text: str, quoted: bool) -> None:
     assert field_text(quote_field(text, quoted=quoted)) == text
 
 
-def test_rows_without_anything_are_told() -> None:
+def test_rows_of_separators_and_blanks_are_blank() -> None:
     records = split_csv(PATH, b'a,b\n,\n"", \n\n0,\n').records
     assert [record.is_blank for record in records] == [True, True, True, False]

@@ -22,11 +22,11 @@ def photo(*detections, **changes):
     return {"file": "a/b.jpg", "detections": list(detections)} | changes
 
 
-def test_no_images(write):
+def test_a_file_without_images_is_empty(write):
     assert read_megadetector(write(document())) == []
 
 
-def test_a_photo_and_failures(write):
+def test_photos_and_failures_are_read(write):
     path = write(
         document(
             photo(FOUND, FOUND | {"category": "2"}, FOUND | {"category": "77"}),
@@ -43,7 +43,7 @@ def test_a_photo_and_failures(write):
     ]
 
 
-def test_a_video_has_times(write):
+def test_detections_in_a_video_have_times(write):
     video = photo(FOUND | {"frame_number": 20}, file="v.mp4", frame_rate=20, frames_processed=[0, 20, 50])
     assert read_megadetector(write(document(video))) == [
         FileDetections("v.mp4", (TimedBox(1.0, 20, BOX),), "", 20.0, (0.0, 1.0, 2.5))
@@ -56,7 +56,7 @@ def test_a_video_without_frame_rate_has_no_times(write, rate):
     assert (file.detections, file.frame_rate, file.processed_s) == ((TimedBox(None, 20, BOX),), None, ())
 
 
-def test_other_categories_on_demand(write):
+def test_other_categories_are_read_on_request(write):
     path = write(document(photo(FOUND, FOUND | {"category": 2})))
     (file,) = read_megadetector(path, categories=("Person", "animal"))
     assert len(file.detections) == 2
@@ -65,7 +65,7 @@ def test_other_categories_on_demand(write):
 
 
 @pytest.mark.parametrize("info", [{"format_version": "1.0"}, {"format_version": 1.6}, {"detector": "x"}, {}, None])
-def test_versions_that_are_read(write, info):
+def test_versions_1_and_files_without_one_are_read(write, info):
     text = json.loads(document(photo(FOUND)))
     text["info"] = info
     assert len(read_megadetector(write(json.dumps(text)))) == 1
@@ -74,7 +74,7 @@ def test_versions_that_are_read(write, info):
 
 
 @pytest.mark.parametrize("version", ["2.0", "10.1", "new"])
-def test_versions_that_are_refused(write, version):
+def test_other_versions_are_refused(write, version):
     with pytest.raises(InputError, match=rf"format 1.x, got format_version '{version}'"):
         read_megadetector(write(document(info={"format_version": version})))
 
@@ -87,10 +87,10 @@ def test_rounding_is_clipped(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"this is no JSON"),
+        ("", r"this is not JSON"),
         ("[]", r"got a list, which has boxes in pixels"),
-        ("3", r"there is no list 'images'"),
-        (document(images=None), r"there is no list 'images'"),
+        ("3", r"the file has no list 'images'"),
+        (document(images=None), r"the file has no list 'images'"),
         (document(detection_categories=None), r"expected 'detection_categories'"),
         (document({"detections": []}), r"images\[0\]: expected an entry with 'file'"),
         (document(photo(), photo()), r"images\[0\] and images\[1\]: both are 'a/b.jpg'"),
@@ -110,13 +110,13 @@ def test_rounding_is_clipped(write):
         (document(photo(frames_processed=[0.5])), r"frames_processed: expected a whole number"),
     ],
 )
-def test_bad_files(write, text, message):
+def test_bad_files_are_refused(write, text, message):
     with pytest.raises(InputError, match=message):
         read_megadetector(write(text, "md.json"))
 
 
-def test_real_files(shared):
-    files = read_megadetector(shared("stills/ena24_megadetector.json"))
+def test_real_files_are_read(shared_file):
+    files = read_megadetector(shared_file("stills/ena24_megadetector.json"))
     assert {file.file for file in files} >= {"2480.jpg", "2595.jpg", "2573.jpg"}
-    files = read_megadetector(shared("stills/megadetector_output.json"))
+    files = read_megadetector(shared_file("stills/megadetector_output.json"))
     assert [bool(file.failure) for file in files] == [False, False, False, True, True]

@@ -1,9 +1,9 @@
-"""What torchrun starts in test_hosts.py: `trapmeter train` of a network without batch norm, which waits where the test wants.
+"""The script that torchrun starts in test_hosts.py: trains a network without batch norm and waits for the test's signs.
 
-    on_a_host.py SIGNS ARGUMENTS...
+    on_a_host.py SIGNS LABELS METADATA STORE OUT
 
-SIGNS is a folder. After epoch N the first process writes reached-N there and waits for go-N; a lone process doesn't begin
-before there is alone. Which windows a process reads it writes to reads-PROCESSES-RANK-PID.
+SIGNS is a folder. After epoch N the first process writes reached-N there and waits for go-N; a single process waits for
+alone before it starts. Each process lists the windows that it reads in reads-PROCESSES-RANK-PID.
 """
 
 from __future__ import annotations
@@ -19,27 +19,25 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import trapmeter.cli.training as verbs
-from trapmeter.cli import main
-from trapmeter.cli.options import print_progress
 from trapmeter.frames.store import FrameStore
-from trapmeter.training import export, recipes
-from trapmeter.training import job as single
-from trapmeter.training.recipes import Recipe
+from trapmeter.training import export, job
+from trapmeter.training.recipes import Precision, Recipe
+from trapmeter.training.run import train
+from trapmeter.training.settings import TrainSettings
 
 EPOCHS = 3
-SIGNS_WITHIN_S = 6000
+SIGN_TIMEOUT_S = 6000
 
 
 def plain_recipe() -> Recipe:
-    """Three epochs of batches that neither two nor three processes divide evenly, without a running mean."""
+    """Three epochs in double precision, in batches that neither two nor three processes divide evenly."""
     from training_world import tiny_recipe
 
-    return tiny_recipe(epochs=EPOCHS, batch_size=5)
+    return tiny_recipe(epochs=EPOCHS, batch_size=5, precision=Precision.FP64)
 
 
 def linear(_: str, spec: Any, *__: Any) -> Any:
-    """A network without batch norm: its answer for a window doesn't hang on the others beside it."""
+    """A network without batch norm, whose prediction for a window doesn't depend on the rest of the batch."""
     from torch import nn
 
     from trapmeter.training.network import DistanceNetwork, PooledNetwork
@@ -50,41 +48,41 @@ def linear(_: str, spec: Any, *__: Any) -> Any:
 
 
 def wait_for(sign: Path) -> None:
-    give_up = time.monotonic() + SIGNS_WITHIN_S
+    deadline = time.monotonic() + SIGN_TIMEOUT_S
     while not sign.exists():
-        if time.monotonic() > give_up:
+        if time.monotonic() > deadline:
             raise TimeoutError(sign)
         time.sleep(0.05)
 
 
-def run(signs: Path, argv: list[str]) -> None:
+def run(signs: Path, labels: Path, metadata: Path, store: Path, out: Path) -> None:
     torch.set_num_threads(1)
     if os.environ["WORLD_SIZE"] == "1":
         wait_for(signs / "alone")
-    recipes.find_recipe = lambda _: plain_recipe()
-    single.make_network = linear
-    # Translating a network takes longer than training the tiny one.
+    job.make_network = linear
+    # The export takes longer than training the tiny network.
     export.export_network = lambda *_: None
     window = FrameStore.window
     reads = signs / f"reads-{os.environ['WORLD_SIZE']}-{os.environ['RANK']}-{os.getpid()}"
 
-    def noted(self: FrameStore, video_id: str, time_s: float, *rest: Any) -> np.ndarray:
+    def read_window(self: FrameStore, video_id: str, time_s: float, *rest: Any) -> np.ndarray:
         with reads.open("a") as file:
             file.write(f"{video_id} {time_s}\n")
         return window(self, video_id, time_s, *rest)
 
-    def told(text: str) -> None:
-        print_progress(text)
+    def announce(text: str) -> None:
+        print(text, flush=True)
         for epoch in range(1, EPOCHS + 1):
-            if f"epoch {epoch} of" in text and "goes on" not in text:
+            if f"epoch {epoch} of" in text and "resumes" not in text:
                 (signs / f"reached-{epoch}").touch()
                 wait_for(signs / f"go-{epoch}")
 
-    FrameStore.window = noted
-    verbs.tell = told
-    sys.argv = ["trapmeter", *argv]
-    main()
+    FrameStore.window = read_window
+    settings = TrainSettings(
+        labels=labels, metadata=metadata, store=store, out=out, recipe=plain_recipe(), n_folds=2, fold=0
+    )
+    train(settings, announce)
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), sys.argv[2:])
+    run(*map(Path, sys.argv[1:]))

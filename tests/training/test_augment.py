@@ -1,4 +1,4 @@
-"""The whole of augmentation: draws, probabilities, one draw for all frames, nothing changed in place, boxes."""
+"""Augmentation: probabilities and ranges of the draws, equal changes to all frames, copies, and boxes."""
 
 from collections import Counter
 from dataclasses import fields, replace
@@ -37,8 +37,8 @@ def window(n_frames: int = 5, size_hw: tuple[int, int] = SIZE_HW) -> np.ndarray:
     return frames
 
 
-def one_each() -> dict[str, AugmentSettings]:
-    """Every step alone, always."""
+def single_steps() -> dict[str, AugmentSettings]:
+    """Settings that always apply one step and no other."""
     none = no_augmentation()
     steps = {
         name: replace(none, **{f"p_{name}": 1.0})
@@ -58,7 +58,7 @@ def plans() -> list[AugmentPlan]:
 
 
 @pytest.mark.slow
-def test_each_step_is_as_frequent_as_the_reference_says(plans: list[AugmentPlan]) -> None:
+def test_each_step_has_the_probability_of_the_2nd_place_system(plans: list[AugmentPlan]) -> None:
     stated = {
         "flip": 0.5, "dropout": 0.5, "blur": 0.5, "brightness_contrast": 0.5, "tone": 0.5, "noise": 0.5,
         "distortion": 0.2, "colour_shift": 0.2, "fog": 0.2, "shadow": 0.2, "flare": 0.2, "turn": 0.2,
@@ -81,7 +81,7 @@ def test_each_step_is_as_frequent_as_the_reference_says(plans: list[AugmentPlan]
         ("distortion", {"PiecewiseAffine", "OpticalDistortion", "GridDistortion"}, 0.2),
     ],
 )
-def test_one_of_several_each_as_likely(
+def test_the_kinds_of_a_step_are_equally_likely(
     plans: list[AugmentPlan], step: str, kinds: set[str], probability: float
 ) -> None:
     counts = Counter(type(getattr(plan, step)).__name__ for plan in plans if getattr(plan, step) is not None)
@@ -90,7 +90,7 @@ def test_one_of_several_each_as_likely(
         assert n / len(plans) == pytest.approx(probability / len(kinds), abs=0.01), kind
 
 
-def test_strengths_stay_in_the_stated_ranges_and_fill_them(plans: list[AugmentPlan]) -> None:
+def test_strengths_fill_their_ranges(plans: list[AugmentPlan]) -> None:
     def drawn(step: str, value: str, kind: str = "") -> np.ndarray:
         steps = [getattr(plan, step) for plan in plans]
         return np.array([getattr(s, value) for s in steps if s is not None and kind in ("", type(s).__name__)])
@@ -133,11 +133,11 @@ def test_the_same_sample_and_epoch_give_the_same_window() -> None:
     assert box == box_again
 
 
-def test_other_samples_epochs_and_seeds_have_their_own_draws() -> None:
+def test_other_samples_epochs_and_seeds_give_other_draws() -> None:
     triples = [(seed, epoch, index) for seed in (0, 1, 2**32) for epoch in range(4) for index in range(50)]
     draws = {sample_rng(*triple).integers(2**63) for triple in triples}
     assert len(draws) == len(triples)
-    # Numbers are kept apart, not added or joined.
+    # The three numbers are neither added nor joined.
     assert sample_rng(0, 1, 2).integers(2**63) != sample_rng(0, 2, 1).integers(2**63)
     assert sample_rng(1, 0, 5).integers(2**63) != sample_rng(0, 1, 5).integers(2**63)
 
@@ -147,12 +147,12 @@ def test_negative_sample_numbers_are_refused() -> None:
         sample_rng(0, -1, 0)
 
 
-@pytest.mark.parametrize("name", one_each())
-def test_every_step_changes_a_copy_and_keeps_kind_and_shape(name: str) -> None:
+@pytest.mark.parametrize("name", single_steps())
+def test_every_step_changes_a_copy_of_the_same_type_and_shape(name: str) -> None:
     frames = window()
     before = frames.copy()
     frames.setflags(write=False)
-    changed, _ = augment(frames, BOX, sample_rng(0, 0, 1), one_each()[name])
+    changed, _ = augment(frames, BOX, sample_rng(0, 0, 1), single_steps()[name])
     assert changed.dtype == np.uint8
     assert changed.shape == frames.shape
     assert changed.flags.c_contiguous
@@ -161,22 +161,22 @@ def test_every_step_changes_a_copy_and_keeps_kind_and_shape(name: str) -> None:
     assert not np.shares_memory(changed, frames)
 
 
-@pytest.mark.parametrize("name", one_each())
+@pytest.mark.parametrize("name", single_steps())
 def test_every_step_is_the_same_on_all_frames(name: str) -> None:
-    """Five equal frames stay equal: places, strengths and noise are drawn once."""
+    """Five equal frames stay equal: positions, strengths and noise are drawn once."""
     frames = np.repeat(window()[:1], 5, axis=0)
-    changed, _ = augment(frames, None, sample_rng(0, 0, 2), one_each()[name])
+    changed, _ = augment(frames, None, sample_rng(0, 0, 2), single_steps()[name])
     assert all(np.array_equal(changed[0], frame) for frame in changed)
 
 
-def test_the_whole_list_is_the_same_on_all_frames() -> None:
+def test_all_steps_together_are_the_same_on_all_frames() -> None:
     frames = np.repeat(window()[:1], 5, axis=0)
     for index in range(40):
         changed, _ = augment(frames, None, sample_rng(5, 0, index), second_place_augmentation())
         assert all(np.array_equal(changed[0], frame) for frame in changed)
 
 
-def test_a_black_frame_outside_the_video_is_treated_like_the_others() -> None:
+def test_a_black_frame_outside_the_video_is_changed_like_the_others() -> None:
     brighter = replace(no_augmentation(), p_brightness_contrast=1.0, brightness=(0.2, 0.2), contrast=(1.0, 1.0))
     changed, _ = augment(window(), None, sample_rng(0, 0, 0), brighter)
     assert (changed[-1] == 51).all()
@@ -194,14 +194,14 @@ def test_no_augmentation_gives_a_copy() -> None:
     assert draw_plan(no_augmentation(), SIZE_HW, sample_rng(0, 0, 0)) == AugmentPlan(SIZE_HW)
 
 
-def test_without_a_box_there_is_none_after() -> None:
+def test_without_a_box_there_is_none_afterwards() -> None:
     for index in range(20):
         assert augment(window(), None, sample_rng(0, 0, index), second_place_augmentation())[1] is None
 
 
 @pytest.mark.parametrize("size_hw", [(32, 32), (33, 57), (120, 40)])
 @pytest.mark.parametrize("n_frames", [1, 3])
-def test_other_sizes_and_windows(size_hw: tuple[int, int], n_frames: int) -> None:
+def test_other_sizes_and_numbers_of_frames_keep_their_shape(size_hw: tuple[int, int], n_frames: int) -> None:
     frames = window(n_frames, size_hw)
     for index in range(60):
         changed, _ = augment(frames, BOX, sample_rng(9, 0, index), second_place_augmentation())
@@ -214,14 +214,14 @@ def test_other_sizes_and_windows(size_hw: tuple[int, int], n_frames: int) -> Non
     index=st.integers(0, 2**40),
     p=st.sampled_from([0.5, 1.0]),
 )
-def test_a_box_stays_valid_or_leaves(corners: tuple[float, float, float, float], index: int, p: float) -> None:
-    """`Box` checks its own bounds: making a wrong one would raise."""
+def test_a_box_stays_valid_or_becomes_none(corners: tuple[float, float, float, float], index: int, p: float) -> None:
+    """`Box` checks its own bounds, so that an invalid one would raise."""
     likely = replace(no_augmentation(), p_flip=p, p_distortion=p, p_turn=p)
     _, box = augment(window(1), Box(*corners, 0.4), sample_rng(0, 0, index), likely)
     assert box is None or box.score == 0.4
 
 
-def test_frames_that_are_no_window_are_refused() -> None:
+def test_arrays_that_are_not_windows_are_refused() -> None:
     with pytest.raises(ValueError, match="frames x height x width x 3"):
         augment(window()[0], None, sample_rng(0, 0, 0), second_place_augmentation())
     with pytest.raises(ValueError, match="float32"):
@@ -244,7 +244,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, object], words: str)
         replace(second_place_augmentation(), **wrong)
 
 
-def test_step_names_tell_what_is_done() -> None:
+def test_step_names_list_the_steps_in_order() -> None:
     always = AugmentSettings(**{field.name: 1.0 for field in fields(AugmentSettings) if field.name.startswith("p_")})
     names = draw_plan(always, SIZE_HW, sample_rng(0, 0, 0)).step_names
     assert len(names) == 14

@@ -1,4 +1,4 @@
-"""Blur, tone and noise, holes, fog, shadow and flare: each does what its name says on a known picture."""
+"""The effect of blur, tone, noise, holes, fog, shadow and flare on known pictures."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ from trapmeter.training.augment.weather import fog_transmission, glow_transmissi
 
 SIZE_HW = (60, 80)
 RAMP = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
-"""One row with every grey."""
+"""One row with all grey levels."""
 
 
 def grey(value: int, size_hw: tuple[int, int] = SIZE_HW) -> np.ndarray:
@@ -54,14 +54,14 @@ def roughness(frame: np.ndarray) -> float:
     )
 
 
-def done(frame: np.ndarray, **steps: object) -> np.ndarray:
+def apply_steps(frame: np.ndarray, **steps: object) -> np.ndarray:
     return apply_plan(AugmentPlan(frame.shape[:2], **steps), frame[None])[0][0]
 
 
 # Holes
 
 
-def test_dropout_makes_black_squares_at_the_same_place_in_all_frames() -> None:
+def test_dropout_blackens_the_same_squares_in_all_frames() -> None:
     frames = np.stack([grey(value) for value in (50, 100, 200)])
     corners = ((0, 0), (72, 52), (20, 30))
     changed, _ = apply_plan(AugmentPlan(SIZE_HW, dropout=Dropout(corners, 8)), frames)
@@ -103,7 +103,7 @@ def test_median_blur_removes_a_speck_and_keeps_an_edge() -> None:
     assert np.array_equal(blur_function(MedianBlur(3), SIZE_HW)(speck), frame)
 
 
-def test_motion_blur_smears_along_its_line_alone() -> None:
+def test_motion_blur_smears_along_its_line_only() -> None:
     kernel = motion_kernel(MotionBlur(5, (0, 2), (4, 2)))
     assert np.allclose(kernel[2], 0.2)
     assert kernel.sum() == pytest.approx(1.0)
@@ -114,12 +114,12 @@ def test_motion_blur_smears_along_its_line_alone() -> None:
     assert (smeared[30, 38:43] == 50).all()
 
 
-def test_glass_moves_pixels_no_further_than_its_reach() -> None:
+def test_glass_blur_moves_pixels_at_most_by_its_reach() -> None:
     sources = glass_sources(GlassBlur(0.7, 4, 2, seed=3), SIZE_HW)
     rows, columns = np.indices(SIZE_HW)
     moves = sources - np.stack([columns, rows], axis=-1)
     assert np.abs(moves).max() == 8
-    # Two even steps of -4..4: variance 2 x (81 - 1) / 12.
+    # Two uniform steps of -4..4: variance 2 x (81 - 1) / 12.
     assert moves.var() == pytest.approx(13.3, rel=0.05)
 
 
@@ -143,11 +143,11 @@ def table_of(step: ToneStep) -> np.ndarray:
         MultiplicativeNoise(1.1),
     ],
 )
-def test_tone_steps_keep_the_order_of_greys(step: ToneStep) -> None:
+def test_tone_steps_keep_the_order_of_grey_levels(step: ToneStep) -> None:
     assert (np.diff(table_of(step)) >= 0).all()
 
 
-def test_tone_steps_on_known_values() -> None:
+def test_tone_steps_have_known_values() -> None:
     assert table_of(BrightnessContrast(0.1, 1.0))[[0, 100, 255]].tolist() == [26, 126, 255]
     assert table_of(BrightnessContrast(0.0, 0.8))[[0, 100, 255]].tolist() == [0, 80, 204]
     assert table_of(Gamma(1.2))[[0, 128, 255]].tolist() == [0, 112, 255]
@@ -161,12 +161,12 @@ def test_tone_steps_on_known_values() -> None:
     assert curve[192] > 192
 
 
-def test_fused_steps_equal_steps_one_after_the_other() -> None:
+def test_fused_tone_steps_equal_successive_ones() -> None:
     steps = [BrightnessContrast(0.1, 0.9), Gamma(0.9), MultiplicativeNoise(1.05)]
     alone = RAMP
     for step in steps:
         alone = apply_tones(alone, [step])
-    # But for the rounding in between.
+    # Except for the rounding in between.
     assert np.abs(apply_tones(RAMP, steps).astype(int) - alone).max() <= 1
 
 
@@ -193,7 +193,7 @@ def test_colour_jitter_saturation_moves_colours_to_their_grey() -> None:
     assert apply_tones(frame, [jitter(saturation=0.0)])[0, 0].tolist() == pytest.approx([luma] * 3, abs=1)
 
 
-def test_colour_jitter_hue_turns_the_colour_circle() -> None:
+def test_colour_jitter_hue_rotates_the_colour_circle() -> None:
     frame = grey(0)
     frame[...] = (255, 0, 0)
     assert apply_tones(frame, [jitter(hue=1 / 3)])[0, 0].tolist() == [0, 255, 0]
@@ -201,7 +201,7 @@ def test_colour_jitter_hue_turns_the_colour_circle() -> None:
     assert np.array_equal(apply_tones(grey(90), [jitter(hue=0.2)]), grey(90))
 
 
-def test_colour_jitter_follows_its_order() -> None:
+def test_colour_jitter_applies_its_changes_in_order() -> None:
     frame = grey(200)
     frame[:30] = 250
     first = apply_tones(frame, [jitter(brightness=1.2, contrast=0.8, order=("brightness", "contrast"))])
@@ -209,7 +209,7 @@ def test_colour_jitter_follows_its_order() -> None:
     assert not np.array_equal(first, last)
 
 
-def test_colour_shift_goes_along_the_principal_axis() -> None:
+def test_colour_shift_follows_the_principal_axis() -> None:
     along = np.array([0.8, 0.6, 0.0])
     colours = 100.0 + np.random.default_rng(0).normal(0.0, 40.0, (5000, 1)) * along
     moved = colour_offsets(colours, alpha=0.5)
@@ -219,7 +219,7 @@ def test_colour_shift_goes_along_the_principal_axis() -> None:
     assert colour_offsets(colours, -0.5) == pytest.approx(-moved)
 
 
-def test_colour_shift_of_a_frame_is_one_colour_for_all_pixels() -> None:
+def test_colour_shift_is_the_same_for_all_pixels_of_a_frame() -> None:
     frame = np.clip(noisy(), 60, 190)
     moved = apply_tones(frame, [], ColourShift(0.9)).astype(int) - frame
     assert all(len(np.unique(moved[..., channel])) == 1 for channel in range(3))
@@ -231,13 +231,13 @@ def test_colour_shift_of_a_frame_is_one_colour_for_all_pixels() -> None:
 
 
 @pytest.mark.parametrize("variance", [10.0, 30.0, 50.0])
-def test_noise_has_the_variance_asked_for_and_no_bias(variance: float) -> None:
+def test_noise_has_the_requested_variance_and_no_bias(variance: float) -> None:
     frame = grey(128, (200, 300))
-    noise = done(frame, noise=GaussianNoise(variance, per_frame=False, seed=1)).astype(float) - 128
+    noise = apply_steps(frame, noise=GaussianNoise(variance, per_frame=False, seed=1)).astype(float) - 128
     n = noise.size
     assert noise.var() == pytest.approx(variance, rel=6 * (2 / n) ** 0.5)
     assert noise.mean() == pytest.approx(0.0, abs=5 * (variance / n) ** 0.5)
-    # Normal: 95 % within 1.96 standard deviations (whole grey levels are wide steps), kurtosis 3.
+    # Normal: 95% within 1.96 standard deviations (whole grey levels are wide steps), kurtosis 3.
     assert (noise**4).mean() / noise.var() ** 2 == pytest.approx(3.0, abs=0.1)
     # Neighbours and channels are independent.
     assert abs(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1]) < 0.02
@@ -258,7 +258,7 @@ def test_noise_stays_between_black_and_white() -> None:
     field = draw_noise_field(50.0, SIZE_HW, np.random.default_rng(0))
     assert field.apply_to(grey(0)).max() < 60
     assert field.apply_to(grey(255)).min() > 195
-    assert (np.minimum(field.added, field.taken) == 0).all()
+    assert (np.minimum(field.added, field.subtracted) == 0).all()
 
 
 # Fog, shadow, flare
@@ -266,7 +266,7 @@ def test_noise_stays_between_black_and_white() -> None:
 
 def test_a_disc_of_fog_mixes_in_white() -> None:
     fog = Fog(((40, 30),), radius_px=10, alpha=0.25, blur_px=0)
-    changed = done(grey(100), fog=fog)
+    changed = apply_steps(grey(100), fog=fog)
     assert changed[30, 40].tolist() == pytest.approx([0.75 * 100 + 0.25 * 255] * 3, abs=1)
     assert changed[0, 0].tolist() == [100] * 3
     assert fog_transmission(fog, SIZE_HW)[30, 51] == 1.0
@@ -274,15 +274,15 @@ def test_a_disc_of_fog_mixes_in_white() -> None:
     assert twice[30, 40] == pytest.approx(0.75**2)
 
 
-def test_fog_brightens_and_lessens_contrast() -> None:
+def test_fog_brightens_and_reduces_contrast() -> None:
     frame = noisy()
     centres = tuple((x, y) for x in range(0, 90, 10) for y in range(0, 70, 10))
-    changed = done(frame, fog=Fog(centres, 13, 0.08, 3))
+    changed = apply_steps(frame, fog=Fog(centres, 13, 0.08, 3))
     assert changed.mean() > frame.mean() + 10
     assert changed.std() < 0.7 * frame.std()
 
 
-def test_discs_of_fog_beyond_the_edges_do_no_harm() -> None:
+def test_discs_of_fog_may_be_beyond_the_edges() -> None:
     centres = ((-500, 30), (40, 900), (-5, -5), (84, 64), (4000, -4000))
     clear = fog_transmission(Fog(centres, 10, 0.5, 0), SIZE_HW)
     assert clear[0, 0] == 0.5
@@ -290,20 +290,20 @@ def test_discs_of_fog_beyond_the_edges_do_no_harm() -> None:
     assert clear[30, 40] == 1.0
 
 
-def test_shadow_halves_its_polygon_and_nothing_else() -> None:
+def test_shadow_halves_the_brightness_in_its_polygon_only() -> None:
     shadow = Shadow((((10, 40), (60, 40), (60, 59), (10, 59)),))
-    changed = done(grey(100), shadow=shadow)
+    changed = apply_steps(grey(100), shadow=shadow)
     assert (changed[40:60, 10:61] == 50).all()
     assert (changed[:40] == 100).all()
     assert (changed[40:, :10] == 100).all()
-    # Two polygons over each other are no darker than one.
+    # Two overlapping polygons are as dark as one.
     assert shadow_factor(Shadow(shadow.polygons * 2), SIZE_HW).min() == 0.5
 
 
 def test_flare_is_white_at_its_centre_and_fades_to_its_radius() -> None:
     size_hw = (270, 480)
     flare = Flare((200, 100), 150, ())
-    changed = done(grey(50, size_hw), flare=flare)
+    changed = apply_steps(grey(50, size_hw), flare=flare)
     assert changed[100, 200].tolist() == [255] * 3
     across = changed[100, 200:, 0].astype(int)
     assert (np.diff(across) <= 0).all()
@@ -314,28 +314,28 @@ def test_flare_is_white_at_its_centre_and_fades_to_its_radius() -> None:
     assert glow[100, 205] == pytest.approx(np.prod([1 - (k / 14) ** 3 for k in range(14)]), rel=1e-5)
 
 
-def test_discs_of_a_flare_take_their_colour() -> None:
+def test_discs_of_a_flare_have_their_colours() -> None:
     first, second = FlareDisc((20, 30), 3, 0.2, (255, 205, 205)), FlareDisc((60, 30), 3, 0.1, (205, 205, 255))
-    changed = done(grey(0), flare=Flare((-900, -900), 150, (first, second)))
-    # The first disc is laid on again together with the second.
+    changed = apply_steps(grey(0), flare=Flare((-900, -900), 150, (first, second)))
+    # The first disc is blended in again together with the second.
     share = 1 - 0.8 * 0.9
     assert changed[30, 20].tolist() == pytest.approx([share * 255, share * 205, share * 205], abs=1)
     assert changed[30, 60].tolist() == pytest.approx([20.5, 20.5, 25.5], abs=1)
     assert changed[30, 40].tolist() == [0, 0, 0]
 
 
-def test_fog_shadow_and_flare_together_equal_one_after_the_other() -> None:
+def test_fused_fog_shadow_and_flare_equal_successive_ones() -> None:
     fog = Fog(((40, 30), (20, 40)), 20, 0.3, 0)
     shadow = Shadow((((0, 30), (79, 30), (79, 59), (0, 59)),))
     flare = Flare((30, 20), 40, (FlareDisc((60, 30), 8, 0.2, (255, 230, 205)),))
     frame = noisy()
-    alone = done(done(done(frame, fog=fog), shadow=shadow), flare=flare)
-    together = done(frame, fog=fog, shadow=shadow, flare=flare)
+    alone = apply_steps(apply_steps(apply_steps(frame, fog=fog), shadow=shadow), flare=flare)
+    together = apply_steps(frame, fog=fog, shadow=shadow, flare=flare)
     assert np.abs(together.astype(int) - alone).max() <= 2
     assert weather_overlay(AugmentPlan(SIZE_HW)) is None
 
 
-def test_grey_takes_the_colour_and_leaves_the_brightness() -> None:
+def test_grey_removes_colour_and_keeps_brightness() -> None:
     frame = np.zeros((*SIZE_HW, 3), np.uint8)
     frame[..., 0], frame[..., 1], frame[..., 2] = 30, 60, 90
-    assert np.array_equal(done(frame, grey=True), np.full_like(frame, 60))
+    assert np.array_equal(apply_steps(frame, grey=True), np.full_like(frame, 60))

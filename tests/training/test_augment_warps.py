@@ -1,4 +1,4 @@
-"""Flip, distortion and turn: pixels go where the map says, the box with them, and black comes in from outside."""
+"""Flip, distortion and rotation move pixels and box alike; the area outside the picture is black."""
 
 from dataclasses import replace
 
@@ -32,17 +32,17 @@ def warped(frame: np.ndarray, box: Box | None, **steps: object) -> tuple[np.ndar
     return frames[0], moved
 
 
-def seen_box(frame: np.ndarray) -> tuple[float, float, float, float]:
-    """The extent of what is white, as fractions."""
+def visible_box(frame: np.ndarray) -> tuple[float, float, float, float]:
+    """The extent of the white pixels, as fractions of the picture."""
     rows, columns = np.nonzero(frame[..., 0] > 150)
     height, width = SIZE_HW
     return columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height
 
 
-def assert_box_is_seen(frame: np.ndarray, box: Box | None, tolerance_px: float = 1.5) -> None:
+def assert_box_fits(frame: np.ndarray, box: Box | None, tolerance_px: float = 1.5) -> None:
     assert box is not None
     height, width = SIZE_HW
-    off = np.abs(np.subtract(box.xyxy, seen_box(frame))) * (width, height, width, height)
+    off = np.abs(np.subtract(box.xyxy, visible_box(frame))) * (width, height, width, height)
     assert off.max() <= tolerance_px, off
 
 
@@ -55,7 +55,7 @@ def test_flip_mirrors_pixels_and_box() -> None:
     assert box.score == 0.7
 
 
-def test_flip_twice_is_where_it_began() -> None:
+def test_flipping_a_box_twice_restores_it() -> None:
     box = Box(0.0, 0.2, 1.0, 0.9, 0.7)
     assert flip_box(box) == box
     assert flip_box(Box(0.0, 0.2, 1e-120, 0.9, 0.7)).x2 == 1.0
@@ -71,23 +71,22 @@ def test_flip_twice_is_where_it_began() -> None:
         Turn(30.0, 1.1, -0.0625, 0.0625),
     ],
 )
-def test_turn_moves_a_mark_where_the_matrix_says_and_the_box_with_it(turn: Turn) -> None:
+def test_turn_moves_mark_and_box_as_the_matrix_states(turn: Turn) -> None:
     frame, box = blob(70, 40)
     changed, moved = warped(frame, box, turn=turn)
     x, y = turn_matrix(turn, SIZE_HW) @ (70, 40, 1)
     rows, columns = np.nonzero(changed[..., 0] > 150)
     assert (columns.mean(), rows.mean()) == pytest.approx((x, y), abs=0.6)
-    assert_box_is_seen(changed, moved)
+    assert_box_fits(changed, moved)
 
 
-def test_turn_directions() -> None:
-    """Counter-clockwise, right, down, larger."""
+def test_turn_directions_are_counter_clockwise_right_down_and_larger() -> None:
     assert turn_matrix(Turn(45.0, 1.0, 0.0, 0.0), SIZE_HW) @ (120, 45, 1) == pytest.approx((108.28, 16.72), abs=0.01)
     assert turn_matrix(Turn(0.0, 1.0, 0.05, 0.1), SIZE_HW) @ (80, 45, 1) == pytest.approx((88, 54))
     assert turn_matrix(Turn(0.0, 1.1, 0.0, 0.0), SIZE_HW) @ (120, 45, 1) == pytest.approx((124, 45))
 
 
-def test_turn_lets_black_in_from_outside() -> None:
+def test_turn_fills_the_outside_with_black() -> None:
     frame = np.full((*SIZE_HW, 3), 200, np.uint8)
     changed, _ = warped(frame, None, turn=Turn(0.0, 1.0, 0.0625, 0.0))
     assert (changed[:, :10] == 0).all()
@@ -97,7 +96,7 @@ def test_turn_lets_black_in_from_outside() -> None:
     assert (turned[45, 80] == 200).all()
 
 
-def test_a_box_at_the_edge_is_cut_and_beyond_it_gone() -> None:
+def test_a_box_is_cut_at_the_edge_and_none_beyond_it() -> None:
     _, box = blob(155, 45)
     away = Turn(0.0, 1.0, 0.0625, 0.0)
     assert warped(np.zeros((*SIZE_HW, 3), np.uint8), box, turn=away)[1] is None
@@ -119,7 +118,7 @@ def test_a_box_smaller_than_a_pixel_is_not_lost() -> None:
 def test_distortions_of_no_strength_change_nothing(still) -> None:
     rows, columns = np.indices(SIZE_HW)
     sources = distortion_map(still, SIZE_HW)
-    # The points of the piecewise grid stay in the picture: those on the far edges move in by a pixel.
+    # The points of the piecewise grid stay in the picture, so those on the far edges are a pixel off.
     tolerance = 1.01 if still is STILL_POINTS else 1e-3
     assert np.abs(sources - np.stack([columns, rows], axis=-1)).max() <= tolerance
 
@@ -133,7 +132,7 @@ def test_grid_distortion_stretches_each_column() -> None:
     assert np.allclose(np.diff(sources[0, 32:64, 0]), 1.3, atol=1e-3)
 
 
-def test_grid_distortion_beyond_the_far_edge_is_black() -> None:
+def test_grid_distortion_is_black_beyond_the_far_edge() -> None:
     frame = np.full((*SIZE_HW, 3), 200, np.uint8)
     changed, _ = warped(frame, None, distortion=GridDistortion((1.3,) * 5, (1.0,) * 5))
     inside = int(159 / 1.3)
@@ -141,7 +140,7 @@ def test_grid_distortion_beyond_the_far_edge_is_black() -> None:
     assert (changed[:, inside + 2 :] == 0).all()
 
 
-def test_optical_distortion_above_0_shrinks_and_its_corners_are_black() -> None:
+def test_optical_distortion_above_0_shrinks_and_has_black_corners() -> None:
     frame = np.full((*SIZE_HW, 3), 200, np.uint8)
     changed, _ = warped(frame, None, distortion=OpticalDistortion(0.05))
     assert (changed[0, 0] == 0).all()
@@ -154,7 +153,7 @@ def test_optical_distortion_above_0_shrinks_and_its_corners_are_black() -> None:
     )
 
 
-def test_piecewise_affine_takes_a_point_from_where_it_was_moved() -> None:
+def test_piecewise_affine_reads_a_point_from_its_shifted_position() -> None:
     moves_x = [[0.0] * 4 for _ in range(4)]
     moves_y = [[0.0] * 4 for _ in range(4)]
     moves_x[1][2], moves_y[1][2] = 0.05, -0.1
@@ -174,11 +173,11 @@ def test_the_box_follows_its_pixels(kind: DistortionKind, flip: bool, with_turn:
     frame, box = blob(75, 48, half=6)
     for index in range(8):
         changed, (moved,) = apply_plan(draw_plan(settings, SIZE_HW, sample_rng(0, 0, index)), frame[None], [box])
-        assert_box_is_seen(changed[0], moved, tolerance_px=1.6)
+        assert_box_fits(changed[0], moved, tolerance_px=1.6)
 
 
 @pytest.mark.parametrize("kind", DistortionKind)
-def test_fused_warps_equal_warps_one_after_the_other(kind: DistortionKind) -> None:
+def test_fused_warps_equal_successive_ones(kind: DistortionKind) -> None:
     settings = replace(no_augmentation(), p_flip=1.0, p_distortion=1.0, distortions=(kind,), p_turn=1.0)
     plan = draw_plan(settings, SIZE_HW, sample_rng(3, 0, 0))
     frame = GaussianBlur(np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8), (0, 0), 4)
@@ -186,6 +185,6 @@ def test_fused_warps_equal_warps_one_after_the_other(kind: DistortionKind) -> No
     step = warped(frame, None, flip=True)[0]
     step = warped(step, None, distortion=plan.distortion)[0]
     step = warped(step, None, turn=plan.turn)[0]
-    # Smooth picture: only borders, which are resampled once or twice, may differ.
+    # In a smooth picture only the borders may differ, which are resampled once or several times.
     off = np.abs(fused.astype(int) - step).max(axis=-1)
     assert np.mean(off > 3) < 0.03

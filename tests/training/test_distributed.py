@@ -1,4 +1,4 @@
-"""Gradients of two processes equal those of one, and the environment tells who is who."""
+"""Ranks from the environment, and gradients of two processes that equal those of one."""
 
 import multiprocessing
 from pathlib import Path
@@ -39,18 +39,18 @@ from trapmeter.training.distributed import (
         ),
     ],
 )
-def test_who_this_process_is(environment: dict[str, str], expected: Ranks) -> None:
+def test_ranks_come_from_torchrun_or_slurm(environment: dict[str, str], expected: Ranks) -> None:
     assert ranks_from_environment(environment) == expected
 
 
 def test_a_rank_out_of_range_is_refused() -> None:
     with pytest.raises(InputError, match="WORLD_SIZE"):
         ranks_from_environment({"RANK": "2", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
-    with pytest.raises(InputError, match="whole numbers"):
+    with pytest.raises(InputError, match="integers"):
         ranks_from_environment({"RANK": "a", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
 
 
-def test_processes_of_a_lone_machine_meet_on_it() -> None:
+def test_processes_of_a_single_machine_meet_there() -> None:
     assert rendezvous_address({}) == {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
 
 
@@ -65,12 +65,12 @@ def test_processes_of_a_lone_machine_meet_on_it() -> None:
         ("head,gpu[1-3]", "head"),
     ],
 )
-def test_the_first_of_slurms_machines_is_the_meeting_place(node_list: str, first: str) -> None:
+def test_processes_meet_at_the_first_machine_of_slurm(node_list: str, first: str) -> None:
     found = rendezvous_address({"SLURM_STEP_NODELIST": node_list, "SLURM_JOB_ID": "4005"})
     assert found == {"MASTER_ADDR": first, "MASTER_PORT": "30505"}
 
 
-def test_a_strange_list_of_machines_is_refused() -> None:
+def test_an_invalid_list_of_machines_is_refused() -> None:
     with pytest.raises(InputError, match="set MASTER_ADDR yourself"):
         rendezvous_address({"SLURM_STEP_NODELIST": "gpu[1"})
 
@@ -101,8 +101,8 @@ def one_rank(rank: int, port: int, folder: str) -> None:
     ranks = ranks_from_environment()
     with process_group(ranks):
         model = DistributedDataParallel(network())
-        windows, wanted = data()
-        (model(windows[rank::2]) - wanted[rank::2]).abs().mean().backward()
+        windows, expected = data()
+        (model(windows[rank::2]) - expected[rank::2]).abs().mean().backward()
         gradients = [p.grad for p in model.parameters()]
         sums = sum_over_ranks([1.0 + rank, 10.0], ranks)
         parts = gather_tensors(torch.arange(3 + rank, dtype=torch.float64), ranks)
@@ -123,9 +123,9 @@ def test_gradients_of_two_processes_equal_those_of_one(tmp_path: Path) -> None:
         assert process.exitcode == 0
     found = torch.load(tmp_path / "found.pt", weights_only=True)
     alone = network()
-    windows, wanted = data()
-    (alone(windows) - wanted).abs().mean().backward()
-    for theirs, parameter in zip(found["gradients"], alone.parameters(), strict=True):
-        assert torch.allclose(theirs, parameter.grad, atol=1e-5, rtol=0)
+    windows, expected = data()
+    (alone(windows) - expected).abs().mean().backward()
+    for gradient, parameter in zip(found["gradients"], alone.parameters(), strict=True):
+        assert torch.allclose(gradient, parameter.grad, atol=1e-5, rtol=0)
     assert found["sums"] == [3.0, 20.0]
     assert found["lengths"] == [3, 4]

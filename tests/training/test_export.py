@@ -1,4 +1,4 @@
-"""A trained network is exported on every processor, and a refusal costs nothing but the export."""
+"""Exports pass on every processor, and a refused one leaves the trained network intact."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from training_world import World, tiny_recipe
+from training_world import World, train_settings
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.input_spec import InputSpec, Target
@@ -16,7 +16,6 @@ from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.training.export import export_network
 from trapmeter.training.network import DistanceNetwork, PooledNetwork
 from trapmeter.training.run import train
-from trapmeter.training.settings import TrainSettings
 from trapmeter.training.training_log import read_metrics
 
 INPUT = InputSpec((32, 48), (-1.0, 0.0, 1.0), target=Target.METRES)
@@ -24,7 +23,7 @@ Runtime = Callable[[Callable[[np.ndarray], np.ndarray]], None]
 
 
 def ten_metres() -> DistanceNetwork:
-    """A network that predicts about 10 m, and has a weight for each frame and place."""
+    """A network that predicts about 10 m, with a weight for each frame and position."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * INPUT.n_channels, 1))
     nn.init.constant_(backbone[-1].bias, 10.0)
@@ -33,22 +32,22 @@ def ten_metres() -> DistanceNetwork:
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Runtime:
-    """Puts a function of the windows' distances in place of what onnxruntime predicts."""
+    """Changes onnxruntime's predictions with a function."""
     real = OnnxNetwork.metres
 
-    def put(change: Callable[[np.ndarray], np.ndarray]) -> None:
+    def replace_with(change: Callable[[np.ndarray], np.ndarray]) -> None:
         monkeypatch.setattr(OnnxNetwork, "metres", lambda self, windows: change(real(self, windows)))
 
-    return put
+    return replace_with
 
 
-def test_an_old_processors_rounding_passes(runtime: Runtime, tmp_path: Path) -> None:
+def test_the_rounding_of_an_old_processor_passes(runtime: Runtime, tmp_path: Path) -> None:
     runtime(lambda metres: metres + 1.5e-4 * np.array([1.0, -1.0, 1.0]))
     export_network(ten_metres(), INPUT, tmp_path / "bundle", "ten", "MIT", {})
     assert read_bundle(tmp_path / "bundle").identity.model_id == "ten"
 
 
-def test_one_percent_more_is_refused_and_leaves_no_bundle(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_difference_of_one_percent_leaves_no_bundle(runtime: Runtime, tmp_path: Path) -> None:
     runtime(lambda metres: metres * 1.01)
     with pytest.raises(ModelError, match="the exported network isn't the trained one"):
         export_network(ten_metres(), INPUT, tmp_path / "bundle", "ten", "MIT", {})
@@ -68,33 +67,25 @@ def test_frames_in_another_order_are_refused(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_a_refused_fold_is_kept_and_exported_later_without_training(
+def test_a_refused_export_is_repeated_later_without_training(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = TrainSettings(
-        labels=world.labels,
-        metadata=world.metadata,
-        store=world.store,
-        out=tmp_path,
-        recipe=tiny_recipe(),
-        n_folds=2,
-        fold=0,
-    )
+    settings = train_settings(world, tmp_path)
     fold = tmp_path / "fold-0"
     with monkeypatch.context() as patch:
         patch.setattr(OnnxNetwork, "metres", lambda _, windows: np.full(len(windows), 399.0))
         with pytest.raises(ModelError, match="fold 0 is trained, but was not exported") as refused:
             train(settings, lambda _: None)
     assert str(fold / "best.safetensors") in str(refused.value)
-    assert "give the same command again" in str(refused.value)
+    assert "run the same command again" in str(refused.value)
     assert not (fold / "finished.json").exists()
     assert not (fold / "bundle").exists()
     weights, metrics = (fold / "best.safetensors").read_bytes(), read_metrics(fold)
     assert len(metrics) == 3
 
-    said: list[str] = []
-    (bundle,) = train(settings, said.append)
-    assert not any("epoch 3 of" in line for line in said), "it trains again"
+    announced: list[str] = []
+    (bundle,) = train(settings, announced.append)
+    assert not any("epoch 3 of" in line for line in announced), "it was trained again"
     assert (fold / "best.safetensors").read_bytes() == weights
     assert read_metrics(fold) == metrics
     assert read_bundle(bundle).identity.model_id == "tiny-fold0"

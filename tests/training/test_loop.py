@@ -1,22 +1,21 @@
-"""Whole trainings of a tiny network: they learn, go on after a kill, and two processes do what one does."""
+"""Trainings of a tiny network: files, repeatability, two processes, refusals, and the batches of an epoch."""
 
 import csv
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from training_world import World, tiny_recipe
+from training_world import World, tiny_recipe, train_settings
 from trapmeter.errors import InputError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.training.dataset import DatasetItem, WindowDataset, training_batches, validation_batches
 from trapmeter.training.run import train
 from trapmeter.training.samples import read_samples
-from trapmeter.training.settings import FoldsBy, TrainSettings
+from trapmeter.training.settings import FoldsBy
 from trapmeter.training.training_log import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -24,23 +23,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Translating a network to ONNX takes longer than training the tiny one."""
+    """Skips the export to ONNX, which takes longer than training the tiny network."""
     import trapmeter.training.export
 
     monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
-
-
-def settings(world: World, out: Path, **changes: object) -> TrainSettings:
-    made = TrainSettings(
-        labels=world.labels,
-        metadata=world.metadata,
-        store=world.store,
-        out=out,
-        recipe=tiny_recipe(),
-        n_folds=2,
-        fold=0,
-    )
-    return replace(made, **changes)
 
 
 def losses(out: Path) -> list[tuple[float, float]]:
@@ -51,9 +37,9 @@ def quiet(_: str) -> None:
     pass
 
 
-def test_a_training_leaves_what_it_promises(world: World, tmp_path: Path) -> None:
-    said: list[str] = []
-    bundles = train(settings(world, tmp_path, fold=None), said.append)
+def test_a_training_writes_all_its_files_and_runs_once(world: World, tmp_path: Path) -> None:
+    announced: list[str] = []
+    bundles = train(train_settings(world, tmp_path, fold=None), announced.append)
     assert bundles == [tmp_path / f"fold-{fold}" / "bundle" for fold in range(2)]
     for fold in range(2):
         names = {path.name for path in (tmp_path / f"fold-{fold}").iterdir()}
@@ -67,22 +53,22 @@ def test_a_training_leaves_what_it_promises(world: World, tmp_path: Path) -> Non
             "tensorboard",
         } <= names
         assert len(losses(tmp_path)) == 3
-    assert any("fold 1" in line for line in said)
+    assert any("fold 1" in line for line in announced)
     # Every sample is held out exactly once over the folds.
     held_out = [row for fold in range(2) for row in csv.DictReader((tmp_path / f"fold-{fold}/held_out.csv").open())]
     assert len({(row["video_id"], row["time"]) for row in held_out}) == len(held_out) == 48
     # A second call trains nothing.
-    said.clear()
-    train(settings(world, tmp_path, fold=None), said.append)
-    assert sum("finished before" in line for line in said) == 2
+    announced.clear()
+    train(train_settings(world, tmp_path, fold=None), announced.append)
+    assert sum("already finished" in line for line in announced) == 2
 
 
 @pytest.mark.usefixtures("no_export")
 def test_the_same_seed_gives_the_same_numbers(world: World, tmp_path: Path) -> None:
-    train(settings(world, tmp_path / "a"), quiet)
-    train(settings(world, tmp_path / "b"), quiet)
+    train(train_settings(world, tmp_path / "a"), quiet)
+    train(train_settings(world, tmp_path / "b"), quiet)
     assert losses(tmp_path / "a") == losses(tmp_path / "b")
-    train(settings(world, tmp_path / "c", recipe=tiny_recipe(seed=1)), quiet)
+    train(train_settings(world, tmp_path / "c", recipe=tiny_recipe(seed=1)), quiet)
     assert losses(tmp_path / "a") != losses(tmp_path / "c")
 
 
@@ -90,14 +76,10 @@ TRAIN = """
 import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from training_world import World, tiny_recipe
+from training_world import World, tiny_recipe, train_settings
 from trapmeter.training.run import train
-from trapmeter.training.settings import TrainSettings
 world = World(*(Path(p) for p in {world!r}))
-recipe = tiny_recipe(epochs={epochs})
-settings = TrainSettings(
-    labels=world.labels, metadata=world.metadata, store=world.store, out=Path({out!r}), recipe=recipe, n_folds=2, fold=0
-)
+settings = train_settings(world, Path({out!r}), tiny_recipe(epochs={epochs}))
 train(settings, lambda text: print(text, flush=True))
 """
 
@@ -108,14 +90,14 @@ def script(world: World, out: Path, epochs: int) -> str:
     return TRAIN.format(path=here, world=paths, out=str(out), epochs=epochs)
 
 
-def test_two_processes_train_together_and_count_each_held_out_sample_once(world: World, tmp_path: Path) -> None:
+def test_two_processes_validate_each_held_out_sample_once(world: World, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(script(world, tmp_path / "two", 2))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     done = subprocess.run(
         [*command, str(tmp_path / "script.py")], capture_output=True, text=True, check=False, timeout=2400
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("epoch 2 of 2") == 1, "one process talks"
+    assert done.stdout.count("epoch 2 of 2") == 1, "one process announces"
     rows = list(csv.DictReader((tmp_path / "two/fold-0/held_out.csv").open()))
     n = len({(row["video_id"], row["time"]) for row in rows})
     assert n == len(rows)
@@ -127,24 +109,24 @@ def test_two_processes_train_together_and_count_each_held_out_sample_once(world:
 
 @pytest.mark.usefixtures("no_export")
 def test_other_settings_in_the_same_folder_are_refused(world: World, tmp_path: Path) -> None:
-    train(settings(world, tmp_path, recipe=tiny_recipe(epochs=1)), quiet)
+    train(train_settings(world, tmp_path, recipe=tiny_recipe(epochs=1)), quiet)
     with pytest.raises(RunError, match=r"recipe.epochs was 1, is 2"):
-        train(settings(world, tmp_path, recipe=tiny_recipe(epochs=2)), quiet)
+        train(train_settings(world, tmp_path, recipe=tiny_recipe(epochs=2)), quiet)
 
 
-def test_a_loss_that_is_no_number_stops_with_words(world: World, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_the_training(world: World, tmp_path: Path) -> None:
     from trapmeter.training.recipes import CosineSchedule
 
     wild = tiny_recipe(schedule=CosineSchedule(lr=1e30, eta_min=0.0, t_max=3), clip_norm=1e30)
     with pytest.raises(RunError, match="the loss is"):
-        train(settings(world, tmp_path, recipe=wild), quiet)
+        train(train_settings(world, tmp_path, recipe=wild), quiet)
 
 
-def test_frames_that_the_store_lacks_are_found_before_training(world: World, tmp_path: Path) -> None:
+def test_missing_frames_are_reported_before_training(world: World, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text(world.labels.read_text() + "unknown.mp4,0,5\nv00.mp4,99,5\n")
     with pytest.raises(InputError, match=r"lacks 2 frames, such as unknown.mp4"):
-        train(settings(world, tmp_path / "out", labels=labels), quiet)
+        train(train_settings(world, tmp_path / "out", labels=labels), quiet)
 
 
 @pytest.mark.usefixtures("no_export")
@@ -152,22 +134,22 @@ def test_pseudolabels_of_held_out_sites_are_left_out(world: World, tmp_path: Pat
     extra = tmp_path / "extra.csv"
     rows = "".join(f"v{number:02d}.mp4,1,4.0,0.5\n" for number in range(12))
     extra.write_text("video_id,time,distance,weight\n" + rows)
-    said: list[str] = []
-    train(settings(world, tmp_path / "out", extra=extra, recipe=tiny_recipe(epochs=1)), said.append)
+    announced: list[str] = []
+    train(train_settings(world, tmp_path / "out", extra=extra, recipe=tiny_recipe(epochs=1)), announced.append)
     # Three of the six sites, two videos each, are held out.
-    assert any("(6 pseudolabels)" in line for line in said)
+    assert any("(6 pseudolabels)" in line for line in announced)
 
 
 @pytest.mark.usefixtures("no_export")
-def test_a_leak_is_named(world: World, tmp_path: Path) -> None:
-    said: list[str] = []
-    train(settings(world, tmp_path, folds_by=FoldsBy.VIDEO, recipe=tiny_recipe(epochs=1)), said.append)
-    assert "sites stand in several folds" in said[0]
-    assert "--folds-by site avoids it" in said[0]
+def test_sites_in_several_folds_are_reported(world: World, tmp_path: Path) -> None:
+    announced: list[str] = []
+    train(train_settings(world, tmp_path, folds_by=FoldsBy.VIDEO, recipe=tiny_recipe(epochs=1)), announced.append)
+    assert "sites are in several folds" in announced[0]
+    assert "--folds-by site avoids this" in announced[0]
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 4])
-def test_processes_share_the_batches_of_one(world_size: int) -> None:
+def test_processes_share_the_batches_of_a_single_process(world_size: int) -> None:
     whole = training_batches(50, 3, 7, 4, 1, 0, 1)
     parts = [training_batches(50, 3, 7, 4, 1, rank, world_size) for rank in range(world_size)]
     assert all(len(batch) == 4 for batch in whole), "the last incomplete batch is dropped"
@@ -181,7 +163,7 @@ def test_processes_share_the_batches_of_one(world_size: int) -> None:
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5, 10])
-def test_the_batches_of_a_step_go_whole_to_processes_where_they_go_round(world_size: int) -> None:
+def test_each_batch_goes_to_one_process_if_their_number_divides_the_steps(world_size: int) -> None:
     whole = training_batches(95, 3, 7, 8, 5, 0, 1)
     assert len(whole) == 10, "the last incomplete step is dropped"
     if world_size == 10:
@@ -195,24 +177,26 @@ def test_the_batches_of_a_step_go_whole_to_processes_where_they_go_round(world_s
         assert {len(part) for part in parts} == {10}
         for number, batch in enumerate(whole):
             assert sorted(item.index for part in parts for item in part[number]) == sorted(i.index for i in batch)
-    with pytest.raises(InputError, match="no step of 5 batches of 8"):
+    with pytest.raises(InputError, match="too few for a step of 5 batches of 8"):
         training_batches(39, 3, 7, 8, 5, 0, 1)
 
 
-def test_epochs_are_shuffled_in_their_own_way() -> None:
+def test_each_epoch_is_shuffled_differently() -> None:
     assert training_batches(50, 0, 7, 4, 1, 0, 1) != training_batches(50, 1, 7, 4, 1, 0, 1)
-    with pytest.raises(InputError, match="no batch"):
+    with pytest.raises(InputError, match="too few for a batch"):
         training_batches(3, 0, 7, 4, 1, 0, 1)
     with pytest.raises(InputError, match="at most 4"):
         training_batches(50, 0, 7, 4, 1, 0, 5)
 
 
-def test_windows_are_the_same_whoever_loads_them(world: World) -> None:
+def test_windows_depend_on_sample_and_epoch_only(world: World) -> None:
     from trapmeter.training.augment.settings import second_place_augmentation
 
     samples = read_samples(world.labels, world.metadata)
     store = FrameStore.open(world.store)
-    one, other = (WindowDataset(store, samples, tiny_recipe().input, second_place_augmentation(), 5) for _ in range(2))
-    assert torch.equal(one[DatasetItem(3, 1)][0], other[DatasetItem(3, 1)][0])
-    assert not torch.equal(one[DatasetItem(3, 1)][0], one[DatasetItem(3, 2)][0])
-    assert torch.equal(one[DatasetItem(3, None)][0], other[DatasetItem(3, None)][0])
+    first, second = (
+        WindowDataset(store, samples, tiny_recipe().input, second_place_augmentation(), 5) for _ in range(2)
+    )
+    assert torch.equal(first[DatasetItem(3, 1)][0], second[DatasetItem(3, 1)][0])
+    assert not torch.equal(first[DatasetItem(3, 1)][0], first[DatasetItem(3, 2)][0])
+    assert torch.equal(first[DatasetItem(3, None)][0], second[DatasetItem(3, None)][0])

@@ -1,4 +1,4 @@
-"""The settings that change how a step is made: accumulation, a running mean of weights, half precision, compilation."""
+"""Settings of a training step: accumulation, a running mean of the weights, precision, compilation."""
 
 import multiprocessing
 import os
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def linear(recipe: Recipe) -> DistanceNetwork:
-    """Without batch normalisation, so that the size of a batch changes nothing but the mean over it."""
+    """A network without batch norm, so that the batch size only changes the mean over it."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * recipe.input.n_channels, 1))
     return DistanceNetwork(PooledNetwork(backbone), recipe.input.target)
@@ -37,11 +37,13 @@ def trained(
     samples = read_samples(world.labels, world.metadata)
     held_out, train = samples[:16], samples[16:]
     folder.mkdir(exist_ok=True)
-    train_fold(recipe, FrameStore.open(world.store), train, held_out, lambda: linear(recipe), folder, ranks or Ranks())
+    train_fold(
+        recipe, FrameStore.open(world.store), train, held_out, lambda: linear(recipe), folder, ranks or Ranks(), print
+    )
     return load_file(folder / "last.safetensors"), [record.loss for record in read_metrics(folder)]
 
 
-def test_accumulated_batches_make_the_step_of_one_large_batch(world: World, tmp_path: Path) -> None:
+def test_accumulated_batches_equal_one_large_batch(world: World, tmp_path: Path) -> None:
     large, _ = trained(world, tmp_path / "large", batch_size=8)
     small, _ = trained(world, tmp_path / "small", batch_size=4, accumulate=2)
     other, _ = trained(world, tmp_path / "other", batch_size=4)
@@ -62,7 +64,7 @@ def one_of_two(rank: int, port: int, world: World, folder: Path) -> None:
         trained(world, folder, ranks, **STEP)
 
 
-def test_processes_that_take_whole_batches_make_the_steps_of_one(world: World, tmp_path: Path) -> None:
+def test_processes_with_a_batch_each_equal_a_single_process(world: World, tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     port = free_port()
     context = multiprocessing.get_context("spawn")
@@ -82,35 +84,35 @@ def test_processes_that_take_whole_batches_make_the_steps_of_one(world: World, t
 def test_the_running_mean_lags_behind_the_weights(world: World, tmp_path: Path) -> None:
     plain, losses = trained(world, tmp_path / "plain")
     mean, mean_losses = trained(world, tmp_path / "mean", ema_decay=0.9)
-    # What is stepped is the same; what is kept is not.
+    # The steps are the same, but not the saved weights.
     assert losses == mean_losses
     first = linear(tiny_recipe()).state_dict()
     for name, weights in plain.items():
         assert torch.norm(mean[name] - first[name]) < torch.norm(weights - first[name])
 
 
-def test_a_running_mean_goes_on_after_a_break(world: World, tmp_path: Path) -> None:
-    whole, _ = trained(world, tmp_path / "whole", ema_decay=0.9)
+def test_a_running_mean_resumes_after_an_interruption(world: World, tmp_path: Path) -> None:
+    uninterrupted, _ = trained(world, tmp_path / "uninterrupted", ema_decay=0.9)
     recipe = tiny_recipe(ema_decay=0.9)
     samples = read_samples(world.labels, world.metadata)
-    folder = tmp_path / "broken"
+    folder = tmp_path / "interrupted"
     folder.mkdir()
     store = FrameStore.open(world.store)
     for epochs in (1, 3):
         part = replace(recipe, epochs=epochs)
-        train_fold(part, store, samples[16:], samples[:16], lambda: linear(recipe), folder, Ranks())
+        train_fold(part, store, samples[16:], samples[:16], lambda: linear(recipe), folder, Ranks(), print)
     again = load_file(folder / "last.safetensors")
-    assert all(torch.equal(again[name], weights) for name, weights in whole.items())
+    assert all(torch.equal(again[name], weights) for name, weights in uninterrupted.items())
 
 
-def test_half_precision_trains_to_about_the_same(world: World, tmp_path: Path) -> None:
+def test_half_precision_gives_similar_losses(world: World, tmp_path: Path) -> None:
     _, full = trained(world, tmp_path / "full")
     _, half = trained(world, tmp_path / "half", precision=Precision.BF16)
     assert half != full
     assert half == pytest.approx(full, rel=0.02)
 
 
-def test_double_precision_trains_to_about_the_same_in_double(world: World, tmp_path: Path) -> None:
+def test_double_precision_gives_similar_losses_and_double_weights(world: World, tmp_path: Path) -> None:
     _, single = trained(world, tmp_path / "single")
     weights, double = trained(world, tmp_path / "double", precision=Precision.FP64)
     assert double != single
@@ -118,9 +120,11 @@ def test_double_precision_trains_to_about_the_same_in_double(world: World, tmp_p
     assert {weight.dtype for weight in weights.values()} == {torch.float64}
 
 
-def test_a_compiled_network_trains_to_the_same(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_network_gives_the_same_losses(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compiled = torch.compile
-    # The tracing is what could go wrong here; translating to C++ needs a compiler that not every machine has.
+    # Only the tracing is tested, as the translation to C++ needs a compiler, which some machines lack.
     monkeypatch.setattr(torch, "compile", lambda network: compiled(network, backend="eager"))
     _, plain = trained(world, tmp_path / "plain")
     _, traced = trained(world, tmp_path / "compiled", compile=True)

@@ -1,4 +1,4 @@
-"""Two processes that don't agree are told so, both of them, before anything is trained."""
+"""Two processes that disagree both report it, before anything is trained."""
 
 import multiprocessing
 import os
@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from training_world import World, free_port, tiny_recipe
+from training_world import World, free_port, tiny_recipe, train_settings
 from trapmeter.errors import InputError, RunError, TrapmeterError
-from trapmeter.training import job as single
-from trapmeter.training import run
+from trapmeter.training import job, run
 from trapmeter.training.distributed import ALONE, Ranks, broadcast_bytes, exit_with_agent, process_group, sum_tensor
 from trapmeter.training.rank_checks import check_ranks_agree, check_shared_folder, failing_together
 from trapmeter.training.settings import TrainSettings
@@ -25,16 +24,8 @@ CASES = ("no store", "other labels", "other recipe", "other version", "other fol
 
 
 def settings_of(case: str, rank: int, world: World, folder: Path) -> TrainSettings:
-    """What a process is told in a case; the second one is told something else."""
-    settings = TrainSettings(
-        labels=world.labels,
-        metadata=world.metadata,
-        store=world.store,
-        out=folder / "out",
-        recipe=tiny_recipe(),
-        n_folds=2,
-        fold=0,
-    )
+    """A process's settings in a case; the second one's differ."""
+    settings = train_settings(world, folder / "out")
     if case == "too many":
         return replace(settings, out=folder / "many", recipe=tiny_recipe(batch_size=1))
     if rank == 0:
@@ -52,24 +43,24 @@ def settings_of(case: str, rank: int, world: World, folder: Path) -> TrainSettin
 
 
 def one_process(rank: int, port: int, world: World, folder: Path) -> None:
-    """Writes what each case raised here; in the end the second process is gone without a word."""
+    """Writes what each case raised in this process; at the end the second one exits abruptly."""
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
     os.environ["MASTER_PORT"] = str(port)
     ranks = Ranks(rank, 2, 0)
-    version = single.__version__
-    single.LOCK_TIMEOUT_S = 0.1
-    # One group for all cases: each would cost a second of its own.
+    version = job.__version__
+    job.LOCK_TIMEOUT_S = 0.1
+    # One group for all cases, since each would take a second.
     run.process_group = lambda _: nullcontext()
     try:
         with process_group(ranks):
             for case in CASES:
-                single.__version__ = "99" if case == "other version" and rank else version
-                with single.alone_in(folder / "out/fold-0") if case == "another run" and rank else nullcontext():
+                job.__version__ = "99" if case == "other version" and rank else version
+                with job.lock_folder(folder / "out/fold-0") if case == "another run" and rank else nullcontext():
                     sum_tensor(torch.zeros(1), ranks)
-                    said = raised(settings_of(case, rank, world, folder))
+                    text = raised(settings_of(case, rank, world, folder))
                     sum_tensor(torch.zeros(1), ranks)
-                (folder / f"{case}-{rank}").write_text(said)
+                (folder / f"{case}-{rank}").write_text(text)
             content = bytes(range(256)) * 3 if rank == 0 else b"something else"
             assert broadcast_bytes(content, ranks) == bytes(range(256)) * 3
             assert broadcast_bytes(b"", ranks) == b""
@@ -91,9 +82,9 @@ def raised(settings: TrainSettings) -> str:
 
 
 @pytest.fixture(scope="module")
-def said(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what each case raised in either process."""
-    folder = tmp_path_factory.mktemp("said")
+def reports(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what each case raised in each process."""
+    folder = tmp_path_factory.mktemp("reports")
     port = free_port()
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=one_process, args=(rank, port, world, folder)) for rank in range(2)]
@@ -108,37 +99,37 @@ def said(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("case", "kind", "words"),
     [
-        ("no store", "InputError", "elsewhere is no frame store"),
+        ("no store", "InputError", "elsewhere is not a frame store"),
         ("other labels", "RunError", "held_out_rows is "),
         ("other recipe", "RunError", "recipe.seed is 7 in process 1 on host"),
         ("other version", "RunError", "the version of trapmeter is '99' in process 1 on host"),
         ("other folder", "RunError", "is not the folder that the first host writes to"),
-        ("too many", "InputError", "a batch of 1 windows can't be dealt out to 2 processes"),
+        ("too many", "InputError", "2 processes can't share a batch of 1 windows"),
         ("another run", "RunError", "another run is writing there"),
     ],
 )
-def test_what_hinders_one_process_is_said_by_both(said: Path, case: str, kind: str, words: str) -> None:
+def test_both_processes_report_the_problem_of_one(reports: Path, case: str, kind: str, words: str) -> None:
     for rank in range(2):
-        text = (said / f"{case}-{rank}").read_text()
+        text = (reports / f"{case}-{rank}").read_text()
         assert text.startswith(f"{kind}: ")
         assert words in text
     if case in ("no store", "other folder"):
-        assert f"process 1 on host {socket.gethostname()}: " in (said / f"{case}-0").read_text()
+        assert f"process 1 on host {socket.gethostname()}: " in (reports / f"{case}-0").read_text()
 
 
-def test_nothing_was_trained_and_nothing_is_left_in_the_folder(said: Path) -> None:
-    assert {path.name for path in (said / "out/fold-0").iterdir()} <= {".lock", "training.json"}
+def test_nothing_was_trained_and_nothing_is_left_in_the_folder(reports: Path) -> None:
+    assert {path.name for path in (reports / "out/fold-0").iterdir()} <= {".lock", "training.json"}
 
 
-def test_who_loses_the_others_says_so(said: Path) -> None:
-    text = (said / "lost").read_text()
+def test_a_lost_process_is_reported_by_the_other(reports: Path) -> None:
+    text = (reports / "lost").read_text()
     assert "another process of this training has ended" in text
-    assert "goes on after the last whole epoch" in text
+    assert "resume after the last complete epoch" in text
 
 
-def test_a_lone_process_agrees_with_itself(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="mine"), failing_together(ALONE):
-        raise InputError("mine")
+def test_a_single_process_needs_no_checks(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="own error"), failing_together(ALONE):
+        raise InputError("own error")
     check_ranks_agree({"version": "1"}, ALONE)
     check_shared_folder(tmp_path, ALONE)
     assert not list(tmp_path.iterdir())

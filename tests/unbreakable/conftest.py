@@ -34,10 +34,10 @@ def train(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object
 
     # Translating a network takes longer than training the tiny one.
     monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
-    monkeypatch.setattr(trapmeter.training.recipes, "find_recipe", lambda _: tiny_recipe(epochs=2))
+    monkeypatch.setitem(trapmeter.training.recipes.RECIPES, "tiny", lambda: tiny_recipe(epochs=2))
     tables = ["--labels", world.labels, "--metadata", world.metadata, "--store", world.store]
     # Two threads wait for each other longer than either works at so small a network.
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield ["train", *tables, "--n-folds", 2, "--folds", 0]
+    yield ["train", *tables, "--recipe", "tiny", "--n-folds", 2, "--folds", 0]
     torch.set_num_threads(n_threads)

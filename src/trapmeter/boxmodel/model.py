@@ -14,6 +14,7 @@ from trapmeter.boxmodel.features import FEATURES, features
 from trapmeter.boxmodel.intervals import to_distances
 from trapmeter.boxmodel.novelty import find_doubts
 from trapmeter.errors import ModelError
+from trapmeter.files import PathLike
 from trapmeter.records import Distance, ModelIdentity, Observation
 
 EMBEDDED = Path(__file__).parent / "embedded"
@@ -32,7 +33,7 @@ class BoxModel:
         self._session = session
 
     @classmethod
-    def load(cls, folder: str | Path | None = None) -> BoxModel:
+    def load(cls, folder: PathLike | None = None) -> BoxModel:
         """Loads a bundle; None is the one embedded in trapmeter.
 
         Raises:

@@ -19,7 +19,7 @@ from trapmeter.boxmodel.onnx_export import to_onnx
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import LabelledObservation, View, build_training_table
 from trapmeter.errors import RunError
-from trapmeter.files import sha256_of_bytes
+from trapmeter.files import PathLike, sha256_of_bytes
 from trapmeter.metrics import coverage, mae, mean_width
 from trapmeter.progress import Announce
 
@@ -28,7 +28,7 @@ SETTINGS_NOT_IN_CARD = ("model_id", "attribution", "threads")
 
 
 def train_box_model(
-    samples: Sequence[LabelledObservation], out: str | Path, settings: BoxModelSettings, announce: Announce
+    samples: Sequence[LabelledObservation], out: PathLike, settings: BoxModelSettings, announce: Announce
 ) -> None:
     """Trains on all samples and writes the bundle `out`. The same samples, settings and machine give the same bytes.
 

@@ -16,6 +16,7 @@ from trapmeter.boxmodel.features import features
 from trapmeter.boxmodel.intervals import to_target
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.errors import InputError
+from trapmeter.files import PathLike
 from trapmeter.records import Box, Observation, VideoSecond
 from trapmeter.tables.drivendata import MetadataRow, read_labels, read_metadata
 
@@ -33,7 +34,7 @@ class LabelledObservation:
             raise InputError(f"{self.observation.media_id}: a distance is metres >= 0, got {self.distance_m}")
 
 
-def read_labelled_observations(folder: str | Path) -> list[LabelledObservation]:
+def read_labelled_observations(folder: PathLike) -> list[LabelledObservation]:
     """Joins train_labels.csv with train_metadata.csv of a folder, in the order of the labels.
 
     These tables have one animal per video: all rows of a video get animal 1, including those without a box, so they have that

@@ -74,45 +74,37 @@ class SiteResult:
 
 @dataclass(frozen=True, slots=True)
 class LabelSelection:
-    """The table of seconds to label, its number of rows, and the number of sites.
-
-    has_sites: False if some media have no site, so that each of these counts as one. notes: for the user.
-    """
+    """The table of seconds to label, its number of rows, the number of sites, and notes for the user."""
 
     path: Path
     n_rows: int
     n_sites: int
-    has_sites: bool
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user may want to change."""
-        if self.has_sites:
-            return ()
-        return (
-            f"some rows have no site, so each of their videos counts as a site ({self.n_sites} in all); run `predict` "
-            "with --site to select seconds by camera",
-        )
+    notes: tuple[str, ...] = ()
 
 
 def calibrate(results: str | Path, out: str | Path, **settings: Any) -> Calibration:
-    """Corrects the distances of a run by what is known about its sites.
+    """Corrects distances by what is known about their sites.
 
-    Writes distances.csv, calibration.csv, calibration.png and run.json into out.
+    Writes distances.csv, calibration.csv, calibration.png and run.json into the folder `out`.
 
-    results: a folder of `predict`, or its distances.csv. settings: the other settings of `CalibrateSettings`, by name.
+    Args:
+        results: a folder of `predict`, or its distances.csv.
+        out: folder for the corrected results.
+        settings: the other settings of `CalibrateSettings`, by name; paths as text or Path.
 
     Raises:
-        InputError: a name is unknown, a value or a table is malformed, or a table names videos or sites that the results
-            lack.
+        InputError: a setting is wrong, a table is malformed, or it names videos or sites that the results lack.
         ModelError: the box model can't be read.
         RunError: the output folder can't be used.
+
+    Example:
+        >>> calibrate("results", "calibrated", labels="labels.csv", species="red fox")
     """
-    return run_calibration(from_values(CalibrateSettings, {"results": str(results), "out": str(out), **settings}))
+    return run_calibration(from_values(CalibrateSettings, {"results": results, "out": out} | settings))
 
 
 def run_calibration(settings: CalibrateSettings) -> Calibration:
-    """As `calibrate`, with settings that are made already."""
+    """As `calibrate`, with a settings record."""
     source = find_distances(settings.results)
     estimates = read_distances(source)
     sites = measured_sites(estimates)
@@ -155,24 +147,30 @@ def describe_correction(correction: SiteCorrection) -> str:
     return f"{line}: WORSE; check the labels and facts of this site, or leave them out" if after > before else line
 
 
-def select_seconds(results: str | Path, out: str | Path, count: int) -> LabelSelection:
-    """Writes to-label.csv: the `count` seconds of each site whose labels help most.
+def select_seconds(results: str | Path, out: str | Path, n_seconds: int, **settings: Any) -> LabelSelection:
+    """Writes to-label.csv: the n_seconds seconds of each site whose labels help most.
 
     Raises:
-        InputError: the results hold no measured animal, or count is less than 1.
+        InputError: the results hold no measured animal, n_seconds is less than 1, or other settings are given.
         RunError: the output folder can't be used.
     """
-    if count < 1:
-        raise InputError(f"--pick needs a number of seconds of 1 or more for each site, got {count}")
+    if n_seconds < 1:
+        raise InputError(f"--pick needs a number of seconds of 1 or more for each site, got {n_seconds}")
+    if settings:
+        raise InputError("--pick selects seconds from the results alone: leave out everything but --out")
     source, path = find_distances(Path(results)), Path(out) / TO_LABEL
     sites = measured_sites(read_distances(source))
     selected = []
     for site in sites:
         rows = make_site_rows(site.observations, log_distances(site.distances))
-        selected += [site.observations[i] for i in select_labels(rows, count, COVARIANCE)]
+        selected += [site.observations[i] for i in select_labels(rows, n_seconds, COVARIANCE)]
     _make_output_folder(path.parent, source)
     write_seconds_to_label(path, selected)
-    return LabelSelection(path, len(selected), len(sites), all(site.site_id for site in sites))
+    note = (
+        f"some rows have no site, so each of their videos counts as a site ({len(sites)} in all); run `predict` with --site "
+        "to select seconds by camera"
+    )
+    return LabelSelection(path, len(selected), len(sites), () if all(site.site_id for site in sites) else (note,))
 
 
 def draw_site_panels(sites: Sequence[SiteResult], path: Path) -> None:

@@ -61,7 +61,7 @@ def pull_model(name: str, *, sha256: str | None = None, registry: Path | None = 
     entry = published_model(name, registry or REGISTRY)
     known = None if sha256 is None else check_sha256(sha256)
     with download_bar(name) as progress:
-        bundle = pull(entry, sha256=known, overwrite=overwrite, tell=print_progress, progress=progress)
+        bundle = pull(entry, sha256=known, overwrite=overwrite, announce=print_progress, progress=progress)
     print(f"model: {bundle.folder}\nuse it with: trapmeter predict ... --model {name}")
 
 

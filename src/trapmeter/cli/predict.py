@@ -111,11 +111,13 @@ def demo(*, out: Annotated[Path, OUT] = Path("trapmeter-demo"), jobs: Jobs = Non
     jobs
         Worker processes. Default: one per core.
     """
-    from trapmeter.console import print_demo, progress_bars
+    from trapmeter.console import print_demo, print_summary, progress_bars
     from trapmeter.demo.run import run_demo
 
     with progress_bars() as progress:
         done = run_demo(out, jobs, progress)
+    if done.run.summary.failures:
+        print_summary(done.run, out, done.report)
     print_demo(done)
     return exit_status(done.run)
 

@@ -234,7 +234,7 @@ def blend(
     from trapmeter.prediction.fit_blend import fit_blend_of_training
 
     fit = fit_blend_of_training(training, metadata, out, box_model, box_answers)
-    print(f"{fit.moments} seconds at {fit.sites} held-out sites, mean absolute error:")
+    print(f"{fit.n_seconds} seconds at {fit.n_sites} held-out sites, mean absolute error:")
     print(f"  networks  {fit.networks_mae_m:.2f} m")
     print(f"  box model {fit.boxes_mae_m:.2f} m")
     print(f"  blend     {fit.blend_mae_m:.2f} m")

@@ -1,1 +1,1 @@
-"""The 2nd-place system of Deep Chimpact: from the competition's files to a submission."""
+"""The 2nd-place system of the DrivenData competition 'Deep Chimpact', from the competition's files to a submission."""

@@ -1,4 +1,4 @@
-"""Compare predicted distances with known ones: errors by group, as a table, JSON and a picture."""
+"""Compares predicted with labelled distances: errors by distance, park, night and box, as text, JSON and a picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trapmeter.tables.drivendata import Label, MetadataRow, best_box_rows, read_
 
 @dataclass(frozen=True, slots=True)
 class PredictionPair:
-    """A moment with its true and its predicted distance, and what is known of it; None where it isn't."""
+    """A labelled second with its true and its predicted distance; "" and None stand for unknown."""
 
     video_id: str
     time_s: float
@@ -40,7 +40,10 @@ class PredictionPair:
 
 @dataclass(frozen=True, slots=True)
 class GroupErrors:
-    """Errors over a part of the moments, metres. interval: 95 % bootstrap over sites (videos where no site is known)."""
+    """Errors of a group of seconds, in metres; mae_low_m and mae_high_m are a 95 % interval by bootstrap over sites.
+
+    If a site is unknown, its videos count as sites of their own.
+    """
 
     part: str
     n: int
@@ -49,7 +52,7 @@ class GroupErrors:
     mae_high_m: float | None
     bias_m: float
     median_mae_m: float
-    """Error of answering the median of all true distances."""
+    """Mean absolute error of always predicting the median of all true distances."""
 
 
 def evaluate_table(
@@ -81,13 +84,13 @@ def evaluate_table(
 
 
 def find_night_videos(store: FrameStore, video_ids: Iterable[str]) -> dict[str, bool]:
-    """Whether each video that the store has pictures of was taken by infrared flash, by its middle one."""
-    found = {}
+    """For each video in the store, whether it was filmed with infrared flash, judged by its middle frame."""
+    is_night = {}
     for video_id in sorted(set(video_ids) & set(store.video_ids())):
         times = store.times(video_id)
         if times:
-            found[video_id] = is_infrared(store.read(video_id, times[len(times) // 2]))
-    return found
+            is_night[video_id] = is_infrared(store.read(video_id, times[len(times) // 2]))
+    return is_night
 
 
 def pair_predictions(
@@ -96,12 +99,12 @@ def pair_predictions(
     metadata: Mapping[VideoSecond, MetadataRow],
     is_night: Mapping[str, bool],
 ) -> list[PredictionPair]:
-    """Joins predictions and truth by video and second.
+    """Joins predictions and labels by video and second, and marks the first and the last labelled second of each video.
 
-    The first and the last labelled second of each video are marked. is_night: by video, where known.
+    is_night: by video, if known.
 
     Raises:
-        InputError: a labelled moment has no prediction.
+        InputError: there are no labels, or one has no prediction.
     """
     if not truth:
         raise InputError("the table of labels has no rows to compare with")
@@ -115,16 +118,16 @@ def pair_predictions(
         times[row.video_id].append(row.time_s)
     pairs = []
     for row in truth:
-        known = metadata.get(row.second)
+        facts = metadata.get(row.second)
         pairs.append(
             PredictionPair(
                 row.video_id,
                 row.time_s,
                 row.distance_m,
                 predicted[row.second],
-                "" if known is None else known.site_id,
-                "" if known is None else known.park,
-                None if known is None else known.box is not None,
+                "" if facts is None else facts.site_id,
+                "" if facts is None else facts.park,
+                None if facts is None else facts.box is not None,
                 is_night.get(row.video_id),
                 row.time_s == min(times[row.video_id]),
                 row.time_s == max(times[row.video_id]),
@@ -134,11 +137,11 @@ def pair_predictions(
 
 
 def evaluate_pairs(pairs: Sequence[PredictionPair]) -> list[GroupErrors]:
-    """Figures of all moments and of every part that has any: distance bands, parks, day and night, box, first and last."""
-    parts: list[tuple[str, Callable[[PredictionPair], bool]]] = [("all", lambda _: True)]
-    parts += [(_band_name(low, high), partial(_is_between, low, high)) for low, high in pairwise(metrics.BANDS_M)]
-    parts += [(f"park {park}", partial(_is_in_park, park)) for park in sorted({pair.park for pair in pairs} - {""})]
-    parts += [
+    """Errors of all seconds and of each group: band of distance, park, day, night, box, first or last second."""
+    groups: list[tuple[str, Callable[[PredictionPair], bool]]] = [("all", lambda _: True)]
+    groups += [(_band_name(low, high), partial(_is_between, low, high)) for low, high in pairwise(metrics.BANDS_M)]
+    groups += [(f"park {park}", partial(_is_in_park, park)) for park in sorted({pair.park for pair in pairs} - {""})]
+    groups += [
         ("day", lambda pair: pair.is_night is False),
         ("night", lambda pair: pair.is_night is True),
         ("with box", lambda pair: pair.has_box is True),
@@ -147,8 +150,8 @@ def evaluate_pairs(pairs: Sequence[PredictionPair]) -> list[GroupErrors]:
         ("last second", lambda pair: pair.is_last),
     ]
     median_m = float(np.median([pair.truth_m for pair in pairs]))
-    chosen = ((name, [pair for pair in pairs if belongs(pair)]) for name, belongs in parts)
-    return [_group_errors(name, part, median_m) for name, part in chosen if part]
+    members = ((name, [pair for pair in pairs if belongs(pair)]) for name, belongs in groups)
+    return [_group_errors(name, group, median_m) for name, group in members if group]
 
 
 def _band_name(low_m: float, high_m: float) -> str:
@@ -166,34 +169,35 @@ def _is_in_park(park: str, pair: PredictionPair) -> bool:
 def _group_errors(name: str, pairs: Sequence[PredictionPair], median_m: float) -> GroupErrors:
     truth = np.array([pair.truth_m for pair in pairs])
     predicted = np.array([pair.predicted_m for pair in pairs])
-    groups = [pair.site_id or pair.video_id for pair in pairs]
+    sites = [pair.site_id or pair.video_id for pair in pairs]
     absolute = np.abs(predicted - truth)
-    low, high = metrics.bootstrap_interval(absolute, groups) if len(set(groups)) > 1 else (None, None)
+    low, high = metrics.bootstrap_interval(absolute, sites) if len(set(sites)) > 1 else (None, None)
     median_mae_m = metrics.mae(np.full(len(truth), median_m), truth)
     return GroupErrors(
         name, len(pairs), metrics.mae(predicted, truth), low, high, metrics.bias(predicted, truth), median_mae_m
     )
 
 
-def format_errors(figures: Sequence[GroupErrors]) -> str:
-    """The figures as text, a line per part."""
+def format_errors(errors: Sequence[GroupErrors]) -> str:
+    """The errors as text, with a line for each group."""
     lines = [f"{'':<16}{'rows':>7}{'MAE m':>8}{'95 % interval':>16}{'bias m':>8}{'median':>8}"]
-    for f in figures:
-        interval = "" if f.mae_low_m is None else f"{f.mae_low_m:.2f} to {f.mae_high_m:.2f}"
-        lines.append(f"{f.part:<16}{f.n:>7}{f.mae_m:>8.2f}{interval:>16}{f.bias_m:>+8.2f}{f.median_mae_m:>8.2f}")
+    for group in errors:
+        interval = "" if group.mae_low_m is None else f"{group.mae_low_m:.2f} to {group.mae_high_m:.2f}"
+        figures = f"{group.mae_m:>8.2f}{interval:>16}{group.bias_m:>+8.2f}{group.median_mae_m:>8.2f}"
+        lines.append(f"{group.part:<16}{group.n:>7}{figures}")
     return "\n".join(lines)
 
 
-def write_evaluation(figures: Sequence[GroupErrors], pairs: Sequence[PredictionPair], folder: Path) -> None:
+def write_evaluation(errors: Sequence[GroupErrors], pairs: Sequence[PredictionPair], folder: Path) -> None:
     """Writes evaluation.json and evaluation.png."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / "evaluation.json") as file:
-        json.dump({"parts": [asdict(f) for f in figures]}, file, indent=1)
+        json.dump({"parts": [asdict(group) for group in errors]}, file, indent=1)
         file.write("\n")
-    _draw(figures, pairs, folder / "evaluation.png")
+    _draw(errors, pairs, folder / "evaluation.png")
 
 
-def _draw(figures: Sequence[GroupErrors], pairs: Sequence[PredictionPair], path: Path) -> None:
+def _draw(errors: Sequence[GroupErrors], pairs: Sequence[PredictionPair], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 5), layout="constrained")
@@ -203,13 +207,15 @@ def _draw(figures: Sequence[GroupErrors], pairs: Sequence[PredictionPair], path:
     left.plot([0, top], [0, top], color="grey", linestyle="--", linewidth=1)
     left.scatter(truth, predicted, s=9, alpha=0.35, linewidths=0)
     left.set(xlim=(0, top), ylim=(0, top), xlabel="true distance (m)", ylabel="predicted distance (m)", aspect="equal")
-    names = [f"{f.part} ({f.n})" for f in figures]
-    rows = range(len(figures))
-    right.barh(rows, [f.mae_m for f in figures], color="#2d6f91", label="mean absolute error")
-    right.plot([f.median_mae_m for f in figures], rows, "|", color="black", markersize=10, label="the median alone")
-    for row, f in zip(rows, figures, strict=True):
-        if f.mae_low_m is not None and f.mae_high_m is not None:
-            right.plot([f.mae_low_m, f.mae_high_m], [row, row], color="#d9822b", linewidth=1.5)
+    names = [f"{group.part} ({group.n})" for group in errors]
+    rows = range(len(errors))
+    right.barh(rows, [group.mae_m for group in errors], color="#2d6f91", label="mean absolute error")
+    right.plot(
+        [group.median_mae_m for group in errors], rows, "|", color="black", markersize=10, label="the median alone"
+    )
+    for row, group in zip(rows, errors, strict=True):
+        if group.mae_low_m is not None and group.mae_high_m is not None:
+            right.plot([group.mae_low_m, group.mae_high_m], [row, row], color="#d9822b", linewidth=1.5)
     right.set_yticks(list(rows), names)
     right.invert_yaxis()
     right.set_xlabel("metres; orange: 95 % interval over sites")

@@ -1,6 +1,6 @@
-"""The 2nd-place system from one configuration file: frames, training, pseudolabels, submission, evaluation.
+"""Runs the 2nd-place system from one TOML file: frames, training, pseudolabels, submission, evaluation.
 
-Each step leaves files and can be broken off; what is done is skipped when the same file is run again.
+Each step leaves files and can be interrupted. Running the same file again skips the finished steps.
 """
 
 from __future__ import annotations
@@ -86,10 +86,10 @@ class CompetitionSettings:
 
 @dataclass(frozen=True, slots=True)
 class PipelineStep:
-    """A part of the chain: what it is called, what it leaves, and how it is done."""
+    """One step: its name, the file that shows that it is finished, and the work, which returns a line for the user."""
 
     name: str
-    leaves: Path
+    result: Path
     work: Callable[[], str]
 
 
@@ -130,10 +130,10 @@ def _run_steps(settings: CompetitionSettings, announce: Announce) -> Path:
     done = _read_done(settings)
     steps = _list_steps(settings, announce)
     for number, step in enumerate(steps, 1):
-        state = "done" if step.name in done and step.leaves.exists() else "to do"
+        state = "done" if step.name in done and step.result.exists() else "to do"
         announce(f"{number:2d}. {step.name}: {state}")
     for number, step in enumerate(steps, 1):
-        if step.name in done and step.leaves.exists():
+        if step.name in done and step.result.exists():
             continue
         announce(f"== {number} of {len(steps)}: {step.name}")
         announce(step.work())
@@ -165,8 +165,8 @@ def _list_steps(settings: CompetitionSettings, announce: Announce) -> list[Pipel
             )
         )
         if settings.test_labels is not None:
-            figures = out / f"evaluation-{number}" / "evaluation.json"
-            steps.append(PipelineStep(f"evaluation{suffix}", figures, partial(_evaluate, settings, number)))
+            errors = out / f"evaluation-{number}" / "evaluation.json"
+            steps.append(PipelineStep(f"evaluation{suffix}", errors, partial(_evaluate, settings, number)))
     return steps
 
 
@@ -176,7 +176,7 @@ def _fill_frames(settings: CompetitionSettings) -> str:
     wanted, missing = read_requests([settings.labels], settings.videos, spec.offsets_s)
     test_wanted, test_missing = read_requests([settings.test_format], settings.test_videos, spec.offsets_s)
     report = fill_store(store, [*wanted, *test_wanted], settings.jobs, missing=[*missing, *test_missing])
-    return f"{report.n_videos} videos, {report.n_failed_videos} of them failed or not there"
+    return f"{report.n_videos} videos, {report.n_failed_videos} of them failed or missing"
 
 
 def _train(settings: CompetitionSettings, round_: int, announce: Announce) -> str:
@@ -263,14 +263,14 @@ def _pseudolabels_path(out: Path, round_: int) -> Path:
 
 
 def _fingerprint(settings: CompetitionSettings) -> dict[str, str]:
-    """What the chain depends on: its settings but for the number of rounds and workers, and the tables' content.
+    """What the results depend on: the settings, except for the rounds and workers, and the content of the tables.
 
-    The runtime is no part of it: answers know theirs, and each step's are of one.
+    The runtime is left out because the journals of predictions record it.
     """
     left_out = ("rounds", "jobs", "out", "runtime")
-    told = {name: str(value) for name, value in asdict(settings).items() if name not in left_out}
+    values = {name: str(value) for name, value in asdict(settings).items() if name not in left_out}
     tables = (settings.labels, settings.metadata, settings.test_format, settings.test_metadata, settings.animals)
-    return told | {f"sha256 of {path.name}": sha256_of(path) for path in tables if path is not None}
+    return values | {f"sha256 of {path.name}": sha256_of(path) for path in tables if path is not None}
 
 
 def _read_done(settings: CompetitionSettings) -> list[str]:
@@ -281,7 +281,7 @@ def _read_done(settings: CompetitionSettings) -> list[str]:
     now = _fingerprint(settings)
     differing = sorted(name for name in {*content["settings"], *now} if content["settings"].get(name) != now.get(name))
     if differing:
-        raise RunError(f"{settings.out}: holds a chain with another {', '.join(differing[:3])}; choose another out")
+        raise RunError(f"{settings.out}: holds a run with another {', '.join(differing[:3])}; choose another out")
     return list(content["done"])
 
 

@@ -1,1 +1,1 @@
-"""Twelve rendered clips with exact distances, a small network, and every way to a distance run over them."""
+"""Twelve rendered clips with exact distances, and a comparison of all distance methods on them."""

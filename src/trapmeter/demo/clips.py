@@ -1,4 +1,4 @@
-"""The demo's clips with their truth, and the settings by which each way to a distance is run over them."""
+"""The demo's clips with their true distances, and the settings of each distance method's run."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ CLIPS = Path(__file__).parent / "videos"
 TRUTH = CLIPS / "truth.csv"
 
 POINTS = CLIPS / "reference_points.csv"
-"""Six reference points at each of three sites; `benchmarks/demo_points.py` says how they were measured."""
+"""Six reference points at each of three sites; `benchmarks/demo_points.py` made them."""
 
 SURVEY = Path(__file__).parent / "survey"
-"""What `trapmeter density` needs besides the clips' distances: invented deployments, and settings."""
+"""The further inputs of `trapmeter density`: invented deployments, and settings."""
 
 BOXES = "boxes.csv"
-"""In the demo's folder: the box of every visible animal, as the truth has it."""
+"""In the demo's folder: the true box of every visible animal."""
 
 NETWORK = Path(__file__).parent / "network"
-"""A small network trained on 32 rendered sites, none of them the clips'."""
+"""A small network that was trained on 32 rendered sites, none of them in the clips."""
 
 TRAINING_MEDIAN_M = 5.5
-"""Median distance in the training labels, of the box model (15,229 real ones) as of the network (1,452 rendered ones)."""
+"""Median of the training labels, both of the box model (15,229 real ones) and of the network (1,452 rendered ones)."""
 
 
 def demo_settings(out: Path, jobs: int | None) -> PredictSettings:
-    """Detector and box model over the clips, compared with their truth. It always starts over, to show every step.
+    """Detector and box model on the clips, compared with the truth. The run always starts over, to show every step.
 
     Raises:
-        RunError: out holds the results of a run that is not the demo's.
+        RunError: out holds the results of another run.
     """
     if (out / JOURNAL).exists() and not _holds_demo(out):
-        raise RunError(f"{out}: holds the results of a run that is not the demo's; choose another --out")
+        raise RunError(f"{out}: holds the results of another run than the demo's; choose another --out")
     return PredictSettings(
         paths=(CLIPS,),
         out=out,
@@ -57,7 +57,7 @@ def demo_settings(out: Path, jobs: int | None) -> PredictSettings:
 
 
 def drawn_settings(demo: PredictSettings) -> PredictSettings:
-    """The box model on every visible animal: `write_boxes` has put their boxes into the demo's folder.
+    """The box model on every visible animal, with the boxes that `write_boxes` wrote into the demo's folder.
 
     Raises:
         RunError: the folder holds another run.
@@ -65,18 +65,18 @@ def drawn_settings(demo: PredictSettings) -> PredictSettings:
     return replace(demo_settings(demo.out / "all-animals", demo.jobs), boxes=demo.out / BOXES)
 
 
-def network_settings(boxed: PredictSettings) -> PredictSettings:
-    """The network on the same animals: the given boxes, or those that the detector found in the run of `boxed`.
+def network_settings(box_run: PredictSettings) -> PredictSettings:
+    """The network on the same animals as `box_run`: its input boxes, or those that its detector found.
 
     Raises:
         RunError: the folder holds another run.
     """
-    again = demo_settings(boxed.out / "network", boxed.jobs)
-    return replace(again, boxes=boxed.boxes or boxed.out / DISTANCES, models=(NETWORK,), flip=True)
+    settings = demo_settings(box_run.out / "network", box_run.jobs)
+    return replace(settings, boxes=box_run.boxes or box_run.out / DISTANCES, models=(NETWORK,), flip=True)
 
 
 def write_boxes(truth: Sequence[TruthRow], path: Path) -> None:
-    """Writes the boxes of visible animals as DrivenData's metadata has them, with a probability of 1."""
+    """Writes the boxes of visible animals as a table in DrivenData's metadata format, with a probability of 1."""
     with atomic_file(path) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("video_id", "time", *COORDINATES, "probability"))
@@ -86,7 +86,7 @@ def write_boxes(truth: Sequence[TruthRow], path: Path) -> None:
 
 
 def write_survey(out: Path) -> Path:
-    """Puts deployments and settings beside the demo's distances, for `trapmeter density --config`; returns the settings."""
+    """Copies deployments and settings beside the demo's distances, for `trapmeter density --config`; returns the settings."""
     for file in SURVEY.iterdir():
         shutil.copyfile(file, out / file.name)
     return out / "survey.toml"

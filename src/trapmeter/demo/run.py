@@ -1,4 +1,4 @@
-"""The demo: two models over the clips, without and with reference points, beside always answering the same distance."""
+"""Run the demo: two models on the clips, with and without reference points, against always predicting one distance."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trapmeter.calibration.run import CHART, run_calibration
-from trapmeter.calibration.settings import CalibrateSettings
+from trapmeter.calibration.run import CHART, calibrate
 from trapmeter.demo.clips import (
     BOXES,
     POINTS,
@@ -23,9 +22,10 @@ from trapmeter.demo.scores import Scores, score, score_constant
 from trapmeter.prediction.results import read_run
 from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import PredictSettings
-from trapmeter.progress import Progress
+from trapmeter.progress import Progress, no_progress
 from trapmeter.records import Estimate
-from trapmeter.report.run_report import write_html
+from trapmeter.report.predict_report import predict_and_report
+from trapmeter.storage.address import AnyPath
 from trapmeter.tables.reference_points import read_reference_points
 from trapmeter.tables.truth import TruthRow, read_truth
 
@@ -33,11 +33,8 @@ BASELINE, BOX_MODEL, NETWORK, WITH_POINTS = f"always {TRAINING_MEDIAN_M:g} m", "
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way to a distance.
-
-    every_animal: scores with the box of every visible animal given; found: scores with the detector's own boxes.
-    """
+class DistanceMethod:
+    """The scores of one distance method: with the true box of every visible animal, and with the detector's boxes."""
 
     name: str
     every_animal: Scores
@@ -46,52 +43,54 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo measured.
+    """The demo's results.
 
-    run: detector and box model, as `trapmeter predict` has them. ways: always the training median first, then each model
+    run: detector and box model, as in `trapmeter predict`. methods: always the training median first, then each model
     without and with reference points. n_with_points: sites that have reference points. report, picture and survey: paths.
     """
 
     run: PredictRun
-    ways: tuple[Way, ...]
+    methods: tuple[DistanceMethod, ...]
     truth: tuple[TruthRow, ...]
     n_with_points: int
-    report: Path
+    report: AnyPath
     picture: Path
     survey: Path
 
 
-def run_demo(out: Path, jobs: int | None, progress: Progress = lambda *_: None) -> Demo:
-    """Runs every way over the clips, into out and folders below it.
+def run_demo(out: str | Path, jobs: int | None = None, progress: Progress = no_progress) -> Demo:
+    """Runs every distance method on the clips, into out and folders below it.
+
+    jobs: worker processes; None is one for each core.
 
     Raises:
-        RunError: out can't be written, or holds the results of a run that is not the demo's.
+        RunError: out can't be written, or holds the results of another run.
     """
+    out = Path(out)
     settings = demo_settings(out, jobs)
-    run_prediction(settings, progress)
-    run = read_run(out)
+    reported = predict_and_report(settings, progress=progress)
     truth = read_truth(TRUTH)
-    report = write_html(run, out, truth=truth, progress=progress, jobs=jobs)
 
     write_boxes(truth, out / BOXES)
     drawn = drawn_settings(settings)
     models = {BOX_MODEL: (drawn, settings), NETWORK: (network_settings(drawn), network_settings(settings))}
-    rest = [drawn, *models[NETWORK]]
-    for step, other in enumerate(rest, start=1):
-        run_prediction(other)
-        progress("compare", step, len(rest), 0)
-    constant = (score_constant(TRAINING_MEDIAN_M, _estimates(folder), truth) for folder in (drawn, settings))
-    ways = [Way(BASELINE, *constant)]
-    for name, folders in models.items():
-        ways.append(Way(name, *(score(_estimates(folder), truth) for folder in folders)))
-        ways.append(Way(f"{name}{WITH_POINTS}", *(score(_with_points(folder), truth) for folder in folders)))
+    further_runs = [drawn, *models[NETWORK]]
+    for step, run_settings in enumerate(further_runs, start=1):
+        run_prediction(run_settings)
+        progress("compare", step, len(further_runs), 0)
+    constant = (score_constant(TRAINING_MEDIAN_M, _estimates(run), truth) for run in (drawn, settings))
+    methods = [DistanceMethod(BASELINE, *constant)]
+    for name, runs in models.items():
+        methods.append(DistanceMethod(name, *(score(_estimates(run), truth) for run in runs)))
+        with_points = (score(_calibrate(run), truth) for run in runs)
+        methods.append(DistanceMethod(f"{name}{WITH_POINTS}", *with_points))
     return Demo(
-        run,
-        tuple(ways),
+        reported.run,
+        tuple(methods),
         tuple(truth),
         len(read_reference_points(POINTS)),
-        report,
-        _calibrated(drawn) / CHART,
+        reported.report,
+        _calibrated_folder(drawn) / CHART,
         write_survey(out),
     )
 
@@ -100,10 +99,10 @@ def _estimates(settings: PredictSettings) -> Sequence[Estimate]:
     return read_run(settings.out).estimates
 
 
-def _with_points(settings: PredictSettings) -> Sequence[Estimate]:
+def _calibrate(settings: PredictSettings) -> Sequence[Estimate]:
     """The run's estimates after calibration by the reference points."""
-    return run_calibration(CalibrateSettings(settings.out, out=_calibrated(settings), points=POINTS)).estimates
+    return calibrate(settings.out, _calibrated_folder(settings), points=POINTS).estimates
 
 
-def _calibrated(settings: PredictSettings) -> Path:
+def _calibrated_folder(settings: PredictSettings) -> Path:
     return settings.out / "with-points"

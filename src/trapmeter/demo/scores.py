@@ -1,4 +1,4 @@
-"""How far each way to a distance lies from the truth, over all animals, near ones and far ones. All in metres."""
+"""Errors of the demo's distances, in metres, for all animals and for near and far ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from trapmeter.records import Estimate
 from trapmeter.tables.truth import TruthRow, match_truth
 
 FAR_M = 6.0
-"""From here on an animal counts as far; an edge of the bands that every report uses."""
+"""From this distance on an animal counts as far; one of the band edges of every report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Mean absolute error (metres) over n animals and seconds; coverage: share (0..1) of truths in their 90 % interval."""
+    """Mean absolute error (metres) of n rows; coverage: share (0..1) of true distances inside their 90 % interval."""
 
     n: int
     mae_m: float
@@ -26,7 +26,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """All animals, those nearer than FAR_M, and the others; None if there are none."""
+    """Of all animals, those nearer than FAR_M, and the others; None if there are none."""
 
     all: Score | None
     near: Score | None
@@ -34,7 +34,7 @@ class Scores:
 
 
 def score(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Scores:
-    """Scores of the estimates that belong to a known distance; the others don't count.
+    """Scores of the estimates whose true distance is known; the others don't count.
 
     Raises:
         InputError: a name is ambiguous between estimates and truth.
@@ -48,7 +48,7 @@ def score(estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Scores:
 
 
 def score_constant(metres: float, estimates: Sequence[Estimate], truth: Sequence[TruthRow]) -> Scores:
-    """Scores of one and the same distance for each animal that the estimates measured. Its coverage has no meaning."""
+    """Scores of always predicting the same distance, for the animals that the estimates measured; ignore their coverage."""
     return _scores([(metres, metres, metres, row.distance_m) for _, row in match_truth(estimates, truth)])
 
 

@@ -1,45 +1,35 @@
-"""The whole estimation: candidates are fitted, one is selected, and each gives a density, over all strata and in each."""
+"""One analysis: fits all candidates, selects one, and estimates density overall and by stratum."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from trapmeter.density.detection.distances import BinnedDistances, Distances, bin_distances, truncate
 from trapmeter.density.detection.fit import DetectionFit, fit_detection
 from trapmeter.density.detection.function import DetectionFunction
 from trapmeter.density.detection.selection import (
+    SelectBy,
     candidate_functions,
-    estimate_overdispersion,
+    check_degrees_of_freedom,
+    default_criterion,
+    overdispersion_of_key,
     qaic,
-    select_by_aic,
-    select_by_qaic,
+    select_fit,
 )
 from trapmeter.density.diagnostics import diagnose
-from trapmeter.density.estimate import Availability, DensityEstimate, estimate_density
-from trapmeter.density.survey.survey import StationCounts, Survey
+from trapmeter.density.estimate import DensityEstimate, estimate_density
+from trapmeter.density.survey.survey import Availability, StationCounts, Survey
 from trapmeter.errors import InputError
-
-
-class SelectBy(StrEnum):
-    """What detection functions are judged by."""
-
-    QAIC = "qaic"
-    AIC = "aic"
-
-    @property
-    def rule(self) -> str:
-        """For people."""
-        return "AIC" if self is SelectBy.AIC else "QAIC within each key, and chi-square / df between keys"
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisSettings:
-    """What is fitted to which distances.
+    """The candidate functions, and how distances are binned, truncated and fitted.
 
     cutpoints_m: of bins, metres; () leaves distances exact. left_m, right_m: truncation; None takes the outer cutpoints, or 0
-    and the farthest distance. select_by: None takes QAIC for binned distances and AIC for exact ones.
+    and the farthest distance. select_by: None takes QAIC for binned distances and AIC for exact ones. is_monotone: whether
+    functions must not rise with distance. level: of intervals, 0..1.
     """
 
     functions: tuple[DetectionFunction, ...] = field(default_factory=candidate_functions)
@@ -52,12 +42,15 @@ class AnalysisSettings:
 
     def __post_init__(self) -> None:
         if not self.functions:
-            raise InputError("expected at least one detection function to fit, got none; name a key")
+            raise InputError("expected at least one detection function to fit, got none; choose a key")
 
 
 @dataclass(frozen=True, slots=True)
 class FittedModel:
-    """A candidate's fit and the densities it means. qaic: None where distances are exact or no bins are left to judge by."""
+    """A candidate's fit and the densities it implies.
+
+    qaic, chat: None if distances are exact or the bins leave no degrees of freedom.
+    """
 
     fit: DetectionFit
     density: DensityEstimate
@@ -68,7 +61,7 @@ class FittedModel:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What came out: models in the order of the candidates, the number of the one selected, and what failed and why."""
+    """The result: models in the order of the candidates, the index of the selected one, and failures (name, reason)."""
 
     survey: Survey
     settings: AnalysisSettings
@@ -87,24 +80,24 @@ class Analysis:
 
 
 def run_analysis(survey: Survey, settings: AnalysisSettings, availability: Availability | None = None) -> Analysis:
-    """Fits all candidates to a survey, selects one, and estimates density by each.
+    """Fits all candidates to a survey, selects one, and estimates density with each.
 
     Raises:
-        InputError: no candidate can be fitted (the first reason is told), there are fewer than two stations in a stratum, or
-            bins and truncation don't fit together.
+        InputError: no candidate can be fitted (the message has the first reason), a stratum has fewer than two stations, or
+            bins and truncation don't match.
     """
     distances = prepare_distances(survey, settings)
     fits, failures = fit_candidates(settings, distances)
     if not fits:
         name, reason = failures[0]
         raise InputError(f"{name}: {reason}" if len(settings.functions) > 1 else reason)
-    by = choose_criterion(settings, distances)
-    judged = {fit.key: _overdispersion(fits, fit.key) for fit in fits}
-    best = select_fit(fits, by)
+    criterion = _criterion(settings, distances)
+    best = select_fit(fits, criterion)
     stations = survey.count_detections(distances.left_m, distances.right_m)
-    seen = availability or Availability(1.0)
-    models = tuple(_fitted_model(fit, survey, stations, seen, settings.level, judged[fit.key]) for fit in fits)
-    selected = next(number for number, fit in enumerate(fits) if fit is best)
+    availability = availability or Availability(1.0)
+    chats = {fit.key: overdispersion_of_key(fits, fit.key) for fit in fits}
+    models = tuple(_fitted_model(fit, survey, stations, availability, settings.level, chats[fit.key]) for fit in fits)
+    selected = next(index for index, fit in enumerate(fits) if fit is best)
     best_model = models[selected]
     warnings = (
         *survey.notes,
@@ -117,29 +110,25 @@ def run_analysis(survey: Survey, settings: AnalysisSettings, availability: Avail
             is_truncated=bool(settings.cutpoints_m) or settings.right_m is not None,
         ),
     )
-    return Analysis(survey, settings, distances, models, selected, by, tuple(failures), seen, warnings)
+    return Analysis(survey, settings, distances, models, selected, criterion, tuple(failures), availability, warnings)
 
 
 def prepare_distances(survey: Survey, settings: AnalysisSettings) -> Distances:
-    """The survey's distances, binned or truncated as the settings say; each draw with its part of its row's weight.
+    """The survey's distances, binned or truncated according to the settings; the draws of a row share its weight.
 
     Raises:
-        InputError: none lies inside, or bins don't cover what isn't truncated.
+        InputError: none lies inside, or the truncation differs from the outer cutpoints.
     """
     metres, weights = survey.distance_m.ravel(), survey.weights().ravel()
     if settings.cutpoints_m:
         binned = bin_distances(metres, settings.cutpoints_m, weights, left_m=settings.left_m, right_m=settings.right_m)
-        return (
-            binned
-            if survey.errors is None
-            else replace(binned, error_matrix=survey.errors.matrices_for_bins(binned.edges_m).mean())
-        )
+        if survey.errors is None:
+            return binned
+        return replace(binned, error_matrix=survey.errors.matrices_for_bins(binned.edges_m).mean())
     if survey.errors is not None:
-        raise InputError(
-            "errors of distances are allowed for in bins; give cutpoints, such as --cutpoints 0,2,4,6,8,12"
-        )
+        raise InputError("measurement error needs binned distances; give cutpoints, such as --cutpoints 0,2,4,6,8,12")
     if settings.right_m is None and not metres.max(initial=0.0) > 0:
-        raise InputError("all distances are 0 m, so that there is nothing to estimate; check that they are in metres")
+        raise InputError("all distances are 0 m, so there is nothing to estimate; check that they are in metres")
     right_m = float(metres.max()) if settings.right_m is None else settings.right_m
     return truncate(metres, right_m=right_m, left_m=settings.left_m or 0.0, weights=weights)
 
@@ -147,16 +136,16 @@ def prepare_distances(survey: Survey, settings: AnalysisSettings) -> Distances:
 def fit_candidates(
     settings: AnalysisSettings, distances: Distances, starts: Mapping[DetectionFunction, Sequence[float]] | None = None
 ) -> tuple[list[DetectionFit], list[tuple[str, str]]]:
-    """The fits of all candidates that can be fitted, and the name and reason of the others.
+    """The fits of all candidates that can be fitted, and the names of the others with the reasons.
 
-    Where several are judged by QAIC, one that leaves no degrees of freedom can't be judged and is none.
+    If several are compared by QAIC, those that leave no degrees of freedom fail. starts: parameters where searches start.
     """
     fits, failures = [], []
-    by_qaic = len(settings.functions) > 1 and choose_criterion(settings, distances) is SelectBy.QAIC
+    by_qaic = len(settings.functions) > 1 and _criterion(settings, distances) is SelectBy.QAIC
     for function in settings.functions:
         try:
             if by_qaic and isinstance(distances, BinnedDistances):
-                _check_freedom(function, len(distances.counts))
+                check_degrees_of_freedom(function, len(distances.counts))
             start = None if starts is None else starts.get(function)
             fits.append(fit_detection(function, distances, start=start, is_monotone=settings.is_monotone))
         except InputError as error:
@@ -164,37 +153,8 @@ def fit_candidates(
     return fits, failures
 
 
-def _check_freedom(function: DetectionFunction, n_bins: int) -> None:
-    n_parameters = len(function.parameter_names)
-    if n_bins - 1 <= n_parameters:
-        raise InputError(
-            f"{n_bins} bins leave no degrees of freedom for {n_parameters} parameters, which QAIC needs; give more "
-            "cutpoints, or select by AIC"
-        )
-
-
-def choose_criterion(settings: AnalysisSettings, distances: Distances) -> SelectBy:
-    """What is judged by where the user doesn't say."""
-    if settings.select_by is not None:
-        return settings.select_by
-    return SelectBy.QAIC if isinstance(distances, BinnedDistances) else SelectBy.AIC
-
-
-def select_fit(fits: Sequence[DetectionFit], by: SelectBy) -> DetectionFit:
-    """The best of the fits; a single one is taken as it is.
-
-    Raises:
-        InputError: QAIC was asked for, and the fits have no chi-square to estimate overdispersion from.
-    """
-    if len(fits) == 1:
-        return fits[0]
-    return select_by_aic(fits) if by is SelectBy.AIC else select_by_qaic(fits).best
-
-
-def _overdispersion(fits: Sequence[DetectionFit], key: str) -> float | None:
-    """The overdispersion of the most general function of a key, None where it can't be told."""
-    general = max((fit for fit in fits if fit.key == key), key=lambda fit: fit.n_parameters)
-    return estimate_overdispersion(general) if general.chi_square is not None and general.chi_square.df else None
+def _criterion(settings: AnalysisSettings, distances: Distances) -> SelectBy:
+    return default_criterion(distances) if settings.select_by is None else settings.select_by
 
 
 def _fitted_model(
@@ -205,18 +165,20 @@ def _fitted_model(
     level: float,
     chat: float | None,
 ) -> FittedModel:
-    def density(of: Sequence[StationCounts]) -> DensityEstimate:
+    def density(counts: Sequence[StationCounts]) -> DensityEstimate:
         return estimate_density(
             fit,
-            of,
+            counts,
             multiplier=survey.multiplier,
             areas_km2=survey.stratum_weights(),
             availability=availability,
             level=level,
         )
 
-    strata = {stratum: [one for one in stations if one.stratum == stratum] for stratum in survey.strata}
-    parts = {stratum: density(of) for stratum, of in strata.items() if len(of) > 1 and any(one.n for one in of)}
-    return FittedModel(
-        fit, density(stations), parts if len(strata) > 1 else {}, None if chat is None else qaic(fit, chat), chat
-    )
+    strata = {name: [station for station in stations if station.stratum == name] for name in survey.strata}
+    by_stratum = {
+        name: density(members)
+        for name, members in strata.items()
+        if len(strata) > 1 and len(members) > 1 and any(station.n for station in members)
+    }
+    return FittedModel(fit, density(stations), by_stratum, None if chat is None else qaic(fit, chat), chat)

@@ -1,11 +1,11 @@
-"""Bootstrap over camera locations: how density varies from one set of cameras to another, selection included.
+"""Bootstrap over stations: the interval of density, including the selection of the detection function.
 
-Each replicate draws as many cameras as there are, with replacement and within strata, fits all candidates to what they saw,
-selects one anew, and takes its density (Buckland et al. 2001, section 3.6.4; Howe et al. 2017). It needs no assumption that
-snapshots are independent, which those of camera traps are not. Where distances come as draws, each replicate takes one draw
-of each row: the spread over replicates then holds what isn't known of the distances too (multiple imputation by bootstrap;
-Schomaker and Heumann 2018). Where their error is known instead, each replicate takes an error that may be true too.
-Fits start at those of the whole survey, which is several times as fast as starting anew.
+Each replicate draws the same number of stations with replacement within strata, fits all candidates to their detections,
+selects one and takes its density (Buckland et al. 2001, section 3.6.4; Howe et al. 2017). This doesn't assume independent
+snapshots, and those of camera traps are not independent. If distances are given as draws, each replicate takes one draw of
+each row, so the spread of the replicates includes the uncertainty of the distances (multiple imputation by bootstrap;
+Schomaker and Heumann 2018). If their measurement error is given, each replicate draws an error matrix within its uncertainty.
+Fits start from those of the complete survey, which is several times as fast as a new search.
 """
 
 from __future__ import annotations
@@ -33,23 +33,21 @@ from trapmeter.parallel.workers import TaskFailure, run_tasks
 from trapmeter.progress import Progress, no_progress
 
 CHUNK_SIZE = 25
-"""Replicates that a worker does at a time."""
+"""Replicates that a worker computes at a time."""
 CHUNK_LIMIT_S = 3600.0
 FEW_REPLICATES = 200
-"""Ends of a 95 % interval rest on the five farthest replicates on either side."""
+"""With these, the limits of a 95 % interval rest on the five most extreme replicates at either end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """What the replicates gave.
+    """The densities of the replicates, and intervals from them; all densities are animals per km2.
 
-    median, low and high (expanded percentiles, see `_tail_probability`) are animals per km2; cv: sd over mean.
-
-    log_low, log_high: lognormal_interval of the density itself with this cv and Student's t of the cameras. With few cameras
-    it holds more often than percentiles, whose lower end follows a few cameras that saw much.
-
-    densities: of the replicates that could be fitted, per km2. chosen: how often each function was selected. failures: how
-    often which reason kept a replicate from a density.
+    densities: of the replicates that could be fitted. chosen: how often each function was selected. failures: how often a
+    replicate failed for each reason. median_km2, low_km2, high_km2: median and expanded percentiles, see `_tail_probability`.
+    log_low_km2, log_high_km2: `lognormal_interval` of the estimate with this cv and Student's t of the stations. With few
+    stations it covers the truth more often than percentiles, whose lower limit follows a few stations with many detections.
+    se_km2, cv: standard deviation of the replicates, and that divided by their mean.
     """
 
     settings: BootstrapSettings
@@ -67,18 +65,18 @@ class Bootstrap:
 
     @property
     def percentiles_km2(self) -> tuple[float, float]:
-        """The plain percentiles, such as 2.5 and 97.5 %, as R's bootdht has them."""
+        """The plain percentiles, such as 2.5 and 97.5 %, as in R's bootdht."""
         low, high = np.quantile(self.densities, ((1 - self.level) / 2, (1 + self.level) / 2)).tolist()
         return low, high
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to be aware of."""
+        """What users should know about the bootstrap."""
         if self.settings.replicates >= FEW_REPLICATES:
             return ()
         return (
-            f"{self.settings.replicates} bootstrap replicates are few: the ends of the interval are rough; take 1000 for "
-            "what you report",
+            f"{self.settings.replicates} bootstrap replicates are few: the limits of the interval are rough; use 1000 for "
+            "results that you report",
         )
 
     @property
@@ -88,13 +86,13 @@ class Bootstrap:
 
 
 def bootstrap_density(analysis: Analysis, settings: BootstrapSettings, progress: Progress = no_progress) -> Bootstrap:
-    """Replicates an analysis over its cameras; the same seed gives the same numbers whatever the number of workers.
+    """Bootstraps an analysis over its stations; the same seed gives the same numbers with any number of workers.
 
     progress: called with the stage "replicate", the replicates done, the total and 0.
 
     Raises:
         InputError: fewer than half of the replicates, or fewer than 20, could be fitted.
-        RunError: a worker ended without an answer.
+        RunError: a worker process failed.
     """
     plan = make_plan(analysis, settings)
     chunks = [
@@ -103,43 +101,37 @@ def bootstrap_density(analysis: Analysis, settings: BootstrapSettings, progress:
     ]
     outcomes: dict[int, list[ReplicateOutcome]] = {}
     done = 0
-    for chunk, found in _run_chunks(plan, chunks, settings.jobs):
-        outcomes[chunk.start] = found
+    for chunk, chunk_outcomes in _run_chunks(plan, chunks, settings.jobs):
+        outcomes[chunk.start] = chunk_outcomes
         done += len(chunk)
         progress("replicate", done, settings.replicates, 0)
-    return _summarise([one for start in sorted(outcomes) for one in outcomes[start]], analysis, settings)
+    return _summarise([outcome for start in sorted(outcomes) for outcome in outcomes[start]], analysis, settings)
 
 
 def _run_chunks(
     plan: ReplicationPlan, chunks: Sequence[range], jobs: int
 ) -> Iterator[tuple[range, list[ReplicateOutcome]]]:
-    """Chunks with their outcomes, as they are done: in this process with one job, else in workers."""
+    """Chunks with their outcomes as they finish: in this process with one job, otherwise in workers."""
     work = partial(run_replicates, plan)
     if jobs == 1:
         for chunk in chunks:
             yield chunk, work(chunk)
         return
-    for chunk, found in run_tasks(chunks, work, jobs=min(jobs, len(chunks)), limit_s=lambda _: CHUNK_LIMIT_S):
-        if isinstance(found, TaskFailure):
-            raise RunError(f"a worker of the bootstrap ended without an answer: {found.reason}; try --jobs 1")
-        yield chunk, found
+    for chunk, result in run_tasks(chunks, work, jobs=min(jobs, len(chunks)), limit_s=lambda _: CHUNK_LIMIT_S):
+        if isinstance(result, TaskFailure):
+            raise RunError(f"a worker of the bootstrap failed: {result.reason}; try --jobs 1")
+        yield chunk, result
 
 
-def _tail_probability(level: float, n_cameras: int, n_strata: int) -> float:
-    """The share of replicates beyond either end of the interval: expanded percentiles (Hesterberg 2015, section 5.3).
+def _tail_probability(level: float, n_stations: int, df: int) -> float:
+    """The share of replicates beyond either limit of the interval: expanded percentiles (Hesterberg 2015, section 5.3).
 
-    Cameras drawn from so few vary less than so few cameras do, by (n - 1) / n in variance, and Student's tails are missing:
-    2.0 % in place of 2.5 % with 40 cameras, 1.2 % with 12.
+    Resamples of a few stations vary less than a few stations do, by (n - 1) / n in variance, and lack Student's tails:
+    2.0 % instead of 2.5 % with 40 stations, 1.2 % with 12.
     """
     from scipy.special import ndtr, stdtrit
 
-    df = _degrees_of_freedom(n_cameras, n_strata)
-    return float(ndtr(-math.sqrt(n_cameras / df) * stdtrit(df, (1 + level) / 2)))
-
-
-def _degrees_of_freedom(n_cameras: int, n_strata: int) -> int:
-    """Degrees of freedom of the variance between cameras."""
-    return max(n_cameras - n_strata, 1)
+    return float(ndtr(-math.sqrt(n_stations / df) * stdtrit(df, (1 + level) / 2)))
 
 
 def _summarise(outcomes: Sequence[ReplicateOutcome], analysis: Analysis, settings: BootstrapSettings) -> Bootstrap:
@@ -148,15 +140,16 @@ def _summarise(outcomes: Sequence[ReplicateOutcome], analysis: Analysis, setting
     if len(densities) < max(MIN_REPLICATES, settings.replicates / 2):
         reason = failures.most_common(1)[0][0]
         raise InputError(
-            f"only {len(densities)} of {settings.replicates} bootstrap replicates could be fitted, as: {reason}; use fewer "
-            "adjustments or coarser bins, or pass over the bootstrap"
+            f"only {len(densities)} of {settings.replicates} bootstrap replicates could be fitted. Most frequent reason: "
+            f"{reason}. Use fewer adjustments or coarser bins, or leave out the bootstrap"
         )
-    level = analysis.settings.level
-    tail = _tail_probability(level, len(analysis.survey.stations), len(analysis.survey.strata))
+    level, n_stations = analysis.settings.level, len(analysis.survey.stations)
+    # Degrees of freedom of the variance between stations.
+    df = max(n_stations - len(analysis.survey.strata), 1)
+    tail = _tail_probability(level, n_stations, df)
     low, median, high = (float(np.quantile(densities, share)) for share in (tail, 0.5, 1 - tail))
     se = float(np.std(densities, ddof=1))
     cv = se / float(np.mean(densities))
-    df = _degrees_of_freedom(len(analysis.survey.stations), len(analysis.survey.strata))
     log_low, log_high = lognormal_interval(analysis.best.density.density_km2, cv, df, level)
     return Bootstrap(
         settings=settings,

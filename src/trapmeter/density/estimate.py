@@ -1,11 +1,11 @@
-"""Animal density from a fitted detection function and what each camera saw, with its variance and interval.
+"""The density estimate from a fit and the encounter rate, with its variance and interval.
 
 D = n / (m pi w^2 Pa T), with n detections, w the truncation, Pa the share detected inside it, T the snapshots of all cameras
-and m the share of a full circle that a camera covers, theta / 360. That is Howe et al. (2017) with theta in degrees, and what
-R's flat files have (Effort in snapshots, multiplier m). Ordinary point transects have m = 1 and T visits.
+and m the share of a full circle that a camera covers, theta / 360. This is Howe et al. (2017) with theta in degrees, and the
+form of R's flat files (Effort in snapshots, multiplier m). Ordinary point transects have m = 1 and T visits.
 
-Where the detection function is concerned, the interval takes snapshots as independent. Camera traps see one animal many
-times, so that it is too narrow there; a bootstrap over stations isn't.
+The uncertainty of the detection function assumes independent snapshots. Camera traps detect one animal many times, so the
+interval is too narrow in this respect; the interval of a bootstrap over stations isn't.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from statistics import variance
 
 from trapmeter.density.detection.fit import DetectionFit
-from trapmeter.density.survey.survey import StationCounts
+from trapmeter.density.survey.survey import Availability, StationCounts, check_circle_share
 from trapmeter.errors import InputError
 
 SQUARE_METRES_IN_KM2 = 1e6
@@ -25,25 +25,11 @@ COUNT_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Availability:
-    """Share (0..1) of the time with effort in which animals could be detected at all, and its standard error."""
-
-    share: float
-    se: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (0 < self.share <= 1 and 0 <= self.se < math.inf):
-            raise InputError(
-                f"expected an availability above 0 and up to 1 and its standard error, got {self.share:g} and {self.se:g}; "
-                "give 1 where effort was counted only while all animals are active"
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class DensityEstimate:
     """Animals per square kilometre with standard error and interval; cv is se / density.
 
-    df: degrees of freedom of the interval. The three cv are the parts of cv: its square is the sum of theirs.
+    df: degrees of freedom of the interval. n: detections. encounter_cv, detection_cv, availability_cv: components; the sum of
+    their squares is the square of cv.
     """
 
     density_km2: float
@@ -63,34 +49,23 @@ class DensityEstimate:
 
 @dataclass(frozen=True, slots=True)
 class EncounterRate:
-    """Detections per snapshot and the variance of that; df: stations - 1."""
+    """Detections per snapshot and their variance; df: stations - 1."""
 
     rate: float
     variance: float
     df: int
 
 
-def circle_share(theta_deg: float) -> float:
-    """The share m of a full circle that a camera with this angle of view covers: theta / 360, theta in degrees.
-
-    Raises:
-        InputError: the angle is not above 0 and up to 360, or so small that it must be radians.
-    """
-    if not 0 < theta_deg <= 360:
-        raise InputError(f"expected an angle of view above 0 and up to 360 degrees, got {theta_deg:g}; correct it")
-    if theta_deg <= 2 * math.pi:
-        raise InputError(
-            f"expected an angle of view in degrees, got {theta_deg:g}, which looks like radians; "
-            f"give {math.degrees(theta_deg):.4g} if so"
-        )
-    return theta_deg / 360
+def covered_area_m2(multiplier: float, right_m: float) -> float:
+    """The area that a camera covers in each snapshot up to the truncation: m pi w^2, square metres."""
+    return multiplier * math.pi * right_m**2
 
 
 def estimate_encounter_rate(stations: Sequence[StationCounts]) -> EncounterRate:
     """Detections per snapshot over all stations, with the variance P2 of Fewster et al. (2009, web appendix).
 
     With K stations, n_k detections and T_k snapshots at each: 1 / (K (K - 1)) times the sum of (n_k / T_k - mean of these)^2.
-    Stations count alike whatever their effort, as in R's mrds; the rate itself is weighted by effort.
+    As in R's mrds, stations have equal weight in the variance whatever their effort; the rate is weighted by effort.
 
     Raises:
         InputError: there are fewer than 2 stations.
@@ -98,8 +73,8 @@ def estimate_encounter_rate(stations: Sequence[StationCounts]) -> EncounterRate:
     k = len(stations)
     if k < 2:
         raise InputError(
-            f"the encounter rate varies between stations, so that at least 2 are needed, got {k}; name the station of each "
-            "observation, and give those without a detection too"
+            f"the variance between stations needs at least 2 of them, got {k}; name the station of each observation, and "
+            "include stations without detections"
         )
     n, effort = _totals(stations)
     rates = [station.n / station.effort_snapshots for station in stations]
@@ -118,40 +93,42 @@ def estimate_density(
     """Density over all stations, or over strata weighted by their areas.
 
     The variance adds those of encounter rate, detection and availability as squared coefficients of variation (delta method);
-    the interval is lognormal with the degrees of freedom of Satterthwaite (Buckland et al. 2001, section 3.6). The detection
-    function is one for all strata; for the density of one stratum pass its stations only.
+    the interval is lognormal with the degrees of freedom of Satterthwaite (Buckland et al. 2001, section 3.6). All strata
+    share one detection function; for the density of one stratum, pass its stations only.
 
     Args:
         fit: of the same observations.
-        stations: with their detections inside the fit's truncation, those without any too.
+        stations: all of them, with their detections inside the fit's truncation.
         multiplier: m above, the share (0..1) of a circle that cameras cover; see `circle_share`.
-        areas_km2: of each stratum, needed with several (any unit, they are weights).
-        availability: all of the time when not given.
+        areas_km2: of each stratum, required if there are several; any unit, because they are weights.
+        availability: 1 by default.
         level: of the interval, 0..1.
 
     Raises:
-        InputError: there are fewer than 2 stations in a stratum, no detections, detections that the fit doesn't know, an area
-            that is missing, or a multiplier or level out of range.
+        InputError: a stratum has fewer than 2 stations, there are no detections or more than in the fit, an area is missing,
+            or multiplier or level is out of range.
     """
     _check_inputs(fit, stations, multiplier, level)
-    seen = availability or Availability(1.0)
-    per_rate = SQUARE_METRES_IN_KM2 / (multiplier * math.pi * fit.right_m**2 * fit.pa * seen.share)
+    availability = availability or Availability(1.0)
+    area_m2 = covered_area_m2(multiplier, fit.right_m)
+    per_rate = SQUARE_METRES_IN_KM2 / (area_m2 * fit.pa * availability.share)
     strata = _group_by_stratum(stations)
-    alone = [stratum for stratum, members in strata.items() if len(members) < 2]
-    if alone and len(strata) > 1:
+    single = [stratum for stratum, members in strata.items() if len(members) < 2]
+    if single and len(strata) > 1:
         raise InputError(
-            f"stratum {alone[0]!r} has 1 station, of which no variance between stations can be told, expected 2 or more; put "
-            "strata together (--no-strata), or leave this one out"
+            f"stratum {single[0]!r} has 1 station, expected 2 or more for a variance between stations; merge the strata "
+            "(--no-strata), or leave this one out"
         )
     shares = _area_shares(strata, areas_km2)
     rates = {stratum: estimate_encounter_rate(members) for stratum, members in strata.items()}
     density = per_rate * sum(shares[stratum] * rate.rate for stratum, rate in rates.items())
-    of_rates = [((per_rate * shares[stratum]) ** 2 * rate.variance, rate.df) for stratum, rate in rates.items()]
+    rate_variances = [((per_rate * shares[stratum]) ** 2 * rate.variance, rate.df) for stratum, rate in rates.items()]
+    availability_cv = availability.se / availability.share
     # (squared cv, degrees of freedom)
-    parts = [(spread / density**2, float(df)) for spread, df in of_rates]
-    parts += [(fit.pa_cv**2, fit.n - fit.n_parameters), ((seen.se / seen.share) ** 2, math.inf)]
-    cv = math.sqrt(sum(square for square, _ in parts))
-    df = _satterthwaite(parts)
+    components = [(rate_variance / density**2, float(df)) for rate_variance, df in rate_variances]
+    components += [(fit.pa_cv**2, fit.n - fit.n_parameters), (availability_cv**2, math.inf)]
+    cv = math.sqrt(sum(square for square, _ in components))
+    df = _satterthwaite(components)
     low, high = lognormal_interval(density, cv, df, level)
     n, effort = _totals(stations)
     return DensityEstimate(
@@ -165,14 +142,14 @@ def estimate_density(
         n=n,
         n_stations=len(stations),
         effort_snapshots=effort,
-        encounter_cv=math.sqrt(sum(spread for spread, _ in of_rates)) / density,
+        encounter_cv=math.sqrt(sum(rate_variance for rate_variance, _ in rate_variances)) / density,
         detection_cv=fit.pa_cv,
-        availability_cv=seen.se / seen.share,
+        availability_cv=availability_cv,
     )
 
 
 def lognormal_interval(estimate: float, cv: float, df: float, level: float = 0.95) -> tuple[float, float]:
-    """The interval from estimate / C to estimate * C with C = exp(t sqrt(log(1 + cv^2))), t Student's quantile of df.
+    """The interval from estimate / C to estimate * C, C = exp(t sqrt(log(1 + cv^2))) with Student's quantile t for df.
 
     Buckland et al. (2001), section 3.6. An infinite cv gives 0 to infinity.
     """
@@ -186,35 +163,31 @@ def lognormal_interval(estimate: float, cv: float, df: float, level: float = 0.9
     return estimate / factor, estimate * factor
 
 
-def _satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
-    """Degrees of freedom of a sum of variances (each with its own): Satterthwaite (1946)."""
-    if not all(math.isfinite(square) for square, _ in parts):
+def _satterthwaite(components: Sequence[tuple[float, float]]) -> float:
+    """Degrees of freedom of a sum of variances, given each with its own: Satterthwaite (1946)."""
+    if not all(math.isfinite(square) for square, _ in components):
         return 0.0
-    total = sum(square**2 / df for square, df in parts)
-    return sum(square for square, _ in parts) ** 2 / total if total > 0 else math.inf
+    total = sum(square**2 / df for square, df in components)
+    return sum(square for square, _ in components) ** 2 / total if total > 0 else math.inf
 
 
 def _check_inputs(fit: DetectionFit, stations: Sequence[StationCounts], multiplier: float, level: float) -> None:
-    if not 0 < multiplier <= 1:
-        raise InputError(
-            f"expected a multiplier above 0 and up to 1, the share of a circle that cameras cover (42 degrees: 42/360), got "
-            f"{multiplier:g}; divide degrees by 360"
-        )
+    check_circle_share(multiplier, "the multiplier")
     if not 0 < level < 1:
         raise InputError(f"expected a level between 0 and 1, such as 0.95, got {level:g}; correct it")
     names = [station.station_id for station in stations]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise InputError(f"station {twice[0]!r} stands twice; give each station once, with all its effort")
+    if len(set(names)) < len(names):
+        repeated = min(name for name in names if names.count(name) > 1)
+        raise InputError(f"station {repeated!r} appears twice; give each station once, with all its effort")
     n = sum(station.n for station in stations)
     if not n > 0:
         raise InputError(
-            f"none of the {len(stations)} stations has a detection, so that there is no density to estimate; check species, "
+            f"none of the {len(stations)} stations has a detection, so there is no density to estimate; check species, "
             "station names and truncation"
         )
     if n > fit.n * (1 + COUNT_TOLERANCE):
         raise InputError(
-            f"the stations have {n:g} detections, but the detection function was fitted to {fit.n:g}; count only those of "
+            f"the stations have {n:g} detections, but the detection function was fitted to {fit.n:g}; count only those from "
             f"{fit.left_m:g} to {fit.right_m:g} m"
         )
 
@@ -229,18 +202,18 @@ def _group_by_stratum(stations: Sequence[StationCounts]) -> dict[str, list[Stati
 def _area_shares(
     strata: Mapping[str, Sequence[StationCounts]], areas_km2: Mapping[str, float] | None
 ) -> dict[str, float]:
-    """The share of each stratum in the whole area."""
+    """The share of each stratum in the total area."""
     if len(strata) == 1:
         return dict.fromkeys(strata, 1.0)
     areas = {stratum: (areas_km2 or {}).get(stratum, math.nan) for stratum in strata}
-    wrong = [stratum for stratum, area in areas.items() if not 0 < area < math.inf]
-    if wrong:
+    invalid = [stratum for stratum, area in areas.items() if not 0 < area < math.inf]
+    if invalid:
         raise InputError(
-            f"with several strata the area of each is needed to weight it, got none above 0 for {wrong[0]!r}; give the "
-            "areas, or put all stations into one stratum"
+            f"several strata are weighted by area, got none above 0 for {invalid[0]!r}; give the area of each, or put all "
+            "stations into one stratum"
         )
-    whole = sum(areas.values())
-    return {stratum: area / whole for stratum, area in areas.items()}
+    total = sum(areas.values())
+    return {stratum: area / total for stratum, area in areas.items()}
 
 
 def _totals(stations: Sequence[StationCounts]) -> tuple[float, float]:

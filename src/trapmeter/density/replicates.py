@@ -1,6 +1,6 @@
-"""One replicate of a survey: cameras drawn anew, distances drawn, everything fitted and selected again.
+"""One bootstrap replicate: draws stations and distances, then fits, selects and estimates again.
 
-Each takes its own numbers out of the seed, so that who computes it, and with which others, changes nothing.
+Each replicate takes its own random numbers from the seed, so the result doesn't depend on how replicates are distributed.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.analysis import Analysis, AnalysisSettings, SelectBy, fit_candidates, select_fit
+from trapmeter.density.analysis import Analysis, AnalysisSettings, fit_candidates
 from trapmeter.density.detection.distances import BinnedDistances, Distances, find_bins, truncate
 from trapmeter.density.detection.function import DetectionFunction
 from trapmeter.density.detection.measurement_error import ErrorMatrices
-from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, Availability
+from trapmeter.density.detection.quadrature import Floats
+from trapmeter.density.detection.selection import SelectBy, select_fit
+from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, covered_area_m2
+from trapmeter.density.survey.survey import Availability
 from trapmeter.errors import InputError
 
-Floats = NDArray[np.float64]
-
 MIN_REPLICATES = 20
-"""Percentiles of fewer replicates say nothing."""
+"""Percentiles of fewer replicates are meaningless."""
 
 
 @dataclass(frozen=True, slots=True)
 class BootstrapSettings:
-    """How many replicates are drawn from which seed, and what else is uncertain of the distances.
+    """The number of replicates, their seed and processes, and errors of scale.
 
-    scale_sd: standard deviation of the logarithm of a factor that all distances of a survey share. site_scale_sd: of one that
-    the distances of a camera share, beyond what the draws know. Both count in the spread of the replicates alone.
+    scale_sd: standard deviation of the logarithm of a factor that all distances of a survey share. site_scale_sd: of a factor
+    that the distances of a station share, in addition to the draws. Both only widen the spread of the replicates.
     """
 
     replicates: int = 1000
@@ -53,7 +54,12 @@ class BootstrapSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReplicationPlan:
-    """All that a worker needs. counts: observations by camera and bin, where they are the same in every replicate."""
+    """All that a worker needs.
+
+    starts: parameters from which fits start. station, distance_m: of the survey. efforts, stratum: by station. shares: weight
+    of each stratum, summing to 1. per_rate: animals per km2 for an encounter rate of 1 if all animals are detected. counts:
+    observations by station and bin, if they are the same in every replicate.
+    """
 
     settings: AnalysisSettings
     bootstrap: BootstrapSettings
@@ -74,20 +80,21 @@ class ReplicationPlan:
 
 
 ReplicateOutcome = tuple[float, str]
-"""Density per km2 and the function's name; or NaN and why there is none."""
+"""Density per km2 and the name of the selected function; or NaN and the reason for the failure."""
 
 
 def make_plan(analysis: Analysis, settings: BootstrapSettings) -> ReplicationPlan:
-    """All that replicates of the analysis need."""
+    """The plan for replicates of an analysis."""
     survey, distances = analysis.survey, analysis.distances
     edges = distances.edges_m if isinstance(distances, BinnedDistances) else None
     strata, weights = survey.strata, survey.stratum_weights()
     is_certain = survey.n_draws == 1 and not settings.scale_sd and not settings.site_scale_sd
     counts = None
     if is_certain and edges is not None:
-        number = find_bins(edges, survey.distance_m[:, 0])
+        bin_index = find_bins(edges, survey.distance_m[:, 0])
+        inside = bin_index >= 0
         counts = np.zeros((len(survey.stations), len(edges) - 1))
-        np.add.at(counts, (survey.station[number >= 0], number[number >= 0]), 1.0)
+        np.add.at(counts, (survey.station[inside], bin_index[inside]), 1.0)
     return ReplicationPlan(
         settings=analysis.settings,
         bootstrap=settings,
@@ -101,22 +108,22 @@ def make_plan(analysis: Analysis, settings: BootstrapSettings) -> ReplicationPla
         error_matrices=None if survey.errors is None or edges is None else survey.errors.matrices_for_bins(edges),
         counts=counts,
         efforts=survey.efforts(),
-        stratum=np.array([strata.index(camera.stratum) for camera in survey.stations]),
+        stratum=np.array([strata.index(station.stratum) for station in survey.stations]),
         shares=np.array([weights[stratum] for stratum in strata]) / sum(weights.values()),
-        per_rate=SQUARE_METRES_IN_KM2 / (survey.multiplier * math.pi * distances.right_m**2),
+        per_rate=SQUARE_METRES_IN_KM2 / covered_area_m2(survey.multiplier, distances.right_m),
         availability=analysis.availability,
     )
 
 
 def run_replicates(plan: ReplicationPlan, numbers: range) -> list[ReplicateOutcome]:
-    """The replicates of these numbers."""
+    """The outcomes of the replicates with these numbers."""
     return [_replicate(plan, np.random.default_rng([plan.bootstrap.seed, number])) for number in numbers]
 
 
 def _replicate(plan: ReplicationPlan, rng: np.random.Generator) -> ReplicateOutcome:
-    times = _draw_stations(plan.stratum, rng)
+    times_drawn = _draw_stations(plan.stratum, rng)
     try:
-        distances, n = _draw_survey(plan, times, rng)
+        distances, n = _draw_survey(plan, times_drawn, rng)
         if plan.error_matrices is not None and isinstance(distances, BinnedDistances):
             distances = replace(distances, error_matrix=plan.error_matrices.draw(rng))
         fits, failures = fit_candidates(plan.settings, distances, plan.starts)
@@ -125,30 +132,30 @@ def _replicate(plan: ReplicationPlan, rng: np.random.Generator) -> ReplicateOutc
         best = select_fit(fits, plan.select_by)
     except InputError as error:
         return math.nan, str(error)
-    effort = np.bincount(plan.stratum, times * plan.efforts)
+    effort = np.bincount(plan.stratum, times_drawn * plan.efforts)
     rate = float(plan.shares @ (np.bincount(plan.stratum, n) / effort))
     share = _draw_availability(plan.availability, rng)
     return plan.per_rate * rate / (best.pa * share), best.function.name
 
 
 def _draw_stations(stratum: NDArray[np.intp], rng: np.random.Generator) -> Floats:
-    """How many times each camera is drawn, as many in each stratum as there are."""
-    times = np.zeros(len(stratum))
-    for one in np.unique(stratum):
-        members = np.flatnonzero(stratum == one)
-        times[members] = rng.multinomial(len(members), np.full(len(members), 1.0 / len(members)))
-    return times
+    """The number of times that each station is drawn (stations), each stratum keeping its number of stations."""
+    times_drawn = np.zeros(len(stratum))
+    for index in np.unique(stratum):
+        members = np.flatnonzero(stratum == index)
+        times_drawn[members] = rng.multinomial(len(members), np.full(len(members), 1.0 / len(members)))
+    return times_drawn
 
 
-def _draw_survey(plan: ReplicationPlan, times: Floats, rng: np.random.Generator) -> tuple[Distances, Floats]:
-    """The distances of a replicate, and the detections that each camera adds to it."""
+def _draw_survey(plan: ReplicationPlan, times_drawn: Floats, rng: np.random.Generator) -> tuple[Distances, Floats]:
+    """The distances of a replicate, and the detections that each station contributes (stations)."""
     if plan.counts is not None and plan.edges_m is not None:
-        return BinnedDistances(plan.edges_m, times @ plan.counts), times * plan.counts.sum(axis=1)
-    weight = times[plan.station]
+        return BinnedDistances(plan.edges_m, times_drawn @ plan.counts), times_drawn * plan.counts.sum(axis=1)
+    weight = times_drawn[plan.station]
     metres = _draw_distances(plan, rng)
     inside = (weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m)
     metres, weight = metres[inside], weight[inside]
-    n = np.bincount(plan.station[inside], weight, minlength=len(times)).astype(np.float64)
+    n = np.bincount(plan.station[inside], weight, minlength=len(times_drawn)).astype(np.float64)
     if plan.edges_m is None:
         return truncate(metres, left_m=plan.left_m, right_m=plan.right_m, weights=weight), n
     counts = np.bincount(find_bins(plan.edges_m, metres), weight, minlength=len(plan.edges_m) - 1).astype(np.float64)
@@ -156,11 +163,11 @@ def _draw_survey(plan: ReplicationPlan, times: Floats, rng: np.random.Generator)
 
 
 def _draw_distances(plan: ReplicationPlan, rng: np.random.Generator) -> Floats:
-    """A distance for each observation: one of its draws, times the errors of scale."""
+    """A distance for each observation (n, metres): one of its draws, times the errors of scale."""
     n, n_draws = plan.distance_m.shape
-    # Without a choice the generator is left alone, so that other numbers don't change.
-    number = rng.integers(n_draws, size=n) if n_draws > 1 else np.zeros(n, np.intp)
-    metres = plan.distance_m[np.arange(n), number]
+    # Point estimates take no number from the generator, so that the later numbers stay the same.
+    draw = rng.integers(n_draws, size=n) if n_draws > 1 else np.zeros(n, np.intp)
+    metres = plan.distance_m[np.arange(n), draw]
     sd, site_sd = plan.bootstrap.scale_sd, plan.bootstrap.site_scale_sd
     if not sd and not site_sd:
         return np.asarray(metres)
@@ -169,6 +176,6 @@ def _draw_distances(plan: ReplicationPlan, rng: np.random.Generator) -> Floats:
 
 
 def _draw_availability(availability: Availability, rng: np.random.Generator) -> float:
-    """One that may be true: normal around the estimate, kept above 0 and up to 1."""
+    """A random availability: normal around the estimate, kept above 0 and at most 1."""
     drawn = availability.share + availability.se * rng.standard_normal()
     return float(np.clip(drawn, availability.share / 10, 1.0))

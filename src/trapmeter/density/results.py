@@ -13,6 +13,7 @@ from trapmeter._version import __version__
 from trapmeter.density.analysis import Analysis, FittedModel
 from trapmeter.density.detection.distances import BinnedDistances, ExactDistances
 from trapmeter.density.detection.fit import DetectionFit
+from trapmeter.density.detection.function import R_KEY_NAMES, R_SERIES_NAMES
 from trapmeter.density.estimate import DensityEstimate
 from trapmeter.density.run import DensityRun
 from trapmeter.files import atomic_file
@@ -25,7 +26,7 @@ CSV_COLUMNS = (
 
 
 def to_record(run: DensityRun) -> dict[str, Any]:
-    """Everything as plain values; numbers that nobody knows (infinite, or not a number) are None."""
+    """The run as plain values; unknown numbers (infinite or NaN) are None."""
     analysis = run.analysis
     distances, survey, density = analysis.distances, analysis.survey, analysis.best.density
     record: dict[str, Any] = _to_json_value(
@@ -49,7 +50,7 @@ def to_record(run: DensityRun) -> dict[str, Any]:
             "n_outside": len(survey.distance_m) - distances.n,
             "n_stations": density.n_stations,
             "n_stations_without_detections": sum(
-                not one.n for one in survey.count_detections(distances.left_m, distances.right_m)
+                not station.n for station in survey.count_detections(distances.left_m, distances.right_m)
             ),
             "effort_snapshots": density.effort_snapshots,
             "multiplier": survey.multiplier,
@@ -60,8 +61,7 @@ def to_record(run: DensityRun) -> dict[str, Any]:
             "errors": None if survey.errors is None else survey.errors.name,
             "availability": {"share": analysis.availability.share, "se": analysis.availability.se},
             "fits": [
-                _fit_record(model, analysis, number == analysis.selected)
-                for number, model in enumerate(analysis.models)
+                _fit_record(model, analysis, index == analysis.selected) for index, model in enumerate(analysis.models)
             ],
             "failures": [{"model": name, "reason": reason} for name, reason in analysis.failures],
             "bootstrap": _bootstrap_record(run),
@@ -71,34 +71,33 @@ def to_record(run: DensityRun) -> dict[str, Any]:
     return record
 
 
-def write_json(path: Path, run: DensityRun) -> None:
-    """Writes `to_record`; the file appears whole or not at all.
+def write_json(path: str | Path, run: DensityRun) -> None:
+    """Writes `to_record` as JSON, atomically.
 
     Raises:
-        RunError: it can't be written.
+        RunError: the file can't be written.
     """
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         json.dump(to_record(run), file, indent=1, ensure_ascii=False, allow_nan=False)
         file.write("\n")
 
 
-def write_csv(path: Path, run: DensityRun) -> None:
-    """Writes a row for each fit, and with several strata one for each of them; the file appears whole or not at all.
+def write_csv(path: str | Path, run: DensityRun) -> None:
+    """Writes a row for each fit, and one for each of several strata, atomically.
 
     Raises:
-        RunError: it can't be written.
+        RunError: the file can't be written.
     """
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
         for fit in to_record(run)["fits"]:
-            for part in (fit, *({**fit, **stratum} for stratum in fit["strata"])):
-                writer.writerow([_to_cell(part.get(column)) for column in CSV_COLUMNS])
+            for row in (fit, *({**fit, **stratum} for stratum in fit["strata"])):
+                writer.writerow([_to_cell(row.get(column)) for column in CSV_COLUMNS])
 
 
 def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> dict[str, Any]:
     fit = model.fit
-    adjustment = fit.adjustment
     square, distances = fit.chi_square, analysis.distances
     goodness = fit.goodness(distances) if isinstance(distances, ExactDistances) else None
     return {
@@ -106,9 +105,7 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
         "stratum": "",
         "selected": is_selected,
         "key": fit.key,
-        "adjustments": "none"
-        if adjustment is None
-        else f"{adjustment.series}({', '.join(map(str, adjustment.orders))})",
+        "adjustments": "none" if fit.adjustment is None else fit.adjustment.name,
         "parameters": dict(zip(fit.function.parameter_names, fit.parameters, strict=True)),
         "coefficients": list(fit.coefficients),
         "n": fit.n,
@@ -120,8 +117,8 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
         "ks": None if goodness is None else {"statistic": goodness.ks, "p": goodness.ks_p},
         "cvm": None if goodness is None else {"statistic": goodness.cvm, "p": goodness.cvm_p},
         "bins": [
-            {"low_m": one.low_m, "high_m": one.high_m, "observed": one.observed, "expected": one.expected}
-            for one in (square.bins if square else ())
+            {"low_m": count.low_m, "high_m": count.high_m, "observed": count.observed, "expected": count.expected}
+            for count in (square.bins if square else ())
         ],
         "pa": fit.pa,
         "pa_se": fit.pa_se,
@@ -148,36 +145,36 @@ def _density_record(density: DensityEstimate) -> dict[str, Any]:
 
 
 def _bootstrap_record(run: DensityRun) -> dict[str, Any] | None:
-    found = run.bootstrap
-    if found is None:
+    bootstrap = run.bootstrap
+    if bootstrap is None:
         return None
     return {
-        "replicates": found.settings.replicates,
-        "seed": found.settings.seed,
-        "scale_error": found.settings.scale_sd,
-        "site_scale_error": found.settings.site_scale_sd,
-        "median": found.median_km2,
-        "low": found.low_km2,
-        "high": found.high_km2,
-        "percentile_low": found.percentiles_km2[0],
-        "percentile_high": found.percentiles_km2[1],
-        "log_low": found.log_low_km2,
-        "log_high": found.log_high_km2,
-        "se": found.se_km2,
-        "cv": found.cv,
-        "level": found.level,
-        "failed": found.n_failed,
-        "failures": dict(found.failures),
-        "chosen": dict(found.chosen),
-        "densities": list(found.densities),
+        "replicates": bootstrap.settings.replicates,
+        "seed": bootstrap.settings.seed,
+        "scale_error": bootstrap.settings.scale_sd,
+        "site_scale_error": bootstrap.settings.site_scale_sd,
+        "median": bootstrap.median_km2,
+        "low": bootstrap.low_km2,
+        "high": bootstrap.high_km2,
+        "percentile_low": bootstrap.percentiles_km2[0],
+        "percentile_high": bootstrap.percentiles_km2[1],
+        "log_low": bootstrap.log_low_km2,
+        "log_high": bootstrap.log_high_km2,
+        "se": bootstrap.se_km2,
+        "cv": bootstrap.cv,
+        "level": bootstrap.level,
+        "failed": bootstrap.n_failed,
+        "failures": dict(bootstrap.failures),
+        "chosen": dict(bootstrap.chosen),
+        "densities": list(bootstrap.densities),
     }
 
 
 def _to_json_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _to_json_value(one) for name, one in value.items()}
+        return {name: _to_json_value(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_to_json_value(one) for one in value]
+        return [_to_json_value(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value
@@ -195,14 +192,10 @@ def _to_cell(value: Any) -> str:
     return to_cell(str(value))
 
 
-R_KEYS = {"half-normal": "hn", "hazard-rate": "hr", "uniform": "unif"}
-R_SERIES = {"cosine": "cos", "hermite": "herm", "polynomial": "poly"}
-
-
 def make_r_script(analysis: Analysis, flat_file: str) -> str:
-    """The script; it reads the flat file from the folder that it is run in.
+    """An R script that repeats the analysis with R's package Distance; it reads the flat file from the working folder.
 
-    Draws of distances can't be told in a flat file: R then gets the middle one of each row, and differs for that.
+    A flat file can't hold draws of distances: R gets the median of each row, and its results differ for that reason.
     """
     survey, distances = analysis.survey, analysis.distances
     cutpoints = distances.edges_m.tolist() if isinstance(distances, BinnedDistances) else None
@@ -210,11 +203,11 @@ def make_r_script(analysis: Analysis, flat_file: str) -> str:
         "# Repeats the analysis with R's package Distance (https://cran.r-project.org/package=Distance).",
         "# Run it in the folder of the flat file: Rscript density.R",
         *(
-            ["# Each distance is the middle one of its draws, so that results differ from trapmeter's."]
+            ["# Each distance is the median of its draws, so results differ from those of trapmeter."]
             * (survey.n_draws > 1)
         ),
         *(
-            ["# The error of distances is not allowed for here, so that results differ from trapmeter's."]
+            ["# This script ignores the error of distances, so results differ from those of trapmeter."]
             * (survey.errors is not None)
         ),
         "library(Distance)",
@@ -247,10 +240,10 @@ def make_r_script(analysis: Analysis, flat_file: str) -> str:
 
 def _r_call(fit: DetectionFit) -> str:
     adjustment = fit.adjustment
-    key = R_KEYS[fit.key]
+    key = R_KEY_NAMES[fit.key]
     if adjustment is None:
         return f'fit("{key}", NULL, NULL)'
-    return f'fit("{key}", "{R_SERIES[adjustment.series]}", {_r_vector(adjustment.orders)})'
+    return f'fit("{key}", "{R_SERIES_NAMES[adjustment.series]}", {_r_vector(adjustment.orders)})'
 
 
 def _r_vector(numbers: Sequence[float]) -> str:

@@ -1,21 +1,21 @@
-"""`trapmeter density` without its command line: tables are read, candidates fitted, cameras replicated."""
+"""Runs a density analysis from its settings: reads the tables, estimates, bootstraps."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from trapmeter.density.activity import ActivityCurve, fit_activity
 from trapmeter.density.analysis import Analysis, run_analysis
 from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
-from trapmeter.density.estimate import Availability, circle_share
-from trapmeter.density.settings import DensitySettings, SurveyFormat
+from trapmeter.density.settings import DensitySettings, SurveyFormat, density_settings
 from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
 from trapmeter.density.survey.flat_file import availability_from_rows, survey_from_rows
 from trapmeter.density.survey.measured_distances import MeasuredDistancesSettings, read_measured_survey
-from trapmeter.density.survey.species import ALL_SPECIES, SPECIES_COLUMN, check_species, find_species_column
-from trapmeter.density.survey.survey import Survey
+from trapmeter.density.survey.species import SPECIES_COLUMN, check_species, find_species_column, is_any_species
+from trapmeter.density.survey.survey import Availability, Survey, circle_share
 from trapmeter.errors import InputError
 from trapmeter.progress import Progress, no_progress
 from trapmeter.tables.camtrapdp.container import is_package, table_files
@@ -26,7 +26,7 @@ from trapmeter.tables.flatfile import COLUMNS, read_flat_file
 
 @dataclass(frozen=True, slots=True)
 class DensityRun:
-    """What was asked for and what came out."""
+    """The settings of an analysis and its results."""
 
     settings: DensitySettings
     analysis: Analysis
@@ -35,16 +35,36 @@ class DensityRun:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to be aware of, of the data, the fit and the bootstrap."""
+        """Warnings about the data, the fit and the bootstrap."""
         return (*self.analysis.warnings, *(self.bootstrap.notes if self.bootstrap else ()))
 
 
-def run_density(settings: DensitySettings, progress: Progress = no_progress) -> DensityRun:
-    """Estimates density from a survey. progress: called as bootstrap replicates are done, with the stage "replicate".
+def run_density(
+    file: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    progress: Progress = no_progress,
+    **settings: Any,
+) -> DensityRun:
+    """Estimates animal density from a table of distances (Howe et al. 2017).
+
+    Args:
+        file: distances.csv, a flat file of R's package Distance, or a Camtrap DP.
+        config: a TOML file of settings; the other arguments replace its values.
+        progress: called as bootstrap replicates are done, with the stage "replicate".
+        settings: the other settings of `DensitySettings`, by name.
 
     Raises:
-        InputError: a table is not what it should be, or nothing can be estimated from it; says what to do.
+        InputError: a setting or a table is invalid, or nothing can be estimated from it.
+
+    Example:
+        >>> run_density("peak.csv", key="hazard-rate", cutpoints=[2, 3, 4, 5, 6, 7, 8, 10, 12, 15])
     """
+    return run_survey(density_settings(file, config=config, **settings), progress)
+
+
+def run_survey(settings: DensitySettings, progress: Progress = no_progress) -> DensityRun:
+    """As `run_density`, with settings that are made already."""
     survey, availability = read_survey(settings)
     activity = None if settings.activity is None else _estimate_activity(settings, survey)
     if settings.availability is not None:
@@ -58,12 +78,12 @@ def run_density(settings: DensitySettings, progress: Progress = no_progress) -> 
 
 
 def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]:
-    """The survey of the settings' tables, and the availability that they tell."""
-    form = _detect_format(settings)
-    _refuse_unused(settings, form)
-    if form is SurveyFormat.DISTANCES:
+    """The survey in the tables of the settings, and the availability that a flat file may give."""
+    survey_format = _detect_format(settings)
+    _refuse_unused(settings, survey_format)
+    if survey_format is SurveyFormat.DISTANCES:
         return _with_areas(read_measured_survey(settings.file, _measured_settings(settings)), settings), None
-    if form is SurveyFormat.CAMTRAP_DP:
+    if survey_format is SurveyFormat.CAMTRAP_DP:
         return _with_areas(read_camtrap_survey(settings.file, _camtrap_dp_settings(settings)), settings), None
     column = find_species_column(settings.file, settings.species_column, settings.species)
     rows = read_flat_file(settings.file, column)
@@ -73,37 +93,35 @@ def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]
         )
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
     survey = survey_from_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
-    told = availability_from_rows(rows)
     notes = (*survey.notes, *find_misspelt_columns(settings.file, (*COLUMNS, "size", column or SPECIES_COLUMN)))
     survey = replace(_with_areas(survey, settings), errors=settings.error_model(), notes=notes)
-    return survey, None if told is None else Availability(told)
+    return survey, availability_from_rows(rows)
 
 
 def list_inputs(settings: DensitySettings) -> list[Path]:
-    """The files that a run reads, also those that need not be there.
+    """The files that a run reads, including optional ones that may not exist.
 
     Raises:
         InputError: the table of distances or the package can't be read.
     """
-    given = (getattr(settings, one.name) for one in fields(settings))
-    inputs = [value for value in given if isinstance(value, Path)]
-    form = _detect_format(settings)
-    if form is SurveyFormat.CAMTRAP_DP:
+    values = (getattr(settings, field.name) for field in fields(settings))
+    inputs = [value for value in values if isinstance(value, Path)]
+    survey_format = _detect_format(settings)
+    if survey_format is SurveyFormat.CAMTRAP_DP:
         inputs += table_files(settings.file)
-    elif form is SurveyFormat.DISTANCES:
+    elif survey_format is SurveyFormat.DISTANCES:
         inputs.append(settings.file.with_name("run.json"))
     return inputs
 
 
-def _refuse_unused(settings: DensitySettings, form: SurveyFormat) -> None:
-    """What the user gave is used, or refused."""
-    given = [name for name in _ONLY_FOR if getattr(settings, name) and form not in _ONLY_FOR[name]]
-    if given:
-        name = given[0]
-        raise InputError(
-            f"{name} belongs to {' and '.join(_ONLY_FOR[name])}, and {settings.file} is read as {form}; leave it out, or "
-            f"give --format {_ONLY_FOR[name][0]}"
-        )
+def _refuse_unused(settings: DensitySettings, survey_format: SurveyFormat) -> None:
+    """Refuses settings that this format doesn't use."""
+    for name, formats in _ONLY_FOR.items():
+        if getattr(settings, name) and survey_format not in formats:
+            raise InputError(
+                f"{name} is for {' and '.join(formats)} only, but {settings.file} is read as {survey_format}; leave it out, "
+                f"or give --format {formats[0]}"
+            )
 
 
 _ONLY_FOR = {
@@ -121,7 +139,7 @@ def _detect_format(settings: DensitySettings) -> SurveyFormat:
         return settings.format
     if is_package(settings.file):
         return SurveyFormat.CAMTRAP_DP
-    # However it is written: that a column is misspelt is said when it is read.
+    # In any spelling: reading the file reports a misspelt column.
     names = {"".join(filter(str.isalnum, name)).lower() for name in read_columns(settings.file)}
     return SurveyFormat.R_FLAT if "samplelabel" in names else SurveyFormat.DISTANCES
 
@@ -129,8 +147,8 @@ def _detect_format(settings: DensitySettings) -> SurveyFormat:
 def _measured_settings(settings: DensitySettings) -> MeasuredDistancesSettings:
     if settings.deployments is None:
         raise InputError(
-            "distances.csv tells nothing of effort; give --deployments, a CSV file with site_id, start, end, theta_deg and "
-            "snapshot_s, or name another --format"
+            "distances.csv contains no effort; give --deployments, a CSV file with site_id, start, end, theta_deg and "
+            "snapshot_s, or another --format"
         )
     return MeasuredDistancesSettings(
         deployments=settings.deployments,
@@ -169,8 +187,8 @@ def _with_areas(survey: Survey, settings: DensitySettings) -> Survey:
 
 
 def _estimate_activity(settings: DensitySettings, survey: Survey) -> ActivityCurve:
-    assert settings.activity is not None, "asked for"
-    column = (settings.species_column or SPECIES_COLUMN) if settings.species not in (None, ALL_SPECIES) else None
+    assert settings.activity is not None, "the caller checks it"
+    column = None if is_any_species(settings.species) else settings.species_column or SPECIES_COLUMN
     times = read_activity_times(settings.activity, species=settings.species, species_column=column)
     sites = [time.site_id for time in times]
     return fit_activity(

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from trapmeter.density.analysis import AnalysisSettings, SelectBy
+from trapmeter.density.analysis import AnalysisSettings
 from trapmeter.density.detection.held_out_errors import read_held_out
 from trapmeter.density.detection.measurement_error import MeasurementError, RandomError
-from trapmeter.density.detection.selection import candidate_functions
+from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.errors import InputError
 from trapmeter.settings import Jobs, Numbers, Range, Texts, check_ranges, from_values, read_toml, worker_count

@@ -1,1 +1,1 @@
-"""Finding animals in pictures and following them from second to second."""
+"""Detects animals in pictures and tracks them from second to second."""

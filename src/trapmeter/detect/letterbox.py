@@ -1,6 +1,6 @@
-"""Fit a picture into a detector's input, and carry its boxes back.
+"""Fits a picture into a detector's input, and converts boxes back to fractions of the picture.
 
-The picture keeps its aspect, lies at the top left, and the rest is black: what MegadetectorLite was trained on.
+The picture keeps its aspect ratio and lies at the top left; the rest is black. MegadetectorLite was trained on this.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Letterbox:
     def to_fractions(self, xyxy: NDArray[np.floating]) -> NDArray[np.float64]:
         """Boxes (n x 4) in canvas pixels as fractions of the picture, clipped to it.
 
-        Width and height have their own scale because each was rounded to whole pixels.
+        Width and height have different scales because each was rounded to whole pixels.
         """
         height, width = self.content_hw
         scaled = np.asarray(xyxy, dtype=np.float64) / (width, height, width, height)
@@ -32,10 +32,10 @@ class Letterbox:
 
 
 def letterbox(pixels: Pixels, size: int, step: int) -> Letterbox:
-    """Resize a picture (uint8, height x width x 3) to touch size x size, up or down, and pad it.
+    """Resizes a picture (uint8, height x width x 3), up or down, to just fit into size x size, and pads it.
 
-    The canvas' sides are multiples of step, as small as hold the picture; with step = size it is always size x size.
-    Shrinking averages over areas, which is what keeps noise from looking like texture; growing is bilinear.
+    The canvas's sides are the least multiples of step that hold the picture; with step = size it is size x size.
+    Shrinking averages over areas, so that noise doesn't look like texture; enlarging is bilinear.
     """
     height, width = pixels.shape[:2]
     scale = min(size / height, size / width)
@@ -44,6 +44,6 @@ def letterbox(pixels: Pixels, size: int, step: int) -> Letterbox:
     if (content_h, content_w) == (height, width):
         canvas[:height, :width] = pixels
     else:
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        canvas[:content_h, :content_w] = cv2.resize(pixels, (content_w, content_h), interpolation=how)
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        canvas[:content_h, :content_w] = cv2.resize(pixels, (content_w, content_h), interpolation=interpolation)
     return Letterbox(canvas, (content_h, content_w))

@@ -1,4 +1,4 @@
-"""Which detectors there are; apart from the detector itself, so that `--help` need not load it."""
+"""The precisions of the built-in detector, in a module of their own so that `--help` doesn't load the detector."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from enum import StrEnum
 
 
 class DetectorPrecision(StrEnum):
-    """Of the numbers that the detector reckons with."""
+    """Precision of the detector's numbers."""
 
     INT8 = "int8"
-    """Most layers in 8 bits, on a canvas that is hardly larger than the picture."""
+    """Most layers in 8 bits, with an input hardly larger than the scaled picture."""
     FLOAT32 = "float32"
-    """As published: the boxes of the original."""
+    """As published, with the boxes of the original."""

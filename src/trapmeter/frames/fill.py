@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.errors import InputError
-from trapmeter.files import PathLike, atomic_file, lock_folder
+from trapmeter.files import PathLike, atomic_file, lock_folder, remove_partial_files
 from trapmeter.frames.extraction import (
     ExtractionResult,
     ExtractionTask,
@@ -21,7 +21,7 @@ from trapmeter.frames.extraction import (
     set_up_worker,
     usable_index,
 )
-from trapmeter.frames.frame_file import PARTIAL_SUFFIX, frame_file_name, open_frame_file, target_of_partial
+from trapmeter.frames.frame_file import frame_file_name, open_frame_file
 from trapmeter.frames.pictures import require_codec
 from trapmeter.frames.requests import FrameFailure, FrameRequest, read_requests
 from trapmeter.frames.spec import Codec
@@ -33,6 +33,7 @@ from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_
 from trapmeter.progress import Progress, no_progress
 from trapmeter.storage.address import AnyPath, RemotePath, parse_path
 from trapmeter.storage.publish import publish_folder, work_folder
+from trapmeter.storage.remote import file_state_or_zeros
 from trapmeter.tables.csvfile import to_cell
 from trapmeter.windows import WIDE_OFFSETS_S
 
@@ -41,10 +42,10 @@ FAILURES_FILE = "failed.csv"
 
 @dataclass(frozen=True, slots=True)
 class FillReport:
-    """What a fill did.
+    """The result of a fill.
 
-    n_videos: asked for; n_kept: held all that was wanted already; n_frames: seconds with a picture in the shards of all these
-    videos; n_doubtful: videos that are damaged in part and were read as far as possible; failures: also in failed.csv.
+    n_videos: requested. n_kept: already complete before. n_frames: seconds with a picture in the frame files of these videos.
+    n_doubtful: partly damaged videos that were read as far as possible. failures: also in failed.csv.
     """
 
     n_videos: int
@@ -55,13 +56,13 @@ class FillReport:
 
     @property
     def n_failed_videos(self) -> int:
-        """Videos of which something that was wanted is not in the store."""
+        """The number of videos with a requested second that is not in the store."""
         return len({failure.video_id for failure in self.failures})
 
 
 def fill_store(
     store: FrameStore,
-    wanted: Sequence[FrameRequest],
+    requests: Sequence[FrameRequest],
     jobs: int,
     progress: Progress = no_progress,
     *,
@@ -70,47 +71,48 @@ def fill_store(
     engine: TaskRunner | None = None,
     shard: Shard | None = None,
 ) -> FillReport:
-    """Brings the wanted seconds into the store, beside those that it has; videos that have them all are left alone.
+    """Adds the requested seconds to a store; videos that have them all are skipped.
 
-    missing: videos of the tables that there is no file for (`wanted_from_labels` finds them); they are reported with the
-    rest. Seconds that can't be decoded are remembered in the shard and not tried again until the file changes; videos that
-    can't be opened, or crash or hang the decoder, are tried again every time, and keep the shard that they have, if any.
-    engine: what the workers run on; by default processes of this machine. shard: only these videos of all that are wanted,
-    beside other shards in the same store; missing ones are the first shard's. Its failed.csv is in a folder of its own.
+    Seconds that can't be decoded are recorded in the frame file and not tried again until the video file changes. Videos
+    that can't be opened, or crash or hang the decoder, are tried again every time and keep the frame file that they have.
+    progress: its stage is "frames", its items videos. missing: videos in the tables without a file (from `read_requests`);
+    they are reported with the other failures. engine: what the workers run on, by default processes of this machine. shard:
+    only these of the videos, while other shards fill the same store; missing videos belong to the first shard. Each shard
+    has its failed.csv in its own folder.
 
     Raises:
-        InputError: a video is wanted twice.
-        RunError: the store can't be written, or another fill is at work in it (with a shard, another of the same shard).
+        InputError: a video is requested twice.
+        RunError: the store can't be written, or another fill is running in it (with a shard, another one of that shard).
         MissingExtraError: the codec's package is not installed.
     """
     require_codec(store.spec.codec)
-    if len({task.medium.media_id for task in wanted}) < len(wanted):
-        raise InputError("a video is wanted twice; put its times together")
+    if len({request.medium.media_id for request in requests}) < len(requests):
+        raise InputError("a video is requested twice; combine its times in one request")
     if shard is not None:
-        wanted = items_of_shard(wanted, shard, lambda task: task.medium.path)
+        requests = items_of_shard(requests, shard, lambda request: request.medium.path)
         missing = missing if shard.number == 1 else ()
     results: dict[str, ExtractionResult] = {}
-    n_videos = len(wanted) + len(missing)
+    n_videos = len(requests) + len(missing)
     with _locked_for_fill(store, shard):
-        _remove_partial_files(store, None if shard is None else wanted)
-        for task in wanted:
-            video_id = task.medium.media_id
-            if (index := usable_index(store, video_id)) is not None and holds_request(index, task):
-                results[video_id] = result_from_index(index, task)
+        _remove_partial_files(store, None if shard is None else requests)
+        for request in requests:
+            video_id = request.medium.media_id
+            if (index := usable_index(store, video_id)) is not None and holds_request(index, request):
+                results[video_id] = result_from_index(index, request)
         n_kept = len(results)
         n_failed = len(missing) + sum(bool(result.failures) for result in results.values())
         progress("frames", n_kept + len(missing), n_videos, n_failed)
-        left = [ExtractionTask(store, task) for task in wanted if task.medium.media_id not in results]
+        tasks = [ExtractionTask(store, request) for request in requests if request.medium.media_id not in results]
         try:
-            with closing(_extract_all(left, jobs, time_limits or TimeLimits(), engine or run_tasks)) as extracted_now:
-                for video_id, result in extracted_now:
+            with closing(_extract_all(tasks, jobs, time_limits or TimeLimits(), engine or run_tasks)) as extracted:
+                for video_id, result in extracted:
                     results[video_id] = result
                     n_failed += bool(result.failures)
                     progress("frames", len(results) + len(missing), n_videos, n_failed)
         finally:
-            # Where the run ends early its other workers are stopped in the midst of theirs, on a disk that may be full.
-            _remove_partial_files(store, wanted)
-        ordered = [results[task.medium.media_id] for task in wanted]
+            # When the run ends early, its workers are stopped while they write, perhaps to a full disk.
+            _remove_partial_files(store, requests)
+        ordered = [results[request.medium.media_id] for request in requests]
         failures = (*(failure for result in ordered for failure in result.failures), *missing)
         _write_failures(failures_path(store, shard), failures)
     return FillReport(
@@ -129,14 +131,11 @@ def _extract_all(
         return
 
     def limit_s(task: ExtractionTask) -> float:
-        try:
-            return time_limits.limit_s(task.wanted.medium.path.stat().st_size)
-        except OSError:
-            return time_limits.limit_s(0)
+        return time_limits.limit_s(file_state_or_zeros(task.request.medium.path).size_bytes)
 
     n_workers = max(1, min(jobs, len(tasks)))
     for task, result in engine(tasks, extract_frames, jobs=n_workers, limit_s=limit_s, start=set_up_worker):
-        video_id = task.wanted.medium.media_id
+        video_id = task.request.medium.media_id
         if isinstance(result, TaskFailure):
             yield video_id, ExtractionResult(0, (FrameFailure(video_id, None, result.reason),))
         else:
@@ -145,7 +144,7 @@ def _extract_all(
 
 @contextmanager
 def _locked_for_fill(store: FrameStore, shard: Shard | None) -> Iterator[None]:
-    """Keeps other fills of the same videos out of a store: of a shard those of that shard, of all videos every one."""
+    """Locks a store against other fills of the same videos: those of the same shard or, without a shard, all fills."""
     with ExitStack() as locks:
         if shard is None:
             locks.enter_context(lock_folder(store.folder, "--store"))
@@ -154,19 +153,16 @@ def _locked_for_fill(store: FrameStore, shard: Shard | None) -> Iterator[None]:
         yield
 
 
-def _remove_partial_files(store: FrameStore, of: Sequence[FrameRequest] | None) -> None:
-    """Removes what killed workers left half written, of some videos or of all; makes the folder of shards if it got lost."""
-    names = None if of is None else {frame_file_name(task.medium.media_id) for task in of}
-    with suppress(OSError):  # who writes into it will say what is wrong
+def _remove_partial_files(store: FrameStore, requests: Sequence[FrameRequest] | None) -> None:
+    """Removes partial files of killed workers, for these requests or (None) for all; creates the folder if it is missing."""
+    names = None if requests is None else {frame_file_name(request.medium.media_id) for request in requests}
+    with suppress(OSError):  # the first write into the folder will report the error
         (store.folder / FRAMES_FOLDER).mkdir(exist_ok=True)
-    for path in (store.folder / FRAMES_FOLDER).glob(f".*{PARTIAL_SUFFIX}"):
-        if names is None or target_of_partial(path.name) in names:
-            with suppress(OSError):
-                path.unlink()
+    remove_partial_files(store.folder / FRAMES_FOLDER, names)
 
 
 def failures_path(store: FrameStore, shard: Shard | None = None) -> Path:
-    """Where a fill writes what it could not get."""
+    """The file in which a fill lists its failures."""
     return (store.folder if shard is None else store.folder / shard.name) / FAILURES_FILE
 
 
@@ -181,17 +177,17 @@ def _write_failures(path: Path, failures: Sequence[FrameFailure]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StoreProblem:
-    """What is wrong with a shard (its file name), at a second of it or, with time_s None, as a whole."""
+    """A defect of a frame file, at one second or (time_s None) of the file itself."""
 
-    shard: str
+    file_name: str
     time_s: float | None
     reason: str
 
 
 def verify_store(store: FrameStore, progress: Progress = no_progress) -> list[StoreProblem]:
-    """All that is wrong with a store; [] when it is sound.
+    """Reads every frame of a store and returns the problems found.
 
-    progress: called with "check", shards done, shards in all, and shards with problems.
+    progress: its stage is "check", its items frame files.
 
     Raises:
         MissingExtraError: the codec's package is not installed.
@@ -205,16 +201,16 @@ def verify_store(store: FrameStore, progress: Progress = no_progress) -> list[St
         found: list[StoreProblem] = []
         try:
             index = store.index_at(path)
-            with open_frame_file(path) as shard:
+            with open_frame_file(path) as reader:
                 for time_s in index.entries:
                     try:
-                        store.decode(shard, time_s, out)
+                        store.decode(reader, time_s, out)
                     except InputError as error:
                         found.append(StoreProblem(path.name, time_s, str(error)))
         except InputError as error:
             found.append(StoreProblem(path.name, None, str(error)))
         except FileNotFoundError:
-            found.append(StoreProblem(path.name, None, "it was removed while the store was checked"))
+            found.append(StoreProblem(path.name, None, "the file was removed during the check"))
         problems += found
         n_bad += bool(found)
         progress("check", done, len(paths), n_bad)
@@ -265,7 +261,7 @@ def fill_and_check(
         RunError: the store can't be written, is of another kind, or another fill is at work in it.
         MissingExtraError: a package for the codec, the engine or the address is not installed.
     """
-    target = parse_path(store) if isinstance(store, str) else store
+    target = parse_path(store)
     workers = workers or EngineSettings()
     is_cluster = workers.engine is EngineName.RAY
     if isinstance(target, RemotePath) and (shard is not None or is_cluster):
@@ -274,7 +270,7 @@ def fill_and_check(
         )
     filled = failures_file = problems = None
     if labels and videos is not None:
-        place = parse_path(videos) if isinstance(videos, str) else videos
+        place = parse_path(videos)
         wanted, missing = read_requests([Path(table) for table in labels], place, offsets_s or WIDE_OFFSETS_S)
         with publish_folder(target, LAYOUT, "--store") as published:
             # Ray may have started its workers in another folder.

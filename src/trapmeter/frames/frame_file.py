@@ -1,11 +1,11 @@
 """A frame file: all stored pictures of one video, written atomically and read with checksums.
 
-    head     19 bytes that tell the format
+    head     19 bytes with the format
     pictures encoded, back to back
     index    JSON, see index.py
-    tail     length of the index (8 bytes, little endian), its SHA-256 (32 bytes), 8 bytes that say: complete
+    tail     length of the index (8 bytes, little endian), its SHA-256 (32 bytes), 8 bytes "complete"
 
-Each picture has its own checksum in the index, so that a read need not look at the rest of the file.
+Each picture has its own checksum in the index, so that reading one doesn't need the rest of the file.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from trapmeter.errors import InputError, RunError
-from trapmeter.frames.index import FrameIndex, PictureEntry, SourceState, time_key
+from trapmeter.errors import InputError
+from trapmeter.files import replace_when_complete, write_errors
+from trapmeter.frames.index import FrameIndex, PictureEntry, time_key
+from trapmeter.storage.address import FileState
 
 HEAD = b"trapmeter frames 1\n"
 TAIL = struct.Struct("<Q32s8s")
 COMPLETE = b"complete"
 SUFFIX = ".frames"
-PARTIAL_SUFFIX = ".part"
 
 MAX_INDEX_BYTES = 64_000_000
-"""A day of pictures, one a second, needs a tenth of this."""
+"""Ten times what a day with one picture per second needs."""
 
 
 def frame_file_name(video_id: str) -> str:
-    """A file name for any video id: what can be read of the id's end, and a hash that tells ids apart.
+    """A file name for any video id: the id's end in readable form, and a hash that distinguishes ids.
 
-    At most 100 ASCII letters, digits, dots, dashes and underscores: safe on every system, also where capitals don't count.
-    Lone surrogates (file names that are no UTF-8) are hashed as they are.
+    It has at most 100 ASCII letters, digits, dots, dashes and underscores, and doesn't depend on case: safe on every system.
+    Lone surrogates (from file names that aren't UTF-8) are hashed unchanged.
 
     Example:
-        >>> shard_name("card 1/a.mp4")
+        >>> frame_file_name("card 1/a.mp4")
         'card_1_a.mp4-9ee4561c173f0dd7d0530743b3f9f28a.frames'
     """
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", video_id)[-_MAX_READABLE:].strip("._-")
@@ -51,13 +52,8 @@ def frame_file_name(video_id: str) -> str:
 _MAX_READABLE = 60
 
 
-def target_of_partial(name: str) -> str:
-    """The file that a half-written one was to become."""
-    return name.removeprefix(".").removesuffix(PARTIAL_SUFFIX).rpartition(".")[0]
-
-
 class FrameFileReader:
-    """An open shard whose index has been checked. Made by `open_frame_file`."""
+    """An open frame file whose index has been checked, made by `open_frame_file`."""
 
     def __init__(self, path: Path, file: IO[bytes], index: FrameIndex) -> None:
         self.path = path
@@ -65,7 +61,7 @@ class FrameFileReader:
         self._file = file
 
     def read_encoded(self, time_s: float) -> bytes:
-        """The picture of a stored second, as it was written.
+        """The encoded picture of a stored second.
 
         Raises:
             InputError: it isn't stored, or its bytes are damaged.
@@ -74,7 +70,7 @@ class FrameFileReader:
         entry = self.index.entries.get(time_s)
         if entry is None:
             raise InputError(
-                f"{self.index.video_id}: no frame at {time_s:g} s in the frame store ({self._why(time_s)})"
+                f"{self.index.video_id}: no frame at {time_s:g} s in the frame store ({self._missing_reason(time_s)})"
             )
         self._file.seek(entry.offset)
         encoded = self._file.read(entry.size)
@@ -82,7 +78,7 @@ class FrameFileReader:
             raise damaged_frame_file(self.path, f"the frame at {time_s:g} s has a wrong checksum")
         return encoded
 
-    def _why(self, time_s: float) -> str:
+    def _missing_reason(self, time_s: float) -> str:
         if (reason := self.index.failed.get(time_s)) is not None:
             return f"it could not be decoded: {reason}"
         if not 0 <= time_s < self.index.length_s:
@@ -92,11 +88,11 @@ class FrameFileReader:
 
 @contextmanager
 def open_frame_file(path: Path) -> Iterator[FrameFileReader]:
-    """Opens a shard for reading and checks its index.
+    """Opens a frame file for reading and checks its index.
 
     Raises:
-        FileNotFoundError: there is none.
-        InputError: it is damaged or no shard at all.
+        FileNotFoundError: the file doesn't exist.
+        InputError: it is damaged or not a frame file.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -127,12 +123,12 @@ def _read_index(path: Path, file: IO[bytes]) -> FrameIndex:
 
 
 def damaged_frame_file(path: Path, what: str) -> InputError:
-    """The error for a shard that can't be used, ready to be raised."""
+    """The error to raise for a damaged frame file."""
     return InputError(f"{path} is damaged: {what}; delete it and run `trapmeter frames` again")
 
 
 class FrameFileWriter:
-    """A shard that is being written. Made by `new_frame_file`."""
+    """A frame file that is being written, made by `new_frame_file`."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self._path = path
@@ -144,63 +140,48 @@ class FrameFileWriter:
         self._write(HEAD)
 
     def add(self, time_s: float, pts_s: float, encoded: bytes) -> None:
-        """The picture on display at time_s, whose own time is pts_s (both seconds)."""
+        """Adds the picture shown at time_s, whose own time is pts_s (both in seconds)."""
         self._last = PictureEntry(self._at, len(encoded), time_key(pts_s), zlib.crc32(encoded))
         self._entries[time_key(time_s)] = self._last
         self._write(encoded)
 
     def add_repeat(self, time_s: float) -> None:
-        """The last picture is on display at time_s as well."""
+        """Records that the last picture is also shown at time_s."""
         assert self._last is not None
         self._entries[time_key(time_s)] = self._last
 
     def add_failed(self, time_s: float, reason: str) -> None:
-        """There is no picture at time_s."""
+        """Records why there is no picture at time_s."""
         self._failed[time_key(time_s)] = reason
 
-    def finish(self, video_id: str, source: SourceState, length_s: float, doubts: tuple[str, ...]) -> FrameIndex:
-        """Writes the index; without it the shard counts as damaged."""
+    def finish(self, video_id: str, source: FileState, length_s: float, doubts: tuple[str, ...]) -> FrameIndex:
+        """Writes the index, without which the file counts as damaged."""
         index = FrameIndex(video_id, source, float(length_s), doubts, self._entries, self._failed)
         raw = index.to_bytes()
         self._write(raw + TAIL.pack(len(raw), hashlib.sha256(raw).digest(), COMPLETE))
         return index
 
     def _write(self, data: bytes) -> None:
-        with _translating_write_errors(self._path):
+        with write_errors(self._path):
             self._file.write(data)
         self._at += len(data)
 
 
 @contextmanager
 def new_frame_file(path: Path) -> Iterator[FrameFileWriter]:
-    """Writes a shard that takes its place once the block ends without an error.
+    """Writes a frame file that appears under its name once the block ends without an error.
 
     Raises:
-        RunError: it can't be written.
+        RunError: the file can't be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-    with _translating_write_errors(path):
-        file = partial.open("wb")
-    try:
-        yield FrameFileWriter(path, file)
-        with _translating_write_errors(path):
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            partial.replace(path)
-    finally:
-        # Gone already when all went well. On a full disk closing fails once more: the first error is the one to show.
-        with suppress(OSError):
-            file.close()
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _translating_write_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunError(
-            f"{path} can't be written: {error.strerror or error}; check the folder's permissions and free space"
-        ) from error
+    with replace_when_complete(path) as partial:
+        with write_errors(path):
+            file = partial.open("wb")
+        try:
+            yield FrameFileWriter(path, file)
+            with write_errors(path):
+                file.close()
+        finally:
+            # On a full disk closing fails again, and the first error is the one to show.
+            with suppress(OSError):
+                file.close()

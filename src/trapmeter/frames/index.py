@@ -1,4 +1,4 @@
-"""What a shard says of itself: which pictures of which video it holds, and where. Checked whole before it is believed."""
+"""The index of a frame file: which pictures of which video it holds, and where. All of it is checked when it is read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from itertools import pairwise
 from typing import Any
 
 from trapmeter.errors import InputError, error_text
+from trapmeter.storage.address import FileState
+from trapmeter.windows import Edge, window_times
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class PictureEntry:
-    """Where a picture lies in the shard (offset and size in bytes), when it is shown (pts_s), and its checksum."""
+    """A picture's position in the file (offset and size in bytes), its own time (pts_s), and its checksum."""
 
     offset: int
     size: int
@@ -24,30 +26,31 @@ class PictureEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceState:
-    """Which state of a video's file was read: its size, and when it was last changed (nanoseconds since 1970)."""
-
-    size_bytes: int
-    modified_ns: int
-
-
-@dataclass(frozen=True, slots=True)
 class FrameIndex:
     """The pictures of one video.
 
-    entries: by time_s, ascending; several may share a picture. failed: why there is no picture at a second inside the video.
-    length_s: of the video. doubts: what is wrong with the file although it can be read.
+    entries: by time_s, ascending; several may share a picture. failed: why a second inside the video has no picture.
+    length_s: of the video. doubts: defects of a video file that can still be read.
     """
 
     video_id: str
-    source: SourceState
+    source: FileState
     length_s: float
     doubts: tuple[str, ...] = ()
     entries: dict[float, PictureEntry] = field(default_factory=dict)
     failed: dict[float, str] = field(default_factory=dict)
 
+    def missing_times(self, time_s: float, offsets_s: tuple[float, ...], edge: Edge) -> list[float]:
+        """The seconds of the window around time_s that have no picture.
+
+        Raises:
+            InputError: time_s is outside the video.
+        """
+        times_s = window_times(time_s, offsets_s, self.length_s, edge)
+        return [time_s for time_s in times_s if time_s is not None and time_s not in self.entries]
+
     def to_bytes(self) -> bytes:
-        """As JSON; the same index always gives the same bytes."""
+        """As JSON, always the same bytes for the same index."""
         data = {
             "format": FORMAT,
             "video_id": self.video_id,
@@ -65,10 +68,10 @@ class FrameIndex:
 
     @staticmethod
     def from_bytes(raw: bytes, first: int, end: int) -> FrameIndex:
-        """The inverse of `to_bytes`. Pictures must lie within the bytes first..end (exclusive) of the file.
+        """The inverse of `to_bytes`. Pictures must be within the bytes first..end (exclusive) of the file.
 
         Raises:
-            InputError: anything is not as `to_bytes` writes it.
+            InputError: `to_bytes` could not have written this.
         """
         try:
             data = json.loads(raw)
@@ -76,7 +79,7 @@ class FrameIndex:
                 raise InputError(f"written by another version of trapmeter (format {data['format']}, here {FORMAT})")
             return FrameIndex(
                 _text(data["video_id"]),
-                SourceState(_integer(data["source_bytes"]), _integer(data["source_modified_ns"], least=-(2**63))),
+                FileState(_integer(data["source_bytes"]), _integer(data["source_modified_ns"], least=-(2**63))),
                 _seconds(data["length_s"]),
                 tuple(_text(doubt) for doubt in data["doubts"]),
                 {
@@ -97,12 +100,12 @@ class FrameIndex:
 
 
 def time_key(time_s: float) -> float:
-    """A time as the stores' key: seconds to the microsecond, as everywhere."""
+    """A time as a key of the index: seconds, rounded to microseconds."""
     return round(float(time_s), 6)
 
 
 def _check_ascending(rows: Any) -> Any:
-    """Rows that start with a time, once it is sure that these are keys and ascend."""
+    """Returns rows that start with a time, after a check that these are keys in ascending order."""
     times = [_seconds(row[0]) for row in rows]
     if any(time_key(time_s) != time_s for time_s in times) or any(a >= b for a, b in pairwise(times)):
         raise ValueError("times are not whole microseconds in ascending order")

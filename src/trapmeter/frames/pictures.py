@@ -16,12 +16,12 @@ from trapmeter.records import Pixels
 
 
 def decode_scale(size_hw: tuple[int, int], resize: Resize) -> Scale:
-    """What a medium is opened with: the wanted size, or the full one where OpenCV resizes afterwards."""
+    """The scale for opening a medium: the requested size, or None (full size) if OpenCV resizes afterwards."""
     return ExactSize(*size_hw) if resize is Resize.SWSCALE_AREA else None
 
 
 def resize_picture(pixels: Pixels, size_hw: tuple[int, int], resize: Resize) -> Pixels:
-    """A picture of a medium that was opened with `decode_scale`, in the wanted size."""
+    """A picture of a medium opened with `decode_scale`, in the requested size."""
     if resize is Resize.SWSCALE_AREA:
         return pixels
     import cv2
@@ -31,19 +31,19 @@ def resize_picture(pixels: Pixels, size_hw: tuple[int, int], resize: Resize) -> 
 
 
 def require_codec(codec: Codec) -> None:
-    """That the codec's package is there, so that it is missed before hours of work and not in the midst of them.
+    """Checks that the codec's package is installed, before hours of work that need it.
 
     Raises:
-        MissingExtraError: JPEG without simplejpeg.
+        MissingExtraError: the codec is JPEG, and simplejpeg is not installed.
     """
     if codec is Codec.JPEG:
         _simplejpeg()
 
 
 def encode_picture(pixels: Pixels, spec: StoreSpec) -> bytes:
-    """A picture as it is kept; the same picture always gives the same bytes."""
+    """Encodes a picture for a store, always to the same bytes."""
     if spec.codec is Codec.JPEG:
-        # fastdct gives the same bytes in today's libjpeg-turbo; this asks for the accurate one in any.
+        # Today's libjpeg-turbo gives the same bytes with fastdct; False requests the accurate method in every version.
         encoded: bytes = _simplejpeg().encode_jpeg(
             np.ascontiguousarray(pixels),
             quality=spec.jpeg_quality,
@@ -60,10 +60,10 @@ def encode_picture(pixels: Pixels, spec: StoreSpec) -> bytes:
 
 
 def decode_picture(out: Pixels, encoded: bytes, spec: StoreSpec) -> None:
-    """Decodes a kept picture into out: uint8, height x width x 3, contiguous.
+    """Decodes a stored picture into out: uint8, height x width x 3, contiguous.
 
     Raises:
-        InputError: the bytes are no picture of the store's size.
+        InputError: the bytes are not a picture of the store's size.
     """
     if spec.codec is Codec.JPEG:
         _decode_jpeg(out, encoded, spec.size_hw)
@@ -76,7 +76,7 @@ def _decode_jpeg(out: Pixels, encoded: bytes, size_hw: tuple[int, int]) -> None:
     try:
         height, width, *_ = simplejpeg.decode_jpeg_header(encoded)
         _check_size((height, width), size_hw)
-        # fastdct would save 4 % of the time for a quarter more error; fastupsample means nothing without subsampling.
+        # fastdct would save 4% of the time with 25% more error; fastupsample has no effect without subsampling.
         simplejpeg.decode_jpeg(encoded, colorspace="RGB", fastdct=False, fastupsample=False, buffer=out)
     except ValueError as error:
         raise InputError(f"not a JPEG picture: {error}") from error

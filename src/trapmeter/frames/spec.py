@@ -1,4 +1,7 @@
-"""What the pictures of a frame store are: it is written into the store and checked whenever the store is used."""
+"""The specification of a store's pictures: size, scaling and codec. Light to import.
+
+It is written into the store and checked whenever the store is used.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,26 @@ from trapmeter.errors import InputError, error_text
 from trapmeter.models.input_spec import InputSpec, Resize
 
 MAX_SIDE = 8192
-"""More rows or columns than any network takes; a damaged file can't make us ask for more memory."""
+"""More rows or columns than any network takes: a limit on the memory that a damaged file can request."""
 
 DEFAULT_JPEG_QUALITY = 95
 JPEG_SUBSAMPLING = "4:4:4"
 
 
 class Codec(StrEnum):
-    """How a picture is kept."""
+    """How a picture is encoded."""
 
     JPEG = "jpeg"
-    """With all colours at full resolution (4:4:4): a quarter of PNG's bytes, half its time to load."""
+    """JPEG with colours at full resolution (4:4:4): a quarter of PNG's bytes, half its time to load."""
     PNG = "png"
-    """Without loss: where figures must be those of the reference to the last digit."""
+    """Lossless, for results that must equal the reference's to the last digit."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSpec:
-    """The pictures of a store: uint8 RGB of size_hw (height, width), scaled as resize says, kept as codec says.
+    """The pictures of a store: uint8 RGB, with their size (height, width), scaling and codec.
 
-    jpeg_quality (1..100) is for JPEG alone.
+    jpeg_quality: 1..100, for JPEG only.
     """
 
     size_hw: tuple[int, int] = (270, 480)
@@ -39,28 +42,28 @@ class StoreSpec:
 
     def __post_init__(self) -> None:
         if not 1 <= min(self.size_hw) <= max(self.size_hw) <= MAX_SIDE:
-            raise InputError(f"stored pictures have 1 to {MAX_SIDE} rows and columns, got {self.size_hw}")
+            raise InputError(f"expected pictures of 1 to {MAX_SIDE} rows and columns, got {self.size_hw}")
         if not 1 <= self.jpeg_quality <= 100:
-            raise InputError(f"JPEG's quality lies in 1..100, got {self.jpeg_quality}")
+            raise InputError(f"expected a JPEG quality of 1 to 100, got {self.jpeg_quality}")
 
     def check_serves(self, inputs: InputSpec) -> None:
-        """That a network with these inputs may read the store.
+        """Checks that a network with this input can use the store.
 
         Raises:
-            InputError: it expects pictures of another size, or scaled in another way.
+            InputError: it needs pictures of another size or with another scaling.
         """
         differences = [
-            f"{name} is {_size_text(mine)}, the network's {_size_text(its)}"
-            for name, mine, its in (
+            f"{name} is {_size_text(stored)}, the network's {_size_text(needed)}"
+            for name, stored, needed in (
                 ("size", self.size_hw, inputs.size_hw),
                 ("resize", self.resize, inputs.resize),
             )
-            if mine != its
+            if stored != needed
         ]
         if differences:
             raise InputError(
-                f"this frame store is not what the network expects: {'; '.join(differences)}; "
-                f"make another store with --size {_size_text(inputs.size_hw)} --resize {inputs.resize}"
+                f"this frame store doesn't fit the network: {'; '.join(differences)}; "
+                f"fill another store with --size {_size_text(inputs.size_hw)} --resize {inputs.resize}"
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -75,7 +78,7 @@ class StoreSpec:
         """The inverse of `to_json`.
 
         Raises:
-            InputError: a field is missing, unknown or of another kind.
+            InputError: a field is missing, unknown or invalid.
         """
         try:
             height, width = data["size_hw"]
@@ -92,10 +95,12 @@ class StoreSpec:
         return spec
 
     def differences(self, other: StoreSpec) -> list[str]:
-        """What sets another specification apart, as "size_hw is [270, 480], not [135, 240]"."""
-        mine, others = self.to_json(), other.to_json()
+        """The differences to another specification, such as "size_hw is [270, 480], not [135, 240]"."""
+        others = other.to_json()
         return [
-            f"{name} is {mine[name]}, not {others[name]}" for name in mine if mine[name] != others.get(name, mine[name])
+            f"{name} is {value}, not {others[name]}"
+            for name, value in self.to_json().items()
+            if value != others.get(name, value)
         ]
 
 
@@ -103,11 +108,11 @@ def parse_size(text: str) -> tuple[int, int]:
     """Height and width from a text such as "270x480".
 
     Raises:
-        InputError: it is no such text.
+        InputError: the text has another form.
     """
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal() and len(text) < 20):
-        raise InputError(f"a size is height x width, such as 270x480; got {text!r}")
+        raise InputError(f"expected height x width, such as 270x480; got {text!r}")
     return int(height), int(width)
 
 

@@ -1,10 +1,10 @@
-"""A folder of shards, one per video, and the specification that all their pictures share.
+"""A frame store: a folder of frame files, one per video, with one specification.
 
     store.json      format version and specification
-    shards/         the pictures
-    failed.csv      what the last fill could not get
+    shards/         the frame files
+    failed.csv      the failures of the last fill
 
-A store holds no open file and remembers nothing: any number of processes may read one, also while it is filled.
+A `FrameStore` keeps no file open and caches nothing, so that any number of processes can read one, even during a fill.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ FORMAT = 1
 STORE_FILE = "store.json"
 FRAMES_FOLDER = "shards"
 LAYOUT = FolderLayout(journal=STORE_FILE, last=("failed.csv", STORE_FILE))
-"""Of the store's folder, where it goes to object storage."""
+"""Layout of the store's folder in object storage."""
 
 _FORMAT_KEY = "trapmeter_frames"
 
 
 @dataclass(frozen=True, slots=True)
 class FrameStore:
-    """Pictures by video and second. Made by `FrameStore.create` or `FrameStore.open`; can be sent to other processes.
+    """Pictures by video and second, from `FrameStore.create` or `FrameStore.open`. It can be sent to other processes.
 
     Example:
         >>> store = FrameStore.open(Path("frames"))
@@ -52,20 +52,21 @@ class FrameStore:
     spec: StoreSpec
 
     @staticmethod
-    def create(folder: Path, spec: StoreSpec) -> FrameStore:
-        """A new store in a folder, made if need be; or the store that is there, if it has the same specification.
+    def create(folder: str | Path, spec: StoreSpec) -> FrameStore:
+        """A new store in a folder, which is created if missing; or the store that is there, if its specification is equal.
 
         Raises:
             RunError: the folder holds a store with another specification, or can't be written.
         """
-        # Before anything is made: a store of a codec that can't be written would only be in the way.
+        folder = Path(folder)
+        # Checked first, since an empty store with an unusable codec would only be in the way.
         require_codec(spec.codec)
         if (folder / STORE_FILE).exists():
             store = FrameStore.open(folder)
             if differences := store.spec.differences(spec):
                 raise RunError(
                     f"{folder} holds a frame store of another kind ({'; '.join(differences)}); "
-                    "choose another folder, or ask for what is there"
+                    "choose another folder, or use its specification"
                 )
             return store
         try:
@@ -78,24 +79,25 @@ class FrameStore:
         return FrameStore(folder, spec)
 
     @staticmethod
-    def open(folder: Path) -> FrameStore:
-        """A store that was made before.
+    def open(folder: str | Path) -> FrameStore:
+        """An existing store.
 
         Raises:
-            InputError: there is none, it is of another version of trapmeter, or damaged.
+            InputError: there is none, it is damaged, or another version of trapmeter filled it.
         """
+        folder = Path(folder)
         path = folder / STORE_FILE
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             version = data.pop(_FORMAT_KEY)
         except FileNotFoundError:
             raise InputError(
-                f"{folder} is no frame store ({STORE_FILE} is missing); make one with `trapmeter frames`"
+                f"{folder} is not a frame store ({STORE_FILE} is missing); fill one with `trapmeter frames`"
             ) from None
         except OSError as error:
             raise InputError(f"{path} can't be read: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"{path} is not one that trapmeter wrote; fill another folder") from error
+            raise InputError(f"{path} was not written by trapmeter; fill another folder") from error
         if version != FORMAT:
             raise InputError(
                 f"{folder} was filled by another version of trapmeter (format {version}, here {FORMAT}); "
@@ -107,10 +109,10 @@ class FrameStore:
             raise InputError(f"{path}: {error}") from error
 
     def video_ids(self) -> list[str]:
-        """The videos in the store, sorted. Opens every shard.
+        """The videos in the store, sorted. This opens every frame file.
 
         Raises:
-            InputError: a shard is damaged.
+            InputError: a frame file is damaged.
         """
         return sorted(self.index_at(path).video_id for path in self.frame_file_paths())
 
@@ -118,32 +120,32 @@ class FrameStore:
         """The seconds of a video that have a picture, ascending.
 
         Raises:
-            InputError: the video isn't in the store, or its shard is damaged. So do all the methods below.
+            InputError: the video isn't in the store, or its frame file is damaged. So do all methods below.
         """
         return tuple(self.index(video_id).entries)
 
     def failed(self, video_id: str) -> dict[float, str]:
-        """The seconds inside a video that were wanted and could not be decoded, each with the reason."""
+        """The requested seconds inside a video that could not be decoded, with the reasons."""
         return dict(self.index(video_id).failed)
 
     def length_s(self, video_id: str) -> float:
-        """How long a video is, in seconds; a photo has its single moment, a microsecond."""
+        """The length of a video in seconds; a photo's is a microsecond."""
         return self.index(video_id).length_s
 
     def index(self, video_id: str) -> FrameIndex:
-        """All that is known of a video."""
-        with self._shard(video_id) as shard:
-            return shard.index
+        """The index of a video's frame file."""
+        with self._open(video_id) as reader:
+            return reader.index
 
     def read(self, video_id: str, time_s: float) -> Pixels:
-        """The picture on display at a second of a video: uint8, height x width x 3, RGB.
+        """The picture shown at a second of a video: uint8, height x width x 3, RGB.
 
         Raises:
             InputError: it isn't stored, or it is damaged.
         """
         pixels = np.empty((*self.spec.size_hw, 3), np.uint8)
-        with self._shard(video_id) as shard:
-            self.decode(shard, time_s, pixels)
+        with self._open(video_id) as reader:
+            self.decode(reader, time_s, pixels)
         return pixels
 
     def window(
@@ -151,14 +153,14 @@ class FrameStore:
     ) -> NDArray[np.uint8]:
         """The pictures around a second in the order of the offsets: uint8, frames x height x width x 3, RGB.
 
-        Seconds before the start and after the end are black or repeat the nearest whole second, as edge says.
+        Seconds before the start and after the end are black or repeat the nearest whole second, depending on edge.
 
         Raises:
-            InputError: time_s lies outside the video, or one of the pictures isn't stored or is damaged.
+            InputError: time_s is outside the video, or a picture isn't stored or is damaged.
         """
-        with self._shard(video_id) as shard:
+        with self._open(video_id) as reader:
             try:
-                times = window_times(time_s, offsets_s, shard.index.length_s, edge)
+                times = window_times(time_s, offsets_s, reader.index.length_s, edge)
             except InputError as error:
                 raise InputError(f"{video_id}: {error}") from error
             pictures = np.zeros((len(times), *self.spec.size_hw, 3), np.uint8)
@@ -168,38 +170,38 @@ class FrameStore:
                 if (earlier := times.index(time)) < number:
                     pictures[number] = pictures[earlier]
                 else:
-                    self.decode(shard, time, pictures[number])
+                    self.decode(reader, time, pictures[number])
         return pictures
 
-    def decode(self, shard: FrameFileReader, time_s: float, out: Pixels) -> None:
-        """Decodes a picture of an open shard into out."""
-        encoded = shard.read_encoded(time_s)
+    def decode(self, reader: FrameFileReader, time_s: float, out: Pixels) -> None:
+        """Decodes a picture of an open frame file into out."""
+        encoded = reader.read_encoded(time_s)
         try:
             decode_picture(out, encoded, self.spec)
         except InputError as error:
-            raise damaged_frame_file(shard.path, f"the frame at {time_s:g} s: {error}") from error
+            raise damaged_frame_file(reader.path, f"the frame at {time_s:g} s: {error}") from error
 
     def frame_file_path(self, video_id: str) -> Path:
-        """Where a video's pictures are kept, whether there are any or not."""
+        """The path of a video's frame file, whether it exists or not."""
         return self.folder / FRAMES_FOLDER / frame_file_name(video_id)
 
     def frame_file_paths(self) -> list[Path]:
-        """All shards, in the order of their names."""
+        """The frame files, ordered by name."""
         paths = (self.folder / FRAMES_FOLDER).glob(f"*{SUFFIX}")
         return sorted(path for path in paths if not path.name.startswith("."))
 
     def index_at(self, path: Path) -> FrameIndex:
-        """The index of the shard in a file."""
-        with open_frame_file(path) as shard:
-            _check_name(shard)
-            return shard.index
+        """The index of a frame file."""
+        with open_frame_file(path) as reader:
+            _check_name(reader)
+            return reader.index
 
     @contextmanager
-    def _shard(self, video_id: str) -> Iterator[FrameFileReader]:
+    def _open(self, video_id: str) -> Iterator[FrameFileReader]:
         try:
-            with open_frame_file(self.frame_file_path(video_id)) as shard:
-                _check_name(shard)
-                yield shard
+            with open_frame_file(self.frame_file_path(video_id)) as reader:
+                _check_name(reader)
+                yield reader
         except FileNotFoundError:
             raise InputError(
                 f"{video_id}: not in the frame store {self.folder}; run `trapmeter frames` with its labels, "
@@ -215,11 +217,11 @@ def open_or_create_store(
     codec: Codec | None = None,
     may_create: bool = True,
 ) -> FrameStore:
-    """The store in a folder, which must have all that is given; or a new one, with the defaults for what isn't.
+    """The store in a folder, which must have the given settings; or a new one, with defaults for those not given.
 
     Raises:
-        InputError: there is none, and none may be made; or it is damaged.
-        RunError: the store is of another kind, or the folder can't be written.
+        InputError: there is no store, and none may be created; or it is damaged.
+        RunError: the store has other settings, or the folder can't be written.
     """
     exists = (folder / STORE_FILE).exists()
     before = FrameStore.open(folder).spec if exists or not may_create else StoreSpec()
@@ -229,7 +231,7 @@ def open_or_create_store(
     )
 
 
-def _check_name(shard: FrameFileReader) -> None:
-    """A shard that was renamed, or made to pass for another video's."""
-    if frame_file_name(shard.index.video_id) != shard.path.name:
-        raise damaged_frame_file(shard.path, f"it holds the frames of another video, {shard.index.video_id}")
+def _check_name(reader: FrameFileReader) -> None:
+    """Refuses a frame file that was renamed, or forged for another video."""
+    if frame_file_name(reader.index.video_id) != reader.path.name:
+        raise damaged_frame_file(reader.path, f"it holds the frames of another video, {reader.index.video_id}")

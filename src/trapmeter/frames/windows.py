@@ -22,26 +22,26 @@ Window = NDArray[np.uint8]
 """uint8 (frames, height, width, 3), RGB, in the order of a network's offsets."""
 
 WindowTimes = tuple[float | None, ...]
-"""The second of each of its frames; None is a black one."""
+"""The second of each frame of a window; None stands for a black frame."""
 
 
 def decoded_windows(medium: Medium, times_s: Sequence[float], spec: InputSpec) -> Iterator[Window | MissingFrame]:
     """The window of each second (ascending, all inside the medium), or why one of its pictures is missing.
 
-    Each picture is decoded once, and no more are held than one window needs.
+    Each picture is decoded once, and only those that a window needs are kept in memory.
 
     Raises:
         MediaError: the medium can't be opened.
     """
     size = spec.size_hw, spec.resize
     with open_medium(medium, decode_scale(*size)) as reader:
-        wanted = all_window_times(times_s, reader.facts.length_s, spec)
-        needed = sorted(needed_seconds(wanted))
+        windows = all_window_times(times_s, reader.facts.length_s, spec)
+        needed = sorted(needed_seconds(windows))
         pictures = (
             (time_s, shown if isinstance(shown, MissingFrame) else resize_picture(shown.pixels, *size))
             for time_s, shown in zip(needed, reader.frames(needed), strict=True)
         )
-        yield from cut_windows(pictures, wanted, spec.size_hw)
+        yield from cut_windows(pictures, windows, spec.size_hw)
 
 
 def all_window_times(times_s: Sequence[float], length_s: float, spec: InputSpec) -> list[WindowTimes]:
@@ -49,24 +49,24 @@ def all_window_times(times_s: Sequence[float], length_s: float, spec: InputSpec)
     return [window_times(time_s, spec.offsets_s, max(length_s, PHOTO_LENGTH_S), spec.edge) for time_s in times_s]
 
 
-def needed_seconds(wanted: Iterable[WindowTimes]) -> set[float]:
-    """All seconds that windows are made of."""
-    return {time_s for times in wanted for time_s in times if time_s is not None}
+def needed_seconds(windows: Iterable[WindowTimes]) -> set[float]:
+    """All seconds in the windows."""
+    return {time_s for times in windows for time_s in times if time_s is not None}
 
 
 def cut_windows(
-    pictures: Iterator[tuple[float, Pixels | MissingFrame]], wanted: Sequence[WindowTimes], size_hw: tuple[int, int]
+    pictures: Iterator[tuple[float, Pixels | MissingFrame]], windows: Sequence[WindowTimes], size_hw: tuple[int, int]
 ) -> Iterator[Window | MissingFrame]:
-    """The wanted windows, or why one of their pictures is missing.
+    """The windows, or why one of their pictures is missing.
 
-    pictures: by their second, ascending, of size_hw; others may lie between those that are wanted. They are taken as far as
-    the window in question reaches, and forgotten when none needs them any more.
+    pictures: by their second, ascending, of size_hw; there may be more than the windows need. They are read as far as each
+    window reaches, and dropped once no later window needs them.
     """
     held: dict[float, Pixels | MissingFrame] = {}
-    inside = [[time_s for time_s in times if time_s is not None] for times in wanted]
-    # A window at the start may reach less far back than the next one, whose earliest second then lies inside.
+    inside = [[time_s for time_s in times if time_s is not None] for times in windows]
+    # A window at the start can reach less far back than the next one, since seconds before the start are black.
     earliest = list(accumulate(map(min, reversed(inside)), min))[::-1]
-    for times, own, first_needed in zip(wanted, inside, earliest, strict=True):
+    for times, own, first_needed in zip(windows, inside, earliest, strict=True):
         while max(own) not in held:
             time_s, picture = next(pictures)
             held[time_s] = picture
@@ -77,7 +77,7 @@ def cut_windows(
 def stored_windows(
     store: FrameStore, video_id: str, times_s: Sequence[float], spec: InputSpec
 ) -> Iterator[Window | MissingFrame]:
-    """The same out of a frame store."""
+    """As `decoded_windows`, from a frame store."""
     for time_s in times_s:
         try:
             yield store.window(video_id, time_s, spec.offsets_s, spec.edge)

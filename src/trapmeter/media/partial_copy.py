@@ -12,7 +12,7 @@ import numpy as np
 
 from trapmeter.media.container_index import ContainerIndex, read_container_index
 from trapmeter.storage.address import RemotePath
-from trapmeter.storage.remote import read
+from trapmeter.storage.remote import file_state, read
 
 BLOCK_BYTES = 64 * 1024
 """Files are fetched in blocks of this size."""
@@ -40,7 +40,7 @@ class PartialCopy:
             RemoteError: the file does not exist or can't be reached.
         """
         self._address = address
-        self.size = address.stat().st_size
+        self.size = file_state(address).size_bytes
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="trapmeter-")  # noqa: SIM115  closed by `close`
         n_blocks = -(-self.size // BLOCK_BYTES)
         self._fetched = np.zeros(n_blocks, np.bool_)

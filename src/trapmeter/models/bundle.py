@@ -38,39 +38,41 @@ def is_bundle_archive(path: Path) -> bool:
 
 
 def unpack_bundle(path: Path, folder: Path) -> None:
-    """Writes a bundle's two parts into a folder. Names in the archive are compared, never used as paths.
+    """Writes a bundle's two files into a folder. Names in the archive are compared, never used as paths.
 
     Raises:
-        ModelError: the archive is damaged, holds anything else, or more than its parts may have.
+        ModelError: the archive is damaged, contains other files, or a file is too large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if sorted(names) != sorted(ARCHIVE_LIMITS):
-                odd = [name for name in names if name not in ARCHIVE_LIMITS]
+                others = [name for name in names if name not in ARCHIVE_LIMITS]
                 raise ModelError(
-                    f"{path}: a bundle's zip file holds {' and '.join(ARCHIVE_LIMITS)} once each and nothing else; got "
-                    f"{len(names)} files{f', among them {odd[0][:80]!r}' if odd else ''}"
+                    f"{path}: expected {' and '.join(ARCHIVE_LIMITS)} once each and nothing else, got "
+                    f"{len(names)} files{f', among them {others[0][:80]!r}' if others else ''}"
                 )
             for name, limit in ARCHIVE_LIMITS.items():
                 _unpack_file(archive, name, folder / name, limit)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ModelError(f"{path}: not a zip file that can be read ({error}); copy it anew") from error
+        raise ModelError(f"{path}: not a zip file that can be read ({error}); copy it again") from error
 
 
 def _unpack_file(archive: zipfile.ZipFile, name: str, target: Path, limit: int) -> None:
-    """What the archive says of the size may be a lie: what comes out is counted."""
+    """Counts the bytes while unpacking, since the sizes in an archive can be forged."""
     done = 0
     with archive.open(name) as source, target.open("wb") as out:
         while block := source.read(BLOCK_BYTES):
             done += len(block)
             if done > limit:
-                raise ModelError(f"{archive.filename}: {name} has more than {limit:,} bytes; not a bundle of trapmeter")
+                raise ModelError(
+                    f"{archive.filename}: {name} has more than {limit:,} bytes; not a bundle from trapmeter"
+                )
             out.write(block)
 
 
 def pack_bundle(folder: Path, path: Path) -> None:
-    """The zip file of a bundle, to publish. Weights hardly shrink, so nothing is compressed."""
+    """Writes a bundle as a zip file for publishing, uncompressed, since weights hardly shrink."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in ARCHIVE_LIMITS:
             archive.write(folder / name, name)
@@ -78,9 +80,10 @@ def pack_bundle(folder: Path, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A network's card. provenance: what it was trained on and how, as plain values; licence: of the weights.
+    """A network's card.
 
-    uncertainty: how sure its answers are, None where nothing was held out to learn it from.
+    uncertainty: of its predictions, None if no held-out samples were there to estimate it. licence: of the weights.
+    provenance: how and on what it was trained, as plain values.
     """
 
     identity: ModelIdentity
@@ -105,7 +108,7 @@ def write_bundle(
     provenance: dict[str, Any],
     uncertainty: Uncertainty | None = None,
 ) -> Bundle:
-    """Writes a bundle; the card comes last, so that a folder with a card is whole."""
+    """Writes a bundle; the card comes last, so that a folder with a card is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CARD_FILE).unlink(missing_ok=True)
     with atomic_path(folder / NETWORK_FILE) as partial:
@@ -126,38 +129,39 @@ def write_bundle(
     return Bundle(ModelIdentity(model_id, sha256), spec, uncertainty, licence, provenance, folder)
 
 
-def read_bundle(folder: Path) -> Bundle:
-    """Reads and checks a bundle, its network's checksum included.
+def read_bundle(folder: str | Path) -> Bundle:
+    """Reads a bundle and checks it, including the network's checksum.
 
     Raises:
-        ModelError: a part is missing, damaged, too large, of another format, or nothing that a bundle may hold.
+        ModelError: a file is missing, damaged, too large, of another format, or not allowed in a bundle.
     """
+    folder = Path(folder)
     card_path = folder / CARD_FILE
     try:
         _check_files(folder)
         card = json.loads(card_path.read_text(encoding="utf-8"))
         if card["trapmeter_bundle"] != FORMAT:
             raise ModelError(
-                f"{card_path}: format {card['trapmeter_bundle']}, this version reads {FORMAT}; export it anew"
+                f"{card_path}: format {card['trapmeter_bundle']}, this version reads {FORMAT}; export it again"
             )
         spec = InputSpec.from_json(card["input"])
         identity = ModelIdentity(_short_text(card, "model_id"), _short_text(card, "sha256"))
-        known = card["uncertainty"]
-        uncertainty = None if known is None else Uncertainty.from_json(known)
+        stored = card["uncertainty"]
+        uncertainty = None if stored is None else Uncertainty.from_json(stored)
         bundle = Bundle(identity, spec, uncertainty, str(card["licence"]), dict(card["provenance"]), folder)
     except OSError as error:
         raise ModelError(
-            f"{folder}: no bundle there ({error.strerror}); expected {CARD_FILE} and {NETWORK_FILE}"
+            f"{folder}: no bundle there ({error.strerror}); expected the files {CARD_FILE} and {NETWORK_FILE}"
         ) from error
-    # A number too large, and brackets within brackets, are no ValueError.
+    # Huge numbers and deeply nested brackets raise other errors than ValueError.
     except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError, InputError) as error:
         raise ModelError(
-            f"{card_path}: not a card of trapmeter ({error_text(error)}); export the bundle anew"
+            f"{card_path}: not a card of trapmeter ({error_text(error)}); export the bundle again"
         ) from error
     found = sha256_of(bundle.network)
     if found != bundle.identity.sha256:
         raise ModelError(
-            f"{bundle.network}: damaged or another one: expected sha256 {bundle.identity.sha256}, got {found}; copy it anew"
+            f"{bundle.network}: damaged or replaced: expected sha256 {bundle.identity.sha256}, got {found}; copy it again"
         )
     check_onnx(bundle.network)
     return bundle
@@ -167,16 +171,18 @@ def _check_files(folder: Path) -> None:
     for name, limit in ((CARD_FILE, MAX_CARD_BYTES), (NETWORK_FILE, MAX_NETWORK_BYTES)):
         status = (folder / name).stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{folder / name}: not a file; a bundle holds the files {CARD_FILE} and {NETWORK_FILE}")
+            raise ModelError(
+                f"{folder / name}: not a file; a bundle consists of the files {CARD_FILE} and {NETWORK_FILE}"
+            )
         if status.st_size > limit:
             raise ModelError(
-                f"{folder / name}: larger than in any bundle of trapmeter: expected at most {limit:,} bytes, got "
-                f"{status.st_size:,}; take one from where it was made"
+                f"{folder / name}: too large: expected at most {limit:,} bytes, got "
+                f"{status.st_size:,}; copy the bundle again from its source"
             )
 
 
 def _short_text(card: dict[str, Any], key: str) -> str:
-    """A short printable text; it goes into tables, reports and terminals."""
+    """A short printable text, safe in tables, reports and terminals."""
     text = card[key]
     if not isinstance(text, str) or not 1 <= len(text) <= MAX_NAME_LENGTH or not text.isprintable():
         raise TypeError(f"{key} must be a printable text of 1 to {MAX_NAME_LENGTH} characters")

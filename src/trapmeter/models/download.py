@@ -1,7 +1,7 @@
-"""Fetches one file from the first of several mirrors that gives it whole. Nothing else in trapmeter opens a connection.
+"""Downloads one file from the first mirror that delivers it, resuming partial downloads.
 
-What has come is kept in a part file, and the next attempt, or the next call, goes on after it. A part may come from several
-mirrors: whether all is right is judged by size and checksum at the end, and what is wrong is thrown away.
+A part file keeps what has arrived, and the next attempt or call resumes after it. Its bytes may come from several mirrors:
+size and checksum are checked at the end, and a wrong file is deleted.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ BLOCK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 DownloadProgress = Callable[[int, int | None], None]
-"""Called with the bytes that are there, and how many there will be if the server tells."""
+"""Called with the number of bytes so far, and the total if the server states it."""
 Check = Callable[[Path], str | None]
-"""Called with a whole file; tells what is wrong with it, None if nothing."""
+"""Called with a complete file; returns what is wrong with it, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to try. attempts: for each mirror; timeout_s: without a byte; pause_s: before the second, then doubled."""
+    """attempts: per mirror. timeout_s: longest wait for a byte. pause_s: before the second attempt, then doubled."""
 
     attempts: int = 4
     timeout_s: float = 30.0
@@ -40,7 +40,7 @@ class RetryPolicy:
 
 
 class _AttemptError(Exception):
-    """An attempt has failed. is_final: another one at this mirror would fail too."""
+    """A failed attempt. is_final: another attempt at this mirror would fail too."""
 
     def __init__(self, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)
@@ -56,10 +56,10 @@ def download(
     progress: DownloadProgress = lambda *_: None,
     retries: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
 ) -> str:
-    """Gathers a file in `part` and checks it; returns the URL that gave the end of it.
+    """Downloads a file into `part` and checks it; returns the URL that completed it.
 
     Raises:
-        ModelError: no mirror gave the right file; the text says why for each.
+        ModelError: no mirror delivered the right file; the text says why for each.
         RunError: the part file can't be written.
     """
     reasons = []
@@ -75,24 +75,24 @@ def download(
                 if wrong is None:
                     return url
                 part.unlink()
-                # A part that began elsewhere, or long ago, may be to blame: the same mirror is asked for all of it.
+                # The older bytes of a resumed part may be wrong, so the same mirror gets one more attempt from the start.
                 raise _AttemptError(wrong, is_final=is_fresh)
             except _AttemptError as failure:
                 reason = f"{url}: {failure}"
                 if failure.is_final:
                     break
         reasons.append(reason)
-    kept = f"; {part.stat().st_size:,} bytes are kept, and the same command goes on from there" if part.exists() else ""
+    kept = f"; {part.stat().st_size:,} bytes are kept, and the same command resumes there" if part.exists() else ""
     raise ModelError(
         "can't be downloaded:\n  "
         + "\n  ".join(reasons)
-        + f"\ncheck the connection and try again{kept}; or fetch the file "
-        "elsewhere and give it to: trapmeter models import FILE"
+        + f"\ncheck the connection and try again{kept}; or download the file "
+        "in another way and run: trapmeter models import FILE"
     )
 
 
 def _fetch(url: str, part: Path, max_bytes: int, timeout_s: float, progress: DownloadProgress) -> bool:
-    """One attempt. True if all of the file came from it, and nothing from an earlier one."""
+    """Makes one attempt; returns whether it delivered the entire file, without bytes of an earlier attempt."""
     from urllib.error import HTTPError
     from urllib.request import Request
 
@@ -101,17 +101,17 @@ def _fetch(url: str, part: Path, max_bytes: int, timeout_s: float, progress: Dow
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        with _opener().open(Request(url, headers=headers), timeout=timeout_s) as answer:  # noqa: S310 - own opener
-            start, total = _byte_range(getattr(answer, "status", None), answer.headers, have)
+        with _opener().open(Request(url, headers=headers), timeout=timeout_s) as response:  # noqa: S310 - own opener
+            start, total = _byte_range(getattr(response, "status", None), response.headers, have)
             if total is not None and total > max_bytes:
                 raise _AttemptError(f"offers {total:,} bytes, expected at most {max_bytes:,}", is_final=True)
-            _receive(answer, part, start, total, max_bytes, progress)
+            _receive(response, part, start, total, max_bytes, progress)
     except HTTPError as error:
         if error.code == 416 and have:
-            # The server has no more than we have: either all is there, which the check will tell, or the part is wrong.
+            # The server has no more bytes than the part: it is complete or wrong, which the check decides.
             return False
         is_final = 300 <= error.code < 500 and error.code not in (408, 425, 429)
-        raise _AttemptError(f"the server answers {error.code} {error.reason}", is_final=is_final) from error
+        raise _AttemptError(f"the server responds {error.code} {error.reason}", is_final=is_final) from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise _AttemptError(f"{reason}" or type(error).__name__) from error
@@ -119,20 +119,20 @@ def _fetch(url: str, part: Path, max_bytes: int, timeout_s: float, progress: Dow
 
 
 def _byte_range(status: int | None, headers: object, have: int) -> tuple[int, int | None]:
-    """The byte that the answer starts at, and the file's size if it is told."""
-    told = getattr(headers, "get", lambda _: None)
+    """The byte that the response starts at, and the file's size if it is known."""
+    header = getattr(headers, "get", lambda _: None)
     if status == 206:
-        found = _RANGE.fullmatch(told("Content-Range") or "")
+        found = _RANGE.fullmatch(header("Content-Range") or "")
         if found is None or int(found[1]) != have:
-            raise _AttemptError(f"asked for the bytes from {have:,} on, got {told('Content-Range')!r}")
+            raise _AttemptError(f"requested the bytes from {have:,} on, got {header('Content-Range')!r}")
         return have, None if found[2] == "*" else int(found[2])
-    # Any other good answer is the whole file: the server knows nothing of ranges, so it starts anew.
-    length = told("Content-Length")
+    # Any other successful response is the entire file, from a server without ranges.
+    length = header("Content-Length")
     return 0, int(length) if length and length.isdecimal() else None
 
 
 def _receive(
-    answer: IO[bytes], part: Path, start: int, total: int | None, max_bytes: int, progress: DownloadProgress
+    response: IO[bytes], part: Path, start: int, total: int | None, max_bytes: int, progress: DownloadProgress
 ) -> None:
     try:
         file = part.open("r+b" if start else "wb")
@@ -141,10 +141,10 @@ def _receive(
     with file:
         done = file.seek(start)
         progress(done, total)
-        while block := answer.read(BLOCK_BYTES):
+        while block := response.read(BLOCK_BYTES):
             done += len(block)
             if done > max_bytes:
-                raise _AttemptError(f"sends more than the {max_bytes:,} bytes expected", is_final=True)
+                raise _AttemptError(f"sends more than the expected {max_bytes:,} bytes", is_final=True)
             try:
                 file.write(block)
                 file.flush()
@@ -152,11 +152,11 @@ def _receive(
                 raise RunError(f"{part} can't be written: {error.strerror}; check the free space") from error
             progress(done, total)
     if total is not None and done < total:
-        raise _AttemptError(f"broke off after {done:,} of {total:,} bytes")
+        raise _AttemptError(f"the connection ended after {done:,} of {total:,} bytes")
 
 
 def _opener() -> OpenerDirector:
-    """Opens http, https and file URLs alone, and never goes from https to http."""
+    """Opens only http, https and file URLs, and follows no redirect from https to http."""
     from http.client import HTTPMessage
     from urllib import request
 
@@ -166,7 +166,7 @@ def _opener() -> OpenerDirector:
         ) -> request.Request | None:
             schemes = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
             if schemes[1] not in ("http", "https") or schemes == ("https", "http"):
-                raise _AttemptError(f"sends on from {schemes[0]} to {newurl}", is_final=True)
+                raise _AttemptError(f"redirects from {schemes[0]} to {newurl}", is_final=True)
             return super().redirect_request(req, fp, code, msg, headers, newurl)
 
     opener = request.OpenerDirector()

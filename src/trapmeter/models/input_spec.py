@@ -11,20 +11,20 @@ from trapmeter.windows import SECOND_PLACE_OFFSETS_S, TIME_ORDER_OFFSETS_S, Edge
 
 MAX_OFFSET_S = 3600.0
 MAX_WINDOW_BYTES = 100_000_000
-"""Fifty times that of the 2nd-place system. A batch of eight windows of any bundle fits into a laptop's memory."""
+"""Fifty times the 2nd-place system's window. Eight windows of any bundle fit into a laptop's memory."""
 
 
 class Resize(StrEnum):
-    """How a full-size picture becomes one of the network's size; the aspect ratio is ignored, as in the 2nd-place system."""
+    """How a picture is scaled to the network's size; the aspect ratio is ignored, as in the 2nd-place system."""
 
     OPENCV_LINEAR = "opencv-linear"
-    """OpenCV's bilinear without antialiasing from the full-size picture: what the published weights saw."""
+    """OpenCV's bilinear scaling of the full-size picture, without antialiasing: what the published weights need."""
     SWSCALE_AREA = "swscale-area"
-    """FFmpeg's area average while decoding: less work and no aliasing."""
+    """FFmpeg's area average while decoding: faster, and without aliasing."""
 
 
 class Target(StrEnum):
-    """What the network's one output is."""
+    """The meaning of the network's single output."""
 
     METRES = "metres"
     LOG1P = "log1p"
@@ -32,12 +32,16 @@ class Target(StrEnum):
 
 
 class FrameEncoding(StrEnum):
-    """What is shown of a window's frames."""
+    """How a window's frames become channels."""
 
     RGB = "rgb"
-    """All of them in colour, three channels each."""
+    """All frames in colour, three channels each."""
     MOTION = "motion"
-    """The second itself in colour, and of every other frame how much its grey differs from it: what has moved."""
+    """The window's own second in colour; of every other frame the difference of its grey from that second: motion."""
+
+
+MAX_LOG_METRES = 6.0
+"""Upper limit of a log1p output, 402 m: no animal is that far away, and untrained networks must not overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +49,39 @@ class InputSpec:
     """A network's input: bytes, windows x channels x height x width; it divides by 255 itself."""
 
     size_hw: tuple[int, int] = (270, 480)
+    """Height and width of the frames in pixels, 32 to 4096 each."""
     offsets_s: tuple[float, ...] = TIME_ORDER_OFFSETS_S
+    """Seconds from the window's own second to each of its frames, in the order of the channels; 0 must be among them."""
     resize: Resize = Resize.SWSCALE_AREA
+    """How frames are scaled to this size."""
     edge: Edge = Edge.BLACK
+    """What replaces frames before the start and after the end of the video."""
     frames: FrameEncoding = FrameEncoding.RGB
+    """Frames as channels: rgb (all in colour) or motion (one in colour, differences of grey for the others)."""
     box_channel: bool = False
-    """A last channel with the score of the animal's box inside it, and 0 elsewhere."""
+    """Add a last channel with the score of the animal's box inside the box and 0 elsewhere."""
     target: Target = Target.METRES
+    """Meaning of the output: metres or log1p, log(1 + metres)."""
 
     def __post_init__(self) -> None:
         if min(self.size_hw) < 32 or max(self.size_hw) > 4096:
-            raise InputError(f"a network's input has 32 to 4096 rows and columns, got {self.size_hw}")
+            raise InputError(f"expected an input of 32 to 4096 rows and columns, got {self.size_hw}")
         if 0.0 not in self.offsets_s or len(self.offsets_s) > 64:
-            raise InputError(f"a window holds the second itself (0) and at most 64 frames, got {self.offsets_s}")
-        # Comparing is False for what is no number, too.
+            raise InputError(
+                f"expected at most 64 offsets with 0, the window's own second, among them, got {self.offsets_s}"
+            )
+        # Comparisons with NaN are False.
         if not all(abs(offset) <= MAX_OFFSET_S for offset in self.offsets_s):
             raise InputError(f"a window's frames lie within {MAX_OFFSET_S:g} s of its second, got {self.offsets_s}")
         if not isinstance(self.box_channel, bool):
-            raise InputError(f"box_channel is true or false, got {self.box_channel!r}")
+            raise InputError(f"box_channel must be true or false, got {self.box_channel!r}")
         n_bytes = self.n_channels * self.size_hw[0] * self.size_hw[1]
         if n_bytes > MAX_WINDOW_BYTES:
             raise InputError(f"a window has at most {MAX_WINDOW_BYTES:,} bytes, got {n_bytes:,}")
 
     @property
     def n_channels(self) -> int:
-        """Those of the frames, and one for the box."""
+        """The number of channels: those of the frames, and one for the box."""
         n_frames = len(self.offsets_s)
         return (3 * n_frames if self.frames is FrameEncoding.RGB else 3 + n_frames - 1) + self.box_channel
 
@@ -82,7 +94,7 @@ class InputSpec:
         """The inverse of `to_json`.
 
         Raises:
-            InputError: a field is missing, unknown or of another kind.
+            InputError: a field is missing, unknown or invalid.
         """
         try:
             return InputSpec(

@@ -1,4 +1,4 @@
-"""Brings models onto this machine: pulled from where they are published, or imported from a file."""
+"""Installs models: downloads published ones, imports bundles and TorchScript files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +29,7 @@ from trapmeter.models.download import DownloadProgress, RetryPolicy, download
 from trapmeter.models.input_spec import SECOND_PLACE_INPUT, InputSpec
 from trapmeter.models.library import download_path, locked_model, model_name_from, models_folder, new_model
 from trapmeter.models.registry import REGISTRY, PublishedFormat, PublishedModel, check_sha256, published_model
+from trapmeter.progress import Announce
 
 CONVERTER = "trapmeter.training.torchscript"
 CONVERSION_TIMEOUT_S = 3600.0
@@ -36,17 +37,12 @@ CONVERTER_ENVIRONMENT = (
     *("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"),
     *("HOME", "USER", "USERPROFILE", "TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL", "OMP_NUM_THREADS"),
 )
-"""Of the environment, what the converter gets: no passwords or keys that may stand there."""
-
-Announce = Callable[[str], None]
+"""The environment variables that the converter gets; passwords and keys among the others stay out."""
 
 
 @dataclass(frozen=True, slots=True)
 class TorchscriptOrigin:
-    """What is known of a TorchScript file, and goes into the card of the bundle made of it.
-
-    sha256: what the file must have; None where nobody has told.
-    """
+    """The source of a TorchScript file, stored in the card of its bundle. sha256: the expected one, None if unknown."""
 
     spec: InputSpec
     licence: str = "not stated"
@@ -58,7 +54,7 @@ class TorchscriptOrigin:
 
 
 def torchscript_origin(entry: PublishedModel, sha256: str | None = None) -> TorchscriptOrigin:
-    """What the registry knows of a TorchScript file; sha256: what the user says instead."""
+    """The registry's entry of a TorchScript file. sha256: the user's, in place of the entry's."""
     assert entry.spec is not None
     return TorchscriptOrigin(
         entry.spec,
@@ -76,56 +72,57 @@ def pull(
     *,
     sha256: str | None = None,
     overwrite: bool = False,
-    tell: Announce,
+    announce: Announce,
     progress: DownloadProgress = lambda *_: None,
     retries: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
 ) -> Bundle:
-    """Downloads a published model and makes it ready to use. sha256: the file's checksum, where the user knows better.
+    """Downloads a published model and installs it. sha256: the file's checksum, in place of the registry's.
 
     Raises:
         MissingExtraError: the file must be converted, and torch is not installed; nothing was downloaded.
-        ModelError: no mirror gave the right file, or it can't be used.
-        RunError: there is such a model already, another process is getting it, or the folder can't be written.
+        ModelError: no mirror delivered the right file, or it can't be used.
+        RunError: the model exists already, another process is installing it, or the folder can't be written.
     """
     if entry.format is PublishedFormat.TORCHSCRIPT:
         require_converter()
     part = download_path(entry.name)
-    whole = part.with_suffix(".file")
+    complete = part.with_suffix(".file")
 
-    def wrong(path: Path) -> str | None:
+    def mismatch(path: Path) -> str | None:
         return find_mismatch(
             path, sha256 or entry.sha256, None if sha256 else entry.digest_starts, None if sha256 else entry.size_bytes
         )
 
     with locked_model(entry.name), new_model(entry.name, overwrite=overwrite) as folder:
-        # A whole file is left where the conversion failed, after a download that need not be done again.
-        if not (whole.exists() and wrong(whole) is None):
+        # A failed conversion leaves the complete file, so that it need not be downloaded again.
+        if not (complete.exists() and mismatch(complete) is None):
             limit = (None if sha256 else entry.size_bytes) or MAX_NETWORK_BYTES
             try:
-                url = download(entry.urls, part, check=wrong, max_bytes=limit, progress=progress, retries=retries)
+                url = download(entry.urls, part, check=mismatch, max_bytes=limit, progress=progress, retries=retries)
             except ModelError as error:
                 raise ModelError(f"{entry.name} {error}") from error
-            part.replace(whole)
-            tell(f"downloaded from {url}")
+            part.replace(complete)
+            announce(f"downloaded from {url}")
         if entry.format is PublishedFormat.TORCHSCRIPT:
-            _convert(whole, folder, entry.name, torchscript_origin(entry, sha256), tell)
+            _convert(complete, folder, entry.name, torchscript_origin(entry, sha256), announce)
         else:
-            unpack_bundle(whole, folder)
+            unpack_bundle(complete, folder)
         bundle = read_bundle(folder)
-    whole.unlink()
+    complete.unlink()
     return _installed_bundle(bundle, entry.name)
 
 
-def import_bundle(source: Path, name: str, *, overwrite: bool = False) -> Bundle:
-    """Takes over a bundle: a folder, or a zip file of one.
+def import_bundle(source: str | Path, name: str, *, overwrite: bool = False) -> Bundle:
+    """Installs a bundle from its folder or zip file.
 
     Raises:
-        ModelError: it is no sound bundle.
-        RunError: there is a model of that name already, or the folder can't be written.
+        ModelError: it isn't a valid bundle.
+        RunError: a model of that name exists already, or the folder can't be written.
     """
+    source = Path(source)
     with new_model(name, overwrite=overwrite) as folder:
         if source.is_dir():
-            # Checked before it is copied, and again as it lies here.
+            # Checked before it is copied, and the copy again.
             read_bundle(source)
             for part in (CARD_FILE, NETWORK_FILE):
                 copyfile(source / part, folder / part)
@@ -136,34 +133,35 @@ def import_bundle(source: Path, name: str, *, overwrite: bool = False) -> Bundle
 
 
 def import_torchscript(
-    file: Path, name: str, origin: TorchscriptOrigin, *, overwrite: bool = False, tell: Announce
+    file: str | Path, name: str, origin: TorchscriptOrigin, *, overwrite: bool = False, announce: Announce
 ) -> Bundle:
-    """Converts a TorchScript file into a bundle, once, in a process of its own. Only for files from those whom you trust.
+    """Converts a TorchScript file into a bundle, in a process of its own. Only for files from a source that you trust.
 
     Raises:
         MissingExtraError: torch is not installed.
-        ModelError: the file is missing, not the one that its checksum tells of, or can't be converted.
-        RunError: there is a model of that name already, or the folder can't be written.
+        ModelError: the file is missing, doesn't match its checksum, or can't be converted.
+        RunError: a model of that name exists already, or the folder can't be written.
     """
+    file = Path(file)
     if not file.is_file():
-        raise ModelError(f"{file}: no such file; expected a TorchScript file, or a bundle's folder or zip file")
+        raise ModelError(f"{file}: no such file; expected a TorchScript file, or the folder or zip file of a bundle")
     require_converter()
     reason = find_mismatch(file, origin.sha256, origin.digest_starts, origin.size_bytes)
     if reason is not None:
         raise ModelError(f"{file}: {reason}")
     with new_model(name, overwrite=overwrite) as folder:
-        _convert(file, folder, name, origin, tell)
+        _convert(file, folder, name, origin, announce)
         bundle = read_bundle(folder)
     return _installed_bundle(bundle, name)
 
 
 def is_bundle(source: Path) -> bool:
-    """Whether a path is a bundle, as a folder or a zip file, rather than a TorchScript file."""
+    """Whether a path is a bundle's folder or zip file; otherwise it may be a TorchScript file."""
     return source.is_dir() or (source.is_file() and is_bundle_archive(source))
 
 
 def require_converter() -> None:
-    """Makes sure that TorchScript files can be converted.
+    """Checks that TorchScript files can be converted.
 
     Raises:
         MissingExtraError: torch or onnx is not installed.
@@ -174,7 +172,7 @@ def require_converter() -> None:
 
 
 def find_mismatch(path: Path, sha256: str | None, digest_starts: str | None, size_bytes: int | None) -> str | None:
-    """Why a file is not the one that is known by its size and checksum; None if it is, or if nothing is known."""
+    """How a file differs from the expected size and checksum; None if it doesn't, or if neither is known."""
     size = path.stat().st_size
     if size_bytes is not None and size != size_bytes:
         return f"expected {size_bytes:,} bytes, got {size:,}"
@@ -183,30 +181,30 @@ def find_mismatch(path: Path, sha256: str | None, digest_starts: str | None, siz
         return None if sums[0] == sha256.lower() else f"expected the sha256 {sha256.lower()}, got {sums[0]}"
     if digest_starts is not None and not any(digest.startswith(digest_starts) for digest in sums):
         return (
-            f"expected a checksum that starts with {digest_starts}, got the sha256 {sums[0]}; if you know from its publisher "
-            "that this is the file, give that checksum with --sha256"
+            f"expected a checksum that starts with {digest_starts}, got the sha256 {sums[0]}; if its publisher states "
+            "this checksum, give it with --sha256"
         )
     return None
 
 
 def digests(path: Path) -> tuple[str, str, str]:
-    """A file's SHA-256, SHA-1 and MD5 in hexadecimal. The latter two only tell a mixed-up file, not a forged one."""
+    """A file's SHA-256, SHA-1 and MD5 in hexadecimal. The last two reveal a mix-up, but not a forgery."""
     sums = [hashlib.new(name, usedforsecurity=False) for name in ("sha256", "sha1", "md5")]
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            for one in sums:
-                one.update(block)
+            for digest in sums:
+                digest.update(block)
     return sums[0].hexdigest(), sums[1].hexdigest(), sums[2].hexdigest()
 
 
-def _convert(file: Path, folder: Path, name: str, origin: TorchscriptOrigin, tell: Announce) -> None:
+def _convert(file: Path, folder: Path, name: str, origin: TorchscriptOrigin, announce: Announce) -> None:
     sha256 = digests(file)[0]
     if origin.sha256 is None:
-        tell(
-            f"warning: nobody has told the whole checksum of this file (its sha256 is {sha256}). A TorchScript file is a "
-            "program: go on only if you trust where it came from."
+        announce(
+            f"warning: the full checksum of this file is not known (its sha256 is {sha256}). A TorchScript file is a "
+            "program: continue only if you trust its source."
         )
-    tell("converting it, once; this takes a few minutes ...")
+    announce("converting the file; this takes a few minutes, once ...")
     source = {"format": "torchscript", "sha256": sha256, "urls": list(origin.urls)}
     job = {
         "file": str(file.resolve()),
@@ -216,18 +214,18 @@ def _convert(file: Path, folder: Path, name: str, origin: TorchscriptOrigin, tel
         "licence": origin.licence,
         "provenance": {"source": source, "trained_on": origin.trained_on},
     }
-    tell(f"converted; it differs from the TorchScript file by {_run_converter(job):.1g} m at most")
+    announce(f"converted; predictions differ from the TorchScript file's by at most {_run_converter(job):.1g} m")
 
 
 def _run_converter(job: dict[str, Any]) -> float:
     environment = {key: os.environ[key] for key in CONVERTER_ENVIRONMENT if key in os.environ}
     with tempfile.TemporaryDirectory() as empty:
-        told = Path(empty) / "result.json"
+        result_path = Path(empty) / "result.json"
         try:
-            # -P: no module is taken from the folder in which it runs.
+            # -P: Python imports no module from the current folder.
             done = subprocess.run(
                 [sys.executable, "-P", "-m", CONVERTER],
-                input=json.dumps({**job, "result": str(told)}),
+                input=json.dumps({**job, "result": str(result_path)}),
                 capture_output=True,
                 encoding="utf-8",
                 errors="replace",
@@ -237,23 +235,23 @@ def _run_converter(job: dict[str, Any]) -> float:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise ModelError(f"{job['file']}: given up after {error.timeout:.0f} s of converting it") from error
-        said = told.read_text(encoding="utf-8") if told.exists() else ""
+            raise ModelError(f"{job['file']}: the conversion was stopped after {error.timeout:.0f} s") from error
+        written = result_path.read_text(encoding="utf-8") if result_path.exists() else ""
     try:
-        result = json.loads(said)
+        result = json.loads(written)
         if "error" in result:
             raise ModelError(result["error"])
         return float(result["difference_m"])
     except (ValueError, KeyError, TypeError) as error:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["without a message"])[-1]
         raise ModelError(
-            f"{job['file']}: the process that converts it ended with status {done.returncode} ({last[:300]}); "
+            f"{job['file']}: the converter ended with status {done.returncode} ({last[:300]}); "
             "it may need more memory: several times the size of the file"
         ) from error
 
 
 def _installed_bundle(bundle: Bundle, name: str) -> Bundle:
-    """The bundle where it lies now that it is whole: `new_model` has moved its folder."""
+    """The bundle in its final folder, to which `new_model` has moved it."""
     return replace(bundle, folder=models_folder() / name)
 
 
@@ -270,13 +268,13 @@ def import_model(
     overwrite: bool = False,
     announce: Announce = print,
 ) -> Bundle:
-    """Makes a model of this machine from a TorchScript file or a bundle.
+    """Installs a model from a TorchScript file or a bundle.
 
-    like: an entry of the registry whose input, licence and checksum apply. spec: fields of `InputSpec` that differ from it,
-    or from the 2nd place's input.
+    like: an entry of the registry whose input, licence and checksum apply. spec: fields of `InputSpec` that differ from that
+    entry's or, without one, from the 2nd-place system's.
 
     Raises:
-        InputError: the file is a bundle, whose card states everything that was given; or an option is wrong.
+        InputError: an option is invalid, or was given for a bundle, whose card already states it.
         ModelError: the file is damaged, or its network can't be converted.
     """
     file = Path(file)
@@ -298,4 +296,4 @@ def import_model(
         licence=licence or origin.licence,
         trained_on=trained_on or origin.trained_on,
     )
-    return import_torchscript(file, chosen, origin, overwrite=overwrite, tell=announce)
+    return import_torchscript(file, chosen, origin, overwrite=overwrite, announce=announce)

@@ -9,14 +9,14 @@ from trapmeter.models.input_spec import FrameEncoding, InputSpec
 from trapmeter.records import Box
 
 MIN_MASK_VALUE = 40
-"""So far above 0 that a box is told from none however unsure it is."""
+"""Value of a box with score 0: well above 0, so that even the least certain box differs from none."""
 
 
 def network_input(frames: NDArray[np.uint8], box: Box | None, spec: InputSpec) -> NDArray[np.uint8]:
     """The input of one window.
 
-    frames: uint8 (frames, height, width, 3), RGB, in the order of spec.offsets_s, already of spec.size_hw. box: the animal in
-    question in the middle frame. Returns uint8 (spec.n_channels, height, width); the network itself divides by 255.
+    frames: uint8 (frames, height, width, 3), RGB, in the order of spec.offsets_s and of size spec.size_hw. box: the animal's
+    in the frame of offset 0. Returns uint8 (spec.n_channels, height, width); the network itself divides by 255.
     """
     n_frames, height, width, _ = frames.shape
     if (n_frames, height, width) != (len(spec.offsets_s), *spec.size_hw):
@@ -34,9 +34,9 @@ def network_input(frames: NDArray[np.uint8], box: Box | None, spec: InputSpec) -
 
 
 def motion_channels(others: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """How much the grey of each other frame (frames, height, width, 3) differs from now's; 0 for one that is all black.
+    """The absolute difference of each other frame's grey (frames, height, width, 3) from now's.
 
-    Such a frame stands for a second outside the video, which tells nothing of what has moved.
+    An all black frame stands for a second outside the video, which shows no motion; its difference is 0.
     """
     grey = others.mean(axis=3, dtype=np.float32)
     difference = np.abs(grey - now.mean(axis=2, dtype=np.float32))
@@ -45,9 +45,9 @@ def motion_channels(others: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArra
 
 
 def box_mask(box: Box | None, height: int, width: int) -> NDArray[np.uint8]:
-    """How sure the box is, in the pixels whose centre lies in it, at least one; 0 elsewhere and everywhere without a box.
+    """The box's score in the pixels whose centres are inside (at least one); 0 elsewhere, and everywhere without a box.
 
-    LEAST_IN_BOX stands for a score of 0, 255 for a score of 1.
+    MIN_MASK_VALUE stands for a score of 0, 255 for a score of 1.
     """
     mask = np.zeros((height, width), np.uint8)
     if box is not None:

@@ -1,8 +1,8 @@
 """Checks the structure of an ONNX file before any runtime opens it.
 
-A file of ONNX is a message of Protocol Buffers, and may name other files that hold its weights (external data), wherever
-they are. trapmeter's bundles never do. Only the outline is read, not the weights, so that a large network takes no longer.
-Field numbers: onnx.proto of ONNX 1.x.
+An ONNX file is a Protocol Buffers message, and may refer to weights in other files anywhere on the machine (external data).
+trapmeter's bundles never do. The check reads the structure without the weights, so that large networks take no longer. The
+field numbers are those of onnx.proto of ONNX 1.x.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 from trapmeter.errors import ModelError
 
 MAX_DEPTH = 8
-"""Of graphs within graphs (branches and loops)."""
+"""Largest depth of nested graphs (branches and loops)."""
 MAX_VALUES = 1_000_000_000
-"""In one tensor: four gigabytes of float32, which no bundle's file may have."""
+"""Largest number of values in a tensor: four gigabytes of float32, more than a bundle may have."""
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
-"""Whose operators runtimes bring along; others would need libraries of the network's maker."""
+"""Domains of the operators that runtimes have; others would need libraries of the network's maker."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _BYTES_OF = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 14: 8, 15: 16, 16: 2}
-"""Bytes of a value of TensorProto.DataType where it is stored raw."""
+"""Bytes per value of each TensorProto.DataType in raw storage."""
 
-# What holds what: message, field -> message.
+# The kind of message in each field: message, field -> message.
 _PARTS = {
     ("model", 7): "graph",
     ("model", 8): "opset",
@@ -49,39 +49,39 @@ _PARTS = {
 
 
 class _RejectedError(Exception):
-    """The file is not one that we open."""
+    """The file must not be opened."""
 
 
 def check_onnx(path: Path) -> None:
-    """Refuses what no bundle of trapmeter has.
+    """Refuses an ONNX file that can't be from a bundle of trapmeter.
 
     Raises:
-        ModelError: the file is cut off, refers to other files, holds tensors of impossible size, or needs foreign operators.
+        ModelError: the file is cut off, refers to other files, has tensors of impossible size, or needs unknown operators.
     """
-    wrong: str | None = "it is empty"
+    reason: str | None = "it is empty"
     try:
         with path.open("rb") as file:
             if path.stat().st_size:
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, memoryview(content) as view:
-                    wrong = _rejection_reason(view)
+                    reason = _rejection_reason(view)
     except OSError as error:
-        raise ModelError(f"{path}: can't be read ({error.strerror}); copy the bundle anew") from error
-    if wrong is not None:
-        raise ModelError(f"{path}: not opened, since {wrong}; take the bundle from where it was made")
+        raise ModelError(f"{path}: can't be read ({error.strerror}); copy the bundle again") from error
+    if reason is not None:
+        raise ModelError(f"{path}: not opened, since {reason}; copy the bundle again from its source")
 
 
 def _rejection_reason(model: memoryview) -> str | None:
-    # No exception leaves this function: its trace would hold views of the file, which then couldn't be closed.
+    # No exception leaves this function: its traceback would keep views of the file, which then couldn't be closed.
     try:
-        return None if _check_message(model, "model", 0) else "it holds no graph"
+        return None if _check_message(model, "model", 0) else "it contains no graph"
     except _RejectedError as error:
         return str(error)
 
 
 def _check_message(message: memoryview, kind: str, depth: int) -> bool:
-    """Whether a message holds a graph; all within it is checked."""
+    """Checks a message and all messages in it; returns whether it contains a graph."""
     if depth > 4 * MAX_DEPTH:
-        raise _RejectedError("its graphs lie too deep in each other")
+        raise _RejectedError("its graphs are nested too deep")
     if kind == "tensor":
         _check_tensor(message)
         return False
@@ -93,9 +93,9 @@ def _check_message(message: memoryview, kind: str, depth: int) -> bool:
             _check_message(_as_bytes(value), part, depth + 1)
         elif (kind, field) in (("node", 7), ("opset", 1)):
             domain = bytes(_as_bytes(value)).decode("utf-8", "replace")
-            # Functions that the file itself defines have a domain of their own, which the runtime resolves.
+            # pkg.* are functions that the file itself defines, which the runtime resolves.
             if domain not in DOMAINS and not domain.startswith("pkg."):
-                raise _RejectedError(f"it needs operators of {domain[:80]!r}, which no runtime brings along")
+                raise _RejectedError(f"it needs operators of {domain[:80]!r}, which no runtime has")
     return has_graph
 
 
@@ -113,17 +113,17 @@ def _check_tensor(message: memoryview) -> None:
         elif field == 9:
             raw_bytes = len(_as_bytes(value))
         elif field == 13 or (field == 14 and value):
-            raise _RejectedError("it takes weights from another file (external data)")
+            raise _RejectedError("it loads weights from another file (external data)")
     values = prod(dims)
     if any(not 0 <= size <= MAX_VALUES for size in dims) or values > MAX_VALUES:
-        raise _RejectedError(f"it holds a tensor of shape {dims[:8]}")
+        raise _RejectedError(f"it has a tensor of shape {dims[:8]}")
     size = _BYTES_OF.get(data_type)
     if raw_bytes is not None and size is not None and raw_bytes != values * size:
         raise _RejectedError(f"a tensor of shape {dims[:8]} needs {values * size:,} bytes and has {raw_bytes:,}")
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Field number, wire type and value of each field."""
+    """Field number, wire type and value of each field of a message."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -145,7 +145,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number of up to ten bytes, and where it ends."""
+    """An integer of up to ten bytes, and the position after it."""
     number = 0
     for shift in range(0, 70, 7):
         if at >= len(message):

@@ -16,21 +16,22 @@ from trapmeter._version import __version__
 from trapmeter.errors import InputError, RunError, require_extra
 from trapmeter.settings import worker_count
 from trapmeter.storage.address import AnyPath, parse_path
+from trapmeter.storage.remote import path_exists
 
 if TYPE_CHECKING:
     from trapmeter.parallel.sharding import Shard
     from trapmeter.parallel.workers import Engine
 
 CONNECT_TIMEOUT_S = 20.0
-"""A cluster that doesn't answer within so many seconds is not there."""
+"""A cluster that doesn't reply within this time counts as missing."""
 
 LOCAL_STORE_BYTES = 100_000_000
-"""Results are small: Ray would set a third of the memory aside for them."""
+"""Memory for results, which are small: by default Ray would reserve a third of the memory."""
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
-    # Of workers that are lost: the run tells itself what became of their tasks.
+    # Silences messages about lost workers: the run itself reports what became of their tasks.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_gcs_server_request_timeout_seconds": str(int(CONNECT_TIMEOUT_S)),
@@ -102,14 +103,14 @@ def open_engine(settings: EngineSettings, jobs: int | None, paths: Sequence[AnyP
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
 
     # A path that is missing on this machine too is a mistake in the command, which has a clearer message of its own.
-    existing = [path.absolute() for path in paths if path.exists()]
+    existing = [path.absolute() for path in paths if path_exists(path)]
     with connect_to_ray(settings.ray_address, existing, worker_count(jobs)) as cluster:
         yield OpenEngine(Engine(run_tasks_on_ray, cluster.n_machines), cluster.cpus if jobs is None else jobs)
 
 
 @dataclass(frozen=True, slots=True)
 class RayCluster:
-    """How large a cluster is; n_machines: those with CPUs to work on."""
+    """The size of a cluster; n_machines counts those with CPUs for work."""
 
     cpus: int
     n_machines: int
@@ -117,16 +118,16 @@ class RayCluster:
 
 @contextmanager
 def connect_to_ray(address: str | None, paths: Sequence[AnyPath] = (), jobs: int | None = None) -> Iterator[RayCluster]:
-    """Joins a cluster for as long as the block lasts; the value says how large it is.
+    """Joins a cluster until the block ends.
 
-    address: auto, HOST:PORT or ray://HOST:PORT; None starts a cluster on this machine, with as many CPUs as jobs says, or as
-    the machine has. paths: what every machine must see under the same name.
+    address: auto, HOST:PORT or ray://HOST:PORT; None starts a cluster on this machine with jobs CPUs, or with all of them.
+    paths: every machine must see these under the same name.
 
     Raises:
-        RunError: there is no cluster there, or one of its machines has another trapmeter or doesn't see a path.
+        RunError: there is no cluster, or one of its machines has another version of trapmeter or doesn't see a path.
     """
     for name, value in _QUIET.items():
-        # Ray reads them when it is imported.
+        # Ray reads these when it is imported.
         os.environ.setdefault(name, value)
     import ray
 
@@ -149,7 +150,7 @@ def connect_to_ray(address: str | None, paths: Sequence[AnyPath] = (), jobs: int
 
 
 def _check_listens(address: str) -> None:
-    """Ray itself would wait for minutes, and end the process."""
+    """Checks that something listens there; Ray itself would wait for minutes and then end the process."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         raise RunError(f"--ray-address is auto, HOST:PORT or ray://HOST:PORT, got {address!r}")
@@ -160,43 +161,47 @@ def _check_listens(address: str) -> None:
 
 
 def _unreachable_text(address: str, error: Exception) -> str:
-    why = (str(error) or type(error).__name__).splitlines()[0]
+    reason = (str(error) or type(error).__name__).splitlines()[0]
     return (
-        f"no Ray cluster at {address}: {why}; check the address and that `ray status` answers there, or leave out "
-        "--ray-address for a cluster on this machine; what is done is kept"
+        f"no Ray cluster at {address}: {reason}; check the address and that `ray status` works there, or leave out "
+        "--ray-address for a cluster on this machine; finished work is kept"
     )
 
 
 def check_machines(paths: Sequence[AnyPath]) -> None:
-    """Asks every machine of the cluster, before any work."""
+    """Checks before any work that every machine of the cluster has this version and sees the paths.
+
+    Raises:
+        RunError: one of them doesn't.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    look = ray.remote(describe_machine)
-    asked = {
-        node["NodeManagerHostname"]: look.options(
+    describe = ray.remote(describe_machine)
+    replies = {
+        node["NodeManagerHostname"]: describe.options(
             num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         ).remote([str(path) for path in paths])
         for node in ray.nodes()
         if node["Alive"]
     }
-    wrong = []
-    for host, answer in asked.items():
+    problems = []
+    for host, reply in replies.items():
         try:
-            version, python, unseen = ray.get(answer, timeout=6 * CONNECT_TIMEOUT_S)
+            version, python, missing = ray.get(reply, timeout=6 * CONNECT_TIMEOUT_S)
         except ray.exceptions.RayError as error:
-            why = str(error).strip().splitlines()[-1]
-            wrong.append(f"{host}: trapmeter {__version__} doesn't start there ({why})")
+            reason = str(error).strip().splitlines()[-1]
+            problems.append(f"{host}: trapmeter {__version__} doesn't start there ({reason})")
             continue
         if version != __version__:
-            wrong.append(f"{host}: has trapmeter {version}, here is {__version__} (Python {python})")
-        elif unseen:
-            wrong.append(f"{host}: doesn't see {', '.join(unseen[:3])}; all machines need the same paths")
-    if wrong:
-        more = f"; and {len(wrong) - 5} machines more" if len(wrong) > 5 else ""
-        raise RunError(f"the cluster can't do this work: {'; '.join(wrong[:5])}{more}; nothing was started")
+            problems.append(f"{host}: has trapmeter {version}, this machine {__version__} (Python {python})")
+        elif missing:
+            problems.append(f"{host}: doesn't see {', '.join(missing[:3])}; all machines need the same paths")
+    if problems:
+        more = f"; and {len(problems) - 5} more machines" if len(problems) > 5 else ""
+        raise RunError(f"the cluster can't do this work: {'; '.join(problems[:5])}{more}; nothing was started")
 
 
 def describe_machine(paths: Sequence[str]) -> tuple[str, str, list[str]]:
-    """On a machine of the cluster: its versions of trapmeter and Python, and which paths it doesn't see."""
-    return __version__, platform.python_version(), [path for path in paths if not parse_path(path).exists()]
+    """Runs on a machine of the cluster: its versions of trapmeter and Python, and the paths that it doesn't see."""
+    return __version__, platform.python_version(), [path for path in paths if not path_exists(parse_path(path))]

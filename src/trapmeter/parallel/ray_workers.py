@@ -1,8 +1,8 @@
-"""Run one function over many tasks in the actors of a Ray cluster.
+"""Runs a function over many tasks in the actors of a Ray cluster, with retries and time limits.
 
-Actors of Ray Core, each of which makes itself ready once and then has at most two tasks in hand. The longest tasks go out
-first, so that none is left to a single worker at the end. An actor that is lost, with its machine or alone, is replaced and
-its tasks are given to others; a task that has ended its worker MOST_TRIES times is given up.
+Each actor of Ray Core loads what it needs once and then has at most two tasks at a time. The longest tasks start first, which
+leaves no worker with a long one at the end. An actor that is lost, with or without its machine, is replaced and its tasks go
+to others; a task that has ended its worker MAX_TRIES times fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
 from trapmeter.errors import RunError
-from trapmeter.parallel.workers import TaskFailure, run_task
+from trapmeter.parallel.workers import POLL_S, TaskFailure, hanging_task, run_task
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -25,9 +25,7 @@ MAX_TRIES = 3
 CRASHED_REASON = f"its worker ended {MAX_TRIES} times: the decoder crashes, or there is too little memory"
 
 TASKS_PER_ACTOR = 2
-"""Tasks of a worker: one at work, and one so that it needn't wait for the next."""
-
-_POLL_S = 0.5
+"""One in progress, and one so that the worker need not wait for the next."""
 
 
 def run_tasks_on_ray(
@@ -38,37 +36,37 @@ def run_tasks_on_ray(
     limit_s: Callable[[Task], float],
     start: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Task, Result | TaskFailure]]:
-    """As `trapmeter.parallel.workers.run_tasks`, on the cluster that this process has joined; a `RunAll`.
+    """As `trapmeter.parallel.workers.run_tasks`, on the cluster that this process has joined.
 
-    limit_s also tells which tasks go out first: those that may take longest.
+    Tasks with the largest limit_s start first.
 
     Raises:
-        RunError: work raised it, workers can't make themselves ready, or the cluster is gone. All workers are stopped.
+        RunError: work raised it, workers can't start, or the cluster is gone. All workers are stopped.
     """
-    crew = _ActorPool(work, start, jobs)
+    pool = _ActorPool(work, start, jobs)
     waiting = [_QueuedTask(-limit_s(task), number, task) for number, task in enumerate(tasks)]
     heapq.heapify(waiting)
     try:
-        while waiting or crew.is_busy:
-            crew.assign(waiting)
-            for given, outcome in crew.collect():
+        while waiting or pool.is_busy:
+            pool.assign(waiting)
+            for queued, outcome in pool.collect():
                 if outcome is _Retry.AGAIN:
-                    heapq.heappush(waiting, given)
+                    heapq.heappush(waiting, queued)
                 else:
-                    yield given.task, outcome
+                    yield queued.task, outcome
     finally:
-        crew.stop()
+        pool.stop()
 
 
 class _Retry(Enum):
-    """What comes of a task that is to be tried again; None may be somebody's result."""
+    """Marks a task to try again; None could be a task's result."""
 
     AGAIN = auto()
 
 
 @dataclass(order=True, slots=True)
 class _QueuedTask(Generic[Task]):
-    """A task, ordered by how long it may take; tries: how many workers have ended with it."""
+    """A task, sorted by how long it may take; tries: how many workers have ended with it."""
 
     minus_limit_s: float
     number: int
@@ -78,9 +76,9 @@ class _QueuedTask(Generic[Task]):
 
 @dataclass(eq=False, slots=True)
 class _Actor(Generic[Task]):
-    """A worker of the cluster with the tasks that it has in hand, in the order in which it does them.
+    """A worker of the cluster and its tasks with their pending results, in the order in which it does them.
 
-    ready: that it has made itself ready, until that is known; since_s: when it came to its first task.
+    ready: the pending result of its start, None once it has started; since_s: when it got to its first task.
     """
 
     actor: Any
@@ -90,148 +88,148 @@ class _Actor(Generic[Task]):
 
 
 class _ActorPool(Generic[Task, Result]):
-    """The workers at hand."""
+    """The workers of a run."""
 
     def __init__(self, work: Callable[[Task], Result], start: Callable[[], None] | None, jobs: int) -> None:
         import ray
 
-        # An actor that Ray restarts by itself would come back without being ready: lost ones are replaced here. Spread out,
-        # since each machine has room for only so many copies of the networks.
+        # Ray would restart a lost actor without calling `start`, so lost ones are replaced here. They are spread over the
+        # machines, since each has memory for only so many copies of the networks.
         self._remote = ray.remote(RayWorker).options(
             num_cpus=1, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
         )
         self._work, self._start, self._jobs = work, start, jobs
         self._actors: list[_Actor[Task]] = []
-        self._n_unready = 0
+        self._n_failed_starts = 0
 
     @property
     def is_busy(self) -> bool:
-        """Some worker has a task in hand."""
-        return any(hand.queue for hand in self._actors)
+        """Whether any worker has a task."""
+        return any(actor.queue for actor in self._actors)
 
     def assign(self, waiting: list[_QueuedTask[Task]]) -> None:
-        """Gives the first of the waiting tasks to those who are ready and have fewest."""
-        n_wanted = min(self._jobs, len(waiting) + sum(bool(hand.queue) for hand in self._actors))
+        """Gives the first waiting tasks to the started workers that have the fewest."""
+        n_wanted = min(self._jobs, len(waiting) + sum(bool(actor.queue) for actor in self._actors))
         while len(self._actors) < n_wanted:
-            actor = self._remote.remote(self._work)
-            self._actors.append(_Actor(actor, actor.start.remote(self._start)))
-        # Not before they are ready: a worker that ends tells nothing of what it had done before.
-        ready = [hand for hand in self._actors if hand.ready is None]
-        while waiting and ready:
-            hand = min(ready, key=lambda hand: len(hand.queue))
-            # For the same reason, one that may have ended a worker is to be alone with its next.
-            is_alone = any(given.tries for given in (waiting[0], *(given for _, given in hand.queue)))
-            if len(hand.queue) >= (1 if is_alone else TASKS_PER_ACTOR):
+            handle = self._remote.remote(self._work)
+            self._actors.append(_Actor(handle, handle.start.remote(self._start)))
+        # Only once they have started: of a worker that ends, it is unknown which task it was doing.
+        started = [actor for actor in self._actors if actor.ready is None]
+        while waiting and started:
+            actor = min(started, key=lambda actor: len(actor.queue))
+            # For the same reason, a task that may have ended a worker gets one to itself.
+            needs_own_worker = any(queued.tries for queued in (waiting[0], *(queued for _, queued in actor.queue)))
+            if len(actor.queue) >= (1 if needs_own_worker else TASKS_PER_ACTOR):
                 return
-            given = heapq.heappop(waiting)
-            if not hand.queue:
-                hand.since_s = time.monotonic()
-            hand.queue.append((hand.actor.do.remote(given.task), given))
+            queued = heapq.heappop(waiting)
+            if not actor.queue:
+                actor.since_s = time.monotonic()
+            actor.queue.append((actor.actor.do.remote(queued.task), queued))
 
     def collect(self) -> Iterator[tuple[_QueuedTask[Task], Result | TaskFailure | _Retry]]:
-        """Waits a little; the tasks that are done, and those that are to be tried again."""
+        """Waits up to POLL_S and yields the tasks that are finished or have to be tried again."""
         import ray
 
-        pending = [hand.ready for hand in self._actors if hand.ready is not None]
-        pending += [hand.queue[0][0] for hand in self._actors if hand.ready is None and hand.queue]
-        ray.wait(pending, num_returns=1, timeout=_POLL_S)
-        for hand in list(self._actors):
-            if hand.ready is not None:
-                self._check_ready(hand)
-            while hand.ready is None and hand.queue and _is_done(hand.queue[0][0]):
-                answer, given = hand.queue[0]
+        pending = [actor.ready for actor in self._actors if actor.ready is not None]
+        pending += [actor.queue[0][0] for actor in self._actors if actor.ready is None and actor.queue]
+        ray.wait(pending, num_returns=1, timeout=POLL_S)
+        for actor in list(self._actors):
+            if actor.ready is not None:
+                self._check_started(actor)
+            while actor.ready is None and actor.queue and _is_done(actor.queue[0][0]):
+                result, queued = actor.queue[0]
                 try:
-                    outcome = ray.get(answer)
+                    outcome = ray.get(result)
                 except ray.exceptions.RayTaskError as error:
-                    # What the worker foresees it returns: its code couldn't be run at all.
+                    # The worker returns the errors that it foresees; this one means that its code can't run at all.
                     raise RunError(_last_line(error)) from error
                 except ray.exceptions.RayError:
-                    yield from self._replace(hand, CRASHED_REASON)
+                    yield from self._replace(actor, TaskFailure(CRASHED_REASON))
                     break
-                hand.queue.popleft()
-                hand.since_s = time.monotonic()
+                actor.queue.popleft()
+                actor.since_s = time.monotonic()
                 if isinstance(outcome, RunError):
                     raise outcome
-                yield given, outcome
-            yield from self._stop_hanging(hand)
+                yield queued, outcome
+            yield from self._stop_if_hanging(actor)
 
     def stop(self) -> None:
         """Ends all workers."""
-        for hand in self._actors:
-            self._end(hand)
-        self._actors.clear()
+        for actor in list(self._actors):
+            self._end(actor)
 
-    def _check_ready(self, hand: _Actor[Task]) -> None:
-        """Looks whether a new worker is ready."""
+    def _check_started(self, actor: _Actor[Task]) -> None:
         import ray
 
-        if not _is_done(hand.ready):
+        if not _is_done(actor.ready):
             return
         try:
-            ray.get(hand.ready)
+            ray.get(actor.ready)
         except ray.exceptions.RayTaskError as error:
-            raise RunError(f"a worker of the cluster can't make itself ready: {_last_line(error)}") from error
+            raise RunError(f"a worker of the cluster can't start: {_last_line(error)}") from error
         except ray.exceptions.RayError as error:
-            self._n_unready += 1
-            if self._n_unready >= MAX_TRIES:
+            self._n_failed_starts += 1
+            if self._n_failed_starts >= MAX_TRIES:
                 raise RunError(
-                    f"{self._n_unready} workers of the cluster ended before they were ready ({_last_line(error)}); is there "
-                    "too little memory? give the same command again with a smaller --jobs"
+                    f"{self._n_failed_starts} workers of the cluster ended while starting ({_last_line(error)}); there may "
+                    "be too little memory: give the same command again with a smaller --jobs"
                 ) from error
-            self._end(hand)
-            self._actors.remove(hand)
+            self._end(actor)
             return
-        self._n_unready, hand.ready = 0, None
+        self._n_failed_starts, actor.ready = 0, None
 
     def _replace(
-        self, hand: _Actor[Task], reason: str
+        self, actor: _Actor[Task], failure: TaskFailure
     ) -> Iterator[tuple[_QueuedTask[Task], Result | TaskFailure | _Retry]]:
-        """A worker is gone, or to go: the task that it was at has been tried, the other waits again."""
-        self._end(hand)
-        self._actors.remove(hand)
-        (_, first), *others = hand.queue
-        hand.queue.clear()
-        for _, given in others:
-            yield given, _Retry.AGAIN
+        """Ends a worker that is lost or hangs. The task that it was doing counts as tried; the other one waits again."""
+        self._end(actor)
+        (_, first), *others = actor.queue
+        actor.queue.clear()
+        for _, queued in others:
+            yield queued, _Retry.AGAIN
         first.tries += 1
-        yield first, _Retry.AGAIN if first.tries < MAX_TRIES else TaskFailure(reason)
+        yield first, _Retry.AGAIN if first.tries < MAX_TRIES else failure
 
-    def _stop_hanging(self, hand: _Actor[Task]) -> Iterator[tuple[_QueuedTask[Task], Result | TaskFailure | _Retry]]:
-        if hand.ready is None and hand.queue:
-            given = hand.queue[0][1]
-            if time.monotonic() - hand.since_s > -given.minus_limit_s:
-                given.tries = MAX_TRIES
-                yield from self._replace(hand, f"given up after {-given.minus_limit_s:.0f} s: decoding hangs")
+    def _stop_if_hanging(
+        self, actor: _Actor[Task]
+    ) -> Iterator[tuple[_QueuedTask[Task], Result | TaskFailure | _Retry]]:
+        if actor.ready is None and actor.queue:
+            queued = actor.queue[0][1]
+            limit_s = -queued.minus_limit_s
+            if time.monotonic() - actor.since_s > limit_s:
+                queued.tries = MAX_TRIES
+                yield from self._replace(actor, hanging_task(limit_s))
 
-    def _end(self, hand: _Actor[Task]) -> None:
+    def _end(self, actor: _Actor[Task]) -> None:
         import ray
 
-        ray.kill(hand.actor, no_restart=True)
+        ray.kill(actor.actor, no_restart=True)
+        self._actors.remove(actor)
 
 
 class RayWorker:
-    """A worker's side. It is ready once for its whole life: loading models takes longer than a short video."""
+    """The class of the actors. It starts once for its whole life: loading models takes longer than a short video."""
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
         self._work = work
 
     def start(self, start: Callable[[], None] | None) -> None:
-        """Does what is to be done before the first task."""
+        """Prepares the worker for its first task."""
         if start is not None:
             start()
 
     def do(self, task: Any) -> Any:
-        """The result of a task; what ends the whole run is returned, since Ray wraps what is raised."""
+        """The result of a task. An error that ends the run is returned, since Ray wraps what is raised."""
         try:
             return run_task(self._work, task)
         except RunError as error:
             return error
 
 
-def _is_done(answer: Any) -> bool:
+def _is_done(result: Any) -> bool:
     import ray
 
-    return bool(ray.wait([answer], timeout=0)[0])
+    return bool(ray.wait([result], timeout=0)[0])
 
 
 def _last_line(error: BaseException) -> str:

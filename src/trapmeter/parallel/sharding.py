@@ -1,4 +1,4 @@
-"""Split work evenly between commands that do not communicate, as a Slurm array starts them."""
+"""Splits a run into shards of even size for commands that don't communicate, such as those of a Slurm array."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TypeVar
 
 from trapmeter.errors import InputError
 from trapmeter.storage.address import AnyPath
+from trapmeter.storage.remote import file_state_or_zeros
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The number-th of `of` shares of a run, counted from 1."""
+    """One of several parts of a run: `number` of `of`, counted from 1."""
 
     number: int
     of: int
@@ -27,7 +28,7 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """Of its folder below the run's."""
+        """The name of its folder, inside that of the run."""
         return f"shard-{self.number}-of-{self.of}"
 
     def __str__(self) -> str:
@@ -35,10 +36,10 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """The shard that a user wrote.
+    """The shard that a user means.
 
     Raises:
-        InputError: it is not two numbers such as 2/8.
+        InputError: the text is not two numbers such as 2/8.
 
     Example:
         >>> parse_shard("2/8")
@@ -51,32 +52,22 @@ def parse_shard(text: str) -> Shard:
 
 
 def split_evenly(items: Sequence[tuple[int, Item]], n: int) -> list[list[Item]]:
-    """Every item in exactly one of n shares, whose sums are nearly even.
+    """Puts every item into one of n parts, so that their total sizes are nearly equal.
 
-    The largest come first, each into the share that has least (Graham's rule, 1969: no share is larger than 4/3 of what the
-    best deal would give). items: size >= 0, and the item, in an order that is the same for all who deal.
+    Goes from the largest item to the smallest and adds each to the smallest part so far; no part exceeds 4/3 of the best
+    possible split (Graham, 1969). items: pairs of a size >= 0 and the item, in the same order in every process.
     """
-    shares: list[list[Item]] = [[] for _ in range(n)]
+    parts: list[list[Item]] = [[] for _ in range(n)]
     loads = [(0, 0, number) for number in range(n)]
     for size, item in sorted(items, key=lambda pair: -pair[0]):
-        # Where sizes tell nothing, such as for files that are gone, numbers are kept even.
+        # The count keeps parts even when sizes are equal or unknown, as those of missing files.
         load, count, number = heapq.heappop(loads)
-        shares[number].append(item)
+        parts[number].append(item)
         heapq.heappush(loads, (load + size, count + 1, number))
-    return shares
+    return parts
 
 
 def items_of_shard(items: Sequence[Item], shard: Shard, path_of: Callable[[Item], AnyPath]) -> list[Item]:
-    """A shard's items, in the order of all, dealt by the sizes of their files."""
-    numbers = split_evenly([(file_size(path_of(item)), number) for number, item in enumerate(items)], shard.of)[
-        shard.number - 1
-    ]
-    return [items[number] for number in sorted(numbers)]
-
-
-def file_size(path: AnyPath) -> int:
-    """Bytes of a file; 0 for one that is gone."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    """The items of one shard in their original order; all shards have nearly the same total file size."""
+    sizes = [(file_state_or_zeros(path_of(item)).size_bytes, number) for number, item in enumerate(items)]
+    return [items[number] for number in sorted(split_evenly(sizes, shard.of)[shard.number - 1])]

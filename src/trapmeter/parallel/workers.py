@@ -1,4 +1,4 @@
-"""Run one function over many tasks in worker processes that may crash or hang without stopping the run."""
+"""Runs a function over many tasks in worker processes; one that crashes or hangs loses only its task."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from pebble import ProcessExpired, ProcessPool
 from trapmeter.errors import RunError
 
 INTERNAL_ERROR = "an error in trapmeter, please report it"
+POLL_S = 0.5
+"""How often a run checks whether a worker hangs."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -27,10 +29,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """How long a medium may take: base_s, and per_megabyte_s more for each megabyte of the file.
+    """How long a medium may take: base_s, plus per_megabyte_s for each megabyte of the file.
 
-    A minute of video has 5 to 100 MB and takes seconds; what takes longer than this hangs. The base is long enough for the
-    half hour at a picture a second that fits into half a megabyte.
+    A minute of video has 5 to 100 MB and takes seconds, so a worker that exceeds this hangs. Half a megabyte can hold half an
+    hour at one frame per second, for which base_s is enough.
     """
 
     base_s: float = 900.0
@@ -43,14 +45,14 @@ class TimeLimits:
 
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
-    """A task that has no result, and why: its worker crashed or hung, or met an error of ours, whose trace is kept."""
+    """Why a task has no result: its worker crashed or hung, or met an internal error, whose traceback is in trace."""
 
     reason: str
     trace: str = ""
 
 
 class TaskRunner(Protocol):
-    """What `run_tasks` does, here or on other machines: an engine."""
+    """A function like `run_tasks`, for workers of this or of other machines."""
 
     def __call__(
         self,
@@ -61,7 +63,7 @@ class TaskRunner(Protocol):
         limit_s: Callable[[Task], float],
         start: Callable[[], None] | None = None,
     ) -> Iterator[tuple[Task, Result | TaskFailure]]:
-        """As `run_tasks`."""
+        """See `run_tasks`."""
         ...
 
 
@@ -73,13 +75,14 @@ def run_tasks(
     limit_s: Callable[[Task], float],
     start: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Task, Result | TaskFailure]]:
-    """Each task with its result, in the order in which they are done.
+    """Yields each task with its result, in the order in which they finish.
 
-    work and start (called once in every worker before its first task) are module-level functions or partials of such, since
-    they are sent to other processes; so are tasks and results. limit_s: how many seconds a task may take.
+    work, and start, which each worker calls once before its first task, must be module-level functions or partials of such,
+    since they are sent to other processes, as are tasks and results. limit_s: seconds that a task may take.
 
     Raises:
-        RunError: work raised it, as when the disk is full: it would be so for every other task. All workers are stopped.
+        RunError: work raised it, for example because the disk is full, which concerns all other tasks too. All workers are
+            stopped.
     """
     waiting = iter(tasks)
     running: dict[Future[Result | TaskFailure], _Running[Task]] = {}
@@ -89,7 +92,7 @@ def run_tasks(
     ) as pool:
         try:
             while True:
-                # A short queue: enough to keep every worker busy, and a hundred thousand tasks need no memory.
+                # Two tasks for each worker keep all of them busy, and a hundred thousand tasks need no memory.
                 while len(running) < 2 * jobs:
                     try:
                         task = next(waiting)
@@ -99,39 +102,36 @@ def run_tasks(
                     running[future] = _Running(task, limit_s(task))
                 if not running:
                     return
-                done = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED).done
-                # Of a set, in the order in which they were given: with one worker a journal is the same every time.
+                done = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED).done
+                # done is a set; in the order of the tasks, a single worker writes the same journal every time.
                 for future in [future for future in running if future in done]:
                     yield running.pop(future).task, _outcome(future)
-                # The pool's own limits go by the time of day, which may be set in the midst of a run.
+                # The pool's own time limits use the time of day, which may be changed during a run.
                 now = time.monotonic()
-                for future in [
-                    future for future, one in running.items() if one.is_over(now, is_begun=future.running())
-                ]:
-                    one = running.pop(future)
-                    if future.cancel():  # which ends its worker; a new one takes its place
-                        yield one.task, TaskFailure(f"given up after {one.limit_s:.0f} s: decoding hangs")
-                    else:
-                        yield one.task, _outcome(future)
+                late = [future for future, task in running.items() if task.is_late(now, is_started=future.running())]
+                for future in late:
+                    entry = running.pop(future)
+                    # Cancelling ends the worker, and a new one takes its place.
+                    yield entry.task, hanging_task(entry.limit_s) if future.cancel() else _outcome(future)
         except BaseException:
             pool.stop()  # type: ignore[no-untyped-call]
             raise
 
 
 class WorkerPool:
-    """Worker processes that wait for single calls, as a page makes them; one that crashes or hangs is replaced.
+    """Worker processes that wait for single calls, for example from a web page. One that crashes or hangs is replaced.
 
-    Close it, or use it with `with`. Calls may come from several threads.
+    Close the pool, or use it with `with`. Several threads may call it.
     """
 
     def __init__(self, jobs: int) -> None:
-        """jobs: how many calls are worked on at once; a worker is started with the first call that needs it."""
+        """jobs: the most calls that run at the same time; a worker starts with the first call that needs it."""
         self._pool = ProcessPool(
             max_workers=jobs, context=get_context("spawn"), initializer=_start_worker, initargs=(None,)
         )
 
     def run_task(self, work: Callable[[Task], Result], task: Task, limit_s: float) -> Result | TaskFailure:
-        """What work makes of a task; waits for it, at most limit_s seconds. work and task as for `run_tasks`.
+        """Waits at most limit_s seconds for the result of a task. work and task as for `run_tasks`.
 
         Raises:
             RunError: work raised it, or no worker can be started.
@@ -139,10 +139,10 @@ class WorkerPool:
         future: Future[Result | TaskFailure] = self._pool.schedule(run_task, args=(work, task))
         if wait([future], timeout=limit_s).done or not future.cancel():
             return _outcome(future)
-        return TaskFailure(f"given up after {limit_s:.0f} s: decoding hangs")
+        return hanging_task(limit_s)
 
     def close(self) -> None:
-        """Ends all workers, whatever they are at."""
+        """Ends all workers, whatever they are doing."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
@@ -155,7 +155,7 @@ class WorkerPool:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What runs a function over many tasks, and on how many machines."""
+    """The function that runs tasks, and the number of machines that it uses."""
 
     run_tasks: TaskRunner = run_tasks
     n_machines: int = 1
@@ -163,22 +163,25 @@ class Engine:
 
 THIS_MACHINE = Engine()
 
-_POLL_S = 0.5
-
 
 @dataclass(slots=True)
 class _Running(Generic[Task]):
-    """A task on its way. since_s: when a worker was first seen at it, by the monotonic clock; None before."""
+    """A scheduled task. since_s: when a worker was first found to work on it, by the monotonic clock; None before."""
 
     task: Task
     limit_s: float
     since_s: float | None = None
 
-    def is_over(self, now: float, *, is_begun: bool) -> bool:
-        """Whether a worker has had it for longer than its limit."""
-        if self.since_s is None and is_begun:
+    def is_late(self, now: float, *, is_started: bool) -> bool:
+        """Whether a worker has worked on it for longer than its limit."""
+        if self.since_s is None and is_started:
             self.since_s = now
         return self.since_s is not None and now - self.since_s > self.limit_s
+
+
+def hanging_task(limit_s: float) -> TaskFailure:
+    """The failure of a task that exceeded its limit."""
+    return TaskFailure(f"given up after {limit_s:.0f} s: decoding hangs")
 
 
 def _outcome(future: Future[Result | TaskFailure]) -> Result | TaskFailure:
@@ -188,8 +191,8 @@ def _outcome(future: Future[Result | TaskFailure]) -> Result | TaskFailure:
         return TaskFailure(f"the decoder crashed ({_exit_text(error.exitcode)})")
     except BrokenProcessPool as error:
         raise RunError(
-            "all workers ended before they had a task; is there too little memory? give the same command again with a "
-            'smaller --jobs. In a Python script of your own, put what it calls below `if __name__ == "__main__":`'
+            "all workers ended before they got a task; there may be too little memory: give the same command again with a "
+            'smaller --jobs. In your own Python script, put the call below `if __name__ == "__main__":`'
         ) from error
 
 
@@ -203,7 +206,7 @@ def _exit_text(exitcode: int | None) -> str:
 
 
 def _start_worker(start: Callable[[], None] | None) -> None:
-    # Ctrl-C goes to the parent alone, which then stops its workers.
+    # Only the parent handles Ctrl-C; it then stops its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if start is not None:
@@ -211,7 +214,7 @@ def _start_worker(start: Callable[[], None] | None) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this worker as soon as its parent is gone, even killed: nobody is left to take what it would do."""
+    """Ends this worker as soon as its parent has ended, even if it was killed: nothing would collect the results."""
     parent = parent_process()
     assert parent is not None, "only workers call this"
     wait_for_end([parent.sentinel])
@@ -219,7 +222,7 @@ def _end_with_parent() -> None:
 
 
 def run_task(work: Callable[[Task], Result], task: Task) -> Result | TaskFailure:
-    """The result of a task, as a worker gives it: an error of ours loses this task alone.
+    """The result of a task in a worker. An unforeseen error loses only this task.
 
     Raises:
         RunError: work raised it.
@@ -228,5 +231,5 @@ def run_task(work: Callable[[Task], Result], task: Task) -> Result | TaskFailure
         return work(task)
     except RunError:
         raise
-    except Exception as error:  # one medium that we did not foresee must not end a run over thousands
+    except Exception as error:  # one odd medium must not end a run over thousands
         return TaskFailure(f"{INTERNAL_ERROR} ({type(error).__name__}: {error})", traceback.format_exc())

@@ -1,7 +1,7 @@
-"""One answer out of two: the networks', which see pixels, and the box model's, which sees all boxes of the site.
+"""Blend the predictions of networks, which use pixels, and of the box model, which uses all boxes of a site.
 
-They err in different ways, so that a mean of both is better than either. How far each is to be heard depends on the box, and
-is learnt from moments at sites that neither had seen.
+Their errors differ, so a weighted mean of both is better than either. The weights depend on the box, and are fitted to
+seconds at sites held out of both trainings.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ FORMAT = 1
 _FORMAT_KEY = "trapmeter_blend"
 MAX_BYTES = 1_000_000
 CANDIDATE_SHARES = tuple(round(0.05 * step, 2) for step in range(21))
-"""What the networks' share is chosen from."""
+"""The candidates for the networks' share."""
 N_PRIOR_ROWS = 300
-"""A situation's own rows outweigh those of all situations from this many on."""
+"""From this number on, a situation's own rows outweigh those of all situations."""
 
 
 class BoxSituation(StrEnum):
-    """What tells how far the box model can be trusted."""
+    """What decides how far the box model can be trusted."""
 
     NO_BOX = "no box"
     CUT_OFF = "cut off"
-    """The box touches the picture's border."""
+    """The picture's border cuts the box."""
     UNSURE = "unsure"
-    """The detector gave it less than CONFIDENT_SCORE."""
+    """Its score is below CONFIDENT_SCORE."""
     SURE = "sure"
 
 
 def box_situation(box: Box | None) -> BoxSituation:
-    """Which situation a box makes."""
+    """The situation of a box."""
     if box is None:
         return BoxSituation.NO_BOX
     if min(box.x1, box.y1) < EDGE or max(box.x2, box.y2) > 1 - EDGE:
@@ -57,7 +57,7 @@ def box_situation(box: Box | None) -> BoxSituation:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutPair:
-    """A moment of known distance at a site that neither model had seen, and what both said; metres."""
+    """The predictions of both models, in metres, for an animal of known distance at a site held out of both trainings."""
 
     site_id: str
     box: Box | None
@@ -68,9 +68,10 @@ class HeldOutPair:
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """shares: the networks' share (0..1) of the answer in log(1 + metres), the rest being the box model's.
+    """A fitted blend.
 
-    networks_sha256: of the networks that it was learnt with, any of which may be asked.
+    shares: the networks' weight (0..1) in log(1 + metres); the rest is the box model's. networks_sha256: of the networks that
+    it was fitted with; a prediction may use any of them.
     """
 
     shares: dict[BoxSituation, float]
@@ -84,42 +85,42 @@ class Blend:
 
 
 def blend_log1p(shares: Mapping[BoxSituation, float], box: Box | None, networks_m: float, boxes_m: float) -> float:
-    """The blend of both answers, as log(1 + metres)."""
+    """The blend of both predictions, as log(1 + metres)."""
     share = shares[box_situation(box)]
     return share * math.log1p(networks_m) + (1 - share) * math.log1p(boxes_m)
 
 
 def fit_blend(rows: Sequence[HeldOutPair], box_model_sha256: str, networks_sha256: Collection[str] = ()) -> Blend:
-    """The shares with the least mean absolute error in metres, and how sure the blend is.
+    """Fits the shares with the smallest mean absolute error in metres, and the blend's uncertainty.
 
-    A situation with few rows takes about the share that is best over all of them.
+    A situation with few rows gets about the share that is best over all rows.
 
     Raises:
         InputError: no rows.
     """
     if not rows:
-        raise InputError("no held-out answers to learn a blend from")
+        raise InputError("no held-out predictions to fit a blend to")
     shares = _fit_shares(rows)
     point = [blend_log1p(shares, row.box, row.networks_m, row.boxes_m) for row in rows]
-    known = fit_uncertainty(point, [row.truth_m for row in rows], [row.site_id for row in rows])
-    return Blend(shares, known, box_model_sha256, frozenset(networks_sha256))
+    uncertainty = fit_uncertainty(point, [row.truth_m for row in rows], [row.site_id for row in rows])
+    return Blend(shares, uncertainty, box_model_sha256, frozenset(networks_sha256))
 
 
 def predict_held_out(rows: Sequence[HeldOutPair], groups: int = 5) -> NDArray[np.float64]:
-    """What blends that were learnt at other sites than each row's say to it, in metres."""
+    """Predictions in metres, each by a blend that was fitted without the row's site."""
     group_of = folds_by_size({row.site_id for row in rows}, groups)
-    answers_m = np.zeros(len(rows))
+    distances_m = np.zeros(len(rows))
     for group in range(groups):
         shares = _fit_shares([row for row in rows if group_of[row.site_id] != group])
         for number, row in enumerate(rows):
             if group_of[row.site_id] == group:
-                answers_m[number] = math.expm1(blend_log1p(shares, row.box, row.networks_m, row.boxes_m))
-    return answers_m
+                distances_m[number] = math.expm1(blend_log1p(shares, row.box, row.networks_m, row.boxes_m))
+    return distances_m
 
 
-def write_blend(path: Path, blend: Blend) -> None:
+def write_blend(path: str | Path, blend: Blend) -> None:
     """Writes a blend as JSON."""
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         content = {
             _FORMAT_KEY: FORMAT,
             "box_model_sha256": blend.box_model_sha256,
@@ -131,12 +132,13 @@ def write_blend(path: Path, blend: Blend) -> None:
         file.write("\n")
 
 
-def read_blend(path: Path) -> tuple[Blend, str]:
+def read_blend(path: str | Path) -> tuple[Blend, str]:
     """A blend and its file's sha256.
 
     Raises:
-        ModelError: it is none, or can't be read.
+        ModelError: the file is no blend, or can't be read.
     """
+    path = Path(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ModelError(f"{path}: larger than any blend; give a file that `trapmeter blend` wrote")
@@ -145,7 +147,9 @@ def read_blend(path: Path) -> tuple[Blend, str]:
         if not isinstance(content, dict):
             raise InputError("expected a JSON object")
         if content[_FORMAT_KEY] != FORMAT:
-            raise ModelError(f"{path}: format {content[_FORMAT_KEY]}, this version reads {FORMAT}; learn it anew")
+            raise ModelError(
+                f"{path}: format {content[_FORMAT_KEY]}, this version reads {FORMAT}; fit it again with `trapmeter blend`"
+            )
         shares = {BoxSituation(name): float(share) for name, share in content["shares_of_networks"].items()}
         networks = frozenset(map(str, content["networks_sha256"]))
         blend = Blend(shares, Uncertainty.from_json(content["uncertainty"]), str(content["box_model_sha256"]), networks)
@@ -153,32 +157,32 @@ def read_blend(path: Path) -> tuple[Blend, str]:
         raise ModelError(f"{path}: can't be read ({error.strerror}); expected what `trapmeter blend` wrote") from error
     except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         raise ModelError(
-            f"{path}: not a blend of trapmeter ({error_text(error)}); learn it with `trapmeter blend`"
+            f"{path}: not a blend of trapmeter ({error_text(error)}); make one with `trapmeter blend`"
         ) from error
     return blend, sha256_of_bytes(text)
 
 
 class BlendEstimator:
-    """The blend of the networks' mean and the box model's answer."""
+    """The blend of the networks' mean and the box model's prediction."""
 
     def __init__(self, bundles: Sequence[Bundle], *, flip: bool, boxes: BoxDistanceModel, path: Path) -> None:
         """Reads the blend at path.
 
         Raises:
-            ModelError: it is none, or was learnt with other networks or another box model.
+            ModelError: it is no blend, or was fitted with other networks or another box model.
         """
         self._boxes = boxes
         self._blend, sha256 = read_blend(path)
         if self._blend.box_model_sha256 != boxes.identity.sha256:
             raise ModelError(
-                f"{path}: learnt with another box model than {boxes.identity.model_id}; give that one with --box-model, "
-                "or learn the blend anew"
+                f"{path}: fitted with another box model than {boxes.identity.model_id}; give that one with --box-model, "
+                "or fit the blend again"
             )
-        strangers = [b.identity for b in bundles if b.identity.sha256 not in self._blend.networks_sha256]
-        if strangers:
+        others = [b.identity for b in bundles if b.identity.sha256 not in self._blend.networks_sha256]
+        if others:
             raise ModelError(
-                f"{path}: learnt with other networks than {strangers[0].model_id}; give those of the training that "
-                "`trapmeter blend` was given, or learn the blend anew"
+                f"{path}: fitted with other networks than {others[0].model_id}; give those of the training that "
+                "`trapmeter blend` used, or fit the blend again"
             )
         networks = identify_ensemble(bundles, flip=flip)
         self.identity = ModelIdentity(
@@ -186,22 +190,24 @@ class BlendEstimator:
             sha256_of_bytes(f"{networks.sha256}{boxes.identity.sha256}{sha256}".encode()),
         )
 
-    def estimate(self, sights: Sequence[DetectedAnimal]) -> list[Distance]:
-        """A distance for each sight, with the box model's doubts."""
-        by_boxes = self._boxes.estimate([sight.observation for sight in sights])
+    def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
+        """A distance for each animal, with the box model's doubts."""
+        by_boxes = self._boxes.estimate([animal.observation for animal in animals])
         point = [
-            blend_log1p(self._blend.shares, sight.observation.box, fmean(sight.network_distances_m), other.distance_m)
-            for sight, other in zip(sights, by_boxes, strict=True)
+            blend_log1p(
+                self._blend.shares, animal.observation.box, fmean(animal.network_distances_m), by_box.distance_m
+            )
+            for animal, by_box in zip(animals, by_boxes, strict=True)
         ]
         distances = self._blend.uncertainty.distances(np.array(point))
         return [
-            replace(distance, doubt=other.doubt) if other.doubt else distance
-            for distance, other in zip(distances, by_boxes, strict=True)
+            replace(distance, doubt=by_box.doubt) if by_box.doubt else distance
+            for distance, by_box in zip(distances, by_boxes, strict=True)
         ]
 
 
 def _fit_shares(rows: Sequence[HeldOutPair]) -> dict[BoxSituation, float]:
-    where = np.array([box_situation(row.box) for row in rows])
+    situations = np.array([box_situation(row.box) for row in rows])
     networks, boxes, truth = (
         np.array([getattr(row, name) for row in rows]) for name in ("networks_m", "boxes_m", "truth_m")
     )
@@ -211,8 +217,8 @@ def _fit_shares(rows: Sequence[HeldOutPair]) -> dict[BoxSituation, float]:
         + (1 - np.array(CANDIDATE_SHARES)) * np.log1p(boxes)[:, None]
     )
     error = np.abs(blended - truth[:, None])
-    everywhere = error.mean(axis=0)
+    overall = error.mean(axis=0)
     return {
-        kind: CANDIDATE_SHARES[int((error[where == kind].sum(axis=0) + N_PRIOR_ROWS * everywhere).argmin())]
-        for kind in BoxSituation
+        situation: CANDIDATE_SHARES[int((error[situations == situation].sum(axis=0) + N_PRIOR_ROWS * overall).argmin())]
+        for situation in BoxSituation
     }

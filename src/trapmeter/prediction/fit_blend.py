@@ -1,4 +1,4 @@
-"""Fit a blend to a training's held-out predictions and a box model's for the same seconds."""
+"""Fit a blend to the held-out predictions of a training and of a box model for the same seconds."""
 
 from __future__ import annotations
 
@@ -15,40 +15,44 @@ from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import best_box_rows
 
 HELD_OUT, BUNDLE = "held_out.csv", "bundle"
-"""What `train` leaves in the folder of each finished fold."""
+"""The results of `train` in the folder of each finished fold."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlendFit:
-    """A blend and what it is worth: mean absolute errors in metres over held-out moments."""
+    """A blend, and mean absolute errors in metres over held-out seconds."""
 
     blend: Blend
-    moments: int
-    sites: int
+    n_seconds: int
+    n_sites: int
     networks_mae_m: float
     boxes_mae_m: float
     blend_mae_m: float
-    """Of blends learnt at other sites than those that they are judged at."""
+    """Each row's by a blend that was fitted without its site."""
 
 
 def fit_blend_of_training(
-    training: Path, metadata: Path, out: Path, box_model: Path | None, box_answers: Path | None
+    training: str | Path,
+    metadata: str | Path,
+    out: str | Path,
+    box_model: str | Path | None = None,
+    box_answers: str | Path | None = None,
 ) -> BlendFit:
-    """Writes a blend to out.
+    """Fits a blend and writes it to out.
 
-    training: a folder with the folds that `train` left. metadata: the boxes and sites of their moments. box_model: None is
-    the embedded one, which answers for the moments itself; one that was trained on these very labels knows them, and needs
-    box_answers, the table of held-out answers that `boxmodel evaluate` wrote.
+    training: the folder of `train`, with its folds. metadata: the boxes and sites of their seconds. box_model: its folder;
+    None is the embedded one. A box model that was trained on the same labels can't predict them fairly: box_answers is then
+    the table of its held-out predictions that `boxmodel evaluate` wrote.
 
     Raises:
-        InputError: a table is not as expected, no fold is finished or parted by site, or no moment has both answers.
+        InputError: a table is not as expected, no fold is finished, folds are not by site, or no second has both predictions.
         ModelError: a fold's network is damaged.
     """
-    model = BoxModel.load(box_model)
-    known = best_box_rows(metadata)
+    training, metadata = Path(training), Path(metadata)
+    model = BoxModel.load(None if box_model is None else Path(box_model))
     observations = {
-        moment: Observation(row.video_id, row.time_s, row.box, animal_id=1, site_id=row.site_id)
-        for moment, row in known.items()
+        second: Observation(row.video_id, row.time_s, row.box, animal_id=1, site_id=row.site_id)
+        for second, row in best_box_rows(metadata).items()
     }
     by_boxes = _predict_by_box_model(model, observations) if box_answers is None else _read_box_predictions(box_answers)
     rows = []
@@ -56,14 +60,15 @@ def fit_blend_of_training(
     for network in networks:
         path = network.folder.parent / HELD_OUT
         for row in read_rows(path, required=("video_id", "time", "distance", "truth", "site_id")):
-            moment = VideoSecond(row.text("video_id"), row.non_negative_number("time", "seconds"))
-            if moment not in by_boxes or moment not in observations:
+            second = VideoSecond(row.text("video_id"), row.non_negative_number("time", "seconds"))
+            if second not in by_boxes or second not in observations:
                 continue
-            numbers = max(row.number("distance"), 0.0), by_boxes[moment], row.non_negative_number("truth", "metres")
-            rows.append(HeldOutPair(observations[moment].site_id or moment[0], observations[moment].box, *numbers))
+            distances_m = max(row.number("distance"), 0.0), by_boxes[second], row.non_negative_number("truth", "metres")
+            observation = observations[second]
+            rows.append(HeldOutPair(observation.site_id or second[0], observation.box, *distances_m))
     if not rows:
         raise InputError(
-            f"none of the moments in {training}/*/{HELD_OUT} stands in {box_answers or metadata}; "
+            f"none of the seconds in {training}/*/{HELD_OUT} is in {box_answers or metadata}; "
             "give the tables of the same videos"
         )
     blend = fit_blend(rows, model.identity.sha256, {network.identity.sha256 for network in networks})
@@ -80,7 +85,7 @@ def fit_blend_of_training(
 
 
 def _read_fold_networks(training: Path) -> Sequence[Bundle]:
-    """The networks of the folds that are finished, each beside its held-out answers."""
+    """The networks of the finished folds, each beside its held-out predictions."""
     folders = sorted(path.parent for path in training.glob(f"*/{BUNDLE}") if (path.parent / HELD_OUT).exists())
     if not folders:
         raise InputError(
@@ -90,19 +95,19 @@ def _read_fold_networks(training: Path) -> Sequence[Bundle]:
     for network in networks:
         if network.provenance.get("held_out", {}).get("folds_by") == "video":
             raise InputError(
-                f"{network.folder}: trained with --folds-by video, so that its answers are of sites that it knew; a blend is "
-                "learnt from folds by site"
+                f"{network.folder}: trained with --folds-by video, so it knows the sites of its held-out videos; "
+                "a blend needs folds by site"
             )
     return networks
 
 
 def _predict_by_box_model(model: BoxModel, observations: dict[VideoSecond, Observation]) -> dict[VideoSecond, float]:
-    answers = model.estimate(list(observations.values()))
-    return {moment: distance.distance_m for moment, distance in zip(observations, answers, strict=True)}
+    distances = model.estimate(list(observations.values()))
+    return {second: distance.distance_m for second, distance in zip(observations, distances, strict=True)}
 
 
-def _read_box_predictions(path: Path) -> dict[VideoSecond, float]:
-    rows = read_rows(path, required=("media_id", "time_s", "full_distance_m"))
+def _read_box_predictions(path: str | Path) -> dict[VideoSecond, float]:
+    rows = read_rows(Path(path), required=("media_id", "time_s", "full_distance_m"))
     return {
         VideoSecond(row.text("media_id"), row.non_negative_number("time_s", "seconds")): row.non_negative_number(
             "full_distance_m", "metres"

@@ -26,6 +26,8 @@ from trapmeter.prediction.stages import (
     untracked_second,
 )
 from trapmeter.records import Detector, Medium, MediumKind, Status
+from trapmeter.storage.address import FileState
+from trapmeter.storage.remote import file_state
 from trapmeter.tables.boxes import MediumBoxes
 
 NOT_IN_TABLE = "the table of boxes tells nothing of this second"
@@ -59,38 +61,28 @@ class MediumTask:
     boxes: MediumBoxes | None = None
     min_score: float = 0.0
 
-    def file_state(self) -> tuple[int, int]:
-        """Size of the medium's file in bytes, and time of its last change in nanoseconds; zeros if it is gone."""
-        try:
-            status = self.medium.path.stat()
-        except OSError:
-            return 0, 0
-        return status.st_size, status.st_mtime_ns
-
 
 def process_medium(task: MediumTask, models: WorkerModels) -> MediumResult:
     """The animals of one medium. A photo has one second only, 0; other requested times are past its end."""
     medium = task.medium
-    size_bytes, modified_ns = 0, 0
+    state = FileState(0, 0)
     prefetcher = Prefetcher()
     detector = None if models.detector is None or task.boxes is not None else DetectorStage(models.detector)
     networks = None if models.networks is None else NetworkStage(models.networks)
     try:
         if task.boxes is not None and task.boxes.failure:
             raise MediaError(task.boxes.failure)
-        status = medium.path.stat()
-        size_bytes, modified_ns = status.st_size, status.st_mtime_ns
+        state = file_state(medium.path)
         if models.store is None:
             content = _process_file(task, detector, networks, prefetcher)
         else:
             content = _process_stored(task, models.store, networks, prefetcher)
     except (MediaError, OSError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        return failed_result(medium.media_id, size_bytes, modified_ns, task.times_s or (), reason)
+        return failed_result(medium.media_id, *state, task.times_s or (), reason)
     return MediumResult(
         medium.media_id,
-        size_bytes,
-        modified_ns,
+        *state,
         tuple(
             SecondResult(second.time_s, second.status, second.reason, second.boxes, tuple(ids), second.answers)
             for second, ids in zip(content.seconds, _track_ids(content.seconds), strict=True)
@@ -179,7 +171,7 @@ def _known_seconds(
     table = None if task.boxes is None else task.boxes.with_frame_rate(frame_rate)
     if table is not None and task.medium.kind is MediumKind.VIDEO:
         # Both texts end up in distances.csv.
-        if table.always:
+        if table.untimed:
             raise MediaError("the table of boxes doesn't tell when in the video they were seen")
         if table.by_frame_number:
             raise MediaError("the table of boxes counts frames; a frame store doesn't know their seconds")

@@ -26,6 +26,7 @@ from trapmeter.prediction.worker_models import process_media
 from trapmeter.progress import Progress, no_progress
 from trapmeter.records import Estimate
 from trapmeter.storage.address import AnyPath
+from trapmeter.storage.remote import file_state_or_zeros
 from trapmeter.tables.density_inputs import write_media_starts
 from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
 from trapmeter.tables.distances import REVIEW_LOG, write_distances
@@ -158,7 +159,7 @@ def open_journal(out: Path, plan: RunPlan, models: RunModels, remedy: str = STAR
 
 def is_unchanged(task: MediumTask, result: MediumResult) -> bool:
     """Whether the medium's file is still in the state in which it was processed."""
-    return (result.size_bytes, result.modified_ns) == task.file_state()
+    return (result.size_bytes, result.modified_ns) == file_state_or_zeros(task.medium.path)
 
 
 @contextmanager

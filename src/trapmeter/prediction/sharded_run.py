@@ -13,7 +13,7 @@ from trapmeter._version import __version__
 from trapmeter.errors import InputError, RunError, error_text
 from trapmeter.files import atomic_file, lock_folder
 from trapmeter.journal import JournalPosition, find_entries, join_journals
-from trapmeter.parallel.sharding import Shard, file_size, items_of_shard, split_evenly
+from trapmeter.parallel.sharding import Shard, items_of_shard, split_evenly
 from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
@@ -31,6 +31,7 @@ from trapmeter.progress import Progress, no_progress
 from trapmeter.settings import from_values, to_values
 from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.storage.publish import publish_folder
+from trapmeter.storage.remote import file_state_or_zeros
 
 SHARD_FILE = "shard.json"
 FORMAT = 1
@@ -229,7 +230,8 @@ def _join_shards(shards: Sequence[_FinishedShard], plan: RunPlan, models: RunMod
 
 def _unfinished_text(tasks: Sequence[MediumTask], left: Sequence[MediumTask], n: int) -> str:
     """Which shards have how many media left."""
-    shares = split_evenly([(file_size(task.medium.path), task.medium.media_id) for task in tasks], n)
+    sizes = [(file_state_or_zeros(task.medium.path).size_bytes, task.medium.media_id) for task in tasks]
+    shares = split_evenly(sizes, n)
     shard_of = {media_id: number for number, share in enumerate(shares, 1) for media_id in share}
     counts = Counter(shard_of[task.medium.media_id] for task in left)
     names = ", ".join(f"{number}/{n} ({count} media)" for number, count in sorted(counts.items())[:10])

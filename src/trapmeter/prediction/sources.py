@@ -24,11 +24,11 @@ from trapmeter.tables.camtrapdp.container import (
     PackageArchive,
     PackageFolder,
     is_package,
-    leaves_root,
     open_package,
 )
 from trapmeter.tables.camtrapdp.media_observations import boxes_by_medium, media_by_path, species_by_medium
 from trapmeter.tables.camtrapdp.package import camera_setup_of, read_package
+from trapmeter.tables.file_names import leaves_root
 
 # A text of distances.csv, as are the other reasons of this module.
 ADDRESS_REASON = "its filePath is an address; download it into the package, for predict opens no connection"

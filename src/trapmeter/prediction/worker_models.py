@@ -15,6 +15,7 @@ from trapmeter.models.runtimes.network import Ensemble, open_network
 from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_tasks
 from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels, process_medium
 from trapmeter.prediction.medium_result import MediumResult, failed_result
+from trapmeter.storage.remote import file_state_or_zeros
 
 MAX_NETWORK_BYTES = 4_000_000_000
 """What the networks of all workers of a machine may occupy together before there are fewer workers."""
@@ -84,11 +85,11 @@ def process_media(
     """
 
     def limit_s(task: MediumTask) -> float:
-        return time_limits.limit_s(task.file_state()[0])
+        return time_limits.limit_s(file_state_or_zeros(task.medium.path).size_bytes)
 
     for task, outcome in engine(tasks, _process, jobs=jobs, limit_s=limit_s, start=partial(_open_models, open_models)):
         if isinstance(outcome, TaskFailure):
-            state = task.file_state()
+            state = file_state_or_zeros(task.medium.path)
             yield failed_result(task.medium.media_id, *state, task.times_s or (), outcome.reason, outcome.trace)
         else:
             yield outcome

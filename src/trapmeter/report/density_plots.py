@@ -1,4 +1,4 @@
-"""The plots of the density report, as SVG to be put into HTML."""
+"""Draws the plots of the density report, as SVG for HTML."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 CURVE_POINTS = 200
 EXACT_BINS = 12
-"""Exact distances are drawn in so many bins of one width."""
+"""Bins of equal width in which exact distances are drawn."""
 MAX_QQ_POINTS = 500
 _BARS = "#b9cdd8"
 
 
-def histogram_of(distances: Distances) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _histogram(distances: Distances) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Edges (bins + 1, metres) and counts (bins) to draw."""
     if isinstance(distances, BinnedDistances):
         return distances.edges_m, distances.counts
@@ -33,20 +33,20 @@ def histogram_of(distances: Distances) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def detection_svg(fit: DetectionFit, distances: Distances) -> str:
-    """The detection function over the histogram, whose bars are divided by the area that each bin has, and scaled to it.
+    """The detection function over the histogram, whose bars are divided by the area of each bin and scaled to the function.
 
-    A bar's height is the count over the count that would be expected were all animals seen: n pdf(r) = c r g(r). With errors
-    of distances, those that all seen animals would be measured by.
+    The height of a bar is its count divided by the count expected if all animals were detected: n pdf(r) = c r g(r). With
+    measurement error, the count without that error is estimated first.
     """
-    edges, counts = histogram_of(distances)
+    edges, counts = _histogram(distances)
     label = f"Detection function {fit.function.name} over the scaled histogram of {distances.n:,.0f} distances"
     with svg_figure("detection", label) as (figure, result):
         axes = figure.add_subplot()
         areas = np.diff(edges**2) / 2
         heights = counts / areas * fit.rg_integral_m2 / distances.n
         if fit.allows_for_error and fit.chi_square is not None:
-            expected = np.array([one.expected for one in fit.chi_square.bins])
-            # What each bin would hold were distances measured without error, times how far the count is from the expected.
+            expected = np.array([count.expected for count in fit.chi_square.bins])
+            # The count that the fit expects without measurement error, times the ratio of observed to expected count.
             heights = counts / expected * np.diff(fit.cdf(edges)) * fit.rg_integral_m2 / areas
         _bars(axes, edges, heights)
         r = np.linspace(1e-6, fit.right_m, CURVE_POINTS)
@@ -58,9 +58,9 @@ def detection_svg(fit: DetectionFit, distances: Distances) -> str:
 
 
 def preview_svg(fits: Sequence[DetectionFit], distances: Distances) -> str:
-    """Several detection functions over the histogram, scaled as in `detection_svg` by the first; the others are dashed."""
+    """Several detection functions over the histogram, scaled as in `detection_svg` to the first; the others are dashed."""
     first = fits[0]
-    edges, counts = histogram_of(distances)
+    edges, counts = _histogram(distances)
     radii = ", ".join(f"{fit.function.name} {fit.edr_m:.1f} m" for fit in fits)
     with svg_figure("preview", f"Detection functions over the scaled histogram; effective radius: {radii}") as (
         figure,
@@ -83,20 +83,20 @@ def preview_svg(fits: Sequence[DetectionFit], distances: Distances) -> str:
         axes.legend(frameon=False)
         axes.set_ylabel("Share of animals detected")
         _distance_axis(axes, first.right_m)
-        # A few animals very near stand in next to no area: their bar says little and would squeeze all else.
+        # The nearest bin has almost no area: a few animals there give a tall, uninformative bar that would compress the rest.
         axes.set_ylim(0, min(max(1.05, float(heights.max()) * 1.05), 2.0))
     return result[0]
 
 
 def pdf_svg(fit: DetectionFit, distances: Distances) -> str:
-    """The density of detected distances over their histogram."""
-    edges, counts = histogram_of(distances)
+    """The probability density of detected distances over their histogram."""
+    edges, counts = _histogram(distances)
     label = f"Probability density of detected distances by {fit.function.name} over their histogram"
     with svg_figure("pdf", label) as (figure, result):
         axes = figure.add_subplot()
         _bars(axes, edges, counts / np.diff(edges) / distances.n)
         if fit.allows_for_error and fit.chi_square is not None:
-            expected = np.array([one.expected for one in fit.chi_square.bins])
+            expected = np.array([count.expected for count in fit.chi_square.bins])
             axes.stairs(expected / np.diff(edges) / distances.n, edges, color=BLUE, linewidth=2.0)
         else:
             r = np.linspace(fit.left_m, fit.right_m, CURVE_POINTS)
@@ -110,17 +110,17 @@ def pdf_svg(fit: DetectionFit, distances: Distances) -> str:
 def qq_svg(fit: DetectionFit, distances: ExactDistances) -> str:
     """Fitted against empirical cumulative probabilities of exact distances (Buckland et al. 2004, section 11.11).
 
-    Equal distances are one point, at the middle of the step that they make.
+    Equal distances are one point, in the middle of their step.
     """
     metres, inverse = np.unique(distances.distance_m, return_inverse=True)
     weights = np.bincount(inverse, distances.weights)
     empirical, fitted = (np.cumsum(weights) - weights / 2) / distances.n, fit.cdf(metres)
-    drawn = np.unique(np.linspace(0, len(metres) - 1, MAX_QQ_POINTS).astype(np.intp))
+    shown = np.unique(np.linspace(0, len(metres) - 1, MAX_QQ_POINTS).astype(np.intp))
     label = f"Quantile-quantile plot of {distances.n:,.0f} distances under {fit.function.name}"
     with svg_figure("qq", label) as (figure, result):
         axes = figure.add_subplot()
         axes.plot((0, 1), (0, 1), color=GREY, linewidth=1.2)
-        axes.plot(empirical[drawn], fitted[drawn], "o", color=BLUE, markersize=3.0)
+        axes.plot(empirical[shown], fitted[shown], "o", color=BLUE, markersize=3.0)
         axes.set_xlabel("Empirical cumulative probability")
         axes.set_ylabel("Fitted")
         axes.set_xlim(0, 1)
@@ -143,7 +143,7 @@ def encounter_svg(rates: Sequence[float]) -> str:
 
 
 def activity_svg(activity: ActivityCurve) -> str:
-    """The curve of activity over the day, and its height: the hatched part is when animals rest."""
+    """The activity curve over the day, as a share of its peak."""
     label = f"Activity over the day from {activity.n:,} times; active {activity.share:.0%} of the time"
     with svg_figure("activity", label) as (figure, result):
         axes = figure.add_subplot()
@@ -158,15 +158,15 @@ def activity_svg(activity: ActivityCurve) -> str:
     return result[0]
 
 
-def bootstrap_svg(found: Bootstrap, estimate_km2: float) -> str:
-    """Densities of the replicates, with the estimate and the ends of the interval."""
-    label = f"Densities of {len(found.densities):,} bootstrap replicates"
+def bootstrap_svg(bootstrap: Bootstrap, estimate_km2: float) -> str:
+    """Densities of the replicates, with the estimate and the limits of the interval."""
+    label = f"Densities of {len(bootstrap.densities):,} bootstrap replicates"
     with svg_figure("bootstrap", label) as (figure, result):
         axes = figure.add_subplot()
-        # The longest tail would squeeze all else.
-        top = float(np.quantile(found.densities, 0.995))
-        axes.hist([one for one in found.densities if one <= top], bins=30, color=_BARS)
-        for value, style in ((estimate_km2, "-"), (found.low_km2, "--"), (found.high_km2, "--")):
+        # The end of the tail would compress the rest.
+        top = float(np.quantile(bootstrap.densities, 0.995))
+        axes.hist([density for density in bootstrap.densities if density <= top], bins=30, color=_BARS)
+        for value, style in ((estimate_km2, "-"), (bootstrap.low_km2, "--"), (bootstrap.high_km2, "--")):
             axes.axvline(value, color=BLUE if style == "-" else GREY, linestyle=style, linewidth=1.6)
         axes.set_xlabel("Animals per km²")
         axes.set_ylabel("Replicates")

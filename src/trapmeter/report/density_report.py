@@ -11,7 +11,7 @@ from typing import NamedTuple
 from trapmeter._version import __version__
 from trapmeter.density.detection.distances import ExactDistances
 from trapmeter.density.results import make_r_script, write_csv, write_json
-from trapmeter.density.run import DensityRun, list_inputs, run_density
+from trapmeter.density.run import DensityRun, list_inputs, run_survey
 from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.flat_file import rows_from_survey
 from trapmeter.errors import InputError, RunError
@@ -24,13 +24,13 @@ from trapmeter.tables.flatfile import write_flat_file
 REPORT, JSON, CSV, SCRIPT = "density.html", "density.json", "density.csv", "density.R"
 FLAT_FILE = "flatfile.csv"
 OUTPUT_FILES = (REPORT, JSON, CSV, FLAT_FILE, SCRIPT)
-"""All that `write_density_folder` writes."""
+"""The files that `write_density_folder` writes."""
 FOLDED_ABOVE_STATIONS = 40
-"""Longer tables are folded up."""
+"""Longer tables of stations are collapsed."""
 
 
 class StationRow(NamedTuple):
-    """A station as the report lists it. per_thousand: detections in 1,000 snapshots."""
+    """A station in the report's table. per_thousand: detections per 1,000 snapshots."""
 
     station_id: str
     stratum: str
@@ -81,7 +81,7 @@ def density_and_report(
     outputs += [] if folder is None else [(folder / name, "--out") for name in OUTPUT_FILES]
     _check_outputs(outputs, [*list_inputs(settings), *map(Path, also_read)])
     with nullcontext() if folder is None else lock_folder(folder):
-        run = run_density(settings, progress)
+        run = run_survey(settings, progress)
         report = None if folder is None else write_density_folder(folder, run)
     if json_path is not None:
         write_json(json_path, run)
@@ -109,7 +109,7 @@ def write_density_folder(out: str | Path, run: DensityRun) -> Path:
     """Writes density.html, density.json, density.csv, flatfile.csv and density.R into a folder; returns the report's path.
 
     Raises:
-        RunError: the folder can't be made, or a file can't be written.
+        RunError: the folder can't be created, or a file can't be written.
     """
     folder = Path(out)
     try:
@@ -127,7 +127,7 @@ def write_density_folder(out: str | Path, run: DensityRun) -> Path:
 
 
 def render_density(run: DensityRun) -> str:
-    """The report: one page that needs nothing else. The same run gives the same bytes."""
+    """The report: one self-contained HTML page. The same run gives the same bytes."""
     analysis, best = run.analysis, run.analysis.best
     distances = analysis.distances
     stations = station_rows(run)
@@ -157,25 +157,24 @@ def render_density(run: DensityRun) -> str:
 
 
 def station_rows(run: DensityRun) -> Sequence[StationRow]:
-    """Every station with its detections inside the truncation, those without any too."""
+    """Every station, including those without detections, with its detections inside the truncation."""
     survey, distances = run.analysis.survey, run.analysis.distances
-    counted = survey.count_detections(distances.left_m, distances.right_m)
+    detections = [counts.n for counts in survey.count_detections(distances.left_m, distances.right_m)]
     return [
-        StationRow(
-            camera.station_id, camera.stratum, camera.effort_snapshots, one.n, 1000 * one.n / camera.effort_snapshots
-        )
-        for camera, one in zip(survey.stations, counted, strict=True)
+        StationRow(station.station_id, station.stratum, effort, n, 1000 * n / effort)
+        for station, n in zip(survey.stations, detections, strict=True)
+        for effort in [station.effort_snapshots]
     ]
 
 
 def _intervals(run: DensityRun) -> list[tuple[str, float, float]]:
-    """Every interval by name with its ends, animals per km2: by formula, and those of the bootstrap."""
-    density, found = run.analysis.best.density, run.bootstrap
+    """Name, lower and upper limit of every interval, animals per km2: by formula, and those of the bootstrap."""
+    density, bootstrap = run.analysis.best.density, run.bootstrap
     intervals = [("by formula", density.low_km2, density.high_km2)]
-    if found is not None:
+    if bootstrap is not None:
         intervals += [
-            ("bootstrap, lognormal", found.log_low_km2, found.log_high_km2),
-            ("bootstrap, percentiles", *found.percentiles_km2),
-            ("bootstrap, expanded percentiles", found.low_km2, found.high_km2),
+            ("bootstrap, lognormal", bootstrap.log_low_km2, bootstrap.log_high_km2),
+            ("bootstrap, percentiles", *bootstrap.percentiles_km2),
+            ("bootstrap, expanded percentiles", bootstrap.low_km2, bootstrap.high_km2),
         ]
     return intervals

@@ -17,6 +17,7 @@ from trapmeter.report.annotations import MIN_SIDE, draw_animals
 from trapmeter.report.examples import ExampleSecond
 from trapmeter.report.html_page import jpeg_data_uri
 from trapmeter.storage.address import AnyPath
+from trapmeter.storage.remote import file_state_or_zeros
 
 FIT = FitWithin(MIN_SIDE, MIN_SIDE)
 JPEG_QUALITY = 80
@@ -101,10 +102,7 @@ def _run_tasks(tasks: Sequence[ThumbnailTask], jobs: int | None) -> Iterator[tup
 def _limit_s(task: ThumbnailTask) -> float:
     from trapmeter.parallel.workers import TimeLimits
 
-    try:
-        return TimeLimits().limit_s((task.root / task.media_id).stat().st_size)
-    except OSError:
-        return TimeLimits().limit_s(0)
+    return TimeLimits().limit_s(file_state_or_zeros(task.root / task.media_id).size_bytes)
 
 
 def _from_medium(task: ThumbnailTask) -> list[Thumbnail]:

@@ -1,4 +1,4 @@
-"""The fsspec file system of each kind of address, and what the errors of its server mean."""
+"""The fsspec file system for each kind of address, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trapmeter.errors import MissingExtraError
 from trapmeter.storage.address import BUCKET_SCHEMES, RemotePath
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 30
-"""After so many seconds without an answer a connection counts as broken."""
+"""Seconds without a reply after which a connection counts as broken."""
 
 PACKAGES = {
     "s3": ("s3fs", "cloud"),
@@ -20,16 +20,16 @@ PACKAGES = {
     "https": ("aiohttp", "cloud"),
     "http": ("aiohttp", "cloud"),
 }
-"""By the kind of address the package that reads it, and the extra that brings it."""
+"""For each scheme, the package that reads its addresses and the extra that installs it."""
 
 SELF_RETRYING = frozenset({"gs"})
-"""Kinds of address whose package tries again by itself, and can't be told otherwise."""
+"""Schemes whose package retries by itself, which can't be switched off."""
 
 _lock = threading.Lock()
 
 
 def filesystem(scheme: str) -> Any:
-    """The file system for a kind of address, made once in each process.
+    """The file system for a scheme, made once in each process.
 
     Raises:
         MissingExtraError: its package is not installed.
@@ -39,7 +39,7 @@ def filesystem(scheme: str) -> Any:
 
 
 def forget() -> None:
-    """Makes file systems again when they are next needed, with the credentials that the environment then has."""
+    """Discards all file systems; the next ones take the credentials that the environment has then."""
     with _lock:
         _make_filesystem.cache_clear()
 
@@ -53,7 +53,7 @@ def _make_filesystem(scheme: str) -> Any:
         __import__(package)
     except ImportError:
         raise MissingExtraError(package, extra) from None
-    # Their warnings quote addresses and requests, and what failed is told by us.
+    # Their warnings quote addresses and requests, and trapmeter reports what failed.
     for name in ("s3fs", "gcsfs", "fsspec", "aiobotocore", "botocore"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return {"s3": _s3, "gs": _gs, "http": _web, "https": _web}[scheme](fsspec)
@@ -62,19 +62,19 @@ def _make_filesystem(scheme: str) -> Any:
 def _s3(fsspec: Any) -> Any:
     from botocore.session import Session
 
-    # One loop of tries, ours: theirs would be tried within it, 25 times as often.
+    # Only trapmeter retries: each of its tries would otherwise contain all those of both packages.
     config = {
         "retries": {"total_max_attempts": 1},
         "connect_timeout": CONNECT_TIMEOUT_S,
         "read_timeout": READ_TIMEOUT_S,
     }
-    # Whoever has no credentials sees public buckets.
-    is_nobody = Session().get_credentials() is None
-    made = fsspec.filesystem(
-        "s3", anon=is_nobody, use_listings_cache=False, skip_instance_cache=True, config_kwargs=config
+    # Without credentials, public buckets can be read.
+    is_anonymous = Session().get_credentials() is None
+    filesystem = fsspec.filesystem(
+        "s3", anon=is_anonymous, use_listings_cache=False, skip_instance_cache=True, config_kwargs=config
     )
-    made.retries = 1
-    return made
+    filesystem.retries = 1
+    return filesystem
 
 
 def _gs(fsspec: Any) -> Any:
@@ -97,21 +97,21 @@ def _web(fsspec: Any) -> Any:
 
 
 async def _client(**kwargs: Any) -> Any:
-    """A session that follows no way from https to http, and none from this machine to others."""
+    """A session that refuses redirects from https to http."""
     import aiohttp
 
-    async def look_at(_: Any, __: Any, params: Any) -> None:
-        new = params.response.headers.get("Location", "")
-        if params.url.scheme == "https" and new.lower().startswith("http:"):
+    async def check_redirect(_: Any, __: Any, params: Any) -> None:
+        target = params.response.headers.get("Location", "")
+        if params.url.scheme == "https" and target.lower().startswith("http:"):
             raise RemoteError(f"{params.url.origin()} leads to an address that is not encrypted; it is not followed")
 
     trace = aiohttp.TraceConfig()
-    trace.on_request_redirect.append(look_at)
+    trace.on_request_redirect.append(check_redirect)
     return aiohttp.ClientSession(trace_configs=[trace], **kwargs)
 
 
 class RemoteError(OSError):
-    """A remote file can't be read or written; the text says why and what to do. may_pass: it may work when tried again."""
+    """A remote file can't be read or written; the text says why and what to do. is_transient: another try may work."""
 
     def __init__(self, text: str, *, is_transient: bool = False) -> None:
         super().__init__(text)
@@ -146,11 +146,11 @@ _TRANSIENT_CODES = _THROTTLING_CODES | {"InternalError", "RequestTimeout", "Oper
 
 
 def explain_error(error: BaseException, address: RemotePath) -> RemoteError:
-    """The error of a provider's library in our words."""
+    """The error of a storage library, explained to the user."""
     chain = list(_chain(error))
-    told = [code for one in chain if (code := _code(one))]
-    codes = [*told, *(type(one).__name__ for one in chain)]
-    statuses = [status for one in chain if (status := _status(one)) is not None]
+    s3_codes = [code for link in chain if (code := _s3_code(link))]
+    codes = [*s3_codes, *(type(link).__name__ for link in chain)]
+    statuses = [status for link in chain if (status := _status(link)) is not None]
     where = f"the bucket {address.origin}" if address.scheme in BUCKET_SCHEMES else address.origin
     if "NoSuchBucket" in codes:
         return RemoteMissingError(
@@ -162,23 +162,23 @@ def explain_error(error: BaseException, address: RemotePath) -> RemoteError:
         )
     if _INVALID_CODES.intersection(codes) or isinstance(error, ValueError):
         return RemoteError(f"{address}: no such address is possible; check the name of the bucket")
-    if any(status in (401, 403) for status in statuses) or any(isinstance(one, PermissionError) for one in chain):
+    if any(status in (401, 403) for status in statuses) or any(isinstance(link, PermissionError) for link in chain):
         return RemoteError(
             f"{address}: access is denied; the credentials, if there are any ({CREDENTIALS[address.scheme]}), need the "
             f"permission to list and read {where}, or to write where results go there"
         )
     if _TRANSIENT_CODES.intersection(codes) or any(status == 429 or status >= 500 for status in statuses):
         code = next((code for code in codes if code in _TRANSIENT_CODES), None) or str(statuses[0])
-        slow = (
+        state = (
             "asks for fewer requests"
             if _THROTTLING_CODES.intersection(codes) or 429 in statuses
             else "has an error of its own"
         )
-        return RemoteError(f"{address}: the server {slow} ({code}); try again later", is_transient=True)
-    if 404 in statuses or (any(isinstance(one, FileNotFoundError) for one in chain) and not _is_disconnected(chain)):
+        return RemoteError(f"{address}: the server {state} ({code}); try again later", is_transient=True)
+    if 404 in statuses or (any(isinstance(link, FileNotFoundError) for link in chain) and not _is_disconnected(chain)):
         return RemoteMissingError(f"there is nothing at {address}; check the name, capitals matter")
     if statuses:
-        return RemoteError(f"{address}: the server refuses with {' '.join([*told[:1], f'status {statuses[0]}'])}")
+        return RemoteError(f"{address}: the server refuses with {' '.join([*s3_codes[:1], f'status {statuses[0]}'])}")
     if isinstance(error, RemoteError):
         return error
     return RemoteError(
@@ -189,7 +189,7 @@ def explain_error(error: BaseException, address: RemotePath) -> RemoteError:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that led to it."""
+    """An error, followed by those that caused it."""
     for _ in range(_MAX_CHAIN):
         if error is None:
             return
@@ -201,30 +201,30 @@ _MAX_CHAIN = 10
 
 
 def _root(chain: list[BaseException]) -> BaseException:
-    """What a library made FileNotFoundError of."""
-    return next((one for one in chain if not isinstance(one, FileNotFoundError)), chain[0])
+    """The first cause that is no FileNotFoundError, as which a library may disguise it."""
+    return next((link for link in chain if not isinstance(link, FileNotFoundError)), chain[0])
 
 
 def _is_disconnected(chain: list[BaseException]) -> bool:
-    """Fsspec tells of a web server that it can't reach as of a file that isn't there."""
-    return any(type(one).__module__.partition(".")[0] == "aiohttp" or isinstance(one, TimeoutError) for one in chain)
+    """Whether the server was out of reach, which fsspec reports as a missing file."""
+    return any(type(link).__module__.partition(".")[0] == "aiohttp" or isinstance(link, TimeoutError) for link in chain)
 
 
-def _code(error: BaseException) -> str:
-    """By which S3 names an error, as botocore keeps it; "" for others."""
+def _s3_code(error: BaseException) -> str:
+    """S3's code of an error, which botocore keeps; "" for other errors."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status that a server answered with, as botocore, aiohttp or gcsfs keeps it."""
+    """The HTTP status of the server's reply, which botocore, aiohttp or gcsfs keeps."""
     response = getattr(error, "response", None)
     package = type(error).__module__.partition(".")[0]
     if isinstance(response, dict):
-        told = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     elif package == "aiohttp":
-        # What aiohttp calls code is its own guess where a connection broke off.
-        told = getattr(error, "status", None) if hasattr(error, "request_info") else None
+        # If the connection broke, aiohttp's own `code` is only a guess.
+        status = getattr(error, "status", None) if hasattr(error, "request_info") else None
     else:
-        told = getattr(error, "code", None) if package == "gcsfs" else None
-    return told if isinstance(told, int) and told >= 300 else None
+        status = getattr(error, "code", None) if package == "gcsfs" else None
+    return status if isinstance(status, int) and status >= 300 else None

@@ -1,5 +1,5 @@
-"""Tables of other programs and of our own: one module per foreign format, converted at the border into records.
+"""Tables of other programs and of trapmeter, each format converted into records in one module.
 
-Every reader raises InputError that names the file, the line (the header is line 1), the column, what was expected,
-what came, and what to do. Nothing here opens a video or photo.
+Every reader raises InputError that names the file, the line (the header is line 1) and the column, and says what was
+expected, what was found, and what to do. Nothing here opens a video or photo.
 """

@@ -1,7 +1,7 @@
-"""Boxes from a file instead of a detector: one lookup, whatever program made the file.
+"""Animals' boxes from a file instead of the detector, whatever program wrote it.
 
-Read are MegaDetector's JSON, the competition's metadata CSV, and our own distances.csv; which one it is, is told from
-what the file holds and not from its name.
+MegaDetector's JSON, the metadata CSV of Deep Chimpact and trapmeter's distances.csv are read. The content shows which one a
+file is, not its name.
 """
 
 from __future__ import annotations
@@ -24,50 +24,50 @@ MEGADETECTOR = "MegaDetector JSON"
 
 @dataclass(frozen=True, slots=True)
 class MediumBoxes:
-    """What a table tells of one photo or video.
+    """The boxes that a table has for one photo or video.
 
-    moments: (seconds, boxes) in order of time, with no boxes where the detector looked and saw nothing.
-    by_number: (frame number, boxes) in order, where only the video itself knows the seconds: see timed.
-    always: boxes that have no time, as those of a photo. failure: why there are none, "" when there is no reason.
-    is_exhaustive: every moment that was looked at stands in moments, so that nothing is known of any other second.
+    by_time: (seconds, boxes) in order of time, with no boxes where the detector found nothing.
+    untimed: boxes without a time, such as those of a photo. failure: why there are no boxes, "" when there is no reason.
+    by_frame_number: (frame number, boxes) in order, when only the video itself knows the seconds: see with_frame_rate.
+    is_exhaustive: by_time has every picture that the detector processed, so that nothing is known of other seconds.
     """
 
     name: str
-    moments: tuple[tuple[float, tuple[Box, ...]], ...] = ()
-    always: tuple[Box, ...] = ()
+    by_time: tuple[tuple[float, tuple[Box, ...]], ...] = ()
+    untimed: tuple[Box, ...] = ()
     failure: str = ""
     by_frame_number: tuple[tuple[int, tuple[Box, ...]], ...] = ()
     is_exhaustive: bool = False
 
     def with_frame_rate(self, frame_rate: float | None) -> MediumBoxes:
-        """With moments in place of frame numbers, by the medium's own rate (pictures a second, None for a photo)."""
+        """The same with times in place of frame numbers. frame_rate: frames per second of the medium, None for a photo."""
         if not self.by_frame_number or frame_rate is None:
             return self
-        moments = tuple((number / frame_rate, boxes) for number, boxes in self.by_frame_number)
-        return replace(self, moments=moments, by_frame_number=())
+        by_time = tuple((number / frame_rate, boxes) for number, boxes in self.by_frame_number)
+        return replace(self, by_time=by_time, by_frame_number=())
 
     def at(self, time_s: float, tolerance_s: float = 0.5) -> list[Box] | None:
-        """The boxes of the moment nearest to time_s (seconds), best score first; None if nobody looked there.
+        """The boxes nearest to time_s (seconds), best score first; None if the detector processed no picture there.
 
-        A moment counts from time_s - tolerance_s on and before time_s + tolerance_s: with half a second each moment
-        belongs to one whole second. Of two that are equally near the earlier is taken. Boxes without a time always count.
+        A picture counts from time_s - tolerance_s up to, but not including, time_s + tolerance_s: with half a second each
+        picture belongs to exactly one whole second. Of two equally near, the earlier counts. Untimed boxes always count.
         """
-        boxes = list(self.always)
-        after = bisect_left(self.moments, time_s, key=lambda moment: moment[0])
+        boxes = list(self.untimed)
+        after = bisect_left(self.by_time, time_s, key=lambda timed: timed[0])
         near = [
-            moment
-            for moment in self.moments[max(0, after - 1) : after + 1]
-            if -tolerance_s <= moment[0] - time_s < tolerance_s
+            timed
+            for timed in self.by_time[max(0, after - 1) : after + 1]
+            if -tolerance_s <= timed[0] - time_s < tolerance_s
         ]
         if not near and self.is_exhaustive:
             return None
         if near:
-            boxes += min(near, key=lambda moment: abs(moment[0] - time_s))[1]
+            boxes += min(near, key=lambda timed: abs(timed[0] - time_s))[1]
         return sorted(boxes, key=lambda box: -box.score)
 
 
 class BoxTable:
-    """The boxes of many photos and videos. kind says in words what was read; path where from."""
+    """The boxes of many photos and videos. kind says in words which format was read; path is the file."""
 
     __slots__ = ("_index", "_media", "kind", "path")
 
@@ -83,43 +83,39 @@ class BoxTable:
 
     @property
     def example(self) -> str:
-        """One of its names, as it stands in the table."""
+        """One of the names, as it is in the table."""
         return next(iter(self._media), "nothing")
 
     def find(self, media_id: str) -> MediumBoxes | None:
-        """What the table tells of a photo or video, None when it is not in it. How names match: see names.py.
+        """The boxes of a photo or video, None when the table lacks it. How names match: see `file_names`.
 
         Raises:
             InputError: several entries match equally well.
         """
-        names = self._index.find(media_id)
-        if len(names) > 1:
-            raise InputError(
-                f"{self.path}: {media_id} could be any of {_listed(names)}; "
-                "give the folder that the names in the table start from"
-            )
-        return self._media[names[0]] if names else None
+        name = self._index.find_one(
+            media_id,
+            self.path,
+            "give the folder that the names in the table start from, so that more of the name matches",
+        )
+        return None if name is None else self._media[name]
 
     def check(self, media_ids: Iterable[str]) -> None:
         """Call with all media before find: refuses an entry that would serve more than one of them.
 
         Raises:
-            InputError: as where a table has bare file names and two folders hold an IMG_0001.JPG.
+            InputError: the table has a bare IMG_0001.JPG, for example, and two folders hold a file of that name.
         """
-        for name, media in self._index.clashes(media_ids).items():
-            raise InputError(
-                f"{self.path}: the entry {name} could be any of {_listed(media)}; "
-                "put the folder before the names in the table, or run folder by folder"
-            )
+        self._index.check(media_ids, self.path, "put the folder before the names in the table, or run folder by folder")
 
 
-def read_boxes(path: Path) -> BoxTable:
-    """Reads a table of boxes of any format that we know.
+def read_boxes(path: str | Path) -> BoxTable:
+    """Reads a table of boxes in any known format.
 
     Raises:
         InputError: it is none of them, or something in it is wrong.
     """
-    # A byte order mark is gone by here; JSON starts with { or [ and no CSV header of ours does.
+    path = Path(path)
+    # read_text has removed a byte order mark, and no known CSV header starts with { or [.
     if read_text(path).lstrip()[:1] in ("{", "["):
         return BoxTable(path, MEGADETECTOR, map(_medium_of_megadetector, read_megadetector(path)))
     columns = read_columns(path)
@@ -140,40 +136,36 @@ def _grouped_by_medium(rows: Iterable[tuple[str, float, Box | None]]) -> list[Me
         boxes = media.setdefault(name, {}).setdefault(time_s, [])
         if box is not None:
             boxes.append(box)
-    return [MediumBoxes(name, _in_order(moments), is_exhaustive=True) for name, moments in media.items()]
+    return [MediumBoxes(name, _in_order(by_time), is_exhaustive=True) for name, by_time in media.items()]
 
 
-def _in_order(moments: Mapping[float, list[Box]]) -> tuple[tuple[float, tuple[Box, ...]], ...]:
-    return tuple((time_s, tuple(moments[time_s])) for time_s in sorted(moments))
+def _in_order(by_time: Mapping[float, list[Box]]) -> tuple[tuple[float, tuple[Box, ...]], ...]:
+    return tuple((time_s, tuple(by_time[time_s])) for time_s in sorted(by_time))
 
 
 def _medium_of_megadetector(file: FileDetections) -> MediumBoxes:
     by_frame_number: dict[int, list[Box]] = {}
-    for found in file.detections:
-        if found.frame_number is not None and found.time_s is None:
-            by_frame_number.setdefault(found.frame_number, []).append(found.box)
-    moments: dict[float, list[Box]] = {time_s: [] for time_s in file.processed_s}
+    by_time: dict[float, list[Box]] = {time_s: [] for time_s in file.processed_s}
+    untimed = []
     for found in file.detections:
         if found.time_s is not None:
-            moments.setdefault(found.time_s, []).append(found.box)
-    always = tuple(found.box for found in file.detections if found.time_s is None and found.frame_number is None)
+            by_time.setdefault(found.time_s, []).append(found.box)
+        elif found.frame_number is not None:
+            by_frame_number.setdefault(found.frame_number, []).append(found.box)
+        else:
+            untimed.append(found.box)
     numbered = tuple((number, tuple(boxes)) for number, boxes in sorted(by_frame_number.items()))
-    return MediumBoxes(file.file, _in_order(moments), always, file.failure, numbered, bool(file.processed_s))
+    return MediumBoxes(file.file, _in_order(by_time), tuple(untimed), file.failure, numbered, bool(file.processed_s))
 
 
 def _media_of_distances(path: Path) -> list[MediumBoxes]:
-    """A second that failed or lies past the end tells nothing about animals, unless its row has a box."""
+    """A second that failed or lies past the end says nothing about animals, unless its row has a box."""
     estimates = read_distances(path)
-    told = [
+    processed = [
         (estimate.observation.media_id, estimate.observation.time_s, estimate.observation.box)
         for estimate in estimates
         if estimate.observation.box is not None or estimate.status in (Status.MEASURED, Status.NO_ANIMAL)
     ]
-    names = {name for name, _, _ in told}
+    names = {name for name, _, _ in processed}
     failures = {e.observation.media_id: e.reason for e in estimates if e.observation.media_id not in names}
-    return [*_grouped_by_medium(told), *(MediumBoxes(name, failure=reason) for name, reason in failures.items())]
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+    return [*_grouped_by_medium(processed), *(MediumBoxes(name, failure=reason) for name, reason in failures.items())]

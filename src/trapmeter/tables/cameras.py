@@ -1,8 +1,8 @@
-"""Facts about the cameras: what is known of each site's lens and of how the camera hung.
+"""Lens and mounting of each site's camera.
 
-One row a site: site_id, and any of hfov_deg (horizontal field of view), focal_35mm (focal length in 35 mm equivalents,
-as EXIF has it: 36 mm of film across the picture), height_m (of the lens above the ground), pitch_deg (negative looks
-down), and aspect (width over height of the picture; 16:9 unless given).
+One row per site: site_id, and any of hfov_deg (horizontal field of view), focal_35mm (focal length in 35 mm equivalents, as
+in EXIF: the picture's width corresponds to 36 mm of film), height_m (of the lens above the ground), pitch_deg (negative when
+the camera looks down), and aspect (width over height of the picture; 16:9 unless given).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.geometry import FILM_WIDTH_MM
-from trapmeter.tables.csvfile import Row, read_rows
+from trapmeter.tables.csvfile import Row, UniqueRows, read_rows
 
 DEFAULT_ASPECT = 16 / 9
 MIN_HEIGHT_M, MAX_HEIGHT_M = 0.05, 30.0
@@ -23,10 +23,10 @@ COLUMNS = ("site_id", "hfov_deg", "focal_35mm", "height_m", "pitch_deg", "aspect
 
 @dataclass(frozen=True, slots=True)
 class CameraSetup:
-    """What is known of a site's camera; None where it isn't told.
+    """What is known of a site's camera; None where nothing is known.
 
-    hfov_deg: horizontal field of view, degrees. height_m: of the lens above the ground. pitch_deg: negative looks down.
-    aspect: width over height of the picture, 16:9 where it isn't told.
+    hfov_deg: horizontal field of view, degrees. height_m: of the lens above the ground. pitch_deg: negative when the camera
+    looks down. aspect: width over height of the picture.
     """
 
     hfov_deg: float | None = None
@@ -36,23 +36,21 @@ class CameraSetup:
 
     @property
     def aspect_ratio(self) -> float:
-        """Of the picture, as told or as usual."""
+        """Width over height of the picture, 16:9 when it isn't known."""
         return DEFAULT_ASPECT if self.aspect is None else self.aspect
 
 
-def read_cameras(path: Path) -> dict[str, CameraSetup]:
-    """The camera of each site.
+def read_cameras(path: str | Path) -> dict[str, CameraSetup]:
+    """Reads the camera of each site.
 
     Raises:
-        InputError: a cell is not what it should be, a site stands twice, or a row tells nothing that can be used.
+        InputError: a cell is wrong, a site appears twice, or a row has nothing that can be used.
     """
     cameras: dict[str, CameraSetup] = {}
-    lines: dict[str, int] = {}
+    sites = UniqueRows()
     for row in read_rows(path, required=("site_id",)):
         site_id = row.text("site_id")
-        first = lines.setdefault(site_id, row.line)
-        if first != row.line:
-            raise InputError(f"{path}, lines {first} and {row.line}: site {site_id} stands twice; keep one of the rows")
+        sites.check(row, site_id, f"site {site_id}")
         cameras[site_id] = _camera_setup(row)
     return cameras
 
@@ -66,13 +64,13 @@ def _camera_setup(row: Row) -> CameraSetup:
     )
     if (camera.height_m is None) != (camera.pitch_deg is None):
         missing = "height_m" if camera.height_m is None else "pitch_deg"
-        raise row.error(missing, "a number: height and pitch tell of the ground only together (or leave both empty)")
+        raise row.error(missing, "a number: height and pitch locate the ground only together (or leave both empty)")
     if camera.height_m is not None and camera.hfov_deg is None:
-        raise row.error("hfov_deg", "the field of view (or focal_35mm), without which height and pitch tell nothing")
+        raise row.error("hfov_deg", "the field of view (or focal_35mm): height and pitch are of no use without it")
     if camera.hfov_deg is None:
         raise InputError(
-            f"{row.where}: tells nothing of this camera; fill hfov_deg or focal_35mm, and height_m with pitch_deg where "
-            "they are known, or remove the row"
+            f"{row.where}: this row says nothing about its camera; fill in hfov_deg or focal_35mm, and height_m with "
+            "pitch_deg if you know them, or remove the row"
         )
     return camera
 
@@ -81,7 +79,7 @@ def _hfov_deg(row: Row) -> float | None:
     hfov_deg = _within(row, "hfov_deg", 5, 170, "a horizontal field of view of 5 to 170 degrees")
     focal_mm = _within(row, "focal_35mm", 3, 500, "a focal length of 3 to 500 mm (35 mm equivalent)")
     if hfov_deg is not None and focal_mm is not None:
-        raise row.error("focal_35mm", "nothing, since hfov_deg is given: they mean the same")
+        raise row.error("focal_35mm", "nothing, since hfov_deg is given and they mean the same")
     return hfov_deg if focal_mm is None else math.degrees(2 * math.atan(FILM_WIDTH_MM / 2 / focal_mm))
 
 

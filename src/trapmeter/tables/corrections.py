@@ -1,4 +1,4 @@
-"""calibration.csv: what was corrected at each site, a row a site."""
+"""calibration.csv: what calibration corrected at each site, one row per site."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from trapmeter.tables.csvfile import to_cell
 
 @dataclass(frozen=True, slots=True)
 class SiteCorrection:
-    """What calibration did at a site.
+    """What calibration did at a site. The fields are the columns of calibration.csv.
 
-    rows: measured ones. labels, points: how many were used. camera_factor: what the field of view made of the distances,
-    a median (1 where it isn't known). before_m, after_m: medians of the site's distances. label_error_m: mean error of
-    the labelled rows before; label_error_left_out_m: after a correction by the labels of the other videos, an honest
-    figure of the gain; both None where there is nothing to tell. ground_a, ground_b, ground_c:
-    1/d = a + b (y - 1/2) + c (x - 1/2), None without.
+    rows: number of measured rows. labels, points: how many were used. camera_factor: by how much the field of view scaled
+    the distances, a median (1 when it isn't known). before_m, after_m: medians of the site's distances. label_error_m: mean
+    error of the labelled rows before calibration; label_error_left_out_m: after a correction by the labels of the other
+    videos, an honest figure of the gain; both None when there is nothing to compare. ground_a, ground_b, ground_c: the ground
+    plane 1/d = a + b (y - 1/2) + c (x - 1/2), None without one.
     """
 
     site_id: str
@@ -36,14 +36,14 @@ class SiteCorrection:
     ground_c: float | None = None
 
 
-def write_corrections(path: Path, corrections: Iterable[SiteCorrection]) -> None:
+def write_corrections(path: str | Path, corrections: Iterable[SiteCorrection]) -> None:
     """Writes the table in the order given.
 
     Raises:
         RunError: the file can't be written.
     """
     names = [field.name for field in fields(SiteCorrection)]
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([_cell(getattr(correction, name)) for name in names] for correction in corrections)

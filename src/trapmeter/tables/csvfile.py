@@ -1,4 +1,11 @@
-"""CSV tables: reads what people and spreadsheets write, and names file, line and column of every mistake."""
+r"""CSV tables: reads what people and spreadsheets write, and names file, line and column of every mistake.
+
+Texts from elsewhere (file names, sites, reasons) are escaped when they go into a cell, and come back unchanged when read:
+- Control characters and lone surrogates (file names need not be valid UTF-8) would break lines or could not be written at
+  all. Each becomes a code such as \u000a.
+- A spreadsheet runs a cell that starts with =, +, - or @ as a formula, so a file named `=HYPERLINK(...)` could act on the
+  computer of everyone who opens the table. An apostrophe in front makes the cell a plain text.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +14,43 @@ import difflib
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trapmeter.errors import InputError
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MIN_SIMILARITY = 0.65
+"""From this ratio on (difflib's), two names count as one misspelt: theta and theta_deg, hfov and hfov_deg."""
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|\\(?=u[0-9a-f]{4})")
 _CODE = re.compile(r"\\u([0-9a-f]{4})")
-# The full-width signs are formulas too where spreadsheets run in Japanese.
+# The full-width signs start formulas too, in spreadsheets that run in Japanese.
 _FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")
 
 
 def to_cell(text: str) -> str:
-    """The text as it is written into a cell."""
+    """The text as a cell that fits on one line and that no spreadsheet runs; the module's docstring says why."""
     text = _UNWRITABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def from_cell(cell: str) -> str:
-    """The text that was written into a cell."""
+    """The text from which `to_cell` made this cell."""
     text = cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-    # Most cells of large tables have none.
+    # Most cells of a large table hold no code: the check in front saves the search.
     return _CODE.sub(lambda match: chr(int(match[1], 16)), text) if "\\u" in text else text
 
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-MIN_SIMILARITY = 0.65
-"""How alike two names are (difflib's ratio) that may be the same: theta and theta_deg, hfov and hfov_deg."""
+def fixed_decimals(number: float, decimals: int) -> str:
+    """The number with fixed decimals; -0.0 is written as 0.0."""
+    text = f"{number:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a CSV file: cells by column name. line is where it starts in the file; the header is line 1."""
+    """One row of a CSV file: its cells by column name. line is where it starts in the file; the header is line 1."""
 
     path: Path
     line: int
@@ -58,25 +69,22 @@ class Row:
         )
 
     def raw(self, column: str) -> str:
-        """The cell as it stands, blanks included; "" where the file lacks the column."""
+        """The cell as it is in the file, blanks included; "" when the file lacks the column."""
         return self.cells.get(column, "")
 
     def optional_text(self, column: str) -> str:
-        """The cell without blanks around it; "" when empty or when the file lacks the column.
-
-        What our own tables do to texts that a spreadsheet would run is undone.
-        """
+        """The text of a cell without blanks around it; "" when the cell is empty or the file lacks the column."""
         return from_cell(self.raw(column).strip())
 
     def text(self, column: str) -> str:
-        """The cell without blanks around it, which must not be empty."""
+        """The text of a cell without blanks around it, which must not be empty."""
         text = self.optional_text(column)
         if not text:
             raise self.error(column, "a text")
         return text
 
     def optional_number(self, column: str) -> float | None:
-        """The cell as a finite number, or None when empty or when the file lacks the column."""
+        """The cell as a finite number, or None when it is empty or the file lacks the column."""
         text = self.optional_text(column)
         if not text:
             return None
@@ -86,7 +94,7 @@ class Row:
             number = float(text)
         except ValueError:
             number = math.nan
-        # float() reads "1_000" and "nan"; in a table both are mistakes.
+        # float() accepts "1_000" and "nan"; in a table both are mistakes.
         if not math.isfinite(number) or "_" in text:
             raise self.error(column, "a number")
         return number
@@ -105,22 +113,51 @@ class Row:
             raise self.error(column, f"a number of {meaning} >= 0")
         return number
 
+    def optional_count(self, column: str, otherwise: str = "nothing") -> int | None:
+        """The cell as a whole number >= 1, or None when it is empty; otherwise: what an empty cell means, for the message."""
+        number = self.optional_number(column)
+        if number is not None and (number < 1 or number != int(number)):
+            raise self.error(column, f"a whole number >= 1, or {otherwise}")
+        return None if number is None else int(number)
 
-def read_rows(path: Path, *, required: Sequence[str]) -> Iterator[Row]:
-    """The rows of a CSV file that has at least the required columns.
+
+class UniqueRows:
+    """Refuses a second row about the same thing, and names the lines of both."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Hashable, int] = {}
+
+    def check(self, row: Row, key: Hashable, what: str) -> None:
+        """Call once for each row: key identifies what the row is about, and what names it in the message.
+
+        Raises:
+            InputError: an earlier row has the same key.
+        """
+        first = self._lines.setdefault(key, row.line)
+        if first != row.line:
+            raise InputError(f"{row.path}, lines {first} and {row.line}: {what} appears twice; keep one of the rows")
+
+
+def read_rows(path: str | Path, *, required: Sequence[str]) -> Iterator[Row]:
+    """Reads the rows of a CSV file that has at least the required columns.
+
+    Cells are separated by commas, semicolons (with decimal commas) or tabs. Blank rows are skipped.
 
     Raises:
-        InputError: the file can't be read, is empty, is no UTF-8 text, lacks a column or has one twice, or a row has
-            more or fewer cells than the header.
+        InputError: the file can't be read, is empty, is not UTF-8, lacks a column or has one twice, or a row has more or
+            fewer cells than the header.
     """
     return parse_rows(path, read_text(path), required=required)
 
 
-def parse_rows(path: Path, text: str, *, required: Sequence[str], allows_short_rows: bool = False) -> Iterator[Row]:
-    """`read_rows` of a text that was read already, as from an archive; path is its name for messages.
+def parse_rows(
+    path: str | Path, text: str, *, required: Sequence[str], allows_short_rows: bool = False
+) -> Iterator[Row]:
+    """As `read_rows`, from a text that was read before (from an archive, for example); path is its name for messages.
 
-    may_be_short: rows may leave out empty cells at their end, as some programs write them.
+    allows_short_rows: rows may lack empty cells at their end, as some programs write them.
     """
+    path = Path(path)
     table = _split_rows(path, text)
     header_line, header, decimal = next(table, (0, [], "."))
     columns = [name.strip() for name in header]
@@ -138,37 +175,37 @@ def parse_rows(path: Path, text: str, *, required: Sequence[str], allows_short_r
         if len(cells) != len(columns):
             raise InputError(
                 f"{path}, line {line}: expected {len(columns)} cells as in the header, got {len(cells)}; "
-                "put text that contains the separator in double quotes, or see whether the file was cut off"
+                "put text that contains the separator in double quotes, or check whether the end of the file is missing"
             )
         yield Row(path, line, dict(zip(columns, cells, strict=True)), decimal)
 
 
-def read_columns(path: Path) -> tuple[str, ...]:
-    """The column names of a CSV file, () when it is empty: to tell formats apart."""
+def read_columns(path: str | Path) -> tuple[str, ...]:
+    """The column names of a CSV file, () when it is empty. They tell formats apart."""
     _, header, _ = next(_split_rows(path, read_text(path)), (0, [], "."))
     return tuple(name.strip() for name in header)
 
 
-def find_misspelt_columns(path: Path, known: Sequence[str]) -> list[str]:
-    """Says which columns of a CSV file look like known ones that it lacks: such columns are passed over."""
+def find_misspelt_columns(path: str | Path, known: Sequence[str]) -> list[str]:
+    """A note for each column of a CSV file that looks like a known column the file lacks. Such columns are ignored."""
     columns = read_columns(path)
     missing = [name for name in known if name not in columns]
-    found = []
+    notes = []
     for column in columns:
         near = difflib.get_close_matches(column.lower(), missing, 1, MIN_SIMILARITY) if column not in known else []
         if near:
-            found.append(f"{path}: the column {column!r} is passed over; rename it {near[0]!r} if that is what it is")
-    return found
+            notes.append(f"{path}: the column {column!r} is ignored; rename it {near[0]!r} if that is what you mean")
+    return notes
 
 
-def read_text(path: Path) -> str:
-    """The whole file as text, without a byte order mark; line ends as they stand.
+def read_text(path: str | Path) -> str:
+    """The content of a file as text, without a byte order mark; line ends stay as they are.
 
     Raises:
         InputError: the file can't be read or is not UTF-8; names the byte offset and the line.
     """
     try:
-        raw = path.read_bytes()
+        raw = Path(path).read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the name and the folder") from None
     except OSError as error:
@@ -176,11 +213,11 @@ def read_text(path: Path) -> str:
     return decode_text(path, raw)
 
 
-def decode_text(path: Path, raw: bytes) -> str:
-    """The content of a file as text, without a byte order mark; path is its name for messages.
+def decode_text(path: str | Path, raw: bytes) -> str:
+    """The bytes of a file as text, without a byte order mark; path is its name for messages.
 
     Raises:
-        InputError: it is not UTF-8; names the byte offset and the line.
+        InputError: they are not UTF-8; names the byte offset and the line.
     """
     offset = len(BYTE_ORDER_MARK) if raw.startswith(BYTE_ORDER_MARK) else 0
     try:
@@ -194,13 +231,13 @@ def decode_text(path: Path, raw: bytes) -> str:
         ) from None
 
 
-def separator_of(body: str) -> str:
-    """What separates the cells of a table, told from its first line."""
-    header = re.split(r"[\r\n]", body, maxsplit=1)[0]
+def separator_of(text: str) -> str:
+    """The character that separates the cells of a table, found in its first line."""
+    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
     return next((mark for mark in ",;\t" if mark in header), ",")
 
 
-def _split_rows(path: Path, text: str) -> Iterator[tuple[int, list[str], str]]:
+def _split_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str], str]]:
     """Yields (line where the row starts, cells, decimal mark); the first is the header."""
     body = text.lstrip("\r\n")
     skipped = text[: len(text) - len(body)].count("\n")
@@ -213,7 +250,7 @@ def _split_rows(path: Path, text: str) -> Iterator[tuple[int, list[str], str]]:
             start = reader.line_num + 1
     except csv.Error as error:
         raise InputError(
-            f"{path}, line {skipped + start}: this is no CSV row ({error}); correct or remove it"
+            f"{path}, line {skipped + start}: this is not a CSV row ({error}); correct or remove it"
         ) from error
 
 
@@ -228,4 +265,4 @@ def _check_columns(path: Path, line: int, columns: Sequence[str], required: Sequ
         )
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
-        raise InputError(f"{path}, line {line}: the column {twice[0]!r} stands twice; found {found}. Remove one")
+        raise InputError(f"{path}, line {line}: the column {twice[0]!r} appears twice; found {found}. Remove one")

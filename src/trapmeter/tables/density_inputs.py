@@ -10,28 +10,28 @@ from datetime import datetime
 from pathlib import Path
 
 from trapmeter.files import atomic_file
-from trapmeter.tables.csvfile import Row, read_rows, to_cell
+from trapmeter.tables.csvfile import Row, UniqueRows, read_rows, to_cell
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?")
 
 
 @dataclass(frozen=True, slots=True)
 class ActivityTime:
-    """An animal was seen at this hour of the day (0 up to 24), at a site where that is told."""
+    """The hour of the day (0 up to 24) at which an animal was recorded, and the site, "" when it isn't known."""
 
     hour: float
     site_id: str = ""
 
 
 def read_activity_times(
-    path: Path, *, species: str | None = None, species_column: str | None = None
+    path: str | Path, *, species: str | None = None, species_column: str | None = None
 ) -> list[ActivityTime]:
-    """Reads a CSV file with time (14:05, 14:05:30, or a date and time as 2024-05-01T14:05:30) and perhaps site_id.
+    """Reads a CSV file with time (14:05, 14:05:30, or a date and time such as 2024-05-01T14:05:30) and optionally site_id.
 
-    With species_column only rows of the species count.
+    With species_column, only rows of the species count.
 
     Raises:
-        InputError: a column is missing or a cell is no time; names file, line and column.
+        InputError: a column is missing or a cell is not a time; names file, line and column.
     """
     required = ("time",) if species_column is None else ("time", species_column)
     return [
@@ -41,17 +41,17 @@ def read_activity_times(
     ]
 
 
-def read_media_starts(path: Path) -> dict[str, datetime]:
-    """Reads a CSV file with media_id and start, the date and time at which each medium starts.
+def read_media_starts(path: str | Path) -> dict[str, datetime]:
+    """Reads a CSV file with media_id and start, the date and time at which each video or photo starts.
 
     Raises:
-        InputError: a column is missing, a cell is no date and time, or a medium stands twice.
+        InputError: a column is missing, a cell is not a date and time, or a medium appears twice.
     """
     starts: dict[str, datetime] = {}
+    media = UniqueRows()
     for row in read_rows(path, required=("media_id", "start")):
         name = row.text("media_id")
-        if name in starts:
-            raise row.error("media_id", "each medium once")
+        media.check(row, name, name)
         starts[name] = datetime_cell(row, "start")
     return starts
 
@@ -68,19 +68,16 @@ def write_media_starts(path: Path, starts: Mapping[str, datetime]) -> None:
         writer.writerows((to_cell(name), starts[name].isoformat()) for name in sorted(starts))
 
 
-def read_excluded_animals(path: Path) -> set[tuple[str, int | None]]:
-    """Reads a CSV file with media_id and perhaps animal_id: animals that don't count; None stands for all of a medium.
+def read_excluded_animals(path: str | Path) -> set[tuple[str, int | None]]:
+    """Reads a CSV file with media_id and optionally animal_id: animals that don't count. None stands for all of a medium.
 
     Raises:
-        InputError: the column media_id is missing, or an animal_id is no whole number.
+        InputError: the column media_id is missing, or an animal_id is not a whole number.
     """
-    found: set[tuple[str, int | None]] = set()
-    for row in read_rows(path, required=("media_id",)):
-        number = row.optional_number("animal_id")
-        if number is not None and (number < 1 or number != int(number)):
-            raise row.error("animal_id", "a whole number >= 1, or nothing for all animals of the medium")
-        found.add((row.text("media_id"), None if number is None else int(number)))
-    return found
+    return {
+        (row.text("media_id"), row.optional_count("animal_id", "nothing for all animals of the medium"))
+        for row in read_rows(path, required=("media_id",))
+    }
 
 
 def write_excluded_animals(path: Path, animals: Iterable[tuple[str, int | None]]) -> None:
@@ -96,7 +93,7 @@ def write_excluded_animals(path: Path, animals: Iterable[tuple[str, int | None]]
 
 
 def datetime_cell(row: Row, column: str) -> datetime:
-    """The cell as the camera's own date and time; a zone at its end is passed over, since all times are the camera's."""
+    """The cell as the camera's own date and time. A zone at its end is ignored, since all times are the camera's."""
     text = row.text(column)
     try:
         return datetime.fromisoformat(text).replace(tzinfo=None)
@@ -105,7 +102,7 @@ def datetime_cell(row: Row, column: str) -> datetime:
 
 
 def hour_cell(row: Row, column: str) -> float:
-    """The cell as hours, 0 up to 24, from a clock's time or from a date and time."""
+    """The cell as hours, 0 up to 24, from a time of day or from a date and time."""
     text = row.text(column)
     hour = parse_clock_hour(text)
     if hour is not None and hour < 24:
@@ -120,7 +117,7 @@ def hour_cell(row: Row, column: str) -> float:
 
 
 def parse_clock_hour(text: str) -> float | None:
-    """Hours from 0 to 24 of a text such as 06:30, None where it is none."""
+    """The hours, 0 to 24, of a text such as 06:30; None when it isn't a time of day."""
     found = _CLOCK.fullmatch(text)
     if found is None:
         return None

@@ -1,8 +1,8 @@
-"""Deployments: where a camera worked from when to when, what it covered, and how often a snapshot counts.
+"""Deployments: when a camera worked, its angle of view and snapshot interval.
 
-Columns: site_id, start, end, theta_deg, snapshot_s, and if need be hours (such as 06:00-18:00; two ranges are separated by a
-blank), stratum and area_km2. Camtrap DP's deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well; it
-tells neither angle nor interval, so those are given for all, or stand in columns of our names beside its own.
+Columns: site_id, start, end, theta_deg, snapshot_s, and optionally hours (such as 06:00-18:00; two ranges are separated by a
+blank), stratum and area_km2. Camtrap DP's deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well. It
+has neither angle nor interval, so you give these for all sites, or in columns theta_deg and snapshot_s beside its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ Hours = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A row. hours: ranges of the day in which the camera worked, () for all day. None where the table doesn't tell."""
+    """A row: a camera at a site from start to end. None stands for an empty cell.
+
+    theta_deg: horizontal angle of view. snapshot_s: seconds from one snapshot (the moments at which animals are counted) to
+    the next. hours: ranges of the day in which the camera worked, as hours from 0 to 24; () for all day.
+    """
 
     where: str
     site_id: str
@@ -36,8 +40,8 @@ class Deployment:
     stratum: str
     area_km2: float | None
 
-    def seconds(self) -> float:
-        """How long the camera worked."""
+    def working_s(self) -> float:
+        """How long the camera worked, in seconds."""
         if not self.hours:
             return (self.end - self.start).total_seconds()
         day = datetime.combine(self.start.date(), time()) - timedelta(days=1)
@@ -45,26 +49,26 @@ class Deployment:
         while day <= self.end:
             for first, last in self.hours:
                 length = last - first if first < last else last + 24 - first
-                on = day + timedelta(hours=first)
-                overlap = min(self.end, on + timedelta(hours=length)) - max(self.start, on)
+                start = day + timedelta(hours=first)
+                overlap = min(self.end, start + timedelta(hours=length)) - max(self.start, start)
                 total += max(overlap.total_seconds(), 0.0)
             day += timedelta(days=1)
         return total
 
     def is_working_at(self, when: datetime) -> bool:
-        """Whether the camera worked at this moment."""
+        """Whether the camera worked at this time."""
         hour = when.hour + when.minute / 60 + when.second / 3600
-        is_on = not self.hours or any(
+        is_working_hour = not self.hours or any(
             first <= hour < last if first < last else hour >= first or hour < last for first, last in self.hours
         )
-        return is_on and self.start <= when < self.end
+        return is_working_hour and self.start <= when < self.end
 
 
-def read_deployments(path: Path) -> list[Deployment]:
+def read_deployments(path: str | Path) -> list[Deployment]:
     """Reads a table of deployments.
 
     Raises:
-        InputError: a column is missing, or a cell is not what it should be; names file, line and column.
+        InputError: a column is missing or a cell is wrong; names file, line and column.
     """
     if set(CAMTRAP_DP_COLUMNS) <= set(read_columns(path)):
         return [
@@ -77,30 +81,30 @@ def read_deployments(path: Path) -> list[Deployment]:
     ]
 
 
-def deployment_from_row(place: DeploymentRow) -> Deployment:
-    """A deployment of Camtrap DP, with what columns of our names tell beside.
+def deployment_from_row(found: DeploymentRow) -> Deployment:
+    """A deployment of Camtrap DP, with what OPTIONAL_COLUMNS say beside the standard's own columns.
 
     Raises:
-        InputError: a cell is not what it should be; names file, line and column.
+        InputError: a cell is wrong; names file, line and column.
     """
-    return _deployment(place.row, place.site_id, place.start, place.end)
+    return _deployment(found.row, found.site_id, found.start, found.end)
 
 
-def _deployment(row: Row, site_id: str, began: datetime, ended: datetime) -> Deployment:
-    if ended <= began:
-        end = "end" if "end" in row.cells else "deploymentEnd"
-        raise row.error(end, f"a time after the start, {began.isoformat()} (an effort of 0 is none: leave the row out)")
+def _deployment(row: Row, site_id: str, start: datetime, end: datetime) -> Deployment:
+    if end <= start:
+        column = "end" if "end" in row.cells else "deploymentEnd"
+        raise row.error(column, f"a time after the start, {start.isoformat()} (leave out a camera that never worked)")
     snapshot_s = row.optional_number("snapshot_s")
     if snapshot_s is not None and snapshot_s <= 0:
-        raise row.error("snapshot_s", "seconds above 0 from one snapshot to the next")
+        raise row.error("snapshot_s", "the seconds from one snapshot to the next, above 0")
     area = row.optional_number("area_km2")
     if area is not None and area <= 0:
-        raise row.error("area_km2", "the stratum's area above 0, or nothing")
+        raise row.error("area_km2", "the area of the stratum in square kilometres, above 0, or nothing")
     return Deployment(
         where=row.where,
         site_id=site_id,
-        start=began,
-        end=ended,
+        start=start,
+        end=end,
         theta_deg=row.optional_number("theta_deg"),
         snapshot_s=snapshot_s,
         hours=_hours(row),
@@ -117,8 +121,10 @@ def _hours(row: Row) -> Hours:
         if not dash or ends[0] is None or ends[1] is None or ends[0] == ends[1]:
             raise row.error("hours", "ranges of the day such as 06:00-18:00, or nothing for all day")
         ranges.append((ends[0], ends[1]))
-    # Those over midnight as two of one day.
-    parts = [one for a, b in ranges for one in ([(a, b)] if a < b else [(0.0, b), (a, 24.0)])]
-    if any(after[0] < before[1] for before, after in pairwise(sorted(parts))):
-        raise row.error("hours", "ranges of the day that don't overlap, for that time would count twice (join them)")
+    # A range over midnight becomes two within one day.
+    within_a_day = [part for a, b in ranges for part in ([(a, b)] if a < b else [(0.0, b), (a, 24.0)])]
+    if any(after[0] < before[1] for before, after in pairwise(sorted(within_a_day))):
+        raise row.error(
+            "hours", "ranges of the day that don't overlap, since the overlap would count twice (join them)"
+        )
     return tuple(ranges)

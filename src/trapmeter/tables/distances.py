@@ -5,23 +5,24 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trapmeter.errors import InputError, MissingExtraError
 from trapmeter.files import atomic_file
-from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.tables.boxcells import COORDINATES, MIN_BOX_SIDE, read_box
-from trapmeter.tables.csvfile import Row, from_cell, read_rows, to_cell
+from trapmeter.records import Distance, Estimate, Observation, Status
+from trapmeter.tables.boxcells import COORDINATES, box_cells, read_box
+from trapmeter.tables.csvfile import Row, fixed_decimals, from_cell, read_rows, to_cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DISTANCES_CSV = "distances.csv"
 REVIEW_LOG = "review.jsonl"
-"""Beside distances.csv: what people have decided about its rows."""
+"""The log beside distances.csv of what people decided about its rows."""
 RUN_KEY = "run"
-"""Under which the run.json of what `calibrate` and `review export` write keeps that of the run."""
+"""Where the run.json of `calibrate` and `review export` keeps the run.json of the run that measured."""
 COLUMNS = (
     "media_id",
     "time_s",
@@ -38,70 +39,103 @@ COLUMNS = (
     "model_id",
 )
 DRAW_COLUMNS = tuple(f"q{percent:02d}_m" for percent in range(5, 100, 10))
-"""q05_m, q15_m, ... q95_m: the middles of the ten tenths of where the animal may stand."""
+"""q05_m, q15_m, ... q95_m: quantiles of where the animal may stand, the middle of each tenth."""
 NIGHT_COLUMN, SPECIES_COLUMN = "night", "species"
-"""Columns that earlier versions lack. species stands there only where some row has one."""
+"""Columns that earlier versions lack. species is written only when some row has one."""
 
 
-def write_distances(path: Path, estimates: Iterable[Estimate]) -> None:
-    """Writes the estimates in the order given; the file appears whole or not at all.
+def write_distances(path: str | Path, estimates: Iterable[Estimate]) -> None:
+    """Writes distances.csv, a row for each estimate in the order given; the file appears complete or not at all.
 
     Raises:
         RunError: the file can't be written.
     """
     rows = estimates if isinstance(estimates, Sequence) else list(estimates)
     has_species = any(estimate.observation.species for estimate in rows)
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
         writer.writerow((*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *((SPECIES_COLUMN,) if has_species else ())))
         for estimate in rows:
             writer.writerow((*_cells(estimate), *((to_cell(estimate.observation.species),) if has_species else ())))
 
 
-def find_distances(results: Path) -> Path:
-    """The table of a folder of results, or the file itself.
+def find_distances(results: str | Path) -> Path:
+    """The distances.csv of a folder of results, or of the file itself.
 
     Raises:
-        InputError: the folder has none.
+        InputError: there is none.
     """
+    results = Path(results)
     source = results / DISTANCES_CSV if results.is_dir() else results
     if not source.exists():
         raise InputError(
-            f"{source} does not exist; give the folder that `trapmeter predict --out` has written, or its {DISTANCES_CSV}"
+            f"{source} does not exist; give the folder that `trapmeter predict --out` wrote, or its {DISTANCES_CSV}"
         )
     return source
 
 
-def read_run_json(source: Path) -> dict[str, Any]:
-    """What stands in the run.json beside a distances.csv; nothing where there is none that can be read."""
+class RunFacts(dict[str, Any]):
+    """The content of a run.json. The properties check what they return, since the file may hold anything."""
+
+    @property
+    def root(self) -> Path | None:
+        """The folder that media_ids start from, None when it isn't known."""
+        root = self.get("root")
+        return Path(root) if isinstance(root, str) else None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The settings of the run by name, {} when they aren't known."""
+        arguments = self.get("arguments")
+        return arguments if isinstance(arguments, dict) else {}
+
+    @property
+    def detector_id(self) -> str | None:
+        """The model_id of the detector, None without one."""
+        try:
+            return str(self["models"]["detector"]["model_id"])
+        except (KeyError, TypeError):
+            return None
+
+    @property
+    def finished(self) -> datetime | None:
+        """When the run ended, None when it isn't known."""
+        try:
+            return datetime.fromisoformat(self["finished"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+def read_run_json(source: str | Path) -> RunFacts:
+    """The run.json beside a distances.csv; empty when there is none that can be read."""
     try:
-        facts = json.loads(source.with_name("run.json").read_text(encoding="utf-8"))
+        facts = json.loads(Path(source).with_name("run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
+        return RunFacts()
+    return RunFacts(facts if isinstance(facts, dict) else {})
 
 
-def read_run_facts(source: Path) -> dict[str, Any]:
-    """What the run.json beside a distances.csv tells of the run that measured, also where a later step wrote the table."""
+def read_run_facts(source: str | Path) -> RunFacts:
+    """What the run.json beside a distances.csv says of the run that measured, even if a later step wrote the table."""
     facts = read_run_json(source)
-    of_run = facts.get(RUN_KEY, facts)
-    return of_run if isinstance(of_run, dict) else {}
+    measuring_run = facts.get(RUN_KEY, facts)
+    return RunFacts(measuring_run if isinstance(measuring_run, dict) else {})
 
 
-def read_distances(path: Path) -> list[Estimate]:
-    """Reads a distances.csv of write_distances, also after a spreadsheet has saved it again.
+def read_distances(path: str | Path) -> list[Estimate]:
+    """Reads a distances.csv, even after a spreadsheet saved it again.
 
     Raises:
-        InputError: a cell is not what it should be; names file, line and column.
+        InputError: a cell is wrong; names file, line and column.
     """
     return [_estimate(row) for row in read_rows(path, required=COLUMNS)]
 
 
-def read_distances_with_column(path: Path, column: str) -> list[tuple[Estimate, str]]:
-    """Reads a distances.csv that has a further column of texts, such as species; each estimate with its text.
+def read_distances_with_column(path: str | Path, column: str) -> list[tuple[Estimate, str]]:
+    """Reads a distances.csv with a further column of texts, such as species; returns each estimate with its text.
 
     Raises:
-        InputError: the column is missing, or a cell is not what it should be; names file, line and column.
+        InputError: the column is missing or a cell is wrong; names file, line and column.
     """
     return [(_estimate(row), row.optional_text(column)) for row in read_rows(path, required=(*COLUMNS, column))]
 
@@ -112,7 +146,7 @@ def _cells(estimate: Estimate) -> list[str]:
         to_cell(observation.media_id),
         fixed_decimals(observation.time_s, 6).rstrip("0").rstrip("."),
         str(observation.animal_id) if observation.animal_id else "",
-        *_box_cells(observation.box),
+        *box_cells(observation.box),
         *(
             ("", "", "")
             if distance is None
@@ -127,28 +161,6 @@ def _cells(estimate: Estimate) -> list[str]:
         *([] if distance and distance.draws_m else [""] * len(DRAW_COLUMNS)),
         "" if observation.is_night is None else str(int(observation.is_night)),
     ]
-
-
-def fixed_decimals(number: float, decimals: int) -> str:
-    """Fixed decimals; -0.0 is written as 0.0."""
-    text = f"{number:.{decimals}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
-
-
-def _box_cells(box: Box | None) -> tuple[str, ...]:
-    if box is None:
-        return ("",) * 5
-    x1, x2 = _round_apart(box.x1, box.x2)
-    y1, y2 = _round_apart(box.y1, box.y2)
-    return (*(fixed_decimals(value, 4) for value in (x1, y1, x2, y2)), fixed_decimals(box.score, 3))
-
-
-def _round_apart(low: float, high: float) -> tuple[float, float]:
-    """Both ends with four decimals, kept apart: a box thinner than that would come back as no box."""
-    low, high = round(low, 4), round(high, 4)
-    if low < high:
-        return low, high
-    return (low, low + MIN_BOX_SIDE) if low < 1.0 else (1.0 - MIN_BOX_SIDE, 1.0)
 
 
 def _estimate(row: Row) -> Estimate:
@@ -188,7 +200,7 @@ def _animal_id(row: Row) -> int:
 def _is_night(row: Row) -> bool | None:
     number = row.optional_number(NIGHT_COLUMN)
     if number not in (None, 0, 1):
-        raise row.error(NIGHT_COLUMN, "1 (pictures without colours), 0, or nothing")
+        raise row.error(NIGHT_COLUMN, "1 (pictures without colours), 0 or nothing")
     return None if number is None else bool(number)
 
 
@@ -203,9 +215,9 @@ def _distance(row: Row) -> Distance | None:
 
 
 def to_frame(estimates: Iterable[Estimate]) -> pd.DataFrame:
-    """A row for each estimate, with the columns of distances.csv; numbers that are not known are NaN, texts empty.
+    """A pandas data frame with the columns of distances.csv and a row for each estimate.
 
-    Distances in metres and angles in degrees are not rounded here as they are in the file.
+    Distances (metres) and angles (degrees) are not rounded. Unknown numbers are NaN, unknown texts empty.
 
     Raises:
         MissingExtraError: pandas is not installed.

@@ -1,7 +1,8 @@
-"""The tables of the competition 'Deep Chimpact' (DrivenData, 2021), which simtrap shares.
+"""Tables of DrivenData's Deep Chimpact: labels, metadata, submission format.
 
-Labels: video_id, time (s), distance (m, of the nearest animal). Metadata: video_id, time, x1, y1, x2, y2 (fractions of
-the picture), probability, park, site_id; the box's five cells are empty where the detector saw nothing.
+The data set simtrap uses the same tables. Labels: video_id, time (s), distance (m, of the nearest animal). Metadata:
+video_id, time, x1, y1, x2, y2 (fractions of the picture), probability, park, site_id; the box's five cells are empty where
+the detector found nothing.
 """
 
 from __future__ import annotations
@@ -12,19 +13,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
 from trapmeter.records import Box, Estimate, Observation, VideoSecond
-from trapmeter.tables.boxcells import COORDINATES, read_box
-from trapmeter.tables.csvfile import read_rows, to_cell
+from trapmeter.tables.boxcells import COORDINATES, box_cells, read_box
+from trapmeter.tables.csvfile import UniqueRows, read_rows, to_cell
 
 METADATA_COLUMNS = ("video_id", "time", *COORDINATES, "probability")
-"""What makes a table one of boxes; park and site_id may be absent."""
+"""The columns of a table of boxes; park and site_id may be absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """How far (metres) the nearest animal stands at time_s (seconds) of a video."""
+    """The distance (metres) of the nearest animal at time_s (seconds) of a video."""
 
     video_id: str
     time_s: float
@@ -38,7 +38,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class MetadataRow:
-    """What a detector saw at time_s (seconds) of a video, and where the camera stood; "" where not told."""
+    """A detection at time_s (seconds) of a video (None: nothing found), and where the camera stood, "" when unknown."""
 
     video_id: str
     time_s: float
@@ -52,32 +52,31 @@ class MetadataRow:
         return VideoSecond(self.video_id, self.time_s)
 
 
-def read_labels(path: Path) -> list[Label]:
+def read_labels(path: str | Path) -> list[Label]:
     """Reads train_labels.csv, in the order of the file.
 
     Raises:
-        InputError: a cell is not what it should be, or a moment is labelled twice.
+        InputError: a cell is wrong, or a second is labelled twice.
     """
     labels = []
-    lines: dict[VideoSecond, int] = {}
+    seconds = UniqueRows()
     for row in read_rows(path, required=("video_id", "time", "distance")):
         label = Label(
             row.text("video_id"),
             row.non_negative_number("time", "seconds"),
             row.non_negative_number("distance", "metres"),
         )
-        first = lines.setdefault(label.second, row.line)
-        if first != row.line:
-            raise InputError(
-                f"{path}, lines {first} and {row.line}: {label.video_id} at {label.time_s:g} s is labelled twice; "
-                "keep one of the rows"
-            )
+        seconds.check(row, label.second, f"the label of {label.video_id} at {label.time_s:g} s")
         labels.append(label)
     return labels
 
 
-def read_metadata(path: Path) -> list[MetadataRow]:
-    """Reads train_metadata.csv, in the order of the file. Several rows of one moment are several animals."""
+def read_metadata(path: str | Path) -> list[MetadataRow]:
+    """Reads train_metadata.csv, in the order of the file. Several rows of one second are several animals.
+
+    Raises:
+        InputError: a column is missing or a cell is wrong.
+    """
     return [
         MetadataRow(
             row.text("video_id"),
@@ -90,23 +89,26 @@ def read_metadata(path: Path) -> list[MetadataRow]:
     ]
 
 
-def read_video_seconds(path: Path) -> list[VideoSecond]:
-    """Reads which seconds are asked for, from submission_format.csv or any CSV file with video_id and time.
+def read_video_seconds(path: str | Path) -> list[VideoSecond]:
+    """Reads the requested seconds from submission_format.csv or any CSV file with video_id and time.
 
-    Other columns are ignored. In the order of the file; a moment that stands twice (as where every animal has a row)
-    counts once.
+    In the order of the file; other columns are ignored. A second that appears several times (when every animal has a row,
+    for example) counts once.
+
+    Raises:
+        InputError: a column is missing or a cell is wrong.
     """
-    moments = (
+    seconds = (
         VideoSecond(row.text("video_id"), row.non_negative_number("time", "seconds"))
         for row in read_rows(path, required=("video_id", "time"))
     )
-    return list(dict.fromkeys(moments))
+    return list(dict.fromkeys(seconds))
 
 
 def write_nearest_distances(path: Path, estimates: Iterable[Estimate]) -> int:
-    """Writes video_id, time, distance of the nearest animal of each second, from estimates sorted by both.
+    """Writes video_id, time and distance of the nearest animal of each second, from estimates sorted by video and time.
 
-    Returns how many seconds show several animals.
+    Returns the number of seconds with several animals.
 
     Raises:
         RunError: the file can't be written.
@@ -133,12 +135,12 @@ def write_metadata(path: Path, observations: Iterable[Observation]) -> None:
     with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*METADATA_COLUMNS, "park", "site_id"))
-        for seen in observations:
-            box = ("",) * 5 if seen.box is None else (*(f"{x:.4f}" for x in seen.box.xyxy), f"{seen.box.score:.3f}")
-            writer.writerow((to_cell(seen.media_id), f"{seen.time_s:g}", *box, "", to_cell(seen.site_id)))
+        for row in observations:
+            cells = to_cell(row.media_id), f"{row.time_s:g}", *box_cells(row.box), "", to_cell(row.site_id)
+            writer.writerow(cells)
 
 
-def best_box_rows(path: Path | None) -> dict[VideoSecond, MetadataRow]:
+def best_box_rows(path: str | Path | None) -> dict[VideoSecond, MetadataRow]:
     """For each second, the row whose box has the highest score; empty without a file."""
     best: dict[VideoSecond, MetadataRow] = {}
     for row in () if path is None else read_metadata(path):

@@ -1,21 +1,27 @@
 r"""Finds one file under the different names that programs give it.
 
-"a/b/c.jpg", "c.jpg" and "D:\cards\a\b\\c.jpg" may all mean one photo: a name matches another when it is the same or
-when one is the end of the other, cut between folders. Backslashes count as slashes; accents match however the system
-that wrote them composes them (macOS writes e + accent). Capitals matter.
+"a/b/c.jpg", "c.jpg" and "D:\cards\a\b\\c.jpg" may all mean one photo: a name matches another when both are the same or when
+one is the end of the other, cut between folders. Backslashes count as slashes. Accents match however a system composes them
+(macOS writes e + accent). Capitals matter.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
+from trapmeter.errors import InputError
 from trapmeter.storage.address import AnyPath
+
+ADD_FOLDERS = "put the folder before the name in the table"
+"""What to do when a name fits several files."""
 
 
 class NameIndex:
-    """A set of names to look up in: quick for 100,000 of them, also when all end in IMG_0001.JPG.
+    """A set of names to search: fast for 100,000 of them, also when all end in IMG_0001.JPG.
 
     Example:
         >>> NameIndex(["b/c.jpg", "x/a/d.jpg"]).find("a/b/c.jpg")
@@ -31,9 +37,9 @@ class NameIndex:
         self._keys = sorted(self._names)
 
     def find(self, name: str) -> list[str]:
-        """The names that match best; more than one when they match equally well, [] when none does.
+        """The names that match best; several when they match equally well, [] when none does.
 
-        The same name comes first, then longer names that end in this one, then the longest that is this one's end.
+        The same name comes first, then longer names that end in this one, then the longest that is the end of this one.
         """
         key = _key(name)
         if key in self._names:
@@ -54,10 +60,21 @@ class NameIndex:
             end = key.rfind("/", 0, end)
         return []
 
-    def clashes(self, names: Iterable[str]) -> dict[str, list[str]]:
-        """Which names of the index would serve more than one of the names asked for, and which those are.
+    def find_one(self, name: str, where: object, advice: str = ADD_FOLDERS) -> str | None:
+        """The name that matches best; None when none does. where and advice begin and end the message.
 
-        "IMG_0001.JPG" in a table matches the photo of that name in every folder; used for all it would be wrong.
+        Raises:
+            InputError: several match equally well, and none of them is spelt the same.
+        """
+        found = self.find(name)
+        if len(found) < 2 or name in found:
+            return name if name in found else next(iter(found), None)
+        raise InputError(f"{where}: {name} could be any of {list_names(found)}; {advice}")
+
+    def clashes(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """The names of the index that match more than one of these names, each with the names that it matches.
+
+        "IMG_0001.JPG" in a table matches the photo of that name in every folder; used for all of them it would be wrong.
         """
         users: dict[str, list[str]] = {}
         for name in dict.fromkeys(names):
@@ -65,9 +82,34 @@ class NameIndex:
                 users.setdefault(match, []).append(name)
         return {match: found for match, found in users.items() if len(found) > 1}
 
+    def check(self, names: Iterable[str], where: object, advice: str = ADD_FOLDERS) -> None:
+        """Refuses names that share an entry of the index. where and advice begin and end the message.
+
+        Raises:
+            InputError: one entry matches several of the names.
+        """
+        for entry, users in self.clashes(names).items():
+            raise InputError(f"{where}: {entry} could be any of {list_names(users)}; {advice}")
+
+    def match(self, names: Iterable[str], where: object, advice: str = ADD_FOLDERS) -> dict[str, str]:
+        """The entry of the index for each name that has one; no two names share an entry.
+
+        Raises:
+            InputError: an entry matches several names, or a name several entries.
+        """
+        names = list(names)
+        self.check(names, where, advice)
+        return {name: entry for name in names if (entry := self.find_one(name, where, advice)) is not None}
+
+
+def list_names(names: list[str]) -> str:
+    """The first five names, and how many more there are."""
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
 
 def name_parts(name: str) -> list[str]:
-    r"""Folders and file name, comparable between systems.
+    r"""The folders and the file name, comparable between systems.
 
     Example:
         >>> name_parts("D:\\cards\\c.jpg")
@@ -78,18 +120,24 @@ def name_parts(name: str) -> list[str]:
     return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
 
 
-def names_other_folder(name: str, media_id: str, path: AnyPath) -> bool:
-    """Whether a longer name for media_id names another folder than the one above it on the disk.
+def leaves_root(name: str) -> bool:
+    """Whether a path from a table may end outside the folder that it starts from: any table may name any file."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return not parts or ".." in parts or parts[0].startswith("/") or re.match("[A-Za-z]:", parts[0]) is not None
 
-    Given the folder S01, its a.mp4 is not the "S02/a.mp4" of a table that starts one folder higher.
+
+def names_other_folder(name: str, media_id: str, path: AnyPath) -> bool:
+    """Whether a longer name for media_id names a folder other than the one above it on the disk.
+
+    With the folder S01 as input, its a.mp4 is not the "S02/a.mp4" of a table that starts one folder higher.
     """
-    told, known = name_parts(name), name_parts(media_id)
-    if len(told) <= len(known):
+    named, known = name_parts(name), name_parts(media_id)
+    if len(named) <= len(known):
         return False
     folders = path.parts[: len(path.parts) - len(known)]
-    return bool(folders) and name_parts(folders[-1]) != told[-len(known) - 1 : -len(known)]
+    return bool(folders) and name_parts(folders[-1]) != named[-len(known) - 1 : -len(known)]
 
 
 def _key(name: str) -> str:
-    """The parts from the last to the first, each followed by a slash: the end of a name is the start of its key."""
+    """The parts from last to first, each followed by a slash: the end of a name becomes the start of its key."""
     return "".join(f"{part}/" for part in reversed(name_parts(name)))

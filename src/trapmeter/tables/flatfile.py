@@ -1,8 +1,9 @@
-"""Flat files of R's package Distance: a row per observation, a row with no distance for a station without any.
+"""Flat files of R's package Distance.
 
-Columns: Region.Label, Area, Sample.Label, Effort, distance, object, as `Distance::flatfile` describes them; multiplier (the
-share of a circle that cameras cover, theta / 360) and availability (the share of the effort in which animals could be seen),
-as analyses of camera traps have them beside. Sample.Label, Effort and distance are needed. NA is an empty cell.
+One row per observation, and one row without a distance for each station without observations. Columns: Region.Label, Area,
+Sample.Label, Effort, distance and object, as `Distance::flatfile` describes them; multiplier (the share of a circle that the
+camera covers, theta / 360) and availability (the share of the effort in which animals could be seen), as analyses of camera
+traps add them. Sample.Label, Effort and distance are required. NA is an empty cell.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ MISSING_VALUES = frozenset({"", "NA", "NaN", "na", "nan"})
 
 @dataclass(frozen=True, slots=True)
 class FlatRow:
-    """A row of a flat file; None where a cell is empty or the column lacks.
+    """A row of a flat file; None for an empty cell or a missing column.
 
-    effort: snapshots (point transects: visits) of the whole station. distance_m: None says that the station alone is told.
-    species: the cell of the column that was asked for. where: file and line, for messages.
+    effort_snapshots: snapshots (point transects: visits) of the whole station. distance_m: None for a station without
+    observations. species: the cell of the requested species column. where: file and line, for messages.
     """
 
     where: str
@@ -40,31 +41,31 @@ class FlatRow:
     species: str = ""
 
 
-def read_flat_file(path: Path, species_column: str | None = None) -> list[FlatRow]:
-    """Reads a flat file, separated by commas, semicolons or tabs; lines in their order.
+def read_flat_file(path: str | Path, species_column: str | None = None) -> list[FlatRow]:
+    """Reads a flat file, in the order of its lines.
 
     Raises:
-        InputError: a column is missing, or a cell is not what it should be; names file, line and column.
+        InputError: a column is missing or a cell is wrong; names file, line and column.
     """
     required = REQUIRED_COLUMNS if species_column is None else (*REQUIRED_COLUMNS, species_column)
     columns = read_columns(path)
     if "distbegin" in columns and "distance" not in columns:
         raise InputError(
-            f"{path} has the ends of bins (distbegin), expected the column 'distance'; write the middle of each bin "
-            "there, and give the ends by --cutpoints"
+            f"{path} has the ends of bins (distbegin), expected the column 'distance'; add it with the middle of each bin, "
+            "and give the ends with --cutpoints"
         )
     return [_flat_row(row, species_column) for row in read_rows(path, required=required)]
 
 
-def write_flat_file(path: Path, rows: Iterable[FlatRow], species_column: str = "species") -> None:
-    """Writes rows as R reads them: NA for what isn't known, objects counted from 1. The file appears whole or not at all.
+def write_flat_file(path: str | Path, rows: Iterable[FlatRow], species_column: str = "species") -> None:
+    """Writes rows as R reads them: NA for unknown values, objects numbered from 1.
 
     Raises:
         RunError: the file can't be written.
     """
     rows = list(rows)
     with_species = any(row.species for row in rows)
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*COLUMNS, species_column) if with_species else COLUMNS)
         number = 0
@@ -86,17 +87,19 @@ def write_flat_file(path: Path, rows: Iterable[FlatRow], species_column: str = "
 def _flat_row(row: Row, species_column: str | None) -> FlatRow:
     effort = _optional(row, "Effort")
     if effort is None or effort <= 0:
-        raise row.error("Effort", "the snapshots of the station, more than 0 (leave stations out that never worked)")
+        raise row.error("Effort", "the snapshots of the station, more than 0 (leave out stations that never worked)")
     size = _optional(row, "size")
     distance = _optional(row, "distance")
     if distance is not None and distance < 0:
         raise row.error("distance", "metres >= 0, or NA for a station without detections")
     if size not in (None, 1.0) and distance is not None:
-        raise row.error("size", "1, for animals are counted one by one (give each animal of a group a row of its own)")
-    for column, top in (("multiplier", 1.0), ("availability", 1.0)):
+        raise row.error(
+            "size", "1, since animals are counted one by one (give each animal of a group a row of its own)"
+        )
+    for column, expected in _EXPECTED_SHARES.items():
         share = _optional(row, column)
-        if share is not None and not 0 < share <= top:
-            raise row.error(column, _EXPECTED_SHARES[column])
+        if share is not None and not 0 < share <= 1:
+            raise row.error(column, expected)
     area = _optional(row, "Area")
     if area is not None and area < 0:
         raise row.error("Area", "the area of the stratum >= 0, or NA")

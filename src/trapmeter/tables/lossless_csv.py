@@ -12,9 +12,9 @@ from trapmeter.tables.csvfile import BYTE_ORDER_MARK, decode_text, separator_of
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A row. fields: as they stand, with their quotes; end: its line end, "" where the file ends before one.
+    """A row. fields: as they are in the file, with their quotes. end: its line end, "" at the end of a file without one.
 
-    line: where it starts in the file, from 1.
+    line: where the row starts in the file, from 1.
     """
 
     fields: tuple[str, ...]
@@ -23,13 +23,13 @@ class RawRecord:
 
     @property
     def is_blank(self) -> bool:
-        """Whether there is nothing in it but separators."""
+        """Whether it holds nothing but separators and blanks."""
         return not any(field_text(field).strip() for field in self.fields)
 
 
 @dataclass(frozen=True, slots=True)
 class RawTable:
-    """A whole file. start: byte order mark and blank lines before the header; records: the rows below it."""
+    """A file. start: byte order mark and blank lines before the header; records: the rows below the header."""
 
     start: str
     separator: str
@@ -43,10 +43,10 @@ class RawTable:
 
 
 def split_csv(path: Path, content: bytes) -> RawTable:
-    """Takes a file apart that `csvfile` has read, and so found to be right; path is its name for messages.
+    """Splits a file that `csvfile` has read without an error; path is its name for messages.
 
     Raises:
-        InputError: it is not UTF-8.
+        InputError: the content is not UTF-8.
     """
     text = decode_text(path, content)
     mark = "\ufeff" if content.startswith(BYTE_ORDER_MARK) else ""
@@ -72,19 +72,19 @@ def split_csv(path: Path, content: bytes) -> RawTable:
 
 
 def field_text(field: str) -> str:
-    """The text of a field."""
+    """The text of a field, without its quotes."""
     return field[1:-1].replace('""', '"') if field.startswith('"') and len(field) > 1 else field
 
 
 def quote_field(text: str, *, quoted: bool) -> str:
-    """A text as a field, in quotes where it needs them or where that is the file's way."""
+    """A text as a field, in quotes if it needs them or if quoted, because the file quotes all fields."""
     if quoted or re.search('[",;\t\r\n]', text):
         return '"' + text.replace('"', '""') + '"'
     return text
 
 
 def are_all_quoted(fields: Sequence[str]) -> bool:
-    """Whether all fields, as those of a header, stand in quotes."""
+    """Whether all fields (of a header, for example) are in quotes."""
     return all(field.startswith('"') for field in fields)
 
 

@@ -1,9 +1,9 @@
-"""MegaDetector's batch output: a JSON file with the boxes of many photos and videos, format 1.x, read and written.
+"""MegaDetector's batch output, read and written: a JSON file with the boxes of many photos and videos, format 1.x.
 
-The format: https://lila.science/megadetector-output-format. Boxes are [left, top, width, height] as fractions of the
-picture. Videos have frame_rate and frames_processed (since 1.4) and a frame_number with every detection. The other
-JSON that goes by this name, a bare list with boxes in pixels, is refused: it does not tell the picture's size.
-Classifications are left out. Written detections carry distance_m, low_m and high_m as well, which other tools pass over.
+The format: https://lila.science/megadetector-output-format. Boxes are [left, top, width, height] as fractions of the picture.
+Videos have frame_rate and frames_processed (since 1.4) and a frame_number with every detection. The other JSON of this name,
+a bare list with boxes in pixels, is refused because it lacks the picture's size. Classifications are ignored. Written
+detections also carry distance_m, low_m and high_m, which other tools ignore.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMAT_VERSION = "1.4"
 
 @dataclass(frozen=True, slots=True)
 class TimedBox:
-    """A box and when it was seen: frame_number counts from 0; time_s in seconds. Both None in photos."""
+    """A box and its time: frame_number counts from 0, time_s is in seconds. Both are None in photos."""
 
     time_s: float | None
     frame_number: int | None
@@ -36,10 +36,10 @@ class TimedBox:
 
 @dataclass(frozen=True, slots=True)
 class FileDetections:
-    """What was found in one photo or video.
+    """The detections in one photo or video.
 
-    failure is why it could not be looked at, "" when it could. frame_rate is in frames per second, None for photos and
-    in files older than format 1.4; processed_s are the times (seconds) that were looked at, with or without detections.
+    failure: why the detector could not process it, "" when it could. frame_rate: frames per second, None for photos and in
+    files older than format 1.4. processed_s: the times (seconds) that were processed, with or without detections.
     """
 
     file: str
@@ -49,20 +49,20 @@ class FileDetections:
     processed_s: tuple[float, ...] = ()
 
 
-def read_megadetector(path: Path, *, categories: Sequence[str] = ("animal",)) -> list[FileDetections]:
+def read_megadetector(path: str | Path, *, categories: Sequence[str] = ("animal",)) -> list[FileDetections]:
     """Reads the boxes of the named categories, in the order of the file.
 
-    A file without info or format_version is read as 1.x (old tools left it out); another version is refused.
-    Detections of a category that the file does not name count as none, as the format says.
+    A file without info or format_version is read as 1.x (old tools left it out); other versions are refused. Detections of a
+    category that the file does not name are ignored, as the format says.
 
     Raises:
-        InputError: this is not that format, an entry is broken, or none of the categories occurs.
+        InputError: the file has another format, an entry is broken, or none of the categories occurs.
     """
     try:
         document = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path}: expected MegaDetector's JSON, but this is no JSON ({error}); make it again"
+            f"{path}: expected MegaDetector's JSON, but this is not JSON ({error}); run MegaDetector again"
         ) from None
     if isinstance(document, list):
         raise InputError(
@@ -71,7 +71,7 @@ def read_megadetector(path: Path, *, categories: Sequence[str] = ("animal",)) ->
             "https://lila.science/megadetector-output-format"
         )
     if not isinstance(document, dict) or not isinstance(document.get("images"), list):
-        raise InputError(f"{path}: expected MegaDetector's batch format, but there is no list 'images' in it")
+        raise InputError(f"{path}: expected MegaDetector's batch format, but the file has no list 'images'")
     _check_version(path, document.get("info"))
     wanted = _wanted_categories(path, document.get("detection_categories"), categories)
     first: dict[str, int] = {}
@@ -91,8 +91,13 @@ def write_megadetector(
 ) -> None:
     """Writes estimates, sorted by media_id, as boxes with their distances.
 
-    frame_rates: frames per second by media_id, None for a photo. A second becomes the frame that is shown then. detector: its
-    name, for tools that choose a threshold by it. Animals without a box are left out, since the format has no place for them.
+    Animals without a box are left out, since the format has no place for them.
+
+    Args:
+        path: the file to write.
+        estimates: rows sorted by media_id.
+        frame_rates: frames per second by media_id, None for a photo; a second becomes the frame that is shown then.
+        detector: its name, by which tools choose a threshold.
 
     Raises:
         RunError: the file can't be written.
@@ -111,19 +116,19 @@ def write_megadetector(
 
 
 def _image(media_id: str, rows: Sequence[Estimate], frame_rate: float | None) -> dict[str, Any]:
-    looked_at = [row for row in rows if row.status in (Status.MEASURED, Status.NO_ANIMAL)]
+    processed = [row for row in rows if row.status in (Status.MEASURED, Status.NO_ANIMAL)]
     image: dict[str, Any] = {"file": media_id}
-    if not looked_at:
+    if not processed:
         return {**image, "detections": None, "failure": rows[0].reason or rows[0].status.value}
     if frame_rate is not None:
-        numbers = sorted({_frame_at(row.observation.time_s, frame_rate) for row in looked_at})
+        numbers = sorted({_frame_at(row.observation.time_s, frame_rate) for row in processed})
         image |= {"frame_rate": frame_rate, "frames_processed": numbers}
-    return {**image, "detections": [_detection(row, frame_rate) for row in looked_at if row.observation.box]}
+    return {**image, "detections": [_detection(row, frame_rate) for row in processed if row.observation.box]}
 
 
 def _detection(row: Estimate, frame_rate: float | None) -> dict[str, Any]:
     box = row.observation.box
-    assert box is not None  # noqa: S101 - told by the caller
+    assert box is not None  # noqa: S101 - the caller has checked it
     sides = box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1
     found: dict[str, Any] = {"category": "1", "conf": round(box.score, 3), "bbox": [round(side, 4) for side in sides]}
     if frame_rate is not None:
@@ -135,11 +140,11 @@ def _detection(row: Estimate, frame_rate: float | None) -> dict[str, Any]:
 
 
 def _frame_at(time_s: float, frame_rate: float) -> int:
-    """The last frame that begins at this second or before; a hair is allowed for the rounding of rates."""
+    """The last frame that starts at this second or before it; 1e-6 allows for rounded frame rates."""
     return int(time_s * frame_rate + 1e-6)
 
 
-def _check_version(path: Path, info: Any) -> None:
+def _check_version(path: str | Path, info: Any) -> None:
     version = str(info.get("format_version") or "1.x") if isinstance(info, dict) else "1.x"
     if version.partition(".")[0] != "1":
         raise InputError(
@@ -147,7 +152,7 @@ def _check_version(path: Path, info: Any) -> None:
         )
 
 
-def _wanted_categories(path: Path, named: Any, categories: Sequence[str]) -> frozenset[str]:
+def _wanted_categories(path: str | Path, named: Any, categories: Sequence[str]) -> frozenset[str]:
     if not isinstance(named, dict):
         raise InputError(f"{path}: expected 'detection_categories' such as {{'1': 'animal'}}, got {named!r}; add it")
     wanted = {category.strip().casefold() for category in categories}
@@ -208,7 +213,7 @@ def _read_detection(where: str, detection: dict[str, Any], frame_rate: float | N
 
 
 def _frame_rate(where: str, value: Any) -> float | None:
-    # Some writers give a rate of 0 or null where the container does not tell: unknown, like an absent one.
+    # Some programs write 0 or null when the container has no rate: unknown, as if it were absent.
     if value is None or value == 0:
         return None
     if not _is_number(value) or value < 0:
@@ -223,5 +228,5 @@ def _frame_number(where: str, value: Any) -> int:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    # A whole number of hundreds of digits is valid JSON and no float.
+    # A whole number of hundreds of digits is valid JSON, but no float can hold it.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300

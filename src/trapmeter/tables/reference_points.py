@@ -1,8 +1,8 @@
-"""Reference points: where in the picture something stood on the ground, and how far away it was.
+"""Reference points: picture positions on the ground at known distances.
 
-The usual field protocol: a person or a pole is filmed at known distances when the camera is set up. One row a point:
-site_id, x, y (where it touches the ground: fractions of the picture from the top left corner, or pixels where width and
-height of the picture stand beside them) and distance_m.
+The usual field protocol: when the camera is set up, a person or a pole is filmed at known distances. One row per point:
+site_id, x, y (where it touches the ground, as fractions of the picture from the top left corner, or in pixels if the columns
+width and height give the picture's size) and distance_m.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import Row, read_rows
 
 MIN_POINTS = 2
-"""One point tells nothing of how the ground runs away from the camera."""
+"""One point does not show how the ground slopes away from the camera."""
 MIN_HEIGHT_RANGE = 0.02
-"""Of the picture, between the highest and the lowest point of a site: points on one row tell nothing either."""
+"""Between the highest and lowest point of a site, as a fraction of the picture: points on one row show no slope either."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferencePoint:
-    """A place on the ground: x, y as fractions of the picture, and its distance from the camera in metres (> 0)."""
+    """A point on the ground: x, y as fractions of the picture, and its distance from the camera in metres (> 0)."""
 
     x: float
     y: float
     distance_m: float
 
 
-def read_reference_points(path: Path) -> dict[str, list[ReferencePoint]]:
-    """The points of each site, in the order of the file.
+def read_reference_points(path: str | Path) -> dict[str, list[ReferencePoint]]:
+    """Reads the points of each site, in the order of the file.
 
     Raises:
-        InputError: a cell is not what it should be, pixels lack the picture's size, or a site's points are too few or
-        all on one row of the picture.
+        InputError: a cell is wrong, pixels lack the picture's size, or a site's points are too few or all on one row of the
+            picture.
     """
     points: dict[str, list[ReferencePoint]] = defaultdict(list)
     for row in read_rows(path, required=("site_id", "x", "y", "distance_m")):
@@ -47,20 +47,20 @@ def read_reference_points(path: Path) -> dict[str, list[ReferencePoint]]:
     for site_id, found in points.items():
         if len(found) < MIN_POINTS:
             raise InputError(
-                f"{path}: site {site_id} has {len(found)} reference point; expected at least {MIN_POINTS}, at different "
-                "distances, and 5 or more are well; add some or remove this one"
+                f"{path}: site {site_id} has {len(found)} reference point; expected at least {MIN_POINTS} at different "
+                "distances, better 5 or more; add some or remove this one"
             )
         rows = [point.y for point in found]
         if max(rows) - min(rows) < MIN_HEIGHT_RANGE:
             raise InputError(
-                f"{path}: the {len(found)} reference points of site {site_id} lie all on one row of the picture (y from "
-                f"{min(rows):g} to {max(rows):g}); give points at near and at far distances"
+                f"{path}: the {len(found)} reference points of site {site_id} are all on one row of the picture (y from "
+                f"{min(rows):g} to {max(rows):g}); add points both near and far"
             )
     return dict(points)
 
 
 def _fraction(row: Row, column: str, size_column: str) -> float:
-    """A coordinate as a fraction; it is in pixels where the size stands in the row."""
+    """A coordinate as a fraction; the cell is in pixels if the row gives the picture's size."""
     value, size = row.number(column), row.optional_number(size_column)
     if size is not None:
         if size <= 1:

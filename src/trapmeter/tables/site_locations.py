@@ -22,37 +22,37 @@ CAMTRAP_DP_COLUMNS = ("locationID", "latitude", "longitude")
 
 @dataclass(frozen=True, slots=True)
 class SiteLocation:
-    """Where a camera stands, in degrees (WGS 84)."""
+    """The position of a site's camera, in degrees (WGS 84)."""
 
     latitude: float
     longitude: float
 
 
-def read_site_locations(path: Path) -> dict[str, SiteLocation]:
-    """Reads site_id, latitude and longitude from a CSV file, or the deployments of a Camtrap DP (its table, or the package).
+def read_site_locations(path: str | Path) -> dict[str, SiteLocation]:
+    """Reads site_id, latitude and longitude from a CSV file, or the deployments of a Camtrap DP (its table or the package).
 
-    A site that stands several times, as with a row for each deployment, has the place of its first row. Deployments of a
-    package that tell no place are passed over.
+    A site with several rows, one for each deployment for example, has the location of its first row. Deployments of a package
+    without a location are skipped.
 
     Raises:
-        InputError: a column is missing, or a place is none on Earth; names file, line and column.
+        InputError: a column is missing, or a location is not on Earth; names file, line and column.
     """
-    places: dict[str, SiteLocation] = {}
-    for site_id, row in _rows_by_site(path):
+    locations: dict[str, SiteLocation] = {}
+    for site_id, row in _rows_by_site(Path(path)):
         latitude, longitude = row.number("latitude"), row.number("longitude")
-        for column, degrees, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
-            if abs(degrees) > most:
-                raise row.error(column, f"degrees from -{most} to {most}")
-        places.setdefault(site_id, SiteLocation(latitude, longitude))
-    return places
+        for column, degrees, limit in (("latitude", latitude, 90), ("longitude", longitude, 180)):
+            if abs(degrees) > limit:
+                raise row.error(column, f"degrees from -{limit} to {limit}")
+        locations.setdefault(site_id, SiteLocation(latitude, longitude))
+    return locations
 
 
 def _rows_by_site(path: Path) -> Iterator[tuple[str, Row]]:
-    """Each row with the site that it tells of."""
+    """Each row with its site."""
     if is_package(path):
-        for one in read_deployment_rows(path):
-            if one.row.optional_text("latitude") and one.row.optional_text("longitude"):
-                yield one.site_id, one.row
+        for deployment in read_deployment_rows(path):
+            if deployment.row.optional_text("latitude") and deployment.row.optional_text("longitude"):
+                yield deployment.site_id, deployment.row
     elif CAMTRAP_DP_COLUMNS[0] in read_columns(path):
         yield from (
             (site_id_of(row), row) for row in map(with_missing_emptied, read_rows(path, required=CAMTRAP_DP_COLUMNS))
@@ -61,11 +61,11 @@ def _rows_by_site(path: Path) -> Iterator[tuple[str, Row]]:
         yield from ((row.text(OWN_COLUMNS[0]), row) for row in read_rows(path, required=OWN_COLUMNS))
 
 
-def write_geojson(path: Path, estimates: Iterable[Estimate], places: Mapping[str, SiteLocation]) -> list[str]:
-    """Writes a point for each site of the estimates that has a place; returns the sites without one.
+def write_geojson(path: str | Path, estimates: Iterable[Estimate], locations: Mapping[str, SiteLocation]) -> list[str]:
+    """Writes a point for each site of the estimates that has a location; returns the sites without one.
 
     Raises:
-        InputError: no site has a place.
+        InputError: no site has a location.
         RunError: the file can't be written.
     """
     distances: dict[str, list[float]] = defaultdict(list)
@@ -75,22 +75,22 @@ def write_geojson(path: Path, estimates: Iterable[Estimate], places: Mapping[str
         media[site_id].add(estimate.observation.media_id)
         if estimate.distance is not None:
             distances[site_id].append(estimate.distance.distance_m)
-    without = sorted(site_id for site_id in media if site_id not in places)
+    without = sorted(site_id for site_id in media if site_id not in locations)
     if len(without) == len(media):
         raise InputError(
-            f"none of the {len(media)} sites has a place; the results have {', '.join(map(repr, without[:3]))}, "
-            f"the table of places {', '.join(map(repr, list(places)[:3])) or 'no row'}"
+            f"none of the {len(media)} sites has a location; the results have {', '.join(map(repr, without[:3]))}, "
+            f"the table of locations {', '.join(map(repr, list(locations)[:3])) or 'no row'}; use the same site_id in both"
         )
     features = [
         {
             "type": "Feature",
-            "geometry": {"type": "Point", "coordinates": [places[site_id].longitude, places[site_id].latitude]},
+            "geometry": {"type": "Point", "coordinates": [locations[site_id].longitude, locations[site_id].latitude]},
             "properties": {"site_id": site_id, "media": len(media[site_id]), **_figures(distances[site_id])},
         }
         for site_id in sorted(media)
-        if site_id in places
+        if site_id in locations
     ]
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         json.dump({"type": "FeatureCollection", "features": features}, file, indent=1)
         file.write("\n")
     return without

@@ -1,6 +1,6 @@
 """Assigns each video or photo to a site, by its folder, its name or a CSV file.
 
-A rule is one of four records, made from a text such as "folder:1" by parse_site_rule.
+A rule is one of four records; `parse_site_rule` makes it from a text such as "folder:1".
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from pathlib import Path
 from trapmeter.errors import InputError
 from trapmeter.records import Medium
 from trapmeter.tables.csvfile import read_columns, read_rows
-from trapmeter.tables.file_names import NameIndex, name_parts
+from trapmeter.tables.file_names import NameIndex, list_names, name_parts
 
 RULE_FORMS = """\
   none                        no sites
-  folder:1                    the top folder of the file's name; folder:2 is the folder in it
-  folder:-1                   the folder that the file lies in; folder:-2 is its parent
-  regex:(S[0-9]+)_            what the first group, or a group named site, finds in the file's name
+  folder:1                    the top folder in the file's name; folder:2 is the folder below it
+  folder:-1                   the folder that holds the file; folder:-2 is its parent
+  regex:(S[0-9]+)_            the text that the first group, or a group named site, matches in the file's name
   csv:sites.csv or sites.csv  a table with site_id and media_id, video_id, file or folder"""
 
 NAME_COLUMNS = ("media_id", "video_id", "file", "folder")
-"""The column that says which media a row of the site table is about: the first of these that it has."""
+"""The first of these columns that a site table has says which media a row is about."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoSite:
-    """No sites are known: they stay as they are."""
+    """No rule: sites stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderSite:
-    """The site is a folder of media_id: 1 the top one, 2 the next; -1 the one the file lies in, -2 its parent."""
+    """The site is a folder in media_id: 1 is the top one, 2 the next; -1 is the one that holds the file, -2 its parent."""
 
     level: int
 
     def __post_init__(self) -> None:
         if self.level == 0:
-            raise InputError("a folder is counted from 1 (the top) or -1 (where the file lies), got 0")
+            raise InputError("folders are counted from 1 (the top) or from -1 (the one that holds the file), got 0")
 
 
 @dataclass(frozen=True, slots=True)
 class RegexSite:
-    """The site is what the group named site, or else the first group, finds in media_id."""
+    """The site is the text that the group named site, or else the first group, matches in media_id."""
 
     pattern: str
 
@@ -54,15 +54,17 @@ class RegexSite:
             groups = re.compile(self.pattern).groups
         except re.error as error:
             raise InputError(
-                f"the pattern {self.pattern!r} is no regular expression: {error.msg} at position {error.pos}"
+                f"the pattern {self.pattern!r} is not a regular expression: {error.msg} at position {error.pos}"
             ) from None
         if not groups:
-            raise InputError(f"the pattern {self.pattern!r} has no group; put the site's part in parentheses")
+            raise InputError(
+                f"the pattern {self.pattern!r} has no group; put parentheses around the part that is the site"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class CsvSite:
-    """The site stands in a CSV file with site_id and one of NAME_COLUMNS; folder is the start of media_id."""
+    """A CSV file with site_id and one of NAME_COLUMNS gives the site; a folder is the start of media_id."""
 
     path: Path
 
@@ -71,10 +73,10 @@ SiteRule = NoSite | FolderSite | RegexSite | CsvSite
 
 
 def parse_site_rule(text: str) -> SiteRule:
-    """The rule that a user wrote.
+    """Parses a rule that a user wrote.
 
     Raises:
-        InputError: it has none of the known forms, which are listed.
+        InputError: it has none of the known forms, which the message lists.
 
     Example:
         >>> parse_site_rule("folder:-1")
@@ -91,11 +93,11 @@ def parse_site_rule(text: str) -> SiteRule:
         return FolderSite(int(rest))
     if text.lower().endswith(".csv"):
         return CsvSite(Path(text))
-    raise InputError(f"{text!r} does not say where sites come from; write one of\n{RULE_FORMS}")
+    raise InputError(f"{text!r} is not a rule for sites; write one of\n{RULE_FORMS}")
 
 
 def format_site_rule(rule: SiteRule) -> str:
-    """The text that parse_site_rule makes the rule from."""
+    """The text from which `parse_site_rule` makes this rule."""
     match rule:
         case NoSite():
             return "none"
@@ -108,10 +110,10 @@ def format_site_rule(rule: SiteRule) -> str:
 
 
 def assign_sites(media: Sequence[Medium], rule: SiteRule) -> list[Medium]:
-    """The media with their sites, in the order given; where the rule tells nothing a medium stays as it is.
+    """The media with their sites, in the order given; a medium without a site by the rule stays as it is.
 
     Raises:
-        InputError: the site table can't be read, contradicts itself, or a name in it fits several media.
+        InputError: the site table can't be read or contradicts itself, or a name in it fits several media.
     """
     site_of = _lookup(rule, [medium.media_id for medium in media])
     return [replace(medium, site_id=site_of(medium.media_id) or medium.site_id) for medium in media]
@@ -137,7 +139,7 @@ def _folder(media_id: str, level: int) -> str:
 
 
 def _group(pattern: re.Pattern[str], media_id: str) -> str:
-    # Some systems take names apart into letters and accents; tables are typed whole.
+    # Some systems store letters and accents separately; people type them as one character.
     found = pattern.search(unicodedata.normalize("NFC", media_id))
     return (found["site" if "site" in pattern.groupindex else 1] or "") if found else ""
 
@@ -150,11 +152,8 @@ def _table_lookup(path: Path, media_ids: Sequence[str]) -> Callable[[str], str]:
         folders = {"/".join(name_parts(folder)): site for folder, site in sites.items()}
         return lambda media_id: _longest_prefix(folders, media_id)
     index = NameIndex(sites)
-    for name, users in index.clashes(media_ids).items():
-        raise InputError(
-            f"{path}: the {column} {name} could be any of {', '.join(users[:5])}; put the folder before the name"
-        )
-    return lambda media_id: _named(path, sites, index.find(media_id), media_id)
+    index.check(media_ids, f"{path}, column {column}")
+    return lambda media_id: _site_by_name(path, sites, index.find(media_id), media_id)
 
 
 def _read_sites(path: Path, column: str) -> dict[str, str]:
@@ -178,10 +177,10 @@ def _longest_prefix(folders: dict[str, str], media_id: str) -> str:
     return next((folders[prefix] for prefix in prefixes if prefix in folders), "")
 
 
-def _named(path: Path, sites: dict[str, str], names: list[str], media_id: str) -> str:
+def _site_by_name(path: Path, sites: dict[str, str], names: list[str], media_id: str) -> str:
     found = {sites[name] for name in names}
     if len(found) > 1:
         raise InputError(
-            f"{path}: {media_id} could be any of {', '.join(names[:5])}, which differ in site_id; name it fully"
+            f"{path}: {media_id} could be any of {list_names(names)}, which differ in site_id; write its full name"
         )
     return found.pop() if found else ""

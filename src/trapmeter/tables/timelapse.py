@@ -1,8 +1,8 @@
-"""A table for Timelapse's import of CSV files: a row for each video or photo, found by File and RelativePath.
+"""The CSV table that Timelapse imports: a row for each video or photo, found by File and RelativePath.
 
-The other columns are the data labels that the template needs for them: Animals (a count), NearestDistance, NearestLow,
-NearestHigh and MedianDistance (decimals, metres), DistanceProblem (a note). Timelapse runs on Windows: folders are separated
-by backslashes.
+The other columns are the data labels that a Timelapse template needs for them: Animals (a count), NearestDistance,
+NearestLow, NearestHigh and MedianDistance (decimals, metres), DistanceProblem (a note). Timelapse runs on Windows, so
+backslashes separate folders.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ COLUMNS = (
 )
 
 
-def write_timelapse(path: Path, estimates: Iterable[Estimate]) -> None:
-    """Writes estimates, sorted by media_id: most animals at one second, the nearest with its interval, and the median.
+def write_timelapse(path: str | Path, estimates: Iterable[Estimate]) -> None:
+    """Writes estimates, sorted by media_id: the most animals in one second, the nearest with its interval, and the median.
 
     Raises:
         RunError: the file can't be written.
     """
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for media_id, rows in groupby(estimates, lambda estimate: estimate.observation.media_id):
@@ -45,13 +45,13 @@ def write_timelapse(path: Path, estimates: Iterable[Estimate]) -> None:
 
 def _cells(medium: PurePosixPath, rows: Sequence[Estimate]) -> tuple[str, ...]:
     folder = "" if medium.parent == PurePosixPath() else str(medium.parent).replace("/", "\\")
-    named = to_cell(medium.name), to_cell(folder)
+    names = to_cell(medium.name), to_cell(folder)
     measured = [row for row in rows if row.distance is not None]
-    distances = sorted((row.distance for row in measured if row.distance), key=lambda distance: distance.distance_m)
+    distances = sorted((row.measured_distance for row in measured), key=lambda distance: distance.distance_m)
     if not distances:
         failed = [row.reason for row in rows if row.status is Status.FAILED]
-        return (*named, "" if failed else "0", "", "", "", "", to_cell(failed[0]) if failed else "")
+        return (*names, "" if failed else "0", "", "", "", "", to_cell(failed[0]) if failed else "")
     nearest = distances[0]
-    most = max(Counter(row.observation.time_s for row in measured).values())
+    n_animals = max(Counter(row.observation.time_s for row in measured).values())
     numbers = nearest.distance_m, nearest.low_m, nearest.high_m, median(d.distance_m for d in distances)
-    return (*named, str(most), *(f"{metres:.2f}" for metres in numbers), "")
+    return (*names, str(n_animals), *(f"{metres:.2f}" for metres in numbers), "")

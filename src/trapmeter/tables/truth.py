@@ -11,15 +11,15 @@ from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
 from trapmeter.geometry import match_boxes
 from trapmeter.records import Box, Estimate, Observation
-from trapmeter.tables.boxcells import COORDINATES, read_box
-from trapmeter.tables.csvfile import read_columns, read_rows, to_cell
+from trapmeter.tables.boxcells import COORDINATES, box_cells, read_box
+from trapmeter.tables.csvfile import Row, UniqueRows, read_columns, read_rows, to_cell
 from trapmeter.tables.drivendata import read_labels
 from trapmeter.tables.file_names import NameIndex
 
 
 @dataclass(frozen=True, slots=True)
 class TruthRow:
-    """How far (metres) an animal stands at time_s (seconds); box bounds it, None when not told or not visible."""
+    """The known distance (metres) of an animal at time_s (seconds); box is None when it is unknown or not visible."""
 
     video_id: str
     time_s: float
@@ -27,11 +27,11 @@ class TruthRow:
     box: Box | None = None
 
 
-def read_truth(path: Path) -> list[TruthRow]:
+def read_truth(path: str | Path) -> list[TruthRow]:
     """Reads labels (video_id, time, distance) or simtrap's truth.csv (video_id, time, distance_m, x1, y1, x2, y2).
 
     Raises:
-        InputError: it is neither, a cell is not what it should be, or a row stands twice.
+        InputError: the file is neither, a cell is wrong, or a row appears twice.
     """
     columns = read_columns(path)
     if "distance_m" not in columns and "distance" not in columns:
@@ -48,93 +48,78 @@ def read_truth(path: Path) -> list[TruthRow]:
 def match_truth(estimates: Iterable[Estimate], truth: Sequence[TruthRow]) -> list[tuple[Estimate, TruthRow]]:
     """Pairs measured estimates with known distances of the same medium and time (to the millisecond).
 
-    Where the truth has boxes, boxes are paired so that their overlaps add up to the most, each at least
-    `overlap.SAME_ANIMAL_IOU`; an estimate without any box stands for the nearest visible animal. Where it has none, the
-    truth is the distance of the nearest animal, and the nearest estimate of that second answers it. Who finds no partner is
-    left out: compare the lengths. Pairs come in the order of the truth.
+    If the truth has boxes, boxes are paired so that the sum of their overlaps is largest, each overlap at least
+    `geometry.SAME_ANIMAL_IOU`; an estimate without a box stands for the nearest visible animal. If it has no boxes, each
+    known distance is that of the nearest animal, and is paired with the nearest estimate of that second. Rows without a
+    partner are left out: compare the lengths. Pairs come in the order of the truth.
 
     Raises:
         InputError: a name is ambiguous between estimates and truth.
     """
     estimates = list(estimates)
     measured = [estimate for estimate in estimates if estimate.distance is not None]
-    # By the names of all media, not of those alone where an animal was seen.
+    # By the names of all media, measured or not, so that an ambiguous name is always found.
     names = truth_name_by_medium({estimate.observation.media_id for estimate in estimates}, truth)
-    answers: dict[tuple[str, int], list[Estimate]] = {}
+    estimates_at: dict[tuple[str, int], list[Estimate]] = {}
     for estimate in measured:
         video_id = names.get(estimate.observation.media_id)
         if video_id is not None:
-            answers.setdefault((video_id, _milliseconds(estimate.observation.time_s)), []).append(estimate)
+            estimates_at.setdefault((video_id, _milliseconds(estimate.observation.time_s)), []).append(estimate)
     known: dict[tuple[str, int], list[TruthRow]] = {}
     for row in truth:
         known.setdefault((row.video_id, _milliseconds(row.time_s)), []).append(row)
-    # Told for the whole table: a second of truth.csv in which no animal is visible must not fall back to nearest.
+    # A property of the whole table: a second of truth.csv without a visible animal must not fall back to the nearest.
     has_boxes = any(row.box is not None for row in truth)
     pairs: list[tuple[Estimate, TruthRow]] = []
-    for moment, rows in known.items():
-        found = answers.get(moment, [])
+    for second, rows in known.items():
+        found = estimates_at.get(second, [])
         visible = [row for row in rows if row.box is not None] if has_boxes else rows
         boxed = [estimate for estimate in found if estimate.observation.box is not None]
         if has_boxes and boxed:
             pairs += _by_overlap(boxed, visible)
         elif found and visible:
-            pairs.append((min(found, key=_distance_m), min(visible, key=lambda row: row.distance_m)))
+            pairs.append(
+                (
+                    min(found, key=lambda row: row.measured_distance.distance_m),
+                    min(visible, key=lambda row: row.distance_m),
+                )
+            )
     return pairs
 
 
-def _read_animals(path: Path, *, has_ids: bool) -> list[TruthRow]:
+def _read_animals(path: str | Path, *, has_ids: bool) -> list[TruthRow]:
     rows = []
-    lines: dict[tuple[str, float, str], int] = {}
+    animals = UniqueRows()
     for row in read_rows(path, required=("video_id", "time", "distance_m", *COORDINATES)):
-        truth = TruthRow(
-            row.text("video_id"),
-            row.non_negative_number("time", "seconds"),
-            row.non_negative_number("distance_m", "metres"),
-            read_box(row, score_column=None),
-        )
+        truth = _truth_row(row, "distance_m")
         rows.append(truth)
         if has_ids:
             key = (truth.video_id, truth.time_s, row.text("animal_id"))
-            first = lines.setdefault(key, row.line)
-            if first != row.line:
-                raise InputError(
-                    f"{path}, lines {first} and {row.line}: animal {key[2]} of {truth.video_id} at {truth.time_s:g} s "
-                    "stands twice; keep one of the rows"
-                )
+            animals.check(row, key, f"animal {key[2]} of {truth.video_id} at {truth.time_s:g} s")
     return rows
+
+
+def _truth_row(row: Row, distance_column: str) -> TruthRow:
+    return TruthRow(
+        row.text("video_id"),
+        row.non_negative_number("time", "seconds"),
+        row.non_negative_number(distance_column, "metres"),
+        read_box(row, score_column=None),
+    )
 
 
 def truth_name_by_medium(media_ids: Collection[str], truth: Sequence[TruthRow]) -> dict[str, str]:
     """The video_id of the truth for each media_id that has one.
 
     Raises:
-        InputError: one could be any of several.
+        InputError: a name could be any of several.
     """
-    index = NameIndex(row.video_id for row in truth)
-    for video_id, media in index.clashes(sorted(media_ids)).items():
-        raise InputError(
-            f"the known distances of {video_id} could belong to any of {', '.join(media[:5])}; name its folder"
-        )
-    names = {}
-    for media_id in sorted(media_ids):
-        found = index.find(media_id)
-        if len(found) > 1:
-            raise InputError(
-                f"the known distances of {', '.join(found[:5])} could all belong to {media_id}; name it fully"
-            )
-        if found:
-            names[media_id] = found[0]
-    return names
+    return NameIndex(row.video_id for row in truth).match(sorted(media_ids), "the known distances")
 
 
 def _by_overlap(estimates: list[Estimate], rows: list[TruthRow]) -> list[tuple[Estimate, TruthRow]]:
     pairs = match_boxes([row.box for row in rows], [estimate.observation.box for estimate in estimates])
     return [(estimates[j], rows[i]) for i, j in pairs]
-
-
-def _distance_m(estimate: Estimate) -> float:
-    assert estimate.distance is not None, "only measured estimates are compared"
-    return estimate.distance.distance_m
 
 
 def _milliseconds(time_s: float) -> int:
@@ -143,66 +128,57 @@ def _milliseconds(time_s: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LabelledRow:
-    """A known distance, and the file and line that it stands on, as messages begin."""
+    """A known distance, and its file and line, as messages begin."""
 
     truth: TruthRow
     where: str
 
 
 def write_seconds_to_label(path: Path, observations: Iterable[Observation]) -> None:
-    """Writes the table in the order given, with distance_m empty.
+    """Writes a table of seconds to label, in the order given, with distance_m empty.
 
     Raises:
         RunError: the file can't be written.
     """
-    _write_label_table(path, ((seen, "") for seen in observations))
+    _write_label_table(path, ((observation, "") for observation in observations))
 
 
 def write_labels(path: Path, known: Iterable[tuple[Observation, float]]) -> None:
-    """Writes the table in the order given, each row with its distance in metres.
+    """Writes the same table with the distance of each row, in metres.
 
     Raises:
         RunError: the file can't be written.
     """
-    _write_label_table(path, ((seen, f"{distance_m:.2f}") for seen, distance_m in known))
+    _write_label_table(path, ((observation, f"{distance_m:.2f}") for observation, distance_m in known))
 
 
 def _write_label_table(path: Path, rows: Iterable[tuple[Observation, str]]) -> None:
     with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("site_id", "video_id", "time", "animal_id", *COORDINATES, "distance_m"))
-        for seen, metres in rows:
-            box = ("",) * 4 if seen.box is None else tuple(f"{value:.4f}" for value in seen.box.xyxy)
-            names = to_cell(seen.site_id), to_cell(seen.media_id)
-            writer.writerow((*names, f"{seen.time_s:.6g}", seen.animal_id or "", *box, metres))
+        for row, metres in rows:
+            coordinates = box_cells(row.box)[: len(COORDINATES)]
+            names = to_cell(row.site_id), to_cell(row.media_id)
+            writer.writerow((*names, f"{row.time_s:.6g}", row.animal_id or "", *coordinates, metres))
 
 
-def read_labelled_rows(path: Path) -> list[LabelledRow]:
-    """The filled rows, in the order of the file; rows whose distance is still empty are left out.
+def read_labelled_rows(path: str | Path) -> list[LabelledRow]:
+    """Reads the rows with a distance, in the order of the file; rows whose distance is still empty are left out.
 
     Raises:
-        InputError: a cell is not what it should be, an animal of a second stands twice, or no row is filled.
+        InputError: a cell is wrong, an animal appears twice in a second, or no row has a distance.
     """
     columns = read_columns(path)
     column = "distance" if "distance" in columns and "distance_m" not in columns else "distance_m"
-    found: list[LabelledRow] = []
-    lines: dict[tuple[object, ...], int] = {}
+    labelled: list[LabelledRow] = []
+    animals = UniqueRows()
     for row in read_rows(path, required=("video_id", "time", column)):
         if not row.optional_text(column):
             continue
-        truth = TruthRow(
-            row.text("video_id"),
-            row.non_negative_number("time", "seconds"),
-            row.non_negative_number(column, "metres"),
-            read_box(row, score_column=None),
-        )
-        first = lines.setdefault((truth.video_id, truth.time_s, truth.box), row.line)
-        if first != row.line:
-            raise InputError(
-                f"{path}, lines {first} and {row.line}: {truth.video_id} at {truth.time_s:g} s is labelled twice; keep one "
-                "of the rows"
-            )
-        found.append(LabelledRow(truth, row.where))
-    if not found:
-        raise InputError(f"{path}: no row has a {column}; fill in how far (metres) at least one of the animals stood")
-    return found
+        truth = _truth_row(row, column)
+        key = truth.video_id, truth.time_s, truth.box
+        animals.check(row, key, f"the label of {truth.video_id} at {truth.time_s:g} s")
+        labelled.append(LabelledRow(truth, row.where))
+    if not labelled:
+        raise InputError(f"{path}: no row has a {column}; fill in the distance (metres) of at least one animal")
+    return labelled

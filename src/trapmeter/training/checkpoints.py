@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from trapmeter.errors import RunError
 from trapmeter.files import atomic_file, atomic_path
+from trapmeter.models.input_spec import InputSpec
+from trapmeter.training.augment.settings import AugmentSettings
 from trapmeter.training.dataset import deals_whole_batches
 from trapmeter.training.distributed import ALONE, Ranks, broadcast_bytes
 from trapmeter.training.network import DistanceNetwork
@@ -26,7 +28,7 @@ from trapmeter.training.recipes import Precision, Recipe
 
 @dataclass
 class TrainingState:
-    """The moving parts of a fold's training. Everything in it is in the state that is stored."""
+    """Everything that changes while a network trains; all of it is in the stored state."""
 
     network: DistanceNetwork
     optimiser: torch.optim.Optimizer
@@ -35,10 +37,10 @@ class TrainingState:
     epoch: int = 0
     best_mae_m: float = math.inf
     n_processes: int = 1
-    """That train together; after a break it may be another number than before."""
+    """Processes that train together. A resumed training may have another number than before."""
 
     def state(self) -> dict[str, Any]:
-        """For `checkpoints.save_state`."""
+        """As plain values and tensors, for `save_state`."""
         return {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -50,7 +52,7 @@ class TrainingState:
         }
 
     def restore(self, state: dict[str, Any]) -> str:
-        """The inverse of `state`, but for the number of processes; says where it goes on."""
+        """The inverse of `state`, except for the number of processes; returns a line that says where training resumes."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
@@ -58,12 +60,12 @@ class TrainingState:
             self.ema.load_state_dict(state["ema"])
         self.epoch, self.best_mae_m = int(state["epoch"]), float(state["best_mae_m"])
         before = int(state.get("n_processes", self.n_processes))
-        others = "" if before == self.n_processes else f", with {self.n_processes} in place of {before} processes"
-        return f"goes on after epoch {self.epoch}{others}"
+        changed = "" if before == self.n_processes else f", with {self.n_processes} instead of {before} processes"
+        return f"resumes after epoch {self.epoch}{changed}"
 
     @property
     def evaluated_network(self) -> DistanceNetwork:
-        """The network that is validated and kept: the running mean of the weights where there is one."""
+        """The network that is validated and saved: the running mean of the weights if the recipe has one."""
         if self.ema is None:
             return self.network
         module = self.ema.module
@@ -72,10 +74,10 @@ class TrainingState:
 
 
 def start_training(recipe: Recipe, make: Callable[[], DistanceNetwork], ranks: Ranks) -> TrainingState:
-    """A training before its first step, on this process's device."""
+    """The state before the first step, on this process's device."""
     device = ranks.device
     dtype = torch.float64 if recipe.precision is Precision.FP64 else torch.float32
-    # Channels last pays on a CPU too: 1.39 against 2.11 s a step of lite0 on two cores.
+    # Channels last is faster on a CPU too: 1.39 s instead of 2.11 s for a step of lite0 on two cores.
     network = make().to(device, dtype).to(memory_format=torch.channels_last)
     if device.type == "cuda" and not deals_whole_batches(recipe.accumulate, ranks.world_size):
         network = with_synced_norms(network)
@@ -92,19 +94,19 @@ def start_training(recipe: Recipe, make: Callable[[], DistanceNetwork], ranks: R
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights of two or more dimensions decay; biases, norms and other vectors don't."""
-    named = [p for p in network.parameters() if p.requires_grad]
+    """AdamW's parameter groups: weights of two or more dimensions decay; biases, norms and other vectors don't."""
+    trained = [p for p in network.parameters() if p.requires_grad]
     return [
-        {"params": [p for p in named if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in named if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
 
 
 def with_synced_norms(network: DistanceNetwork) -> DistanceNetwork:
-    """The network with batch norms whose statistics are those of all processes' windows, under the same names.
+    """The network with batch norms that compute their statistics over the windows of all processes; names stay the same.
 
-    A batch that is dealt out to many leaves each a handful of windows, whose own statistics are noise. torch has such norms
-    for GPUs alone.
+    When processes share a batch, each has only a few windows, whose statistics alone would be noise. torch has such norms
+    for GPUs only.
     """
     from timm.layers import norm_act
 
@@ -119,21 +121,21 @@ FINISHED = "finished.json"
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Writes all that resuming needs (networks, optimiser, epoch), whole or not at all.
+    """Writes everything that resuming needs, atomically.
 
     Raises:
-        RunError: the disk is full or can't be written.
+        RunError: the disk is full or the file can't be written.
     """
     _write_atomically(folder / STATE, lambda path: torch.save(state, path))
 
 
 def load_state(folder: Path, ranks: Ranks = ALONE) -> dict[str, Any] | None:
-    """The last state, None when there is none yet; of several processes all call this, and the first one alone reads it.
+    """The last saved state, or None. All processes call this; only the first one reads the file and sends it to the others.
 
-    Shared file systems show a file that was replaced to some hosts before others: read by each, states could differ.
+    On a shared file system, some hosts see a replaced file before others, so that each reading it could give unequal states.
 
     Raises:
-        RunError: it is damaged, or can't be read.
+        RunError: the state is damaged or can't be read.
     """
     path = folder / STATE
     source: Path | io.BytesIO = path
@@ -149,7 +151,7 @@ def load_state(folder: Path, ranks: Ranks = ALONE) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file fails in many ways
-        raise RunError(f"{path}: damaged ({error}); delete the folder to start this fold anew") from error
+        raise RunError(f"{path}: damaged ({error}); delete the folder to start this fold again") from error
     return state
 
 
@@ -161,21 +163,27 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes a network's weights as safetensors, whole or not at all."""
+    """Writes a network's weights as a safetensors file, atomically."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     _write_atomically(path, lambda partial: save_file(tensors, partial))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Reads a network's weights."""
+    """Reads a network's weights from a safetensors file.
+
+    Raises:
+        RunError: the file is missing, damaged or not a safetensors file.
+    """
     try:
         return load_file(path)
-    except Exception as error:  # safetensors' errors share no base with OSError's
-        raise RunError(f"{path}: no weights that can be read ({error})") from error
+    except Exception as error:  # safetensors' errors and OSError share no base class
+        raise RunError(f"{path}: the weights can't be read ({error})") from error
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Writes down what a training depends on, or refuses to go on with another one's state.
+    """Writes what a training depends on into its folder, or compares it with what an earlier call wrote there.
+
+    Recipe fields that an older version didn't know count as their defaults.
 
     Raises:
         RunError: the folder holds a training with other settings or data.
@@ -184,10 +192,12 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     now = json.loads(json.dumps(settings))
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        changed = [f"{name} was {then!r}, is {its!r}" for name, then, its in differences(before, now)]
+        if "recipe" in before:
+            before["recipe"] = _with_defaults(before["recipe"], _default_recipe())
+        changed = [f"{name} was {old!r}, is {new!r}" for name, old, new in differences(before, now)]
         if changed:
             raise RunError(
-                f"{folder}: holds a training with other settings ({'; '.join(changed[:3])}); choose another --out or "
+                f"{folder}: contains a training with other settings ({'; '.join(changed[:3])}); choose another --out or "
                 "delete the folder"
             )
         return
@@ -195,12 +205,29 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         json.dump(now, file, indent=1)
 
 
+def _default_recipe() -> dict[str, Any]:
+    """The default of every recipe field, as training.json would hold it; required fields are empty."""
+    recipe = Recipe(name="", backbone="", weights="", input=InputSpec(), augment=AugmentSettings())
+    values: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return values
+
+
+def _with_defaults(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The values, nested or not, with the defaults of the names that they lack."""
+    nested = {
+        name: _with_defaults(values[name], default)
+        for name, default in defaults.items()
+        if isinstance(default, dict) and isinstance(values.get(name), dict)
+    }
+    return {**defaults, **values, **nested}
+
+
 def _write_atomically(path: Path, write: Any) -> None:
     with atomic_path(path) as partial:
         try:
             write(partial)
         except (RuntimeError, SafetensorError) as error:
-            # As torch and safetensors report a full disk.
+            # This is how torch and safetensors report a full disk.
             raise RunError(
-                f"{path} can't be written ({error}); free some space and give the same command again"
+                f"{path} can't be written ({error}); free some space and run the same command again"
             ) from error

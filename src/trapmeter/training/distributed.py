@@ -1,4 +1,4 @@
-"""One process or many: who this process is, how they come together, and sums over all of them."""
+"""One process or many: ranks, process group, and sums, broadcasts and gathers over ranks."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from torch import Tensor
 from trapmeter.errors import InputError, RunError
 
 RENDEZVOUS_TIMEOUT = timedelta(minutes=10)
-"""Hosts start at different times, and the slowest loads torch over the network; one that comes later never does."""
+"""Hosts start at different times, and the slowest may load torch over the network."""
 _CHUNK = 2**26
-"""Bytes that are sent at a time, so that a state of gigabytes doesn't lie in a GPU's memory whole."""
+"""Bytes sent at a time, so that a state of gigabytes doesn't fill a GPU's memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process among all that train together. local_rank counts on this machine."""
+    """This process among all that train together: its number, how many there are, and its number on this machine."""
 
     rank: int = 0
     world_size: int = 1
@@ -34,7 +34,7 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """The process that writes files and talks."""
+        """Whether this is the process that writes files and announces."""
         return self.rank == 0
 
     @property
@@ -47,10 +47,10 @@ ALONE = Ranks()
 
 
 def ranks_from_environment(environment: Mapping[str, str] = os.environ) -> Ranks:
-    """What torchrun, or Slurm's srun, says of this process; a lone process without either.
+    """This process's ranks as torchrun or Slurm's srun set them; a single process without either.
 
     Raises:
-        InputError: a variable is no number or out of range.
+        InputError: a variable is not an integer or out of range.
     """
     for names in (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")):
         if not all(name in environment for name in names):
@@ -58,17 +58,17 @@ def ranks_from_environment(environment: Mapping[str, str] = os.environ) -> Ranks
         try:
             rank, world_size, local_rank = (int(environment[name]) for name in names)
         except ValueError as error:
-            raise InputError(f"{', '.join(names)} must be whole numbers: {error}") from error
+            raise InputError(f"{', '.join(names)} must be integers: {error}") from error
         if not 0 <= rank < world_size:
-            raise InputError(f"{names[0]}={rank} must lie below {names[1]}={world_size}")
+            raise InputError(f"{names[0]}={rank} must be less than {names[1]}={world_size}")
         return Ranks(rank, world_size, local_rank)
     return ALONE
 
 
 def rendezvous_address(environment: Mapping[str, str]) -> dict[str, str]:
-    """Where the processes meet when nobody says so: torchrun does, srun doesn't.
+    """Where the processes meet if the environment doesn't say so: torchrun sets it, srun doesn't.
 
-    It is Slurm's first machine, and a port that follows from the job's number, so that two jobs don't meet.
+    It is Slurm's first machine, with a port derived from the job's number, so that two jobs don't collide.
     """
     machines = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
     port = 29_500 + int(environment.get("SLURM_JOB_ID", "11")) % 3_000
@@ -76,20 +76,24 @@ def rendezvous_address(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def first_host(node_list: str) -> str:
-    """The first name of Slurm's short form of many: gpu[003-007,9],cpu1 begins with gpu003.
+    """The first name in Slurm's compressed list of machines: gpu003 in gpu[003-007,9],cpu1.
 
     Raises:
-        InputError: it has brackets that don't close.
+        InputError: a bracket isn't closed.
     """
     match = re.fullmatch(r"([^\[,]*)(?:\[(\w+)[^\]]*\]([^\[,]*))?(?:,.*)?", node_list)
     if match is None:
-        raise InputError(f"not a list of machines as Slurm writes it: {node_list!r}; set MASTER_ADDR yourself")
+        raise InputError(f"expected a list of machines in Slurm's form, got {node_list!r}; set MASTER_ADDR yourself")
     return "".join(part or "" for part in match.groups())
 
 
 @contextmanager
 def process_group(ranks: Ranks) -> Iterator[None]:
-    """Joins the processes for as long as the block runs: nccl between GPUs, gloo between CPUs; nothing for a lone one."""
+    """Joins the processes while the block runs, with nccl between GPUs and gloo between CPUs; a single process is left alone.
+
+    Raises:
+        RunError: the processes didn't meet, or another one ended.
+    """
     if ranks.world_size == 1:
         yield
         return
@@ -106,31 +110,31 @@ def process_group(ranks: Ranks) -> Iterator[None]:
         )
     except RuntimeError as error:
         raise RunError(
-            f"{ranks.world_size} processes were to meet at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']} and "
-            f"didn't within {RENDEZVOUS_TIMEOUT.seconds // 60} minutes ({_first_line(error)}); start the command on "
-            "all hosts by torchrun or srun, and see that the hosts reach each other there"
+            f"{ranks.world_size} processes did not meet at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']} "
+            f"within {RENDEZVOUS_TIMEOUT.seconds // 60} minutes ({_first_line(error)}); start the command with torchrun or "
+            "srun on all hosts, and check that they can reach each other at this address"
         ) from error
     try:
         yield
-        # The first process still writes a bundle while the others are done; who leaves earlier may tear down what it uses.
+        # The others wait while the first process writes the bundle: leaving earlier could end connections that it uses.
         dist.barrier()
     except RuntimeError as error:
         if not is_peer_lost(error):
             raise
         raise RunError(
-            f"another process of this training has ended ({_first_line(error)}); what it said before tells why. The same "
-            "command goes on after the last whole epoch"
+            f"another process of this training has ended ({_first_line(error)}); its own messages say why. Run the same "
+            "command again to resume after the last complete epoch"
         ) from error
     finally:
-        # A DistributedDataParallel that waits for the collector in a circle of references keeps the group's threads alive
-        # until the interpreter ends, which then aborts now and then ("terminate called without an active exception").
+        # Without this, a DistributedDataParallel in a reference cycle keeps the group's threads alive until the interpreter
+        # ends, which then sometimes aborts ("terminate called without an active exception").
         gc.collect()
         dist.destroy_process_group()
 
 
 def is_peer_lost(error: RuntimeError) -> bool:
-    """Whether an error of torch means that another process could not be reached any more."""
-    # gloo's are plain RuntimeErrors that begin with the place in its sources.
+    """Whether an error of torch means that another process can no longer be reached."""
+    # gloo raises a plain RuntimeError that starts with a path of its sources.
     return isinstance(error, dist.DistError) or "/gloo/" in str(error)
 
 
@@ -139,9 +143,9 @@ def _first_line(error: Exception) -> str:
 
 
 def exit_with_agent(environment: Mapping[str, str] = os.environ) -> None:
-    """Under torchrun, ends this process when its agent is gone, even killed; elsewhere nothing.
+    """Under torchrun, ends this process once its agent is gone, even if it was killed.
 
-    It would go on with a training, and hold its folder, that the other hosts are about to begin anew.
+    Otherwise the process would train on and keep the folder locked while the other hosts start again.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
         threading.Thread(target=_exit_without_parent, args=(os.getppid(),), daemon=True).start()
@@ -154,7 +158,7 @@ def _exit_without_parent(parent: int) -> None:
 
 
 def broadcast_buffers(network: torch.nn.Module, ranks: Ranks) -> None:
-    """Gives all processes the first one's running statistics, so that they validate the same network."""
+    """Copies the first process's batch-norm statistics to all, so that they validate the same network."""
     if ranks.world_size > 1:
         for buffer in network.buffers():
             dist.broadcast(buffer, 0)
@@ -170,27 +174,27 @@ def sum_over_ranks(values: list[float], ranks: Ranks) -> list[float]:
 
 
 def sum_tensor(value: Tensor, ranks: Ranks) -> Tensor:
-    """The sum of a tensor over all processes, where it is, without a gradient."""
+    """The sum of a tensor over all processes, on its device, without a gradient."""
     if ranks.world_size == 1:
         return value.detach()
-    everywhere = value.detach().clone()
-    dist.all_reduce(everywhere)
-    return everywhere
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total
 
 
 def broadcast_bytes(content: bytes, ranks: Ranks) -> bytes:
-    """The first process's bytes, in all processes; what the others give doesn't count."""
+    """The first process's bytes, in all processes; those of the others are ignored."""
     if ranks.world_size == 1:
         return content
     size = torch.tensor([len(content)], dtype=torch.int64, device=ranks.device)
     dist.broadcast(size, 0)
-    everywhere = bytearray(content if ranks.is_first else int(size))
-    for start in range(0, len(everywhere), _CHUNK):
-        here = torch.frombuffer(everywhere, dtype=torch.uint8)[start : start + _CHUNK]
-        sent = here.to(ranks.device)
+    received = bytearray(content if ranks.is_first else int(size))
+    for start in range(0, len(received), _CHUNK):
+        chunk = torch.frombuffer(received, dtype=torch.uint8)[start : start + _CHUNK]
+        sent = chunk.to(ranks.device)
         dist.broadcast(sent, 0)
-        here.copy_(sent)
-    return content if ranks.is_first else bytes(everywhere)
+        chunk.copy_(sent)
+    return content if ranks.is_first else bytes(received)
 
 
 def gather_tensors(values: Tensor, ranks: Ranks) -> list[Tensor]:

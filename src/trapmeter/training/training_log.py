@@ -23,7 +23,7 @@ CURVE = "curve.png"
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """One epoch, counted from 0: learning rate, mean training loss, held-out error in metres, wall seconds."""
+    """One epoch, counted from 0: learning rate, mean training loss, held-out error in metres, duration in seconds."""
 
     epoch: int
     learning_rate: float
@@ -34,7 +34,7 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """How a fold ended: its lowest held-out error in metres (nan with nothing held out), and its epochs."""
+    """The result of a fold: its lowest held-out error in metres (nan with nothing held out), and its epochs."""
 
     best_mae_m: float
     epochs: int
@@ -42,7 +42,7 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutPrediction:
-    """A held-out sample with its answer; metres."""
+    """A held-out sample with its prediction; metres."""
 
     video_id: str
     site_id: str
@@ -51,7 +51,7 @@ class HeldOutPrediction:
 
 
 class TrainingLog:
-    """Writes metrics.csv and TensorBoard's events of one fold; after a break it goes on at the given epoch."""
+    """Writes metrics.csv and TensorBoard's events of one fold, and resumes at the given epoch."""
 
     def __init__(self, folder: Path, epoch: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -73,12 +73,18 @@ class TrainingLog:
             self._board.flush()
 
     def write_held_out(self, samples: Sequence[Sample], metres: np.ndarray) -> None:
-        """Writes the answers for the held-out samples."""
+        """Writes the predictions (n,) in metres for the held-out samples."""
         with atomic_file(self._folder / HELD_OUT) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("video_id", "time", "distance", "truth", "site_id"))
-            for sample, answer in zip(samples, metres.tolist(), strict=True):
-                row = (sample.video_id, f"{sample.time_s:g}", f"{answer:.4f}", f"{sample.distance_m:g}", sample.site_id)
+            for sample, prediction_m in zip(samples, metres.tolist(), strict=True):
+                row = (
+                    sample.video_id,
+                    f"{sample.time_s:g}",
+                    f"{prediction_m:.4f}",
+                    f"{sample.distance_m:g}",
+                    sample.site_id,
+                )
                 writer.writerow(row)
 
     def finish(self) -> None:
@@ -94,7 +100,7 @@ class TrainingLog:
         except OSError as error:
             raise RunError(
                 f"{self._folder / 'tensorboard'} can't be written: {error.strerror or error}; check the folder's permissions "
-                "and free space, and give the same command again"
+                "and free space, and run the same command again"
             ) from error
 
     def _write(self) -> None:
@@ -105,7 +111,7 @@ class TrainingLog:
 
 
 def read_metrics(folder: Path) -> list[EpochRecord]:
-    """The epochs that metrics.csv tells of; none without the file."""
+    """The rows of metrics.csv; none without the file."""
     path = folder / METRICS
     if not path.exists():
         return []
@@ -129,7 +135,7 @@ def read_held_out(folder: Path) -> list[HeldOutPrediction]:
 
 
 def held_out_videos(bundle: Path) -> frozenset[str]:
-    """The videos that a network was not trained on, as far as the table beside its bundle tells."""
+    """The videos that a network was not trained on, according to held_out.csv beside its bundle."""
     return frozenset(row.video_id for row in read_held_out(bundle.parent))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from density.simulated import half_normal, hazard_rate, seen_distances
+from density.simulated import EDGES, detected_distances, half_normal, hazard_rate
 from trapmeter.density.detection.distances import BinnedDistances, bin_distances, truncate
 from trapmeter.density.detection.fit import fit_detection
 from trapmeter.density.detection.function import (
@@ -20,24 +20,23 @@ from trapmeter.density.detection.function import (
 )
 from trapmeter.errors import InputError
 
-EDGES = np.array([0.0, 1, 2, 3, 4, 6, 8, 10, 12])
 HALF_NORMAL, HAZARD_RATE = detection_function("half-normal"), detection_function("hazard-rate")
 
 
-def counts_of(g, n=1e6):
-    """The counts that n detections would have without chance."""
+def expected_counts(g, n=1e6):
+    """The expected counts of n detections."""
     r = np.linspace(0, EDGES[-1], 240_001)
     cumulative = np.concatenate([[0], np.cumsum((r[1:] * g(r[1:]) + r[:-1] * g(r[:-1])) / 2)])
     return n * np.diff(np.interp(EDGES, r, cumulative)) / cumulative[-1]
 
 
 def test_a_half_normal_without_truncation_has_its_textbook_estimate():
-    # sigma^2 = sum r^2 / 2n where w is far away (Buckland et al. 2001, section 5.2); edr = sigma sqrt(2).
-    r = seen_distances(np.random.default_rng(0), 20_000, 60.0, half_normal(4.0))
+    # sigma^2 = sum r^2 / 2n if w is far away (Buckland et al. 2001, section 5.2); edr = sigma sqrt(2).
+    r = detected_distances(np.random.default_rng(0), 20_000, 60.0, half_normal(4.0))
     fit = fit_detection(HALF_NORMAL, truncate(r, right_m=60))
     assert math.exp(fit.parameters[0]) == pytest.approx(math.sqrt((r**2).sum() / (2 * len(r))), rel=1e-6)
     assert fit.edr_m == pytest.approx(math.exp(fit.parameters[0]) * math.sqrt(2), rel=1e-9)
-    # Each observation tells log(sigma) with variance 1/4, and Pa goes with sigma squared.
+    # One observation estimates log(sigma) with variance 1/4, and Pa is proportional to sigma squared.
     assert fit.pa_cv == pytest.approx(1 / math.sqrt(len(r)), rel=0.15)
 
 
@@ -64,8 +63,8 @@ def test_a_half_normal_without_truncation_has_its_textbook_estimate():
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_what_made_the_counts_is_found_again(function, g, parameters):
-    fit = fit_detection(function, BinnedDistances(EDGES, counts_of(g)))
+def test_expected_counts_give_back_their_parameters(function, g, parameters):
+    fit = fit_detection(function, BinnedDistances(EDGES, expected_counts(g)))
     assert fit.parameters == pytest.approx(parameters, abs=2e-4)
     assert fit.chi_square.statistic == pytest.approx(0, abs=1e-2)
     assert fit.is_converged
@@ -75,14 +74,14 @@ def test_what_made_the_counts_is_found_again(function, g, parameters):
     ("function", "g"), [(HALF_NORMAL, half_normal(3.0)), (HAZARD_RATE, hazard_rate(4.0, 3.0))], ids=["hn", "hr"]
 )
 @pytest.mark.parametrize("is_binned", [True, False])
-def test_simulated_surveys_are_recovered_within_their_standard_errors(function, g, is_binned):
+def test_errors_over_simulated_surveys_match_the_standard_error(function, g, is_binned):
     rng = np.random.default_rng(1)
     r = np.linspace(0, 12, 100_001)
     true_pa = 2 / 144 * (r * g(r)).sum() * (r[1] - r[0])
     z = []
     for _ in range(60):
-        seen = seen_distances(rng, 4000, 12.0, g)
-        fit = fit_detection(function, bin_distances(seen, EDGES) if is_binned else truncate(seen, right_m=12))
+        detected = detected_distances(rng, 4000, 12.0, g)
+        fit = fit_detection(function, bin_distances(detected, EDGES) if is_binned else truncate(detected, right_m=12))
         z.append((fit.pa - true_pa) / fit.pa_se)
     assert abs(np.mean(z)) < 0.4
     assert 0.8 < np.std(z) < 1.25
@@ -97,14 +96,14 @@ def test_simulated_surveys_are_recovered_within_their_standard_errors(function, 
     ],
     ids=["hn", "hr", "cosine"],
 )
-def test_left_truncation_finds_the_same_function(function, g):
-    seen = seen_distances(np.random.default_rng(2), 60_000, 12.0, g)
-    whole = fit_detection(function, bin_distances(seen, EDGES))
-    cut = fit_detection(function, bin_distances(seen, EDGES[2:]))
-    exact = fit_detection(function, truncate(seen, left_m=2, right_m=12))
+def test_left_truncation_gives_the_same_function(function, g):
+    detected = detected_distances(np.random.default_rng(2), 60_000, 12.0, g)
+    whole = fit_detection(function, bin_distances(detected, EDGES))
+    cut = fit_detection(function, bin_distances(detected, EDGES[2:]))
+    exact = fit_detection(function, truncate(detected, left_m=2, right_m=12))
     assert cut.left_m == exact.left_m == 2
     assert cut.g(EDGES[2:]) == pytest.approx(whole.g(EDGES[2:]), abs=0.03)
-    # Those within 2 m count as not seen.
+    # Animals within 2 m count as missed.
     r = np.linspace(0.001, 2, 2000)
     near = 2 / 144 * (r * g(r)).sum() * (r[1] - r[0])
     assert near > 0.02
@@ -114,7 +113,7 @@ def test_left_truncation_finds_the_same_function(function, g):
 
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.floats(0.1, 12), st.integers(1, 5)), min_size=8, max_size=40), st.booleans())
-def test_weights_are_repetitions(rows, is_binned):
+def test_weights_are_equivalent_to_repetitions(rows, is_binned):
     r, times = (np.array(column, float) for column in zip(*rows, strict=True))
     repeated = np.repeat(r, times.astype(int))
     if is_binned:
@@ -130,8 +129,8 @@ def test_weights_are_repetitions(rows, is_binned):
 
 
 @pytest.mark.parametrize("function", [HALF_NORMAL, HAZARD_RATE, detection_function("uniform", "cosine", 2)])
-def test_fractions_of_counts_change_the_spread_and_nothing_else(function):
-    counts = counts_of(half_normal(3.0), 500).round()
+def test_a_tenth_of_the_counts_changes_only_the_precision(function):
+    counts = expected_counts(half_normal(3.0), 500).round()
     whole = fit_detection(function, BinnedDistances(EDGES, counts))
     tenth = fit_detection(function, BinnedDistances(EDGES, counts / 10))
     assert tenth.pa == pytest.approx(whole.pa, rel=1e-5)
@@ -143,8 +142,8 @@ def test_fractions_of_counts_change_the_spread_and_nothing_else(function):
 @pytest.mark.parametrize("unit", [0.01, 100.0])
 @pytest.mark.parametrize("function", [HALF_NORMAL, HAZARD_RATE, detection_function("half-normal", "cosine", 2)])
 def test_units_do_not_matter(function, unit):
-    seen = seen_distances(np.random.default_rng(3), 2000, 12.0, half_normal(4.0))
-    one, other = (fit_detection(function, truncate(seen * scale, right_m=12 * scale)) for scale in (1.0, unit))
+    detected = detected_distances(np.random.default_rng(3), 2000, 12.0, half_normal(4.0))
+    one, other = (fit_detection(function, truncate(detected * scale, right_m=12 * scale)) for scale in (1.0, unit))
     assert other.pa == pytest.approx(one.pa, rel=1e-4)
     assert other.edr_m == pytest.approx(one.edr_m * unit, rel=1e-4)
     assert other.lnl == pytest.approx(one.lnl - one.n * math.log(unit), abs=1e-4)
@@ -161,12 +160,12 @@ def test_units_do_not_matter(function, unit):
 )
 def test_adjusted_functions_never_rise(key, series, n_terms):
     function = detection_function(key, series, n_terms)
-    # Few are seen near the camera and many at 7 m, which a function that may rise would follow.
+    # Few detections near the camera and many at 7 m: an unconstrained function would follow them.
     counts = BinnedDistances(EDGES, np.array([1.0, 3, 10, 20, 60, 150, 40, 10]))
     fit = fit_detection(function, counts)
-    at = fit.g(monotonicity_points(12.0))
-    assert (np.diff(at) <= 1e-6).all()
-    assert at[-1] >= -1e-6
+    values = fit.g(monotonicity_points(12.0))
+    assert (np.diff(values) <= 1e-6).all()
+    assert values[-1] >= -1e-6
     free = fit_detection(function, counts, is_monotone=False)
     assert np.diff(free.g(monotonicity_points(12.0))).max() > 0.01
     assert free.lnl > fit.lnl + 1
@@ -178,16 +177,16 @@ def test_adjusted_functions_never_rise(key, series, n_terms):
 )
 @pytest.mark.parametrize("seed", range(4))
 def test_more_terms_never_fit_worse(key, series, seed):
-    seen = seen_distances(np.random.default_rng(seed), 900, 12.0, hazard_rate(5.0, 3.0))
-    binned = bin_distances(seen, EDGES)
+    detected = detected_distances(np.random.default_rng(seed), 900, 12.0, hazard_rate(5.0, 3.0))
+    binned = bin_distances(detected, EDGES)
     lnl = [fit_detection(detection_function(key, series if n else None, n), binned).lnl for n in range(4)]
     assert all(more >= less - 1e-9 for less, more in pairwise(lnl))
     assert lnl[-1] > lnl[0]
 
 
-def test_a_start_saves_the_search_and_not_the_result():
-    seen = seen_distances(np.random.default_rng(5), 900, 12.0, hazard_rate(5.0, 3.0))
-    function, binned = detection_function("half-normal", "cosine", 2), bin_distances(seen, EDGES)
+def test_a_fit_from_a_start_gives_the_same_result():
+    detected = detected_distances(np.random.default_rng(5), 900, 12.0, hazard_rate(5.0, 3.0))
+    function, binned = detection_function("half-normal", "cosine", 2), bin_distances(detected, EDGES)
     whole = fit_detection(function, binned)
     for start in (whole.parameters, fit_detection(detection_function("half-normal", "cosine", 1), binned).parameters):
         again = fit_detection(function, binned, start=start)
@@ -210,8 +209,8 @@ def test_hazard_rates_keep_their_shoulder_out_of_the_left_truncation():
 
 @pytest.mark.parametrize("start", [None, [math.log(1.2), math.log(1.5)]])
 def test_no_start_leads_below_the_left_truncation(start):
-    # The spike that made these counts is where a search may start, and explains them better than anything that is allowed.
-    cut = BinnedDistances(EDGES[4:], counts_of(hazard_rate(1.2, 1.5))[4:])
+    # These counts come from a spike, where a search may start, and which explains them better than any allowed function.
+    cut = BinnedDistances(EDGES[4:], expected_counts(hazard_rate(1.2, 1.5))[4:])
     fit = fit_detection(HAZARD_RATE, cut, start=start)
     assert math.exp(fit.parameters[0]) == pytest.approx(4)
     assert fit.at_bound[0] == "log_sigma"
@@ -219,24 +218,24 @@ def test_no_start_leads_below_the_left_truncation(start):
 
 def test_terms_may_be_scaled_by_sigma():
     function = DetectionFunction(KEY_FUNCTIONS["half-normal"], Adjustment("hermite", (4,), "sigma"))
-    seen = seen_distances(np.random.default_rng(6), 3000, 12.0, hazard_rate(5.0, 3.0))
-    fit = fit_detection(function, truncate(seen, right_m=12))
+    detected = detected_distances(np.random.default_rng(6), 3000, 12.0, hazard_rate(5.0, 3.0))
+    fit = fit_detection(function, truncate(detected, right_m=12))
     assert fit.is_converged
-    assert fit.lnl > fit_detection(HALF_NORMAL, truncate(seen, right_m=12)).lnl
-    # lnl is at a maximum: moving any parameter lowers it.
+    assert fit.lnl > fit_detection(HALF_NORMAL, truncate(detected, right_m=12)).lnl
+    # lnl is at a maximum: changing any parameter lowers it.
     for number in range(2):
         for step in (-0.01, 0.01):
             moved = np.array(fit.parameters)
             moved[number] += step
-            g = function.g(seen, moved, 12.0)[0]
+            g = function.g(detected, moved, 12.0)[0]
             r = (np.arange(20_000) + 0.5) * 12 / 20_000
             whole = (r * function.g(r, moved, 12.0)[0]).sum() * 12 / 20_000
-            assert np.log(seen * g / whole).sum() < fit.lnl
+            assert np.log(detected * g / whole).sum() < fit.lnl
 
 
-def test_densities_and_shares_of_a_fit():
-    seen = seen_distances(np.random.default_rng(7), 3000, 12.0, half_normal(4.0))
-    fit = fit_detection(HALF_NORMAL, truncate(seen, left_m=1, right_m=12))
+def test_pdf_and_cdf_of_a_fit_agree():
+    detected = detected_distances(np.random.default_rng(7), 3000, 12.0, half_normal(4.0))
+    fit = fit_detection(HALF_NORMAL, truncate(detected, left_m=1, right_m=12))
     r = np.linspace(1, 12, 20_001)
     pdf = fit.pdf(r)
     steps = (pdf[1:] + pdf[:-1]) / 2 * (r[1] - r[0])
@@ -250,14 +249,14 @@ def test_densities_and_shares_of_a_fit():
 @pytest.mark.parametrize(
     ("function", "distances", "message"),
     [
-        (HALF_NORMAL, truncate([3.0] * 90, right_m=12), "all 90 observations have the same distance"),
-        (HALF_NORMAL, bin_distances([3.0, 3.5], EDGES), "all 2 observations have the same bin"),
-        (HAZARD_RATE, bin_distances([1.0, 3.0, 7.0], [0, 2, 12]), "2 parameters, for which 3 bins are needed, got 2"),
+        (HALF_NORMAL, truncate([3.0] * 90, right_m=12), "all 90 observations are in the same distance"),
+        (HALF_NORMAL, bin_distances([3.0, 3.5], EDGES), "all 2 observations are in the same bin"),
+        (HAZARD_RATE, bin_distances([1.0, 3.0, 7.0], [0, 2, 12]), "2 parameters and needs 3 bins, got 2"),
         (HAZARD_RATE, truncate([3.0, 4.0], right_m=12), "2 observations are too few for the 2 parameters"),
         (HALF_NORMAL, truncate([3.0, 4.0], right_m=12, weights=[0.1, 0.2]), "0.3 observations are too few"),
     ],
 )
-def test_distances_that_tell_nothing_are_refused(function, distances, message):
+def test_distances_without_information_are_refused(function, distances, message):
     with pytest.raises(InputError, match=message):
         fit_detection(function, distances)
 
@@ -279,7 +278,7 @@ def test_a_start_of_another_function_is_refused():
     ],
     ids=lambda function: function.name,
 )
-def test_odd_counts_give_numbers_without_warnings(function, counts):
+def test_extreme_counts_give_finite_fits_without_warnings(function, counts):
     fit = fit_detection(function, BinnedDistances(EDGES, np.array(counts, float)))
     assert 0 < fit.pa <= 1 + 1e-9
     assert fit.pa_se > 0

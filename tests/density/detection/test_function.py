@@ -33,7 +33,7 @@ def parameters_of(form):
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.name} {form.adjustment and form.adjustment.scaled_by}")
-def test_all_start_at_1_and_have_the_slopes_they_tell(form):
+def test_every_form_is_1_at_0_m_and_returns_its_derivatives(form):
     parameters = parameters_of(form)
     g, slopes = form.g(R, parameters, W)
     assert g[0] == 1
@@ -69,13 +69,13 @@ def test_all_start_at_1_and_have_the_slopes_they_tell(form):
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_formulas(form, parameters, expected):
+def test_forms_agree_with_their_formulas(form, parameters, expected):
     g, _ = form.g(R[1:], np.array(parameters, float), W)
     assert g.tolist() == pytest.approx([expected(r) for r in R[1:]], rel=1e-12)
 
 
 @pytest.mark.parametrize("series", ["cosine", "hermite"])
-def test_coefficients_of_the_books_make_the_same_function(series):
+def test_coefficients_of_books_give_the_same_function(series):
     form = detection_function("half-normal", series, 2)
     parameters = np.array([math.log(6), 0.02, -0.003])
     a = form.coefficients(parameters)
@@ -90,7 +90,7 @@ def test_coefficients_of_the_books_make_the_same_function(series):
 
 @pytest.mark.parametrize("log_shape", [0.0, math.log(100)])
 @pytest.mark.filterwarnings("error")
-def test_hazard_rates_stay_numbers_at_their_ends(log_shape):
+def test_hazard_rates_are_finite_at_their_bounds(log_shape):
     for log_sigma in (math.log(W / 1000), math.log(10 * W)):
         g, slopes = detection_function("hazard-rate").g(R, np.array([log_sigma, log_shape]), W)
         assert ((g >= 0) & (g <= 1)).all()
@@ -107,7 +107,7 @@ def test_hazard_rates_stay_numbers_at_their_ends(log_shape):
         ("hermite", False, (4, 6, 8)),
     ],
 )
-def test_lowest_orders(series, is_uniform, orders):
+def test_default_orders_skip_the_shape_of_the_key(series, is_uniform, orders):
     assert default_orders(series, 3, key_is_uniform=is_uniform) == orders
 
 
@@ -131,18 +131,18 @@ def test_lowest_orders(series, is_uniform, orders):
         (lambda: DetectionFunction(KEY_FUNCTIONS["uniform"], Adjustment("cosine", (1,), "sigma")), "no sigma"),
     ],
 )
-def test_forms_that_do_not_exist_are_refused(make, message):
+def test_invalid_forms_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
 
 
-def test_monotone_points_start_at_the_camera_and_end_at_the_truncation():
+def test_monotonicity_points_run_from_the_camera_to_the_truncation():
     points = monotonicity_points(15.0)
     assert (len(points), points[0], points[-1]) == (11, 0, 15)
     assert points[4] == pytest.approx(15 * 0.4**1.5)
 
 
-def test_functions_are_the_same_after_a_trip_to_another_process():
+def test_functions_survive_pickling():
     form = detection_function("hazard-rate", "polynomial", 1)
     assert pickle.loads(pickle.dumps(form)) == form
     assert form != detection_function("half-normal", "polynomial", 1)

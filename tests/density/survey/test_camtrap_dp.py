@@ -1,5 +1,3 @@
-"""Surveys from Camtrap DP: which observations count, with which effort."""
-
 from __future__ import annotations
 
 from itertools import count
@@ -16,8 +14,8 @@ HEAD = (
     "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,count,behavior,"
     "individualID,individualPositionRadius\n"
 )
-NUMBER = count()
-PLACES = DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-05-01T00:00:00,2024-05-02T00:00:00\n"
+NUMBERS = count()
+STATIONS = DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-05-01T00:00:00,2024-05-02T00:00:00\n"
 
 
 def row(
@@ -35,69 +33,73 @@ def row(
 ):
     time = f"2024-05-{day}T06:{second // 60:02d}:{second % 60:02d}"
     return (
-        f"o{next(NUMBER)},{deployment},{media},{time},{level},animal,{species},{n},{behavior},{individual},{radius}\n"
+        f"o{next(NUMBERS)},{deployment},{media},{time},{level},animal,{species},{n},{behavior},{individual},{radius}\n"
     )
 
 
 def survey(tmp_path, rows, **settings):
-    path = package(tmp_path / "dp", deployments=PLACES, observations=HEAD + "".join(rows))
+    path = package(tmp_path / "dp", deployments=STATIONS, observations=HEAD + "".join(rows))
     return read_camtrap_survey(path, CamtrapDpSettings(**{"theta_deg": 42, "snapshot_s": 2, **settings}))
 
 
-def test_effort_is_that_of_places_also_of_those_that_saw_nothing(tmp_path):
+def test_stations_without_detections_have_effort_too(tmp_path):
     found = survey(tmp_path, [row(0, 4), row(2, 5), row(0, 3, deployment="d3", day="01")])
-    assert [(one.station_id, one.effort_snapshots) for one in found.stations] == [("S1", 11 * 43200), ("d3", 43200)]
+    assert [(station.station_id, station.effort_snapshots) for station in found.stations] == [
+        ("S1", 11 * 43200),
+        ("d3", 43200),
+    ]
     assert found.distance_m.ravel().tolist() == [4, 5, 3]
     assert found.station.tolist() == [0, 0, 1]
     assert found.notes == ()
     assert survey(tmp_path, [row(0, 4)], errors=RandomError(0.2)).errors == RandomError(0.2)
 
 
-def test_a_models_errors_spare_what_people_measured(tmp_path):
-    def told(second, radius, tags, method):
-        cells = f"{tags},{method}\n"
-        return row(second, radius).replace("\n", f",{cells}")
+def test_held_out_errors_exempt_distances_that_people_measured(tmp_path):
+    def row_by(second, radius, tags, method):
+        return row(second, radius).replace("\n", f",{tags},{method}\n")
 
-    ours = "trapmeter:distance=4.00 | trapmeter:method={}"
+    tags = "trapmeter:distance=4.00 | trapmeter:method={}"
     rows = [
-        told(0, 4, ours.format("machine"), "human"),
-        told(2, 4, ours.format("human"), "machine"),
-        told(4, 5, "", "human"),
+        row_by(0, 4, tags.format("machine"), "human"),
+        row_by(2, 4, tags.format("human"), "machine"),
+        row_by(4, 5, "", "human"),
+        row_by(6, 5, "", "machine"),
     ]
-    rows.append(told(6, 5, "", "machine"))
     head = HEAD.replace("\n", ",observationTags,classificationMethod\n")
-    path = package(tmp_path / "dp", deployments=PLACES, observations=head + "".join(rows))
+    path = package(tmp_path / "dp", deployments=STATIONS, observations=head + "".join(rows))
     errors = read_held_out(DEEP_CHIMPACT)
     found = read_camtrap_survey(path, CamtrapDpSettings(theta_deg=42, snapshot_s=2, errors=errors))
     assert found.errors == PartlyKnownError(errors, 0.5)
-    assert "2 of 4 distances were measured by people and are taken as true; errors are of the others" in found.notes
+    assert "people measured 2 of 4 distances, which count as true; the error applies to the others" in found.notes
 
 
 @pytest.mark.parametrize(
     ("rows", "settings", "metres", "note"),
     [
-        # Photos a second apart with a snapshot each two: the first of each interval counts, with all animals in it.
+        # Photos a second apart with a snapshot every 2 s: the first of each interval counts, with all its animals.
         ([row(second, 4 + second) for second in range(5)], {}, [4, 6, 8], "2 of 5 measured animals left out: within"),
         ([row(0, 4), row(0, 5), row(1, 6)], {}, [4, 5], "within an interval"),
         ([row(0, 4, individual="a"), row(0, 5, individual="b"), row(0, 6, individual="a")], {}, [4, 5], "1 of 3"),
-        ([row(0, 4, n="3"), row(2, 5)], {}, [4, 4, 4, 5], "1 observations are of groups"),
+        ([row(0, 4, n="3"), row(2, 5)], {}, [4, 4, 4, 5], "1 observations are groups"),
         ([row(0, 4), row(2, "")], {}, [4], "1 of 2 animal observations have no individualPositionRadius"),
-        ([row(0, 4), row(0, 4, level="event")], {}, [4], "1 observations of events left out"),
-        ([row(0, 4, level="event"), row(9, 5, level="event")], {}, [4, 5], "distances are those of events"),
+        ([row(0, 4), row(0, 4, level="event")], {}, [4], "1 event-based observations left out"),
+        ([row(0, 4, level="event"), row(9, 5, level="event")], {}, [4, 5], "distances are event-based"),
         ([row(0, 4), row(2, 5, behavior="vigilance|Looks")], {"leave_out_tags": ("looks",)}, [4], "tagged looks"),
-        ([row(0, 4), row(2, 5)], {"leave_out_tags": ("looks",)}, [4, 5], "no measured animal is tagged looks"),
+        ([row(0, 4), row(2, 5)], {"leave_out_tags": ("looks",)}, [4, 5], "no measured animal has the tag looks"),
         # A burst shows the same animals several times in a second.
         ([row(0, 4), row(0, 6), row(0, 5, media="m2")], {}, [4, 6], "1 of 3 measured animals left out: within"),
-        ([row(0, 4), row(2, 5, day="20")], {}, [4], "outside of deployments"),
+        ([row(0, 4), row(2, 5, day="20")], {}, [4], "outside deployments"),
     ],
 )
-def test_what_counts(tmp_path, rows, settings, metres, note):
+def test_only_snapshots_of_working_cameras_count_and_a_note_says_what_was_left_out(
+    tmp_path, rows, settings, metres, note
+):
     found = survey(tmp_path, rows, **settings)
     assert found.distance_m.ravel().tolist() == metres
-    assert any(note in one for one in found.notes)
+    assert any(note in given for given in found.notes)
 
 
-def test_species(tmp_path):
+def test_only_the_requested_species_counts(tmp_path):
     rows = [row(0, 4), row(2, 5, species="deer")]
     with pytest.raises(InputError, match="there are 2 species, 'deer', 'fox'"):
         survey(tmp_path, rows)
@@ -105,30 +107,30 @@ def test_species(tmp_path):
     assert survey(tmp_path, rows, species="all").distance_m.ravel().tolist() == [4, 5]
 
 
-def test_a_table_of_deployments_replaces_the_packages(tmp_path):
+def test_a_table_of_deployments_replaces_that_of_the_package(tmp_path):
     table = tmp_path / "deployments.csv"
     text = "site_id,start,end,theta_deg,snapshot_s,hour\nS1,2024-05-01,2024-06-03,55,10,\n"
     table.write_text(text)
-    with pytest.raises(InputError, match="has no deployment of 'd3'; there are 'S1'"):
+    with pytest.raises(InputError, match="has no deployment of site 'd3'; it has 'S1'"):
         survey(tmp_path, [row(0, 4)], deployments=table)
     table.write_text(text + "d3,2024-05-01,2024-05-02,55,10,\n")
     found = survey(tmp_path, [row(0, 4)], deployments=table)
     assert found.multiplier == pytest.approx(55 / 360)
     assert found.notes == (
         f"{table}: the column 'hour' is passed over; rename it 'hours' if that is what it is",
-        "theta_deg = 42 was not used: deployments.csv tells its own in each row",
-        "snapshot_s = 2 was not used: deployments.csv tells its own in each row",
+        "theta_deg = 42 was not used: deployments.csv has a value in each row",
+        "snapshot_s = 2 was not used: deployments.csv has a value in each row",
     )
 
 
-def test_a_row_that_stands_twice_counts_no_animal_twice(tmp_path):
+def test_repeated_observations_are_refused(tmp_path):
     rows = [row(0, 4), row(2, 5)]
     with pytest.raises(InputError, match=r"observations\.csv, line 4, column 'observationID': .* than that of line 2"):
         survey(tmp_path, [*rows, rows[0]])
 
 
-def test_nothing_measured_and_no_angle(tmp_path):
-    with pytest.raises(InputError, match="has no animal with an individualPositionRadius"):
+def test_packages_without_distances_or_angle_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no measured animal counts \(0 were measured\)"):
         survey(tmp_path, [row(0, "")])
     with pytest.raises(
         InputError, match=r"deployments\.csv, line 2: expected a number above 0 in the column 'theta_deg'"

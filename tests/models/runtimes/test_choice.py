@@ -1,4 +1,4 @@
-"""Which runtime is taken, and that all of them answer the same."""
+"""The choice of a runtime, and equal predictions from all of them."""
 
 import subprocess
 import sys
@@ -23,17 +23,17 @@ def bundle(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("requested", "installed", "has_gpu", "flags", "taken", "reason"),
+    ("requested", "installed", "has_gpu", "flags", "expected", "reason"),
     [
         (Runtime.AUTO, set(), True, {"amx_bf16"}, Runtime.ONNXRUNTIME, "not installed"),
-        (Runtime.AUTO, {"openvino"}, False, {"avx2"}, Runtime.ONNXRUNTIME, "no bf16"),
+        (Runtime.AUTO, {"openvino"}, False, {"avx2"}, Runtime.ONNXRUNTIME, "no fast bf16"),
         (Runtime.AUTO, {"openvino"}, True, {"avx2", "amx_bf16"}, Runtime.OPENVINO, "has bf16"),
         (Runtime.AUTO, {"openvino", "torch", "onnx"}, False, {"amx_bf16"}, Runtime.OPENVINO, "has bf16"),
         (Runtime.AUTO, {"openvino", "torch", "onnx"}, True, {"amx_bf16"}, Runtime.TORCH, "has a GPU"),
         (Runtime.AUTO, {"torch"}, True, set(), Runtime.ONNXRUNTIME, "not installed"),
-        (Runtime.OPENVINO, {"openvino"}, False, set(), Runtime.OPENVINO, "asked for"),
-        (Runtime.TORCH, {"torch", "onnx"}, False, set(), Runtime.TORCH, "asked for"),
-        (Runtime.ONNXRUNTIME, {"openvino"}, True, {"amx_bf16"}, Runtime.ONNXRUNTIME, "asked for"),
+        (Runtime.OPENVINO, {"openvino"}, False, set(), Runtime.OPENVINO, "requested"),
+        (Runtime.TORCH, {"torch", "onnx"}, False, set(), Runtime.TORCH, "requested"),
+        (Runtime.ONNXRUNTIME, {"openvino"}, True, {"amx_bf16"}, Runtime.ONNXRUNTIME, "requested"),
     ],
 )
 def test_the_choice_and_its_reason(
@@ -41,17 +41,17 @@ def test_the_choice_and_its_reason(
     installed: set[str],
     has_gpu: bool,
     flags: set[str],
-    taken: Runtime,
+    expected: Runtime,
     reason: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(choice, "find_spec", lambda name: object() if name in installed else None)
     chosen = choose_runtime(requested, frozenset(flags), has_gpu=has_gpu)
-    assert chosen.runtime is taken
+    assert chosen.runtime is expected
     assert reason in chosen.reason
 
 
-def test_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requested_runtime_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"trapmeter\[openvino\]"):
         choose_runtime(Runtime.OPENVINO)
@@ -67,12 +67,12 @@ def test_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["of the first processor", "none"],
 )
-def test_the_flags_that_linux_names_are_read(text: str, flags: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_flags_are_read_as_linux_lists_them(text: str, flags: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
     assert read_cpu_flags() == flags
 
 
-def test_systems_that_name_no_flags_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cpuinfo_there_are_no_cpu_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(path: Path, **_: object) -> str:
         raise FileNotFoundError(path)
 
@@ -80,16 +80,16 @@ def test_systems_that_name_no_flags_have_none(monkeypatch: pytest.MonkeyPatch) -
     assert read_cpu_flags() == frozenset()
 
 
-def test_openvino_answers_as_onnxruntime_does(bundle: Path) -> None:
+def test_openvino_predicts_as_onnxruntime_does(bundle: Path) -> None:
     pytest.importorskip("openvino")
     from trapmeter.models.runtimes.openvino_runtime import OpenvinoNetwork
 
-    wanted = open_network(read_bundle(bundle), Runtime.ONNXRUNTIME).metres(WINDOWS)
-    assert OpenvinoNetwork(read_bundle(bundle), precision="f32").metres(WINDOWS) == pytest.approx(wanted, abs=1e-4)
+    expected = open_network(read_bundle(bundle), Runtime.ONNXRUNTIME).metres(WINDOWS)
+    assert OpenvinoNetwork(read_bundle(bundle), precision="f32").metres(WINDOWS) == pytest.approx(expected, abs=1e-4)
     ensemble = Ensemble.load([bundle], flip=True, runtime=Runtime.OPENVINO)
     # bf16 has eight bits for the fraction.
-    assert ensemble.metres(WINDOWS) == pytest.approx(wanted, rel=0.01)
-    assert ensemble.metres(WINDOWS[:1]) == pytest.approx(wanted[:1], rel=0.01)
+    assert ensemble.metres(WINDOWS) == pytest.approx(expected, rel=0.01)
+    assert ensemble.metres(WINDOWS[:1]) == pytest.approx(expected[:1], rel=0.01)
 
 
 @pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.TORCH])
@@ -101,9 +101,9 @@ def test_openvino_answers_as_onnxruntime_does(bundle: Path) -> None:
         (mean_network(axes=(2, 3)), "expected a number for each"),
         (mean_network(factor=float("nan")), "0 of them finite"),
     ],
-    ids=["size", "float in", "many answers", "no numbers"],
+    ids=["size", "float in", "many outputs", "not a number"],
 )
-def test_a_network_of_another_kind_is_refused_by_all(
+def test_every_runtime_refuses_a_network_that_does_not_match_its_card(
     bundle: Path, runtime: Runtime, model: object, reason: str
 ) -> None:
     if runtime is not Runtime.ONNXRUNTIME:
@@ -113,7 +113,7 @@ def test_a_network_of_another_kind_is_refused_by_all(
         open_network(read_bundle(bundle), runtime).metres(WINDOWS)
 
 
-def test_no_telemetry_is_ever_loaded(bundle: Path, tmp_path: Path) -> None:
+def test_openvino_telemetry_is_never_loaded(bundle: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     (tmp_path / "openvino_telemetry").mkdir()
     (tmp_path / "openvino_telemetry/__init__.py").write_text("raise SystemExit('telemetry was loaded')")

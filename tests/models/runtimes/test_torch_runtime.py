@@ -1,4 +1,4 @@
-"""A bundle in torch: the same answers as in onnxruntime, for every kind of network, and refusals."""
+"""A bundle in torch predicts as in onnxruntime, or is refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,36 +30,38 @@ def windows(folder: Path) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_a_network_as_the_2nd_places(tmp_path: Path) -> None:
+def test_torch_predicts_as_onnxruntime_with_a_pooled_head(tmp_path: Path) -> None:
     folders = make_bundles(tmp_path)
-    asked = windows(folders[0])
-    wanted = Ensemble.load(folders, flip=True).predict_members(asked)
-    assert Ensemble.load(folders, flip=True, runtime=Runtime.TORCH).predict_members(asked) == pytest.approx(
-        wanted, abs=1e-4
+    inputs = windows(folders[0])
+    expected = Ensemble.load(folders, flip=True).predict_members(inputs)
+    assert Ensemble.load(folders, flip=True, runtime=Runtime.TORCH).predict_members(inputs) == pytest.approx(
+        expected, abs=1e-4
     )
 
 
 @pytest.mark.slow
-def test_a_network_that_looks_for_the_animal(tmp_path: Path) -> None:
+def test_torch_predicts_as_onnxruntime_with_a_locating_head(tmp_path: Path) -> None:
     from trapmeter.training.export import export_network
     from trapmeter.training.network import make_network
     from trapmeter.training.recipes import Head
 
     spec = replace(tiny_recipe().input, frames=FrameEncoding.MOTION, box_channel=True)
     torch.manual_seed(0)
-    export_network(make_network("test_efficientnet", spec, "none", Head.LOCATING), spec, tmp_path, "looks", "MIT", {})
-    asked = windows(tmp_path)
-    wanted = OnnxNetwork(read_bundle(tmp_path)).metres(asked)
+    export_network(
+        make_network("test_efficientnet", spec, "none", Head.LOCATING), spec, tmp_path, "locating", "MIT", {}
+    )
+    inputs = windows(tmp_path)
+    expected = OnnxNetwork(read_bundle(tmp_path)).metres(inputs)
     threads = torch.get_num_threads()
     network = open_network(read_bundle(tmp_path), Runtime.TORCH, threads + 1)
     assert torch.get_num_threads() == threads
-    assert network.bundle.identity.model_id == "looks"
-    assert network.metres(asked) == pytest.approx(wanted, abs=1e-4)
-    assert network.metres(asked[:1]) == pytest.approx(wanted[:1], abs=1e-4)
+    assert network.bundle.identity.model_id == "locating"
+    assert network.metres(inputs) == pytest.approx(expected, abs=1e-4)
+    assert network.metres(inputs[:1]) == pytest.approx(expected[:1], abs=1e-4)
 
 
 def one_node(op_type: str, **attributes: object) -> onnx.ModelProto:
-    """The mean over the picture of one channel, after a node that does something to the window."""
+    """The mean network with one more node after its first."""
     network = mean_network()
     graph = network.graph
     first = graph.node[0]
@@ -68,7 +70,7 @@ def one_node(op_type: str, **attributes: object) -> onnx.ModelProto:
     return network
 
 
-def test_what_torch_has_no_operator_for_is_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_a_missing_operator_is_refused_with_advice(tmp_path: Path) -> None:
     folder = make(tmp_path / "bundle")
     replace_network(folder, one_node("Erf").SerializeToString())
     OnnxNetwork(read_bundle(folder)).metres(windows(folder))
@@ -76,7 +78,7 @@ def test_what_torch_has_no_operator_for_is_refused_with_a_way_out(tmp_path: Path
         open_network(read_bundle(folder), Runtime.TORCH)
 
 
-def test_other_answers_than_onnxruntimes_are_never_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_that_differ_from_onnxruntime_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from trapmeter.models.runtimes import torch_operators
 
     folder = make(tmp_path / "bundle")
@@ -84,7 +86,7 @@ def test_other_answers_than_onnxruntimes_are_never_given(tmp_path: Path, monkeyp
     network = open_network(read_bundle(folder), Runtime.TORCH)
     assert network.metres(windows(folder)) == pytest.approx(OnnxNetwork(read_bundle(folder)).metres(windows(folder)))
     monkeypatch.setitem(torch_operators.OPERATORS, "Sqrt", torch.square)
-    with pytest.raises(ModelError, match="otherwise than onnxruntime"):
+    with pytest.raises(ModelError, match="torch and onnxruntime differ by"):
         open_network(read_bundle(folder), Runtime.TORCH)
 
 
@@ -131,7 +133,7 @@ def as_array(value: object) -> np.ndarray:
 @pytest.mark.parametrize(
     ("op_type", "inputs", "attributes"), CASES, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_operators_do_what_onnxruntime_does(op_type: str, inputs: list[object], attributes: dict[str, object]) -> None:
+def test_operators_agree_with_onnxruntime(op_type: str, inputs: list[object], attributes: dict[str, object]) -> None:
     import onnxruntime
 
     from trapmeter.models.runtimes.torch_operators import OPERATORS
@@ -142,9 +144,9 @@ def test_operators_do_what_onnxruntime_does(op_type: str, inputs: list[object], 
     node = helper.make_node(op_type, names, ["out"], **attributes)
     graph = helper.make_graph([node], "one", [], [onnx.ValueInfoProto(name="out")], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    (wanted,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {})
-    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    (expected,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {})
+    named = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     tensors = [None if array is None else torch.from_numpy(array.copy()) for array in arrays]
-    got = OPERATORS[op_type](*tensors, **given).numpy()
-    assert got.shape == wanted.shape
-    assert got == pytest.approx(wanted, abs=1e-5)
+    found = OPERATORS[op_type](*tensors, **named).numpy()
+    assert found.shape == expected.shape
+    assert found == pytest.approx(expected, abs=1e-5)

@@ -1,1 +1,1 @@
-"""Detection functions: how the chance of detecting an animal falls with its distance, and how they are fitted."""
+"""Detection functions: how the chance of detecting an animal falls with distance, fitted and selected."""

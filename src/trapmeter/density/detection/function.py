@@ -1,4 +1,10 @@
-"""The detection function g(r): a key function, with or without an adjustment series."""
+"""The detection function g(r): a key function, with or without an adjustment series.
+
+Books write g(r) = k(r) (1 + sum_j a_j p_j(z)), divided by its value at 0 so that g(0) = 1 (Buckland et al. 2001, chapter 2).
+Here the same functions are written g(r) = k(r) (1 + sum_j b_j (p_j(z) - p_j(0))): linear in b_j, without scaling, and without
+coefficients that grow without bound, as a_j do when the 1 contributes nothing. z is the distance scaled by the truncation w,
+R's default, or by sigma.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +17,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.detection.key_functions import HalfNormal, HazardRate, KeyFunction, Uniform
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
 
-Floats = NDArray[np.float64]
 AdjustmentSeries = Literal["cosine", "hermite", "polynomial"]
 AdjustmentScale = Literal["width", "sigma"]
 Orders = NDArray[np.int64]
 TermsFunction = Callable[[Floats, Orders], tuple[Floats, Floats]]
 
+R_SERIES_NAMES: Mapping[AdjustmentSeries, str] = {"cosine": "cos", "hermite": "herm", "polynomial": "poly"}
+"""Abbreviations in R's package Distance."""
+R_KEY_NAMES: Mapping[str, str] = {"half-normal": "hn", "hazard-rate": "hr", "uniform": "unif"}
+"""Abbreviations in R's package Distance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """The terms of one series with these orders: cos(j pi z), Hermite's He_j(z) or z^j, with z the scaled distance.
+    """Terms of one series with the given orders j: cos(j pi z), Hermite's He_j(z) or z^j, with z the scaled distance.
 
-    Which orders go with which key is checked where the two meet, in `DetectionFunction`.
+    `DetectionFunction` checks which orders suit which key.
     """
 
     series: AdjustmentSeries
@@ -44,12 +55,17 @@ class Adjustment:
             )
         if self.series != "cosine" and any(order % 2 for order in self.orders):
             raise InputError(
-                f"the {self.series} series has even orders only, got {list(self.orders)}; an odd one would give the "
+                f"the {self.series} series has even orders only, got {list(self.orders)}; an odd order would give the "
                 "function a slope at 0 m"
             )
 
+    @property
+    def name(self) -> str:
+        """Such as 'cosine(2, 3)'."""
+        return f"{self.series}({', '.join(map(str, self.orders))})"
+
     def terms(self, z: Floats) -> tuple[Floats, Floats]:
-        """By how much the terms differ at scaled distances z (m) from those at 0, and their slopes in z, both (m, orders)."""
+        """The terms at scaled distances z (m) less those at 0, and their slopes in z: both (m, orders)."""
         terms, slopes = _TERM_FUNCTIONS[self.series](z[:, None], np.array(self.orders))
         return terms - self.at_0, slopes
 
@@ -60,15 +76,15 @@ class Adjustment:
 
 
 def default_orders(series: AdjustmentSeries, n_terms: int, *, key_is_uniform: bool) -> tuple[int, ...]:
-    """The n_terms lowest orders that go with a key.
+    """The n_terms lowest orders that suit a key.
 
-    A half-normal or hazard-rate key already has the shape that the lowest term would give: cosines start at 2 beside them and
-    at 1 beside the uniform, polynomials at 4 and at 2.
+    A half-normal or hazard-rate key already has the shape that the lowest term would add: with them cosines start at order 2
+    and polynomials at 4; with the uniform key cosines start at 1 and polynomials at 2.
     """
     if n_terms < 1:
         raise InputError(f"expected 1 or more adjustment terms, got {n_terms}; leave the series out for none")
     lowest, step = 1 if key_is_uniform else 2, 1 if series == "cosine" else 2
-    return tuple(step * (lowest + number) for number in range(n_terms))
+    return tuple(step * (lowest + index) for index in range(n_terms))
 
 
 def _cosine(z: Floats, orders: Orders) -> tuple[Floats, Floats]:
@@ -77,7 +93,7 @@ def _cosine(z: Floats, orders: Orders) -> tuple[Floats, Floats]:
 
 
 def _hermite(z: Floats, orders: Orders) -> tuple[Floats, Floats]:
-    """The polynomials that are orthogonal under the normal density (probabilists'), as in Buckland (1992)."""
+    """Probabilists' Hermite polynomials, orthogonal under the normal density, as in Buckland (1992)."""
     from scipy.special import eval_hermitenorm
 
     return np.asarray(eval_hermitenorm(orders, z)), np.asarray(orders * eval_hermitenorm(orders - 1, z))
@@ -102,8 +118,7 @@ KEY_FUNCTIONS: Mapping[str, KeyFunction] = {key.name: key for key in (HalfNormal
 class DetectionFunction:
     """The form of a detection function; its parameters come from a fit.
 
-    Parameters are in one array: those of the key (see `KeyFunction`), then a coefficient b_j for each order. right_m is the
-    truncation w (metres), by which terms may be scaled.
+    Parameters stand in one array: those of the key (see `KeyFunction`), then a coefficient b_j for each order.
     """
 
     key: KeyFunction
@@ -115,32 +130,33 @@ class DetectionFunction:
         (lowest,) = default_orders(self.adjustment.series, 1, key_is_uniform=self.is_uniform)
         if self.adjustment.orders[0] < lowest:
             raise InputError(
-                f"beside the {self.key.name} key the {self.adjustment.series} series starts at order {lowest}, got "
-                f"{list(self.adjustment.orders)}: lower terms repeat what the key does; leave them out"
+                f"with the {self.key.name} key the {self.adjustment.series} series starts at order {lowest}, got "
+                f"{list(self.adjustment.orders)}; leave out the lower terms, which repeat the shape of the key"
             )
         if self.is_uniform and self.adjustment.scaled_by == "sigma":
             raise InputError("the uniform key has no sigma to scale terms by; scale them by width")
 
     @property
     def is_uniform(self) -> bool:
-        """Whether there is no key but 1."""
+        """Whether the key is constant."""
         return not self.key.parameter_names
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
-        """Those of the key, then b2, b3 and so on by order."""
+        """Names of the key's parameters, then b2, b3 and so on by order."""
         orders = () if self.adjustment is None else self.adjustment.orders
         return (*self.key.parameter_names, *(f"b{order}" for order in orders))
 
     @property
     def name(self) -> str:
         """Such as 'half-normal + cosine(2, 3)'."""
-        if self.adjustment is None:
-            return self.key.name
-        return f"{self.key.name} + {self.adjustment.series}({', '.join(map(str, self.adjustment.orders))})"
+        return self.key.name if self.adjustment is None else f"{self.key.name} + {self.adjustment.name}"
 
     def g(self, r_m: Floats, parameters: Floats, right_m: float) -> tuple[Floats, Floats]:
-        """The share (0..1) of animals at distances (m, metres) that are seen, and its slopes (m, parameters)."""
+        """The share (0..1) of animals detected at distances (m, metres), and its slopes in the parameters (m, parameters).
+
+        right_m: the truncation w (metres), by which terms may be scaled.
+        """
         n_key = len(self.key.parameter_names)
         key, key_slopes = self.key.g(r_m, parameters[:n_key])
         if self.adjustment is None:
@@ -155,7 +171,7 @@ class DetectionFunction:
         return key * factor, slopes
 
     def coefficients(self, parameters: Floats) -> Floats:
-        """The coefficients a_j as books and R's mrds tell them, one for each order: a_j = b_j / (1 - sum_i b_i p_i(0))."""
+        """The coefficients a_j of books and R's mrds, one for each order: a_j = b_j / (1 - sum_i b_i p_i(0))."""
         if self.adjustment is None:
             return np.zeros(0)
         b = parameters[len(self.key.parameter_names) :]
@@ -168,7 +184,7 @@ def detection_function(key: str, series: AdjustmentSeries | None = None, n_terms
     Args:
         key: half-normal, hazard-rate or uniform.
         series: cosine, hermite or polynomial; None for no adjustment.
-        n_terms: how many terms, from the lowest order that goes with the key.
+        n_terms: number of terms, from the lowest order that suits the key.
 
     Raises:
         InputError: there is no such key or series, or terms without a series.
@@ -177,18 +193,17 @@ def detection_function(key: str, series: AdjustmentSeries | None = None, n_terms
         raise InputError(f"expected the key {', '.join(KEY_FUNCTIONS)}, got {key!r}")
     if (series is None) != (n_terms == 0):
         raise InputError(f"expected a series and its number of terms, or neither, got {series!r} with {n_terms} terms")
-    found = DetectionFunction(KEY_FUNCTIONS[key])
+    plain = DetectionFunction(KEY_FUNCTIONS[key])
     if series is None:
-        return found
-    return DetectionFunction(
-        found.key, Adjustment(series, default_orders(series, n_terms, key_is_uniform=found.is_uniform))
-    )
+        return plain
+    orders = default_orders(series, n_terms, key_is_uniform=plain.is_uniform)
+    return DetectionFunction(plain.key, Adjustment(series, orders))
 
 
 def monotonicity_points(right_m: float) -> Floats:
-    """Where a detection function is checked not to rise and not to be negative: w (i / 10)^1.5 for i in 0..10, metres.
+    """Distances at which a detection function must neither rise nor be negative: w (i / 10)^1.5 for i in 0..10, metres.
 
-    Denser near the camera, where a rise would do most harm to Pa. From 0 m on even with left truncation, as R's Distance has
-    it: what is fitted beyond the left truncation tells how many would be seen nearer.
+    They are denser near the camera, where a rise would harm Pa most. They start at 0 m even with left truncation, as in R's
+    Distance: the fit beyond the left truncation determines how many animals would be detected nearer.
     """
     return np.asarray(right_m * (np.arange(11) / 10) ** 1.5)

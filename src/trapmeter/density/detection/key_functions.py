@@ -9,23 +9,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from trapmeter.density.detection.quadrature import Floats
 
 MAX_SIGMA_IN_W = 10.0
-"""A half-normal that is ten times as wide as the truncation falls by 0.5 % inside it: no data tell it from a wider one."""
+"""A half-normal ten times as wide as the truncation falls by 0.5 % inside it: no data distinguish it from a wider one."""
 
 
 class KeyFunction(ABC):
-    """A key function g(r) with g(0) = 1 that never rises, told by logarithms of its parameters.
+    """A key function g(r) with g(0) = 1 that never rises, given by the logarithms of its parameters.
 
-    Logarithms keep parameters positive without a bound and make them of about one size, as an optimiser wants.
+    Logarithms keep parameters positive without a bound and of similar size, which suits an optimiser.
     """
 
     name: ClassVar[str]
     parameter_names: ClassVar[tuple[str, ...]]
-    """The first is log_sigma (of metres) where the key has a scale."""
+    """The first is log_sigma (of metres) if the key has a scale."""
 
     @abstractmethod
     def g(self, r_m: Floats, parameters: Floats) -> tuple[Floats, Floats]:
@@ -33,14 +32,14 @@ class KeyFunction(ABC):
 
     @abstractmethod
     def bounds(self, left_m: float, right_m: float) -> list[tuple[float, float]]:
-        """The least and the greatest value of each parameter, given the truncation (metres)."""
+        """The lowest and highest value of each parameter for a truncation (metres)."""
 
     @abstractmethod
     def starts(self, right_m: float) -> Sequence[tuple[float, ...]]:
-        """Parameters from which the best fit may be sought, given the right truncation (metres)."""
+        """Starting points of the search for the best fit, for a right truncation (metres)."""
 
     def adjusted_starts(self, right_m: float) -> Sequence[tuple[float, ...]]:
-        """Parameters from which the best fit may be sought where terms bend the key besides."""
+        """Starting points of the search when adjustment terms are fitted too."""
         return self.starts(right_m)
 
 
@@ -58,18 +57,18 @@ class HalfNormal(KeyFunction):
         return g, (2.0 * half_square * g)[:, None]
 
     def bounds(self, left_m: float, right_m: float) -> list[tuple[float, float]]:
-        """Beyond these, nothing is seen inside the truncation, or all is."""
+        """Beyond these, nothing or everything is detected inside the truncation."""
         return [(math.log(max(right_m / 1000, left_m / 10)), math.log(MAX_SIGMA_IN_W * right_m))]
 
     def starts(self, right_m: float) -> Sequence[tuple[float, ...]]:
-        """From a sixteenth of the truncation to twice as wide."""
+        """From a sixteenth of the truncation to twice the truncation."""
         return [(math.log(share * right_m),) for share in (0.06, 0.12, 0.25, 0.4, 0.7, 2.0)]
 
 
 MAX_EXPONENT = 700.0
-"""exp() of more overflows; the key is 1 to the last digit long before."""
+"""exp() of more overflows; long before, the key is 1 to the last digit."""
 MAX_SHAPE = 50.0
-"""From here on the key is a step for any data, and integrals on fixed points would lose their digits."""
+"""Above it the key is a step for any data, and integrals on fixed nodes would lose their digits."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,9 @@ class HazardRate(KeyFunction):
         return -np.expm1(-hazard), np.stack([shape * slope, exponent * slope], axis=1)
 
     def bounds(self, left_m: float, right_m: float) -> list[tuple[float, float]]:
-        """Sigma not below the left truncation: there its shoulder would lie where nobody looked, and Pa could be anything.
+        """Sigma is at least the left truncation: otherwise the shoulder lies where there are no data, and Pa is arbitrary.
 
-        b >= 1, or there is no shoulder at all (Buckland et al. 2001, chapter 2).
+        b >= 1, or there is no shoulder (Buckland et al. 2001, chapter 2).
         """
         return [
             (math.log(max(right_m / 1000, left_m)), math.log(10 * right_m)),
@@ -99,7 +98,7 @@ class HazardRate(KeyFunction):
         ]
 
     def starts(self, right_m: float) -> Sequence[tuple[float, ...]]:
-        """Narrow to wide, each spiked and with a broad shoulder."""
+        """Narrow to wide, from a spike to a broad shoulder."""
         return [
             (math.log(share * right_m), math.log(shape))
             for share in (0.1, 0.2, 0.4, 0.6, 0.9)
@@ -109,8 +108,8 @@ class HazardRate(KeyFunction):
     def adjusted_starts(self, right_m: float) -> Sequence[tuple[float, ...]]:
         """Broad shoulders only.
 
-        Terms can undo the long tail of a spike at the camera, which fits some data a little better and means a density many
-        times as high. Such a maximum of the likelihood is not sought.
+        Terms can cancel the long tail of a spike at the camera. That fits some data a little better, but implies a density
+        many times as high, so the search avoids such a maximum of the likelihood.
         """
         return [(math.log(share * right_m), math.log(shape)) for share in (0.4, 0.6, 0.9) for shape in (3.0, 7.0)]
 

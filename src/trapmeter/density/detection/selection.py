@@ -1,54 +1,73 @@
-"""Model selection: the candidate detection functions, and the choice among their fits by AIC or QAIC."""
+"""Model selection: the candidate detection functions, and the choice among their fits by AIC or QAIC.
+
+Camera traps detect the same animal in many snapshots, for which AIC chooses far too many terms. Howe et al. (2019) choose
+among the functions of each key by QAIC, with the overdispersion factor c-hat of the most general one, and then among keys by
+c-hat.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
+from trapmeter.density.detection.distances import BinnedDistances, Distances
 from trapmeter.density.detection.fit import DetectionFit
-from trapmeter.density.detection.function import KEY_FUNCTIONS, AdjustmentSeries, DetectionFunction, detection_function
+from trapmeter.density.detection.function import (
+    KEY_FUNCTIONS,
+    R_KEY_NAMES,
+    R_SERIES_NAMES,
+    AdjustmentSeries,
+    DetectionFunction,
+    detection_function,
+)
 from trapmeter.errors import InputError
 
-KEY_ALIASES: Mapping[str, str] = {name: name for name in KEY_FUNCTIONS} | {
-    "hn": "half-normal",
-    "hr": "hazard-rate",
-    "unif": "uniform",
-}
+KEY_ALIASES: Mapping[str, str] = {name: name for name in KEY_FUNCTIONS} | {r: key for key, r in R_KEY_NAMES.items()}
 SERIES_ALIASES: Mapping[str, AdjustmentSeries] = {
-    "cosine": "cosine",
-    "cos": "cosine",
-    "hermite": "hermite",
-    "herm": "hermite",
-    "polynomial": "polynomial",
-    "poly": "polynomial",
+    name: series for series, r in R_SERIES_NAMES.items() for name in (series, r)
 }
 NO_SERIES = "none"
 MAX_TERMS: Mapping[str, int] = {"uniform": 3, "half-normal": 2, "hazard-rate": 1}
 """Howe et al. (2019): uniform with one to three cosines, half-normal with none to two, hazard-rate with none or one."""
 
 
+class SelectBy(StrEnum):
+    """The criterion by which a detection function is selected."""
+
+    QAIC = "qaic"
+    AIC = "aic"
+
+    @property
+    def rule(self) -> str:
+        """For messages and the report."""
+        return "AIC" if self is SelectBy.AIC else "QAIC within each key, and chi-square / df between keys"
+
+
 def candidate_functions(keys: Sequence[str] = (), adjustments: Sequence[str] = ()) -> tuple[DetectionFunction, ...]:
-    """The detection functions that keys and adjustments name, each with each; without adjustments as in `MAX_TERMS`.
+    """The detection functions named by keys and adjustments, in all combinations; by default the eight of Howe et al. (2019).
 
     Args:
-        keys: half-normal, hazard-rate, uniform (or R's hn, hr, unif); all three when none is given.
-        adjustments: `none`; a series (cosine, hermite, polynomial) for none up to the most terms of the key; or `cosine:2`
-            for exactly so many.
+        keys: half-normal, hazard-rate, uniform (or R's hn, hr, unif); all three by default.
+        adjustments: `none`; a series (cosine, hermite, polynomial) with no terms up to `MAX_TERMS` of the key; or `cosine:2`
+            for exactly two terms. Cosine by default.
 
     Raises:
         InputError: there is no such key or series.
 
     Example:
-        >>> [one.name for one in candidates(["half-normal"], ["cosine"])]
+        >>> [function.name for function in candidate_functions(["half-normal"], ["cosine"])]
         ['half-normal', 'half-normal + cosine(2)', 'half-normal + cosine(2, 3)']
     """
     chosen = list(dict.fromkeys(_resolve_key(name) for name in keys)) or ["uniform", "half-normal", "hazard-rate"]
-    asked = [_parse_adjustment(text) for text in adjustments] or [("cosine", None)]
-    functions = dict.fromkeys(function for key in chosen for one in asked for function in _functions_of_key(key, *one))
-    # A uniform key without terms says that everything is seen. It is fitted only where nothing else is asked of that key.
-    alone = detection_function("uniform")
-    if alone in functions and sum(function.is_uniform for function in functions) > 1:
-        del functions[alone]
+    parsed = [_parse_adjustment(text) for text in adjustments] or [("cosine", None)]
+    functions = dict.fromkeys(
+        function for key in chosen for adjustment in parsed for function in _functions_of_key(key, *adjustment)
+    )
+    # A uniform key without terms detects everything. It is fitted only if it is the only function of that key.
+    constant = detection_function("uniform")
+    if constant in functions and sum(function.is_uniform for function in functions) > 1:
+        del functions[constant]
     return tuple(functions)
 
 
@@ -59,31 +78,31 @@ def _functions_of_key(key: str, series: AdjustmentSeries | None, n_terms: int | 
         yield detection_function(key, series, n_terms)
     else:
         yield detection_function(key)
-        for number in range(1, MAX_TERMS[key] + 1):
-            yield detection_function(key, series, number)
+        for n in range(1, MAX_TERMS[key] + 1):
+            yield detection_function(key, series, n)
 
 
 def _resolve_key(name: str) -> str:
     if name not in KEY_ALIASES:
-        raise InputError(f"expected the key {', '.join(KEY_FUNCTIONS)}, got {name!r}; choose one of them")
+        raise InputError(f"expected the key {', '.join(KEY_FUNCTIONS)}, got {name!r}")
     return KEY_ALIASES[name]
 
 
 def _parse_adjustment(text: str) -> tuple[AdjustmentSeries | None, int | None]:
-    name, has_number, number = text.partition(":")
-    if name == NO_SERIES and not has_number:
+    name, colon, n_terms = text.partition(":")
+    if name == NO_SERIES and not colon:
         return None, 0
-    if name not in SERIES_ALIASES or (has_number and not number.isdecimal()):
+    if name not in SERIES_ALIASES or (colon and not n_terms.isdecimal()):
         raise InputError(
-            f"expected the adjustment none, cosine, hermite or polynomial, or one with its number of terms, such as "
-            f"cosine:2, got {text!r}; choose one of them"
+            f"expected the adjustment none, cosine, hermite or polynomial, or a series with its number of terms, such as "
+            f"cosine:2, got {text!r}"
         )
-    return SERIES_ALIASES[name], int(number) if has_number else None
+    return SERIES_ALIASES[name], int(n_terms) if colon else None
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredFit:
-    """A fit with what it is judged by. chat: of its key's most general function; is_best_of_key: by QAIC."""
+    """A fit with its QAIC. chat: of the most general function of the key. is_best_of_key: whether its QAIC is the least."""
 
     fit: DetectionFit
     chat: float
@@ -93,69 +112,100 @@ class ScoredFit:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The fit that was selected among the candidates, which are in the order that was given."""
+    """The selected fit, and all candidates in the given order."""
 
     best: DetectionFit
     scored_fits: tuple[ScoredFit, ...]
 
 
 def qaic(fit: DetectionFit, chat: float) -> float:
-    """-2 lnl / chat + 2 parameters; chat below 1 counts as 1 (Burnham & Anderson 2002, section 2.5)."""
+    """QAIC: -2 lnl / chat + 2 parameters; chat below 1 counts as 1 (Burnham & Anderson 2002, section 2.5)."""
     return -2 * fit.lnl / max(chat, 1.0) + 2 * fit.n_parameters
 
 
 def select_by_aic(fits: Sequence[DetectionFit]) -> DetectionFit:
-    """The fit with the least AIC, the first of equal ones: for independent observations.
+    """The fit with the least AIC, or the first of equal ones: for independent observations.
 
     Raises:
-        InputError: there is no fit, or they are not all of the same observations.
+        InputError: there is no fit, or they don't share the same observations.
     """
     _check_same_data(fits)
     return min(fits, key=lambda fit: fit.aic)
 
 
 def select_by_qaic(fits: Sequence[DetectionFit]) -> Selection:
-    """The two steps of Howe et al. (2019).
+    """Selects in the two steps of Howe et al. (2019).
 
-    c-hat is chi-square over its degrees of freedom. Step 1 takes from each key the function with the least QAIC, all with the
-    c-hat of the key's function with most parameters; step 2 takes the one of these whose own c-hat is least.
+    c-hat is chi-square over its degrees of freedom. Step 1 takes the function with the least QAIC from each key, with the
+    c-hat of the most general function of the key. Step 2 takes the one of these whose own c-hat is least.
 
     Raises:
-        InputError: there is no fit, they are not all of the same observations, or one has no chi-square or no degrees of
-            freedom for it.
+        InputError: there is no fit, they don't share the same observations, or one has no chi-square or no degrees of freedom
+            for it.
     """
     _check_same_data(fits)
-    candidates: dict[int, ScoredFit] = {}
+    scored: dict[int, ScoredFit] = {}
     for key in dict.fromkeys(fit.key for fit in fits):
-        family = [number for number, fit in enumerate(fits) if fit.key == key]
-        general = max(family, key=lambda number: fits[number].n_parameters)
-        chat = estimate_overdispersion(fits[general])
-        of_family = {number: qaic(fits[number], chat) for number in family}
-        best = min(family, key=of_family.__getitem__)
-        for number in family:
-            candidates[number] = ScoredFit(fits[number], chat, of_family[number], number == best)
-    of_keys = [candidate.fit for candidate in candidates.values() if candidate.is_best_of_key]
-    return Selection(
-        min(of_keys, key=estimate_overdispersion), tuple(candidates[number] for number in range(len(fits)))
-    )
+        chat = estimate_overdispersion(_most_general_fit(fits, key))
+        scores = {index: qaic(fit, chat) for index, fit in enumerate(fits) if fit.key == key}
+        best = min(scores, key=scores.__getitem__)
+        scored |= {index: ScoredFit(fits[index], chat, score, index == best) for index, score in scores.items()}
+    best_of_keys = [candidate.fit for candidate in scored.values() if candidate.is_best_of_key]
+    return Selection(min(best_of_keys, key=estimate_overdispersion), tuple(scored[index] for index in range(len(fits))))
+
+
+def select_fit(fits: Sequence[DetectionFit], criterion: SelectBy) -> DetectionFit:
+    """The best of the fits; a single fit is selected without a criterion.
+
+    Raises:
+        InputError: the criterion is QAIC, and the fits have no chi-square to estimate overdispersion from.
+    """
+    if len(fits) == 1:
+        return fits[0]
+    return select_by_aic(fits) if criterion is SelectBy.AIC else select_by_qaic(fits).best
+
+
+def default_criterion(distances: Distances) -> SelectBy:
+    """QAIC for binned distances, AIC for exact ones."""
+    return SelectBy.QAIC if isinstance(distances, BinnedDistances) else SelectBy.AIC
+
+
+def overdispersion_of_key(fits: Sequence[DetectionFit], key: str) -> float | None:
+    """The c-hat of the most general function of a key; None if it has no chi-square or no degrees of freedom."""
+    chi_square = _most_general_fit(fits, key).chi_square
+    return None if chi_square is None else chi_square.per_df
 
 
 def estimate_overdispersion(fit: DetectionFit) -> float:
-    """Chi-square of a fit over its degrees of freedom.
+    """The c-hat of a fit: chi-square over its degrees of freedom.
 
     Raises:
         InputError: the fit has no chi-square, or no degrees of freedom are left.
     """
     if fit.chi_square is None:
         raise InputError(
-            f"QAIC needs a chi-square by bin, which the fit of {fit.function.name} to exact distances lacks; bin them"
+            f"QAIC needs a chi-square by bin, which the fit of {fit.function.name} to exact distances lacks; give cutpoints"
         )
     if fit.chi_square.per_df is None:
-        raise InputError(
-            f"{len(fit.chi_square.bins)} bins leave no degrees of freedom for the {fit.n_parameters} parameters of "
-            f"{fit.function.name}; give more cutpoints or fewer adjustments"
-        )
+        raise _no_degrees_of_freedom(fit.function, len(fit.chi_square.bins))
     return fit.chi_square.per_df
+
+
+def check_degrees_of_freedom(function: DetectionFunction, n_bins: int) -> None:
+    """Raises InputError if chi-square over n_bins has no degrees of freedom left, which QAIC needs."""
+    if n_bins - 1 <= len(function.parameter_names):
+        raise _no_degrees_of_freedom(function, n_bins)
+
+
+def _no_degrees_of_freedom(function: DetectionFunction, n_bins: int) -> InputError:
+    return InputError(
+        f"{n_bins} bins leave no degrees of freedom for the {len(function.parameter_names)} parameters of {function.name}, "
+        "which QAIC needs; give more cutpoints or fewer adjustments, or select by AIC"
+    )
+
+
+def _most_general_fit(fits: Sequence[DetectionFit], key: str) -> DetectionFit:
+    return max((fit for fit in fits if fit.key == key), key=lambda fit: fit.n_parameters)
 
 
 def _check_same_data(fits: Sequence[DetectionFit]) -> None:
@@ -164,10 +214,10 @@ def _check_same_data(fits: Sequence[DetectionFit]) -> None:
     data = {(fit.n, fit.left_m, fit.right_m, _bin_starts(fit)) for fit in fits}
     if len(data) > 1:
         raise InputError(
-            "the fits are of different observations, truncations or bins, so that their likelihoods don't compare; fit all "
-            "to the same distances"
+            "the fits have different observations, truncations or bins, so their likelihoods can't be compared; fit all of "
+            "them to the same distances"
         )
 
 
 def _bin_starts(fit: DetectionFit) -> tuple[float, ...]:
-    return () if fit.chi_square is None else tuple(one.low_m for one in fit.chi_square.bins)
+    return () if fit.chi_square is None else tuple(count.low_m for count in fit.chi_square.bins)

@@ -1,15 +1,25 @@
-"""Survey effort: snapshots and field of view of each station, checked against the times that were measured."""
+"""Survey effort: snapshots and field of view of each station, checked against the times that were measured.
+
+Effort counts a snapshot at every interval while a camera worked. If fewer times were measured than that, density is too low
+by the snapshots that were never processed.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from trapmeter.density.estimate import circle_share
-from trapmeter.density.survey.survey import Station
+import numpy as np
+
+from trapmeter.density.detection.held_out_errors import exempt_known_distances
+from trapmeter.density.detection.measurement_error import MeasurementError
+from trapmeter.density.detection.quadrature import Floats
+from trapmeter.density.survey.species import MAX_LISTED
+from trapmeter.density.survey.survey import Station, Survey, circle_share
 from trapmeter.errors import InputError
 from trapmeter.media.discovery import medium_kind
 from trapmeter.records import Estimate, MediumKind
@@ -17,69 +27,77 @@ from trapmeter.tables.csvfile import find_misspelt_columns
 from trapmeter.tables.deployments import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Deployment, read_deployments
 from trapmeter.tables.distances import read_run_facts
 
+TIME_TOLERANCE_S = 1e-3
+ROUNDING_TOLERANCE_S = 1e-5
+"""`predict --every` writes times to a microsecond; a table of times may have fewer decimals."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EffortSettings:
-    """What deployments may leave out; see `DensitySettings` for the meaning of each."""
+class SurveySettings:
+    """The settings that all surveys with deployments share; see `DensitySettings` for the meaning of each."""
 
     theta_deg: float | None = None
     snapshot_s: float | None = None
     has_strata: bool = True
+    species: str | None = None
+    errors: MeasurementError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StationEffort:
-    """A camera place: its camera, its deployments and its snapshot interval."""
+    """A station with its deployments and its snapshot interval in seconds."""
 
     station: Station
     deployments: tuple[Deployment, ...]
     snapshot_s: float
 
+    def works_at(self, time: datetime) -> bool:
+        """Whether one of its deployments was working at this time."""
+        return any(deployment.is_working_at(time) for deployment in self.deployments)
 
-def compute_effort(deployments: Sequence[Deployment], settings: EffortSettings) -> dict[str, StationEffort]:
-    """The camera place of each name, in the order of the table.
+
+def compute_effort(deployments: Sequence[Deployment], settings: SurveySettings) -> dict[str, StationEffort]:
+    """The effort of each site by its name, in the order of the table.
 
     Raises:
-        InputError: there are none; deployments of a place overlap or contradict each other; angle or interval is missing.
+        InputError: there are no deployments; those of a site overlap or contradict each other; angle or interval is missing.
     """
     by_site: dict[str, list[Deployment]] = defaultdict(list)
     for deployment in deployments:
         by_site[deployment.site_id].append(deployment)
     if not by_site:
-        raise InputError(
-            "the table of deployments has no rows; expected one for each time that a camera stood somewhere"
-        )
+        raise InputError("the table of deployments has no rows; expected one for each period of a camera at a site")
     return {site_id: _station_effort(site_id, rows, settings) for site_id, rows in by_site.items()}
 
 
-def _station_effort(site_id: str, rows: Sequence[Deployment], settings: EffortSettings) -> StationEffort:
+def _station_effort(site_id: str, rows: Sequence[Deployment], settings: SurveySettings) -> StationEffort:
     intervals = {_value_or_default(row, row.snapshot_s, settings.snapshot_s, "snapshot_s") for row in rows}
     strata = {row.stratum for row in rows} if settings.has_strata else {""}
-    for what, values in (("snapshot_s", intervals), ("stratum", strata)):
+    for column, values in (("snapshot_s", intervals), ("stratum", strata)):
         if len(values) > 1:
             raise InputError(
-                f"{rows[-1].where}, column {what!r}: expected one for all deployments of site {site_id!r}, got "
-                f"{', '.join(map(str, sorted(values)))}; correct it, or give the site two names"
+                f"{rows[-1].where}, column {column!r}: expected one value for all deployments of site {site_id!r}, got "
+                f"{', '.join(map(str, sorted(values)))}; correct it, or split the site into two names"
             )
     for before, after in pairwise(sorted(rows, key=lambda row: row.start)):
         if after.start < before.end:
             raise InputError(
-                f"{after.where}: starts before the site's deployment of {before.where.rsplit(', ', 1)[-1]} ends, so that "
-                "time would count twice; correct start or end, or name two cameras at one place apart"
+                f"{after.where}: starts before the site's deployment in {before.where.rsplit(', ', 1)[-1]} ends, so time "
+                "would count twice; correct start or end, or give two cameras at one site different names"
             )
     (interval,) = intervals
-    snapshots = [row.seconds() / interval for row in rows]
+    snapshots = [row.working_s() / interval for row in rows]
     if not sum(snapshots) > 0:
         raise InputError(
-            f"{rows[0].where}: site {site_id!r} has an effort of 0 snapshots; its hours never fall between start and end, so "
-            "correct them or leave the row out"
+            f"{rows[0].where}: site {site_id!r} has an effort of 0 snapshots, because its hours never fall between start and "
+            "end; correct them or leave the row out"
         )
     shares = [_circle_share(row, settings) for row in rows]
     multiplier = sum(n * share for n, share in zip(snapshots, shares, strict=True)) / sum(snapshots)
     return StationEffort(Station(site_id, sum(snapshots), multiplier, next(iter(strata))), tuple(rows), interval)
 
 
-def _circle_share(row: Deployment, settings: EffortSettings) -> float:
+def _circle_share(row: Deployment, settings: SurveySettings) -> float:
     theta = _value_or_default(row, row.theta_deg, settings.theta_deg, "theta_deg")
     try:
         return circle_share(theta)
@@ -87,8 +105,8 @@ def _circle_share(row: Deployment, settings: EffortSettings) -> float:
         raise InputError(f"{row.where}, column 'theta_deg': {error}") from None
 
 
-def _value_or_default(row: Deployment, own: float | None, for_all: float | None, column: str) -> float:
-    value = for_all if own is None else own
+def _value_or_default(row: Deployment, own: float | None, default: float | None, column: str) -> float:
+    value = default if own is None else own
     if value is None or not value > 0:
         raise InputError(
             f"{row.where}: expected a number above 0 in the column {column!r}, got {'nothing' if value is None else value}; "
@@ -97,23 +115,65 @@ def _value_or_default(row: Deployment, own: float | None, for_all: float | None,
     return value
 
 
-def read_effort(path: Path, settings: EffortSettings, notes: list[str]) -> dict[str, StationEffort]:
-    """`compute_effort` a table of deployments; columns that may be misspelt, and settings that it overrules, are noted."""
-    deployments = read_deployments(path)
-    notes += find_misspelt_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))
-    for name, given in (("theta_deg", settings.theta_deg), ("snapshot_s", settings.snapshot_s)):
-        told = {getattr(one, name) for one in deployments} - {given}
-        if given is not None and told and None not in told:
-            notes.append(f"{name} = {given:g} was not used: {path.name} tells its own in each row")
-    return compute_effort(deployments, settings)
+def read_effort(path: Path, settings: SurveySettings) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
+    """Reads a table of deployments and computes the effort by site.
 
-
-def collect_areas(sites: Mapping[str, StationEffort]) -> dict[str, float]:
-    """The area of each stratum that tells it.
-
-    Raises:
-        InputError: deployments of a stratum differ in it.
+    Returns the effort and notes on columns that may be misspelt and on settings that the table overrides.
     """
+    deployments = read_deployments(path)
+    notes = [*find_misspelt_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))]
+    for name, default in (("theta_deg", settings.theta_deg), ("snapshot_s", settings.snapshot_s)):
+        differing = {getattr(deployment, name) for deployment in deployments} - {default}
+        if default is not None and differing and None not in differing:
+            notes.append(f"{name} = {default:g} was not used: {path.name} has a value in each row")
+    return compute_effort(deployments, settings), tuple(notes)
+
+
+def check_has_deployment(
+    site_id: str, sites: Mapping[str, StationEffort], *, where: str, deployments: Path, advice: str
+) -> None:
+    """Raises InputError for a site without deployment. where: names the row. deployments: the table that lacks the site."""
+    if site_id not in sites:
+        raise InputError(
+            f"{where}: {deployments} has no deployment of site {site_id!r}; it has "
+            f"{', '.join(map(repr, list(sites)[:MAX_LISTED]))}. {advice}"
+        )
+
+
+def build_survey(
+    sites: Mapping[str, StationEffort],
+    site_ids: Sequence[str],
+    distance_m: Floats,
+    *,
+    is_by_person: Sequence[bool],
+    settings: SurveySettings,
+    notes: Sequence[str],
+) -> Survey:
+    """The survey of all sites, those without detections too.
+
+    Args:
+        sites: effort by site name.
+        site_ids: the site of each observation (n).
+        distance_m: (n, draws) metres.
+        is_by_person: whether a person measured each distance (n).
+        settings: of the survey.
+        notes: what users should know about how the observations were read.
+    """
+    index = {site_id: number for number, site_id in enumerate(sites)}
+    errors, error_notes = exempt_known_distances(settings.errors, is_by_person)
+    hours, hour_notes = _common_hours(sites)
+    return Survey(
+        stations=tuple(site.station for site in sites.values()),
+        station=np.array([index[site_id] for site_id in site_ids], np.intp),
+        distance_m=distance_m,
+        areas=_collect_areas(sites) if settings.has_strata else {},
+        errors=errors,
+        hours=hours,
+        notes=(*notes, *error_notes, *hour_notes),
+    )
+
+
+def _collect_areas(sites: Mapping[str, StationEffort]) -> dict[str, float]:
     areas: dict[str, float] = {}
     for site in sites.values():
         for row in site.deployments:
@@ -125,81 +185,80 @@ def collect_areas(sites: Mapping[str, StationEffort]) -> dict[str, float]:
     return areas
 
 
-def find_common_hours(sites: Mapping[str, StationEffort], notes: list[str]) -> tuple[tuple[float, float], ...]:
-    """The hours in which all cameras worked; () for all day, or where they differ, which is noted."""
+def _common_hours(sites: Mapping[str, StationEffort]) -> tuple[tuple[tuple[float, float], ...], tuple[str, ...]]:
+    """The hours in which all cameras worked, () for all day; and a note if cameras differ, which counts as all day."""
     hours = {deployment.hours for site in sites.values() for deployment in site.deployments}
     if len(hours) > 1:
-        notes.append("cameras worked at different hours: an activity curve is taken over all day")
-        return ()
-    return next(iter(hours))
-
-
-TIME_TOLERANCE_S = 1e-3
-ROUNDING_TOLERANCE_S = 1e-5
-"""Moments of `predict --every` are written to a microsecond; those of a table of times may have fewer decimals."""
+        return (), ("cameras worked at different hours: an activity curve is computed over the whole day",)
+    return next(iter(hours)), ()
 
 
 def is_video(media_id: str) -> bool:
-    """Whether a medium is a video, by the end of its name."""
+    """Whether a medium is a video, by the suffix of its name."""
     return medium_kind(Path(media_id)) is MediumKind.VIDEO
 
 
 def check_snapshot_interval(
-    path: Path, estimates: Sequence[Estimate], sites: Mapping[str, StationEffort], notes: list[str]
-) -> None:
-    """Refuses effort that counts more snapshots than were looked at; notes where nobody can tell.
+    path: Path, estimates: Sequence[Estimate], sites: Mapping[str, StationEffort]
+) -> tuple[str, ...]:
+    """Refuses effort with more snapshots than were measured; returns a note on sites for which that can't be checked.
 
-    A site's moments lie as far apart as the closest in one of its media. Where videos have one moment each, the run.json
-    beside the table tells. Moments at odd distances were given by a table, where a snapshot need not be a multiple.
+    The interval between a site's measured times is the shortest one within any of its media. If its videos have one time
+    each, the run.json beside the table gives the interval. Irregular times come from a table of times; then a snapshot
+    needn't be a multiple.
 
     Raises:
-        InputError: moments of a site are farther apart than its snapshots, or snapshots lie between them.
+        InputError: the times of a site are farther apart than its snapshots, or snapshots lie between them.
     """
     times: dict[str, dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
-    for one in estimates:
-        times[one.observation.site_id][one.observation.media_id].add(one.observation.time_s)
+    for estimate in estimates:
+        observation = estimate.observation
+        times[observation.site_id][observation.media_id].add(observation.time_s)
     every_s = _read_every_s(path)
-    untold = []
+    unchecked = []
     for site_id in [name for name in times if name in sites]:
-        gaps = [b - a for moments in times[site_id].values() for a, b in pairwise(sorted(moments))]
+        gaps = [b - a for media_times in times[site_id].values() for a, b in pairwise(sorted(media_times))]
         if not gaps and any(map(is_video, times[site_id])):
             if every_s is None:
-                untold.append(site_id)
+                unchecked.append(site_id)
             else:
                 gaps = [every_s]
         if gaps:
             _check_station_interval(path, site_id, sites[site_id].snapshot_s, gaps)
-    if untold:
-        others = f" and {len(untold) - 1:,} others" if len(untold) > 1 else ""
-        snapshot_s = sites[untold[0]].snapshot_s
-        notes.append(
-            f"effort counts a snapshot every {snapshot_s:g} s, but each video of site {untold[0]!r}{others} was looked at "
-            f"once: density is too low where videos last longer; measure them anew with --every {snapshot_s:g}"
-        )
+    if not unchecked:
+        return ()
+    others = f" and {len(unchecked) - 1:,} others" if len(unchecked) > 1 else ""
+    snapshot_s = sites[unchecked[0]].snapshot_s
+    return (
+        f"effort counts a snapshot every {snapshot_s:g} s, but each video of site {unchecked[0]!r}{others} was measured "
+        f"once: density is too low if videos last longer; measure them again with --every {snapshot_s:g}",
+    )
 
 
 def _check_station_interval(path: Path, site_id: str, snapshot_s: float, gaps: Sequence[float]) -> None:
-    apart = min(gaps)
-    said = f"{path}: moments of site {site_id!r} lie {apart:g} s apart, but its effort counts a snapshot every "
-    said += f"{snapshot_s:g} s"
-    if apart > snapshot_s + TIME_TOLERANCE_S:
-        raise InputError(f"{said}; measure anew with --every {snapshot_s:g}, or give snapshot_s = {apart:g}")
-    is_regular = all(_offset_from_multiple_s(gap, apart) < ROUNDING_TOLERANCE_S for gap in gaps)
-    if is_regular and _offset_from_multiple_s(snapshot_s, apart) > TIME_TOLERANCE_S:
-        below = snapshot_s // apart * apart
+    shortest = min(gaps)
+    problem = (
+        f"{path}: the measured times of site {site_id!r} are {shortest:g} s apart, but its effort counts a snapshot "
+    )
+    problem += f"every {snapshot_s:g} s"
+    if shortest > snapshot_s + TIME_TOLERANCE_S:
+        raise InputError(f"{problem}; measure again with --every {snapshot_s:g}, or give snapshot_s = {shortest:g}")
+    is_regular = all(offset_from_multiple_s(gap, shortest) < ROUNDING_TOLERANCE_S for gap in gaps)
+    if is_regular and offset_from_multiple_s(snapshot_s, shortest) > TIME_TOLERANCE_S:
+        below = snapshot_s // shortest * shortest
         raise InputError(
-            f"{said}, of which some lie between two moments, where nobody looked; measure anew with --every "
-            f"{snapshot_s:g}, or give snapshot_s = {below:g} or {below + apart:g}, multiples of {apart:g}"
+            f"{problem}, so some snapshots lie between two measured times; measure again with --every {snapshot_s:g}, or "
+            f"give snapshot_s = {below:g} or {below + shortest:g}, multiples of {shortest:g}"
         )
 
 
-def _offset_from_multiple_s(length_s: float, unit_s: float) -> float:
-    """How far a length is from a multiple of the unit, seconds."""
-    return abs(length_s / unit_s - round(length_s / unit_s)) * unit_s
+def offset_from_multiple_s(time_s: float, unit_s: float) -> float:
+    """The distance of a time or length from the nearest multiple of the unit, seconds."""
+    return abs(time_s / unit_s - round(time_s / unit_s)) * unit_s
 
 
 def _read_every_s(path: Path) -> float | None:
-    """The spacing that the run beside the table was asked for; None where nobody knows, or a table gave the times."""
+    """The --every of the run beside the table; None if it is unknown or a table gave the times."""
     arguments = read_run_facts(path).get("arguments")
     if not isinstance(arguments, dict) or arguments.get("times") is not None:
         return None

@@ -8,177 +8,158 @@ from dataclasses import replace
 
 import numpy as np
 
-from trapmeter.density.survey.species import ALL_SPECIES
-from trapmeter.density.survey.survey import Station, Survey
+from trapmeter.density.survey.species import is_any_species
+from trapmeter.density.survey.survey import Availability, Station, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.flatfile import FlatRow
 
 FULL_CIRCLE_NOTE = (
-    "without a column 'multiplier' or --theta stations are taken to see a full circle, as in point transects; for camera "
-    "traps give the angle of view"
+    "without a column 'multiplier' or --theta, stations are assumed to cover a full circle, as in point transects; for "
+    "camera traps give the angle of view"
 )
 
 
 def survey_from_rows(
     rows: Sequence[FlatRow], *, species: str | None = None, has_strata: bool = True, multiplier: float | None = None
 ) -> Survey:
-    """Puts rows together: stations of all rows, and the distances of the species.
+    """The survey in rows of a flat file: stations of all rows, and the distances of the species.
 
     Args:
         rows: of a flat file, in any order.
-        species: whose distances count; other species' rows still tell of their stations. None or "all" takes every row.
-        has_strata: whether Region.Label parts the survey. If not, a Sample.Label is one station whatever its region.
-        multiplier: the share of a circle for rows that lack it; 1 when not given, as for ordinary point transects.
+        species: the requested species; rows of others still count for the stations. None or "all" takes every row.
+        has_strata: whether each Region.Label is a stratum. If not, a Sample.Label is one station whatever its region.
+        multiplier: the share of a circle for rows without one; 1 by default, as for ordinary point transects.
 
     Raises:
-        InputError: there is no row, or no detection, or none of the species, or rows of one station or stratum differ in what
-            they must share.
+        InputError: there are no rows or no detections of the species, or rows of a station or stratum contradict each other.
     """
     if not rows:
         raise InputError(
-            "the flat file has no rows; expected one for each observation and for each station without any"
+            "the flat file has no rows; expected one for each observation and for each station without detections"
         )
     first: dict[tuple[str, str], FlatRow] = {}
     areas: dict[str, FlatRow] = {}
     for row in rows if has_strata else (replace(row, stratum="") for row in rows):
-        _check_same_station(first.setdefault((row.stratum, row.station_id), row), row, "station")
+        same_station = first.setdefault((row.stratum, row.station_id), row)
+        _check_same("Effort", same_station, row, "effort_snapshots", f"station {row.station_id!r}")
+        _check_same("multiplier", same_station, row, "multiplier", f"station {row.station_id!r}")
         if has_strata:
-            _check_same_area(areas.setdefault(row.stratum, row), row)
-    filled = _default_multiplier(rows) if multiplier is None else multiplier
-    shared = len({station for _, station in first}) < len(first)
-    number = {key: index for index, key in enumerate(first)}
-    cameras = tuple(
+            _check_same("Area", areas.setdefault(row.stratum, row), row, "area", f"stratum {row.stratum!r}")
+    default = _common_multiplier(rows) if multiplier is None else multiplier
+    has_shared_labels = len({station for _, station in first}) < len(first)
+    index = {key: number for number, key in enumerate(first)}
+    stations = tuple(
         Station(
-            f"{stratum}/{station}" if shared else station,
+            f"{stratum}/{station}" if has_shared_labels else station,
             row.effort_snapshots,
-            _multiplier(row, filled),
+            default if row.multiplier is None else row.multiplier,
             stratum,
         )
         for (stratum, station), row in first.items()
     )
-    seen = [row for row in rows if row.distance_m is not None and species in (None, ALL_SPECIES, row.species)]
-    _check_detections(rows, seen)
+    is_any = is_any_species(species)
+    detections = [row for row in rows if row.distance_m is not None and (is_any or row.species == species)]
+    if not detections:
+        file = rows[0].where.rsplit(", line", 1)[0]
+        raise InputError(
+            f"{file} has no detection in {len(rows)} rows, so there is no density to estimate; check the column 'distance'"
+        )
     return Survey(
-        cameras,
-        np.array([number[row.stratum if has_strata else "", row.station_id] for row in seen], np.intp),
-        np.array([[row.distance_m] for row in seen], np.float64),
+        stations,
+        np.array([index[row.stratum if has_strata else "", row.station_id] for row in detections], np.intp),
+        np.array([[row.distance_m] for row in detections], np.float64),
         {stratum: row.area for stratum, row in areas.items() if row.area},
         notes=tuple(_notes(rows, has_strata=has_strata, multiplier=multiplier)),
     )
 
 
-def _default_multiplier(rows: Sequence[FlatRow]) -> float | None:
-    """What the rows tell who tell a multiplier: stations without detections are often NA in all but their effort.
+def _common_multiplier(rows: Sequence[FlatRow]) -> float:
+    """The multiplier for rows without one: that of the others, or 1. Stations without detections are often NA but for effort.
 
     Raises:
-        InputError: some rows tell none, and the others differ.
+        InputError: some rows have none, and the others differ.
     """
-    told = {row.multiplier for row in rows if row.multiplier is not None}
+    multipliers = {row.multiplier for row in rows if row.multiplier is not None}
     empty = next((row for row in rows if row.multiplier is None), None)
-    if len(told) > 1 and empty is not None:
+    if len(multipliers) > 1 and empty is not None:
         raise InputError(
             f"{empty.where}, column 'multiplier': expected the share of a circle that the camera covers, got NA, and other "
-            f"rows tell several, as {min(told):g} and {max(told):g}; fill it in, or give --theta for such rows"
+            f"rows differ, such as {min(multipliers):g} and {max(multipliers):g}; fill it in, or give --theta for such rows"
         )
-    return next(iter(told), None)
+    return next(iter(multipliers), 1.0)
 
 
 def _notes(rows: Sequence[FlatRow], *, has_strata: bool, multiplier: float | None) -> Iterator[str]:
-    told = {row.multiplier for row in rows}
-    if multiplier is None and told == {None}:
+    multipliers = {row.multiplier for row in rows}
+    if multiplier is None and multipliers == {None}:
         yield FULL_CIRCLE_NOTE
-    elif multiplier is None and None in told:
+    elif multiplier is None and None in multipliers:
         yield "rows without a multiplier take that of all others"
-    least = min((share for share in told if share is not None), default=1.0)
+    least = min((share for share in multipliers if share is not None), default=1.0)
     if least <= 2 * math.pi / 360:
         yield (
             f"a multiplier of {least:g} is an angle of {360 * least:.3g} degrees, which looks like radians divided by 360; "
             "give theta / 360 with theta in degrees"
         )
-    if multiplier is not None and None not in told and told != {multiplier}:
+    if multiplier is not None and None not in multipliers and multipliers != {multiplier}:
         yield (
-            f"the angle of view that was given ({360 * multiplier:g} degrees) was not used: the column 'multiplier' tells "
-            "each row's own"
+            f"the given angle of view ({360 * multiplier:g} degrees) was not used: the column 'multiplier' has a value in "
+            "each row"
         )
-    n_places, n_labels = len({(row.stratum, row.station_id) for row in rows}), len({row.station_id for row in rows})
-    if not has_strata and n_places > n_labels:
+    n_stations, n_labels = len({(row.stratum, row.station_id) for row in rows}), len({row.station_id for row in rows})
+    if not has_strata and n_stations > n_labels:
         yield (
-            f"{n_places:,} stations of all regions share {n_labels:,} labels: a label is taken as one station whose effort "
-            "is told once; name them apart if they are stations of their own"
+            f"{n_stations:,} stations of all regions share {n_labels:,} labels: each label is one station, whose effort "
+            "counts once; give different stations different names"
         )
 
 
-def availability_from_rows(rows: Sequence[FlatRow]) -> float | None:
-    """The availability that the rows tell, None without the column.
+def availability_from_rows(rows: Sequence[FlatRow]) -> Availability | None:
+    """The availability of the survey, None without the column.
 
     Raises:
-        InputError: rows differ in it.
+        InputError: rows differ in it, or it is not above 0 and up to 1.
     """
-    told = {row.availability: row for row in rows if row.availability is not None}
-    if len(told) > 1:
-        low, high = min(told), max(told)
+    by_share = {row.availability: row for row in rows if row.availability is not None}
+    if len(by_share) > 1:
+        low, high = min(by_share), max(by_share)
         raise InputError(
-            f"{told[high].where}, column 'availability': expected one number for the whole survey, got {low:g} and {high:g}; "
-            "give one, or estimate strata of their own"
+            f"{by_share[high].where}, column 'availability': expected one number for the survey, got {low:g} and {high:g}; "
+            "give one number, or estimate the strata separately"
         )
-    return next(iter(told), None)
+    return next((Availability(share) for share in by_share), None)
 
 
 def rows_from_survey(survey: Survey, availability: float | None = None) -> Iterator[FlatRow]:
-    """The survey as rows of a flat file: distances as they are, or the middle one of each row's draws."""
-    # R takes 0 for not known; areas of some strata alone it would weight by.
+    """The survey as rows of a flat file: distances unchanged, or the median of each row's draws."""
+    # R reads 0 as unknown. It would weight by areas even if only some strata have one.
     areas = survey.areas if survey.has_areas else {}
-    by_camera: dict[int, list[float]] = {}
-    for camera, metres in zip(survey.station.tolist(), np.median(survey.distance_m, axis=1).tolist(), strict=True):
-        by_camera.setdefault(camera, []).append(metres)
-    for number, camera in enumerate(survey.stations):
-        for metres in by_camera.get(number, [None]):
+    by_station: dict[int, list[float]] = {}
+    for index, metres in zip(survey.station.tolist(), np.median(survey.distance_m, axis=1).tolist(), strict=True):
+        by_station.setdefault(index, []).append(metres)
+    for index, station in enumerate(survey.stations):
+        for metres in by_station.get(index, [None]):
             yield FlatRow(
                 where="",
-                stratum=camera.stratum or "all",
-                area=areas.get(camera.stratum, 0.0),
-                multiplier=camera.multiplier,
+                stratum=station.stratum or "all",
+                area=areas.get(station.stratum, 0.0),
+                multiplier=station.multiplier,
                 availability=availability,
-                station_id=camera.station_id,
-                effort_snapshots=camera.effort_snapshots,
+                station_id=station.station_id,
+                effort_snapshots=station.effort_snapshots,
                 distance_m=metres,
             )
 
 
-def _check_same_station(before: FlatRow, row: FlatRow, what: str) -> None:
-    for column, told, now in (
-        ("Effort", before.effort_snapshots, row.effort_snapshots),
-        ("multiplier", before.multiplier, row.multiplier),
-    ):
-        if told != now:
-            raise InputError(
-                f"{row.where}, column {column!r}: expected one number in all rows of {what} {row.station_id!r}, got "
-                f"{_text(now)} after {_text(told)} in {before.where}; correct it, or give the stations names of their own"
-            )
-
-
-def _check_same_area(before: FlatRow, row: FlatRow) -> None:
-    if before.area != row.area:
+def _check_same(column: str, before: FlatRow, row: FlatRow, field: str, owner: str) -> None:
+    """Raises InputError if two rows of one station or stratum differ in a column. field: of `FlatRow`."""
+    first, value = getattr(before, field), getattr(row, field)
+    if first != value:
         raise InputError(
-            f"{row.where}, column 'Area': expected one number in all rows of {row.stratum!r}, got {_text(row.area)} after "
-            f"{_text(before.area)} in {before.where}; correct it"
+            f"{row.where}, column {column!r}: expected one number in all rows of {owner}, got {_cell(value)} after "
+            f"{_cell(first)} in {before.where}; correct it, or give different stations and strata different names"
         )
 
 
-def _text(number: float | None) -> str:
+def _cell(number: float | None) -> str:
     return "NA" if number is None else f"{number:g}"
-
-
-def _multiplier(row: FlatRow, given: float | None) -> float:
-    if row.multiplier is not None:
-        return row.multiplier
-    return 1.0 if given is None else given
-
-
-def _check_detections(rows: Sequence[FlatRow], seen: Sequence[FlatRow]) -> None:
-    if seen:
-        return
-    file = rows[0].where.rsplit(", line", 1)[0]
-    raise InputError(
-        f"{file} has no detection in {len(rows)} rows, so that there is no density to estimate; check the column 'distance'"
-    )

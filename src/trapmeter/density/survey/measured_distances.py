@@ -1,7 +1,7 @@
 """Reads a survey from distances.csv and a table of deployments.
 
-Snapshots are the moments that a snapshot interval apart; effort counts them while a camera worked, and observations at other
-moments are left out, so that both count the same thing (Howe et al. 2017). An animal counts once in a snapshot.
+Snapshots are times that are multiples of the snapshot interval. Effort counts them while a camera worked, and observations at
+other times are left out, so both count the same thing (Howe et al. 2017). An animal counts once in a snapshot.
 """
 
 from __future__ import annotations
@@ -12,21 +12,27 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trapmeter.density.detection.held_out_errors import exempt_known_distances
-from trapmeter.density.detection.measurement_error import MeasurementError
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.survey.effort import (
     TIME_TOLERANCE_S,
-    EffortSettings,
     StationEffort,
+    SurveySettings,
+    build_survey,
+    check_has_deployment,
     check_snapshot_interval,
-    collect_areas,
-    find_common_hours,
     is_video,
+    offset_from_multiple_s,
     read_effort,
 )
-from trapmeter.density.survey.species import ALL_SPECIES, check_species, find_species_column
+from trapmeter.density.survey.species import (
+    Filter,
+    apply_filters,
+    check_species,
+    find_species_column,
+    is_any_species,
+    nothing_counts,
+)
 from trapmeter.density.survey.survey import Survey
 from trapmeter.errors import InputError
 from trapmeter.records import N_DRAWS, Estimate
@@ -34,169 +40,162 @@ from trapmeter.tables.density_inputs import read_excluded_animals, read_media_st
 from trapmeter.tables.distances import read_distances, read_distances_with_column
 
 ERRORS_ADVICE = (
-    "allow for it by --errors (deep-chimpact for the embedded box model, or held-out answers with their truths)"
+    "allow for it with --errors: deep-chimpact for the embedded box model, or a file of held-out predictions and their "
+    "true distances"
 )
+Excluded = set[tuple[str, int | None]]
+"""Media and animals in them; None for all animals of a medium."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredDistancesSettings(EffortSettings):
-    """Tables beside distances.csv, and what stands in none; see `DensitySettings` for the meaning of each."""
+class MeasuredDistancesSettings(SurveySettings):
+    """The tables beside distances.csv, and how to read it; see `DensitySettings` for the meaning of each."""
 
     deployments: Path
-    species: str | None = None
     species_column: str | None = None
     media_times: Path | None = None
     leave_out: Path | None = None
     uses_draws: bool = True
-    errors: MeasurementError | None = None
 
 
-def read_measured_survey(path: Path, settings: MeasuredDistancesSettings) -> Survey:
+def read_measured_survey(path: str | Path, settings: MeasuredDistancesSettings) -> Survey:
     """Reads distances.csv with its tables.
 
     Raises:
-        InputError: a table is not what it should be; a site has no deployment; effort counts snapshots that nobody looked
-            at; or nothing is left to estimate from.
+        InputError: a table is invalid; a site has no deployment; effort counts snapshots that were not measured; or no animal
+            counts.
     """
-    notes: list[str] = []
-    sites = read_effort(settings.deployments, settings, notes)
+    path = Path(path)
+    sites, effort_notes = read_effort(settings.deployments, settings)
     estimates = _read_species(path, settings)
-    check_snapshot_interval(path, estimates, sites, notes)
-    measured = [one for one in estimates if one.distance is not None]
-    _check_sites(path, measured, sites, settings.deployments)
-    kept = _note_left_out("at moments between two snapshots", measured, _keep_at_snapshots(measured, sites), notes)
-    kept = _note_left_out("second rows of an animal at one moment", kept, _drop_duplicates(kept), notes)
+    interval_notes = check_snapshot_interval(path, estimates, sites)
+    measured = [estimate for estimate in estimates if estimate.distance is not None]
+    for estimate in measured:
+        _check_site(path, estimate, sites, settings.deployments)
+    filters: list[Filter[Estimate]] = [
+        ("at times between two snapshots", lambda rows: _keep_at_snapshots(rows, sites)),
+        ("repeated rows of an animal at one time", _drop_duplicates),
+    ]
+    exclusion_notes: tuple[str, ...] = ()
     if settings.leave_out is not None:
-        left_out = read_excluded_animals(settings.leave_out)
-        if settings.species in (None, ALL_SPECIES):  # else what it names may be of other species
-            _note_unknown(left_out, estimates, settings.leave_out, notes)
-        kept = _note_left_out(
-            f"named in {settings.leave_out.name}", kept, [one for one in kept if not _is_left_out(one, left_out)], notes
-        )
-    if settings.media_times is not None:
-        kept = _note_left_out(
-            "outside of deployments and hours", kept, _keep_while_working(kept, sites, settings.media_times), notes
-        )
+        excluded = read_excluded_animals(settings.leave_out)
+        if is_any_species(settings.species):  # otherwise names may be those of other species
+            exclusion_notes = _note_unknown_names(excluded, estimates, settings.leave_out)
+        filters.append((f"named in {settings.leave_out.name}", lambda rows: _drop_excluded(rows, excluded)))
+    media_times = settings.media_times
+    if media_times is not None:
+        filters.append(("outside deployments and hours", lambda rows: _keep_while_working(rows, sites, media_times)))
+    kept, filter_notes = apply_filters(measured, filters)
     if not kept:
-        raise InputError(
-            f"{path} has no measured animal that counts ({len(measured)} were measured); check species, deployments, "
-            "snapshot interval and what is left out"
-        )
-    if not any(one.observation.time_s or is_video(one.observation.media_id) for one in estimates):
+        raise nothing_counts(path, len(measured))
+    distance_m, distance_note = _distances(kept, settings)
+    notes = [*effort_notes, *interval_notes, *filter_notes, *exclusion_notes]
+    if not any(estimate.observation.time_s or is_video(estimate.observation.media_id) for estimate in estimates):
         notes.append(
-            "every medium has one moment, as photos have: each counts as a snapshot, however soon after another; leave out "
-            "those that follow within the snapshot interval, or give a Camtrap DP, whose times tell"
+            "every medium has one time, as photos have: each counts as a snapshot, however soon after another; leave out "
+            "those that follow within the snapshot interval, or use a Camtrap DP, which gives the times"
         )
-    number = {site_id: index for index, site_id in enumerate(sites)}
-    return Survey(
-        stations=tuple(site.station for site in sites.values()),
-        station=np.array([number[one.observation.site_id] for one in kept], np.intp),
-        distance_m=_distances(kept, settings, notes),
-        areas=collect_areas(sites) if settings.has_strata else {},
-        errors=exempt_known_distances(settings.errors, [one.is_by_hand for one in kept], notes),
-        hours=find_common_hours(sites, notes),
-        notes=tuple(notes),
+    return build_survey(
+        sites,
+        [estimate.observation.site_id for estimate in kept],
+        distance_m,
+        is_by_person=[estimate.is_by_hand for estimate in kept],
+        settings=settings,
+        notes=[*notes, distance_note] if distance_note else notes,
     )
 
 
 def _read_species(path: Path, settings: MeasuredDistancesSettings) -> list[Estimate]:
-    """All estimates but those of other species. Without a column of species every animal counts."""
+    """All estimates but those of other species. Without a species column every animal counts."""
     column = find_species_column(path, settings.species_column, settings.species)
     if column is None:
         return read_distances(path)
     rows = read_distances_with_column(path, column)
-    seen = (name for one, name in rows if one.distance is not None)
-    check_species(path, column, seen, settings.species)
-    is_any = settings.species in (None, ALL_SPECIES)
-    return [one for one, name in rows if is_any or one.distance is None or name == settings.species]
+    check_species(path, column, (name for row, name in rows if row.distance is not None), settings.species)
+    is_any = is_any_species(settings.species)
+    return [row for row, name in rows if is_any or row.distance is None or name == settings.species]
 
 
-def _check_sites(
-    path: Path, measured: Sequence[Estimate], sites: Mapping[str, StationEffort], deployments: Path
-) -> None:
-    for one in measured:
-        site_id = one.observation.site_id
-        if site_id not in sites:
-            raise InputError(
-                f"{path}: an animal of {one.observation.media_id} stands at site {site_id!r}, of which {deployments} has no "
-                f"deployment; there are {', '.join(map(repr, list(sites)[:10]))}. Use the same names in both"
-                + ("" if site_id else "; sites are told by `trapmeter predict --site`")
-            )
+def _check_site(path: Path, estimate: Estimate, sites: Mapping[str, StationEffort], deployments: Path) -> None:
+    site_id = estimate.observation.site_id
+    check_has_deployment(
+        site_id,
+        sites,
+        where=f"{path}, {estimate.observation.media_id}",
+        deployments=deployments,
+        advice="Use the same names in both"
+        if site_id
+        else "Name the sites when you measure: `trapmeter predict --site`",
+    )
 
 
-def _keep_at_snapshots(estimates: Iterable[Estimate], sites: Mapping[str, StationEffort]) -> list[Estimate]:
-    def is_on(one: Estimate) -> bool:
-        interval = sites[one.observation.site_id].snapshot_s
-        number = one.observation.time_s / interval
-        return abs(number - round(number)) * interval < TIME_TOLERANCE_S
+def _keep_at_snapshots(rows: Iterable[Estimate], sites: Mapping[str, StationEffort]) -> list[Estimate]:
+    def is_at_snapshot(estimate: Estimate) -> bool:
+        interval_s = sites[estimate.observation.site_id].snapshot_s
+        return offset_from_multiple_s(estimate.observation.time_s, interval_s) < TIME_TOLERANCE_S
 
-    return [one for one in estimates if is_on(one)]
-
-
-def _drop_duplicates(estimates: Iterable[Estimate]) -> list[Estimate]:
-    """Each animal once a moment. Animals without a number (seconds answered as a whole) are told apart by nothing."""
-    seen: set[tuple[str, float, int]] = set()
-    kept = []
-    for one in estimates:
-        key = one.observation.media_id, one.observation.time_s, one.observation.animal_id
-        if key not in seen:
-            seen.add(key)
-            kept.append(one)
-    return kept
+    return [estimate for estimate in rows if is_at_snapshot(estimate)]
 
 
-def _note_unknown(
-    left_out: set[tuple[str, int | None]], estimates: Iterable[Estimate], path: Path, notes: list[str]
-) -> None:
-    """A name that no row has is a slip of the pen, and its animal counts on."""
-    seen = {one.observation for one in estimates}
-    known = {(one.media_id, one.animal_id) for one in seen} | {(one.media_id, None) for one in seen}
-    unknown = sorted(left_out - known, key=str)
-    if unknown:
-        media_id, animal_id = unknown[0]
-        animal = "" if animal_id is None else f", animal {animal_id}"
-        notes.append(
-            f"{len(unknown):,} of {len(left_out):,} names in {path.name} are of no row of the distances, as "
-            f"{media_id}{animal}; correct them, for what they mean still counts"
-        )
+def _drop_duplicates(rows: Iterable[Estimate]) -> list[Estimate]:
+    """The first row of each animal at each time; animals without a number, in frames measured as one, count as one."""
+    first: dict[tuple[str, float, int | None], Estimate] = {}
+    for estimate in rows:
+        observation = estimate.observation
+        first.setdefault((observation.media_id, observation.time_s, observation.animal_id), estimate)
+    return list(first.values())
 
 
-def _is_left_out(one: Estimate, left_out: set[tuple[str, int | None]]) -> bool:
-    media_id = one.observation.media_id
-    return (media_id, None) in left_out or (media_id, one.observation.animal_id) in left_out
+def _note_unknown_names(excluded: Excluded, estimates: Iterable[Estimate], path: Path) -> tuple[str, ...]:
+    """A note on names that match no row: probably typing errors, whose animals still count."""
+    observations = {estimate.observation for estimate in estimates}
+    known = {(row.media_id, row.animal_id) for row in observations} | {(row.media_id, None) for row in observations}
+    unknown = sorted(excluded - known, key=str)
+    if not unknown:
+        return ()
+    media_id, animal_id = unknown[0]
+    animal = "" if animal_id is None else f", animal {animal_id}"
+    return (
+        f"{len(unknown):,} of {len(excluded):,} names in {path.name} match no row of the distances, such as "
+        f"{media_id}{animal}; correct them, because the animals still count",
+    )
+
+
+def _drop_excluded(rows: Iterable[Estimate], excluded: Excluded) -> list[Estimate]:
+    return [
+        estimate
+        for estimate in rows
+        if not {(estimate.observation.media_id, None), (estimate.observation.media_id, estimate.observation.animal_id)}
+        & excluded
+    ]
 
 
 def _keep_while_working(
-    estimates: Iterable[Estimate], sites: Mapping[str, StationEffort], media_times: Path
+    rows: Iterable[Estimate], sites: Mapping[str, StationEffort], media_times: Path
 ) -> list[Estimate]:
     starts = read_media_starts(media_times)
 
-    def is_while(one: Estimate) -> bool:
-        observation = one.observation
+    def is_while_working(estimate: Estimate) -> bool:
+        observation = estimate.observation
         if observation.media_id not in starts:
             raise InputError(
                 f"{media_times} has no row for {observation.media_id}; give the start of every medium with animals"
             )
-        when = starts[observation.media_id] + timedelta(seconds=observation.time_s)
-        return any(deployment.is_working_at(when) for deployment in sites[observation.site_id].deployments)
+        return sites[observation.site_id].works_at(starts[observation.media_id] + timedelta(seconds=observation.time_s))
 
-    return [one for one in estimates if is_while(one)]
-
-
-def _note_left_out(what: str, before: Sequence[Estimate], after: list[Estimate], notes: list[str]) -> list[Estimate]:
-    if len(after) < len(before):
-        notes.append(f"{len(before) - len(after):,} of {len(before):,} measured animals left out: {what}")
-    return after
+    return [estimate for estimate in rows if is_while_working(estimate)]
 
 
-def _distances(kept: Sequence[Estimate], settings: MeasuredDistancesSettings, notes: list[str]) -> NDArray[np.float64]:
-    known = [one.distance for one in kept if one.distance is not None]
-    if settings.errors is not None or not settings.uses_draws or not any(one.draws_m for one in known):
-        if settings.errors is None:
-            notes.append(f"distance_m is taken as if it were true, and density is biased by its error; {ERRORS_ADVICE}")
-        return np.array([[distance.distance_m] for distance in known], np.float64)
-    notes.append(
-        "draws follow the distances that the model learned from, and density is pulled with them where animals stand nearer "
-        f"or farther; {ERRORS_ADVICE}"
+def _distances(kept: Sequence[Estimate], settings: MeasuredDistancesSettings) -> tuple[Floats, str]:
+    """The distances (n, draws), and a note on what is assumed about their error."""
+    known = [estimate.distance for estimate in kept if estimate.distance is not None]
+    points = np.array([[distance.distance_m] for distance in known], np.float64)
+    if settings.errors is not None:
+        return points, ""
+    if not settings.uses_draws or not any(distance.draws_m for distance in known):
+        return points, f"distance_m counts as the true distance, so its error biases density; {ERRORS_ADVICE}"
+    draws = np.array([distance.draws_m or (distance.distance_m,) * N_DRAWS for distance in known], np.float64)
+    return draws, (
+        "draws follow the distances on which the model was trained, which biases density if animals stand nearer or "
+        f"farther; {ERRORS_ADVICE}"
     )
-    return np.array([distance.draws_m or (distance.distance_m,) * N_DRAWS for distance in known], np.float64)

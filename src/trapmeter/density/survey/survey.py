@@ -10,14 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.density.detection.measurement_error import MeasurementError
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class StationCounts:
-    """A camera station: its effort in snapshots (point transects: visits) and its detections inside the truncation.
+class Availability:
+    """Share (0..1) of the effort during which animals could be detected at all, and its standard error."""
 
-    n: the sum of their weights, 0 where nothing was detected; such stations count as much as the others.
+    share: float
+    se: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.share <= 1 and 0 <= self.se < math.inf):
+            raise InputError(
+                f"expected an availability above 0 and up to 1 and its standard error, got {self.share:g} and {self.se:g}; "
+                "give 1 if effort was counted only while all animals are active"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StationCounts:
+    """A station: its effort in snapshots (visits in point transects) and its detections inside the truncation.
+
+    n: the sum of the detections' weights, 0 without detections; such stations count as much as the others.
     """
 
     station_id: str
@@ -26,21 +42,14 @@ class StationCounts:
     stratum: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 < self.effort_snapshots < math.inf:
-            raise InputError(
-                f"station {self.station_id!r} has an effort of {self.effort_snapshots:g} snapshots, expected more than 0; "
-                "correct it, or leave the station out if its camera never worked"
-            )
+        _check_effort(self.station_id, self.effort_snapshots)
         if not 0 <= self.n < math.inf:
             raise InputError(f"station {self.station_id!r} has {self.n:g} detections, expected 0 or more; correct it")
 
 
-Floats = NDArray[np.float64]
-
-
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A camera station: effort in snapshots (point transects: visits), share (0..1) of a circle that it covers, stratum."""
+    """A station: effort in snapshots (visits in point transects), share (0..1) of a circle that it covers, and stratum."""
 
     station_id: str
     effort_snapshots: float
@@ -48,26 +57,51 @@ class Station:
     stratum: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 < self.effort_snapshots < math.inf:
-            raise InputError(
-                f"station {self.station_id!r} has an effort of {self.effort_snapshots:g} snapshots, expected more than 0; "
-                "correct it, or leave the station out if its camera never worked"
-            )
-        if not 0 < self.multiplier <= 1:
-            raise InputError(
-                f"station {self.station_id!r} covers {self.multiplier:g} of a circle, expected a share above 0 and up to 1; "
-                "divide degrees by 360"
-            )
+        _check_effort(self.station_id, self.effort_snapshots)
+        check_circle_share(self.multiplier, f"station {self.station_id!r}")
+
+
+def _check_effort(station_id: str, effort_snapshots: float) -> None:
+    if not 0 < effort_snapshots < math.inf:
+        raise InputError(
+            f"station {station_id!r} has an effort of {effort_snapshots:g} snapshots, expected more than 0; correct it, or "
+            "leave the station out if its camera never worked"
+        )
+
+
+def check_circle_share(share: float, owner: str) -> None:
+    """Raises InputError unless this is a share of a circle. owner: names what covers it, for the message."""
+    if not 0 < share <= 1:
+        raise InputError(
+            f"{owner} covers {share:g} of a circle, expected a share above 0 and up to 1 (42 degrees: 42/360); divide "
+            "degrees by 360"
+        )
+
+
+def circle_share(theta_deg: float) -> float:
+    """The share m of a full circle that a camera with this angle of view covers: theta / 360, theta in degrees.
+
+    Raises:
+        InputError: the angle is not above 0 and up to 360, or so small that it must be in radians.
+    """
+    if not 0 < theta_deg <= 360:
+        raise InputError(f"expected an angle of view above 0 and up to 360 degrees, got {theta_deg:g}; correct it")
+    if theta_deg <= 2 * math.pi:
+        raise InputError(
+            f"expected an angle of view in degrees, got {theta_deg:g}, which looks like radians; "
+            f"give {math.degrees(theta_deg):.4g} if so"
+        )
+    return theta_deg / 360
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Survey:
-    """Cameras and observations.
+    """Stations and observations.
 
-    camera: which of `stations` made each observation (n). distance_m: metres, (n, 1) where distances are known and (n, draws)
-    where each row tells by equally likely draws where the animal may have stood. areas: of strata, empty where not known.
-    errors: how distances are measured, where that is known and they are answers, not draws.
-    hours: ranges of the day (0..24) in which cameras worked, () for all day. notes: what to know of how it was read.
+    station: index in `stations` of each observation (n). distance_m: metres, (n, 1) for point estimates and (n, draws) for
+    equally likely draws of where each animal may have stood. areas: of strata; empty if unknown. errors: the measurement
+    error of point estimates, if known. hours: ranges of the day (0..24) in which cameras worked; () for all day. notes:
+    what users should know about how the survey was read.
     """
 
     stations: tuple[Station, ...]
@@ -81,58 +115,58 @@ class Survey:
     def __post_init__(self) -> None:
         if self.distance_m.ndim != 2 or self.station.shape != (len(self.distance_m),):
             raise ValueError(
-                f"expected (n) cameras and (n, draws) metres, got {self.station.shape} {self.distance_m.shape}"
+                f"expected (n) stations and (n, draws) metres, got {self.station.shape} {self.distance_m.shape}"
             )
-        names = [camera.station_id for camera in self.stations]
+        names = [station.station_id for station in self.stations]
         if len(set(names)) < len(names):
-            raise ValueError("expected cameras with names of their own")
+            raise ValueError("expected stations with different names")
         if self.errors is not None and self.n_draws > 1:
-            raise ValueError("expected one distance for each observation where its error is known, got draws")
+            raise ValueError("expected one distance per observation with a measurement error, got draws")
 
     @property
     def n_draws(self) -> int:
-        """Distances of each observation: 1, or the number of its draws."""
+        """Distances of each observation: 1, or the number of draws."""
         return int(self.distance_m.shape[1])
 
     @property
     def multiplier(self) -> float:
-        """The share of a circle that cameras cover, in the mean over snapshots."""
-        effort = sum(camera.effort_snapshots for camera in self.stations)
-        return math.fsum(camera.multiplier * camera.effort_snapshots for camera in self.stations) / effort
+        """The share of a circle that cameras cover, averaged over snapshots."""
+        effort = sum(station.effort_snapshots for station in self.stations)
+        return math.fsum(station.multiplier * station.effort_snapshots for station in self.stations) / effort
 
     @property
     def strata(self) -> tuple[str, ...]:
-        """Names of the strata, in their order."""
-        return tuple(dict.fromkeys(camera.stratum for camera in self.stations))
+        """Names of the strata, in the order of the stations."""
+        return tuple(dict.fromkeys(station.stratum for station in self.stations))
 
     def efforts(self) -> Floats:
-        """The effort of each camera in snapshots of the mean angle of view (cameras).
+        """The effort of each station in snapshots of the mean angle of view (stations).
 
-        A camera with twice the angle sees what two others see. With one angle for all this is the effort itself.
+        A camera with twice the angle covers as much as two others. If all cameras have one angle, this is the effort itself.
         """
         mean = self.multiplier
-        return np.array([camera.effort_snapshots * camera.multiplier / mean for camera in self.stations])
+        return np.array([station.effort_snapshots * station.multiplier / mean for station in self.stations])
 
     def weights(self) -> Floats:
-        """Of distances (n, draws): an observation counts 1, whatever its draws."""
+        """Weights of the distances (n, draws): those of an observation sum to 1."""
         return np.full(self.distance_m.shape, 1.0 / self.n_draws)
 
     def count_detections(self, left_m: float, right_m: float) -> list[StationCounts]:
-        """What each camera saw between left_m and right_m."""
+        """The detections at each station between left_m and right_m."""
         inside = (self.weights() * ((self.distance_m >= left_m) & (self.distance_m <= right_m))).sum(axis=1)
         counts = np.bincount(self.station, inside, minlength=len(self.stations))
         return [
-            StationCounts(camera.station_id, effort, n, camera.stratum)
-            for camera, effort, n in zip(self.stations, self.efforts().tolist(), counts.tolist(), strict=True)
+            StationCounts(station.station_id, effort, n, station.stratum)
+            for station, effort, n in zip(self.stations, self.efforts().tolist(), counts.tolist(), strict=True)
         ]
 
     def stratum_weights(self) -> dict[str, float]:
-        """How much each stratum counts: its area, or where no areas are known its effort, as in R's mrds."""
+        """The weight of each stratum: its area, or its effort if not all areas are known, as in R's mrds."""
         if self.has_areas:
             return {stratum: self.areas[stratum] for stratum in self.strata}
         effort = dict.fromkeys(self.strata, 0.0)
-        for camera, snapshots in zip(self.stations, self.efforts().tolist(), strict=True):
-            effort[camera.stratum] += snapshots
+        for station, snapshots in zip(self.stations, self.efforts().tolist(), strict=True):
+            effort[station.stratum] += snapshots
         return effort
 
     @property

@@ -1,8 +1,8 @@
-"""The one rule by which a bundle counts as the same network as the one that it was made from.
+"""Checks that a bundle predicts the same as the network that it was made from, within rounding errors.
 
-32-bit floats round, and how they add up differs from one processor to the next. Two runs of the same network therefore
-differ by a small share of the prediction. How much depends on the network, so torch runs it a second time in 64-bit floats:
-its own rounding error in 32 bits sets how far the bundle may be off.
+Processors add 32-bit floats in different orders and therefore round differently, so that two runs of the same network differ
+by a small share of the prediction. That share depends on the network: torch also runs it in 64-bit floats, and its own
+rounding error in 32 bits limits how far the bundle may be off.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from trapmeter.models.network_input import network_input
 from trapmeter.records import Box
 
 LEAST_SHARE, GREATEST_SHARE = 1e-4, 1e-3
-"""Limits of the permitted difference as a share of 1 m + the prediction: 1 mm and 1 cm at 9 m."""
+"""Smallest and largest limit of the difference, as a share of 1 m + the prediction: 1 mm and 1 cm at 9 m."""
 ROUNDING_ERRORS = 10.0
-"""How many times torch's own rounding error a bundle may be off. Another order of additions rounds about as much."""
+"""The permitted difference as a multiple of torch's own rounding error; another order of additions rounds about as much."""
 
 
 def largest_difference(
@@ -38,7 +38,7 @@ def largest_difference(
     limit = min(max(ROUNDING_ERRORS * rounding, LEAST_SHARE), GREATEST_SHARE)
     difference_m = np.abs(found - truth)
     share = difference_m / scale_m
-    # Comparing is False for what is no number, too.
+    # Comparisons with NaN are False.
     if not (share <= limit).all():
         worst = int(np.argmax(np.nan_to_num(share, nan=np.inf)))
         raise ModelError(
@@ -51,7 +51,7 @@ def largest_difference(
 def example_windows(spec: InputSpec) -> NDArray[np.uint8]:
     """Three windows like those of a camera trap: (3, channels, height, width), the same on every call.
 
-    By day with an animal near by, by day with one far off, and at night in infrared light, with a frame outside the video.
+    An animal near by in daylight, one far off in daylight, and one at night in infrared light with a frame outside the video.
     In each, an animal walks through a still scene, so that no two frames are alike.
     """
     rng = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def _frames(spec: InputSpec, rng: np.random.Generator, size: float, brightness: 
     y, x = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
     frames = []
     for offset_s in spec.offsets_s:
-        # It walks from left to right, and swings up and down.
+        # The animal walks from left to right, and bobs up and down.
         centre_y, centre_x = 0.55 + 0.03 * np.sin(2.0 * offset_s), 0.5 + 0.35 * np.tanh(offset_s / 3.0)
         distance = np.hypot((y[:, None] - centre_y) / (size / 2), (x[None, :] - centre_x) / (size / 2))
         cover = np.clip((1.1 - distance) / 0.2, 0.0, 1.0)[:, :, None]
@@ -85,7 +85,7 @@ def _frames(spec: InputSpec, rng: np.random.Generator, size: float, brightness: 
 
 
 def _box(size: float) -> Box:
-    """Of the animal in the window's own second."""
+    """The animal's box in the window's own second."""
     return Box(0.5 - size / 2, 0.55 - size / 2, 0.5 + size / 2, 0.55 + size / 2, 0.9)
 
 
@@ -95,6 +95,6 @@ def _texture(rng: np.random.Generator, height: int, width: int, mean: float) -> 
     frequency[0, 0] = np.inf
     waves = np.fft.rfft2(rng.standard_normal((3, height, width))) * np.exp(-((frequency / 0.25) ** 2)) / frequency
     picture = np.fft.irfft2(waves, s=(height, width))
-    # The colours of a scene go together.
+    # The colours of a natural scene are correlated.
     picture = 0.8 * picture[:1] + 0.2 * picture
     return np.asarray(mean * (1.0 + 0.3 * picture / picture.std()).transpose(1, 2, 0), np.float64)

@@ -14,21 +14,21 @@ FAST_BF16 = frozenset({"amx_bf16", "avx512_bf16"})
 
 
 class Runtime(StrEnum):
-    """What runs networks."""
+    """A library that runs networks."""
 
     AUTO = "auto"
-    """The best of those installed, for this processor."""
+    """The best installed one for this machine."""
     ONNXRUNTIME = "onnxruntime"
     """Comes with trapmeter; 32-bit floats everywhere."""
     OPENVINO = "openvino"
-    """The extra of that name; 16-bit floats (bf16) where the processor has them."""
+    """From the extra `openvino`; 16-bit floats (bf16) if the processor supports them."""
     TORCH = "torch"
-    """Comes with the extra `train`; for machines with a GPU that torch can use."""
+    """From the extra `train`; for machines with a GPU that torch can use."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeChoice:
-    """A runtime, never `auto`, and why it was taken."""
+    """A runtime, never `auto`, and why it was chosen."""
 
     runtime: Runtime
     reason: str
@@ -37,13 +37,13 @@ class RuntimeChoice:
 def choose_runtime(
     requested: Runtime, cpu_flags: frozenset[str] | None = None, *, has_gpu: bool | None = None
 ) -> RuntimeChoice:
-    """The runtime for this machine. cpu_flags: of the processor, as Linux names them; None looks them and has_gpu up.
+    """The runtime for this machine. cpu_flags: of the processor, in Linux's names. Those that are None are detected.
 
-    Auto takes torch where it has a GPU, and OpenVINO only where it multiplies matrices of bf16 in hardware: elsewhere its
-    gain is small, and onnxruntime answers the same on every machine.
+    Auto chooses torch if it has a GPU, and OpenVINO only if the processor multiplies bf16 matrices in hardware: otherwise
+    its gain is small, and onnxruntime gives the same predictions on every machine.
 
     Raises:
-        MissingExtraError: OpenVINO or torch was asked for and is not installed.
+        MissingExtraError: OpenVINO or torch was requested and is not installed.
     """
     has_openvino = find_spec("openvino") is not None
     if requested is Runtime.OPENVINO and not has_openvino:
@@ -52,18 +52,18 @@ def choose_runtime(
     if requested is Runtime.TORCH and missing:
         raise MissingExtraError(missing[0], "train")
     if requested is not Runtime.AUTO:
-        return RuntimeChoice(requested, "asked for")
+        return RuntimeChoice(requested, "requested")
     if not missing and (is_gpu_available() if has_gpu is None else has_gpu):
         return RuntimeChoice(Runtime.TORCH, "torch is installed and has a GPU")
     if not has_openvino:
         return RuntimeChoice(Runtime.ONNXRUNTIME, "OpenVINO is not installed (extra `openvino`)")
     if not (read_cpu_flags() if cpu_flags is None else cpu_flags) & FAST_BF16:
-        return RuntimeChoice(Runtime.ONNXRUNTIME, "this processor has no bf16 that OpenVINO could use")
+        return RuntimeChoice(Runtime.ONNXRUNTIME, "this processor has no fast bf16 for OpenVINO")
     return RuntimeChoice(Runtime.OPENVINO, "OpenVINO is installed and this processor has bf16")
 
 
 def is_gpu_available() -> bool:
-    """Whether torch can use a GPU here; it is loaded, which takes seconds, only where the system has one."""
+    """Whether torch can use a GPU. It is only loaded, which takes seconds, if the system has one."""
     if os.name == "posix" and not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/kfd").exists():
         return False
     import torch
@@ -72,7 +72,7 @@ def is_gpu_available() -> bool:
 
 
 def read_cpu_flags() -> frozenset[str]:
-    """What the processor can do, as Linux names it; nothing on other systems."""
+    """The processor's flags in Linux's names; none on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

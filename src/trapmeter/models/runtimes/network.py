@@ -16,11 +16,11 @@ from trapmeter.models.runtimes.choice import Runtime
 
 
 class Network(Protocol):
-    """An opened bundle. The seam between trapmeter and runtimes; a test's fake is another."""
+    """An opened bundle: the interface between trapmeter and the runtimes, which tests can replace."""
 
     @property
     def bundle(self) -> Bundle:
-        """What it was opened from."""
+        """The bundle that it was opened from."""
         ...
 
     def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -29,10 +29,10 @@ class Network(Protocol):
 
 
 def open_network(bundle: Bundle, runtime: Runtime, threads: int = 1) -> Network:
-    """A bundle, ready to run in the runtime that `choose` gave.
+    """Opens a bundle in a runtime, as `choose_runtime` returns it.
 
     Raises:
-        ModelError: it isn't what its card says.
+        ModelError: the network doesn't match its card.
     """
     if runtime is Runtime.OPENVINO:
         from trapmeter.models.runtimes.openvino_runtime import OpenvinoNetwork
@@ -51,21 +51,21 @@ class Ensemble:
     """The plain mean of several networks, each on the window and, with flip, on its mirror image."""
 
     def __init__(self, networks: Sequence[Network], *, flip: bool) -> None:
-        """All networks must take the same input.
+        """Combines networks that take the same input.
 
         Raises:
-            ModelError: they don't, or there are none.
+            ModelError: their inputs differ, or there are none.
         """
         specs = {network.bundle.spec for network in networks}
         if len(specs) != 1:
-            raise ModelError(f"an ensemble's networks take one and the same input, got {len(specs)} kinds of it")
+            raise ModelError(f"all networks of an ensemble must take the same input, got {len(specs)} different ones")
         self.spec = specs.pop()
         self._networks = tuple(networks)
         self._flip = flip
 
     @classmethod
     def load(
-        cls, folders: Sequence[Path], *, flip: bool, threads: int = 1, runtime: Runtime = Runtime.ONNXRUNTIME
+        cls, folders: Sequence[str | Path], *, flip: bool, threads: int = 1, runtime: Runtime = Runtime.ONNXRUNTIME
     ) -> Ensemble:
         """Reads and opens the bundles in the given folders."""
         return cls([open_network(read_bundle(folder), runtime, threads) for folder in folders], flip=flip)
@@ -76,10 +76,10 @@ class Ensemble:
         return tuple(network.bundle for network in self._networks)
 
     def predict_members(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Every member's answer in metres: (members, or twice as many with flip; windows)."""
+        """Every member's prediction in metres: (members, windows), with flip twice as many rows as members."""
         views = [windows, mirror_input(windows)] if self._flip else [windows]
         return np.stack([network.metres(view) for network in self._networks for view in views])
 
     def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """The mean answer in metres for windows (n, channels, height, width)."""
+        """The mean prediction in metres (n,) for windows (n, channels, height, width)."""
         return np.asarray(self.predict_members(windows).mean(axis=0))

@@ -15,20 +15,20 @@ from trapmeter.models.bundle import Bundle, read_bundle
 
 
 def release_memory() -> None:
-    """Hands to the system what was freed: glibc keeps 0.5 GB of opening a network of 0.5 GB, and 0.8 GB of closing it."""
+    """Returns freed memory to the system: glibc keeps 0.5 GB after opening a network of 0.5 GB, 0.8 GB after closing."""
     if sys.platform == "linux":
         with suppress(AttributeError, OSError):  # not glibc
             ctypes.CDLL(None).malloc_trim(0)
 
 
 class OnnxNetwork:
-    """A bundle, ready to run."""
+    """A bundle opened in onnxruntime."""
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         """Opens the network.
 
         Raises:
-            ModelError: it isn't what its card says.
+            ModelError: the network doesn't match its card.
         """
         import onnxruntime as ort
 
@@ -39,59 +39,59 @@ class OnnxNetwork:
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(str(bundle.network), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions share no base but this
+        except Exception as error:  # onnxruntime's exceptions have no other common base class
             raise ModelError(f"{bundle.network}: onnxruntime can't open it: {error}") from error
-        # It has laid the weights out anew and freed the copy that it read.
+        # onnxruntime has rearranged the weights and freed the copy that it read.
         release_memory()
         found = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
         expected = [("windows", "tensor(uint8)", [bundle.spec.n_channels, *bundle.spec.size_hw])]
         if found != expected:
-            raise ModelError(f"{bundle.network}: expected the input {expected}, got {found}; export the bundle anew")
-        gives = [(node.name, node.type) for node in self._session.get_outputs()]
-        if gives != [("metres", "tensor(float)")]:
+            raise ModelError(f"{bundle.network}: expected the input {expected}, got {found}; export the bundle again")
+        outputs = [(node.name, node.type) for node in self._session.get_outputs()]
+        if outputs != [("metres", "tensor(float)")]:
             raise ModelError(
-                f"{bundle.network}: expected the output metres, tensor(float), got {gives}; export the bundle anew"
+                f"{bundle.network}: expected the output metres, tensor(float), got {outputs}; export the bundle again"
             )
         self._bundle = bundle
 
     @property
     def bundle(self) -> Bundle:
-        """What it was opened from."""
+        """The bundle that it was opened from."""
         return self._bundle
 
     def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Distances in metres, at least 0, of windows (n, channels, height, width).
 
         Raises:
-            ModelError: the network breaks off, or answers anything but a number for each window.
+            ModelError: the network fails, or doesn't predict one number for each window.
         """
         try:
-            (answer,) = self._session.run(["metres"], {"windows": windows})
-        except Exception as error:  # onnxruntime's own exceptions share no base but this
+            (output,) = self._session.run(["metres"], {"windows": windows})
+        except Exception as error:  # onnxruntime's exceptions have no other common base class
             raise ModelError(f"{self._bundle.network}: onnxruntime can't run it: {error}") from error
-        return checked_metres(self._bundle, answer, len(windows))
+        return checked_metres(self._bundle, output, len(windows))
 
 
-def checked_metres(bundle: Bundle, answer: object, n: int) -> NDArray[np.float64]:
-    """A network's answer for n windows as metres of at least 0.
+def checked_metres(bundle: Bundle, output: object, n: int) -> NDArray[np.float64]:
+    """A network's output for n windows as metres (n,) of at least 0.
 
     Raises:
-        ModelError: it is not a number for each window.
+        ModelError: it is not one finite number for each window.
     """
-    metres = np.asarray(answer, dtype=np.float64)
+    metres = np.asarray(output, dtype=np.float64)
     if metres.size != n or not np.isfinite(metres).all():
         raise ModelError(
             f"{bundle.network}: expected a number for each of {n} windows, got {metres.size}, "
-            f"{int(np.isfinite(metres).sum())} of them finite; not to be used"
+            f"{int(np.isfinite(metres).sum())} of them finite; the network is unusable"
         )
     return np.maximum(metres.reshape(n), 0.0)
 
 
 def check_bundle(folder: Path) -> Bundle:
-    """Reads a bundle, opens its network and asks it about a window of noise.
+    """Reads a bundle, opens its network and runs it on a window of noise.
 
     Raises:
-        ModelError: anything about it is wrong.
+        ModelError: any of this fails.
     """
     bundle = read_bundle(folder)
     shape = (1, bundle.spec.n_channels, *bundle.spec.size_hw)

@@ -1,7 +1,7 @@
 """Runs bundles in OpenVINO, in bf16 where the processor supports it.
 
-OpenVINO's package brings another one that sends statistics of use. It serves OpenVINO's conversion tools alone, which are not
-used here; to be sure, it is kept from loading at all.
+The openvino package depends on one that sends usage statistics. Only OpenVINO's conversion tools use it, and trapmeter
+doesn't use them; to be safe, that package is kept from loading.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ TELEMETRY = "openvino_telemetry"
 
 
 class OpenvinoNetwork:
-    """A bundle, ready to run."""
+    """A bundle opened in OpenVINO."""
 
     def __init__(self, bundle: Bundle, threads: int = 1, precision: str | None = None) -> None:
-        """Opens the network. precision: "f32" or "bf16"; None lets OpenVINO take the fastest that the processor has.
+        """Opens the network. precision: "f32" or "bf16"; None lets OpenVINO choose the processor's fastest.
 
         Raises:
-            ModelError: it isn't what its card says.
+            ModelError: the network doesn't match its card.
         """
         openvino = load_openvino()
-        # One stream: a worker asks about one batch at a time, and its threads are to work on that.
+        # One stream, so that all threads work on the one batch that a worker runs at a time.
         properties: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
@@ -48,7 +48,7 @@ class OpenvinoNetwork:
             ] or len(model.outputs) != 1:
                 raise ModelError(
                     f"{bundle.network}: expected the input windows, uint8, {expected}, and one output, got {found} and "
-                    f"{len(model.outputs)} outputs; export the bundle anew"
+                    f"{len(model.outputs)} outputs; export the bundle again"
                 )
             self._request = core.compile_model(model, "CPU", properties).create_infer_request()
         except RuntimeError as error:
@@ -57,25 +57,25 @@ class OpenvinoNetwork:
 
     @property
     def bundle(self) -> Bundle:
-        """What it was opened from."""
+        """The bundle that it was opened from."""
         return self._bundle
 
     def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Distances in metres, at least 0, of windows (n, channels, height, width).
 
         Raises:
-            ModelError: the network breaks off, or answers anything but a number for each window.
+            ModelError: the network fails, or doesn't predict one number for each window.
         """
         try:
-            answer = self._request.infer([np.ascontiguousarray(windows)])[0]
+            output = self._request.infer([np.ascontiguousarray(windows)])[0]
         except RuntimeError as error:
             raise ModelError(f"{self._bundle.network}: OpenVINO can't run it: {error}") from error
-        return checked_metres(self._bundle, answer, len(windows))
+        return checked_metres(self._bundle, output, len(windows))
 
 
 def load_openvino() -> Any:
     """The module openvino, without its telemetry."""
-    # None in sys.modules makes every import of that name fail; OpenVINO then goes on with an empty stand-in of its own.
+    # None in sys.modules makes every import of that name fail; OpenVINO then uses an empty replacement of its own.
     sys.modules.setdefault(TELEMETRY, None)  # type: ignore[arg-type]
     import openvino
 

@@ -1,6 +1,6 @@
 """The ONNX operators that the torch runtime supports.
 
-Each takes its inputs, None where one is left out, and its attributes by name.
+Each takes its inputs (None for an omitted one), and its attributes by name.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _DTYPES = {
     10: torch.float16,
     11: torch.float64,
 }
-"""Of TensorProto.DataType."""
+"""torch's types by TensorProto.DataType."""
 
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, **attributes: Any) -> Tensor:
-    """Convolution of pictures; padding may differ from side to side."""
+    """Two-dimensional convolution; padding may differ between the sides."""
     rank = weight.ndim - 2
     if rank != 2 or attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise NotImplementedError("Conv of another rank than 2, or with auto_pad")
+        raise NotImplementedError("Conv with a rank other than 2, or with auto_pad")
     top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
     padding: tuple[int, int] = (top, left)
     if (top, left) != (bottom, right):
@@ -42,16 +42,18 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, **attributes: An
 
 
 def gemm(a: Tensor, b: Tensor, c: Tensor | None = None, **attributes: Any) -> Tensor:
-    """The sum of alpha A B and beta C, both matrices turned if so told."""
+    """Alpha A B + beta C, with A and B transposed if the attributes say so."""
     left, right = (a.T if attributes.get("transA") else a), (b.T if attributes.get("transB") else b)
     product = torch.mul(left @ right, attributes.get("alpha", 1.0))
     return product if c is None else product + torch.mul(c, attributes.get("beta", 1.0))
 
 
-def resize(x: Tensor, _roi: Tensor | None, scales: Tensor | None, sizes: Tensor | None = None, **given: Any) -> Tensor:
-    """Bilinear, as torch's own interpolation with align_corners=False; nothing else."""
-    kind = given.get("mode", b"nearest"), given.get("coordinate_transformation_mode", b"half_pixel")
-    if kind[0] != b"linear" or kind[1] not in (b"half_pixel", b"pytorch_half_pixel") or given.get("antialias"):
+def resize(
+    x: Tensor, _roi: Tensor | None, scales: Tensor | None, sizes: Tensor | None = None, **attributes: Any
+) -> Tensor:
+    """Bilinear interpolation, as torch's with align_corners=False; no other kind."""
+    kind = attributes.get("mode", b"nearest"), attributes.get("coordinate_transformation_mode", b"half_pixel")
+    if kind[0] != b"linear" or kind[1] not in (b"half_pixel", b"pytorch_half_pixel") or attributes.get("antialias"):
         raise NotImplementedError(f"Resize of the kind {kind}")
     if sizes is None:
         assert scales is not None
@@ -60,7 +62,7 @@ def resize(x: Tensor, _roi: Tensor | None, scales: Tensor | None, sizes: Tensor 
 
 
 def _axes(x: Tensor, axes: Tensor | None, attributes: Attributes) -> list[int]:
-    """Axes come as an input, or in older opsets as an attribute; without any all are meant."""
+    """The axes from an input or, in older opsets, from an attribute; all axes if there are none."""
     found = attributes.get("axes") if axes is None else axes.tolist()
     return list(range(x.ndim)) if not found else list(found)
 
@@ -73,13 +75,13 @@ def _reduction(reduce: Callable[..., Tensor]) -> Operator:
 
 
 def squeeze(x: Tensor, axes: Tensor | None = None, **attributes: Any) -> Tensor:
-    """Takes away axes of length 1."""
+    """Removes axes of length 1."""
     found = attributes.get("axes") if axes is None else axes.tolist()
     return x.squeeze() if found is None else x.squeeze(tuple(found))
 
 
 def unsqueeze(x: Tensor, axes: Tensor | None = None, **attributes: Any) -> Tensor:
-    """Puts in axes of length 1, where they lie in the result."""
+    """Inserts axes of length 1; axes are positions in the result."""
     found = attributes["axes"] if axes is None else axes.tolist()
     rank = x.ndim + len(found)
     for axis in sorted(axis % rank for axis in found):
@@ -88,7 +90,7 @@ def unsqueeze(x: Tensor, axes: Tensor | None = None, **attributes: Any) -> Tenso
 
 
 def slice_(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
-    """A part of each axis, forwards."""
+    """A range of each axis, with positive steps only."""
     n = len(starts)
     chosen = list(range(n)) if axes is None else axes.tolist()
     strides = [1] * n if steps is None else steps.tolist()
@@ -101,41 +103,41 @@ def slice_(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, 
 
 
 def gather(x: Tensor, indices: Tensor, **attributes: Any) -> Tensor:
-    """Entries along an axis; the axes of indices take its place."""
+    """Entries along an axis, which the axes of indices replace."""
     axis = attributes.get("axis", 0) % x.ndim
     flat = indices.to(x.device).reshape(-1).long() % x.shape[axis]
     return x.index_select(axis, flat).reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
 def reshape(x: Tensor, shape: Tensor, **attributes: Any) -> Tensor:
-    """A 0 in the shape keeps the axis as it is, unless allowzero is set."""
+    """Another shape; a 0 in it keeps the axis, unless allowzero is set."""
     keeps = not attributes.get("allowzero")
     return x.reshape([x.shape[i] if keeps and size == 0 else size for i, size in enumerate(shape.tolist())])
 
 
 def expand(x: Tensor, shape: Tensor) -> Tensor:
-    """Both broadcast to each other."""
+    """Broadcasts to a shape."""
     return x * x.new_ones(shape.tolist())
 
 
 def clip(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
-    """Between two numbers, either of which may be left out."""
+    """Clips to two limits, either of which may be omitted."""
     return x if low is None and high is None else x.clamp(low, high)
 
 
 def shape_of(x: Tensor, **attributes: Any) -> Tensor:
-    """The shape, or a part of it; on the processor, where shapes are reckoned with."""
+    """The shape, or a range of it, on the CPU, where shapes are computed."""
     return torch.tensor(list(x.shape)[attributes.get("start", 0) : attributes.get("end")], dtype=torch.int64)
 
 
 def flatten(x: Tensor, **attributes: Any) -> Tensor:
-    """Into a matrix."""
+    """Flattens to a matrix."""
     axis = attributes.get("axis", 1)
     return x.reshape(int(torch.tensor(x.shape[:axis]).prod()), -1)
 
 
 def variadic(combine: Callable[[Tensor, Tensor], Tensor]) -> Operator:
-    """An operator of any number of inputs."""
+    """An operator with any number of inputs."""
 
     def operator(first: Tensor, *others: Tensor) -> Tensor:
         for other in others:
@@ -148,9 +150,9 @@ def variadic(combine: Callable[[Tensor, Tensor], Tensor]) -> Operator:
 OPERATORS: Mapping[str, Operator] = {
     "Abs": torch.abs,
     "Add": torch.add,
-    "Cast": lambda x, **given: x.to(_DTYPES[given["to"]]),
+    "Cast": lambda x, **attributes: x.to(_DTYPES[attributes["to"]]),
     "Clip": clip,
-    "Concat": lambda *parts, **given: torch.cat(parts, dim=given["axis"]),
+    "Concat": lambda *parts, **attributes: torch.cat(parts, dim=attributes["axis"]),
     "Conv": conv,
     "Div": lambda a, b: a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="trunc"),
     "Exp": torch.exp,
@@ -177,10 +179,10 @@ OPERATORS: Mapping[str, Operator] = {
     "Shape": shape_of,
     "Sigmoid": torch.sigmoid,
     "Slice": slice_,
-    "Softmax": lambda x, **given: x.softmax(dim=given.get("axis", -1)),
+    "Softmax": lambda x, **attributes: x.softmax(dim=attributes.get("axis", -1)),
     "Sqrt": torch.sqrt,
     "Squeeze": squeeze,
     "Sub": torch.sub,
-    "Transpose": lambda x, **given: x.permute(given["perm"]),
+    "Transpose": lambda x, **attributes: x.permute(attributes["perm"]),
     "Unsqueeze": unsqueeze,
 }

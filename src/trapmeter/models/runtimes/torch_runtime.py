@@ -1,7 +1,7 @@
-"""Runs bundles in torch, on a GPU where there is one.
+"""Runs bundles in torch, on a GPU if there is one.
 
-A bundle holds no torch network, so that nothing in it can run code: its ONNX graph is walked node by node. What the walk
-answers for a window of noise is compared with onnxruntime when a bundle is opened.
+A bundle contains no torch network, so that nothing in it can run code: this module runs its ONNX graph node by node. When it
+opens a bundle, it compares its predictions for windows of noise with onnxruntime's.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     import torch
 
 TOLERANCE_M = 0.05
-"""A GPU multiplies with 10 bits of the fraction (TF32)."""
+"""Permitted difference from onnxruntime: a GPU multiplies with 10 bits of the fraction (TF32)."""
 RELATIVE_ABOVE_M = 25.0
-"""Untrained networks may answer with any number: beyond this, differences count as shares of it."""
+"""Above this prediction the permitted difference grows in proportion, as untrained networks may predict any number."""
 
 
 class TorchNetwork:
-    """A bundle, ready to run."""
+    """A bundle opened in torch."""
 
     def __init__(self, bundle: Bundle, threads: int = 1, device: str | None = None) -> None:
-        """Opens the network. device: as torch names it; None takes the GPU if there is one.
+        """Opens the network. device: torch's name; None uses a GPU if there is one.
 
         Raises:
-            ModelError: it isn't what its card says, torch has no operator for a part of it, or answers otherwise.
+            ModelError: the network doesn't match its card, torch lacks an operator, or the predictions differ.
         """
         import torch
 
@@ -43,37 +43,39 @@ class TorchNetwork:
         self._graph = OnnxGraph(bundle, self._device)
         shape = (2, bundle.spec.n_channels, *bundle.spec.size_hw)
         noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        wanted, got = reference.metres(noise), self.metres(noise)
-        difference_m = float(np.abs(got - wanted).max())
-        if not difference_m <= TOLERANCE_M * max(1.0, float(wanted.max()) / RELATIVE_ABOVE_M):
+        expected, found = reference.metres(noise), self.metres(noise)
+        difference_m = float(np.abs(found - expected).max())
+        if not difference_m <= TOLERANCE_M * max(1.0, float(expected.max()) / RELATIVE_ABOVE_M):
             raise ModelError(
-                f"{bundle.network}: torch answers {difference_m:.2g} m otherwise than onnxruntime; use --runtime onnxruntime"
+                f"{bundle.network}: torch and onnxruntime differ by {difference_m:.2g} m; use --runtime onnxruntime"
             )
 
     @property
     def bundle(self) -> Bundle:
-        """What it was opened from."""
+        """The bundle that it was opened from."""
         return self._bundle
 
     def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Distances in metres, at least 0, of windows (n, channels, height, width).
 
         Raises:
-            ModelError: the network breaks off, or answers anything but a number for each window.
+            ModelError: the network fails, or doesn't predict one number for each window.
         """
         import torch
 
-        # torch knows one number of threads for the whole process; a training there may be using another.
+        # torch has one thread count for the entire process, which a training may have set.
         before = torch.get_num_threads()
         torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
-                answer = self._graph.run(torch.from_numpy(np.ascontiguousarray(windows)).to(self._device))
+                output = self._graph.run(torch.from_numpy(np.ascontiguousarray(windows)).to(self._device))
         except (RuntimeError, NotImplementedError, TypeError, IndexError) as error:
-            raise ModelError(f"{self._bundle.network}: torch can't run it ({error}); use onnxruntime") from error
+            raise ModelError(
+                f"{self._bundle.network}: torch can't run it ({error}); use --runtime onnxruntime"
+            ) from error
         finally:
             torch.set_num_threads(before)
-        return checked_metres(self._bundle, answer.float().cpu().numpy(), len(windows))
+        return checked_metres(self._bundle, output.float().cpu().numpy(), len(windows))
 
 
 class OnnxGraph:
@@ -83,7 +85,7 @@ class OnnxGraph:
         """Reads the file.
 
         Raises:
-            ModelError: torch has no operator for a part of it.
+            ModelError: torch lacks an operator.
         """
         import onnx
         import torch
@@ -91,7 +93,7 @@ class OnnxGraph:
 
         from trapmeter.models.runtimes.torch_operators import OPERATORS
 
-        # Known to be whole and to refer to no other file: read_bundle has looked it over.
+        # read_bundle has checked that the file is complete and refers to no other file.
         graph = onnx.load(str(bundle.network)).graph
         self._weights: dict[str, torch.Tensor] = {}
         for tensor in graph.initializer:
@@ -104,18 +106,20 @@ class OnnxGraph:
             elif node.op_type not in OPERATORS or len(node.output) != 1:
                 raise ModelError(f"{bundle.network}: torch has no {node.op_type} here; use --runtime onnxruntime")
             else:
-                given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-                self._nodes.append((OPERATORS[node.op_type], tuple(node.input), node.output[0], given))
+                attributes = {
+                    attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute
+                }
+                self._nodes.append((OPERATORS[node.op_type], tuple(node.input), node.output[0], attributes))
         self._result = graph.output[0].name
         self._last_use = {name: number for number, node in enumerate(self._nodes) for name in node[1]}
 
     def run(self, windows: torch.Tensor) -> torch.Tensor:
         """The output for windows (n, channels, height, width) of bytes on the device."""
         values: dict[str, torch.Tensor] = {"windows": windows}
-        for number, (operator, inputs, output, given) in enumerate(self._nodes):
-            values[output] = operator(*(self._value(values, name) for name in inputs), **given)
+        for number, (operator, inputs, output, attributes) in enumerate(self._nodes):
+            values[output] = operator(*(self._value(values, name) for name in inputs), **attributes)
             for name in inputs:
-                # Maps of large networks would fill the memory.
+                # Otherwise the feature maps of large networks would fill the memory.
                 if name in values and self._last_use[name] == number and name != self._result:
                     del values[name]
         return values[self._result]
@@ -125,7 +129,7 @@ class OnnxGraph:
 
 
 def _to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Weights go to the device; whole numbers are shapes and axes, which are reckoned with on the processor."""
+    """Moves weights to the device; integers are shapes and axes, which are computed on the CPU."""
     import torch
 
     if not tensor.is_floating_point():

@@ -1,6 +1,6 @@
-"""The files of a package: a folder or a zip archive with datapackage.json.
+"""The files of a package, in a folder or a zip archive.
 
-Only files inside of it are read: no addresses, no paths that lead out.
+Only files inside the package are read: no addresses, and no paths that lead out of it.
 """
 
 from __future__ import annotations
@@ -16,45 +16,40 @@ from typing import Any, Protocol
 from trapmeter.errors import InputError
 from trapmeter.files import sha256_of_bytes
 from trapmeter.tables.csvfile import decode_text
+from trapmeter.tables.file_names import leaves_root
 
 DESCRIPTOR = "datapackage.json"
 TABLES = ("deployments", "media", "observations")
 MAX_BYTES = 2_000_000_000
-"""Of a table in an archive: a small archive may unpack to anything."""
+"""The largest table in an archive that is read, since a small archive may unpack to any size."""
 MAX_COMPRESSION, SMALL_BYTES = 200, 100_000_000
-"""Tables pack to a tenth, media hardly: what unpacks to more than this, and to 200 times its archive, is no package."""
+"""An archive that unpacks to more than SMALL_BYTES and to over 200 times its size is refused: tables shrink to a tenth."""
 
 
 class PackageFiles(Protocol):
-    """Where the files of a package are."""
+    """Access to the files of a package by their names in it."""
 
-    def where(self, name: str) -> Path:
-        """The file's path for messages."""
+    def path_of(self, name: str) -> Path:
+        """The path of the file, for messages."""
         ...
 
     def read(self, name: str) -> bytes:
-        """The file's content.
+        """The content of the file.
 
         Raises:
-            InputError: it isn't there, leads out of the package, or is larger than a table can be.
+            InputError: it is missing, lies outside the package, or is larger than any table.
         """
         ...
 
 
 def is_package(path: Path) -> bool:
-    """Whether this looks like a package: a folder, an archive, or a descriptor."""
+    """Whether this looks like a package: a folder, a zip archive or a datapackage.json."""
     return path.is_dir() or is_archive(path) or path.name == DESCRIPTOR
 
 
 def is_archive(path: Path) -> bool:
-    """Whether this is meant to be a zip archive, by its name."""
+    """Whether the name is that of a zip archive."""
     return path.suffix.lower() == ".zip"
-
-
-def leaves_root(name: str) -> bool:
-    """Whether a relative path with slashes or backslashes may end outside of where it starts."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    return not parts or ".." in parts or parts[0].startswith("/") or ":" in parts[0]
 
 
 class PackageFolder:
@@ -64,15 +59,15 @@ class PackageFolder:
         self.root = path if path.is_dir() else path.parent
         self._descriptor = DESCRIPTOR if path.is_dir() else path.name
 
-    def where(self, name: str) -> Path:
-        """As Container has it."""
+    def path_of(self, name: str) -> Path:
+        """See PackageFiles."""
         return self.root / (self._descriptor if name == DESCRIPTOR else name)
 
     def read(self, name: str) -> bytes:
-        """As Container has it."""
-        path = self.where(name)
+        """See PackageFiles."""
+        path = self.path_of(name)
         if not path.resolve().is_relative_to(self.root.resolve()):
-            raise InputError(f"{path} leads out of the package; put the file into {self.root}")
+            raise InputError(f"{path} lies outside the package; put the file into {self.root}")
         try:
             return path.read_bytes()
         except FileNotFoundError:
@@ -87,28 +82,28 @@ class PackageArchive:
     def __init__(self, file: zipfile.ZipFile, path: Path) -> None:
         self.file = file
         self._path = path
-        # Some programs pack the folder, others what is in it.
-        found = [one.filename for one in file.infolist() if PurePosixPath(one.filename).name == DESCRIPTOR]
+        # Some programs pack the folder, others its content.
+        found = [info.filename for info in file.infolist() if PurePosixPath(info.filename).name == DESCRIPTOR]
         if not found:
-            raise InputError(f"{path} has no {DESCRIPTOR}, so that it is no Camtrap DP")
+            raise InputError(f"{path} has no {DESCRIPTOR}, so it is not a Camtrap DP")
         self._root = PurePosixPath(min(found, key=len)).parent
 
-    def where(self, name: str) -> Path:
-        """As Container has it."""
+    def path_of(self, name: str) -> Path:
+        """See PackageFiles."""
         return self._path / name
 
     def entry(self, name: str) -> zipfile.ZipInfo | None:
-        """What the archive says of a file; None where it has none of that name."""
+        """The archive's entry for a file; None when it has no file of that name."""
         try:
             return self.file.getinfo(str(self._root / name))
         except KeyError:
             return None
 
     def read(self, name: str) -> bytes:
-        """As Container has it."""
+        """See PackageFiles."""
         info = self.entry(name)
         if info is None:
-            raise InputError(f"{self._path} has no file {name}, which its {DESCRIPTOR} names; pack it too")
+            raise InputError(f"{self._path} has no file {name}, which its {DESCRIPTOR} names; add it to the archive")
         if info.file_size > MAX_BYTES:
             raise InputError(
                 f"{self._path}: {name} unpacks to {info.file_size:,} bytes, expected at most {MAX_BYTES:,}"
@@ -117,15 +112,16 @@ class PackageArchive:
 
 
 @contextmanager
-def open_package(path: Path) -> Iterator[PackageFolder | PackageArchive]:
+def open_package(path: str | Path) -> Iterator[PackageFolder | PackageArchive]:
     """Opens a package: its folder, its zip archive, or its datapackage.json.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no package.
     """
+    path = Path(path)
     if not is_archive(path):
         if path.is_dir() and not (path / DESCRIPTOR).is_file():
-            raise InputError(f"{path} has no {DESCRIPTOR}, so that it is no Camtrap DP; give the folder that has it")
+            raise InputError(f"{path} has no {DESCRIPTOR}, so it is not a Camtrap DP; give the folder that has it")
         yield PackageFolder(path)
         return
     try:
@@ -133,7 +129,7 @@ def open_package(path: Path) -> Iterator[PackageFolder | PackageArchive]:
             total, packed = sum(info.file_size for info in file.infolist()), path.stat().st_size
             if total > max(SMALL_BYTES, MAX_COMPRESSION * packed):
                 raise InputError(
-                    f"{path} unpacks from {packed:,} to {total:,} bytes, which no package does; look into it"
+                    f"{path} unpacks from {packed:,} to {total:,} bytes, far more than a package; check what is in it"
                 )
             yield PackageArchive(file, path)
     except FileNotFoundError:
@@ -142,20 +138,22 @@ def open_package(path: Path) -> Iterator[PackageFolder | PackageArchive]:
         raise InputError(f"{path} can't be read as a zip archive: {error}; unpack it and give the folder") from error
 
 
-def parse_resources(path: Path, text: str) -> dict[str, dict[str, Any]]:
-    """The descriptor's resources of the three tables, each with the path of one CSV file in the package.
+def read_resources(files: PackageFiles) -> dict[str, dict[str, Any]]:
+    """The descriptor's resources for the three tables by name, each with the path of one CSV file in the package.
 
     Raises:
-        InputError: it is no descriptor of a Camtrap DP.
+        InputError: the descriptor is missing or not that of a Camtrap DP.
     """
+    path = files.path_of(DESCRIPTOR)
+    text = decode_text(path, files.read(DESCRIPTOR))
     try:
         resources = json.loads(text)["resources"]
-        found = {one["name"]: one for one in resources if one.get("name") in TABLES}
-        for one in found.values():
-            _check_path(path, one)
+        found = {resource["name"]: resource for resource in resources if resource.get("name") in TABLES}
+        for resource in found.values():
+            _check_path(path, resource)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
-            f"{path}: expected JSON with 'resources', each with a name and a path, as Camtrap DP has it ({error!r})"
+            f"{path}: expected JSON with 'resources', each with a name and a path, as in Camtrap DP ({error!r})"
         ) from error
     missing = [name for name in TABLES if name not in found]
     if missing:
@@ -170,33 +168,34 @@ def table_path(resource: Mapping[str, Any]) -> str:
 
 
 def table_files(path: Path) -> list[Path]:
-    """Where the descriptor and the three tables of a package lie; in an archive nobody finds them there.
+    """The paths of a package's descriptor and three tables; those in an archive are only names for messages.
 
     Raises:
-        InputError: the package is not what it should be.
+        InputError: the package is incomplete or not a Camtrap DP.
     """
     with open_package(path) as files:
-        where = files.where(DESCRIPTOR)
-        resources = parse_resources(where, decode_text(where, files.read(DESCRIPTOR)))
-        return [where, *(files.where(table_path(one)) for one in resources.values())]
+        resources = read_resources(files)
+        return [
+            files.path_of(DESCRIPTOR),
+            *(files.path_of(table_path(resource)) for resource in resources.values()),
+        ]
 
 
 def read_observations(files: PackageFiles) -> tuple[str, bytes]:
-    """Name and content of a package's table of observations.
+    """The name and content of a package's table of observations.
 
     Raises:
-        InputError: the package is not what it should be.
+        InputError: the package is incomplete or not a Camtrap DP.
     """
-    where = files.where(DESCRIPTOR)
-    name = table_path(parse_resources(where, decode_text(where, files.read(DESCRIPTOR)))["observations"])
+    name = table_path(read_resources(files)["observations"])
     return name, files.read(name)
 
 
-def checksum_of_observations(path: Path) -> str:
+def checksum_of_observations(path: str | Path) -> str:
     """The SHA-256 of a package's table of observations.
 
     Raises:
-        InputError: the package is not what it should be.
+        InputError: the package is incomplete or not a Camtrap DP.
     """
     with open_package(path) as files:
         return sha256_of_bytes(read_observations(files)[1])

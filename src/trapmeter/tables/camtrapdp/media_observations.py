@@ -16,65 +16,66 @@ from trapmeter.tables.truth import LabelledRow, TruthRow
 ANIMAL, HUMAN = "animal", "human"
 
 
-def is_animal_in_medium(sighting: ObservationRow) -> bool:
-    """Whether this is an animal in a photo or video, not of a whole event."""
-    return sighting.level == "media" and sighting.kind == ANIMAL and bool(sighting.media_id)
+def is_animal_in_medium(observation: ObservationRow) -> bool:
+    """Whether this is an animal in one photo or video, not in an event of several."""
+    return observation.level == "media" and observation.kind == ANIMAL and bool(observation.media_id)
 
 
-def second_of(sighting: ObservationRow, medium: MediumRow) -> float:
-    """Seconds from a video's start to the moment of an observation of it; 0 in photos.
+def second_of(observation: ObservationRow, medium: MediumRow) -> float:
+    """The time of an observation in seconds from the start of its video; 0 in photos.
 
-    Ours tell it exactly; others by eventStart, in whole seconds. Below 0 where that lies before the medium.
+    trapmeter's own observations state it exactly; for others it follows from eventStart, in whole seconds. Below 0 if
+    eventStart is before the video's start.
     """
     if medium.kind is not MediumKind.VIDEO:
         return 0.0
     try:
-        return float(trapmeter_tags(sighting)["second"])
+        return float(trapmeter_tags(observation)["second"])
     except (KeyError, ValueError):
-        return (sighting.start - medium.time).total_seconds()
+        return (observation.start - medium.time).total_seconds()
 
 
-def box_of(sighting: ObservationRow) -> Box | None:
-    """The box of an observation; its score is the probability of a machine's classification, 1 of a person's.
+def box_of(observation: ObservationRow) -> Box | None:
+    """The box of an observation. Its score is the probability of a machine's classification; 1 for a person's.
 
     Raises:
-        InputError: box or probability are none.
+        InputError: the box or the probability is out of range.
     """
-    if sighting.bbox is None:
+    if observation.bbox is None:
         return None
-    x, y, width, height = sighting.bbox
+    x, y, width, height = observation.bbox
     try:
-        score = 1.0 if sighting.method == HUMAN else float(sighting.probability or 1)
+        score = 1.0 if observation.method == HUMAN else float(observation.probability or 1)
     except ValueError:
         score = -1.0
     if not 0 <= score <= 1:
         raise InputError(
-            f"{sighting.where}, column 'classificationProbability': expected a number from 0 to 1, or nothing, got "
-            f"{sighting.probability!r}; correct that cell"
+            f"{observation.where}, column 'classificationProbability': expected a number from 0 to 1, or nothing, got "
+            f"{observation.probability!r}; correct that cell"
         )
-    return make_box((x, y, x + width, y + height), score, f"{sighting.where}, bboxX to bboxHeight")
+    return make_box((x, y, x + width, y + height), score, f"{observation.where}, bboxX to bboxHeight")
 
 
 def boxes_by_medium(package: Package) -> dict[str, MediumBoxes]:
     """The boxes of animals in each photo and video that has any, by mediaID.
 
-    Left out are videos whose boxes all stand at their start, and none of which is ours: most programs write one time for a
-    whole video, so that nobody knows when the box was seen.
+    Left out are videos whose boxes all have the video's start as their time, unless trapmeter wrote one of them: most
+    programs write one time for a whole video, which says nothing about when the box was visible.
 
     Raises:
-        InputError: a box is none.
+        InputError: a box is out of range.
     """
     found: dict[str, dict[float, dict[tuple[float, ...], Box]]] = defaultdict(lambda: defaultdict(dict))
     is_timed: set[str] = set()
     media = {medium.media_id: medium for medium in package.media}
-    for sighting in filter(is_animal_in_medium, package.observations):
-        medium, box = media.get(sighting.media_id), box_of(sighting)
+    for observation in filter(is_animal_in_medium, package.observations):
+        medium, box = media.get(observation.media_id), box_of(observation)
         if medium is None or box is None:
             continue
-        second = max(second_of(sighting, medium), 0.0)
-        if second > 0 or "second" in trapmeter_tags(sighting):
+        second = max(second_of(observation, medium), 0.0)
+        if second > 0 or "second" in trapmeter_tags(observation):
             is_timed.add(medium.media_id)
-        # Several may classify one animal, each in a row of its own with the same box.
+        # Several observers may classify one animal, each in a row of its own with the same box.
         known = found[medium.media_id][second].setdefault(box.xyxy, box)
         if box.score > known.score:
             found[medium.media_id][second][box.xyxy] = box
@@ -82,46 +83,46 @@ def boxes_by_medium(package: Package) -> dict[str, MediumBoxes]:
     for media_id, seconds in found.items():
         name = media[media_id].file_path
         if media[media_id].kind is not MediumKind.VIDEO:
-            boxes[media_id] = MediumBoxes(name, always=tuple(seconds[0.0].values()))
+            boxes[media_id] = MediumBoxes(name, untimed=tuple(seconds[0.0].values()))
         elif media_id in is_timed:
-            moments = tuple((second, tuple(seconds[second].values())) for second in sorted(seconds))
-            boxes[media_id] = MediumBoxes(name, moments, is_exhaustive=True)
+            by_time = tuple((second, tuple(seconds[second].values())) for second in sorted(seconds))
+            boxes[media_id] = MediumBoxes(name, by_time, is_exhaustive=True)
     return boxes
 
 
 def labels_of(package: Package) -> list[LabelledRow]:
-    """Distances that people measured, in media.
+    """The distances that people measured in single photos and seconds of videos.
 
     Raises:
-        InputError: there is none.
+        InputError: there are none.
     """
     media = {medium.media_id: medium for medium in package.media}
     labels = []
-    for sighting in filter(is_animal_in_medium, package.observations):
-        medium = media.get(sighting.media_id)
-        if medium is None or sighting.radius_m is None or not is_measured_by_person(sighting):
+    for observation in filter(is_animal_in_medium, package.observations):
+        medium = media.get(observation.media_id)
+        if medium is None or observation.radius_m is None or not is_measured_by_person(observation):
             continue
-        second = second_of(sighting, medium)
+        second = second_of(observation, medium)
         if second >= 0:
-            row = TruthRow(medium.file_path, second, sighting.radius_m, box_of(sighting))
-            labels.append(LabelledRow(row, sighting.where))
+            row = TruthRow(medium.file_path, second, observation.radius_m, box_of(observation))
+            labels.append(LabelledRow(row, observation.where))
     if not labels:
-        n_events = sum(one.level == "event" and is_measured_by_person(one) for one in package.observations)
-        passed_over = f"; {n_events:,} of events have one, which tells of no single second" if n_events else ""
+        n_events = sum(row.level == "event" and is_measured_by_person(row) for row in package.observations)
+        ignored = f"; {n_events:,} observations of events have one, but no single second" if n_events else ""
         raise InputError(
             f"{package.path}: no observation of a medium has an individualPositionRadius by a person "
-            f"(observationLevel media, classificationMethod human){passed_over}; fill in how far at least one of the animals "
-            "stood in its photo, or at its second of a video"
+            f"(observationLevel media, classificationMethod human){ignored}; fill in the distance of at least one animal in "
+            "its photo, or at its second of a video"
         )
     return labels
 
 
 def species_by_medium(package: Package) -> dict[str, str]:
-    """The scientific name of all animals of a medium, by mediaID; media without any, or with several, are left out."""
+    """The scientific name of the animals in each medium, by mediaID; media with none or several are left out."""
     found: dict[str, set[str]] = defaultdict(set)
-    for sighting in filter(is_animal_in_medium, package.observations):
-        if sighting.species:
-            found[sighting.media_id].add(sighting.species)
+    for observation in filter(is_animal_in_medium, package.observations):
+        if observation.species:
+            found[observation.media_id].add(observation.species)
     return {media_id: next(iter(names)) for media_id, names in found.items() if len(names) == 1}
 
 
@@ -129,10 +130,10 @@ def media_by_path(media: Iterable[MediumRow]) -> dict[str, MediumRow]:
     """Photos and videos by their filePath, in the order of the table.
 
     Raises:
-        InputError: two have the same.
+        InputError: two have the same filePath.
     """
     found: dict[str, MediumRow] = {}
     for medium in media:
         if medium.kind is not None and found.setdefault(medium.file_path, medium) is not medium:
-            raise medium.row.error("filePath", f"a file of its own, which {found[medium.file_path].media_id} hasn't")
+            raise medium.row.error("filePath", f"a file other than that of {found[medium.file_path].media_id}")
     return found

@@ -1,8 +1,8 @@
 """The cells that trapmeter writes into an observation, and how it recognises them later.
 
-The distance stands in individualPositionRadius, and in observationTags with all that has no column of its own:
-`trapmeter:distance=3.10 | trapmeter:low=2.05 | trapmeter:high=4.80 | trapmeter:method=machine | trapmeter:model=...`.
-Where tag and column differ, somebody has corrected the distance: it is theirs. Method is human where a person gave the
+The distance goes into individualPositionRadius, and into observationTags together with all that has no column of its own:
+`trapmeter:distance=3.10 | trapmeter:low=2.05 | trapmeter:high=4.80 | trapmeter:method=machine | trapmeter:model=...`. If the
+tag and the column differ, somebody corrected the distance, and it counts as theirs. The method is human if a person gave the
 distance in `trapmeter review`.
 """
 
@@ -15,10 +15,9 @@ from uuid import UUID, uuid5
 
 from trapmeter._version import __version__
 from trapmeter.errors import InputError
-from trapmeter.records import Box, Distance, Estimate
+from trapmeter.records import Box, Estimate
 from trapmeter.tables.camtrapdp.package import MediumRow, ObservationRow
-from trapmeter.tables.csvfile import to_cell
-from trapmeter.tables.distances import fixed_decimals
+from trapmeter.tables.csvfile import fixed_decimals, to_cell
 
 PREFIX = "trapmeter:"
 CLASSIFIED_BY = f"trapmeter {__version__}"
@@ -26,81 +25,81 @@ _NAMESPACE = UUID("6c1d8f0e-5a37-5f0b-9f0d-3f3a2d5a7c11")
 _POSITION = ("individualPositionRadius", "individualPositionAngle")
 _BBOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
 REQUIRED_COLUMNS = ("mediaID", "individualID", *_POSITION, *_BBOX, "classificationMethod", "observationTags")
-"""Columns that a table gains where it lacks them."""
+"""Columns that a table gains if it lacks them."""
 NUMBER_COLUMNS = frozenset({*_POSITION, *_BBOX})
 
 
 @dataclass(frozen=True, slots=True)
 class AgreedValues:
-    """What other observations of a medium say of all animals in it: event and species where they agree, else ""."""
+    """The event and the species that all other observations of a medium agree on, "" if they don't agree."""
 
     event_id: str = ""
     species: str = ""
 
 
-def trapmeter_tags(sighting: ObservationRow) -> dict[str, str]:
-    """What our tags say; {} where there are none."""
-    pairs = (tag.removeprefix(PREFIX).partition("=") for tag in sighting.tags if tag.startswith(PREFIX))
+def trapmeter_tags(observation: ObservationRow) -> dict[str, str]:
+    """The values of trapmeter's tags by name; {} without any."""
+    pairs = (tag.removeprefix(PREFIX).partition("=") for tag in observation.tags if tag.startswith(PREFIX))
     return {name: value for name, _, value in pairs}
 
 
-def has_trapmeter_distance(sighting: ObservationRow) -> bool:
-    """Whether its distance is one that we wrote, and nobody has corrected."""
+def has_trapmeter_distance(observation: ObservationRow) -> bool:
+    """Whether trapmeter wrote the distance, and nobody has corrected it."""
     try:
         return (
-            sighting.radius_m is not None and float(trapmeter_tags(sighting).get("distance", "")) == sighting.radius_m
+            observation.radius_m is not None
+            and float(trapmeter_tags(observation).get("distance", "")) == observation.radius_m
         )
     except ValueError:
         return False
 
 
-def match_score(medium: MediumRow, estimate: Estimate, sighting: ObservationRow) -> float:
-    """How much speaks for an earlier export having put this animal into this row: 1 for its name, 1 for its distance."""
-    distance = trapmeter_tags(sighting).get("distance")
-    is_same_distance = distance is not None and distance == fixed_decimals(_distance(estimate).distance_m, 2)
-    return float(sighting.individual_id == _individual_id(medium, estimate)) + float(is_same_distance)
+def match_score(medium: MediumRow, estimate: Estimate, observation: ObservationRow) -> float:
+    """The evidence that an earlier export wrote this animal into this row: 1 for its individualID, 1 for its distance."""
+    distance = trapmeter_tags(observation).get("distance")
+    is_same_distance = distance is not None and distance == fixed_decimals(estimate.measured_distance.distance_m, 2)
+    return float(observation.individual_id == _individual_id(medium, estimate)) + float(is_same_distance)
 
 
-def is_reviewed_distance(sighting: ObservationRow) -> bool:
-    """Whether its distance is one that we wrote, and that a person gave."""
-    return has_trapmeter_distance(sighting) and trapmeter_tags(sighting).get("method") == "human"
+def is_reviewed_distance(observation: ObservationRow) -> bool:
+    """Whether trapmeter wrote the distance, and a person gave it in a review."""
+    return has_trapmeter_distance(observation) and trapmeter_tags(observation).get("method") == "human"
 
 
-def is_measured_by_person(sighting: ObservationRow) -> bool:
-    """Whether its distance is one that a person measured, as far as the row tells."""
-    if has_trapmeter_distance(sighting):
-        return is_reviewed_distance(sighting)
-    return sighting.radius_m is not None and sighting.method == "human"
+def is_measured_by_person(observation: ObservationRow) -> bool:
+    """Whether a person measured the distance, as far as the row shows."""
+    if has_trapmeter_distance(observation):
+        return is_reviewed_distance(observation)
+    return observation.radius_m is not None and observation.method == "human"
 
 
 def observation_id(medium: MediumRow, estimate: Estimate) -> str:
-    """The id of a row that we add: always the same for an animal at a second of a medium."""
-    seen = estimate.observation
-    return str(uuid5(_NAMESPACE, json.dumps([medium.media_id, _seconds_text(seen.time_s), seen.animal_id])))
+    """The id of a row that trapmeter adds: always the same for an animal at a second of a medium."""
+    time_s, animal_id = estimate.observation.time_s, estimate.observation.animal_id
+    return str(uuid5(_NAMESPACE, json.dumps([medium.media_id, _seconds_text(time_s), animal_id])))
 
 
-def new_row_cells(medium: MediumRow, estimate: Estimate, company: AgreedValues, classified_at: str) -> dict[str, str]:
-    """The cells of a row for an animal that the package lacks, by column; ids of others stay as they wrote them.
+def new_row_cells(medium: MediumRow, estimate: Estimate, agreed: AgreedValues, classified_at: str) -> dict[str, str]:
+    """The cells, by column, of a row for an animal that the package lacks. Ids of the package are copied as they are.
 
-    classified_at: date and time of the run, "" where nobody knows.
+    classified_at: date and time of the run, "" when it isn't known.
     """
-    seen = estimate.observation
-    when = timestamp_at(medium.row.raw("timestamp").strip(), seen.time_s)
-    place = _position_cells(estimate)
-    tags = _tags("", estimate, place["individualPositionAngle"], has_mediums_species=bool(company.species))
+    time = timestamp_at(medium.row.raw("timestamp").strip(), estimate.observation.time_s)
+    position = _position_cells(estimate)
+    tags = _tags("", estimate, position["individualPositionAngle"], has_species_of_medium=bool(agreed.species))
     return {
         "observationID": observation_id(medium, estimate),
         "deploymentID": medium.row.raw("deploymentID"),
         "mediaID": medium.row.raw("mediaID"),
-        "eventID": company.event_id,
-        "eventStart": when,
-        "eventEnd": when,
+        "eventID": agreed.event_id,
+        "eventStart": time,
+        "eventEnd": time,
         "observationLevel": "media",
         "observationType": "animal",
-        "scientificName": company.species,
+        "scientificName": agreed.species,
         "count": "1",
-        **_bbox_cells(seen.box),
-        **place,
+        **_bbox_cells(estimate.observation.box),
+        **position,
         "individualID": _individual_id(medium, estimate),
         "observationTags": tags,
         **_classification(estimate, classified_at),
@@ -108,27 +107,28 @@ def new_row_cells(medium: MediumRow, estimate: Estimate, company: AgreedValues, 
 
 
 def updated_cells(
-    estimate: Estimate, medium: MediumRow, sighting: ObservationRow, row: dict[str, str], at: str
+    estimate: Estimate, medium: MediumRow, observation: ObservationRow, row: dict[str, str], classified_at: str
 ) -> dict[str, str]:
-    """What changes in a row that is of this animal: where it stands, and what is empty of individual and box.
+    """The cells to change in an existing row of this animal: its position, and individual and box if they are empty.
 
-    row: its cells as they are, by column. Who classified it, and as what, stays. at: date and time of the run.
+    row: its present cells by column. classified_at: date and time of the run. The classification stays unless trapmeter made
+    it.
     """
     tags, angle = row.get("observationTags", ""), row.get("individualPositionAngle", "").strip()
     changes = _position_cells(estimate)
-    if angle and trapmeter_tags(sighting).get("angle") != angle:
+    if angle and trapmeter_tags(observation).get("angle") != angle:
         del changes["individualPositionAngle"]
-    our_angle = changes.get("individualPositionAngle", "")
-    changes["observationTags"] = _tags(tags, estimate, our_angle, has_mediums_species=_SPECIES in tags)
-    if not sighting.individual_id and sighting.count in (None, 1):
+    angle_tag = changes.get("individualPositionAngle", "")
+    changes["observationTags"] = _tags(tags, estimate, angle_tag, has_species_of_medium=_SPECIES in tags)
+    if not observation.individual_id and observation.count in (None, 1):
         changes["individualID"] = _individual_id(medium, estimate)
-    is_all_ours = row.get("classifiedBy", "").startswith("trapmeter ") and (
-        sighting.method == "machine" or is_reviewed_distance(sighting)
+    is_own_row = row.get("classifiedBy", "").startswith("trapmeter ") and (
+        observation.method == "machine" or is_reviewed_distance(observation)
     )
-    if sighting.bbox is None or is_all_ours:
+    if observation.bbox is None or is_own_row:
         changes |= _bbox_cells(estimate.observation.box)
-    if is_all_ours:
-        changes |= _classification(estimate, at)
+    if is_own_row:
+        changes |= _classification(estimate, classified_at)
     return changes
 
 
@@ -138,27 +138,22 @@ _SPECIES = f"{PREFIX}species=medium"
 def _position_cells(estimate: Estimate) -> dict[str, str]:
     angle = estimate.angle_deg
     return {
-        "individualPositionRadius": fixed_decimals(_distance(estimate).distance_m, 2),
+        "individualPositionRadius": fixed_decimals(estimate.measured_distance.distance_m, 2),
         "individualPositionAngle": "" if angle is None else fixed_decimals(max(-90.0, min(90.0, angle)), 1),
     }
 
 
-def _tags(before: str, estimate: Estimate, our_angle: str, *, has_mediums_species: bool) -> str:
-    """Our tags behind those that others wrote."""
-    distance = _distance(estimate)
+def _tags(before: str, estimate: Estimate, angle: str, *, has_species_of_medium: bool) -> str:
+    """The tags of others, followed by those of trapmeter."""
+    distance = estimate.measured_distance
     pairs = [("distance", fixed_decimals(distance.distance_m, 2)), ("low", fixed_decimals(distance.low_m, 2))]
     pairs += [("high", fixed_decimals(distance.high_m, 2)), ("second", _seconds_text(estimate.observation.time_s))]
-    pairs += [("angle", our_angle)] if our_angle else []
+    pairs += [("angle", angle)] if angle else []
     pairs += [("method", _method(estimate)), ("model", to_cell(estimate.model_id).replace("|", "/"))]
-    pairs += [("species", "medium")] if has_mediums_species else []
-    ours = " | ".join(f"{PREFIX}{name}={value}" for name, value in pairs)
+    pairs += [("species", "medium")] if has_species_of_medium else []
+    own = " | ".join(f"{PREFIX}{name}={value}" for name, value in pairs)
     others = "|".join(tag for tag in before.split("|") if not tag.strip().startswith(PREFIX)).rstrip()
-    return f"{others} | {ours}" if others else ours
-
-
-def _distance(estimate: Estimate) -> Distance:
-    assert estimate.distance is not None, "measured animals alone are written"
-    return estimate.distance
+    return f"{others} | {own}" if others else own
 
 
 def _method(estimate: Estimate) -> str:
@@ -183,7 +178,7 @@ def _classification(estimate: Estimate, classified_at: str) -> dict[str, str]:
 def _bbox_cells(box: Box | None) -> dict[str, str]:
     if box is None:
         return dict.fromkeys(_BBOX, "")
-    # As whole ten-thousandths, so that left and width don't add up to more than the picture.
+    # In whole ten-thousandths: otherwise rounding could make left + width exceed the picture.
     x1, y1, x2, y2 = (round(value * 10_000) for value in box.xyxy)
     x1, y1 = min(x1, 9_999), min(y1, 9_999)
     numbers = x1, y1, max(x2 - x1, 1), max(y2 - y1, 1)
@@ -191,19 +186,19 @@ def _bbox_cells(box: Box | None) -> dict[str, str]:
 
 
 def timestamp_at(timestamp: str, time_s: float) -> str:
-    """The date and time of a second of a medium that starts at timestamp, in its zone; the standard has whole seconds.
+    """The date and time at a second of a medium that starts at timestamp, in its zone, in whole seconds as the standard asks.
 
     Example:
-        >>> moment_text("2024-05-01T23:59:58+02:00", 3.4)
+        >>> timestamp_at("2024-05-01T23:59:58+02:00", 3.4)
         '2024-05-02T00:00:01+02:00'
     """
     try:
-        moment = datetime.fromisoformat(timestamp) + timedelta(seconds=time_s)
+        when = datetime.fromisoformat(timestamp) + timedelta(seconds=time_s)
     except (ValueError, OverflowError) as error:
         raise InputError(
-            f"{timestamp} and {time_s:g} s are no date and time: {error}; correct the timestamp"
+            f"{timestamp} plus {time_s:g} s is not a date and time: {error}; correct the timestamp"
         ) from error
-    text = moment.isoformat(timespec="seconds")
+    text = when.isoformat(timespec="seconds")
     return f"{text.removesuffix('+00:00')}Z" if timestamp.endswith(("Z", "z")) else text
 
 

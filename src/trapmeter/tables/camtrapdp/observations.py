@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,40 +29,40 @@ from trapmeter.tables.lossless_csv import RawRecord, RawTable, are_all_quoted, f
 
 
 def match_observations(
-    medium: MediumRow, estimates: Sequence[Estimate], sightings: Sequence[ObservationRow]
+    medium: MediumRow, estimates: Sequence[Estimate], observations: Sequence[ObservationRow]
 ) -> dict[int, int]:
-    """The position of the sighting that each measured animal is, by its own position; who is none of them is left out.
+    """The index of the observation of each measured animal, by the animal's own index; animals without one are left out.
 
-    A row that we added is told by its id. Boxes at the same second (to the millisecond) are paired by their overlap. In a
-    photo of one animal and one observation of one animal without a box, they are the same.
+    Rows that an earlier export added are found by their id. Boxes at the same second (to the millisecond) are paired by their
+    overlap. In a photo, a single animal and a single observation of one animal without a box are the same.
 
     Args:
         medium: the photo or video.
         estimates: the animals measured in it.
-        sightings: its observations of animals.
+        observations: its observations of animals.
     """
-    by_id = {sighting.observation_id: j for j, sighting in enumerate(sightings)}
+    by_id = {observation.observation_id: j for j, observation in enumerate(observations)}
     found = {i: by_id[name] for i, e in enumerate(estimates) if (name := observation_id(medium, e)) in by_id}
-    moments: dict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    seconds: dict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for i, estimate in enumerate(estimates):
-        moments[round(estimate.observation.time_s * 1000)][0].append(i)
-    for j, sighting in enumerate(sightings):
-        moments[round(second_of(sighting, medium) * 1000)][1].append(j)
-    for ours, theirs in moments.values():
+        seconds[round(estimate.observation.time_s * 1000)][0].append(i)
+    for j, observation in enumerate(observations):
+        seconds[round(second_of(observation, medium) * 1000)][1].append(j)
+    for animals, rows in seconds.values():
         taken = set(found.values())
-        left = [i for i in ours if i not in found]
-        free = [j for j in theirs if j not in taken]
-        if not left or not free:
+        open_animals = [i for i in animals if i not in found]
+        open_rows = [j for j in rows if j not in taken]
+        if not open_animals or not open_rows:
             continue
-        boxes = [estimates[i].observation.box for i in left], [box_of(sightings[j]) for j in free]
-        # Of rows with one and the same box, an earlier export has chosen one.
-        told = [[match_score(medium, estimates[i], sightings[j]) for j in free] for i in left]
-        found |= {left[a]: free[b] for a, b in match_boxes(*boxes, np.array(told))}
-        alone = medium.kind is MediumKind.PHOTO and len(ours) == len(theirs) == 1
-        if alone and left[0] not in found:
-            only = sightings[free[0]]
-            if only.bbox is None and only.count in (None, 1):
-                found[left[0]] = free[0]
+        boxes = [estimates[i].observation.box for i in open_animals], [box_of(observations[j]) for j in open_rows]
+        # Among rows with the same box, the one that an earlier export chose counts.
+        scores = [[match_score(medium, estimates[i], observations[j]) for j in open_rows] for i in open_animals]
+        found |= {open_animals[a]: open_rows[b] for a, b in match_boxes(*boxes, np.array(scores))}
+        is_single = medium.kind is MediumKind.PHOTO and len(animals) == len(rows) == 1
+        if is_single and open_animals[0] not in found:
+            observation = observations[open_rows[0]]
+            if observation.bbox is None and observation.count in (None, 1):
+                found[open_animals[0]] = open_rows[0]
     return found
 
 
@@ -72,17 +73,17 @@ COLUMNS = (
     *("bboxX", "bboxY", "bboxWidth", "bboxHeight", "classificationMethod", "classifiedBy"),
     *("classificationTimestamp", "classificationProbability", "observationTags", "observationComments"),
 )
-"""Of the standard, in its order."""
+"""The columns of the standard, in its order."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenObservations:
     """The new observations.csv and what was done.
 
-    content: its bytes. n_rows: below the header, blank ones left out. columns: its header; gained: those that it lacked.
-    n_added: rows that are new; n_renewed: those that an earlier export had added; n_filled: others' that hold our distance.
-    n_known: animals that were left out because somebody else has told their distance. n_stale: rows of these media with a
-    distance of an earlier export that no animal answers any more.
+    n_rows: without the header and blank rows. columns: its header; gained: the columns that it lacked before. n_added: new
+    rows. n_renewed: rows that an earlier export had added. n_filled: rows of others that got a distance. n_already_measured:
+    animals left out because somebody else has given their distance. n_outdated: rows of these media with a distance of an
+    earlier export that matches none of the animals.
     """
 
     content: bytes
@@ -92,7 +93,7 @@ class WrittenObservations:
     n_added: int
     n_renewed: int
     n_filled: int
-    n_known: int
+    n_already_measured: int
     n_outdated: int
 
 
@@ -104,66 +105,71 @@ def write_observations(
     deployments: Iterable[str],
     classified_at: str,
 ) -> WrittenObservations:
-    """Puts measured animals into a table of observations; the same ones once more change nothing.
+    """Puts measured animals into a table of observations. Doing so again with the same animals changes nothing.
 
     Args:
         path: the table's name for messages.
-        content: the table, which `package.read_package` has found to be right.
+        content: the table, which `package.read_package` has read without an error.
         measured: measured animals by mediaID, in the order of their rows.
         media: the media by mediaID.
-        deployments: the deployments that there are.
-        classified_at: date and time of the run that measured, "" where nobody knows.
+        deployments: the ids of the package's deployments.
+        classified_at: date and time of the run that measured, "" when it isn't known.
     """
     table = split_csv(path, content)
     before = [field_text(field).strip() for field in table.header.fields]
-    columns = _with_required(before)
     known = frozenset(deployments)
-    sightings: dict[str, list[tuple[int, ObservationRow, dict[str, str]]]] = defaultdict(list)
+    existing: dict[str, list[_Existing]] = defaultdict(list)
     for position, record in enumerate(table.records):
         if record.is_blank:
             continue
         row = _row(path, record, before)
-        # Rows of other media need not be understood.
+        # Rows of other media need not be valid.
         if row.optional_text("mediaID") not in measured:
             continue
-        sighting = observation_row(row, known)
-        if is_animal_in_medium(sighting):
-            sightings[sighting.media_id].append((position, sighting, row.cells))
+        observation = observation_row(row, known)
+        if is_animal_in_medium(observation):
+            existing[observation.media_id].append(_Existing(position, observation, row.cells))
 
     changed: dict[int, dict[str, str]] = {}
     added: list[dict[str, str]] = []
-    counts = dict.fromkeys(("renewed", "filled", "known", "stale"), 0)
+    counts: Counter[str] = Counter()
     for media_id, estimates in measured.items():
-        medium, theirs = media[media_id], sightings[media_id]
-        pairs = match_observations(medium, estimates, [sighting for _, sighting, _ in theirs])
-        company = _agreed_values([(sighting, cells) for _, sighting, cells in theirs])
+        medium, rows = media[media_id], existing[media_id]
+        pairs = match_observations(medium, estimates, [row.observation for row in rows])
+        agreed = _agreed_values(rows)
         for i, estimate in enumerate(estimates):
             if i not in pairs:
-                added.append(new_row_cells(medium, estimate, company, classified_at))
+                added.append(new_row_cells(medium, estimate, agreed, classified_at))
                 continue
-            position, sighting, cells = theirs[pairs[i]]
-            is_theirs = sighting.radius_m is not None and not has_trapmeter_distance(sighting)
-            if is_theirs or (is_reviewed_distance(sighting) and not estimate.is_by_hand):
-                counts["known"] += 1
+            position, observation, cells = rows[pairs[i]]
+            is_of_others = observation.radius_m is not None and not has_trapmeter_distance(observation)
+            if is_of_others or (is_reviewed_distance(observation) and not estimate.is_by_hand):
+                counts["already_measured"] += 1
                 continue
-            counts["renewed" if sighting.observation_id == observation_id(medium, estimate) else "filled"] += 1
-            changed[position] = updated_cells(estimate, medium, sighting, cells, classified_at)
-        unanswered = set(range(len(theirs))) - set(pairs.values())
-        counts["stale"] += sum(has_trapmeter_distance(theirs[j][1]) for j in unanswered)
-    return _assemble(table, before, columns, changed, added, counts)
+            counts["renewed" if observation.observation_id == observation_id(medium, estimate) else "filled"] += 1
+            changed[position] = updated_cells(estimate, medium, observation, cells, classified_at)
+        unmatched = set(range(len(rows))) - set(pairs.values())
+        counts["outdated"] += sum(has_trapmeter_distance(rows[j].observation) for j in unmatched)
+    return _assemble(table, before, changed, added, counts)
+
+
+class _Existing(NamedTuple):
+    """An observation of an animal: its position among the rows of the table, and its cells by column."""
+
+    position: int
+    observation: ObservationRow
+    cells: dict[str, str]
 
 
 def _assemble(
     table: RawTable,
     before: Sequence[str],
-    columns: Sequence[str],
     changed: Mapping[int, Mapping[str, str]],
     added: Sequence[Mapping[str, str]],
     counts: Mapping[str, int],
 ) -> WrittenObservations:
     quoted = are_all_quoted(table.header.fields)
-    if not changed and not added:
-        columns = before
+    columns = _with_required(before) if changed or added else before
     gained = tuple(name for name in columns if name not in before)
     end = table.header.end or "\n"
     header = _widened(table.header, before, columns, {name: quote_field(name, quoted=quoted) for name in gained})
@@ -186,7 +192,7 @@ def _assemble(
         tuple(columns),
         gained,
         len(added),
-        *(counts[name] for name in ("renewed", "filled", "known", "stale")),
+        *(counts[name] for name in ("renewed", "filled", "already_measured", "outdated")),
     )
 
 
@@ -196,17 +202,17 @@ def _row(path: Path, record: RawRecord, columns: Sequence[str]) -> Row:
 
 
 def _with_required(columns: Sequence[str]) -> list[str]:
-    """The columns with those that are needed, each behind the one that it follows in the standard."""
+    """The columns and the required ones that they lack, each after the column that it follows in the standard."""
     result = list(columns)
     for name in REQUIRED_COLUMNS:
         if name not in result:
-            ahead = [one for one in COLUMNS[: COLUMNS.index(name)] if one in result]
-            result.insert(max((result.index(one) for one in ahead), default=-1) + 1, name)
+            before = [other for other in COLUMNS[: COLUMNS.index(name)] if other in result]
+            result.insert(max((result.index(other) for other in before), default=-1) + 1, name)
     return result
 
 
 def _widened(record: RawRecord, before: Sequence[str], columns: Sequence[str], new: Mapping[str, str]) -> RawRecord:
-    """The row with a field for each of the columns, empty in those that are new or as told; short rows stay short."""
+    """The row with a field for each column, empty or from new in those that were added; short rows stay short."""
     if len(columns) == len(before) or record.is_blank:
         return record
     by_name = dict(zip(before, record.fields, strict=False))
@@ -217,7 +223,7 @@ def _widened(record: RawRecord, before: Sequence[str], columns: Sequence[str], n
 
 
 def _changed(record: RawRecord, columns: Sequence[str], cells: Mapping[str, str]) -> RawRecord:
-    """The row with other texts in some columns; fields whose text is the same keep their bytes."""
+    """The row with other texts in some columns; fields whose text stays the same keep their bytes."""
     fields = [*record.fields, *[""] * (len(columns) - len(record.fields))] if cells else list(record.fields)
     for name, text in cells.items():
         if name in columns:
@@ -227,8 +233,8 @@ def _changed(record: RawRecord, columns: Sequence[str], cells: Mapping[str, str]
     return RawRecord(tuple(fields), record.end, record.line)
 
 
-def _agreed_values(rows: Sequence[tuple[ObservationRow, Mapping[str, str]]]) -> AgreedValues:
-    """What all observations of animals in a medium agree on, as it stands in the cells."""
-    events = {cells.get("eventID", "") for sighting, cells in rows if sighting.event_id}
-    species = {cells.get("scientificName", "") for sighting, cells in rows if sighting.species}
+def _agreed_values(rows: Sequence[_Existing]) -> AgreedValues:
+    """What all observations of animals in a medium agree on, as it is in the cells."""
+    events = {row.cells.get("eventID", "") for row in rows if row.observation.event_id}
+    species = {row.cells.get("scientificName", "") for row in rows if row.observation.species}
     return AgreedValues(events.pop() if len(events) == 1 else "", species.pop() if len(species) == 1 else "")

@@ -1,7 +1,7 @@
-"""The tables of a package as records: deployments, media and observations.
+"""Deployments, media and observations of a package as records.
 
-Cells that nobody here uses are left alone. Times are the camera's own: a zone at their end is passed over, so that one
-package must not mix zones.
+Cells that trapmeter doesn't use are left alone. Times are the camera's own: a zone at their end is ignored, so don't mix
+zones within one package.
 """
 
 from __future__ import annotations
@@ -13,32 +13,26 @@ from datetime import datetime
 from pathlib import Path
 
 from trapmeter.records import MediumKind
-from trapmeter.tables.cameras import (
-    MAX_HEIGHT_M,
-    MAX_PITCH_DEG,
-    MIN_HEIGHT_M,
-    MIN_PITCH_DEG,
-    CameraSetup,
-)
-from trapmeter.tables.camtrapdp.container import DESCRIPTOR, PackageFiles, open_package, parse_resources, table_path
-from trapmeter.tables.csvfile import Row, decode_text, parse_rows
+from trapmeter.tables.cameras import MAX_HEIGHT_M, MAX_PITCH_DEG, MIN_HEIGHT_M, MIN_PITCH_DEG, CameraSetup
+from trapmeter.tables.camtrapdp.container import PackageFiles, open_package, read_resources, table_path
+from trapmeter.tables.csvfile import Row, UniqueRows, decode_text, parse_rows
 from trapmeter.tables.density_inputs import datetime_cell
 
 DEPLOYMENT_COLUMNS = ("deploymentID", "deploymentStart", "deploymentEnd")
 MEDIA_COLUMNS = ("mediaID", "deploymentID", "timestamp", "filePath")
 OBSERVATION_COLUMNS = ("observationID", "deploymentID", "eventStart", "observationLevel", "observationType")
 KEYS = {"deployments": "deploymentID", "media": "mediaID", "observations": "observationID"}
-"""Of each table the column whose names no two rows share."""
+"""The column of each table in which every row has an id of its own."""
 LEVELS = ("media", "event")
 MISSING = frozenset({"NA", "NaN", "nan"})
-"""What the standard's schemas call an empty cell, besides one without a text."""
+"""What the standard's schemas treat as an empty cell, besides an empty text."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRow:
-    """A row of deployments: a camera at a place from start to end. site_id: its locationID, else locationName, else its own.
+    """A row of deployments: a camera at a location from start to end.
 
-    row: as it stands in the file, for columns beyond the standard.
+    site_id: locationID, else locationName, else deploymentID. row: as it is in the file, for columns beyond the standard.
     """
 
     deployment_id: str
@@ -50,9 +44,9 @@ class DeploymentRow:
 
 @dataclass(frozen=True, slots=True)
 class MediumRow:
-    """A row of media: a photo or video, or a file of another kind (None). file_path: relative to the package, or an address.
+    """A row of media: a photo or video, or a file of another kind (None).
 
-    time: when it starts. row: as it stands in the file.
+    time: when it starts. file_path: relative to the package, or an address. row: as it is in the file.
     """
 
     media_id: str
@@ -65,12 +59,12 @@ class MediumRow:
 
 @dataclass(frozen=True, slots=True)
 class ObservationRow:
-    """A row of observations. level: media or event. media_id: "" where it is of an event.
+    """A row of observations.
 
-    kind: observationType, such as animal or blank. count: None where it isn't told. radius_m, angle_deg: where the individual
-    stands; None where nobody measured. tags: those of behavior and of observationTags. bbox: left, top, width, height as
-    shares of the picture (0..1). method: human or machine, "" where it isn't told. probability: of its
-    classification, as it stands.
+    level: media or event. kind: observationType, such as animal or blank. media_id: "" for an observation of an event.
+    count: None when it isn't stated. radius_m, angle_deg: position of the individual, None when nobody measured it. tags: of
+    behavior and observationTags. bbox: left, top, width, height as fractions of the picture. method: human or machine, ""
+    when it isn't stated. probability: of its classification, as it is in the file.
     """
 
     where: str
@@ -102,51 +96,47 @@ class Package:
     observations: tuple[ObservationRow, ...]
 
 
-def read_package(path: Path) -> Package:
+def read_package(path: str | Path) -> Package:
     """Reads a package.
 
     Args:
         path: its folder, its zip archive, or its datapackage.json.
 
     Raises:
-        InputError: the descriptor or a table is missing or not what it should be, or two rows have one name; names file,
-            line and column.
+        InputError: the descriptor or a table is missing or wrong, or two rows have the same id; names file and line.
     """
     with open_package(path) as files:
         deployments = tuple(map(deployment_row, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
-        known = {one.deployment_id for one in deployments}
+        known = {deployment.deployment_id for deployment in deployments}
         media = tuple(_medium_row(row, known) for row in _rows(files, "media", MEDIA_COLUMNS))
         observations = tuple(observation_row(row, known) for row in _rows(files, "observations", OBSERVATION_COLUMNS))
-    return Package(path, deployments, media, observations)
+    return Package(Path(path), deployments, media, observations)
 
 
-def read_deployment_rows(path: Path) -> tuple[DeploymentRow, ...]:
-    """Reads the deployments of a package alone; arguments and errors as of `read_package`."""
+def read_deployment_rows(path: str | Path) -> tuple[DeploymentRow, ...]:
+    """Reads only the deployments of a package; arguments and errors as for `read_package`."""
     with open_package(path) as files:
         return tuple(map(deployment_row, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
 
 
 def _rows(files: PackageFiles, table: str, required: tuple[str, ...]) -> Iterator[Row]:
-    descriptor = files.where(DESCRIPTOR)
-    name = table_path(parse_resources(descriptor, decode_text(descriptor, files.read(DESCRIPTOR)))[table])
-    where = files.where(name)
-    rows = parse_rows(where, decode_text(where, files.read(name)), required=required, allows_short_rows=True)
+    name = table_path(read_resources(files)[table])
+    path = files.path_of(name)
+    rows = parse_rows(path, decode_text(path, files.read(name)), required=required, allows_short_rows=True)
     key = KEYS[table]
-    line_of: dict[str, int] = {}
+    ids = UniqueRows()
     for row in map(with_missing_emptied, rows):
-        first = line_of.setdefault(row.text(key), row.line)
-        if first != row.line:
-            raise row.error(key, f"another name than that of line {first} (remove the row if it is the same)")
+        ids.check(row, row.text(key), f"{key} {row.text(key)!r}")
         yield row
 
 
 def with_missing_emptied(row: Row) -> Row:
-    """The row with empty cells where it says that a value is missing."""
+    """The row with empty cells in place of those that say that a value is missing."""
     return replace(row, cells={name: "" if text.strip() in MISSING else text for name, text in row.cells.items()})
 
 
 def site_id_of(row: Row) -> str:
-    """The site of a deployment: its locationID, else locationName, else its own name."""
+    """The site of a deployment: its locationID, else locationName, else deploymentID."""
     return row.optional_text("locationID") or row.optional_text("locationName") or row.text("deploymentID")
 
 
@@ -154,25 +144,21 @@ def deployment_row(row: Row) -> DeploymentRow:
     """A row of deployments.csv.
 
     Raises:
-        InputError: a cell is not what it should be.
+        InputError: a cell is wrong.
     """
-    # A table of deployments by itself may do without its own names, where it tells the locations'.
-    name = row.text("deploymentID") if "deploymentID" in row.cells else ""
-    return DeploymentRow(
-        name,
-        site_id_of(row),
-        datetime_cell(row, "deploymentStart"),
-        datetime_cell(row, "deploymentEnd"),
-        row,
-    )
+    # A table of deployments on its own may lack deploymentID if it has the locations.
+    deployment_id = row.text("deploymentID") if "deploymentID" in row.cells else ""
+    start, end = datetime_cell(row, "deploymentStart"), datetime_cell(row, "deploymentEnd")
+    return DeploymentRow(deployment_id, site_id_of(row), start, end, row)
 
 
-def camera_setup_of(place: DeploymentRow) -> CameraSetup | None:
-    """How the camera of a deployment hung, from cameraHeight (metres) and cameraTilt (degrees, negative looks down).
+def camera_setup_of(deployment: DeploymentRow) -> CameraSetup | None:
+    """The mounting of a deployment's camera, from cameraHeight (metres) and cameraTilt (degrees, negative looks down).
 
-    None where one of them isn't told or is none of a camera that sees ground. The standard tells nothing of the lens.
+    None if one of them is missing or out of range for a camera that sees ground. The standard says nothing about the lens.
     """
-    height_m, pitch_deg = place.row.optional_number("cameraHeight"), place.row.optional_number("cameraTilt")
+    row = deployment.row
+    height_m, pitch_deg = row.optional_number("cameraHeight"), row.optional_number("cameraTilt")
     if height_m is None or pitch_deg is None:
         return None
     is_usual = MIN_HEIGHT_M <= height_m <= MAX_HEIGHT_M and MIN_PITCH_DEG <= pitch_deg <= MAX_PITCH_DEG
@@ -182,7 +168,7 @@ def camera_setup_of(place: DeploymentRow) -> CameraSetup | None:
 def _medium_row(row: Row, deployments: Collection[str]) -> MediumRow:
     file_path = row.text("filePath")
     mediatype = row.optional_text("fileMediatype").lower() or mimetypes.guess_type(file_path)[0] or ""
-    # A GIF may be a still, but is decoded as what it can be.
+    # A GIF may hold a single picture, but it can be a video and is decoded as one.
     is_video = mediatype.startswith("video/") or mediatype == "image/gif"
     return MediumRow(
         row.text("mediaID"),
@@ -195,17 +181,14 @@ def _medium_row(row: Row, deployments: Collection[str]) -> MediumRow:
 
 
 def observation_row(row: Row, deployments: Collection[str]) -> ObservationRow:
-    """A row of observations.csv; deployments: those that there are.
+    """A row of observations.csv. deployments: the ids of the package's deployments.
 
     Raises:
-        InputError: a cell is not what it should be.
+        InputError: a cell is wrong.
     """
     level = row.text("observationLevel")
     if level not in LEVELS:
         raise row.error("observationLevel", f"one of {', '.join(LEVELS)}")
-    count = row.optional_number("count")
-    if count is not None and (count < 1 or count != int(count)):
-        raise row.error("count", "a whole number >= 1, or nothing")
     radius = row.optional_number("individualPositionRadius")
     if radius is not None and radius < 0:
         raise row.error("individualPositionRadius", "metres >= 0, or nothing")
@@ -219,7 +202,7 @@ def observation_row(row: Row, deployments: Collection[str]) -> ObservationRow:
         level=level,
         kind=row.text("observationType"),
         species=row.optional_text("scientificName"),
-        count=None if count is None else int(count),
+        count=row.optional_count("count"),
         individual_id=row.optional_text("individualID"),
         radius_m=radius,
         angle_deg=row.optional_number("individualPositionAngle"),
@@ -236,10 +219,10 @@ def observation_row(row: Row, deployments: Collection[str]) -> ObservationRow:
 
 
 def _deployment_id(row: Row, deployments: Collection[str]) -> str:
-    name = row.text("deploymentID")
-    if name not in deployments:
-        raise row.error("deploymentID", "a deployment of the table of deployments")
-    return name
+    deployment_id = row.text("deploymentID")
+    if deployment_id not in deployments:
+        raise row.error("deploymentID", "an id of the table of deployments")
+    return deployment_id
 
 
 def _bbox(row: Row) -> tuple[float, float, float, float] | None:
@@ -248,5 +231,7 @@ def _bbox(row: Row) -> tuple[float, float, float, float] | None:
         return None
     x, y, width, height = (-1.0 if number is None else number for number in numbers)
     if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < width <= 1 and 0 < height <= 1):
-        raise row.error("bboxX", "bboxX, bboxY, bboxWidth and bboxHeight as shares of the picture (0 to 1), or none")
+        raise row.error(
+            "bboxX", "bboxX, bboxY, bboxWidth and bboxHeight as fractions of the picture (0 to 1), or none of them"
+        )
     return x, y, width, height

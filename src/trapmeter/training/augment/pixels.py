@@ -30,11 +30,11 @@ from trapmeter.training.augment.plan import (
 )
 
 BlurFunction: TypeAlias = Callable[[Pixels], Pixels]
-"""From a frame to a new one."""
+"""Returns a blurred copy of a frame."""
 
 
 def blur_function(blur: Blur, size_hw: tuple[int, int]) -> BlurFunction:
-    """What carries out a blur on frames of size_hw, the same on each."""
+    """The function that applies a blur to frames of size_hw, with the same result on equal frames."""
     match blur:
         case BoxBlur(side):
             return partial(apply_box_blur, side_px=side)
@@ -55,17 +55,17 @@ def apply_box_blur(frame: Pixels, side_px: int) -> Pixels:
 
 
 def motion_kernel(blur: MotionBlur) -> NDArray[np.float32]:
-    """The weights of a motion blur, side x side, sum 1: even along the line."""
+    """The weights of a motion blur, side x side with sum 1, equal along the line."""
     line = np.zeros((blur.side_px, blur.side_px), np.uint8)
     cv2.line(line, blur.start, blur.end, 1)
     return line.astype(np.float32) / np.float32(line.sum())
 
 
 def glass_sources(blur: GlassBlur, size_hw: tuple[int, int]) -> NDArray[np.int16]:
-    """Where each pixel comes from (x, y; height x width x 2).
+    """The source of each pixel (height x width x 2: x, y).
 
-    albumentations exchanges pixels pair by pair. Here each takes the value found after as many random steps, which moves
-    them by the same law without touching pixels one after the other.
+    albumentations swaps pixels pair by pair. Here each pixel takes the value at the end of as many random steps: their
+    displacements follow the same distribution, without a loop over pixels.
     """
     rng = np.random.Generator(np.random.SFC64(blur.seed))
     height, width = size_hw
@@ -86,24 +86,26 @@ def _apply_glass_blur(frame: Pixels, sigma_px: float, sources: NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class NoiseField:
-    """Noise of one frame: grey levels added and taken away, uint8, height x width x 3; one of the two is 0."""
+    """Noise of one frame: grey levels to add and to subtract, uint8, height x width x 3; one of the two is 0."""
 
     added: Pixels
-    taken: Pixels
+    subtracted: Pixels
 
     def apply_to(self, frame: Pixels) -> Pixels:
-        """A new frame with the noise, between 0 and 255."""
-        return np.asarray(cv2.subtract(cv2.add(frame, self.added), self.taken), np.uint8)
+        """A copy of the frame with the noise, clipped to 0..255."""
+        return np.asarray(cv2.subtract(cv2.add(frame, self.added), self.subtracted), np.uint8)
 
 
 def draw_noise_field(variance: float, size_hw: tuple[int, int], rng: np.random.Generator) -> NoiseField:
-    """Noise of a variance in grey levels squared, at least 1/12."""
-    # Rounding to whole numbers adds 1/12 of its own (Sheppard).
+    """Gaussian noise with a variance in squared grey levels, at least 1/12."""
+    # Rounding to integers adds a variance of 1/12 (Sheppard's correction).
     levels = np.rint(_quantiles() * np.sqrt(max(variance - 1.0 / 12.0, 0.0)))
     n = size_hw[0] * size_hw[1] * 3
     index = rng.integers(2**64, size=-(-n // 4), dtype=np.uint64).view(np.uint16)[:n].reshape(*size_hw, 3)
-    added, taken = (np.clip(side, 0.0, 255.0).astype(np.uint8).take(index, mode="clip") for side in (levels, -levels))
-    return NoiseField(added, taken)
+    added, subtracted = (
+        np.clip(side, 0.0, 255.0).astype(np.uint8).take(index, mode="clip") for side in (levels, -levels)
+    )
+    return NoiseField(added, subtracted)
 
 
 @cache
@@ -117,19 +119,19 @@ ToneStep: TypeAlias = BrightnessContrast | Gamma | ToneCurve | ColourJitter | Mu
 LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
 SAMPLE_STEP = 4
-"""Statistics of a frame are taken from every 4th pixel in x and y: a sixteenth of the time, and on the demo's clips the mean
-grey comes out within 0.5 grey levels (median 0.13), the shift of colours within 0.05."""
+"""Statistics of a frame use every 4th pixel in x and y, in a sixteenth of the time. On the demo's clips the mean grey changes
+by at most 0.5 grey levels (median 0.13), the colour shift by at most 0.05."""
 IDENTITY: ToneTable = np.arange(256.0)
 
 
 def tone_steps(plan: AugmentPlan) -> tuple[ToneStep, ...]:
-    """The steps of a plan that belong here, in order, without the colour shift."""
+    """The tone steps of a plan in their order, without the colour shift."""
     steps = (plan.brightness_contrast, plan.tone, plan.noise)
     return tuple(step for step in steps if isinstance(step, ToneStep))
 
 
 def apply_tones(frame: Pixels, steps: Sequence[ToneStep], shift: ColourShift | None = None) -> Pixels:
-    """A new frame after all steps, and last the shift of colours."""
+    """A copy of the frame after all steps and then the colour shift."""
     table = IDENTITY
     for step in steps:
         if isinstance(step, ColourJitter):
@@ -142,16 +144,16 @@ def apply_tones(frame: Pixels, steps: Sequence[ToneStep], shift: ColourShift | N
 
 
 def apply_table(frame: Pixels, table: ToneTable) -> Pixels:
-    """The frame with each value exchanged for its entry, rounded."""
+    """A copy of the frame with each value replaced by its rounded entry in the table."""
     entries = np.rint(table).astype(np.uint8)
     return np.asarray(cv2.LUT(frame, entries if entries.ndim == 1 else entries[None]), np.uint8)
 
 
 def colour_offsets(colours: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
-    """What is added to red, green and blue: alpha times variance along each principal axis of colours (n x 3, 0..255).
+    """Offsets of red, green and blue: alpha times variance along each principal axis of the colours (n x 3, 0..255).
 
-    Krizhevsky et al. 2012, with one alpha for all three axes, as albumentations 1.0.3 drew it. An axis has no direction of
-    its own; each is taken to point towards white.
+    Krizhevsky et al. 2012, with one alpha for all three axes, as albumentations 1.0.3 drew it. The sign of an axis is
+    arbitrary; here each points towards white.
     """
     n = len(colours)
     mean = np.ones(n) @ colours / n
@@ -174,7 +176,7 @@ def _compose(table: ToneTable, step: BrightnessContrast | Gamma | ToneCurve | Mu
 
 
 def _apply_jitter(frame: Pixels, table: ToneTable, jitter: ColourJitter) -> tuple[Pixels, ToneTable]:
-    """The frame and what is still to be looked up in it."""
+    """The frame, and the table still to be applied to it."""
     for name in jitter.order:
         match name:
             case "brightness":
@@ -195,7 +197,7 @@ def _apply_pending(frame: Pixels, table: ToneTable) -> Pixels:
 
 
 def _rotate_hue(frame: Pixels, turn: float) -> Pixels:
-    """Hue moved by a fraction of the colour circle; OpenCV's hue has 180 steps."""
+    """The frame with its hue moved by a fraction of the colour circle; OpenCV's hue has 180 steps."""
     hsv = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)
     entries = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     entries[:, 0] = (np.arange(256) + round(180.0 * turn)) % 180
@@ -203,5 +205,5 @@ def _rotate_hue(frame: Pixels, turn: float) -> Pixels:
 
 
 def _sample_colours(frame: Pixels, table: ToneTable) -> NDArray[np.float64]:
-    """Colours (n x 3) of some pixels as they are after the table."""
+    """Colours (n x 3) of every 4th pixel in x and y after the table."""
     return table[frame[::SAMPLE_STEP, ::SAMPLE_STEP].reshape(-1, 3)]

@@ -1,6 +1,6 @@
-"""What is done to one window: the records that `draw.py` draws and `apply.py` carries out.
+"""The plan of one window's augmentation: a record for each step, with all its random values.
 
-Pixels are counted from the top left, x to the right and y down; whole numbers are middles of pixels.
+Pixel coordinates count from the top left, x to the right and y down; integers are the centres of pixels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Point: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Dropout:
-    """Black squares: top left corners, and their side."""
+    """Black squares: their top left corners and their side."""
 
     corners: tuple[Point, ...]
     side_px: int
@@ -29,7 +29,7 @@ class BoxBlur:
 
 @dataclass(frozen=True, slots=True)
 class GaussianBlur:
-    """Gaussian kernel cut off at a square, its deviation following OpenCV's rule for that side."""
+    """Gaussian kernel, cut off at a square, with the standard deviation that OpenCV chooses for that side."""
 
     side_px: int
 
@@ -52,7 +52,7 @@ class MotionBlur:
 
 @dataclass(frozen=True, slots=True)
 class GlassBlur:
-    """Pixels change places within a reach, as through frosted glass."""
+    """Pixels are shuffled within a reach, as through frosted glass."""
 
     sigma_px: float
     reach_px: int
@@ -77,7 +77,7 @@ class Gamma:
 
 @dataclass(frozen=True, slots=True)
 class ColourJitter:
-    """Factors on brightness, contrast and saturation and a turn of hue, in an order of their names."""
+    """Factors on brightness, contrast and saturation and a rotation of hue, applied in the order of the names."""
 
     brightness: float
     contrast: float
@@ -88,7 +88,7 @@ class ColourJitter:
 
 @dataclass(frozen=True, slots=True)
 class ToneCurve:
-    """A Bezier curve from 0 to 1 whose two inner control points have these heights, 0..1."""
+    """A Bezier curve from 0 to 1; low and high are the values of its two inner control points, 0..1."""
 
     low: float
     high: float
@@ -112,7 +112,7 @@ class MultiplicativeNoise:
 
 @dataclass(frozen=True, slots=True)
 class PiecewiseAffine:
-    """Where the points of an even grid take their pixels from: moves in fractions of width and height, row by row."""
+    """Displaced sources of a regular grid's points: shifts as fractions of width and height, row by row."""
 
     moves_x: tuple[tuple[float, ...], ...]
     moves_y: tuple[tuple[float, ...], ...]
@@ -120,14 +120,14 @@ class PiecewiseAffine:
 
 @dataclass(frozen=True, slots=True)
 class OpticalDistortion:
-    """Radial distortion of a lens: coefficient of radius squared and of radius to the fourth."""
+    """Radial distortion of a lens: one coefficient for the second and the fourth power of the radius."""
 
     coefficient: float
 
 
 @dataclass(frozen=True, slots=True)
 class GridDistortion:
-    """Even columns and rows take their pixels from uneven ones: factors on their sizes, from the left and the top."""
+    """Regular columns and rows are read from stretched ones: factors on their sizes, from the left and the top."""
 
     stretch_x: tuple[float, ...]
     stretch_y: tuple[float, ...]
@@ -135,14 +135,14 @@ class GridDistortion:
 
 @dataclass(frozen=True, slots=True)
 class ColourShift:
-    """Move along each principal axis of a frame's colours, as a fraction of the variance along it."""
+    """Shift along each principal axis of a frame's colours, as a fraction of the variance along it."""
 
     alpha: float
 
 
 @dataclass(frozen=True, slots=True)
 class Fog:
-    """Discs of haze, each alpha white, then a mean over a square."""
+    """Discs of haze with a share alpha of white each, then a mean over a square."""
 
     centres: tuple[Point, ...]
     radius_px: int
@@ -152,14 +152,14 @@ class Fog:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """Polygons at half the brightness; where one crosses itself, its inside follows the even-odd rule."""
+    """Polygons at half the brightness; a polygon that crosses itself is filled by the even-odd rule."""
 
     polygons: tuple[tuple[Point, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FlareDisc:
-    """A faint disc; later discs brighten it again. colour is RGB 0..255."""
+    """A faint disc, brightened further by later discs. colour is RGB 0..255."""
 
     centre: Point
     radius_px: int
@@ -188,7 +188,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Zoom:
-    """Magnified about a point in fractions of width and height; the animal counts as nearer by as much."""
+    """Magnification about a point (fractions of width and height); the distance is divided by the scale."""
 
     scale: float
     x: float
@@ -203,7 +203,7 @@ Distortion: TypeAlias = PiecewiseAffine | OpticalDistortion | GridDistortion
 
 @dataclass(frozen=True, slots=True)
 class AugmentPlan:
-    """Everything that is done to one window; None is left out. Made for frames of size_hw, height x width."""
+    """All changes to one window whose frames are size_hw (height x width); None leaves a step out."""
 
     size_hw: tuple[int, int]
     flip: bool = False
@@ -223,7 +223,7 @@ class AugmentPlan:
 
     @property
     def step_names(self) -> tuple[str, ...]:
-        """What is done, in the order of the 2nd-place system's list: "Flip", "Dropout", "GlassBlur" ..."""
+        """Names of the steps that are applied, in the order of the 2nd-place system: "Flip", "Dropout", "GlassBlur" ..."""
         steps = [getattr(self, field.name) for field in fields(self)[2:-1]]
         names = tuple(type(step).__name__ for step in steps if step is not None)
         return ("Flip",) * self.flip + names + ("Grey",) * self.grey

@@ -40,13 +40,13 @@ from trapmeter.training.augment.settings import AugmentSettings, BlurKind, Disto
 
 FLARE_DISC_ALPHA: Interval = (0.05, 0.2)
 FLARE_MIN_LEVEL = 205
-"""Discs of a flare have channels from here to 255."""
+"""Smallest channel value of a flare's discs; the largest is 255."""
 FLARE_STEP_PX = 10
-"""Discs of a flare stand at multiples of this in x."""
+"""The x of a flare's discs is a multiple of this."""
 
 
 def draw_plan(settings: AugmentSettings, size_hw: tuple[int, int], rng: np.random.Generator) -> AugmentPlan:
-    """What to do to a window whose frames are size_hw, height x width; every step is drawn for itself."""
+    """A random plan for a window whose frames are size_hw (height x width); the steps are drawn independently."""
 
     def happens(probability: float) -> bool:
         return bool(rng.random() < probability)
@@ -68,7 +68,7 @@ def draw_plan(settings: AugmentSettings, size_hw: tuple[int, int], rng: np.rando
         shadow=_draw_shadow(s, size_hw, rng) if happens(s.p_shadow) else None,
         flare=_draw_flare(s, size_hw, rng) if happens(s.p_flare) else None,
         turn=_draw_turn(s, rng) if happens(s.p_turn) else None,
-        # Last, so that it changes no other draw.
+        # Last, so that they change no earlier draw.
         zoom=_draw_zoom(s, rng) if happens(s.p_zoom) else None,
         grey=happens(s.p_grey),
     )
@@ -81,7 +81,7 @@ def _draw_zoom(s: AugmentSettings, rng: np.random.Generator) -> Zoom:
 
 
 def _draw_integer(rng: np.random.Generator, least: int, most: int) -> int:
-    """A whole number, least and most included."""
+    """An integer from least to most, both included."""
     return int(rng.integers(least, most + 1))
 
 
@@ -105,7 +105,7 @@ def _draw_blur(s: AugmentSettings, rng: np.random.Generator) -> Blur:
         case BlurKind.GLASS:
             return GlassBlur(s.glass_sigma_px, s.glass_reach_px, s.glass_shuffles, _draw_seed(rng))
         case BlurKind.GAUSSIAN:
-            # As in albumentations 1.0.3 even sides are drawn too and become the next odd one: 3 is half as likely as 5 and 7.
+            # As in albumentations 1.0.3, even sides are drawn too and raised to the next odd one: 3 is half as likely as 5.
             return GaussianBlur(_draw_integer(rng, least, most) | 1)
         case BlurKind.MEDIAN:
             return MedianBlur(side)
@@ -154,7 +154,7 @@ def _draw_distortion(s: AugmentSettings, rng: np.random.Generator) -> Distortion
 
 
 def _draw_fog(s: AugmentSettings, size_hw: tuple[int, int], rng: np.random.Generator) -> Fog:
-    """Rings of discs, the first around the middle, each further ring wider and with more discs."""
+    """Rings of discs, the first around the middle, each next ring wider and with more discs."""
     height, width = size_hw
     density = rng.uniform(*s.fog_density)
     disc = max(1, int(width // 3 * density))
@@ -185,7 +185,7 @@ def _draw_flare(s: AugmentSettings, size_hw: tuple[int, int], rng: np.random.Gen
     discs = []
     for _ in range(_draw_integer(rng, *s.flare_discs)):
         disc_x = FLARE_STEP_PX * _draw_integer(rng, 0, (width - 1) // FLARE_STEP_PX)
-        # On a steep line most discs lie outside the picture. Kept near it, since OpenCV draws with whole numbers.
+        # On a steep line most discs are outside the picture; clipped, since OpenCV draws with 32-bit integers.
         disc_y = int(np.clip(y - slope * (disc_x - x), -height, 2 * height))
         red, green, blue = rng.integers(FLARE_MIN_LEVEL, 256, 3).tolist()
         radius = _draw_integer(rng, 1, max(height // 100 - 2, 2)) ** 3

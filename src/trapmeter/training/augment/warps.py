@@ -1,8 +1,8 @@
-"""Flip, distortion and turn, as one resampling.
+"""Flip, distortion, rotation and zoom as a single resampling of frames and boxes.
 
-A warp is a map (float32, height x width x 2): for each pixel of the answer, the x and y in the frame that it is taken from,
-in pixels. Where that lies outside the frame, the answer is black. The map of several warps, one after the other, is the
-map of the last, looked up in the map of the one before.
+A warp is a map (float32, height x width x 2): for each pixel of the result, the x and y of its source in the frame, in
+pixels. The result is black if the source is outside the frame. The map of successive warps is the first map, sampled at the
+sources of the second.
 """
 
 from __future__ import annotations
@@ -32,26 +32,28 @@ AffineMatrix = NDArray[np.float64]
 NO_SECOND_MAP = np.empty((0, 0), np.float32)
 FAR_OUTSIDE_PX = -1e4
 MIN_BOX_PX = 2.0
-"""Smaller boxes are widened to this before they are looked for in a warped picture, whose pixels could miss them."""
+"""Smaller boxes are widened to this before the warp: otherwise no pixel of the result might have its source inside."""
 
 
 class Warp:
-    """A map made ready for OpenCV's fixed-point resampling, a quarter faster than with the map itself."""
+    """A map prepared for OpenCV's fixed-point resampling, which is a quarter faster than with the map itself."""
 
     def __init__(self, sources: SourceMap) -> None:
         self._sources = sources
-        self._whole, self._parts = cv2.convertMaps(sources, NO_SECOND_MAP, cv2.CV_16SC2)
+        self._integers, self._fractions = cv2.convertMaps(sources, NO_SECOND_MAP, cv2.CV_16SC2)
 
     def frame(self, frame: Pixels) -> Pixels:
-        """A new frame, resampled bilinearly."""
-        return np.asarray(cv2.remap(frame, self._whole, self._parts, cv2.INTER_LINEAR, borderValue=(0, 0, 0)), np.uint8)
+        """A copy of the frame, resampled bilinearly."""
+        return np.asarray(
+            cv2.remap(frame, self._integers, self._fractions, cv2.INTER_LINEAR, borderValue=(0, 0, 0)), np.uint8
+        )
 
     def box(self, box: Box) -> Box | None:
-        """The smallest box around all pixels that were taken from inside the box; None when there are none."""
+        """The smallest box around all pixels with a source inside the given box; None without any."""
         height, width = self._sources.shape[:2]
         middle = np.array([(box.x1 + box.x2) * width, (box.y1 + box.y2) * height]) / 2.0
         half = np.maximum(np.array([(box.x2 - box.x1) * width, (box.y2 - box.y1) * height]), MIN_BOX_PX) / 2.0
-        # Fractions count from the edge of the first pixel, maps from its middle.
+        # Boxes count from the edge of the first pixel, maps from its centre.
         low, high = np.maximum(middle - half, 0.0) - 0.5, np.minimum(middle + half, (width, height)) - 0.5
         within = cv2.inRange(self._sources, (*low.tolist(), 0.0, 0.0), (*high.tolist(), 0.0, 0.0))
         left, top, n_columns, n_rows = cv2.boundingRect(within)
@@ -61,7 +63,7 @@ class Warp:
 
 
 def make_warp(plan: AugmentPlan) -> Warp | None:
-    """The plan's distortion, turn and zoom with its flip; None without the first three: a flip alone needs no resampling."""
+    """The plan's distortion, turn, zoom and flip; None without the first three, as a flip alone needs no resampling."""
     matrix = _affine_matrix(plan)
     height, width = plan.size_hw
     if plan.distortion is None:
@@ -79,7 +81,7 @@ def make_warp(plan: AugmentPlan) -> Warp | None:
 
 
 def _affine_matrix(plan: AugmentPlan) -> AffineMatrix | None:
-    """The zoom after the turn, 2 x 3; None without both."""
+    """The turn followed by the zoom, 2 x 3; None without both."""
     turn = None if plan.turn is None else turn_matrix(plan.turn, plan.size_hw)
     if plan.zoom is None:
         return turn
@@ -93,12 +95,12 @@ def _affine_matrix(plan: AugmentPlan) -> AffineMatrix | None:
 def flip_box(box: Box) -> Box:
     """The box in the mirrored picture."""
     right = 1.0 - box.x1
-    # A box far thinner than any pixel would lose its width to rounding.
+    # Rounding would leave a box much thinner than a pixel without width.
     return Box(min(1.0 - box.x2, math.nextafter(right, 0.0)), box.y1, right, box.y2, box.score)
 
 
 def turn_matrix(turn: Turn, size_hw: tuple[int, int]) -> AffineMatrix:
-    """2 x 3, from pixels of the frame to pixels of the answer."""
+    """The matrix, 2 x 3, from pixels of the frame to pixels of the result."""
     height, width = size_hw
     matrix = np.array(cv2.getRotationMatrix2D((width / 2, height / 2), turn.angle_deg, turn.scale), np.float64)
     matrix[:, 2] += np.array([turn.shift_x * width, turn.shift_y * height])
@@ -106,7 +108,7 @@ def turn_matrix(turn: Turn, size_hw: tuple[int, int]) -> AffineMatrix:
 
 
 def affine_map(matrix: AffineMatrix, size_hw: tuple[int, int]) -> SourceMap:
-    """The map of a matrix from pixels of the frame to pixels of the answer."""
+    """The map of a matrix from pixels of the frame to pixels of the result."""
     (xx, xy, x0), (yx, yy, y0) = cv2.invertAffineTransform(matrix).tolist()
     columns, rows = _pixel_grid(size_hw)
     return _stack_xy(xx * columns + (xy * rows + x0), yx * columns + (yy * rows + y0))
@@ -126,7 +128,7 @@ def distortion_map(distortion: Distortion, size_hw: tuple[int, int]) -> SourceMa
 
 
 def _piecewise_map(piecewise: PiecewiseAffine, size_hw: tuple[int, int]) -> SourceMap:
-    """Bilinear between the moved points, which stay in the picture; albumentations is linear on two triangles per cell."""
+    """Bilinear between the shifted points, which stay in the picture; albumentations uses two triangles per cell."""
     height, width = size_hw
     moves_x, moves_y = np.array(piecewise.moves_x), np.array(piecewise.moves_y)
     n_rows, n_columns = moves_x.shape
@@ -137,13 +139,13 @@ def _piecewise_map(piecewise: PiecewiseAffine, size_hw: tuple[int, int]) -> Sour
 
 
 def _hat_weights(length: int, n_points: int) -> NDArray[np.float32]:
-    """Weights (length x n_points) of linear interpolation between points spread evenly over 0..length."""
+    """Weights (length x n_points) of linear interpolation between equidistant points over 0..length."""
     at = np.arange(length)[:, None] * ((n_points - 1) / length)
     return np.asarray(np.maximum(0.0, 1.0 - np.abs(at - np.arange(n_points))), np.float32)
 
 
 def _optical_map(coefficient: float, size_hw: tuple[int, int]) -> SourceMap:
-    """Radii are counted in picture widths from the middle."""
+    """The map of a radial distortion; radii are in picture widths from the middle."""
     height, width = size_hw
     columns, rows = _pixel_grid(size_hw)
     x, y = columns - width / 2, rows - height / 2
@@ -153,10 +155,10 @@ def _optical_map(coefficient: float, size_hw: tuple[int, int]) -> SourceMap:
 
 
 def _stretched_positions(stretch: tuple[float, ...], length: int) -> NDArray[np.float32]:
-    """Sources of the pixels along one side: even steps read stretched ones, from 0 on. The far end may lie in or out."""
-    even = np.linspace(0.0, length, len(stretch) + 1)
-    uneven = np.concatenate(([0.0], np.cumsum(stretch))) * (length / len(stretch))
-    return np.interp(np.arange(length), even, uneven).astype(np.float32)
+    """Sources of the pixels along one side: regular steps read stretched ones, from 0 on; the far end may be outside."""
+    regular = np.linspace(0.0, length, len(stretch) + 1)
+    stretched = np.concatenate(([0.0], np.cumsum(stretch))) * (length / len(stretch))
+    return np.interp(np.arange(length), regular, stretched).astype(np.float32)
 
 
 def _pixel_grid(size_hw: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

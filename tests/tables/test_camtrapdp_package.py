@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from datetime import datetime
 
 import pytest
 
-from packages import bbox, medium, observation, write_package
+from packages import bbox, medium, observation, packed, write_package
 from trapmeter.errors import InputError
 from trapmeter.tables.camtrapdp.container import is_package
 from trapmeter.tables.camtrapdp.media_observations import boxes_by_medium
@@ -34,30 +33,23 @@ def package(folder, resources=RESOURCES, **tables):
     return folder
 
 
-def zipped(folder, path, root=""):
-    with zipfile.ZipFile(path, "w") as archive:
-        for one in folder.iterdir():
-            archive.write(one, root + one.name)
-    return path
+def content_of(found):
+    media = [(medium.media_id, medium.time, medium.file_path, medium.kind) for medium in found.media]
+    return found.deployments[0].site_id, media, [(row.observation_id, row.radius_m) for row in found.observations]
 
 
-def same(found):
-    media = [(one.media_id, one.time, one.file_path, one.kind) for one in found.media]
-    return found.deployments[0].site_id, media, [(one.observation_id, one.radius_m) for one in found.observations]
-
-
-def test_folder_descriptor_and_archive_are_the_same(tmp_path):
+def test_folder_descriptor_and_archive_give_the_same_package(tmp_path):
     folder = package(tmp_path / "dp")
     paths = [
         folder,
         folder / "datapackage.json",
-        zipped(folder, tmp_path / "a.zip"),
-        zipped(folder, tmp_path / "b.zip", "dp/"),
+        packed(folder, tmp_path / "a.zip"),
+        packed(folder, tmp_path / "b.zip", "dp/"),
     ]
     assert all(is_package(path) for path in paths)
     assert not is_package(folder / "media.csv")
     tables = [read_package(path) for path in paths]
-    assert all(same(one) == same(tables[0]) for one in tables)
+    assert all(content_of(table) == content_of(tables[0]) for table in tables)
     fox, blank = tables[0].observations
     assert fox.tags == ("foraging", "running", "odd")
     assert (fox.individual_id, fox.radius_m, fox.angle_deg, fox.bbox) == ("fox1", 4.5, -3, (0.1, 0.2, 0.3, 0.4))
@@ -66,34 +58,34 @@ def test_folder_descriptor_and_archive_are_the_same(tmp_path):
     assert tables[0].media[0].file_path == "S1/a.jpg"
 
 
-def test_a_real_package(shared):
-    found = read_package(shared("camtrap-dp"))
+def test_a_real_package_is_read_completely(shared_file):
+    found = read_package(shared_file("camtrap-dp"))
     assert (len(found.deployments), len(found.media), len(found.observations)) == (2, 5, 7)
-    assert {one.site_id for one in found.deployments} == {"loc1", "loc2"}
-    assert sum(one.bbox is not None for one in found.observations) == 5
+    assert {deployment.site_id for deployment in found.deployments} == {"loc1", "loc2"}
+    assert sum(row.bbox is not None for row in found.observations) == 5
 
 
-def path_of(name):
-    return [{**one, "path": name} if one["name"] == "media" else one for one in RESOURCES]
+def resources_with_media_at(name):
+    return [{**entry, "path": name} if entry["name"] == "media" else entry for entry in RESOURCES]
 
 
 @pytest.mark.parametrize(
     ("resources", "words"),
     [
-        (path_of("../secret.csv"), "'../secret.csv' leads out of the package"),
-        (path_of("/etc/secret.csv"), "leads out of the package"),
-        (path_of("C:/secret.csv"), "leads out of the package"),
-        (path_of("..\\secret.csv"), "leads out of the package"),
-        (path_of("https://example.org/media.csv"), "expected the path of one CSV file"),
-        (path_of(["a.csv", "b.csv"]), "got a.csv, b.csv"),
-        (path_of("media.csv.gz"), "expected the path of one CSV file"),
-        (path_of("gone.csv"), "gone.csv does not exist"),
+        (resources_with_media_at("../secret.csv"), "'../secret.csv' leads out of the package"),
+        (resources_with_media_at("/etc/secret.csv"), "leads out of the package"),
+        (resources_with_media_at("C:/secret.csv"), "leads out of the package"),
+        (resources_with_media_at("..\\secret.csv"), "leads out of the package"),
+        (resources_with_media_at("https://example.org/media.csv"), "expected the path of one CSV file"),
+        (resources_with_media_at(["a.csv", "b.csv"]), "got a.csv, b.csv"),
+        (resources_with_media_at("media.csv.gz"), "expected the path of one CSV file"),
+        (resources_with_media_at("gone.csv"), "gone.csv does not exist"),
         (RESOURCES[:2], "but observations is missing"),
         ([{"name": "media"}], "expected JSON with 'resources'"),
         (None, "expected JSON with 'resources'"),
     ],
 )
-def test_descriptors_that_cannot_be_followed(tmp_path, resources, words):
+def test_bad_descriptors_are_refused(tmp_path, resources, words):
     with pytest.raises(InputError, match=words.replace("\\", "\\\\")):
         read_package(package(tmp_path / "dp", resources))
 
@@ -103,24 +95,24 @@ def test_a_link_out_of_the_package_is_not_followed(tmp_path):
     (tmp_path / "outside.csv").write_text(MEDIA)
     (folder / "media.csv").unlink()
     (folder / "media.csv").symlink_to(tmp_path / "outside.csv")
-    with pytest.raises(InputError, match="leads out of the package"):
+    with pytest.raises(InputError, match="lies outside the package"):
         read_package(folder)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("o1,d1,", "o1,d9,", "observations.csv, line 2, column 'deploymentID': expected a deployment of"),
+        ("o1,d1,", "o1,d9,", "observations.csv, line 2, column 'deploymentID': expected an id of the table"),
         (",4.5,", ",-4,", "line 2, column 'individualPositionRadius': expected metres >= 0"),
         (",4.5,", ",near,", "column 'individualPositionRadius': expected a number, got 'near'"),
         ("vulpes,1,", "vulpes,0,", "column 'count': expected a whole number >= 1"),
         (",media,", ",individual,", "column 'observationLevel': expected one of media, event"),
-        ("0.3,0.4", "1.3,0.4", "as shares of the picture"),
+        ("0.3,0.4", "1.3,0.4", "as fractions of the picture"),
         ("2024-05-02T06", "2024-05-32T06", "column 'eventStart': expected a date and time"),
         ("observationLevel", "level", "observationLevel is missing"),
     ],
 )
-def test_cells_that_are_wrong_are_named(tmp_path, old, new, words):
+def test_wrong_cells_are_named(tmp_path, old, new, words):
     with pytest.raises(InputError, match=words.replace("(", "\\(")):
         read_package(package(tmp_path / "dp", observations=OBSERVATIONS.replace(old, new, 1)))
 
@@ -131,31 +123,31 @@ def test_cells_that_are_wrong_are_named(tmp_path, old, new, words):
         (
             "deployments",
             DEPLOYMENTS,
-            "line 3, column 'deploymentID': expected another name than that of line 2 (remove",
+            "deployments.csv, lines 2 and 3: deploymentID 'd1' appears twice",
         ),
-        ("media", MEDIA, "media.csv, line 3, column 'mediaID'"),
-        ("observations", OBSERVATIONS, "line 4, column 'observationID': expected another name than that of line 3"),
+        ("media", MEDIA, "media.csv, lines 2 and 3: mediaID 'm1' appears twice"),
+        ("observations", OBSERVATIONS, "observations.csv, lines 3 and 4: observationID 'o2' appears twice"),
     ],
 )
-def test_rows_of_one_name_are_refused(tmp_path, table, text, words):
+def test_two_rows_with_one_id_are_refused(tmp_path, table, text, words):
     twice = text + text.splitlines()[-1] + "\n"
     with pytest.raises(InputError, match=re.escape(words)):
         read_package(package(tmp_path / "dp", **{table: twice}))
 
 
-@pytest.mark.parametrize(("method", "told"), [("machine", 0.25), ("human", 1.0), ("machine", None)])
-def test_scores_of_boxes(tmp_path, method, told):
-    cells = {"classificationMethod": method, "classificationProbability": "25" if told is None else "0.25"}
+@pytest.mark.parametrize(("method", "score"), [("machine", 0.25), ("human", 1.0), ("machine", None)])
+def test_the_score_of_a_box_is_the_probability_or_1_for_a_person(tmp_path, method, score):
+    cells = {"classificationMethod": method, "classificationProbability": "25" if score is None else "0.25"}
     row = observation("o1", "m1", **bbox(0.1, 0.2, 0.3, 0.4), **cells)
     read = read_package(write_package(tmp_path / "dp", media=[medium("m1", "a.jpg")], observations=[row]))
-    if told is None:
+    if score is None:
         with pytest.raises(InputError, match=r"line 2, column 'classificationProbability': expected.*got '25'"):
             boxes_by_medium(read)
     else:
-        assert boxes_by_medium(read)["m1"].always[0].score == told
+        assert boxes_by_medium(read)["m1"].untimed[0].score == score
 
 
-def test_what_is_no_package(tmp_path):
+def test_other_folders_and_files_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"has no datapackage\.json"):
         read_package(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
@@ -166,7 +158,7 @@ def test_what_is_no_package(tmp_path):
     folder = package(tmp_path / "dp")
     (folder / "media.csv").unlink()
     with pytest.raises(InputError, match=r"has no file media\.csv"):
-        read_package(zipped(folder, tmp_path / "part.zip"))
+        read_package(packed(folder, tmp_path / "part.zip"))
     (folder / "datapackage.json").unlink()
     with pytest.raises(InputError, match=r"part2\.zip has no datapackage\.json"):
-        read_package(zipped(folder, tmp_path / "part2.zip"))
+        read_package(packed(folder, tmp_path / "part2.zip"))

@@ -1,4 +1,4 @@
-"""Whole distillations of tiny networks: a student from two teachers, resumed after a kill, with and without labels."""
+"""Distillations of tiny networks: a student from two teachers, with and without labels, resumed after a kill."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def teachers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    """Each in a fold of its own, the first of which knows what it had not seen."""
+    """Two teachers in folds of their own; beside the first one is the table of its held-out videos."""
     made = make_bundles(tmp_path_factory.mktemp("teachers"), uncertainty=UNCERTAINTY)
     folders = [path.parent / f"fold-{number}" / "bundle" for number, path in enumerate(made)]
     for path, folder in zip(made, folders, strict=True):
@@ -48,14 +48,14 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 
 def settings(world: World, teachers: tuple[Path, ...], out: Path, **changes: object) -> DistilSettings:
-    made = DistilSettings(
+    plain = DistilSettings(
         teachers=teachers,
         store=world.store,
         out=out,
         recipe=tiny_recipe(epochs=2),
         pseudolabels=PseudolabelSettings(None),
     )
-    return replace(made, **changes)
+    return replace(plain, **changes)
 
 
 def quiet(_: str) -> None:
@@ -68,38 +68,35 @@ def losses(out: Path) -> list[float]:
 
 @pytest.fixture
 def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Translating a network to ONNX takes longer than training the tiny one."""
+    """Skips the export to ONNX, which takes longer than training the tiny network."""
     import trapmeter.training.export
 
     monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
 
 
 def test_a_student_is_a_bundle_like_any_other(world: World, teachers: tuple[Path, ...], tmp_path: Path) -> None:
-    said: list[str] = []
-    asked = settings(world, teachers, tmp_path, labels=world.labels, metadata=world.metadata, licence="MIT")
-    folder = distil(asked, said.append)
+    announced: list[str] = []
+    labelled = settings(world, teachers, tmp_path, labels=world.labels, metadata=world.metadata, licence="MIT")
+    folder = distil(labelled, announced.append)
     bundle = check_bundle(folder)
     assert (bundle.identity.model_id, bundle.licence) == ("tiny-student", "MIT")
-    # The teachers are one another's likes, so that their mean is as sure as each of them.
+    # The teachers have equal uncertainties, so their mean is that of each.
     assert bundle.uncertainty.belt_low == pytest.approx(UNCERTAINTY.belt_low)
     origin = bundle.provenance["distilled_from"]
     assert [teacher["sha256"] for teacher in origin["teachers"]] == [read_bundle(t).identity.sha256 for t in teachers]
     assert "held_out" not in bundle.provenance
-    assert any(
-        "48 labelled moments, 4 of them answered by teachers that had not seen the video; 0 others" in s for s in said
-    )
+    expected = "48 labelled seconds, 4 of them predicted by teachers not trained on the video; 0 unlabelled seconds"
+    assert any(expected in line for line in announced)
     with (tmp_path / "targets.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["video_id"] for row in rows if row["teachers_unseen"] == "1"} == {"v00.mp4"}
-    said.clear()
-    assert distil(asked, said.append) == folder
-    assert f"student: finished before; bundle in {folder}" in said
+    announced.clear()
+    assert distil(labelled, announced.append) == folder
+    assert f"student: already finished; bundle in {folder}" in announced
 
 
 @pytest.mark.usefixtures("no_export")
-def test_without_labels_all_that_is_stored_is_asked_about(
-    world: World, teachers: tuple[Path, ...], tmp_path: Path
-) -> None:
+def test_without_labels_all_complete_windows_are_used(world: World, teachers: tuple[Path, ...], tmp_path: Path) -> None:
     distil(settings(world, teachers, tmp_path), quiet)
     facts = json.loads((tmp_path / "student/training.json").read_text())
     assert facts["recipe"]["name"] == "tiny"
@@ -110,12 +107,12 @@ def test_without_labels_all_that_is_stored_is_asked_about(
     assert len(rows) == 48
     assert all(float(row["distance"]) == pytest.approx(float(row["teachers"]), abs=1e-4) for row in rows)
     assert len(losses(tmp_path)) == 2
-    # Nothing is held out, so that the last weights are the ones that are kept.
+    # Nothing is held out, so the last weights count as the best.
     assert (tmp_path / "student/best.safetensors").read_bytes() == (tmp_path / "student/last.safetensors").read_bytes()
 
 
 @pytest.mark.usefixtures("no_export")
-def test_moments_without_a_box_are_left_out_where_boxes_are_known(
+def test_with_metadata_seconds_without_a_box_are_left_out(
     world: World, teachers: tuple[Path, ...], tmp_path: Path
 ) -> None:
     table = tmp_path / "metadata.csv"
@@ -134,13 +131,12 @@ from pathlib import Path
 sys.path[:0] = {path!r}
 from training_world import tiny_recipe
 from trapmeter.distillation import distil
-from trapmeter.training.settings import DistilSettings
-from trapmeter.training.settings import PseudolabelSettings
+from trapmeter.training.settings import DistilSettings, PseudolabelSettings
 settings = DistilSettings(
     teachers=tuple(map(Path, {teachers!r})), store=Path({store!r}), out=Path({out!r}), recipe=tiny_recipe(epochs=5),
     pseudolabels=PseudolabelSettings(None),
 )
-distil(settings, lambda text: print(text, flush=True), lambda *done: print("answered", done, flush=True))
+distil(settings, lambda text: print(text, flush=True), lambda _, done, total, __: print("predicted", done, total, flush=True))
 """
 
 
@@ -154,13 +150,13 @@ def code_of(world: World, teachers: tuple[Path, ...], out: Path) -> str:
 
 
 @pytest.mark.usefixtures("no_export")
-def test_killed_while_asking_or_training_it_goes_on_to_the_same_student(
+def test_a_killed_distillation_resumes_to_the_same_student(
     world: World, teachers: tuple[Path, ...], tmp_path: Path
 ) -> None:
-    asked = settings(world, teachers, tmp_path / "whole", recipe=tiny_recipe(epochs=5))
-    distil(asked, quiet)
+    uninterrupted = settings(world, teachers, tmp_path / "uninterrupted", recipe=tiny_recipe(epochs=5))
+    distil(uninterrupted, quiet)
     code = code_of(world, teachers, tmp_path / "killed")
-    for line_to_kill_at in ("answered (3, 12)", "epoch 2 of"):
+    for line_to_kill_at in ("predicted 3 12", "epoch 2 of"):
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         for line in process.stdout:
@@ -169,27 +165,29 @@ def test_killed_while_asking_or_training_it_goes_on_to_the_same_student(
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
-    distil(replace(asked, out=tmp_path / "killed"), quiet)
-    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    distil(replace(uninterrupted, out=tmp_path / "killed"), quiet)
+    assert losses(tmp_path / "killed") == losses(tmp_path / "uninterrupted")
     names = ("targets.csv", "student/last.safetensors")
-    assert all((tmp_path / "killed" / n).read_bytes() == (tmp_path / "whole" / n).read_bytes() for n in names)
+    assert all((tmp_path / "killed" / n).read_bytes() == (tmp_path / "uninterrupted" / n).read_bytes() for n in names)
 
 
-def test_of_two_processes_one_asks_and_both_train(world: World, teachers: tuple[Path, ...], tmp_path: Path) -> None:
+def test_of_two_processes_one_runs_the_teachers_and_both_train(
+    world: World, teachers: tuple[Path, ...], tmp_path: Path
+) -> None:
     (tmp_path / "script.py").write_text(code_of(world, teachers, tmp_path / "two"))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     done = subprocess.run(
         [*command, str(tmp_path / "script.py")], capture_output=True, text=True, check=False, timeout=2400
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("epoch 5 of 5") == 1, "one process talks"
+    assert done.stdout.count("epoch 5 of 5") == 1, "one process announces"
     assert len((tmp_path / "two/answers.jsonl").read_text().splitlines()) == 1 + 12, "a header, and each video once"
     assert done.stdout.count("2 processes, 2 of a step's 4 windows each") == 1
     assert check_bundle(tmp_path / "two/student/bundle").identity.model_id == "tiny-student"
 
 
 @pytest.mark.usefixtures("no_export")
-def test_it_begins_with_a_teachers_weights(world: World, teachers: tuple[Path, ...], tmp_path: Path) -> None:
+def test_a_student_can_start_from_other_weights(world: World, teachers: tuple[Path, ...], tmp_path: Path) -> None:
     distil(settings(world, teachers, tmp_path / "first"), quiet)
     start = tmp_path / "first/student/last.safetensors"
     distil(settings(world, teachers, tmp_path / "second", start=start), quiet)
@@ -197,11 +195,11 @@ def test_it_begins_with_a_teachers_weights(world: World, teachers: tuple[Path, .
     with pytest.raises(RunError, match=r"start was '[0-9a-f]+', is None"):
         distil(settings(world, teachers, tmp_path / "second"), quiet)
     other = tiny_recipe(input=replace(tiny_recipe().input, offsets_s=(0.0,)))
-    with pytest.raises(ModelError, match="weights of another network than the recipe's"):
+    with pytest.raises(ModelError, match="these weights belong to another network"):
         distil(settings(world, teachers, tmp_path / "third", start=start, recipe=other), quiet)
 
 
-def test_what_can_not_be_done_is_said_before_the_teachers_are_asked(
+def test_missing_frames_are_reported_before_the_teachers_run(
     world: World, teachers: tuple[Path, ...], tmp_path: Path
 ) -> None:
     larger = tiny_recipe(input=replace(tiny_recipe().input, size_hw=(64, 96)))
