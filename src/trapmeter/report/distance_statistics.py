@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trapmeter.records import Estimate, Status
+from trapmeter.prediction.estimates import summarise_run
+from trapmeter.records import Estimate
 
 LAST_BIN_M = 25
 """All farther animals share one open bin: they are few, and bins of their own would squeeze the others."""
@@ -108,19 +109,15 @@ def site_figures(estimates: Sequence[Estimate]) -> list[SiteFigures]:
 
 
 def _figures_of_site(site_id: str, rows: Sequence[Estimate]) -> SiteFigures:
-    found = measured_rows(rows)
-    # Ids count from 1 within a medium, so the largest is their number: the rule of prediction/estimates.py.
-    n_animals: dict[str, int] = {}
-    for estimate in found:
-        media_id = estimate.observation.media_id
-        n_animals[media_id] = max(n_animals.get(media_id, 0), estimate.observation.animal_id)
+    measured = measured_rows(rows)
+    counts, measured_counts = summarise_run(rows, {}), summarise_run(measured, {})
     return SiteFigures(
         site_id,
-        n_media=len({estimate.observation.media_id for estimate in rows}),
-        n_seconds=len({(estimate.observation.media_id, estimate.observation.time_s) for estimate in found}),
-        n_animals=sum(n_animals.values()),
-        spread=spread_of(distances_m(found)),
-        n_failed_media=len({e.observation.media_id for e in rows if e.status is Status.FAILED}),
+        n_media=counts.n_media,
+        n_seconds=measured_counts.n_seconds,
+        n_animals=measured_counts.n_animals,
+        spread=spread_of(distances_m(measured)),
+        n_failed_media=counts.n_failed_media,
     )
 
 

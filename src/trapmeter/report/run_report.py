@@ -174,8 +174,23 @@ def render_report(
         **_site_values(run.estimates, places or {}),
         **_truth_values(comparison),
         **_picture_values(run, progress, jobs),
+        settings=_setting_rows(run.facts.get("arguments", {})),
         cards=words.card_rows(run.facts.get("model_cards")),
     )
+
+
+def _setting_rows(arguments: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Option, value and meaning of each setting of a run; settings of other versions keep their names."""
+    from trapmeter.prediction.settings import PredictSettings
+    from trapmeter.settings import settings_of
+
+    declared = {setting.name: (setting.option, setting.help) for setting in settings_of(PredictSettings)}
+    declared["paths"] = ("paths", declared["paths"][1])
+    return [
+        (option, words.value_text(value), meaning)
+        for name, value in arguments.items()
+        for option, meaning in [declared.get(name, (name, ""))]
+    ]
 
 
 def _distance_values(estimates: Sequence[Estimate]) -> dict[str, Any]:

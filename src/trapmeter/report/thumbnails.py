@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from trapmeter.errors import MediaError
 from trapmeter.frames.store import FrameStore
@@ -18,6 +17,7 @@ from trapmeter.report.examples import ExampleSecond
 from trapmeter.report.html_page import jpeg_data_uri
 from trapmeter.storage.address import AnyPath
 from trapmeter.storage.remote import file_state_or_zeros
+from trapmeter.tables.file_names import leaves_root
 
 FIT = FitWithin(MIN_SIDE, MIN_SIDE)
 JPEG_QUALITY = 80
@@ -125,8 +125,7 @@ def _thumbnail(second: ExampleSecond, pixels: Pixels) -> Thumbnail:
 
 
 def _medium(root: AnyPath, media_id: str) -> Medium:
-    # A table may name any path, but nothing outside the run's folder is opened.
-    if Path(media_id).is_absolute() or ".." in Path(media_id).parts:
+    if leaves_root(media_id):
         raise MediaError("its name leads out of the measured folder")
     path = root / media_id
     kind = MediumKind.PHOTO if path.suffix.lower() in PHOTO_SUFFIXES else MediumKind.VIDEO

@@ -43,34 +43,6 @@ STATUS_MEANINGS = {
     Status.PAST_END: "The requested second is past the end of the video.",
 }
 
-ARGUMENT_NAMES = {
-    "paths": "Files and folders",
-    "out": "Folder for the results (--out)",
-    "every_s": "Seconds between two measurements (--every)",
-    "times": "Table of times (--times)",
-    "boxes": "Table of animals' boxes (--boxes)",
-    "site": "Source of the site (--site)",
-    "detector": "Precision of the detector (--detector)",
-    "min_score": "Lowest score of a box (--min-score)",
-    "hfov_deg": "Horizontal field of view in degrees (--hfov)",
-    "cameras": "Table of cameras (--cameras)",
-    "exif": "Fields of view from EXIF (--exif)",
-    "trained_hfov_deg": "Horizontal field of view of the training cameras in degrees (--trained-hfov)",
-    "species": "Species (--species)",
-    "shoulder_m": "Shoulder height in metres (--shoulder-height)",
-    "truth": "Known distances (--truth)",
-    "places": "Locations of the sites (--places)",
-    "box_model": "Box model (--box-model)",
-    "models": "Networks (--model)",
-    "blend": "Blend of networks and box model (--blend)",
-    "runtime": "Runtime of the networks (--runtime)",
-    "flip": "Mirrored pictures as well (--flip)",
-    "detect": "Detector used (off with --no-detect)",
-    "store": "Frame store (--store)",
-    "jobs": "Worker processes (--jobs)",
-    "overwrite": "Earlier results overwritten (--overwrite)",
-}
-
 STAGE_NAMES = {
     "find": "Finding videos and photos",
     "load models": "Loading the models",

@@ -12,6 +12,7 @@ from trapmeter.errors import InputError, MediaError
 from trapmeter.media.discovery import medium_kind
 from trapmeter.records import Estimate, Medium
 from trapmeter.tables.distances import find_distances, read_distances, read_run_facts
+from trapmeter.tables.file_names import leaves_root
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,14 @@ class Results:
             MediaError: it can't be shown; the text says why.
         """
         media_id = self.media[number]
-        name = Path(media_id)
         if self.root is None:
             raise MediaError("no run.json says where the videos are; restart with --videos FOLDER")
-        if name.is_absolute() or ".." in name.parts:
+        if leaves_root(media_id):
             raise MediaError("its name leads out of the folder of the videos")
-        kind = medium_kind(name)
+        kind = medium_kind(Path(media_id))
         if kind is None:
             raise MediaError("neither a video nor a photo")
-        path = self.root / name
+        path = self.root / media_id
         if not self.is_store and not path.is_file():
             raise MediaError(f"not found in {self.root}; if it was moved, restart with --videos FOLDER")
         return Medium(media_id, path, kind)
