@@ -11,10 +11,10 @@ import sys
 
 import numpy as np
 import pytest
+from tables.test_camtrapdp import package, zipped
 
 from density.simulated import detected_distances, half_normal
 from density.surveys import deployments_text, distances_rows, flat_text, true_density, write_distances_rows
-from tables.test_camtrapdp import package, zipped
 from trapmeter.cli import main
 
 FIELDS = {"key", "adjustments", "lnl", "aic", "qaic", "pa", "edr_m", "density_km2", "se", "cv", "low", "high", "df"}
