@@ -130,7 +130,7 @@ def test_geojson_has_the_distances_of_each_site(results: Path, tmp_path: Path, c
     ("text", "message"),
     [
         ("site_id,latitude,longitude\nA,91,0\n", "line 2, column 'latitude': expected degrees from -90 to 90"),
-        ("site_id,latitude,longitude\nZ,9,0\n", "none of the 3 sites has a place; the results have 'A', 'B', 'C'"),
+        ("site_id,latitude,longitude\nZ,9,0\n", "none of the 3 sites has a location; the results have 'A', 'B', 'C'"),
         ("site_id,latitude\nA,9\n", "longitude is missing"),
     ],
 )

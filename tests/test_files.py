@@ -16,6 +16,7 @@ from trapmeter.files import (
     lock_folder,
     remove_partial_files,
     replace_when_complete,
+    stays_inside,
 )
 
 # 255 bytes, the most that a file name may have.
@@ -120,6 +121,14 @@ def test_an_output_is_checked_before_work_is_done(tmp_path: Path) -> None:
         check_writable(tmp_path)
     with pytest.raises(RunError, match="there is no folder"):
         check_writable(tmp_path / "missing/a.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("S1/a.mp4", True), ("a..b.mp4", True), ("../a.mp4", False), ("S1/../../a.mp4", False), ("/a", False)],
+)
+def test_a_name_from_a_table_may_not_leave_its_folder(name: str, expected: bool) -> None:  # noqa: FBT001
+    assert stays_inside(name) is expected
 
 
 def test_the_cache_folder_follows_the_system(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError, MediaError
-from trapmeter.files import PathLike, check_writable
+from trapmeter.files import PathLike, check_writable, stays_inside
 from trapmeter.media.discovery import medium_kind
 from trapmeter.media.opening import open_medium
 from trapmeter.records import Estimate, Medium, MediumKind, Status, row_order
@@ -106,8 +106,7 @@ def _frame_rate(root: Path | None, media_id: str) -> float | None:
     """Frames per second of a video, None for a photo."""
     if medium_kind(Path(media_id)) is MediumKind.PHOTO:
         return None
-    # A table may name any path; nothing outside the folder of the run is opened.
-    if root is not None and not Path(media_id).is_absolute() and ".." not in Path(media_id).parts:
+    if root is not None and stays_inside(media_id):
         try:
             with open_medium(Medium(media_id, root / media_id, MediumKind.VIDEO)) as reader:
                 return reader.facts.frame_rate or MILLISECOND_RATE

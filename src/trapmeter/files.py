@@ -193,6 +193,12 @@ def check_writable(path: Path | None) -> None:
         raise RunError(f"{path} can't be written: check the permissions of {path.parent}")
 
 
+def stays_inside(name: str) -> bool:
+    """Whether a relative path from a table stays in its folder; a table may name any path, so check before opening one."""
+    path = Path(name)
+    return not path.is_absolute() and ".." not in path.parts
+
+
 def sha256_of_bytes(content: bytes) -> str:
     """The SHA-256 checksum of bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

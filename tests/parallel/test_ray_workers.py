@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from trapmeter.prediction.medium_pipeline import WorkerModels
 from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.tables.site_rules import FolderSite
+from unbreakable.clips import Survey, make_survey
 
 pytest.importorskip("ray", reason="Ray is not installed (extra `cluster`)")
 
@@ -34,39 +34,29 @@ from trapmeter.parallel.ray_workers import CRASHED_REASON, run_tasks_on_ray
 
 pytestmark = pytest.mark.slow
 
-HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
-
 
 @pytest.fixture
-def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
-    """Two sites and a broken video, with a table of boxes."""
-    folder = tmp_path / "survey"
-    names = [f"s{number % 2}/{number}.mp4" for number in range(6)]
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(make_clip("cluster.mp4", n=30, rate=10), folder / name)
-    (folder / "s1/broken.avi").write_bytes(b"RIFF" + b"\x00" * 500)
-    rows = "".join(
-        f"{name},{t},0.{x + 1},0.4,0.{x + 3},0.7,0.{9 - t},park,s\n" for x, name in enumerate(names) for t in range(2)
-    )
-    (tmp_path / "boxes.csv").write_text(HEADER + rows + "broken.avi,0,0.1,0.1,0.2,0.2,0.9,park,s\n")
-    return folder
+def survey(tmp_path: Path, make_clip: MakeClip) -> Survey:
+    """Six clips at two sites and a broken video."""
+    names = [*(f"s{number % 2}/{number}.mp4" for number in range(6)), "s1/broken.avi"]
+    survey = make_survey(tmp_path, make_clip("ray.mp4", n=40, rate=10), names)
+    (survey.videos / "s1/broken.avi").write_bytes(b"RIFF" + bytes(500))
+    return survey
 
 
-def settings(survey: Path, out: str) -> PredictSettings:
-    return PredictSettings(
-        (survey,), out=survey.parent / out, boxes=survey.parent / "boxes.csv", site=FolderSite(1), jobs=2
-    )
+def settings(survey: Survey, out: str) -> PredictSettings:
+    folder = survey.videos.parent / out
+    return PredictSettings((survey.videos,), out=folder, boxes=survey.boxes, site=FolderSite(1), jobs=2)
 
 
-def distances(survey: Path, out: str) -> bytes:
-    return (survey.parent / out / "distances.csv").read_bytes()
+def distances(survey: Survey, out: str) -> bytes:
+    return (survey.videos.parent / out / "distances.csv").read_bytes()
 
 
 @pytest.mark.usefixtures("cluster")
-def test_ray_gives_the_bytes_of_a_local_run_even_if_a_worker_is_killed(survey: Path) -> None:
+def test_ray_gives_the_bytes_of_a_local_run_even_if_a_worker_is_killed(survey: Survey) -> None:
     run_prediction(settings(survey, "local"))
-    killed = survey.parent / "killed"
+    killed = survey.videos.parent / "killed"
     steps = []
     run_prediction(
         settings(survey, "ray"),
@@ -93,12 +83,12 @@ def die_once(work: object, marker: Path, task: object) -> object:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_frame_store_is_filled_with_the_same_bytes(survey: Path) -> None:
-    media = [medium for medium in find_media([survey]).media if medium.path.suffix == ".mp4"]
+def test_a_frame_store_is_filled_with_the_same_bytes(survey: Survey) -> None:
+    media = [medium for medium in find_media([survey.videos]).media if medium.path.suffix == ".mp4"]
     wanted = [FrameRequest(medium, (0.0, 1.0, 2.0), (1.0,)) for medium in media]
     filled = []
     for name, engine in (("local", None), ("ray", run_tasks_on_ray)):
-        store = FrameStore.create(survey.parent / name, StoreSpec((48, 80), codec=Codec.PNG))
+        store = FrameStore.create(survey.videos.parent / name, StoreSpec((48, 80), codec=Codec.PNG))
         report = fill_store(store, wanted, 2, engine=engine)
         assert (report.n_videos, report.n_frames, report.failures) == (6, 18, ())
         filled.append({path.name: path.read_bytes() for path in store.frame_file_paths()})
@@ -154,25 +144,25 @@ def test_machines_with_another_version_or_a_missing_path_are_named(
         check_machines([tmp_path])
 
 
-def test_a_missing_cluster_is_reported(survey: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call = ["predict", survey, "--out", survey.parent / "out"]
+def test_a_missing_cluster_is_reported(survey: Survey, capsys: pytest.CaptureFixture[str]) -> None:
+    call = ["predict", survey.videos, "--out", survey.videos.parent / "out"]
     cases = [
         (["--engine", "ray", "--ray-address", "127.0.0.1:9"], "no Ray cluster at 127.0.0.1:9: "),
         (["--engine", "ray", "--ray-address", "ray://127.0.0.1:9"], "no Ray cluster at ray://127.0.0.1:9: "),
         (["--engine", "ray", "--ray-address", "nowhere"], "auto, HOST:PORT or ray://HOST:PORT, got 'nowhere'"),
-        (["--ray-address", "auto"], "--ray-address goes with --engine ray"),
-        (["--engine", "ray", "--shard", "1/2"], "give one of --shard and --engine ray"),
+        (["--ray-address", "auto"], "--ray-address needs --engine ray"),
+        (["--engine", "ray", "--shard", "1/2"], "--shard and --engine ray exclude each other"),
     ]
     for arguments, message in cases:
         assert inside(*call, *arguments) == 2
         assert message in capsys.readouterr().err
-    assert not (survey.parent / "out/seen.jsonl").exists()
+    assert not (survey.videos.parent / "out/seen.jsonl").exists()
 
 
-def test_a_killed_command_ends_its_workers_and_resumes(survey: Path) -> None:
+def test_a_killed_command_ends_its_workers_and_resumes(survey: Survey) -> None:
     run_prediction(settings(survey, "local"))
-    out = survey.parent / "ray"
-    command = [sys.executable, "-m", "trapmeter.cli", "predict", survey, "--boxes", survey.parent / "boxes.csv"]
+    out = survey.videos.parent / "ray"
+    command = [sys.executable, "-m", "trapmeter.cli", "predict", survey.videos, "--boxes", survey.boxes]
     command += ["--site", "folder:1", "--out", out, "--engine", "ray", "--jobs", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     journal, give_up = out / "seen.jsonl", time.monotonic() + 3000

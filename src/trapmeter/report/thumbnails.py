@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from trapmeter.errors import MediaError
+from trapmeter.files import stays_inside
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import PHOTO_SUFFIXES
 from trapmeter.media.opening import open_medium
@@ -126,7 +126,7 @@ def _thumbnail(second: ExampleSecond, pixels: Pixels) -> Thumbnail:
 
 def _medium(root: AnyPath, media_id: str) -> Medium:
     # A table may name any path, but nothing outside the run's folder is opened.
-    if Path(media_id).is_absolute() or ".." in Path(media_id).parts:
+    if not stays_inside(media_id):
         raise MediaError("its name leads out of the measured folder")
     path = root / media_id
     kind = MediumKind.PHOTO if path.suffix.lower() in PHOTO_SUFFIXES else MediumKind.VIDEO

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.errors import InputError, MediaError
+from trapmeter.files import stays_inside
 from trapmeter.media.discovery import medium_kind
 from trapmeter.records import Estimate, Medium
 from trapmeter.tables.distances import find_distances, read_distances, read_run_facts
@@ -71,7 +72,7 @@ class Results:
         name = Path(media_id)
         if self.root is None:
             raise MediaError("no run.json says where the videos are; restart with --videos FOLDER")
-        if name.is_absolute() or ".." in name.parts:
+        if not stays_inside(media_id):
             raise MediaError("its name leads out of the folder of the videos")
         kind = medium_kind(name)
         if kind is None:
