@@ -1,4 +1,4 @@
-"""Stands in for what a worker does, where a test wants it to crash. Workers find it by name, so that it is no test's own."""
+"""A function that crashes its worker. It has a module of its own because workers import it by name."""
 
 import os
 import signal

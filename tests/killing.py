@@ -1,19 +1,19 @@
-"""Kills a command of trapmeter at random moments until it has been killed often enough, going on after each.
+"""Kills a command of trapmeter at random times, resuming it after each kill.
 
     python killing.py PREPARATION.json
 
-A process of its own that loads all packages once and forks for each run: the command starts within milliseconds, and twenty
-kills cost little. PREPARATION.json has
+This process loads all packages once and forks for each run, so the command starts within milliseconds and twenty kills take
+little time. PREPARATION.json has
 
     argv     the command's arguments; OUT stands for the output folder
-    outs     folder in which output folders are made: 0, 1, ... and unbroken
+    outs     folder for the output folders: 0, 1, ... and uninterrupted
     kills    how often to kill
-    seed     of the random moments
-    most     how many things a run may write before it is killed
+    seed     of the random times
+    most     the most changes in its folder that a run makes before it is killed
     before   Python statements run once before the first run
 
-Prints as JSON: kills, those of the parent alone (its workers have to end by themselves), those in the midst of the work, and
-the exit statuses of the runs that came to their end.
+Prints as JSON: kills, parent_only (kills of the parent alone, whose workers have to end by themselves), midway (kills after
+the first file was written), and the exit statuses of the runs that finished.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from contextlib import suppress
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
-ORPHANS_END_WITHIN_S = 600.0
-LONGEST_RUN_S = 3000.0
+MAX_ORPHAN_S = 600.0
+MAX_RUN_S = 3000.0
 
 
 def start(argv: list[str], log: Path) -> int:
-    """The id of a new process, and group, that runs the command."""
+    """Starts a process, in a group of its own, that runs the command; returns its id."""
     pid = os.fork()
     if pid:
-        # Both sides do it: whichever comes first, the group is there when it is to be killed.
+        # Both processes do this, so the group exists before any kill.
         with suppress(PermissionError, ProcessLookupError):
             os.setpgid(pid, pid)
         return pid
@@ -64,13 +64,13 @@ def start(argv: list[str], log: Path) -> int:
         os._exit(status)
 
 
-def ended(pid: int) -> int:
-    """Waits for the end of a run; its exit status."""
+def wait_for_end(pid: int) -> int:
+    """Waits for the end of a run and returns its exit status."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def files(out: Path) -> frozenset[tuple[str, int]]:
-    """What lies in the output folder, with sizes: it changes when the run writes something."""
+    """The files in the output folder with their sizes, which change when the run writes something."""
     found = set()
     for folder, _, names in os.walk(out):
         for name in names:
@@ -81,10 +81,10 @@ def files(out: Path) -> frozenset[tuple[str, int]]:
     return frozenset(found)
 
 
-def wait_for_moment(pid: int, out: Path, rng: random.Random, most: int) -> int | None:
-    """Waits until so many things were written, drawn from 0..most, and a little more; the exit status if the run ended."""
+def wait_for_changes(pid: int, out: Path, rng: random.Random, most: int) -> int | None:
+    """Waits for a random number of changes, 0..most, and a short random time; the exit status if the run ends first."""
     left, pause_s = rng.randint(0, most), rng.uniform(0, 0.1)
-    before, give_up = files(out), time.monotonic() + LONGEST_RUN_S
+    before, give_up = files(out), time.monotonic() + MAX_RUN_S
     kill_at = None if left else time.monotonic() + pause_s
     while time.monotonic() < give_up:
         ended, status = os.waitpid(pid, os.WNOHANG)
@@ -99,16 +99,16 @@ def wait_for_moment(pid: int, out: Path, rng: random.Random, most: int) -> int |
             return None
         time.sleep(0.002)
     os.killpg(pid, signal.SIGKILL)
-    raise TimeoutError(f"a run took more than {LONGEST_RUN_S} s")
+    raise TimeoutError(f"a run took more than {MAX_RUN_S} s")
 
 
 def kill(pid: int, *, parent_only: bool) -> None:
-    """Kills the run, and waits until no process of it is left."""
+    """Kills the run and waits until none of its processes is left."""
     if parent_only:
         os.kill(pid, signal.SIGKILL)
     else:
         os.killpg(pid, signal.SIGKILL)
-    give_up = time.monotonic() + ORPHANS_END_WITHIN_S
+    give_up = time.monotonic() + MAX_ORPHAN_S
     while True:
         try:
             ended, _ = os.waitpid(-pid, os.WNOHANG)
@@ -122,24 +122,23 @@ def kill(pid: int, *, parent_only: bool) -> None:
 
 
 def main(job: dict) -> dict:
-    """Does the job; returns what is printed."""
-    # Orphans become children of this process, so that it sees them end.
+    """Does the job and returns what is printed."""
+    # Orphans become children of this process, which can then wait for their end.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    exec(job["before"], {})  # the tests' own statements
+    exec(job["before"], {})  # statements of the tests themselves
     outs, rng = Path(job["outs"]), random.Random(job["seed"])
     log = outs / "log"
 
     def argv(out: Path) -> list[str]:
         return [argument.replace("OUT", str(out)) for argument in job["argv"]]
 
-    unbroken = outs / "unbroken"
-    statuses = [ended(start(argv(unbroken), log))]
+    statuses = [wait_for_end(start(argv(outs / "uninterrupted"), log))]
     n_kills, n_parent_only, n_midway, number, killed_here = 0, 0, 0, 0, 0
     while n_kills < job["kills"] or killed_here:
         out = outs / str(number)
         pid = start(argv(out), log)
-        is_left_alone = n_kills == job["kills"]
-        status = ended(pid) if is_left_alone else wait_for_moment(pid, out, rng, job["most"])
+        is_last = n_kills == job["kills"]
+        status = wait_for_end(pid) if is_last else wait_for_changes(pid, out, rng, job["most"])
         if status is None:
             parent_only = rng.random() < 0.5
             kill(pid, parent_only=parent_only)

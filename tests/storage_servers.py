@@ -1,4 +1,4 @@
-"""An S3 server on this machine with a proxy before it that can misbehave, and a web server that knows ranges."""
+"""An S3 server on this machine behind a proxy that can misbehave, and a web server that supports ranges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from trapmeter.parallel.workers import Engine
 from trapmeter.storage import filesystems, remote
 
-SECRET = "nobody-may-write-this-down"
+SECRET = "must-not-be-written-anywhere"
 
 
 def one_by_one(
@@ -30,24 +30,24 @@ def one_by_one(
 
 
 IN_PROCESS = Engine(one_by_one)
-"""Where waiting times are those of the tests."""
+"""Runs tasks in this process, where tests can shorten the waits between tries."""
 
 
 @dataclass
 class Proxy:
-    """Before an S3 server: keeps what is asked and whether it was signed, and misbehaves as told.
+    """A proxy of an S3 server: it records requests and whether they were signed, and can misbehave.
 
-    misbehave: is given each request's method and path, and returns None, an HTTP status with S3's code for it, or how many
-    bytes of the answer to send before the connection breaks off.
+    misbehave: called with each request's method and path; returns None, an HTTP status and S3's code for it, or the number
+    of bytes of the response to send before the connection breaks.
     """
 
     address: str = ""
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     signed: list[bool] = field(default_factory=list)
     misbehave: Callable[[str, str], tuple[int, str] | int | None] = lambda *_: None
 
     def gets(self, name: str) -> int:
-        return sum(method == "GET" and path.partition("?")[0].endswith(name) for method, path in self.asked)
+        return sum(method == "GET" and path.partition("?")[0].endswith(name) for method, path in self.requests)
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def s3_server() -> Iterator[str]:
 
 
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) -> None:
-    """As a user would set it; nothing of the machine's own settings counts."""
+    """Sets the environment as a user would, without this machine's own settings."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -78,14 +78,14 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) 
 
 @pytest.fixture
 def proxy(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Proxy]:
-    """S3 through a proxy, with a bucket of the name `traps` that is empty."""
+    """S3 through a proxy, with an empty bucket named `traps`."""
     proxy = Proxy()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Forward, proxy, s3_server))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     proxy.address = f"http://127.0.0.1:{server.server_port}"
-    _ask(s3_server, "POST", "/moto-api/reset")
-    _ask(s3_server, "PUT", "/traps")
+    _request(s3_server, "POST", "/moto-api/reset")
+    _request(s3_server, "PUT", "/traps")
     environment(monkeypatch, tmp_path, proxy.address)
     yield proxy
     server.shutdown()
@@ -99,14 +99,14 @@ def upload(s3_server: str) -> Callable[..., None]:
 
     def put(content: Path | bytes, name: str) -> None:
         content = content.read_bytes() if isinstance(content, Path) else content
-        assert _ask(s3_server, "PUT", f"/traps/{name}", content) == 200
+        assert _request(s3_server, "PUT", f"/traps/{name}", content) == 200
 
     return put
 
 
-def _ask(server: str, method: str, path: str, content: bytes = b"") -> int:
+def _request(server: str, method: str, path: str, content: bytes = b"") -> int:
     connection = http.client.HTTPConnection(urlsplit(server).netloc)
-    # Any signature will do.
+    # The server accepts any signature.
     connection.request(
         method, path, content, {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/x"}
     )
@@ -126,24 +126,24 @@ class _Forward(_Quiet):
 
     def forward(self) -> None:
         proxy = self.proxy
-        proxy.asked.append((self.command, self.path))
+        proxy.requests.append((self.command, self.path))
         proxy.signed.append("Authorization" in self.headers)
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         wrong = proxy.misbehave(self.command, self.path)
         if isinstance(wrong, tuple):
             status, code = wrong
-            self.answer(status, [], f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
+            self.respond(status, [], f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
             return
         connection = http.client.HTTPConnection(self.host)
         connection.request(self.command, self.path, content, dict(self.headers))
-        answer = connection.getresponse()
-        body = answer.read()
-        headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OWN]
-        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-        self.answer(answer.status, headers, body, length, wrong)
+        response = connection.getresponse()
+        body = response.read()
+        headers = [(name, value) for name, value in response.getheaders() if name.lower() not in _OWN]
+        length = response.getheader("Content-Length") if self.command == "HEAD" else None
+        self.respond(response.status, headers, body, length, wrong)
         connection.close()
 
-    def answer(
+    def respond(
         self,
         status: int,
         headers: list[tuple[str, str]],
@@ -166,15 +166,15 @@ _OWN = {"content-length", "connection", "transfer-encoding", "server", "date"}
 
 
 class _WithRanges(_Quiet):
-    """Folders as pages of links, files as a whole or in part."""
+    """Serves folders as pages of links, and files completely or in ranges."""
 
     def do_GET(self) -> None:
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         path = Path(self.translate_path(self.path))
-        if asked is None or not path.is_file():
+        if wanted is None or not path.is_file():
             super().do_GET()
             return
-        first, last = map(int, asked.groups())
+        first, last = map(int, wanted.groups())
         content = path.read_bytes()[first : last + 1]
         self.server.n_bytes += len(content)  # type: ignore[attr-defined]
         self.send_response(206)
@@ -194,7 +194,7 @@ class Web:
 def web(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Callable[[Path], Web]]:
-    """web(folder): serves a folder; by a server that knows ranges, and by one that doesn't."""
+    """web(folder): serves a folder, with a server that supports ranges and with one that doesn't."""
     pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     environment(monkeypatch, tmp_path, "http://127.0.0.1:9")
     servers = []

@@ -16,6 +16,7 @@ from trapmeter.records import Estimate, Medium, MediumKind, Status, row_order
 from trapmeter.tables.camtrapdp.export import export_package
 from trapmeter.tables.distances import find_distances, read_distances, read_run_facts
 from trapmeter.tables.drivendata import write_nearest_distances
+from trapmeter.tables.file_names import leaves_root
 from trapmeter.tables.megadetector import write_megadetector
 from trapmeter.tables.site_locations import read_site_locations, write_geojson
 from trapmeter.tables.timelapse import write_timelapse
@@ -106,8 +107,7 @@ def _frame_rate(root: Path | None, media_id: str) -> float | None:
     """Frames per second of a video, None for a photo."""
     if medium_kind(Path(media_id)) is MediumKind.PHOTO:
         return None
-    # A table may name any path; nothing outside the folder of the run is opened.
-    if root is not None and not Path(media_id).is_absolute() and ".." not in Path(media_id).parts:
+    if root is not None and not leaves_root(media_id):
         try:
             with open_medium(Medium(media_id, root / media_id, MediumKind.VIDEO)) as reader:
                 return reader.facts.frame_rate or MILLISECOND_RATE

@@ -1,4 +1,4 @@
-"""One Ray cluster for the session: starting it costs more than all that is done on it."""
+"""One Ray cluster for the session: starting it takes longer than all work on it."""
 
 import os
 from collections.abc import Iterator
@@ -17,5 +17,5 @@ def cluster() -> Iterator[object]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")]))
-        with connect_to_ray(None, jobs=2) as found:
-            yield found
+        with connect_to_ray(None, jobs=2) as cluster:
+            yield cluster

@@ -1,8 +1,7 @@
-"""Ray's workers do what local ones do, to the same bytes, whoever is killed."""
+"""Workers on Ray give the same bytes as local ones, even if a worker or the command is killed."""
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,47 +25,38 @@ from trapmeter.prediction.medium_pipeline import WorkerModels
 from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.tables.site_rules import FolderSite
+from unbreakable.clips import Survey, make_survey
 
 pytest.importorskip("ray", reason="Ray is not installed (extra `cluster`)")
 
-from trapmeter.parallel import engine as connection
+from trapmeter.parallel.engine import check_machines
 from trapmeter.parallel.ray_workers import CRASHED_REASON, run_tasks_on_ray
 
 pytestmark = pytest.mark.slow
 
-HEADER = "video_id,time,x1,y1,x2,y2,probability,park,site_id\n"
-
 
 @pytest.fixture
-def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
-    """Two sites and a broken video, with a table of boxes."""
-    folder = tmp_path / "survey"
-    names = [f"s{number % 2}/{number}.mp4" for number in range(6)]
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(make_clip("cluster.mp4", n=30, rate=10), folder / name)
-    (folder / "s1/broken.avi").write_bytes(b"RIFF" + b"\x00" * 500)
-    rows = "".join(
-        f"{name},{t},0.{x + 1},0.4,0.{x + 3},0.7,0.{9 - t},park,s\n" for x, name in enumerate(names) for t in range(2)
-    )
-    (tmp_path / "boxes.csv").write_text(HEADER + rows + "broken.avi,0,0.1,0.1,0.2,0.2,0.9,park,s\n")
-    return folder
+def survey(tmp_path: Path, make_clip: MakeClip) -> Survey:
+    """Six clips at two sites and a broken video."""
+    names = [*(f"s{number % 2}/{number}.mp4" for number in range(6)), "s1/broken.avi"]
+    survey = make_survey(tmp_path, make_clip("ray.mp4", n=40, rate=10), names)
+    (survey.videos / "s1/broken.avi").write_bytes(b"RIFF" + bytes(500))
+    return survey
 
 
-def settings(survey: Path, out: str) -> PredictSettings:
-    return PredictSettings(
-        (survey,), out=survey.parent / out, boxes=survey.parent / "boxes.csv", site=FolderSite(1), jobs=2
-    )
+def settings(survey: Survey, out: str) -> PredictSettings:
+    folder = survey.videos.parent / out
+    return PredictSettings((survey.videos,), out=folder, boxes=survey.boxes, site=FolderSite(1), jobs=2)
 
 
-def distances(survey: Path, out: str) -> bytes:
-    return (survey.parent / out / "distances.csv").read_bytes()
+def distances(survey: Survey, out: str) -> bytes:
+    return (survey.videos.parent / out / "distances.csv").read_bytes()
 
 
 @pytest.mark.usefixtures("cluster")
-def test_ray_comes_to_the_bytes_of_this_machine_though_a_worker_is_killed(survey: Path) -> None:
+def test_ray_gives_the_bytes_of_a_local_run_even_if_a_worker_is_killed(survey: Survey) -> None:
     run_prediction(settings(survey, "local"))
-    killed = survey.parent / "killed"
+    killed = survey.videos.parent / "killed"
     steps = []
     run_prediction(
         settings(survey, "ray"),
@@ -79,11 +69,11 @@ def test_ray_comes_to_the_bytes_of_this_machine_though_a_worker_is_killed(survey
 
 
 def killing(tasks: object, work: object, *, marker: Path, **more: object) -> object:
-    """Ray, where the first task that comes to a worker ends that worker."""
-    return run_tasks_on_ray(tasks, partial(work_and_die_once, work, marker), **more)  # type: ignore[arg-type]
+    """Ray, with a worker that is killed by its first task."""
+    return run_tasks_on_ray(tasks, partial(die_once, work, marker), **more)  # type: ignore[arg-type]
 
 
-def work_and_die_once(work: object, marker: Path, task: object) -> object:
+def die_once(work: object, marker: Path, task: object) -> object:
     try:
         marker.touch(exist_ok=False)
     except FileExistsError:
@@ -93,12 +83,12 @@ def work_and_die_once(work: object, marker: Path, task: object) -> object:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_frame_store_is_filled_with_the_same_bytes(survey: Path) -> None:
-    media = [medium for medium in find_media([survey]).media if medium.path.suffix == ".mp4"]
+def test_a_frame_store_is_filled_with_the_same_bytes(survey: Survey) -> None:
+    media = [medium for medium in find_media([survey.videos]).media if medium.path.suffix == ".mp4"]
     wanted = [FrameRequest(medium, (0.0, 1.0, 2.0), (1.0,)) for medium in media]
     filled = []
     for name, engine in (("local", None), ("ray", run_tasks_on_ray)):
-        store = FrameStore.create(survey.parent / name, StoreSpec((48, 80), codec=Codec.PNG))
+        store = FrameStore.create(survey.videos.parent / name, StoreSpec((48, 80), codec=Codec.PNG))
         report = fill_store(store, wanted, 2, engine=engine)
         assert (report.n_videos, report.n_frames, report.failures) == (6, 18, ())
         filled.append({path.name: path.read_bytes() for path in store.frame_file_paths()})
@@ -106,71 +96,73 @@ def test_a_frame_store_is_filled_with_the_same_bytes(survey: Path) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_what_goes_wrong_with_a_task_stays_with_it() -> None:
+def test_a_task_that_hangs_crashes_or_fails_loses_only_itself() -> None:
     hangs, dies, errs = "__import__('time').sleep(3600)", "__import__('os')._exit(3)", "1 / 0"
     tasks = ["1 + 1", hangs, dies, errs, "None", "2 + 2"]
-    found = dict(run_tasks_on_ray(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 600.0))
-    assert found.pop(hangs) == TaskFailure("given up after 1 s: decoding hangs")
-    assert found.pop(dies) == TaskFailure(CRASHED_REASON)
-    error = found.pop(errs)
-    assert isinstance(error, TaskFailure)
-    assert error.reason.startswith(f"{INTERNAL_ERROR} (ZeroDivisionError")
-    assert found == {"1 + 1": 2, "None": None, "2 + 2": 4}
+    results = dict(run_tasks_on_ray(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 600.0))
+    assert results.pop(hangs) == TaskFailure("given up after 1 s: decoding hangs")
+    assert results.pop(dies) == TaskFailure(CRASHED_REASON)
+    failure = results.pop(errs)
+    assert isinstance(failure, TaskFailure)
+    assert failure.reason.startswith(f"{INTERNAL_ERROR} (ZeroDivisionError")
+    assert results == {"1 + 1": 2, "None": None, "2 + 2": 4}
 
 
 @pytest.mark.usefixtures("cluster")
-def test_the_longest_go_first_and_each_worker_gets_ready_once() -> None:
+def test_the_longest_tasks_start_first() -> None:
     tasks = ["sum([1])", "sum([2])", "sum([3])"]
-    found = list(
+    results = list(
         run_tasks_on_ray(tasks, eval, jobs=1, limit_s=lambda task: float(task[5]) * 100, start=partial(bright_models))
     )
-    assert found == [(task, number) for task, number in zip(reversed(tasks), (3, 2, 1), strict=True)]
+    assert results == [(task, number) for task, number in zip(reversed(tasks), (3, 2, 1), strict=True)]
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_full_disk_or_models_that_do_not_open_end_the_run() -> None:
+def test_a_full_disk_or_a_worker_that_can_not_start_ends_the_run() -> None:
     full = "exec('from trapmeter.errors import RunError; raise RunError(\"the disk is full\")')"
     with pytest.raises(RunError, match="the disk is full"):
         list(run_tasks_on_ray([full], eval, jobs=1, limit_s=lambda _: 600.0))
-    with pytest.raises(RunError, match=r"can't make itself ready: .*no models here"):
-        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 600.0, start=no_eyes))
-    with pytest.raises(RunError, match="3 workers of the cluster ended before they were ready"):
+    with pytest.raises(RunError, match=r"can't start: .*no models here"):
+        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 600.0, start=fail_to_start))
+    with pytest.raises(RunError, match="3 workers of the cluster ended while starting"):
         list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 600.0, start=partial(os._exit, 3)))
 
 
-def no_eyes() -> WorkerModels:
+def fail_to_start() -> WorkerModels:
     raise FileNotFoundError("no models here")
 
 
 @pytest.mark.usefixtures("cluster")
-def test_machines_that_can_not_do_the_work_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = tmp_path / "gone"
-    with pytest.raises(RunError, match=f"doesn't see {gone}; all machines need the same paths"):
-        connection.check_machines([tmp_path, gone])
+def test_machines_with_another_version_or_a_missing_path_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "missing"
+    with pytest.raises(RunError, match=f"doesn't see {missing}; all machines need the same paths"):
+        check_machines([tmp_path, missing])
     monkeypatch.setattr("trapmeter.parallel.engine.__version__", "9.9.9")
-    with pytest.raises(RunError, match=r"has trapmeter 0\.1\.0, here is 9\.9\.9.*nothing was started"):
-        connection.check_machines([tmp_path])
+    with pytest.raises(RunError, match=r"has trapmeter 0\.1\.0, this machine 9\.9\.9.*nothing was started"):
+        check_machines([tmp_path])
 
 
-def test_a_cluster_that_is_not_there(survey: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call = ["predict", survey, "--out", survey.parent / "out"]
+def test_a_missing_cluster_is_reported(survey: Survey, capsys: pytest.CaptureFixture[str]) -> None:
+    call = ["predict", survey.videos, "--out", survey.videos.parent / "out"]
     cases = [
         (["--engine", "ray", "--ray-address", "127.0.0.1:9"], "no Ray cluster at 127.0.0.1:9: "),
         (["--engine", "ray", "--ray-address", "ray://127.0.0.1:9"], "no Ray cluster at ray://127.0.0.1:9: "),
         (["--engine", "ray", "--ray-address", "nowhere"], "auto, HOST:PORT or ray://HOST:PORT, got 'nowhere'"),
-        (["--ray-address", "auto"], "--ray-address goes with --engine ray"),
-        (["--engine", "ray", "--shard", "1/2"], "give one of --shard and --engine ray"),
+        (["--ray-address", "auto"], "--ray-address needs --engine ray"),
+        (["--engine", "ray", "--shard", "1/2"], "--shard and --engine ray exclude each other"),
     ]
-    for arguments, words in cases:
+    for arguments, message in cases:
         assert inside(*call, *arguments) == 2
-        assert words in capsys.readouterr().err
-    assert not (survey.parent / "out/seen.jsonl").exists()
+        assert message in capsys.readouterr().err
+    assert not (survey.videos.parent / "out/seen.jsonl").exists()
 
 
-def test_a_killed_driver_takes_its_workers_along_and_goes_on(survey: Path) -> None:
+def test_a_killed_command_ends_its_workers_and_resumes(survey: Survey) -> None:
     run_prediction(settings(survey, "local"))
-    out = survey.parent / "ray"
-    command = [sys.executable, "-m", "trapmeter.cli", "predict", survey, "--boxes", survey.parent / "boxes.csv"]
+    out = survey.videos.parent / "ray"
+    command = [sys.executable, "-m", "trapmeter.cli", "predict", survey.videos, "--boxes", survey.boxes]
     command += ["--site", "folder:1", "--out", out, "--engine", "ray", "--jobs", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     journal, give_up = out / "seen.jsonl", time.monotonic() + 3000
@@ -180,14 +172,14 @@ def test_a_killed_driver_takes_its_workers_along_and_goes_on(survey: Path) -> No
         time.sleep(0.005)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    seen = [json.loads(line)["media_id"] for line in journal.read_bytes().splitlines()[1:]]
-    assert 1 <= len(seen) < 7
+    processed = [json.loads(line)["media_id"] for line in journal.read_bytes().splitlines()[1:]]
+    assert 1 <= len(processed) < 7
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3000)
     assert done.returncode == 3, done.stderr
     assert "Ray" not in done.stdout + done.stderr
     assert distances(survey, "ray") == distances(survey, "local")
     again = [json.loads(line)["media_id"] for line in journal.read_bytes().splitlines()[1:]]
-    assert again[: len(seen)] == seen
-    # What failed before is tried again.
+    assert again[: len(processed)] == processed
+    # A medium that failed is tried again.
     assert len(set(again)) == 7
-    assert len(again) == 7 + seen.count("s1/broken.avi")
+    assert len(again) == 7 + processed.count("s1/broken.avi")

@@ -1,4 +1,4 @@
-"""Pools of workers for single calls: one that crashes or hangs is replaced."""
+"""A worker that crashes, hangs or fails loses only its task, in a run over many tasks and in a pool for single calls."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from trapmeter.errors import RunError
-from trapmeter.parallel.workers import INTERNAL_ERROR, TaskFailure, WorkerPool
+from trapmeter.parallel.workers import INTERNAL_ERROR, TaskFailure, WorkerPool, run_tasks
 
 
 def behave(task: str) -> str:
@@ -44,3 +44,24 @@ def test_an_internal_error_is_reported_as_such_and_an_error_of_the_run_is_raised
     assert failure.reason.startswith(f"{INTERNAL_ERROR} (ValueError: odd")
     with pytest.raises(RunError, match="no space left"):
         pool.run_task(behave, "full", 600)
+
+
+FULL = "(_ for _ in ()).throw(__import__('trapmeter.errors', fromlist=['x']).RunError('disk full'))"
+
+
+def test_a_worker_that_crashes_hangs_or_fails_loses_only_its_task() -> None:
+    tasks = ["6 * 7", "__import__('os').abort()", "__import__('time').sleep(3600)", "1 / 0", "'last'"]
+    found = dict(run_tasks(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 600.0))
+    assert found.pop("6 * 7") == 42
+    assert found.pop("'last'") == "last"
+    assert [lost.reason for lost in map(found.pop, tasks[1:4])] == [
+        "the decoder crashed (SIGABRT)",
+        "given up after 1 s: decoding hangs",
+        "an error in trapmeter, please report it (ZeroDivisionError: division by zero)",
+    ]
+    assert not found
+
+
+def test_a_run_error_in_a_worker_ends_the_run() -> None:
+    with pytest.raises(RunError, match="disk full"):
+        list(run_tasks([FULL], eval, jobs=1, limit_s=lambda _: 600.0))

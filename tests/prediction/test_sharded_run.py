@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from conftest import MakeClip
 from prediction_world import make_survey
 from trapmeter.errors import InputError, RunError
-from trapmeter.parallel.sharding import Shard, parse_shard, split_evenly
+from trapmeter.parallel.sharding import Shard
 from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PATH_FIELDS, PredictSettings
 from trapmeter.prediction.sharded_run import merge_shards, predict_shard
@@ -34,32 +32,6 @@ def settings(survey: Path, out: str = "out", **changes: object) -> PredictSettin
 
 def shards(survey: Path, n: int, **changes: object) -> list[Path]:
     return [predict_shard(settings(survey, **changes), Shard(i, n)).folder for i in range(1, n + 1)]
-
-
-@given(st.lists(st.integers(0, 10**9)), st.integers(1, 20))
-def test_each_medium_is_in_one_shard_and_shards_are_even(sizes: list[int], n: int) -> None:
-    shares = split_evenly([(size, number) for number, size in enumerate(sizes)], n)
-    assert len(shares) == n
-    assert sorted(number for share in shares for number in share) == list(range(len(sizes)))
-    loads = [sum(sizes[number] for number in share) for share in shares]
-    # The largest shard was the smallest before it got its last item.
-    for share, load in zip(shares, loads, strict=True):
-        if share:
-            assert load - sizes[share[-1]] <= min(loads)
-
-
-def test_media_of_size_0_are_split_by_number() -> None:
-    assert [len(share) for share in split_evenly([(0, number) for number in range(10)], 3)] == [4, 3, 3]
-
-
-def test_a_shard_is_written_as_two_numbers() -> None:
-    assert parse_shard("2/8") == Shard(2, 8)
-    for text in ("0/8", "9/8", "0/0"):
-        with pytest.raises(InputError, match="--shard counts from 1/"):
-            parse_shard(text)
-    for text in ("2", "a/b", "-1/8", "1/2/3", ""):
-        with pytest.raises(InputError, match="--shard is i/n"):
-            parse_shard(text)
 
 
 def test_settings_survive_json() -> None:

@@ -1,4 +1,4 @@
-"""gs:// against a stand-in for Google's JSON API: lists, ranges, sizes, and an object that only one can create."""
+"""gs:// with a small imitation of Google's JSON API: lists, ranges, sizes, and an object that only one can create."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trapmeter.storage.address import RemotePath, parse_path
 from trapmeter.storage.publish import FolderLayout, publish_folder
 
 PAGE = 2
-"""Objects on a page of a list: few, so that there are several pages."""
+"""Objects on a page of a list; few enough for several pages."""
 
 
 class _Google(http.server.BaseHTTPRequestHandler):
@@ -37,7 +37,7 @@ class _Google(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None: ...
 
-    def answer(self, content: object, status: int = 200) -> None:
+    def respond(self, content: object, status: int = 200) -> None:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -49,70 +49,70 @@ class _Google(http.server.BaseHTTPRequestHandler):
         size, when = str(len(self.objects[name])), "2026-05-01T10:00:00.123Z"
         return {"name": name, "bucket": "traps", "size": size, "updated": when, "timeCreated": when, "etag": f"e{size}"}
 
-    def asked(self) -> tuple[str, str | None, dict[str, str]]:
-        """Bucket, name of the object, and the rest of the question."""
+    def parsed(self) -> tuple[str, str | None, dict[str, str]]:
+        """Bucket, name of the object, and parameters of the request."""
         split = urlsplit(self.path)
-        found = re.search(r"/b/([^/]+)(?:/o(?:/(.*))?)?$", split.path)
-        assert found is not None, self.path
-        name = None if found[2] is None else unquote(found[2])
-        return found[1], name, {key: values[0] for key, values in parse_qs(split.query).items()}
+        match = re.search(r"/b/([^/]+)(?:/o(?:/(.*))?)?$", split.path)
+        assert match is not None, self.path
+        name = None if match[2] is None else unquote(match[2])
+        return match[1], name, {key: values[0] for key, values in parse_qs(split.query).items()}
 
     def do_GET(self) -> None:
-        bucket, name, asked = self.asked()
+        bucket, name, options = self.parsed()
         if bucket != "traps" or (name is not None and name not in self.objects):
-            self.answer({"error": {"code": 404, "message": "Not Found"}}, 404)
+            self.respond({"error": {"code": 404, "message": "Not Found"}}, 404)
         elif name is None and "/o" not in self.path:
-            self.answer({"name": bucket})
+            self.respond({"name": bucket})
         elif name is None:
-            names = sorted(one for one in self.objects if one.startswith(asked.get("prefix", "")))
-            start = int(asked.get("pageToken", 0))
+            names = sorted(key for key in self.objects if key.startswith(options.get("prefix", "")))
+            start = int(options.get("pageToken", 0))
             more = {"nextPageToken": str(start + PAGE)} if len(names) > start + PAGE else {}
-            self.answer(
-                {"kind": "storage#objects", "items": [self.facts(one) for one in names[start : start + PAGE]], **more}
+            self.respond(
+                {"kind": "storage#objects", "items": [self.facts(key) for key in names[start : start + PAGE]], **more}
             )
-        elif asked.get("alt") == "media":
+        elif options.get("alt") == "media":
             wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
             first, last = map(int, wanted.groups()) if wanted else (0, len(self.objects[name]))
-            self.answer(self.objects[name][first : last + 1], 206 if wanted else 200)
+            self.respond(self.objects[name][first : last + 1], 206 if wanted else 200)
         else:
-            self.answer(self.facts(name))
+            self.respond(self.facts(name))
 
     def do_POST(self) -> None:
-        bucket, _, asked = self.asked()
+        bucket, _, options = self.parsed()
         body = self.rfile.read(int(self.headers["Content-Length"]))
         boundary = self.headers["Content-Type"].split("boundary=")[1].strip("\"'").encode()
         _, card, content, *_ = re.split(rb"\r?\n?--" + re.escape(boundary) + rb"(?:--)?\r?\n?", body)
         name = json.loads(re.split(rb"\r?\n\r?\n", card, maxsplit=1)[1])["name"]
-        if bucket != "traps" or (asked.get("ifGenerationMatch") == "0" and name in self.objects):
-            self.answer({"error": {"code": 412, "message": "conditionNotMet"}}, 412)
+        if bucket != "traps" or (options.get("ifGenerationMatch") == "0" and name in self.objects):
+            self.respond({"error": {"code": 412, "message": "conditionNotMet"}}, 412)
             return
         self.objects[name] = re.split(rb"\r?\n\r?\n", content, maxsplit=1)[1]
-        self.answer(self.facts(name))
+        self.respond(self.facts(name))
 
     def do_DELETE(self) -> None:
-        _, name, _ = self.asked()
+        _, name, _ = self.parsed()
         self.objects.pop(str(name), None)
-        self.answer(b"", 204)
+        self.respond(b"", 204)
 
 
 @pytest.fixture
 def objects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, bytes]]:
     pytest.importorskip("gcsfs", reason="gcsfs is not installed")
-    found: dict[str, bytes] = {}
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Google, found))
+    objects: dict[str, bytes] = {}
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Google, objects))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     environment(monkeypatch, tmp_path, "http://127.0.0.1:9")
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
     monkeypatch.setenv("TRAPMETER_WORK", str(tmp_path / "work"))
-    yield found
+    yield objects
     server.shutdown()
     server.server_close()
     filesystems.forget()
 
 
-def test_media_in_a_bucket_of_google(objects: dict[str, bytes], make_clip: MakeClip) -> None:
+def test_media_are_found_and_read_in_a_bucket_of_google(objects: dict[str, bytes], make_clip: MakeClip) -> None:
     clip = make_clip("google.mp4", n=30, rate=10).read_bytes()
     objects.update(
         {f"survey/S1/{number} a.mp4": clip for number in range(3)} | {"survey/notes.txt": b"x", "other": b"x"}
@@ -130,7 +130,7 @@ def test_media_in_a_bucket_of_google(objects: dict[str, bytes], make_clip: MakeC
             find_media([parse_path(text)])
 
 
-def test_results_in_a_bucket_of_google(
+def test_results_are_published_to_a_bucket_of_google(
     objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     out = RemotePath("gs://traps", "results")
@@ -139,5 +139,5 @@ def test_results_in_a_bucket_of_google(
         (folder / "run.json").write_text("{}")
         monkeypatch.setenv("TRAPMETER_WORK", str(tmp_path / "other"))
         with pytest.raises(RunError, match="another run is writing"), publish_folder(out, layout):
-            pytest.fail("it was let in")
+            pytest.fail("a second run got the lock")
     assert objects == {"results/run.json": b"{}"}

@@ -1,4 +1,4 @@
-"""Runs over media in object storage and on web servers: the bytes of a run over the same files here."""
+"""Runs over media in object storage and on web servers give the bytes of a run over the same local files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Upload = Callable[..., None]
 
 @pytest.fixture
 def survey(tmp_path: Path, make_clip: MakeClip) -> Path:
-    """Videos and a photo at two sites, one of them broken, and files that are no media."""
+    """Videos and a photo at two sites, a broken video, and files that are no media."""
     from PIL import Image
 
     folder = tmp_path / "survey"
@@ -63,7 +63,7 @@ def measure(place: AnyPath, out: Path, engine: Engine = IN_PROCESS) -> PredictRu
 
 
 @pytest.mark.slow
-def test_a_run_over_a_bucket_has_the_bytes_of_one_here(
+def test_a_run_over_a_bucket_gives_the_bytes_of_a_local_run(
     proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path
 ) -> None:
     put(upload, survey)
@@ -73,14 +73,14 @@ def test_a_run_over_a_bucket_has_the_bytes_of_one_here(
     assert (tmp_path / "far/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
     assert far.summary == here.summary
     assert (far.summary.n_media, far.facts["other_files"], far.facts["root"]) == (5, 1, "s3://traps/survey")
-    # Given again, nothing is read but the list, and the medium that had failed.
-    proxy.asked.clear()
+    # A second run reads only the list and the medium that failed.
+    proxy.requests.clear()
     measure(address, tmp_path / "far")
-    assert {path.partition("?")[0] for method, path in proxy.asked} == {"/traps", "/traps/survey/S1/broken.avi"}
-    # A file that is replaced, even within the second and with as many bytes, is looked at again.
+    assert {path.partition("?")[0] for method, path in proxy.requests} == {"/traps", "/traps/survey/S1/broken.avi"}
+    # A file that was replaced is processed again, even within the same second and with the same size.
     content = (survey / "S0/0 &a.mp4").read_bytes()
     upload(content[:-1] + b"?", "survey/S0/0%20%26a.mp4")
-    proxy.asked.clear()
+    proxy.requests.clear()
     measure(address, tmp_path / "far")
     assert proxy.gets("a.mp4") == 1
     everything = b"".join(path.read_bytes() for path in (tmp_path / "far").iterdir())
@@ -88,26 +88,28 @@ def test_a_run_over_a_bucket_has_the_bytes_of_one_here(
 
 
 @pytest.mark.slow
-def test_shards_of_a_bucket_and_their_merge(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
+def test_shards_over_a_bucket_merge_to_the_bytes_of_a_local_run(
+    proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path
+) -> None:
     put(upload, survey)
     measure(survey, tmp_path / "here")
     settings = PredictSettings(
         (parse_path("s3://traps/survey"),), out=tmp_path / "out", boxes=tmp_path / "boxes.csv", site=FolderSite(1)
     )
     folders = [predict_shard(settings, Shard(number, 2)).folder for number in (1, 2)]
-    proxy.asked.clear()
+    proxy.requests.clear()
     merge_shards(folders, tmp_path / "out")
     assert (tmp_path / "out/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
-    assert {path.partition("?")[0] for _, path in proxy.asked} == {"/traps"}
+    assert {path.partition("?")[0] for _, path in proxy.requests} == {"/traps"}
 
 
-def test_machines_of_a_cluster_are_asked_for_the_bucket(proxy: Proxy, upload: Upload) -> None:
+def test_machines_of_a_cluster_check_addresses(proxy: Proxy, upload: Upload) -> None:
     upload(b"x", "survey/a.mp4")
-    asked = ["s3://traps/survey", "s3://traps/survey/a.mp4", "s3://traps/none", "s3://other/survey"]
-    assert describe_machine(asked)[2] == asked[2:]
+    paths = ["s3://traps/survey", "s3://traps/survey/a.mp4", "s3://traps/none", "s3://other/survey"]
+    assert describe_machine(paths)[2] == paths[2:]
 
 
-def test_frames_of_a_bucket(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
+def test_frames_come_from_a_bucket(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
     put(upload, survey)
     (tmp_path / "times.csv").write_text("video_id,time\n0 &a.mp4,1\n1 &a.mp4,2\n")
     spec = StoreSpec((27, 48), Resize.SWSCALE_AREA, Codec.PNG)
@@ -123,7 +125,7 @@ def test_frames_of_a_bucket(proxy: Proxy, upload: Upload, survey: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_a_server_that_is_busy_is_asked_again(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
+def test_a_request_to_a_busy_server_is_repeated(proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path) -> None:
     put(upload, survey)
     measure(survey, tmp_path / "here")
     first: set[str] = set()
@@ -137,11 +139,11 @@ def test_a_server_that_is_busy_is_asked_again(proxy: Proxy, upload: Upload, surv
     proxy.misbehave = once
     measure(parse_path("s3://traps/survey"), tmp_path / "far")
     assert (tmp_path / "far/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
-    # Their own tries don't multiply ours.
+    # The packages' own retries are switched off.
     assert proxy.gets("photo.jpg") == 2
 
 
-def test_a_medium_that_can_not_be_read_is_a_failed_row(
+def test_a_medium_that_can_not_be_read_becomes_a_failed_row(
     proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path
 ) -> None:
     put(upload, survey)
@@ -168,7 +170,7 @@ def test_a_medium_that_can_not_be_read_is_a_failed_row(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("response", "message"),
     [
         (
             (403, "InvalidAccessKeyId"),
@@ -183,16 +185,16 @@ def test_a_medium_that_can_not_be_read_is_a_failed_row(
         (0, "it broke off"),
     ],
 )
-def test_what_is_wrong_is_told_before_any_work(
-    proxy: Proxy, tmp_path: Path, wrong: tuple[int, str] | int, words: str
+def test_an_error_of_the_server_is_explained_before_any_work(
+    proxy: Proxy, tmp_path: Path, response: tuple[int, str] | int, message: str
 ) -> None:
-    proxy.misbehave = lambda *_: wrong
-    with pytest.raises(InputError, match=words) as told:
+    proxy.misbehave = lambda *_: response
+    with pytest.raises(InputError, match=message) as raised:
         find_media([parse_path("s3://traps/survey")])
-    assert SECRET not in str(told.value)
+    assert SECRET not in str(raised.value)
 
 
-def test_wrong_names(proxy: Proxy, upload: Upload, tmp_path: Path) -> None:
+def test_wrong_addresses_are_explained(proxy: Proxy, upload: Upload, tmp_path: Path) -> None:
     upload(b"x", "survey/notes.txt")
     upload(b"x", "dp/datapackage.json")
     upload(b"x", "dp/media/a.mp4")
@@ -214,12 +216,14 @@ def test_wrong_names(proxy: Proxy, upload: Upload, tmp_path: Path) -> None:
             find_media(paths)
 
 
-def test_no_credentials_and_no_server(proxy: Proxy, upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_and_a_missing_server_are_explained(
+    proxy: Proxy, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
     upload(b"x", "survey/a.mp4")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(InputError, match=r"credentials are missing or refused .PartialCredentialsError"):
         find_media([parse_path("s3://traps/survey")])
-    # Without any, public buckets can be read, and others tell that credentials are missing.
+    # Without any credentials, public buckets can be read, and others ask for credentials.
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     proxy.signed.clear()
     assert len(find_media([parse_path("s3://traps/survey")]).media) == 1
@@ -235,7 +239,7 @@ def test_no_credentials_and_no_server(proxy: Proxy, upload: Upload, monkeypatch:
         find_media([parse_path("s3://traps/survey")])
 
 
-def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     filesystems.forget()
     for package in ("s3fs", "gcsfs", "aiohttp"):
         monkeypatch.setitem(__import__("sys").modules, package, None)
@@ -244,7 +248,9 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
             find_media([parse_path(text)])
 
 
-def test_a_run_over_a_web_server(web: Callable[[Path], Web], survey: Path, tmp_path: Path) -> None:
+def test_a_run_over_a_web_server_gives_the_bytes_of_a_local_run(
+    web: Callable[[Path], Web], survey: Path, tmp_path: Path
+) -> None:
     measure(survey, tmp_path / "here")
     served = web(tmp_path)
     far = measure(parse_path(f"{served.address}/survey/"), tmp_path / "far")

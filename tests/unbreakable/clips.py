@@ -1,4 +1,4 @@
-"""Small surveys: copies of one clip in the folders of three sites, with tables of boxes and labels."""
+"""Small surveys: copies of one clip under given names, with tables of boxes and labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADER = ("video_id", "time", "x1", "y1", "x2", "y2", "probability", "park", "si
 
 @dataclass(frozen=True)
 class Survey:
-    """Where the videos and tables of a small survey lie."""
+    """The paths of a small survey."""
 
     videos: Path
     boxes: Path
@@ -24,7 +24,7 @@ class Survey:
     names: tuple[str, ...]
 
     def predict(self, out: Path, *more: object) -> list[object]:
-        """Arguments that measure it without a detector."""
+        """Arguments that predict distances without a detector."""
         return ["predict", self.videos, "--out", out, "--boxes", self.boxes, "--jobs", 1, *more]
 
     def frames(self, store: Path, *more: object) -> list[object]:
@@ -39,23 +39,23 @@ def make_survey(folder: Path, clip: Path, names: Sequence[str]) -> Survey:
     for name in names:
         (videos / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(clip, videos / name)
-    told = [to_cell(name) for name in names]
-    rows = [(name, t, 0.3, 0.4, 0.35 + t / 50, 0.7, 0.9, "p", "s") for name in told for t in range(SECONDS)]
+    cells = [to_cell(name) for name in names]
+    rows = [(name, t, 0.3, 0.4, 0.35 + t / 50, 0.7, 0.9, "p", "s") for name in cells for t in range(SECONDS)]
     _write(folder / "boxes.csv", [HEADER, *rows])
     _write(
         folder / "labels.csv",
-        [("video_id", "time", "distance"), *((name, t, 5) for name in told for t in range(SECONDS))],
+        [("video_id", "time", "distance"), *((name, t, 5) for name in cells for t in range(SECONDS))],
     )
     return Survey(videos, folder / "boxes.csv", folder / "labels.csv", tuple(names))
 
 
 def numbered(n: int) -> list[str]:
-    """Names of clips at three sites."""
+    """Names of n clips at three sites."""
     return [f"S{number % 3}/{number:02d}.mp4" for number in range(n)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files of a folder but those that are hidden."""
+    """The content of all files of a folder that are not hidden."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -64,12 +64,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def half_written(folder: Path) -> list[Path]:
-    """Files that a run should not have left."""
+    """Partial files, which a run must not leave behind."""
     return [path for path in folder.rglob("*") if path.name.endswith(".part")]
 
 
 def learned(out: Path) -> list[dict[str, str]]:
-    """The epochs of a training's first fold, all but how long they took."""
+    """The epochs of a training's first fold, without their duration."""
     with (out / "fold-0/metrics.csv").open(encoding="utf-8") as file:
         return [{**row, "seconds": ""} for row in csv.DictReader(file)]
 

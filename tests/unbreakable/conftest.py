@@ -20,23 +20,23 @@ def survey(tmp_path: Path, make_clip: MakeClip) -> Survey:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """What the training learns from."""
+    """Labels and frames for the training."""
     return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture
 def train(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
-    """Arguments that train a tiny network, all but the output folder."""
+    """Arguments that train a tiny network, without the output folder."""
     import torch
 
     import trapmeter.training.export
     import trapmeter.training.recipes
 
-    # Translating a network takes longer than training the tiny one.
+    # Exporting a network takes longer than training the tiny one.
     monkeypatch.setattr(trapmeter.training.export, "export_network", lambda *_: None)
     monkeypatch.setitem(trapmeter.training.recipes.RECIPES, "tiny", lambda: tiny_recipe(epochs=2))
     tables = ["--labels", world.labels, "--metadata", world.metadata, "--store", world.store]
-    # Two threads wait for each other longer than either works at so small a network.
+    # With so small a network, two threads would mostly wait for each other.
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield ["train", *tables, "--recipe", "tiny", "--n-folds", 2, "--folds", 0]

@@ -1,4 +1,4 @@
-"""Disks that are full or can't be written, for whoever runs the tests: root or not, in a container or not."""
+"""Full and read-only disks that work for root and other users, in containers and outside."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import pytest
 
 
 class Disk(Protocol):
-    """A place with little room."""
+    """A folder with little space."""
 
     folder: Path
 
     def leave(self, n_bytes: int | None) -> None:
-        """Leaves room for so many bytes (tmpfs counts in pages), or for all that is needed."""
+        """Leaves space for n_bytes (tmpfs counts in pages), or with None for everything."""
         ...
 
 
 class Tmpfs:
-    """A whole disk in memory. Its room is taken by a file of our own."""
+    """A disk in memory, whose space is taken by a filler file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class Tmpfs:
 
 
 class ShortFiles:
-    """Any folder; the system lets no file of this process and its workers grow longer."""
+    """Any folder, with a limit of the system on the size of files of this process and its workers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,12 +53,12 @@ class ShortFiles:
 
 @contextmanager
 def namespace(commands: str, inside: Path) -> Iterator[Path]:
-    """Mounts of our own that nobody else sees and that end with the block; inside as it looks from within them.
+    """Mounts that only this test sees and that end with the block; yields the path of inside within them.
 
-    Skips the test where the system has no such thing.
+    Skips the test if the system does not support this.
     """
     if sys.platform != "linux":
-        pytest.skip("mounts of one's own are of Linux")
+        pytest.skip("private mounts need Linux")
     try:
         holder = subprocess.Popen(
             ["unshare", "--map-root-user", "--mount", "sh", "-c", f"{commands} && echo ready && exec cat"],
@@ -73,7 +73,7 @@ def namespace(commands: str, inside: Path) -> Iterator[Path]:
         assert holder.stdout is not None
         assert holder.stderr is not None
         if holder.stdout.readline() != "ready\n":
-            pytest.skip(f"this system allows no mounts of one's own: {holder.stderr.read().strip()}")
+            pytest.skip(f"this system does not allow private mounts: {holder.stderr.read().strip()}")
         yield Path(f"/proc/{holder.pid}/root{inside}")
     finally:
         holder.kill()
@@ -82,16 +82,16 @@ def namespace(commands: str, inside: Path) -> Iterator[Path]:
 
 @contextmanager
 def small_tmpfs(tmp_path: Path, megabytes: int) -> Iterator[Disk]:
-    """A tmpfs."""
+    """A tmpfs of this size."""
     (tmp_path / "small").mkdir()
-    here = tmp_path / "small"
-    with namespace(f"mount -t tmpfs -o size={megabytes}m tmpfs '{here}'", here) as folder:
+    mount = tmp_path / "small"
+    with namespace(f"mount -t tmpfs -o size={megabytes}m tmpfs '{mount}'", mount) as folder:
         yield Tmpfs(folder)
 
 
 @contextmanager
 def short_files(tmp_path: Path) -> Iterator[Disk]:
-    """A folder in which files can't grow."""
+    """A folder in which files can't grow beyond a limit."""
     (tmp_path / "short").mkdir()
     disk = ShortFiles(tmp_path / "short")
     try:
@@ -102,7 +102,7 @@ def short_files(tmp_path: Path) -> Iterator[Disk]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[Path]:
-    """A folder as it is, where nothing can be written."""
+    """The same folder, read-only."""
     commands = f"mount --bind '{folder}' '{folder}' && mount -o remount,bind,ro '{folder}'"
-    with namespace(commands, folder) as seen:
-        yield seen
+    with namespace(commands, folder) as mounted:
+        yield mounted

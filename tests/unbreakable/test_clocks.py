@@ -1,4 +1,4 @@
-"""The time of day may jump in the midst of a run: nothing but the stamps in run.json depends on it."""
+"""The clock may jump during a run: only the time stamps in run.json depend on it."""
 
 import os
 import random
@@ -19,7 +19,7 @@ JUMPING = Path(__file__).parent / "jumping"
 
 
 def jumping(arguments: list[object]) -> subprocess.CompletedProcess[str]:
-    """The command with a clock that jumps, in its workers too."""
+    """Runs the command with a jumping clock, also in its workers."""
     path = os.pathsep.join([str(JUMPING), *sys.path])
     code = "import sys, time; assert abs(time.time() - time.time()) > 1; from trapmeter.cli import main; main()"
     return subprocess.run(
@@ -32,9 +32,9 @@ def jumping(arguments: list[object]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_predict_and_frames_while_the_clock_jumps(survey: Survey, tmp_path: Path) -> None:
+def test_predict_and_frames_do_not_depend_on_the_clock(survey: Survey, tmp_path: Path) -> None:
     assert inside(*survey.predict(tmp_path / "calm")) == 0
-    for _ in range(2):  # the second goes on where the first ended
+    for _ in range(2):  # the second resumes after the first
         done = jumping(survey.predict(tmp_path / "out"))
         assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "out/distances.csv").read_bytes() == (tmp_path / "calm/distances.csv").read_bytes()
@@ -44,7 +44,9 @@ def test_predict_and_frames_while_the_clock_jumps(survey: Survey, tmp_path: Path
     assert contents(tmp_path / "store") == contents(tmp_path / "calm-store")
 
 
-def test_train_while_the_clock_jumps(train: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_does_not_depend_on_the_clock(
+    train: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert inside(*train, "--out", tmp_path / "calm") == 0
     real, rng = time.time, random.Random(0)
     with monkeypatch.context() as patch:
@@ -53,11 +55,11 @@ def test_train_while_the_clock_jumps(train: list[object], tmp_path: Path, monkey
     assert learned(tmp_path / "out") == learned(tmp_path / "calm")
 
 
-def test_patience_goes_by_a_clock_that_never_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_limits_use_a_clock_that_never_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
     real = time.time
     started = time.monotonic()
     monkeypatch.setattr(time, "time", lambda: real() + 1e6 * (time.monotonic() - started))
     tasks = ["__import__('time').sleep(1.5) or 'done'", "__import__('time').sleep(3600)"]
-    found = dict(run_tasks(tasks, eval, jobs=2, limit_s=lambda task: 3.0 if "3600" in task else 1000.0))
-    assert found[tasks[0]] == "done"
-    assert found[tasks[1]] == TaskFailure("given up after 3 s: decoding hangs")
+    results = dict(run_tasks(tasks, eval, jobs=2, limit_s=lambda task: 3.0 if "3600" in task else 1000.0))
+    assert results[tasks[0]] == "done"
+    assert results[tasks[1]] == TaskFailure("given up after 3 s: decoding hangs")

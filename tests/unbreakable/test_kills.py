@@ -1,4 +1,4 @@
-"""Twenty random kills each: what is resumed ends with the bytes of an unbroken run."""
+"""After twenty random kills each, resumed runs have the bytes of an uninterrupted one."""
 
 import json
 import re
@@ -17,7 +17,7 @@ KILLS = 20
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted by Linux' means"),
+    pytest.mark.skipif(sys.platform != "linux", reason="adopting orphaned processes needs Linux"),
 ]
 
 
@@ -25,23 +25,23 @@ TRACE = re.compile(r"Traceback \(most recent call last\):\n((?:  .*\n)+)")
 FRAME = re.compile(r'^  File "(.+)", line \d+, in (\w+|<module>)$', re.MULTILINE)
 
 
-def traces_of_ours(log: str) -> list[str]:
-    """The log's traces, but for Python's own of a worker that is born while its parent is killed.
+def own_tracebacks(log: str) -> list[str]:
+    """The tracebacks in the log, except those of Python for a worker that starts while its parent is killed.
 
-    Such a worker finds its orders cut off (EOFError) or its semaphores gone (FileNotFoundError): every frame of it
-    stands in multiprocessing, since none of our code runs yet.
+    Such a worker finds its instructions cut off (EOFError) or its semaphores gone (FileNotFoundError). All frames of its
+    traceback are in multiprocessing, since no code of trapmeter runs yet.
     """
-    ours = []
+    tracebacks = []
     for body in TRACE.findall(log):
         files = [file for file, _ in FRAME.findall(body)]
-        born = files[:1] == ["<string>"] and "in spawn_main" in body
-        if not born or not all("/multiprocessing/" in file for file in files[1:]):
-            ours.append(body)
-    return ours
+        is_starting = files[:1] == ["<string>"] and "in spawn_main" in body
+        if not is_starting or not all("/multiprocessing/" in file for file in files[1:]):
+            tracebacks.append(body)
+    return tracebacks
 
 
 @pytest.mark.parametrize(
-    ("frames", "ours"),
+    ("frames", "n_own"),
     [
         (["<string>", "/lib/multiprocessing/spawn.py", "/lib/multiprocessing/synchronize.py"], 0),
         (["<string>", "/lib/multiprocessing/spawn.py", "/src/trapmeter/watching.py"], 1),
@@ -49,14 +49,14 @@ def traces_of_ours(log: str) -> list[str]:
         ([], 1),
     ],
 )
-def test_only_a_worker_cut_off_at_birth_may_leave_a_trace(frames: list[str], ours: int) -> None:
+def test_only_a_worker_that_is_starting_may_leave_a_traceback(frames: list[str], n_own: int) -> None:
     lines = [f'  File "{file}", line 3, in spawn_main\n    call()\n    ^^^^^^\n' for file in frames] or ["  lost\n"]
     log = "before\nTraceback (most recent call last):\n" + "".join(lines) + "OSError: gone\nafter\n"
-    assert len(traces_of_ours(log)) == ours
+    assert len(own_tracebacks(log)) == n_own
 
 
 def kill_often(tmp_path: Path, argv: list[object], before: str, *, seed: int, most: int) -> list[Path]:
-    """Kills the command 20 times in all; returns the folders of the resumed runs. most: things written before a kill."""
+    """Kills the command 20 times in all and returns the folders of the resumed runs. most: changes before a kill."""
     outs = tmp_path / "outs"
     outs.mkdir()
     job = {
@@ -76,15 +76,15 @@ def kill_often(tmp_path: Path, argv: list[object], before: str, *, seed: int, mo
         timeout=12_000,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     log = (outs / "log").read_text()
-    assert set(told["statuses"]) == {0}, log[-3000:]
-    assert not traces_of_ours(log), log[-3000:]
+    assert set(report["statuses"]) == {0}, log[-3000:]
+    assert not own_tracebacks(log), log[-3000:]
     assert log.count("Traceback") == len(TRACE.findall(log)), log[-3000:]
-    assert told["kills"] == KILLS
-    assert 0 < told["parent_only"] < KILLS
-    assert told["midway"] >= KILLS // 2
-    return [outs / str(number) for number in range(len(told["statuses"]) - 1)]
+    assert report["kills"] == KILLS
+    assert 0 < report["parent_only"] < KILLS
+    assert report["midway"] >= KILLS // 2
+    return [outs / str(number) for number in range(len(report["statuses"]) - 1)]
 
 
 def survey_of(tmp_path: Path, make_clip: MakeClip, n: int) -> Survey:
@@ -97,9 +97,9 @@ def test_predict_killed_20_times_ends_with_the_same_bytes(tmp_path: Path, make_c
         "import trapmeter.cli, trapmeter.prediction.run, trapmeter.report.run_report, matplotlib.backends.backend_svg"
     )
     for out in kill_often(tmp_path, argv, before, seed=1, most=5):
-        unbroken = tmp_path / "outs/unbroken"
-        assert (out / "distances.csv").read_bytes() == (unbroken / "distances.csv").read_bytes()
-        assert contents(out).keys() == contents(unbroken).keys()
+        expected = tmp_path / "outs/uninterrupted"
+        assert (out / "distances.csv").read_bytes() == (expected / "distances.csv").read_bytes()
+        assert contents(out).keys() == contents(expected).keys()
         assert not half_written(out)
 
 
@@ -107,8 +107,8 @@ def test_frames_killed_20_times_ends_with_the_same_store(tmp_path: Path, make_cl
     argv = survey_of(tmp_path, make_clip, 10).frames(Path("OUT"), "--jobs", 2)
     before = "import trapmeter.cli, trapmeter.frames.fill, trapmeter.console, rich.progress, simplejpeg"
     for out in kill_often(tmp_path, argv, before, seed=2, most=7):
-        assert contents(out) == contents(tmp_path / "outs/unbroken")
-        assert not half_written(out), "what kills left half written is swept away"
+        assert contents(out) == contents(tmp_path / "outs/uninterrupted")
+        assert not half_written(out), "partial files of killed runs are removed"
 
 
 TRAIN = """
@@ -120,7 +120,7 @@ import trapmeter.cli, trapmeter.training.run, trapmeter.training.export
 from dataclasses import replace
 from training_world import tiny_recipe
 trapmeter.training.recipes.RECIPES["tiny"] = lambda: tiny_recipe(epochs=4)
-# Translating a network takes longer than training the tiny one.
+# Exporting a network takes longer than training the tiny one.
 trapmeter.training.export.export_network = lambda *_: None
 """
 
@@ -129,9 +129,9 @@ def test_train_killed_20_times_ends_with_the_same_losses(tmp_path: Path, world: 
     argv = ["train", "--labels", world.labels, "--metadata", world.metadata, "--store", world.store, "--out", "OUT"]
     argv += ["--recipe", "tiny", "--n-folds", 2, "--folds", 0]
     for out in kill_often(tmp_path, argv, TRAIN.format(here=str(HERE)), seed=3, most=12):
-        unbroken = tmp_path / "outs/unbroken"
-        assert learned(out) == learned(unbroken)
+        expected = tmp_path / "outs/uninterrupted"
+        assert learned(out) == learned(expected)
         assert len(learned(out)) == 4
         for name in ("best.safetensors", "last.safetensors", "held_out.csv", "finished.json"):
-            assert (out / "fold-0" / name).read_bytes() == (unbroken / "fold-0" / name).read_bytes(), name
+            assert (out / "fold-0" / name).read_bytes() == (expected / "fold-0" / name).read_bytes(), name
         assert not half_written(out)

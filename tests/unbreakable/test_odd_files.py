@@ -1,4 +1,4 @@
-"""Names, kinds and numbers of files as cards and shared disks have them."""
+"""Odd names, odd kinds and large numbers of files, as memory cards and shared disks have them."""
 
 import csv
 import json
@@ -13,6 +13,7 @@ from conftest import MakeClip
 from density.surveys import flat_text
 from terminal import inside
 from trapmeter.media.discovery import find_media
+from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.prediction.tasks import plan_tasks
 from trapmeter.records import Medium, MediumKind
@@ -22,23 +23,22 @@ from unbreakable.clips import contents, make_survey
 
 pytestmark = pytest.mark.slow
 
-NO_UTF8 = os.fsdecode(b"S1/caf\xe9 \xff.mp4")
+NOT_UTF8 = os.fsdecode(b"S1/caf\xe9 \xff.mp4")
 LONG = f"S1/{'x' * 196}.mp4"
 LONG_IN_BYTES = f"S2/{'ä' * 120}.mp4"
 SPECIAL = "S2/=cmd|' /C calc'!A0 <b>&,\";$x^2$.mp4"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems allow no such names")
-def test_names_that_are_no_utf8_and_long_ones_come_through_everywhere(
+def test_long_names_and_names_that_are_not_utf8_work_everywhere(
     tmp_path: Path, make_clip: MakeClip, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names, broken = [NO_UTF8, LONG, LONG_IN_BYTES, SPECIAL], os.fsdecode(b"S3/\xfe.mp4")
+    names, broken = [NOT_UTF8, LONG, LONG_IN_BYTES, SPECIAL], os.fsdecode(b"S3/\xfe.mp4")
     survey = make_survey(tmp_path, make_clip("odd.mp4", n=40, rate=10), [*names, broken])
     (survey.videos / broken).write_bytes(b"no video" * 100)
     call = survey.predict(tmp_path / "out", "--site", "folder:1")
     assert inside(*call) == 3
-    said = capsys.readouterr().out
-    assert "failed: S3/\\udcfe.mp4: Invalid data" in said
+    assert "failed: S3/\\udcfe.mp4: Invalid data" in capsys.readouterr().out
     rows = read_distances(tmp_path / "out/distances.csv")
     measured = {row.observation.media_id for row in rows if row.distance is not None}
     assert measured == set(names)
@@ -50,20 +50,20 @@ def test_names_that_are_no_utf8_and_long_ones_come_through_everywhere(
     facts = json.loads((tmp_path / "out/run.json").read_text(encoding="utf-8"))
     assert [failure["media_id"] for failure in facts["failures"]] == [broken]
 
-    # Again: all but the broken one are known from the journal, names and all.
+    # A second run finds all but the broken one in the journal.
     before = (tmp_path / "out/distances.csv").read_bytes()
-    looked_at: list[str] = []
+    processed: list[str] = []
     import trapmeter.prediction.run as run
 
     real = run.process_media
 
-    def observe_all(tasks: list[run.Task], *more: object) -> Iterator[object]:
-        looked_at.extend(task.medium.media_id for task in tasks)
+    def recording_process_media(tasks: list[MediumTask], *more: object) -> Iterator[object]:
+        processed.extend(task.medium.media_id for task in tasks)
         return real(tasks, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "process_media", observe_all)
+    monkeypatch.setattr(run, "process_media", recording_process_media)
     assert inside(*call) == 3
-    assert looked_at == [broken]
+    assert processed == [broken]
     assert (tmp_path / "out/distances.csv").read_bytes() == before
 
     assert inside(*survey.frames(tmp_path / "store")) == 3
@@ -73,18 +73,18 @@ def test_names_that_are_no_utf8_and_long_ones_come_through_everywhere(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems allow no such names")
-def test_an_error_of_ours_with_such_a_name_is_logged(
+def test_an_internal_error_with_such_a_name_is_logged(
     tmp_path: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import trapmeter.prediction.run as run
     from trapmeter.prediction.medium_result import failed_result
 
-    survey = make_survey(tmp_path, make_clip("odd.mp4", n=40, rate=10), [NO_UTF8])
+    survey = make_survey(tmp_path, make_clip("odd.mp4", n=40, rate=10), [NOT_UTF8])
     monkeypatch.setattr(
         run,
-        "observe_all",
+        "process_media",
         lambda tasks, *_: (
-            failed_result(t.medium.media_id, 1, 1, (), "ours", f"trace of {t.medium.path}") for t in tasks
+            failed_result(t.medium.media_id, 1, 1, (), "internal", f"trace of {t.medium.path}") for t in tasks
         ),
     )
     assert inside(*survey.predict(tmp_path / "out")) == 1
@@ -113,7 +113,7 @@ def test_the_same_name_in_several_folders_is_several_videos(
     assert len(rows) == 3 * 4
     assert inside(*survey.frames(tmp_path / "store")) == 0
     assert len(list((tmp_path / "store/shards").glob("*.frames"))) == 3
-    # A bare name could be any of them, and is refused before anything is done.
+    # A bare name could mean any of them and is refused before any work.
     (tmp_path / "bare.csv").write_text("video_id,time,distance\nIMG_0001.mp4,1,5\n")
     for call in (
         ["predict", survey.videos, "--out", tmp_path / "bare", "--times", tmp_path / "bare.csv"],
@@ -126,10 +126,10 @@ def test_the_same_name_in_several_folders_is_several_videos(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes, sockets and devices are of Unix")
-def test_what_is_no_file_is_never_opened_and_loops_end(
+def test_pipes_sockets_and_devices_are_never_opened_and_loops_of_links_end(
     tmp_path: Path, make_clip: MakeClip, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Whoever opened the pipe would wait for ever, and whoever read the device would never come to its end.
+    # Opening the pipe would wait for ever, and reading the device would never end.
     survey = make_survey(tmp_path, make_clip("odd.mp4", n=40, rate=10), ["a/1.mp4", "b/2.mp4"])
     folder, outside = survey.videos / "a", tmp_path / "outside"
     os.mkfifo(folder / "pipe.mp4")
@@ -145,12 +145,12 @@ def test_what_is_no_file_is_never_opened_and_loops_end(
     (folder / "out_of_here").symlink_to(outside)
     with socket.socket(socket.AF_UNIX) as listening:
         here = Path.cwd()
-        os.chdir(folder)  # a socket's path may have 108 bytes alone
+        os.chdir(folder)  # a socket's path may have no more than 108 bytes
         try:
             listening.bind("socket.mp4")
         finally:
             os.chdir(here)
-        # A loop of links can't be read, and the exit status says that something could not.
+        # A loop of links can't be read, so the exit status is not 0.
         assert inside("predict", survey.videos, "--out", tmp_path / "out", "--boxes", survey.boxes, "--jobs", 1) == 3
         (survey.videos / "a/self.mp4").unlink()
         assert inside(*survey.frames(tmp_path / "store")) == 0
@@ -163,7 +163,7 @@ def test_what_is_no_file_is_never_opened_and_loops_end(
 EMPTY = ("empty.mp4", "empty.avi", "empty.jpg")
 
 
-def test_empty_files_are_rows_and_tell_why(tmp_path: Path, make_clip: MakeClip) -> None:
+def test_empty_files_become_failed_rows_with_a_reason(tmp_path: Path, make_clip: MakeClip) -> None:
     survey = make_survey(tmp_path, make_clip("odd.mp4", n=40, rate=10), ["good.mp4", *EMPTY])
     for name in EMPTY:
         (survey.videos / name).write_bytes(b"")
@@ -174,7 +174,7 @@ def test_empty_files_are_rows_and_tell_why(tmp_path: Path, make_clip: MakeClip) 
     assert all(reason.startswith("the file is empty") for reason in reasons.values())
     assert inside(*survey.frames(tmp_path / "store")) == 3
     assert (tmp_path / "store/failed.csv").read_text().count("the file is empty") == 3
-    # A run's own files that are empty: a journal begins anew, a shard is made again.
+    # Empty files of the run itself: the journal starts again, and the frame file is written again.
     whole, store = (tmp_path / "out/distances.csv").read_bytes(), contents(tmp_path / "store")
     (tmp_path / "out/seen.jsonl").write_bytes(b"")
     (shard,) = (tmp_path / "store/shards").glob("*.frames")
@@ -187,7 +187,7 @@ def test_empty_files_are_rows_and_tell_why(tmp_path: Path, make_clip: MakeClip) 
 N_MANY = 100_000
 
 
-def test_a_folder_of_100_000_files_is_listed_once_and_none_of_them_is_touched(
+def test_a_folder_of_100_000_files_is_listed_once_without_touching_them(
     tmp_path: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     survey = make_survey(tmp_path, make_clip("odd.mp4", n=40, rate=10), ["mid.mp4"])
@@ -223,8 +223,8 @@ def test_a_folder_of_100_000_files_is_listed_once_and_none_of_them_is_touched(
     assert facts["other_files"] == N_MANY - 101
 
 
-def test_100_000_videos_are_planned_without_looking_at_any_twice(tmp_path: Path) -> None:
-    # Anything quadratic would take hours here.
+def test_100_000_videos_are_planned_in_linear_time(tmp_path: Path) -> None:
+    # Quadratic work would take hours here.
     media = tuple(
         Medium(f"S{number % 300:03d}/IMG_{number // 300:04d}.MP4", tmp_path / f"{number}.MP4", MediumKind.VIDEO)
         for number in range(N_MANY)
@@ -235,6 +235,6 @@ def test_100_000_videos_are_planned_without_looking_at_any_twice(tmp_path: Path)
     with times.open("w", newline="") as file:
         csv.writer(file).writerows([("video_id", "time"), *((medium.media_id, 1) for medium in media)])
     settings = PredictSettings(paths=(tmp_path,), out=tmp_path / "out", times=times)
-    asked = plan_tasks(settings, placed, None, 0.25)
-    assert len(asked.tasks) == N_MANY
-    assert not asked.missing
+    plan = plan_tasks(settings, placed, None, 0.25)
+    assert len(plan.tasks) == N_MANY
+    assert not plan.missing

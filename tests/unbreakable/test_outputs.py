@@ -21,14 +21,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def locked_away(tmp_path: Path) -> Iterator[Path]:
-    """A folder that holds an empty one, `used`, and can't be written, by root neither."""
+    """A folder with an empty one, `used`, in it, which not even root can write to."""
     (tmp_path / "frozen/used").mkdir(parents=True)
     with read_only(tmp_path / "frozen") as folder:
         yield folder
 
 
 def verbs(survey: Survey, train: list[object], tmp_path: Path, out: Path) -> dict[str, list[object]]:
-    """Calls of the verbs that write folders."""
+    """Calls of the commands that write folders."""
     (tmp_path / "flat.csv").write_text(flat_text())
     return {
         "predict": survey.predict(out),
@@ -40,16 +40,16 @@ def verbs(survey: Survey, train: list[object], tmp_path: Path, out: Path) -> dic
     }
 
 
-def test_an_output_that_cannot_be_written_is_an_error_that_says_so(
+def test_an_output_that_cannot_be_written_is_a_clear_error(
     survey: Survey, train: list[object], locked_away: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for out in (locked_away / "new/folder", locked_away / "used"):
         for verb, call in verbs(survey, train, tmp_path, out).items():
             assert inside(*call) == 2, (verb, out)
-            said = capsys.readouterr().err
-            assert "trapmeter: " in said
-            assert "Read-only file system" in said, (verb, said)
-            assert str(locked_away) in said, (verb, said)
+            error = capsys.readouterr().err
+            assert "trapmeter: " in error
+            assert "Read-only file system" in error, (verb, error)
+            assert str(locked_away) in error, (verb, error)
 
 
 def test_results_that_became_read_only_are_left_as_they_are(
@@ -77,11 +77,11 @@ def test_a_file_in_place_of_the_output_folder_is_refused(
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_second_run_is_kept_out_of_every_folder_that_takes_long(
+def test_a_second_run_is_kept_out_of_every_folder_that_is_written_for_long(
     survey: Survey, train: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for verb, call in verbs(survey, train, tmp_path, tmp_path / "out").items():
-        if verb in ("demo", "evaluate"):  # seconds, and whole files
+        if verb in ("demo", "evaluate"):  # they take seconds and write complete files
             continue
         folder = tmp_path / "out/fold-0" if verb == "train" else tmp_path / "out"
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def test_a_second_run_is_kept_out_of_every_folder_that_takes_long(
         assert f"{folder}: another run is writing there; wait for it" in capsys.readouterr().err
 
 
-def test_two_real_runs_at_once_the_first_goes_on_and_the_second_is_refused(
+def test_of_two_runs_at_once_the_first_continues_and_the_second_is_refused(
     survey: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -100,7 +100,7 @@ def test_two_real_runs_at_once_the_first_goes_on_and_the_second_is_refused(
         give_up = time.monotonic() + 1200
         while not (out / "seen.jsonl").exists() and time.monotonic() < give_up:
             time.sleep(0.002)
-        # Stopped, it holds its lock for as long as the second needs to come and go.
+        # A stopped process keeps its lock while the second run comes and goes.
         os.kill(first.pid, signal.SIGSTOP)
         assert inside(*survey.predict(out)) == 2
         assert "another run is writing there" in capsys.readouterr().err

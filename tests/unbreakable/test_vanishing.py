@@ -1,4 +1,4 @@
-"""Videos and frames that vanish while a run is at them: rows with their reason, and the same bytes once they are back."""
+"""Videos and frames that vanish during a run: rows with a reason, and the same bytes once they are back."""
 
 import csv
 import re
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def after_the_first(real: Callable[..., Iterator[Any]], act: Callable[[], object]) -> Callable[..., Iterator[Any]]:
-    """The same results, with something done once the first is there."""
+    """The same results; calls act after the first one."""
 
     def results(*arguments: Any, **options: Any) -> Iterator[Any]:
         for number, result in enumerate(real(*arguments, **options)):
@@ -32,10 +32,12 @@ def after_the_first(real: Callable[..., Iterator[Any]], act: Callable[[], object
     return results
 
 
-def test_a_folder_that_vanishes_from_predict(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predict_reports_a_folder_that_vanishes(
+    survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import trapmeter.prediction.run as run
 
-    assert inside(*survey.predict(tmp_path / "whole")) == 0
+    assert inside(*survey.predict(tmp_path / "complete")) == 0
     out, away = tmp_path / "out", tmp_path / "away"
     with monkeypatch.context() as patch:
         patch.setattr(run, "process_media", after_the_first(run.process_media, lambda: survey.videos.rename(away)))
@@ -46,13 +48,13 @@ def test_a_folder_that_vanishes_from_predict(survey: Survey, tmp_path: Path, mon
     assert (out / "report.html").exists()
     away.rename(survey.videos)
     assert inside(*survey.predict(out)) == 0
-    assert (out / "distances.csv").read_bytes() == (tmp_path / "whole/distances.csv").read_bytes()
+    assert (out / "distances.csv").read_bytes() == (tmp_path / "complete/distances.csv").read_bytes()
 
 
-def test_videos_that_vanish_from_frames(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_reports_videos_that_vanish(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import trapmeter.parallel.workers as workers
 
-    assert inside(*survey.frames(tmp_path / "whole")) == 0
+    assert inside(*survey.frames(tmp_path / "complete")) == 0
     store, away = tmp_path / "store", tmp_path / "away.mp4"
     last = survey.videos / survey.names[-1]
     with monkeypatch.context() as patch:
@@ -62,17 +64,17 @@ def test_videos_that_vanish_from_frames(survey: Survey, tmp_path: Path, monkeypa
     assert "No such file or directory" in (store / "failed.csv").read_text()
     away.rename(last)
     assert inside(*survey.frames(store)) == 0
-    assert contents(store) == contents(tmp_path / "whole")
+    assert contents(store) == contents(tmp_path / "complete")
 
 
-def test_frames_that_vanish_from_train(
+def test_train_reports_frames_that_vanish(
     world: World,
     train: list[object],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert inside(*train, "--out", tmp_path / "whole") == 0
+    assert inside(*train, "--out", tmp_path / "complete") == 0
     shard = min((world.store / "shards").glob("*.frames"))
     away = tmp_path / shard.name
     add = TrainingLog.add
@@ -85,15 +87,15 @@ def test_frames_that_vanish_from_train(
     with monkeypatch.context() as patch:
         patch.setattr(TrainingLog, "add", add_and_take_away)
         assert inside(*train, "--out", tmp_path / "out") == 2
-    said = capsys.readouterr().err
-    assert "not in the frame store" in said
-    assert "Traceback" not in said
+    errors = capsys.readouterr().err
+    assert "not in the frame store" in errors
+    assert "Traceback" not in errors
     away.rename(shard)
     assert inside(*train, "--out", tmp_path / "out") == 0
-    assert learned(tmp_path / "out") == learned(tmp_path / "whole")
+    assert learned(tmp_path / "out") == learned(tmp_path / "complete")
 
 
-def test_an_error_in_a_loader_process_says_what_it_said_there(world: World, tmp_path: Path) -> None:
+def test_an_error_in_a_loader_process_keeps_its_message(world: World, tmp_path: Path) -> None:
     recipe = tiny_recipe(workers=1, epochs=1)
     settings = TrainSettings(
         labels=world.labels,
@@ -121,11 +123,9 @@ def test_an_error_in_a_loader_process_says_what_it_said_there(world: World, tmp_
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_tables_that_are_empty_or_gone_are_named(
-    survey: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_empty_and_missing_tables_are_named(survey: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.csv").touch()
-    for table in (tmp_path / "empty.csv", tmp_path / "gone.csv"):
+    for table in (tmp_path / "empty.csv", tmp_path / "missing.csv"):
         for option in ("--times", "--boxes", "--truth", "--site"):
             assert inside("predict", survey.videos, "--out", tmp_path / "out", option, table) == 2
             assert table.name in capsys.readouterr().err, option

@@ -1,4 +1,4 @@
-"""Makes the time of day jump: each look at it is up to three years off, forwards or back. Monotonic clocks don't."""
+"""Makes the clock jump: each reading is up to three years off, forwards or backwards. Monotonic clocks stay right."""
 
 import datetime
 import random
