@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from trapmeter.density.activity import ActivityCurve, fit_activity
 from trapmeter.density.analysis import Analysis, run_analysis
 from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
-from trapmeter.density.settings import DensitySettings, SurveyFormat
+from trapmeter.density.settings import DensitySettings, SurveyFormat, density_settings
 from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
 from trapmeter.density.survey.flat_file import availability_from_rows, survey_from_rows
 from trapmeter.density.survey.measured_distances import MeasuredDistancesSettings, read_measured_survey
@@ -38,12 +39,32 @@ class DensityRun:
         return (*self.analysis.warnings, *(self.bootstrap.notes if self.bootstrap else ()))
 
 
-def run_density(settings: DensitySettings, progress: Progress = no_progress) -> DensityRun:
-    """Estimates density from a survey. progress: called as bootstrap replicates are done, with the stage "replicate".
+def run_density(
+    file: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    progress: Progress = no_progress,
+    **settings: Any,
+) -> DensityRun:
+    """Estimates animal density from a table of distances (Howe et al. 2017).
+
+    Args:
+        file: distances.csv, a flat file of R's package Distance, or a Camtrap DP.
+        config: a TOML file of settings; the other arguments replace its values.
+        progress: called as bootstrap replicates are done, with the stage "replicate".
+        settings: the other settings of `DensitySettings`, by name.
 
     Raises:
-        InputError: a table is invalid, or nothing can be estimated from it.
+        InputError: a setting or a table is invalid, or nothing can be estimated from it.
+
+    Example:
+        >>> run_density("peak.csv", key="hazard-rate", cutpoints=[2, 3, 4, 5, 6, 7, 8, 10, 12, 15])
     """
+    return run_survey(density_settings(file, config=config, **settings), progress)
+
+
+def run_survey(settings: DensitySettings, progress: Progress = no_progress) -> DensityRun:
+    """As `run_density`, with settings that are made already."""
     survey, availability = read_survey(settings)
     activity = None if settings.activity is None else _estimate_activity(settings, survey)
     if settings.availability is not None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from trapmeter._version import __version__
 from trapmeter.density.detection.distances import ExactDistances
 from trapmeter.density.results import make_r_script, write_csv, write_json
-from trapmeter.density.run import DensityRun, list_inputs, run_density
+from trapmeter.density.run import DensityRun, list_inputs, run_survey
 from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.flat_file import rows_from_survey
 from trapmeter.errors import InputError, RunError
@@ -81,7 +81,7 @@ def density_and_report(
     outputs += [] if folder is None else [(folder / name, "--out") for name in OUTPUT_FILES]
     _check_outputs(outputs, [*list_inputs(settings), *map(Path, also_read)])
     with nullcontext() if folder is None else lock_folder(folder):
-        run = run_density(settings, progress)
+        run = run_survey(settings, progress)
         report = None if folder is None else write_density_folder(folder, run)
     if json_path is not None:
         write_json(json_path, run)
