@@ -14,7 +14,8 @@ import pytest
 
 from density.simulated import detected_distances, half_normal
 from density.surveys import deployments_text, distances_rows, flat_text, true_density, write_distances_rows
-from tables.test_camtrapdp import package, zipped
+from packages import packed
+from tables.test_camtrapdp_package import package
 from trapmeter.cli import main
 
 FIELDS = {"key", "adjustments", "lnl", "aic", "qaic", "pa", "edr_m", "density_km2", "se", "cv", "low", "high", "df"}
@@ -433,7 +434,7 @@ def test_a_camtrap_dp_is_read_from_folder_descriptor_and_archive(tmp_path, densi
     )
     out = tmp_path / "out.json"
     arguments = ["--theta", 42, "--snapshot", 1, "--cutpoints", "0,2,4,6,8,10", "--json", out]
-    for path in (folder, folder / "datapackage.json", zipped(folder, tmp_path / "dp.zip")):
+    for path in (folder, folder / "datapackage.json", packed(folder, tmp_path / "dp.zip")):
         assert density(path, *arguments)[0] == 0
         found = json.loads(out.read_text())
         assert (found["n"], found["n_stations"]) == (len(rows), 6)

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from tables.test_camtrapdp import DEPLOYMENTS, package
+from tables.test_camtrapdp_package import DEPLOYMENTS, package
 from trapmeter.density.detection.held_out_errors import DEEP_CHIMPACT, read_held_out
 from trapmeter.density.detection.measurement_error import PartlyKnownError, RandomError
 from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
