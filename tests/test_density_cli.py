@@ -372,7 +372,7 @@ def test_distances_given_as_bins_are_refused_with_advice(tmp_path, density):
     path.write_text(flat_rows("a,10,2,4", "b,10,4,6", head="Sample.Label,Effort,distbegin,distend"))
     status, _, error = density(path)
     assert status == 2
-    assert "write the middle of each bin there, and give the ends by --cutpoints" in error
+    assert "add it with the middle of each bin, and give the ends with --cutpoints" in error
 
 
 def test_columns_that_may_be_misspelt_are_noted(tmp_path, density):
@@ -381,7 +381,7 @@ def test_columns_that_may_be_misspelt_are_noted(tmp_path, density):
     path.write_text(flat_rows(*rows, head="Sample.Label,Effort,distance,Multiplier,Study.Area"))
     status, output, _ = density(path, "--key", "half-normal", "--adjust", "none", "--cutpoints", "0,2,4,6,9")
     assert status == 0
-    assert "the column 'Multiplier' is passed over; rename it 'multiplier'" in output
+    assert "the column 'Multiplier' is ignored; rename it 'multiplier'" in output
     assert "Study.Area" not in output
 
 

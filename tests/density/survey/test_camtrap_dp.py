@@ -117,7 +117,7 @@ def test_a_table_of_deployments_replaces_that_of_the_package(tmp_path):
     found = survey(tmp_path, [row(0, 4)], deployments=table)
     assert found.multiplier == pytest.approx(55 / 360)
     assert found.notes == (
-        f"{table}: the column 'hour' is passed over; rename it 'hours' if that is what it is",
+        f"{table}: the column 'hour' is ignored; rename it 'hours' if that is what you mean",
         "theta_deg = 42 was not used: deployments.csv has a value in each row",
         "snapshot_s = 2 was not used: deployments.csv has a value in each row",
     )
@@ -125,7 +125,7 @@ def test_a_table_of_deployments_replaces_that_of_the_package(tmp_path):
 
 def test_repeated_observations_are_refused(tmp_path):
     rows = [row(0, 4), row(2, 5)]
-    with pytest.raises(InputError, match=r"observations\.csv, line 4, column 'observationID': .* than that of line 2"):
+    with pytest.raises(InputError, match=r"observations\.csv, lines 2 and 4: observationID 'o\d+' appears twice"):
         survey(tmp_path, [*rows, rows[0]])
 
 
