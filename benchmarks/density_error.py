@@ -51,15 +51,7 @@ STATION_CV = 0.8
 """Coefficient of variation of the number of animals that pass a station."""
 CIRCLE_SHARE = 42 / 360
 EFFORT = 1e6
-HEADER = (
-    "true distances, key",
-    "distances fitted",
-    "bias",
-    "coverage by formula",
-    "by bootstrap: percentiles",
-    "lognormal",
-)
-HEAD = f"| {' | '.join((*HEADER, 'failed'))} |"
+HEAD = "| true distances, key | fitted | bias | coverage by formula | by bootstrap: percentiles | lognormal | failed |"
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]

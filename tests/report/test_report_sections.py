@@ -29,7 +29,7 @@ def test_optional_sections_are_absent_without_their_data(run_of, row, tmp_path):
     for absent in ("By site", "By species", "By day and night", "Comparison with known distances"):
         assert absent not in names
     assert "Day and night are unknown" in html
-    assert f"needs {MIN_MEASUREMENTS} measurements or more, and here are 1" in html
+    assert f"needs {MIN_MEASUREMENTS} measurements or more, but there are 1" in html
     assert 'class="plot map"' not in html
     assert "hold no model cards" in html
 

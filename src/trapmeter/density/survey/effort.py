@@ -116,10 +116,7 @@ def _value_or_default(row: Deployment, own: float | None, default: float | None,
 
 
 def read_effort(path: Path, settings: SurveySettings) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
-    """Reads a table of deployments and computes the effort by site.
-
-    Returns the effort and notes on columns that may be misspelt and on settings that the table overrides.
-    """
+    """Reads the effort by site from a table of deployments; notes misspelt columns and settings that the table overrides."""
     deployments = read_deployments(path)
     notes = [*find_misspelt_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))]
     for name, default in (("theta_deg", settings.theta_deg), ("snapshot_s", settings.snapshot_s)):
@@ -149,15 +146,10 @@ def build_survey(
     settings: SurveySettings,
     notes: Sequence[str],
 ) -> Survey:
-    """The survey of all sites, those without detections too.
+    """The survey of all sites, with or without detections.
 
-    Args:
-        sites: effort by site name.
-        site_ids: the site of each observation (n).
-        distance_m: (n, draws) metres.
-        is_by_person: whether a person measured each distance (n).
-        settings: of the survey.
-        notes: what users should know about how the observations were read.
+    site_ids, is_by_person: the site of each observation, and whether a person measured its distance (n). distance_m: metres
+    (n, draws). notes: what users should know about how the observations were read.
     """
     index = {site_id: number for number, site_id in enumerate(sites)}
     errors, error_notes = exempt_known_distances(settings.errors, is_by_person)
