@@ -79,7 +79,7 @@ def test_tables_are_written_from_plain_paths(world: World, bundles: list[Path], 
     settings = InferenceSettings(store=world.store, models=tuple(bundles), flip=True, runtime=Runtime.ONNXRUNTIME)
     lines: list[str] = []
     assert write_submission_for(str(form), settings, str(submission), lines.append) == (5, 2)
-    assert lines == ["networks run in onnxruntime: asked for"]
+    assert lines == ["networks run in onnxruntime: requested"]
     distances = [float(row.split(",")[2]) for row in submission.read_text().splitlines()[1:]]
     predictions = predict(world, bundles, tmp_path / "answers.jsonl")
     expected = [predictions[second].distance_m for second in STORED]

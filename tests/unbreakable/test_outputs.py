@@ -58,10 +58,10 @@ def test_results_that_became_read_only_are_left_as_they_are(
     out = tmp_path / "out"
     assert inside(*survey.predict(out)) == 0
     before = contents(out)
-    with read_only(out) as seen:
+    with read_only(out) as folder:
         for more in ([], ["--overwrite"]):
             capsys.readouterr()
-            assert inside(*survey.predict(seen, *more)) == 2
+            assert inside(*survey.predict(folder, *more)) == 2
             assert "Read-only file system" in capsys.readouterr().err
     assert contents(out) == before
 
