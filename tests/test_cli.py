@@ -200,7 +200,7 @@ def test_the_demo_never_overwrites_a_survey(clip: Path, tmp_path: Path, capsys: 
     assert inside("predict", clip, "--out", tmp_path / "survey") == 0
     before = (tmp_path / "survey/distances.csv").read_bytes()
     assert inside("demo", "--out", tmp_path / "survey") == 2
-    assert "not the demo's" in capsys.readouterr().err
+    assert "another run than the demo's" in capsys.readouterr().err
     assert (tmp_path / "survey/distances.csv").read_bytes() == before
 
 
@@ -267,7 +267,7 @@ def test_a_part_that_is_missing_from_a_card_is_named(
     assert "('trapmeter_bundle' is missing)" in capsys.readouterr().err
     registry = table(tmp_path / "mine.toml", '[mine]\nformat = "bundle"\n')
     assert inside("models", "list", "--registry", registry) == 2
-    assert "'mine' is wrong: 'urls' is missing" in capsys.readouterr().err
+    assert "the entry 'mine' is invalid: 'urls' is missing" in capsys.readouterr().err
     blends = {"{}": "('trapmeter_blend' is missing)", "[]": "(expected a JSON object)"}
     for content, words in blends.items():
         blend = table(tmp_path / "blend.json", content)

@@ -117,5 +117,5 @@ def test_species_and_height_exclude_each_other() -> None:
 
 @pytest.mark.parametrize("degrees", [0.0, 4.0, 171.0])
 def test_an_impossible_lens_is_refused(degrees: float) -> None:
-    with pytest.raises(InputError, match="--hfov lies between 5 and 170 degrees"):
+    with pytest.raises(InputError, match="--hfov: expected at least 5 and at most 170 degrees"):
         settings(hfov_deg=degrees)

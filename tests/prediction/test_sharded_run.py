@@ -9,11 +9,13 @@ import pytest
 
 from conftest import MakeClip
 from prediction_world import make_survey
+from trapmeter.demo.clips import NETWORK
 from trapmeter.errors import InputError, RunError
 from trapmeter.parallel.sharding import Shard
 from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PATH_FIELDS, PredictSettings
 from trapmeter.prediction.sharded_run import merge_shards, predict_shard
+from trapmeter.settings import from_values, to_values
 from trapmeter.tables.site_rules import CsvSite, FolderSite
 
 
@@ -36,9 +38,9 @@ def shards(survey: Path, n: int, **changes: object) -> list[Path]:
 
 def test_settings_survive_json() -> None:
     before = PredictSettings(
-        (Path("a"),), out=Path("out"), times=Path("t.csv"), site=CsvSite(Path("s.csv")), models=(Path("m"),), flip=True
+        (Path("a"),), out=Path("out"), times=Path("t.csv"), site=CsvSite(Path("s.csv")), models=(NETWORK,), flip=True
     )
-    assert PredictSettings.from_json(json.loads(json.dumps(before.to_json()))) == before
+    assert from_values(PredictSettings, json.loads(json.dumps(to_values(before)))) == before
 
 
 @pytest.mark.slow
