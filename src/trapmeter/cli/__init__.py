@@ -69,6 +69,11 @@ def _paragraphs(docstring: str) -> str:
     return "\n\n".join(parts)
 
 
+def _dashed(name: str) -> str:
+    """The name of a field or a choice as options have it; cyclopts would write `log1-p`."""
+    return name.lower().replace("_", "-")
+
+
 def _show_default(value: object) -> str | None:
     """The default as help shows it; that nothing is given goes without saying."""
     return None if value in (None, (), "", False) else str(value)
@@ -85,7 +90,7 @@ def make_app(used: Collection[str] | None = None) -> App:
         help="Measures how far animals stand from a camera trap.",
         version=f"trapmeter {__version__}",
         help_format="plaintext",
-        default_parameter=Parameter(negative=(), show_default=_show_default),
+        default_parameter=Parameter(negative=(), show_default=_show_default, name_transform=_dashed),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )

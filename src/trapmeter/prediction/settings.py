@@ -36,7 +36,8 @@ class PredictSettings(FieldSettings):
     """Videos, photos, and folders of them (with all subfolders); or a Camtrap DP: its folder, zip or datapackage.json; or
     addresses such as s3://BUCKET/FOLDER or https://... (the extra `cloud`)."""
     _: KW_ONLY
-    out: Annotated[Path, Parameter(name=("--out", "-o"))]
+    # As text until the run begins: a path would take the second slash out of an address.
+    out: Annotated[Path, Parsed(Path), Parameter(name=("--out", "-o"))]
     """Folder for the results, created if it doesn't exist; or s3://BUCKET/FOLDER. An interrupted run resumes there."""
     every_s: Annotated[float, Parameter(name="--every"), Range(least=0.001, unit="seconds")] = 1.0
     """Measure every so many seconds of a video."""
