@@ -13,12 +13,11 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, make_dataclass
-from dataclasses import field as dataclass_field
+from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cyclopts import Parameter
 
@@ -38,8 +37,8 @@ class Range:
     below: float = math.inf
     unit: str = ""
 
-    def holds(self, value: float) -> bool:
-        """Whether the value is finite and lies in the range."""
+    def contains(self, value: float) -> bool:
+        """Whether the value is finite and in the range."""
         return math.isfinite(value) and self.least <= value <= self.most and self.above < value < self.below
 
     def __str__(self) -> str:
@@ -57,7 +56,7 @@ class Listed:
     def parse(self, value: Any) -> Any:
         """The values as a tuple; anything else stays as it is, for the type check to refuse."""
         if isinstance(value, str):
-            return tuple(self._one(text.strip()) for text in value.split(","))
+            return tuple(self._parse_text(text.strip()) for text in value.split(","))
         if isinstance(value, list):
             return tuple(value)
         return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -67,7 +66,7 @@ class Listed:
 
         return core_schema.no_info_before_validator_function(self.parse, handler(source))
 
-    def _one(self, text: str) -> str | float:
+    def _parse_text(self, text: str) -> str | float:
         try:
             return self.kind(text)
         except ValueError:
@@ -108,18 +107,36 @@ class Parsed:
 class Setting:
     """One declared setting.
 
-    name: of the field, as TOML files and Python use it. option: as the command line uses it. hint: its type. limits: its
-    range in words, or "". default: None if it has none or is required.
+    kind: its type. metadata: what `Annotated` adds to the type. default: None if it has none or is required.
     """
 
     name: str
-    option: str
-    hint: Any
+    kind: Any
+    metadata: tuple[Any, ...]
     help: str
-    limits: str
     is_required: bool
     is_positional: bool
     default: Any
+
+    @property
+    def option(self) -> str:
+        """The setting's name on the command line."""
+        named = next((item.name for item in self.metadata if isinstance(item, Parameter) and item.name), None)
+        return next(iter(named)) if named else f"--{self.name.replace('_', '-')}"
+
+    @property
+    def limits(self) -> str:
+        """The declared range in words; "" without one."""
+        return str(self.find(Range) or "")
+
+    @property
+    def kinds(self) -> set[Any]:
+        """The type, or the members of a union."""
+        return set(get_args(self.kind)) if get_origin(self.kind) in (Union, UnionType) else {self.kind}
+
+    def find(self, kind: type[Metadata]) -> Metadata | None:
+        """The metadata of a kind, such as its `Range`."""
+        return next((item for item in self.metadata if isinstance(item, kind)), None)
 
 
 def _split(kind: type[str] | type[float]) -> Parameter:
@@ -151,21 +168,36 @@ def settings_of(kind: Any) -> tuple[Setting, ...]:
     texts = {entry.arg_name: " ".join((entry.description or "").split()) for entry in documented}
     hints = get_type_hints(kind, include_extras=True)
     inherited = {name for base in kind.__mro__[1:] for name in getattr(base, "__dataclass_fields__", ())}
-    own_first = sorted((one for one in fields(kind) if one.init), key=lambda one: one.name in inherited)
-    return tuple(_setting(one, hints[one.name], texts.get(one.name, "")) for one in own_first)
+    own_first = sorted((field for field in fields(kind) if field.init), key=lambda field: field.name in inherited)
+    return tuple(_setting(field, hints[field.name], texts.get(field.name, "")) for field in own_first)
+
+
+def _setting(field: Field[Any], hint: Any, text: str) -> Setting:
+    is_annotated = get_origin(hint) is Annotated
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    return Setting(
+        name=field.name,
+        kind=get_args(hint)[0] if is_annotated else hint,
+        metadata=tuple(hint.__metadata__) if is_annotated else (),
+        help=text,
+        is_required=default is MISSING,
+        is_positional=not field.kw_only,
+        default=None if default is MISSING else default,
+    )
 
 
 def check_ranges(settings: Any) -> None:
     """Checks every number of a dataclass against its declared range; call it in `__post_init__`.
 
     Raises:
-        InputError: a value lies outside; the text names the setting, the range and the value.
+        InputError: a value is outside; the text names the setting, the range and the value.
     """
-    for name, hint in get_type_hints(type(settings), include_extras=True).items():
-        for limits in (item for item in _metadata(hint) if isinstance(item, Range)):
-            value = getattr(settings, name)
-            if not all(map(limits.holds, value if isinstance(value, tuple) else () if value is None else (value,))):
-                raise InputError(f"{_option(name, hint)}: expected {limits}, got {value}")
+    kind: Any = type(settings)
+    for setting in settings_of(kind):
+        limits, value = setting.find(Range), getattr(settings, setting.name)
+        numbers = value if isinstance(value, tuple) else () if value is None else (value,)
+        if limits is not None and not all(map(limits.contains, numbers)):
+            raise InputError(f"{setting.option}: expected {limits}, got {value}")
 
 
 def from_values(kind: type[Settings], values: Mapping[str, Any], source: str = "") -> Settings:
@@ -174,18 +206,18 @@ def from_values(kind: type[Settings], values: Mapping[str, Any], source: str = "
     source: the file that the values come from, for messages.
 
     Raises:
-        InputError: a name is unknown, a required one is missing, or a value has another type or lies outside its range.
+        InputError: a name is unknown, a required one is missing, or a value has another type or is outside its range.
     """
     from pydantic import TypeAdapter, ValidationError
 
-    kind_: Any = kind
     check_names(kind, values, source)
-    plain = {one.name: _to_plain(one.hint, values[one.name]) for one in settings_of(kind_) if one.name in values}
+    declared: tuple[Setting, ...] = settings_of(kind)  # type: ignore[arg-type]  # mypy: a type is hashable
+    plain = {setting.name: _to_plain(setting, values[setting.name]) for setting in declared if setting.name in values}
     try:
         # As JSON, text becomes a path or a choice, but never a number or a truth value.
         return TypeAdapter(kind).validate_json(json.dumps(plain, default=str), strict=True)
     except ValidationError as error:
-        raise InputError("; ".join(_complaint(kind, one, source) for one in error.errors())) from error
+        raise InputError("; ".join(_complaint(declared, entry, source) for entry in error.errors())) from error
 
 
 def to_values(settings: Any) -> dict[str, Any]:
@@ -209,7 +241,7 @@ def with_changes(settings: Settings, changes: Mapping[str, Any], source: str = "
     return from_values(type(settings), values, source)
 
 
-def check_names(kind: type, values: Mapping[str, Any], source: str = "") -> None:
+def check_names(kind: Any, values: Mapping[str, Any], source: str = "") -> None:
     """Checks that every name is a setting's.
 
     Raises:
@@ -221,7 +253,7 @@ def check_names(kind: type, values: Mapping[str, Any], source: str = "") -> None
         raise InputError(f"{_prefix(source)}unknown settings {', '.join(unknown)}; known are {', '.join(known)}")
 
 
-def read_toml(kind: type, path: Path) -> dict[str, Any]:
+def read_toml(kind: Any, path: Path) -> dict[str, Any]:
     """The values of a TOML file by field name; relative paths count from the file's folder.
 
     Raises:
@@ -240,125 +272,22 @@ def read_toml(kind: type, path: Path) -> dict[str, Any]:
     check_names(kind, values, str(path))
     for setting in settings_of(kind):
         value = values.get(setting.name)
-        if value is None or Path not in _plain_types(setting.hint):
+        if value is None or Path not in setting.kinds:
             continue
         if not isinstance(value, str) or any(mark < " " for mark in value):  # "C:\table\new.csv" has a tab
             raise InputError(f"{path}: {setting.name}: expected the name of a file, got {value!r}; {_BACKSLASH}")
-        if not _is_choice(setting.hint, value):
+        # A setting may take a fixed word in place of a file.
+        if not any(value in get_args(kind) for kind in setting.kinds if get_origin(kind) is Literal):
             values[setting.name] = str(path.parent / value)
     return values
 
 
-@cache
-def options_of(kind: type, *, has_file: bool = False) -> Any:
-    """A dataclass that cyclopts turns into the options of a verb: the settings of another one, None if not given.
-
-    has_file: a file or a recipe gives the other settings, so none is required and every switch has its opposite (`--no-...`).
-    `given_values` returns what was given, for `from_values`. Settings that are dataclasses themselves have no option.
-    """
-    optional = [
-        _optional(one, is_required=one.is_required and not has_file, has_negative=has_file)
-        for one in settings_of(kind)
-        if _is_option(one.hint)
-    ]
-    return make_dataclass(f"{kind.__name__}Options", optional, namespace={"__module__": kind.__module__})
-
-
-def given_values(options: Any) -> dict[str, Any]:
-    """The values of an instance of `options_of` that are not None."""
-    return {one.name: value for one in fields(options) if (value := getattr(options, one.name)) is not None}
-
-
-def _is_option(hint: Any) -> bool:
-    is_excluded = any(isinstance(item, Parameter) and item.parse is False for item in _metadata(hint))
-    return not is_excluded and (not is_dataclass(_bare(hint)) or _find(hint, Parsed) is not None)
-
-
-def _optional(setting: Setting, *, is_required: bool, has_negative: bool) -> tuple[str, Any, Any]:
-    limits = f" [{setting.limits}]" if setting.limits else ""
-    parsed = _find(setting.hint, Parsed)
-    default = setting.default if parsed is None else parsed.to_text(setting.default)
-    shown = "" if default in (None, (), [], {}, "", False) else f" [default: {default}]"
-    text = f"{setting.help}{limits}{shown}"
-    option = Parameter(help=text, show_default=False, required=is_required)
-    # The rest is for `from_values`: cyclopts would run it too if pydantic happens to be loaded.
-    metadata = (*(item for item in _metadata(setting.hint) if isinstance(item, Parameter)), option)
-    if has_negative and _bare(setting.hint) is bool:
-        metadata = (Parameter(negative=f"--no-{setting.option.removeprefix('--')}"), *metadata)
-    bare = _bare(setting.hint)
-    if _find(setting.hint, Parsed):
-        bare = tuple[str, ...] if get_origin(bare) is tuple else str
-    optional: Any = Union[bare, None]  # noqa: UP007 - made at run time
-    return (
-        setting.name,
-        Annotated[(optional, *metadata)],
-        dataclass_field(default=None, kw_only=not setting.is_positional),
-    )
-
-
-def _to_plain(hint: Any, value: Any) -> Any:
+def _to_plain(setting: Setting, value: Any) -> Any:
     """The value as JSON has it; one value stands for a tuple of one."""
-    is_tuple = any(get_origin(kind) is tuple for kind in _plain_types(hint))
-    many = [value] if is_tuple and isinstance(value, str | Path) and not _find(hint, Listed) else value
-    parsed = _find(hint, Parsed)
+    is_tuple = any(get_origin(kind) is tuple for kind in setting.kinds)
+    many = [value] if is_tuple and isinstance(value, str | Path) and not setting.find(Listed) else value
+    parsed = setting.find(Parsed)
     return many if parsed is None else parsed.to_text(many)
-
-
-def _setting(one: Field[Any], hint: Any, text: str) -> Setting:
-    has_default = one.default is not MISSING or one.default_factory is not MISSING
-    default = one.default_factory() if one.default_factory is not MISSING else one.default
-    return Setting(
-        name=one.name,
-        option=_option(one.name, hint),
-        hint=hint,
-        help=text,
-        limits=str(_find(hint, Range) or ""),
-        is_required=not has_default,
-        is_positional=not one.kw_only,
-        default=default if has_default else None,
-    )
-
-
-def _option(name: str, hint: Any) -> str:
-    named = [item.name for item in _metadata(hint) if isinstance(item, Parameter) and item.name]
-    return next(iter(named[0])) if named else f"--{name.replace('_', '-')}"
-
-
-def _find(hint: Any, kind: type[Metadata]) -> Metadata | None:
-    """The metadata of a kind, None without."""
-    return next((item for item in _metadata(hint) if isinstance(item, kind)), None)
-
-
-def _metadata(hint: Any) -> tuple[Any, ...]:
-    return tuple(hint.__metadata__) if get_origin(hint) is Annotated else ()
-
-
-def _bare(hint: Any) -> Any:
-    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
-
-
-def _plain_types(hint: Any) -> set[Any]:
-    """A type, or those of a union."""
-    bare = _bare(hint)
-    return set(get_args(bare)) if get_origin(bare) in (Union, UnionType) else {bare}
-
-
-def _is_choice(hint: Any, value: str) -> bool:
-    """Whether the text is a fixed word that the setting takes in place of a file."""
-    return any(value in get_args(kind) for kind in _plain_types(hint) if str(kind).startswith("typing.Literal"))
-
-
-def _complaint(kind: type, error: Any, source: str) -> str:
-    where = ".".join(str(part) for part in error["loc"][:1])
-    setting = next((one for one in settings_of(kind) if one.name == where), None)
-    if isinstance(cause := error.get("ctx", {}).get("error"), InputError):
-        return f"{_prefix(source)}{cause}"
-    if error["type"].startswith("missing"):
-        return f"{_prefix(source)}{where} is missing: {'' if setting is None else setting.help}"
-    if error["type"] == "value_error":
-        return f"{_prefix(source)}{where}: {error['msg'].removeprefix('Value error, ')}"
-    expected = _EXPECTED.get(error["type"], error["msg"].removeprefix("Input should be "))
-    return f"{_prefix(source)}{where}: expected {expected}, got {error['input']!r}"
 
 
 _EXPECTED = {
@@ -372,6 +301,16 @@ _EXPECTED = {
     "dict_type": "a table of numbers, such as {north = 12.5}",
 }
 """What pydantic's errors expect, in the words of people who write settings."""
+
+
+def _complaint(declared: tuple[Setting, ...], error: Any, source: str) -> str:
+    name = str(error["loc"][0])
+    if error["type"].startswith("missing"):
+        return f"{_prefix(source)}{name} is missing: {next(one.help for one in declared if one.name == name)}"
+    if error["type"] == "value_error":
+        return f"{_prefix(source)}{name}: {error['msg'].removeprefix('Value error, ')}"
+    expected = _EXPECTED.get(error["type"], error["msg"].removeprefix("Input should be "))
+    return f"{_prefix(source)}{name}: expected {expected}, got {error['input']!r}"
 
 
 def _prefix(source: str) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 
 from trapmeter.calibration.settings import CalibrateSettings
-from trapmeter.cli.options import OUT
+from trapmeter.cli.options import OUT, given_values, options_of
 from trapmeter.density.settings import DensitySettings, density_settings
 from trapmeter.errors import InputError
-from trapmeter.settings import Range, given_values, options_of
+from trapmeter.settings import Range
 
 if TYPE_CHECKING:
     CalibrateOptions: TypeAlias = Any

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
-from trapmeter.cli.options import EXIT_MEDIA_FAILED, OUT, print_progress
+from trapmeter.cli.options import EXIT_MEDIA_FAILED, OUT, given_values, options_of, print_progress
 from trapmeter.competition.inference import InferenceSettings
 from trapmeter.competition.pipeline import CompetitionSettings
-from trapmeter.settings import Range, from_values, given_values, options_of
+from trapmeter.settings import Range, from_values
 
 if TYPE_CHECKING:
     CompetitionOptions: TypeAlias = Any

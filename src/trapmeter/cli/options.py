@@ -1,11 +1,15 @@
-"""Exit statuses and small helpers that the verbs share."""
+"""Options from declared settings, and exit statuses that the verbs share."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import field, fields, is_dataclass, make_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_origin
 
 from cyclopts import Parameter
+
+from trapmeter.settings import Parsed, Setting, settings_of
 
 if TYPE_CHECKING:
     from trapmeter.prediction.run import PredictRun
@@ -18,6 +22,47 @@ EXIT_INTERRUPTED = 130
 
 OUT = Parameter(name=("--out", "-o"))
 """The option of whatever a verb writes."""
+
+
+@cache
+def options_of(kind: type, *, has_file: bool = False) -> Any:
+    """A dataclass that cyclopts turns into the options of a verb: the settings of another one, None if not given.
+
+    has_file: a file or a recipe gives the other settings, so none is required and every switch has its opposite (`--no-...`).
+    `given_values` returns what was given, for `from_values`. Settings that are dataclasses themselves have no option.
+    """
+    options = [_option(setting, has_file=has_file) for setting in settings_of(kind) if _is_option(setting)]
+    return make_dataclass(f"{kind.__name__}Options", options, namespace={"__module__": kind.__module__})
+
+
+def given_values(options: Any) -> dict[str, Any]:
+    """The values of an instance of `options_of` that are not None."""
+    values = {option.name: getattr(options, option.name) for option in fields(options)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _is_option(setting: Setting) -> bool:
+    is_excluded = any(isinstance(item, Parameter) and item.parse is False for item in setting.metadata)
+    return not is_excluded and (not is_dataclass(setting.kind) or setting.find(Parsed) is not None)
+
+
+def _option(setting: Setting, *, has_file: bool) -> tuple[str, Any, Any]:
+    """A field for `make_dataclass`: name, type and default."""
+    parsed, kind = setting.find(Parsed), setting.kind
+    default = setting.default if parsed is None else parsed.to_text(setting.default)
+    limits = f" [{setting.limits}]" if setting.limits else ""
+    shown = "" if default in (None, (), [], {}, "", False) else f" [default: {default}]"
+    stated = Parameter(
+        help=f"{setting.help}{limits}{shown}", show_default=False, required=setting.is_required and not has_file
+    )
+    # Other metadata is for `from_values`: cyclopts would run it too if pydantic happens to be loaded.
+    metadata = (*(item for item in setting.metadata if isinstance(item, Parameter)), stated)
+    if has_file and kind is bool:
+        metadata = (Parameter(negative=f"--no-{setting.option.removeprefix('--')}"), *metadata)
+    if parsed is not None:
+        kind = tuple[str, ...] if get_origin(kind) is tuple else str
+    optional: Any = Union[kind, None]  # noqa: UP007 - made at run time
+    return setting.name, Annotated[(optional, *metadata)], field(default=None, kw_only=not setting.is_positional)
 
 
 def print_progress(text: str) -> None:

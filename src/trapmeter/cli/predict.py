@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
-from trapmeter.cli.options import OUT, exit_status
+from trapmeter.cli.options import OUT, exit_status, given_values, options_of
 from trapmeter.parallel.engine import EngineSettings
 from trapmeter.prediction.settings import PredictSettings, predict_settings
-from trapmeter.settings import Jobs, given_values, options_of
+from trapmeter.settings import Jobs
 
 if TYPE_CHECKING:
     from trapmeter.report.predict_report import ReportedRun

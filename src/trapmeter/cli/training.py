@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Group, Parameter
 
-from trapmeter.cli.options import EXIT_MEDIA_FAILED, OUT, print_progress
+from trapmeter.cli.options import EXIT_MEDIA_FAILED, OUT, given_values, options_of, print_progress
 from trapmeter.frames.spec import Codec, parse_size
 from trapmeter.models.input_spec import Resize
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.parallel.engine import EngineSettings
-from trapmeter.settings import Jobs, Range, from_values, given_values, options_of, with_changes, worker_count
+from trapmeter.settings import Jobs, Range, from_values, with_changes, worker_count
 from trapmeter.training.recipes import CosineSchedule, Recipe
 from trapmeter.training.settings import DistilSettings, TrainSettings
 from trapmeter.windows import parse_offsets
