@@ -153,6 +153,13 @@ def test_bad_input_names_file_and_row(clip: Path, tmp_path: Path, capsys: pytest
         assert not (out / "distances.csv").exists()
 
 
+def test_of_a_repeated_option_the_last_counts(clip: Path, tmp_path: Path) -> None:
+    first, last = tmp_path / "first", tmp_path / "last"
+    assert main(["predict", str(clip), "--out", str(first), "--jobs", "1", "--out", str(last)]) == 0
+    assert (last / "distances.csv").exists()
+    assert not first.exists()
+
+
 def test_unknown_option_is_a_usage_error() -> None:
     assert inside("predict", "--nonsense") == 2
     assert inside("nonsense") == 2

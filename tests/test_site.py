@@ -36,7 +36,7 @@ def test_every_page_is_there(site: Path) -> None:
 def test_the_python_reference_is_filled_in(site: Path) -> None:
     page = (site / "reference/python.html").read_text()
     assert ":::" not in page
-    for name in ("PredictSettings", "measure", "to_frame"):
+    for name in ("PredictSettings", "predict", "to_frame"):
         assert f"{name}<" in page
     assert (trapmeter.read_distances.__doc__ or "")[:40] in page
 

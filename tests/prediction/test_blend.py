@@ -192,7 +192,7 @@ def test_folds_by_video_are_refused(tmp_path: Path, training: tuple[Path, Path])
 
 
 def test_a_blend_needs_networks(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--blend goes with networks"):
+    with pytest.raises(InputError, match="--blend needs its networks"):
         PredictSettings(paths=(tmp_path,), out=tmp_path, blend=tmp_path / "blend.json")
 
 

@@ -168,7 +168,7 @@ def test_the_report_shows_pictures_of_the_store(world: World, bundles: list[Path
     page = render_report(run_prediction(stored))
     assert page.count("data:image/jpeg") == 36
     assert "tiny-0 and 1 more" in page
-    assert "not counted: seconds were answered as a whole" in page
+    assert "not counted: the model estimates one distance per second" in page
 
 
 def test_a_run_is_not_resumed_with_another_ensemble(world: World, bundles: list[Path], tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_store_of_another_size_is_refused(world: World, bundles: list[Path], t
     (tmp_path / "store" / "store.json").unlink()
     FrameStore.create(tmp_path / "store", StoreSpec((64, 64)))
     stored = settings(world, bundles, tmp_path / "out", paths=(), store=tmp_path / "store", times=world.labels)
-    with pytest.raises(InputError, match="make another store with --size 32x48"):
+    with pytest.raises(InputError, match="fill another store with --size 32x48"):
         run_prediction(stored)
 
 
@@ -197,18 +197,18 @@ def test_a_damaged_network_is_a_single_clear_error(world: World, bundles: list[P
     shutil.copytree(bundles[0], tmp_path / "bad")
     with (tmp_path / "bad" / "model.onnx").open("r+b") as file:
         file.write(b"x")
-    with pytest.raises(ModelError, match="damaged or another one"):
+    with pytest.raises(ModelError, match="damaged or replaced"):
         run_prediction(settings(world, [tmp_path / "bad"], tmp_path / "out"))
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"models": (), "flip": True}, "go with networks"),
-        ({"models": (), "detect": False}, "go with networks"),
-        ({"models": (), "store": Path("s"), "times": Path("t"), "paths": ()}, "go with networks"),
+        ({"models": (), "flip": True}, "need networks"),
+        ({"models": (), "detect": False}, "need networks"),
+        ({"models": (), "store": Path("s"), "times": Path("t"), "paths": ()}, "need networks"),
         ({"box_model": Path("b")}, "exclude each other"),
-        ({"store": Path("s"), "times": Path("t")}, "no other path"),
+        ({"store": Path("s"), "times": Path("t")}, "and no paths"),
         ({"store": Path("s"), "paths": ()}, "give --times"),
     ],
 )

@@ -219,7 +219,7 @@ def test_commands_read_from_and_write_to_buckets(
     assert files["report.html"].count(b"data:image/jpeg") == 4
     command = ["predict", "s3://traps/survey", *options, "--shard", "1/1"]
     assert call(*command, "--out", "s3://traps/results/all") == 0
-    assert "once all are done: trapmeter merge s3://traps/results/all/shard-*-of-1" in capsys.readouterr().out
+    assert "once all shards are done: trapmeter merge s3://traps/results/all/shard-*-of-1" in capsys.readouterr().out
     shutil.rmtree(work)
     assert call("merge", "s3://traps/results/all/shard-*-of-1", "--out", "s3://traps/results/all") == 0
     assert uploaded()["all/distances.csv"] == table

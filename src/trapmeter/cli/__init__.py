@@ -90,7 +90,10 @@ def make_app(used: Collection[str] | None = None) -> App:
         help="Measures how far animals stand from a camera trap.",
         version=f"trapmeter {__version__}",
         help_format="plaintext",
-        default_parameter=Parameter(negative=(), show_default=_show_default, name_transform=_dashed),
+        # Of a repeated option the last counts, so that a script's own options can be followed by others.
+        default_parameter=Parameter(
+            negative=(), show_default=_show_default, name_transform=_dashed, allow_repeating=True
+        ),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
