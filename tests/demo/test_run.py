@@ -13,6 +13,8 @@ from trapmeter.folds import folds_by_site
 from trapmeter.tables.csvfile import Row, read_rows
 from trapmeter.tables.reference_points import read_reference_points
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
