@@ -29,7 +29,7 @@ def main() -> None:
     """Writes a JSON file: CPU and wall seconds, seconds of video, and windows that the network was asked about."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights", type=Path, help="folder with a TorchScript file under zamba's name")
-    parser.add_argument("told", type=Path)
+    parser.add_argument("results", type=Path)
     parser.add_argument("videos", type=Path, nargs="+")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -52,9 +52,9 @@ def main() -> None:
 
     started, wall = cpu_s(), time.perf_counter()
     rows = manager.predict([str(video) for video in arguments.videos])
-    told = {"cpu_s": cpu_s() - started - loading_s, "wall_s": time.perf_counter() - wall, "n_animals": asked}
+    results = {"cpu_s": cpu_s() - started - loading_s, "wall_s": time.perf_counter() - wall, "n_animals": asked}
     n_seconds = len(rows.drop_duplicates(["filepath", "time"]))
-    arguments.told.write_text(json.dumps({**told, "n_seconds": n_seconds}))
+    arguments.results.write_text(json.dumps({**results, "n_seconds": n_seconds}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command line, called within the tests' own process: that saves starting Python anew."""
+"""The command line, called within the tests' own process: that saves a start of Python for each call."""
 
 from __future__ import annotations
 

@@ -93,10 +93,10 @@ def test_predicting_needs_none_of_the_extras() -> None:
 
 @pytest.mark.slow
 def test_neither_predict_nor_its_workers_load_an_extra(tmp_path: Path) -> None:
-    traps, told = tmp_path / "traps", tmp_path / "told.txt"
+    traps, log = tmp_path / "traps", tmp_path / "log.txt"
     traps.mkdir()
     for name in EXTRAS:
-        trap = f"open({str(told)!r}, 'a').write({name!r} + chr(10))\nraise ImportError({name!r})\n"
+        trap = f"open({str(log)!r}, 'a').write({name!r} + chr(10))\nraise ImportError({name!r})\n"
         (traps / f"{name}.py").write_text(trap)
     clip = tmp_path / "clip.avi"
     shutil.copy(CLIPS / "gwcx6611.avi", clip)
@@ -108,9 +108,9 @@ def test_neither_predict_nor_its_workers_load_an_extra(tmp_path: Path) -> None:
         command, env={**os.environ, "PYTHONPATH": paths}, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not told.exists(), told.read_text()
+    assert not log.exists(), log.read_text()
     # The traps do catch.
     subprocess.run(
         [sys.executable, "-c", "import torch"], env={"PYTHONPATH": str(traps)}, capture_output=True, check=False
     )
-    assert told.read_text() == "torch\n"
+    assert log.read_text() == "torch\n"
