@@ -23,7 +23,8 @@ from trapmeter.boxmodel.model import BoxModel
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training import train_box_model
 from trapmeter.boxmodel.training_data import read_labelled_observations
-from trapmeter.competition.pipeline import CompetitionSettings, run_competition
+from trapmeter.competition.pipeline import run_competition
+from trapmeter.competition.settings import CompetitionSettings
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.records import Observation
 from trapmeter.tables.drivendata import best_box_rows, read_labels

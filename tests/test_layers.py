@@ -85,6 +85,10 @@ EXTRAS = {"torch", "torchvision", "lightgbm", "onnx", "sklearn", "fastapi", "uvi
 EXTRAS |= {"fsspec", "s3fs", "gcsfs", "aiohttp", "botocore"}
 
 
+def test_the_command_line_needs_none_of_the_extras() -> None:
+    assert not EXTRAS & loaded_by("from trapmeter.cli import make_app\nmake_app()")
+
+
 def test_predicting_needs_none_of_the_extras() -> None:
     assert not EXTRAS & loaded_by(
         "import trapmeter.prediction.run, trapmeter.report.run_report, trapmeter.boxmodel.model"

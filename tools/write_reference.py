@@ -18,7 +18,7 @@ from cyclopts import App
 
 import trapmeter
 from trapmeter.cli import make_app
-from trapmeter.competition.pipeline import CompetitionSettings
+from trapmeter.competition.settings import CompetitionSettings
 from trapmeter.density.settings import DensitySettings
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.settings import settings_of

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from training_world import World, make_world, tiny_recipe
-from trapmeter.competition.pipeline import CompetitionSettings, read_competition_settings, run_competition
+from trapmeter.competition.pipeline import run_competition
+from trapmeter.competition.settings import CompetitionSettings, read_competition_settings
 from trapmeter.errors import InputError, RunError
 from trapmeter.models.runtimes.choice import Runtime, RuntimeChoice
 from trapmeter.models.runtimes.network import Ensemble

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from trapmeter.cli.options import EXIT_MEDIA_FAILED, OUT, given_values, options_of, print_progress
 from trapmeter.competition.inference import InferenceSettings
-from trapmeter.competition.pipeline import CompetitionSettings
+from trapmeter.competition.settings import CompetitionSettings
 from trapmeter.settings import Range, from_values
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def run(
     configuration
         TOML file of settings (docs/reference/chain.md); options replace its values.
     """
+    from trapmeter.errors import require_extra
+
+    require_extra("torch", "train")
     from trapmeter.competition.pipeline import run_competition
 
     print(f"submission: {run_competition(configuration, print_progress, **given_values(options))}")

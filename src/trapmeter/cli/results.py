@@ -142,6 +142,10 @@ def serve(
     open_
         Open the page in the browser; --no-open only prints the address.
     """
+    from trapmeter.errors import require_extra
+
+    for package in ("fastapi", "uvicorn"):
+        require_extra(package, "review")
     from trapmeter.review.server import serve as serve_page
 
     serve_page(
