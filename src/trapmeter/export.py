@@ -20,6 +20,7 @@ from trapmeter.tables.file_names import leaves_root
 from trapmeter.tables.megadetector import write_megadetector
 from trapmeter.tables.site_locations import read_site_locations, write_geojson
 from trapmeter.tables.timelapse import write_timelapse
+from trapmeter.tables.times import parse_zone
 
 MILLISECOND_RATE = 1000.0
 """Frame rate of videos that are missing. Their frame numbers count milliseconds, which tools convert to the same times."""
@@ -41,17 +42,20 @@ def export_results(
     form: ExportFormat,
     places: PathLike | None = None,
     package: PathLike | None = None,
+    timezone: str | None = None,
 ) -> list[str]:
     """Writes results in another format and returns notes for the user.
 
     results: a folder that `predict` wrote, or a distances.csv. places: the locations of the sites, as `read_site_locations`
     takes them; for geojson only. package: the Camtrap DP to copy, with the distances added; for camtrap-dp only.
+    timezone: of the package's times that carry none, such as Europe/Berlin or +02:00.
 
     Raises:
         InputError: a table is not as expected, or has nothing that the format can express.
         RunError: the file can't be written.
     """
     results, out = Path(results), Path(out)
+    zone = None if timezone is None else parse_zone(timezone)
     if (places is None) == (form is ExportFormat.GEOJSON):
         raise InputError(
             "--places, a CSV file of site_id, latitude and longitude, goes with --format geojson, and only there"
@@ -79,7 +83,7 @@ def export_results(
             names = ", ".join(missing[:5])
             return [f"{len(missing):,} sites have no location and were left out: {names}"] if missing else []
         case ExportFormat.CAMTRAP_DP if package is not None:
-            return export_package(Path(package), out, estimates, _finished_at(read_run_facts(source)))
+            return export_package(Path(package), out, estimates, _finished_at(read_run_facts(source)), zone)
         case _:
             return _export_megadetector(source, out, estimates)
     return []

@@ -3,7 +3,7 @@
 import csv
 import io
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from trapmeter.tables.camtrapdp.observation_cells import AgreedValues, new_row_c
 from trapmeter.tables.camtrapdp.observations import COLUMNS, WrittenObservations, write_observations
 from trapmeter.tables.camtrapdp.package import MediumRow
 from trapmeter.tables.csvfile import Row
+from trapmeter.tables.times import TimeReader
 
 PATH = Path("observations.csv")
 
@@ -25,7 +26,7 @@ PATH = Path("observations.csv")
 def medium_row(name: str, path: str) -> MediumRow:
     row = medium(name, path)
     kind = MediumKind.VIDEO if path.endswith(".mp4") else MediumKind.PHOTO
-    return MediumRow(name, "d1", datetime(2024, 5, 2, 6), path, kind, Row(Path("media.csv"), 2, row))
+    return MediumRow(name, "d1", datetime(2024, 5, 2, 6, tzinfo=UTC), path, kind, Row(Path("media.csv"), 2, row))
 
 
 MEDIA = {"m1": medium_row("m1", "a.jpg"), "v1": medium_row("v1", "v.mp4")}
@@ -53,7 +54,7 @@ def written(content: str | bytes, *estimates: Estimate, at: str = "2026-01-02T03
         (name,) = (media_id for media_id, m in MEDIA.items() if m.file_path == estimate.observation.media_id)
         by_medium.setdefault(name, []).append(estimate)
     raw = content.encode() if isinstance(content, str) else content
-    return write_observations(PATH, raw, by_medium, MEDIA, ["d1"], at)
+    return write_observations(PATH, raw, by_medium, MEDIA, ["d1"], at, TimeReader())
 
 
 def rows_of(content: bytes) -> list[dict[str, str]]:
@@ -237,7 +238,7 @@ def test_missing_columns_are_added_where_the_standard_has_them() -> None:
 
 def test_no_cell_is_written_that_a_spreadsheet_would_run() -> None:
     row = Row(Path("media.csv"), 2, medium("=m", "=m.jpg"))
-    odd = MediumRow("=m", "d1", datetime(2024, 5, 2, 6), "=m.jpg", MediumKind.PHOTO, row)
+    odd = MediumRow("=m", "d1", datetime(2024, 5, 2, 6, tzinfo=UTC), "=m.jpg", MediumKind.PHOTO, row)
     cells = new_row_cells(odd, measured(), AgreedValues(), "")
     assert (cells["mediaID"], cells["individualID"]) == ("=m", "'=m:1")
     before = table(observation("=o", "v1", observationComments="=1+1"), HUMAN)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_folder_descriptor_and_archive_give_the_same_package(tmp_path):
     assert fox.tags == ("foraging", "running", "odd")
     assert (fox.individual_id, fox.radius_m, fox.angle_deg, fox.bbox) == ("fox1", 4.5, -3, (0.1, 0.2, 0.3, 0.4))
     assert (blank.kind, blank.radius_m, blank.count, blank.bbox) == ("blank", None, None, None)
-    assert blank.start == datetime(2024, 5, 2, 7)
+    assert blank.start == datetime(2024, 5, 2, 5, tzinfo=UTC)
     assert tables[0].media[0].file_path == "S1/a.jpg"
 
 

@@ -9,7 +9,7 @@ from trapmeter.tables.density_inputs import read_activity_times, read_excluded_a
 
 
 def test_times_of_day_are_read_as_hours(write):
-    times = read_activity_times(write("time,site_id\n06:30,a\n23:59:30,b\n2024-05-01T14:15:00Z,a\n"))
+    times = read_activity_times(write("time,site_id\n06:30,a\n23:59:30,b\n2024-05-01T14:15:00,a\n"))
     assert [time.hour for time in times] == pytest.approx([6.5, 23 + 59.5 / 60, 14.25])
     assert [time.site_id for time in times] == ["a", "b", "a"]
     chosen = read_activity_times(write("time,species\n06:30,fox\n07:30,cat\n"), species="fox", species_column="species")

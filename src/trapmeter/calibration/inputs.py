@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +22,7 @@ from trapmeter.tables.camtrapdp.package import read_package
 from trapmeter.tables.csvfile import find_misspelt_columns
 from trapmeter.tables.reference_points import ReferencePoint, read_reference_points
 from trapmeter.tables.species import ShoulderHeight
+from trapmeter.tables.times import TimeReader
 from trapmeter.tables.truth import LabelledRow, match_truth, read_labelled_rows, truth_name_by_medium
 
 CALIBRATED = "calibrated"
@@ -110,7 +112,7 @@ def read_inputs(settings: CalibrateSettings, source: Path, estimates: Sequence[E
     for path, table in ((settings.points, points), (settings.cameras, cameras)):
         _check_sites(path, table, site_ids, source)
     notes = () if settings.cameras is None else find_misspelt_columns(settings.cameras, CAMERA_COLUMNS)
-    rows = [] if settings.labels is None else _read_labels(settings.labels)
+    rows = [] if settings.labels is None else _read_labels(settings.labels, settings.timezone)
     labels = _match_labels(settings.labels, rows, estimates, source)
     media = dict.fromkeys((observation.media_id, observation.site_id) for observation in measured)
     shoulders = shoulders_by_medium(settings.species, settings.shoulder_m, media)
@@ -145,8 +147,8 @@ def _check_sites(path: Path | None, named: Collection[str], site_ids: Collection
             raise InputError(f"{path}: {source} has no row of site {site_id!r}; {hint}")
 
 
-def _read_labels(path: Path) -> list[LabelledRow]:
-    return labels_of(read_package(path)) if is_package(path) else read_labelled_rows(path)
+def _read_labels(path: Path, zone: tzinfo | None) -> list[LabelledRow]:
+    return labels_of(read_package(path, TimeReader(zone))) if is_package(path) else read_labelled_rows(path)
 
 
 def _match_labels(

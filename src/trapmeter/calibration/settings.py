@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from trapmeter.errors import InputError
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.settings import Range, check_ranges
+from trapmeter.tables.times import TimeZone
 
 HFOV_RANGE = Range(least=5.0, most=170.0, unit="degrees")
 
@@ -30,6 +31,8 @@ class FieldSettings:
     """Horizontal field of view of the cameras that the model was trained on."""
     box_model: Path | None = None
     """Folder of a box model, if it isn't the built-in one."""
+    timezone: TimeZone = None
+    """For a Camtrap DP: the zone of times that carry none, such as Europe/Berlin or +02:00."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ def export(
     format_: Annotated[ExportFormat, Parameter(name="--format")],
     places: Path | None = None,
     package: Path | None = None,
+    timezone: str | None = None,
 ) -> None:
     """Write results in the format of another tool.
 
@@ -102,10 +103,12 @@ def export(
         For geojson: a CSV file of site_id, latitude, longitude, or a Camtrap DP or its deployments.csv.
     package
         For camtrap-dp: the package to copy, with distances in its observations (folder, zip or datapackage.json).
+    timezone
+        For camtrap-dp: the zone of the package's times that carry none, such as Europe/Berlin or +02:00.
     """
     from trapmeter.export import export_results
 
-    for line in export_results(results, out, format_, places, package):
+    for line in export_results(results, out, format_, places, package, timezone):
         print(line)
     print(f"written: {out}")
 

@@ -157,6 +157,7 @@ def _measured_settings(settings: DensitySettings) -> MeasuredDistancesSettings:
         theta_deg=settings.theta_deg,
         snapshot_s=settings.snapshot_s,
         media_times=settings.media_times,
+        timezone=settings.timezone,
         leave_out=settings.leave_out,
         uses_draws=not settings.points,
         errors=settings.error_model(),
@@ -169,6 +170,7 @@ def _camtrap_dp_settings(settings: DensitySettings) -> CamtrapDpSettings:
         species=settings.species,
         deployments=settings.deployments,
         leave_out_tags=settings.leave_out_tags,
+        timezone=settings.timezone,
         theta_deg=settings.theta_deg,
         snapshot_s=settings.snapshot_s,
         has_strata=settings.strata,
@@ -189,7 +191,9 @@ def _with_areas(survey: Survey, settings: DensitySettings) -> Survey:
 def _estimate_activity(settings: DensitySettings, survey: Survey) -> ActivityCurve:
     assert settings.activity is not None, "the caller checks it"
     column = None if is_any_species(settings.species) else settings.species_column or SPECIES_COLUMN
-    times = read_activity_times(settings.activity, species=settings.species, species_column=column)
+    times = read_activity_times(
+        settings.activity, species=settings.species, species_column=column, zone=settings.timezone, zones=survey.zones
+    )
     sites = [time.site_id for time in times]
     return fit_activity(
         [time.hour for time in times], sites if all(sites) else None, operating_hours=survey.hours, seed=settings.seed

@@ -16,6 +16,7 @@ from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.errors import InputError
 from trapmeter.settings import Jobs, Numbers, Range, Texts, check_ranges, from_values, read_toml, worker_count
+from trapmeter.tables.times import TimeZone
 
 
 class SurveyFormat(StrEnum):
@@ -75,6 +76,9 @@ class DensitySettings:
     CSV file of truth_m, distance_m, site_id, such as oof.csv of `boxmodel evaluate`."""
     distance_cv: Annotated[float | None, Range(above=0.0)] = None
     """Allow for a random error of distances instead: its coefficient of variation, such as 0.2 for 20 %."""
+    timezone: TimeZone = None
+    """Zone of times that carry none, and of hours of the day, such as Europe/Berlin or +02:00. Default: the zone that times
+    carry; if none does, all are local times."""
     media_times: Path | None = None
     """CSV file of media_id, start: leaves out animals outside of deployments and operating hours."""
     leave_out: Path | None = None

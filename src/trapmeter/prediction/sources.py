@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from trapmeter.errors import InputError, RunError
@@ -29,6 +29,7 @@ from trapmeter.tables.camtrapdp.container import (
 from trapmeter.tables.camtrapdp.media_observations import boxes_by_medium, media_by_path, species_by_medium
 from trapmeter.tables.camtrapdp.package import camera_setup_of, read_package
 from trapmeter.tables.file_names import leaves_root
+from trapmeter.tables.times import TimeReader
 
 # A text of distances.csv, as are the other reasons of this module.
 ADDRESS_REASON = "its filePath is an address; download it into the package, for predict opens no connection"
@@ -70,7 +71,7 @@ def find_sources(settings: PredictSettings, store: FrameStore | None) -> Sources
         return Sources(find_media(settings.paths))
     if len(settings.paths) > 1:
         raise InputError(f"{packages[0]} is a Camtrap DP, which must be the only path; give it in a run of its own")
-    return _package_sources(packages[0], settings.out)
+    return _package_sources(packages[0], settings.out, settings.timezone)
 
 
 def _stored_media(store: FrameStore) -> FoundMedia:
@@ -85,8 +86,8 @@ def _is_package(path: Path) -> bool:
     return is_package(path) and (not path.is_dir() or (path / DESCRIPTOR).is_file())
 
 
-def _package_sources(path: Path, out: Path) -> Sources:
-    package = read_package(path)
+def _package_sources(path: Path, out: Path, zone: tzinfo | None) -> Sources:
+    package = read_package(path, TimeReader(zone))
     media_rows = media_by_path(package.media)
     if not media_rows:
         raise InputError(f"{path}: its media hold no photo or video (fileMediatype image/... or video/...)")

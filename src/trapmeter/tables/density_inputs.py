@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
+from types import MappingProxyType
 
+from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
-from trapmeter.tables.csvfile import Row, UniqueRows, read_rows, to_cell
-
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?")
+from trapmeter.tables.csvfile import UniqueRows, read_rows, to_cell
+from trapmeter.tables.times import TimeReader, hour_of_day, hour_or_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +24,67 @@ class ActivityTime:
 
 
 def read_activity_times(
-    path: str | Path, *, species: str | None = None, species_column: str | None = None
+    path: str | Path,
+    *,
+    species: str | None = None,
+    species_column: str | None = None,
+    zone: tzinfo | None = None,
+    zones: Mapping[str, tzinfo] = MappingProxyType({}),
 ) -> list[ActivityTime]:
     """Reads a CSV file with time (14:05, 14:05:30, or a date and time such as 2024-05-01T14:05:30) and optionally site_id.
 
-    With species_column, only rows of the species count.
+    A time without a zone is local. The hour of an instant is that of a clock in `zone`; without it in the zone of the site's
+    deployments; or else in the zone that the times carry, if they all carry the same.
+
+    Args:
+        path: the CSV file.
+        species: with species_column, only its rows count.
+        species_column: the column of the species; None takes all rows.
+        zone: the zone whose hours count.
+        zones: of the deployments of each site.
 
     Raises:
-        InputError: a column is missing or a cell is not a time; names file, line and column.
+        InputError: a column is missing, a cell is not a time, or times carry different zones, or only some of them carry one,
+            and none was named; names file, line and column.
     """
     required = ("time",) if species_column is None else ("time", species_column)
-    return [
-        ActivityTime(hour_cell(row, "time"), row.optional_text("site_id"))
-        for row in read_rows(path, required=required)
-        if species_column is None or row.text(species_column) == species
-    ]
+    common = next(iter(set(zones.values()))) if len(set(zones.values())) == 1 else None
+    times, first = [], None
+    for row in read_rows(path, required=required):
+        if species_column is not None and row.text(species_column) != species:
+            continue
+        site_id, time = row.optional_text("site_id"), hour_or_time(row, "time")
+        known_zone = zone or zones.get(site_id, common)
+        own_zone = time.utcoffset() if isinstance(time, datetime) else None
+        if known_zone is None:
+            first = first or (own_zone, row.where)
+            if first[0] != own_zone:
+                raise InputError(
+                    f"{row.where}, column 'time': {row.text('time')!r} has another zone than the time in {first[1]}, or only "
+                    "one of them has a zone, so their hours of the day can't be compared; name the zone in which animals "
+                    "were recorded with --timezone, such as --timezone Europe/Berlin"
+                )
+        hour = hour_of_day(time, known_zone) if isinstance(time, datetime) else time
+        times.append(ActivityTime(hour, site_id))
+    return times
 
 
-def read_media_starts(path: str | Path) -> dict[str, datetime]:
+def read_media_starts(path: str | Path, times: TimeReader | None = None) -> dict[str, datetime]:
     """Reads a CSV file with media_id and start, the date and time at which each video or photo starts.
 
+    times: reads the times of this table and of those that are compared with it.
+
     Raises:
-        InputError: a column is missing, a cell is not a date and time, or a medium appears twice.
+        InputError: a column is missing, a cell is not a date and time, a time can't be compared with those that `times` read
+            before, or a medium appears twice.
     """
+    times = times or TimeReader()
     starts: dict[str, datetime] = {}
     media = UniqueRows()
     for row in read_rows(path, required=("media_id", "start")):
         name = row.text("media_id")
         media.check(row, name, name)
-        starts[name] = datetime_cell(row, "start")
+        starts[name] = times.read(row, "start")
     return starts
 
 
@@ -90,36 +122,3 @@ def write_excluded_animals(path: Path, animals: Iterable[tuple[str, int | None]]
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("media_id", "animal_id"))
         writer.writerows((to_cell(media_id), animal_id or "") for media_id, animal_id in animals)
-
-
-def datetime_cell(row: Row, column: str) -> datetime:
-    """The cell as the camera's own date and time. A zone at its end is ignored, since all times are the camera's."""
-    text = row.text(column)
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        raise row.error(column, "a date and time such as 2024-05-01T06:00:00 or 2024-05-01") from None
-
-
-def hour_cell(row: Row, column: str) -> float:
-    """The cell as hours, 0 up to 24, from a time of day or from a date and time."""
-    text = row.text(column)
-    hour = parse_clock_hour(text)
-    if hour is not None and hour < 24:
-        return hour
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise row.error(column, "a time of day such as 14:05 or 14:05:30, or a date and time") from None
-    if len(text) <= len("2024-05-01"):
-        raise row.error(column, "a time of day such as 14:05, not a date alone")
-    return when.hour + when.minute / 60 + (when.second + when.microsecond / 1e6) / 3600
-
-
-def parse_clock_hour(text: str) -> float | None:
-    """The hours, 0 to 24, of a text such as 06:30; None when it isn't a time of day."""
-    found = _CLOCK.fullmatch(text)
-    if found is None:
-        return None
-    hour = int(found[1]) + int(found[2]) / 60 + float(found[3] or 0) / 3600
-    return hour if int(found[2]) < 60 and float(found[3] or 0) < 60 and hour <= 24 else None

@@ -8,13 +8,13 @@ has neither angle nor interval, so you give these for all sites, or in columns t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
 
 from trapmeter.tables.camtrapdp.package import DeploymentRow, deployment_row, with_missing_emptied
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
-from trapmeter.tables.density_inputs import datetime_cell, parse_clock_hour
+from trapmeter.tables.times import TimeReader, hour_of_day, in_zone, parse_clock_hour, to_instant
 
 REQUIRED_COLUMNS = ("site_id", "start", "end")
 OPTIONAL_COLUMNS = ("theta_deg", "snapshot_s", "hours", "stratum", "area_km2")
@@ -27,7 +27,8 @@ class Deployment:
     """A row: a camera at a site from start to end. None stands for an empty cell.
 
     theta_deg: horizontal angle of view. snapshot_s: seconds from one snapshot (the moments at which animals are counted) to
-    the next. hours: ranges of the day in which the camera worked, as hours from 0 to 24; () for all day.
+    the next. hours: ranges of the day in which the camera worked, as hours from 0 to 24; () for all day. zone: whose clocks
+    show these hours; None if times carry no zone, and are those of the camera's clock.
     """
 
     where: str
@@ -39,58 +40,66 @@ class Deployment:
     hours: Hours
     stratum: str
     area_km2: float | None
+    zone: tzinfo | None = None
 
     def working_s(self) -> float:
-        """How long the camera worked, in seconds."""
+        """How long the camera worked, in seconds of real time, also across a change to or from daylight saving."""
         if not self.hours:
             return (self.end - self.start).total_seconds()
-        day = datetime.combine(self.start.date(), time()) - timedelta(days=1)
+        # The clocks of the zone show the hours, so days are counted in its time.
+        day = datetime.combine(in_zone(self.start, self.zone).date(), time()) - timedelta(days=1)
+        last_day = in_zone(self.end, self.zone)
         total = 0.0
-        while day <= self.end:
+        while day <= last_day:
             for first, last in self.hours:
                 length = last - first if first < last else last + 24 - first
-                start = day + timedelta(hours=first)
-                overlap = min(self.end, start + timedelta(hours=length)) - max(self.start, start)
+                start, end = (to_instant(day + timedelta(hours=hour), self.zone) for hour in (first, first + length))
+                overlap = min(self.end, end) - max(self.start, start)
                 total += max(overlap.total_seconds(), 0.0)
             day += timedelta(days=1)
         return total
 
     def is_working_at(self, when: datetime) -> bool:
-        """Whether the camera worked at this time."""
-        hour = when.hour + when.minute / 60 + when.second / 3600
+        """Whether the camera worked at this time; the last instant of the deployment belongs to it."""
+        hour = hour_of_day(when, self.zone)
         is_working_hour = not self.hours or any(
             first <= hour < last if first < last else hour >= first or hour < last for first, last in self.hours
         )
-        return is_working_hour and self.start <= when < self.end
+        return is_working_hour and self.start <= when <= self.end
 
 
-def read_deployments(path: str | Path) -> list[Deployment]:
+def read_deployments(path: str | Path, times: TimeReader | None = None) -> list[Deployment]:
     """Reads a table of deployments.
+
+    times: reads the times of this table and of those that are compared with it.
 
     Raises:
         InputError: a column is missing or a cell is wrong; names file, line and column.
     """
+    times = times or TimeReader()
     if set(CAMTRAP_DP_COLUMNS) <= set(read_columns(path)):
         return [
-            deployment_from_row(deployment_row(with_missing_emptied(row)))
+            deployment_from_row(deployment_row(with_missing_emptied(row), times), times.zone)
             for row in read_rows(path, required=CAMTRAP_DP_COLUMNS)
         ]
     return [
-        _deployment(row, row.text("site_id"), datetime_cell(row, "start"), datetime_cell(row, "end"))
+        _deployment(row, row.text("site_id"), times.read(row, "start"), times.read(row, "end"), times.zone)
         for row in read_rows(path, required=REQUIRED_COLUMNS)
     ]
 
 
-def deployment_from_row(found: DeploymentRow) -> Deployment:
+def deployment_from_row(found: DeploymentRow, zone: tzinfo | None = None) -> Deployment:
     """A deployment of Camtrap DP, with what OPTIONAL_COLUMNS say beside the standard's own columns.
+
+    zone: whose clocks show hours of the day. None takes the zone that its start carries.
 
     Raises:
         InputError: a cell is wrong; names file, line and column.
     """
-    return _deployment(found.row, found.site_id, found.start, found.end)
+    return _deployment(found.row, found.site_id, found.start, found.end, zone)
 
 
-def _deployment(row: Row, site_id: str, start: datetime, end: datetime) -> Deployment:
+def _deployment(row: Row, site_id: str, start: datetime, end: datetime, zone: tzinfo | None) -> Deployment:
     if end <= start:
         column = "end" if "end" in row.cells else "deploymentEnd"
         raise row.error(column, f"a time after the start, {start.isoformat()} (leave out a camera that never worked)")
@@ -110,6 +119,7 @@ def _deployment(row: Row, site_id: str, start: datetime, end: datetime) -> Deplo
         hours=_hours(row),
         stratum=row.optional_text("stratum"),
         area_km2=area,
+        zone=zone or start.tzinfo,
     )
 
 

@@ -16,7 +16,8 @@ HEAD = (
 )
 NUMBERS = count()
 STATIONS = (
-    MADE_UP_DEPLOYMENTS + "d2,S1,2024-06-01T00:00:00,2024-06-02T00:00:00\nd3,,2024-05-01T00:00:00,2024-05-02T00:00:00\n"
+    MADE_UP_DEPLOYMENTS
+    + "d2,S1,2024-06-01T00:00:00Z,2024-06-02T00:00:00Z\nd3,,2024-05-01T00:00:00Z,2024-05-02T00:00:00Z\n"
 )
 
 
@@ -33,7 +34,7 @@ def row(
     day="02",
     media="m",
 ):
-    time = f"2024-05-{day}T06:{second // 60:02d}:{second % 60:02d}"
+    time = f"2024-05-{day}T06:{second // 60:02d}:{second % 60:02d}Z"
     return (
         f"o{next(NUMBERS)},{deployment},{media},{time},{level},animal,{species},{n},{behavior},{individual},{radius}\n"
     )
@@ -111,11 +112,11 @@ def test_only_the_requested_species_counts(tmp_path):
 
 def test_a_table_of_deployments_replaces_that_of_the_package(tmp_path):
     table = tmp_path / "deployments.csv"
-    text = "site_id,start,end,theta_deg,snapshot_s,hour\nS1,2024-05-01,2024-06-03,55,10,\n"
+    text = "site_id,start,end,theta_deg,snapshot_s,hour\nS1,2024-05-01T00:00:00Z,2024-06-03T00:00:00Z,55,10,\n"
     table.write_text(text)
     with pytest.raises(InputError, match="has no deployment of site 'd3'; it has 'S1'"):
         survey(tmp_path, [row(0, 4)], deployments=table)
-    table.write_text(text + "d3,2024-05-01,2024-05-02,55,10,\n")
+    table.write_text(text + "d3,2024-05-01T00:00:00Z,2024-05-02T00:00:00Z,55,10,\n")
     found = survey(tmp_path, [row(0, 4)], deployments=table)
     assert found.multiplier == pytest.approx(55 / 360)
     assert found.notes == (

@@ -7,7 +7,6 @@ Event-based observations give one distance for an animal's whole stay; they coun
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from trapmeter.density.survey.effort import (
     build_survey,
     check_has_deployment,
     compute_effort,
+    keep_one_medium_per_interval,
     read_effort,
 )
 from trapmeter.density.survey.species import Filter, apply_filters, check_species, is_any_species, nothing_counts
@@ -28,6 +28,7 @@ from trapmeter.density.survey.survey import Survey
 from trapmeter.tables.camtrapdp.observation_cells import is_measured_by_person
 from trapmeter.tables.camtrapdp.package import ObservationRow, Package, read_package
 from trapmeter.tables.deployments import deployment_from_row
+from trapmeter.tables.times import TimeReader
 
 ANIMAL = "animal"
 
@@ -46,8 +47,9 @@ def read_camtrap_survey(path: str | Path, settings: CamtrapDpSettings) -> Survey
     Raises:
         InputError: a table is invalid, or no animal counts.
     """
-    package = read_package(Path(path))
-    sites, effort_notes = _read_effort(package, settings)
+    times = TimeReader(settings.timezone)
+    package = read_package(Path(path), times)
+    sites, effort_notes = _read_effort(package, settings, times)
     measured, measured_notes = _select_measured(package, settings.species)
     rows, level_notes = _select_level(measured)
     tags = {tag.casefold() for tag in settings.leave_out_tags}
@@ -77,10 +79,13 @@ def read_camtrap_survey(path: str | Path, settings: CamtrapDpSettings) -> Survey
     )
 
 
-def _read_effort(package: Package, settings: CamtrapDpSettings) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
+def _read_effort(
+    package: Package, settings: CamtrapDpSettings, times: TimeReader
+) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
     if settings.deployments is None:
-        return compute_effort([deployment_from_row(row) for row in package.deployments], settings), ()
-    sites, notes = read_effort(settings.deployments, settings)
+        deployments = [deployment_from_row(row, times.zone) for row in package.deployments]
+        return compute_effort(deployments, settings), ()
+    sites, notes = read_effort(settings.deployments, settings, times)
     for row in package.deployments:
         check_has_deployment(
             row.site_id,
@@ -129,25 +134,15 @@ def _keep_while_working(rows: Sequence[ObservationRow], sites: Mapping[str, Stat
 
 
 def _keep_at_snapshots(rows: Sequence[ObservationRow], sites: Mapping[str, StationEffort]) -> list[ObservationRow]:
-    """Observations at times an interval apart, each named individual once a time, in order of time at each deployment.
-
-    Of several media in one second, as in a burst, the first counts: they show the same animals. sites: by deployment.
-    """
-    by_deployment: dict[str, list[ObservationRow]] = defaultdict(list)
-    for row in rows:
-        by_deployment[row.deployment_id].append(row)
-    kept = []
-    for deployment_id, deployment_rows in by_deployment.items():
-        interval_s = sites[deployment_id].snapshot_s
-        snapshot: datetime | None = None
-        media_id = ""
-        counted: set[str] = set()
-        for row in sorted(deployment_rows, key=lambda row: row.start):
-            if snapshot is None or (row.start - snapshot).total_seconds() >= interval_s:
-                snapshot, media_id, counted = row.start, row.media_id, set()
-            if (row.start, row.media_id) != (snapshot, media_id) or row.individual_id in counted:
-                continue
-            kept.append(row)
-            if row.individual_id:
-                counted.add(row.individual_id)
-    return kept
+    """The observations of one medium in each snapshot interval, each named individual once. sites: by deployment."""
+    kept = keep_one_medium_per_interval(
+        rows, lambda row: (row.deployment_id, row.start, row.media_id), lambda name: sites[name].snapshot_s
+    )
+    counted: set[tuple[str, datetime, str]] = set()
+    unique = []
+    for row in kept:
+        individual = row.deployment_id, row.start, row.individual_id
+        if not row.individual_id or individual not in counted:
+            unique.append(row)
+            counted.add(individual)
+    return unique

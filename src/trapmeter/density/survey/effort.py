@@ -7,11 +7,12 @@ by the snapshots that were never processed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,10 +27,14 @@ from trapmeter.records import Estimate, MediumKind
 from trapmeter.tables.csvfile import find_misspelt_columns
 from trapmeter.tables.deployments import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Deployment, read_deployments
 from trapmeter.tables.distances import read_run_facts
+from trapmeter.tables.times import TimeReader
 
 TIME_TOLERANCE_S = 1e-3
 ROUNDING_TOLERANCE_S = 1e-5
 """`predict --every` writes times to a microsecond; a table of times may have fewer decimals."""
+
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,7 @@ class SurveySettings:
 
     theta_deg: float | None = None
     snapshot_s: float | None = None
+    timezone: tzinfo | None = None
     has_strata: bool = True
     species: str | None = None
     errors: MeasurementError | None = None
@@ -115,9 +121,11 @@ def _value_or_default(row: Deployment, own: float | None, default: float | None,
     return value
 
 
-def read_effort(path: Path, settings: SurveySettings) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
+def read_effort(
+    path: Path, settings: SurveySettings, times: TimeReader
+) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
     """Reads the effort by site from a table of deployments; notes misspelt columns and settings that the table overrides."""
-    deployments = read_deployments(path)
+    deployments = read_deployments(path, times)
     notes = [*find_misspelt_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))]
     for name, default in (("theta_deg", settings.theta_deg), ("snapshot_s", settings.snapshot_s)):
         differing = {getattr(deployment, name) for deployment in deployments} - {default}
@@ -161,6 +169,7 @@ def build_survey(
         areas=_collect_areas(sites) if settings.has_strata else {},
         errors=errors,
         hours=hours,
+        zones={site_id: zone for site_id, site in sites.items() if (zone := site.deployments[0].zone)},
         notes=(*notes, *error_notes, *hour_notes),
     )
 
@@ -183,6 +192,30 @@ def _common_hours(sites: Mapping[str, StationEffort]) -> tuple[tuple[tuple[float
     if len(hours) > 1:
         return (), ("cameras worked at different hours: an activity curve is computed over the whole day",)
     return next(iter(hours)), ()
+
+
+def keep_one_medium_per_interval(
+    rows: Iterable[Row], moment: Callable[[Row], tuple[str, datetime, str]], snapshot_s: Callable[[str], float]
+) -> list[Row]:
+    """The rows of media that are at least a snapshot interval apart, in order of time at each camera.
+
+    Of media that follow within the interval, as in a burst of photos, the first counts: they show the same animals.
+
+    moment: the camera of a row, when it was taken, and its medium. snapshot_s: the interval of a camera, seconds.
+    """
+    by_camera: dict[str, list[tuple[datetime, str, Row]]] = defaultdict(list)
+    for row in rows:
+        camera, when, media_id = moment(row)
+        by_camera[camera].append((when, media_id, row))
+    kept = []
+    for camera, timed in by_camera.items():
+        snapshot: tuple[datetime, str] | None = None
+        for when, media_id, row in sorted(timed, key=lambda item: item[0]):
+            if snapshot is None or (when - snapshot[0]).total_seconds() >= snapshot_s(camera):
+                snapshot = when, media_id
+            if (when, media_id) == snapshot:
+                kept.append(row)
+    return kept
 
 
 def is_video(media_id: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from trapmeter.density.survey.effort import (
     check_has_deployment,
     check_snapshot_interval,
     is_video,
+    keep_one_medium_per_interval,
     offset_from_multiple_s,
     read_effort,
 )
@@ -38,6 +39,7 @@ from trapmeter.errors import InputError
 from trapmeter.records import N_DRAWS, Estimate
 from trapmeter.tables.density_inputs import read_excluded_animals, read_media_starts
 from trapmeter.tables.distances import read_distances, read_distances_with_column
+from trapmeter.tables.times import TimeReader
 
 ERRORS_ADVICE = (
     "allow for it with --errors: deep-chimpact for the embedded box model, or a file of held-out predictions and their "
@@ -66,7 +68,8 @@ def read_measured_survey(path: str | Path, settings: MeasuredDistancesSettings) 
             counts.
     """
     path = Path(path)
-    sites, effort_notes = read_effort(settings.deployments, settings)
+    times = TimeReader(settings.timezone)
+    sites, effort_notes = read_effort(settings.deployments, settings, times)
     estimates = _read_species(path, settings)
     interval_notes = check_snapshot_interval(path, estimates, sites)
     measured = [estimate for estimate in estimates if estimate.distance is not None]
@@ -84,16 +87,20 @@ def read_measured_survey(path: str | Path, settings: MeasuredDistancesSettings) 
         filters.append((f"named in {settings.leave_out.name}", lambda rows: _drop_excluded(rows, excluded)))
     media_times = settings.media_times
     if media_times is not None:
-        filters.append(("outside deployments and hours", lambda rows: _keep_while_working(rows, sites, media_times)))
+        starts = read_media_starts(media_times, times)
+        filters += [
+            ("outside deployments and hours", lambda rows: _keep_while_working(rows, sites, starts, media_times)),
+            ("in photos within an interval of an earlier one", lambda rows: _keep_first_photos(rows, sites, starts)),
+        ]
     kept, filter_notes = apply_filters(measured, filters)
     if not kept:
         raise nothing_counts(path, len(measured))
     distance_m, distance_note = _distances(kept, settings)
     notes = [*effort_notes, *interval_notes, *filter_notes, *exclusion_notes]
-    if not any(estimate.observation.time_s or is_video(estimate.observation.media_id) for estimate in estimates):
+    if media_times is None and not any(map(_is_of_video, estimates)):
         notes.append(
-            "every medium has one time, as photos have: each counts as a snapshot, however soon after another; leave out "
-            "those that follow within the snapshot interval, or use a Camtrap DP, which gives the times"
+            "every medium has one time, as photos have: each counts as a snapshot, however soon after another; give "
+            "--media-times, so that of photos within a snapshot interval only the first counts"
         )
     return build_survey(
         sites,
@@ -171,10 +178,8 @@ def _drop_excluded(rows: Iterable[Estimate], excluded: Excluded) -> list[Estimat
 
 
 def _keep_while_working(
-    rows: Iterable[Estimate], sites: Mapping[str, StationEffort], media_times: Path
+    rows: Iterable[Estimate], sites: Mapping[str, StationEffort], starts: Mapping[str, datetime], media_times: Path
 ) -> list[Estimate]:
-    starts = read_media_starts(media_times)
-
     def is_while_working(estimate: Estimate) -> bool:
         observation = estimate.observation
         if observation.media_id not in starts:
@@ -184,6 +189,24 @@ def _keep_while_working(
         return sites[observation.site_id].works_at(starts[observation.media_id] + timedelta(seconds=observation.time_s))
 
     return [estimate for estimate in rows if is_while_working(estimate)]
+
+
+def _is_of_video(estimate: Estimate) -> bool:
+    return bool(estimate.observation.time_s) or is_video(estimate.observation.media_id)
+
+
+def _keep_first_photos(
+    rows: Iterable[Estimate], sites: Mapping[str, StationEffort], starts: Mapping[str, datetime]
+) -> list[Estimate]:
+    """All rows of videos, and those of the first photo in each snapshot interval."""
+    rows = list(rows)
+    photos = keep_one_medium_per_interval(
+        [row for row in rows if not _is_of_video(row)],
+        lambda row: (row.observation.site_id, starts[row.observation.media_id], row.observation.media_id),
+        lambda site_id: sites[site_id].snapshot_s,
+    )
+    kept = set(map(id, photos))
+    return [row for row in rows if id(row) in kept or _is_of_video(row)]
 
 
 def _distances(kept: Sequence[Estimate], settings: MeasuredDistancesSettings) -> tuple[Floats, str]:

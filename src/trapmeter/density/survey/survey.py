@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,8 +101,9 @@ class Survey:
 
     station: index in `stations` of each observation (n). distance_m: metres, (n, 1) for point estimates and (n, draws) for
     equally likely draws of where each animal may have stood. areas: of strata; empty if unknown. errors: the measurement
-    error of point estimates, if known. hours: ranges of the day (0..24) in which cameras worked; () for all day. notes:
-    what users should know about how the survey was read.
+    error of point estimates, if known. hours: ranges of the day (0..24) in which cameras worked; () for all day. zones: by
+    station, whose clocks show these hours; stations whose times carry no zone are left out. notes: what users should know
+    about how the survey was read.
     """
 
     stations: tuple[Station, ...]
@@ -110,6 +112,7 @@ class Survey:
     areas: Mapping[str, float] = field(default_factory=dict)
     errors: MeasurementError | None = None
     hours: tuple[tuple[float, float], ...] = ()
+    zones: Mapping[str, tzinfo] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ import shutil
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from trapmeter.tables.camtrapdp.observations import WrittenObservations, write_o
 from trapmeter.tables.camtrapdp.package import MediumRow, Package, read_package
 from trapmeter.tables.csvfile import decode_text
 from trapmeter.tables.file_names import NameIndex, leaves_root
+from trapmeter.tables.times import TimeReader
 
 
 def copy_package(path: Path, out: Path, replaced: Mapping[str, bytes]) -> None:
@@ -99,7 +101,13 @@ def _copy_folder(package: PackageFolder, out: Path, replaced: Mapping[str, bytes
             (partial / package.path_of(name).relative_to(package.root)).write_bytes(content)
 
 
-def export_package(path: str | Path, out: str | Path, estimates: Iterable[Estimate], classified_at: str) -> list[str]:
+def export_package(
+    path: str | Path,
+    out: str | Path,
+    estimates: Iterable[Estimate],
+    classified_at: str,
+    zone: tzinfo | None = None,
+) -> list[str]:
     """Writes a copy of the package at path to out, with the measured animals; returns notes about what was done.
 
     Args:
@@ -107,6 +115,7 @@ def export_package(path: str | Path, out: str | Path, estimates: Iterable[Estima
         out: a folder that doesn't exist yet, or a zip archive if path is one.
         estimates: sorted by media_id, time and animal.
         classified_at: when they were measured, date and time with a zone; "" when it isn't known.
+        zone: of times that carry none.
 
     Raises:
         InputError: the package is wrong, or has none of the media.
@@ -114,7 +123,8 @@ def export_package(path: str | Path, out: str | Path, estimates: Iterable[Estima
     """
     path, out = Path(path), Path(out)
     check_copy(path, out)
-    package = read_package(path)
+    times = TimeReader(zone)
+    package = read_package(path, times)
     estimates = list(estimates)
     media, unknown = _media_of(package, dict.fromkeys(estimate.observation.media_id for estimate in estimates))
     measured: dict[str, list[Estimate]] = defaultdict(list)
@@ -132,6 +142,7 @@ def export_package(path: str | Path, out: str | Path, estimates: Iterable[Estima
             {medium.media_id: medium for medium in media.values()},
             (deployment.deployment_id for deployment in package.deployments),
             classified_at,
+            times,
         )
     changed = {name: written.content}
     updated = _updated_descriptor(descriptor, written)

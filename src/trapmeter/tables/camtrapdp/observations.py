@@ -26,6 +26,7 @@ from trapmeter.tables.camtrapdp.observation_cells import (
 from trapmeter.tables.camtrapdp.package import MediumRow, ObservationRow, observation_row, with_missing_emptied
 from trapmeter.tables.csvfile import Row
 from trapmeter.tables.lossless_csv import RawRecord, RawTable, are_all_quoted, field_text, quote_field, split_csv
+from trapmeter.tables.times import TimeReader
 
 
 def match_observations(
@@ -104,6 +105,7 @@ def write_observations(
     media: Mapping[str, MediumRow],
     deployments: Iterable[str],
     classified_at: str,
+    times: TimeReader,
 ) -> WrittenObservations:
     """Puts measured animals into a table of observations. Doing so again with the same animals changes nothing.
 
@@ -114,6 +116,7 @@ def write_observations(
         media: the media by mediaID.
         deployments: the ids of the package's deployments.
         classified_at: date and time of the run that measured, "" when it isn't known.
+        times: has read the package's other times.
     """
     table = split_csv(path, content)
     before = [field_text(field).strip() for field in table.header.fields]
@@ -126,7 +129,7 @@ def write_observations(
         # Rows of other media need not be valid.
         if row.optional_text("mediaID") not in measured:
             continue
-        observation = observation_row(row, known)
+        observation = observation_row(row, known, times)
         if is_animal_in_medium(observation):
             existing[observation.media_id].append(_Existing(position, observation, row.cells))
 

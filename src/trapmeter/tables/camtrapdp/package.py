@@ -1,22 +1,18 @@
-"""Deployments, media and observations of a package as records.
-
-Cells that trapmeter doesn't use are left alone. Times are the camera's own: a zone at their end is ignored, so don't mix
-zones within one package.
-"""
+"""Deployments, media and observations of a package as records; cells that trapmeter doesn't use are left alone."""
 
 from __future__ import annotations
 
 import mimetypes
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from trapmeter.records import MediumKind
 from trapmeter.tables.cameras import MAX_HEIGHT_M, MAX_PITCH_DEG, MIN_HEIGHT_M, MIN_PITCH_DEG, CameraSetup
 from trapmeter.tables.camtrapdp.container import PackageFiles, open_package, read_resources, table_path
 from trapmeter.tables.csvfile import Row, UniqueRows, decode_text, parse_rows
-from trapmeter.tables.density_inputs import datetime_cell
+from trapmeter.tables.times import TimeReader
 
 DEPLOYMENT_COLUMNS = ("deploymentID", "deploymentStart", "deploymentEnd")
 MEDIA_COLUMNS = ("mediaID", "deploymentID", "timestamp", "filePath")
@@ -96,27 +92,32 @@ class Package:
     observations: tuple[ObservationRow, ...]
 
 
-def read_package(path: str | Path) -> Package:
+def read_package(path: str | Path, times: TimeReader | None = None) -> Package:
     """Reads a package.
 
     Args:
         path: its folder, its zip archive, or its datapackage.json.
+        times: reads its times, and those of other tables that are compared with them.
 
     Raises:
         InputError: the descriptor or a table is missing or wrong, or two rows have the same id; names file and line.
     """
+    times = times or TimeReader()
     with open_package(path) as files:
-        deployments = tuple(map(deployment_row, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
+        deployments = tuple(deployment_row(row, times) for row in _rows(files, "deployments", DEPLOYMENT_COLUMNS))
         known = {deployment.deployment_id for deployment in deployments}
-        media = tuple(_medium_row(row, known) for row in _rows(files, "media", MEDIA_COLUMNS))
-        observations = tuple(observation_row(row, known) for row in _rows(files, "observations", OBSERVATION_COLUMNS))
+        media = tuple(_medium_row(row, known, times) for row in _rows(files, "media", MEDIA_COLUMNS))
+        observations = tuple(
+            observation_row(row, known, times) for row in _rows(files, "observations", OBSERVATION_COLUMNS)
+        )
     return Package(Path(path), deployments, media, observations)
 
 
 def read_deployment_rows(path: str | Path) -> tuple[DeploymentRow, ...]:
-    """Reads only the deployments of a package; arguments and errors as for `read_package`."""
+    """Reads only the deployments of a package, for what they say besides times, which nothing is compared with."""
+    times = TimeReader(UTC)
     with open_package(path) as files:
-        return tuple(map(deployment_row, _rows(files, "deployments", DEPLOYMENT_COLUMNS)))
+        return tuple(deployment_row(row, times) for row in _rows(files, "deployments", DEPLOYMENT_COLUMNS))
 
 
 def _rows(files: PackageFiles, table: str, required: tuple[str, ...]) -> Iterator[Row]:
@@ -140,7 +141,7 @@ def site_id_of(row: Row) -> str:
     return row.optional_text("locationID") or row.optional_text("locationName") or row.text("deploymentID")
 
 
-def deployment_row(row: Row) -> DeploymentRow:
+def deployment_row(row: Row, times: TimeReader) -> DeploymentRow:
     """A row of deployments.csv.
 
     Raises:
@@ -148,7 +149,7 @@ def deployment_row(row: Row) -> DeploymentRow:
     """
     # A table of deployments on its own may lack deploymentID if it has the locations.
     deployment_id = row.text("deploymentID") if "deploymentID" in row.cells else ""
-    start, end = datetime_cell(row, "deploymentStart"), datetime_cell(row, "deploymentEnd")
+    start, end = times.read(row, "deploymentStart"), times.read(row, "deploymentEnd")
     return DeploymentRow(deployment_id, site_id_of(row), start, end, row)
 
 
@@ -165,7 +166,7 @@ def camera_setup_of(deployment: DeploymentRow) -> CameraSetup | None:
     return CameraSetup(height_m=height_m, pitch_deg=pitch_deg) if is_usual else None
 
 
-def _medium_row(row: Row, deployments: Collection[str]) -> MediumRow:
+def _medium_row(row: Row, deployments: Collection[str], times: TimeReader) -> MediumRow:
     file_path = row.text("filePath")
     mediatype = row.optional_text("fileMediatype").lower() or mimetypes.guess_type(file_path)[0] or ""
     # A GIF may hold a single picture, but it can be a video and is decoded as one.
@@ -173,15 +174,15 @@ def _medium_row(row: Row, deployments: Collection[str]) -> MediumRow:
     return MediumRow(
         row.text("mediaID"),
         _deployment_id(row, deployments),
-        datetime_cell(row, "timestamp"),
+        times.read(row, "timestamp"),
         file_path,
         MediumKind.VIDEO if is_video else MediumKind.PHOTO if mediatype.startswith("image/") else None,
         row,
     )
 
 
-def observation_row(row: Row, deployments: Collection[str]) -> ObservationRow:
-    """A row of observations.csv. deployments: the ids of the package's deployments.
+def observation_row(row: Row, deployments: Collection[str], times: TimeReader) -> ObservationRow:
+    """A row of observations.csv. deployments: the ids of the package's deployments. times: reads its times.
 
     Raises:
         InputError: a cell is wrong.
@@ -198,7 +199,7 @@ def observation_row(row: Row, deployments: Collection[str]) -> ObservationRow:
         deployment_id=_deployment_id(row, deployments),
         media_id=row.optional_text("mediaID"),
         event_id=row.optional_text("eventID"),
-        start=datetime_cell(row, "eventStart"),
+        start=times.read(row, "eventStart"),
         level=level,
         kind=row.text("observationType"),
         species=row.optional_text("scientificName"),
