@@ -159,10 +159,14 @@ class Distance:
 
 
 class Status(StrEnum):
-    """The outcome of a requested second."""
+    """The outcome of a requested second.
+
+    unknown: whether there is an animal can't be said, because no detector saw the picture or a part of it is lost.
+    """
 
     MEASURED = "measured"
     NO_ANIMAL = "no_animal"
+    UNKNOWN = "unknown"
     FAILED = "failed"
     PAST_END = "past_end"
 
@@ -183,7 +187,7 @@ REVIEW_PREFIX = "review: "
 class Estimate:
     """The estimate for an observation: a row of distances.csv.
 
-    distance is set exactly when status is measured. reason: why the row failed, or what is doubtful about it. angle_deg: the
+    distance is set exactly when status is measured. reason: why the row failed or is unknown, or what is doubtful about it. angle_deg: the
     bearing from the camera's axis, positive to the right.
     """
 
@@ -197,8 +201,8 @@ class Estimate:
     def __post_init__(self) -> None:
         if (self.status is Status.MEASURED) != (self.distance is not None):
             raise ValueError(f"only measured rows have a distance, got {self.status} and {self.distance}")
-        if self.status is Status.FAILED and not self.reason:
-            raise ValueError("a failed row needs a reason")
+        if self.status in (Status.FAILED, Status.UNKNOWN) and not self.reason:
+            raise ValueError(f"a row that is {self.status} needs a reason")
 
     @property
     def measured_distance(self) -> Distance:

@@ -98,6 +98,7 @@ class RunSummary:
     n_animals: int
     n_measured: int
     n_no_animal: int
+    n_unknown: int
     n_failed: int
     n_past_end: int
     n_without_site: int
@@ -130,6 +131,7 @@ def summarise_run(
         n_failed_media=len(failures),
         n_measured=statuses[Status.MEASURED],
         n_no_animal=statuses[Status.NO_ANIMAL],
+        n_unknown=statuses[Status.UNKNOWN],
         n_failed=statuses[Status.FAILED],
         n_past_end=statuses[Status.PAST_END],
         n_without_site=len({row.media_id for row in observations if not row.site_id}),

@@ -30,7 +30,7 @@ from trapmeter.storage.address import FileState
 from trapmeter.storage.remote import file_state
 from trapmeter.tables.boxes import MediumBoxes
 
-NOT_IN_TABLE = "the table of boxes tells nothing of this second"
+NOT_IN_TABLE = "the table of boxes says nothing about this second"
 """A text of distances.csv."""
 
 
@@ -182,7 +182,7 @@ def _known_seconds(
         elif table is None:
             yield UntrackedSecond(time_s, Status.MEASURED, boxes=(None,))
         elif boxes is None:
-            yield untracked_second(time_s, (), NOT_IN_TABLE)
+            yield UntrackedSecond(time_s, Status.UNKNOWN, NOT_IN_TABLE)
         else:
             yield untracked_second(time_s, tuple(box for box in boxes if box.score >= task.min_score), "")
 

@@ -24,6 +24,7 @@ from trapmeter.records import Box, Detector, Frame, Pixels, Status
 
 # Texts of distances.csv.
 CORRUPT_DOUBT = "the decoder calls this picture corrupt"
+CORRUPT_REASON = "part of the picture is damaged or missing, and an animal may be there"
 WHOLE_PICTURE_DOUBT = "the network answers for the whole picture, not for each of its animals"
 
 BATCH_SIZE = 8
@@ -61,7 +62,10 @@ class DetectorStage:
                 boxes = self._detect(picture)
                 self._nights.append(is_infrared(picture.pixels))
             previous = picture
-            yield untracked_second(time_s, boxes, CORRUPT_DOUBT if picture.is_corrupt else "")
+            if picture.is_corrupt and not boxes:
+                yield UntrackedSecond(time_s, Status.UNKNOWN, CORRUPT_REASON)
+            else:
+                yield untracked_second(time_s, boxes, CORRUPT_DOUBT if picture.is_corrupt else "")
 
     def _detect(self, picture: Frame) -> tuple[Box, ...]:
         started = time.perf_counter()

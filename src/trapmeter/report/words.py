@@ -27,7 +27,7 @@ COLUMN_MEANINGS = {
     "angle_deg": "Direction of the animal in degrees: 0 straight ahead, positive to the right.",
     "site_id": "The site of the camera, if known.",
     "status": "The outcome for this second (see the next table).",
-    "reason": "Why the second failed, or what is doubtful about it.",
+    "reason": "Why the second failed or is unknown, or what is doubtful about it.",
     "model_id": "The model that estimated the distance.",
     "q05_m ... q95_m": "Ten equally likely distances in metres, called draws: the middles of the ten tenths of the model's "
     "estimate. For density, give each draw a tenth of the row's weight; together they have the spread that distance_m lacks.",
@@ -39,6 +39,7 @@ COLUMN_MEANINGS = {
 STATUS_MEANINGS = {
     Status.MEASURED: "An animal was found and its distance measured. One row per animal.",
     Status.NO_ANIMAL: "The picture was read, and no animal was found in it.",
+    Status.UNKNOWN: "Nobody can say whether there is an animal, because no detector saw this picture or a part of it is lost.",
     Status.FAILED: "The picture could not be read; the reason says why. Whether it shows animals is unknown.",
     Status.PAST_END: "The requested second is past the end of the video.",
 }

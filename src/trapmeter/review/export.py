@@ -119,6 +119,8 @@ def _without_animal(row: RowState) -> Estimate:
     """The row of a second that has no animal, or none any more."""
     if row.measured.distance is None:
         decision = f"{REVIEW_PREFIX}accepted" if row.verdict is Verdict.ACCEPTED else ""
+        if decision and row.measured.status is Status.UNKNOWN:  # a person has looked, and there is no animal
+            return replace(row.measured, status=Status.NO_ANIMAL, reason=decision)
         return replace(row.measured, reason="; ".join(filter(None, (row.measured.reason, decision))))
     observation = replace(row.measured.observation, box=None, animal_id=0)
     word = "not an animal" if row.verdict is Verdict.NOT_ANIMAL else "box deleted"

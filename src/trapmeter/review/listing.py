@@ -9,14 +9,14 @@ from trapmeter.records import Estimate, Status
 from trapmeter.report.examples import doubt_key
 from trapmeter.review.state import ReviewState, RowState, Verdict
 
-_ORDER = (Status.MEASURED, Status.FAILED, Status.NO_ANIMAL, Status.PAST_END)
+_ORDER = (Status.MEASURED, Status.UNKNOWN, Status.FAILED, Status.NO_ANIMAL, Status.PAST_END)
 
 PAGE_ROWS = 100
 """Rows in one response; the browser requests more when the user scrolls to the end of the list."""
 
 
 def order_by_doubt(rows: Sequence[Estimate]) -> list[int]:
-    """The numbers of all rows: measured ones, the most doubtful first, then failed, empty and past-the-end seconds.
+    """The numbers of all rows: measured ones, the most doubtful first, then unknown, failed, empty and past-the-end seconds.
 
     Equal rows stay in the order of the table. The order never changes during a review, which lets reviewers keep their place.
     """

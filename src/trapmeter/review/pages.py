@@ -34,6 +34,7 @@ _VERDICTS = {
 _STATUSES = {
     Status.MEASURED: "measured",
     Status.NO_ANIMAL: "no animal",
+    Status.UNKNOWN: "unknown",
     Status.FAILED: "failed",
     Status.PAST_END: "past the end",
 }

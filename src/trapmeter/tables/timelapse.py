@@ -49,7 +49,7 @@ def _cells(medium: PurePosixPath, rows: Sequence[Estimate]) -> tuple[str, ...]:
     measured = [row for row in rows if row.distance is not None]
     distances = sorted((row.measured_distance for row in measured), key=lambda distance: distance.distance_m)
     if not distances:
-        failed = [row.reason for row in rows if row.status is Status.FAILED]
+        failed = [row.reason for row in rows if row.status in (Status.FAILED, Status.UNKNOWN)]
         return (*names, "" if failed else "0", "", "", "", "", to_cell(failed[0]) if failed else "")
     nearest = distances[0]
     n_animals = max(Counter(row.observation.time_s for row in measured).values())
