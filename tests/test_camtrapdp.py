@@ -28,7 +28,8 @@ from packages import (
 )
 from terminal import inside
 from trapmeter.calibration.run import calibrate
-from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
+from trapmeter.density.settings import DensitySettings
+from trapmeter.density.survey.camtrap_dp import read_camtrap_survey
 from trapmeter.errors import InputError, RunError
 from trapmeter.export import ExportFormat, export_results
 from trapmeter.prediction.run import PredictRun, run_prediction
@@ -319,7 +320,7 @@ def test_distances_go_into_the_users_own_package(package: Path, tmp_path: Path, 
 def test_a_measured_package_is_a_survey_and_measures_the_same_again(package: Path, tmp_path: Path) -> None:
     first = measure(package, tmp_path / "out")
     export_results(tmp_path / "out", tmp_path / "new", ExportFormat.CAMTRAP_DP, package=package)
-    survey = read_camtrap_survey(tmp_path / "new", CamtrapDpSettings(theta_deg=42.0, snapshot_s=1.0, species="all"))
+    survey = read_camtrap_survey(DensitySettings(tmp_path / "new", theta_deg=42.0, snapshot_s=1.0, species="all"))
     metres = sorted(e.distance.distance_m for e in first.estimates if e.distance)
     assert sorted(survey.distance_m[:, 0]) == pytest.approx(metres, abs=0.005)
     again = measure(tmp_path / "new", tmp_path / "again")

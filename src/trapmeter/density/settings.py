@@ -126,6 +126,11 @@ class DensitySettings:
             level=self.level,
         )
 
+    @property
+    def has_error_model(self) -> bool:
+        """Whether the error of the distances is known; otherwise they, or their draws, count as they are."""
+        return self.errors is not None or self.distance_cv is not None
+
     def error_model(self) -> MeasurementError | None:
         """The error of the distances; None uses them as true, or their draws as they are."""
         if self.errors is not None:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.density.detection.held_out_errors import exempt_known_distances
-from trapmeter.density.detection.measurement_error import MeasurementError
 from trapmeter.density.detection.quadrature import Floats
+from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.species import MAX_LISTED
 from trapmeter.density.survey.survey import Station, Survey, circle_share
 from trapmeter.errors import InputError
@@ -30,17 +30,6 @@ from trapmeter.tables.distances import read_run_facts
 TIME_TOLERANCE_S = 1e-3
 ROUNDING_TOLERANCE_S = 1e-5
 """`predict --every` writes times to a microsecond; a table of times may have fewer decimals."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SurveySettings:
-    """The settings that all surveys with deployments share; see `DensitySettings` for the meaning of each."""
-
-    theta_deg: float | None = None
-    snapshot_s: float | None = None
-    has_strata: bool = True
-    species: str | None = None
-    errors: MeasurementError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +45,7 @@ class StationEffort:
         return any(deployment.is_working_at(time) for deployment in self.deployments)
 
 
-def compute_effort(deployments: Sequence[Deployment], settings: SurveySettings) -> dict[str, StationEffort]:
+def compute_effort(deployments: Sequence[Deployment], settings: DensitySettings) -> dict[str, StationEffort]:
     """The effort of each site by its name, in the order of the table.
 
     Raises:
@@ -70,9 +59,9 @@ def compute_effort(deployments: Sequence[Deployment], settings: SurveySettings) 
     return {site_id: _station_effort(site_id, rows, settings) for site_id, rows in by_site.items()}
 
 
-def _station_effort(site_id: str, rows: Sequence[Deployment], settings: SurveySettings) -> StationEffort:
+def _station_effort(site_id: str, rows: Sequence[Deployment], settings: DensitySettings) -> StationEffort:
     intervals = {_value_or_default(row, row.snapshot_s, settings.snapshot_s, "snapshot_s") for row in rows}
-    strata = {row.stratum for row in rows} if settings.has_strata else {""}
+    strata = {row.stratum for row in rows} if settings.strata else {""}
     for column, values in (("snapshot_s", intervals), ("stratum", strata)):
         if len(values) > 1:
             raise InputError(
@@ -97,7 +86,7 @@ def _station_effort(site_id: str, rows: Sequence[Deployment], settings: SurveySe
     return StationEffort(Station(site_id, sum(snapshots), multiplier, next(iter(strata))), tuple(rows), interval)
 
 
-def _circle_share(row: Deployment, settings: SurveySettings) -> float:
+def _circle_share(row: Deployment, settings: DensitySettings) -> float:
     theta = _value_or_default(row, row.theta_deg, settings.theta_deg, "theta_deg")
     try:
         return circle_share(theta)
@@ -115,7 +104,7 @@ def _value_or_default(row: Deployment, own: float | None, default: float | None,
     return value
 
 
-def read_effort(path: Path, settings: SurveySettings) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
+def read_effort(path: Path, settings: DensitySettings) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
     """Reads the effort by site from a table of deployments; notes misspelt columns and settings that the table overrides."""
     deployments = read_deployments(path)
     notes = [*find_misspelt_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))]
@@ -143,7 +132,7 @@ def build_survey(
     distance_m: Floats,
     *,
     is_by_person: Sequence[bool],
-    settings: SurveySettings,
+    settings: DensitySettings,
     notes: Sequence[str],
 ) -> Survey:
     """The survey of all sites, with or without detections.
@@ -152,13 +141,13 @@ def build_survey(
     (n, draws). notes: what users should know about how the observations were read.
     """
     index = {site_id: number for number, site_id in enumerate(sites)}
-    errors, error_notes = exempt_known_distances(settings.errors, is_by_person)
+    errors, error_notes = exempt_known_distances(settings.error_model(), is_by_person)
     hours, hour_notes = _common_hours(sites)
     return Survey(
         stations=tuple(site.station for site in sites.values()),
         station=np.array([index[site_id] for site_id in site_ids], np.intp),
         distance_m=distance_m,
-        areas=_collect_areas(sites) if settings.has_strata else {},
+        areas=_collect_areas(sites) if settings.strata else {},
         errors=errors,
         hours=hours,
         notes=(*notes, *error_notes, *hour_notes),
