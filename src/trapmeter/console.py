@@ -114,7 +114,7 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
     if summary.doubts:
         n_doubtful = len({media_id for media_id, _ in summary.doubts})
         print(f"{n_doubtful:,} media are damaged and were read as far as possible, see the report")
-    if summary.n_animals and not run.facts["cameras"]["told"]:
+    if summary.n_animals and not run.facts["cameras"]["n_with_hfov"]:
         print(
             f"distances and bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; if your cameras "
             "differ, give it with --hfov or --cameras"
