@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from density.surveys import deployments_text, distances_rows, write_distances_rows
+from density.surveys import deployments_text, distances_rows, write_distances_survey
 from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.measured_distances import read_measured_survey
 from trapmeter.errors import InputError
@@ -13,8 +13,7 @@ from trapmeter.errors import InputError
 @pytest.fixture
 def measured(tmp_path):
     def read(rows, deployments, **options):
-        path = write_distances_rows(tmp_path / "distances.csv", rows)
-        (tmp_path / "deployments.csv").write_text(deployments)
+        path = write_distances_survey(tmp_path, rows, deployments)
         return read_measured_survey(DensitySettings(path, deployments=tmp_path / "deployments.csv", **options))
 
     return read
