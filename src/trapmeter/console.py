@@ -13,6 +13,9 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.progress import Progress as Bars
+    from rich.progress import ProgressColumn
+
     from trapmeter.calibration.run import Calibration, LabelSelection
     from trapmeter.demo.run import Demo
     from trapmeter.demo.scores import Score
@@ -37,20 +40,9 @@ _STAGES = {
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
     """A bar for each stage with the time left; see `trapmeter.progress.Progress`."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-    bars = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    bars = _bars(MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("left"))
     tasks = {}
     with bars:
 
@@ -65,21 +57,21 @@ def progress_bars() -> Iterator[Progress]:
 @contextmanager
 def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar of bytes with speed and time left; the value is called with the bytes there and how many there will be."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import DownloadColumn, TransferSpeedColumn
 
-    bars = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bars:
+    with _bars(DownloadColumn(), TransferSpeedColumn()) as bars:
         task = bars.add_task(name, total=None, visible=False)
         yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+
+
+def _bars(*columns: ProgressColumn) -> Bars:
+    """Bars on standard error with a name, the given columns, and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    name = TextColumn("{task.description}")
+    return Bars(name, BarColumn(), *columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 
 def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequence[str] = ()) -> None:
@@ -107,10 +99,7 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         print(f"{run.facts['errors_of_ours']:,} media caused an internal error: please report {out / 'errors.log'}")
     for folder in run.facts["unreadable_folders"]:
         print(f"unreadable: {terminal_text(folder['folder'])}: {folder['reason']}")
-    for media_id, reason in summary.failures[:_MAX_FAILURES]:
-        print(f"failed: {terminal_text(media_id)}: {reason}")
-    if len(summary.failures) > _MAX_FAILURES:
-        print(f"failed: {len(summary.failures) - _MAX_FAILURES:,} more, see the report")
+    _print_failures([f"{terminal_text(media_id)}: {reason}" for media_id, reason in summary.failures], "the report")
     if summary.doubts:
         n_doubtful = len({media_id for media_id, _ in summary.doubts})
         print(f"{n_doubtful:,} media are damaged and were read as far as possible, see the report")
@@ -147,14 +136,22 @@ def terminal_text(text: str) -> str:
 _MAX_FAILURES = 10
 
 
+def _print_failures(failures: Sequence[str], where: str) -> None:
+    """The first failures, and where to find the others."""
+    for failure in failures[:_MAX_FAILURES]:
+        print(f"failed: {failure}")
+    if len(failures) > _MAX_FAILURES:
+        print(f"failed: {len(failures) - _MAX_FAILURES:,} more, see {where}")
+
+
 def print_fill(report: FillReport, store: str, failures: AnyPath | None) -> None:
     """Prints counts, the first failures with their reasons, where to find all of them, and where the store is."""
     print(f"{report.n_videos:,} videos, {report.n_kept:,} of them already complete; {report.n_frames:,} frames")
-    for failure in report.failures[:_MAX_FAILURES]:
+    lines = []
+    for failure in report.failures:
         when = "" if failure.time_s is None else f" at {failure.time_s:g} s"
-        print(f"failed: {terminal_text(failure.video_id)}{when}: {terminal_text(failure.reason)}")
-    if len(report.failures) > _MAX_FAILURES:
-        print(f"failed: {len(report.failures) - _MAX_FAILURES:,} more, see {failures}")
+        lines.append(f"{terminal_text(failure.video_id)}{when}: {terminal_text(failure.reason)}")
+    _print_failures(lines, str(failures))
     if report.n_doubtful:
         print(f"{report.n_doubtful:,} videos are damaged and were read as far as possible")
     print(f"frames:  {store}")
