@@ -114,7 +114,7 @@ def test_a_task_that_hangs_crashes_or_fails_loses_only_itself() -> None:
 @pytest.mark.usefixtures("cluster")
 def test_the_longest_tasks_start_first() -> None:
     tasks = ["sum([1])", "sum([2])", "sum([3])"]
-    work = Work(eval, lambda task: float(task[5]) * 100, start=partial(bright_models))
+    work = Work(eval, lambda task: float(task[5]) * 1000, start=partial(bright_models))
     results = list(run_tasks_on_ray(tasks, work, jobs=1))
     assert results == [(task, number) for task, number in zip(reversed(tasks), (3, 2, 1), strict=True)]
 
