@@ -79,8 +79,9 @@ def main() -> None:
     rows += [benchmark.network_row(recipe) for recipe in RECIPES]
     rows += benchmark.blend_rows("default_cpu")
     print(
-        "\n| method | held-out training sites, m | test sites, m (95 % over sites) | coverage and width of 90 % intervals at test sites | "
-        "each of several animals, m | real labels, m | ms per prediction |\n| --- | --- | --- | --- | --- | --- | --- |"
+        "\n| method | held-out training sites, m | test sites, m (95 % over sites) | "
+        "coverage and width of 90 % intervals at test sites | each of several animals, m | "
+        "real labels, m | ms per prediction |\n| --- | --- | --- | --- | --- | --- | --- |"
     )
     for row in rows:
         print(f"| {row.name} | {row.held_out} | {row.test} | {row.intervals} | {row.several} | {row.real} | {row.ms} |")
@@ -169,7 +170,7 @@ class Benchmark:
         )
 
     def blend_rows(self, recipe: str) -> list[Row]:
-        """Networks and box model, shares learnt at held-out sites; then with labels of each site."""
+        """Networks and box model, shares learned at held-out sites; then with labels of each site."""
         rows = self.held_out(recipe)
         truth_m = np.array([row.truth_m for row in rows.values()])
         held_out_m = predict_held_out(list(rows.values()))

@@ -1,4 +1,4 @@
-"""Measures the cost of a window in each runtime, compared to the 2nd place's: TorchScript in float32, eight windows per batch.
+"""Measures the cost of a window in each runtime, compared to the 2nd place's: TorchScript in float32, batches of eight.
 
 All runtimes use the same weights, windows and number of threads, each in its own process. Weights are random unless you pass
 a TorchScript file with the bundle that `trapmeter models import` made of it, or a trained bundle with the one that
