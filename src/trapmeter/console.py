@@ -174,7 +174,7 @@ def print_problems(problems: Sequence[StoreProblem], store: Path) -> None:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """How far the distances lie from known ones."""
+    """Prints how far the distances are from known ones."""
     errors = comparison.errors
     if errors is None:
         print(
@@ -182,14 +182,14 @@ def print_comparison(comparison: Comparison) -> None:
         )
         return
     print(
-        f"against the truth: {comparison.n_matched} of {comparison.n_truth - comparison.n_hidden} sights of an animal\n"
-        f"  mean absolute error {errors.mae_m:.2f} m; always answering the median: {comparison.baseline_mae_m:.2f} m\n"
+        f"compared with {comparison.n_matched} of {comparison.n_truth - comparison.n_hidden} known distances\n"
+        f"  mean absolute error {errors.mae_m:.2f} m; always guessing the median: {comparison.baseline_mae_m:.2f} m\n"
         f"  90 % intervals cover {errors.coverage:.0%}"
     )
     print("  distance   rows   error   bias")
     for band in comparison.bands:
         if band.errors is not None:
-            name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"{band.low_m:g} m on"
+            name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"from {band.low_m:g} m"
             print(f"  {name:<9}{band.errors.n:>6}{band.errors.mae_m:>8.2f}{band.errors.bias_m:>+7.2f}")
 
 
@@ -273,7 +273,7 @@ def _interval_text(low: float, high: float) -> str:
 
 
 def print_demo(demo: Demo) -> None:
-    """The errors of every way to a distance in one table, what each column means, and the files to open."""
+    """Prints the errors of every distance method in one table, what each column means, and the files to open."""
     from rich.console import Console
     from rich.table import Table
 
@@ -283,7 +283,7 @@ def print_demo(demo: Demo) -> None:
     baseline = demo.methods[0]
     table = Table(box=None, header_style="bold", padding=(0, 3, 0, 0), pad_edge=False)
     table.add_column("mean error, m")
-    for head in ("all", f"under {FAR_M:g} m", f"{FAR_M:g} m on", "covered", "found"):
+    for head in ("all", f"under {FAR_M:g} m", f"from {FAR_M:g} m", "covered", "found"):
         table.add_column(head, justify="right")
     counts = [baseline.every_animal.all, baseline.every_animal.near, baseline.every_animal.far]
     found = baseline.found.all
@@ -301,12 +301,12 @@ def print_demo(demo: Demo) -> None:
     Console(width=100).print(table)
     print(
         "\n"
-        "  animals      each animal counts once per second of video; the seconds of a clip are much alike\n"
+        "  animals      each animal counts once per second of video; the seconds of a clip are similar\n"
         "  all          with the box of every visible animal given, as MegaDetector might (`--boxes`)\n"
         f"  found        with the built-in detector's boxes: it found {n_found} of {len(visible)}, {n_far_found} of them at "
         f"{FAR_M:g} m or more\n"
         "  always ...   the median of both models' training labels, whatever the clip shows\n"
-        f"  + points     after `trapmeter calibrate`, by six reference points at {demo.n_with_points} of the six sites\n"
+        f"  + points     after `trapmeter calibrate` with six reference points at {demo.n_with_points} of the six sites\n"
         "  covered      share of all true distances within the 90 % intervals; should be near 90 %\n\n"
         f"{REAL_FOOTAGE}\n\n"
         f"pictures: {demo.report}\n"
@@ -324,8 +324,8 @@ def _count(score: Score | None) -> str:
 
 
 REAL_FOOTAGE = (
-    "On real footage of sites held out of training, the box model's mean error is 2.05 m, against 3.42 m\n"
-    "for always answering the median (15,229 labelled seconds, two West African parks). The network was\n"
-    "trained on rendered scenes alone: don't use it on real footage."
+    "On real footage, at sites held out of training, the box model's mean error is 2.05 m; always guessing\n"
+    "the median has an error of 3.42 m (15,229 labelled seconds, two West African parks). The network was\n"
+    "trained on rendered scenes only: don't use it on real footage."
 )
 """From docs/results/boxmodel.md."""

@@ -1,4 +1,4 @@
-"""Correct distances for what is known of cameras and animals, whichever estimator made them."""
+"""Corrects the distances of any estimator for what is known about cameras and animals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a prediction from media to result files: plan, process media, estimate distances, write. Resumable."""
+"""Runs a prediction from media to result files: plans, processes media, estimates distances, writes. Resumable."""
 
 from __future__ import annotations
 
