@@ -79,8 +79,9 @@ def main() -> None:
     rows += [benchmark.network_row(recipe) for recipe in RECIPES]
     rows += benchmark.blend_rows("default_cpu")
     print(
-        "\n| method | held-out training sites, m | test sites, m (95 % over sites) | 90 % intervals hold, width at test | "
-        "each of several animals, m | real labels, m | ms an answer |\n| --- | --- | --- | --- | --- | --- | --- |"
+        "\n| method | held-out training sites, m | test sites, m (95 % over sites) | "
+        "coverage and width of 90 % intervals at test sites | each of several animals, m | "
+        "real labels, m | ms per prediction |\n| --- | --- | --- | --- | --- | --- | --- |"
     )
     for row in rows:
         print(f"| {row.name} | {row.held_out} | {row.test} | {row.intervals} | {row.several} | {row.real} | {row.ms} |")
@@ -152,7 +153,7 @@ class Benchmark:
             real[0],
             f"{ms:.1f}",
         )
-        return [plain, Row(f"... with {N_LABELS} labelled seconds a site", "", "", real=real[1])]
+        return [plain, Row(f"... with {N_LABELS} labelled seconds per site", "", "", real=real[1])]
 
     def network_row(self, recipe: str) -> Row:
         """The mean of the folds' networks with mirror images."""
@@ -169,7 +170,7 @@ class Benchmark:
         )
 
     def blend_rows(self, recipe: str) -> list[Row]:
-        """Networks and box model, shares learnt at held-out sites; then with labels of each site."""
+        """Networks and box model, shares learned at held-out sites; then with labels of each site."""
         rows = self.held_out(recipe)
         truth_m = np.array([row.truth_m for row in rows.values()])
         held_out_m = predict_held_out(list(rows.values()))
@@ -192,7 +193,7 @@ class Benchmark:
         test_observations = [observation_of(self.test_rows[second]) for second in self.test]
         held_out = [Distance(metres, metres, metres) for metres in held_out_m.tolist()]
         labelled = Row(
-            f"... with {N_LABELS} labelled seconds a site",
+            f"... with {N_LABELS} labelled seconds per site",
             with_labels(train_observations, held_out, truth_m),
             with_labels(test_observations, list(distances.values()), np.array(list(self.test.values()))),
         )

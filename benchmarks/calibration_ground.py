@@ -66,7 +66,7 @@ def main() -> None:
         logs = np.log1p([predictions[row.media_id, row.time_s] for row in observations])
         distances = fit_uncertainty(*errors).distances(np.asarray(logs, np.float64))
     print(f"{len(truth)} labels, {len({row.site_id for row in observations})} sites")
-    report("as answered", [distances], truth, observations)
+    report("as predicted", [distances], truth, observations)
     cameras = {row["site_id"]: row for row in read(arguments.simtrap / "sites.csv")}
     feet, aspects = true_feet(arguments.simtrap)
     runs_by_facts: dict[str, list[list[Distance]]] = defaultdict(list)

@@ -132,7 +132,7 @@ def narrow_lenses(folder: Path) -> None:
     forests = [fit_forest(table, fold != k, BoxModelSettings(bags=1)) for k in range(3)]
     truth = np.array([sample.distance_m for sample in samples])
     print(
-        "| lens, times longer | rows | plain picture, m | as answered, m | times root, m | times ratio, m | boxes, m |"
+        "| lens, times longer | rows | plain picture, m | as predicted, m | times root, m | times ratio, m | boxes, m |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for longer in LONGER:

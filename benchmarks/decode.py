@@ -35,7 +35,7 @@ CLIPS = {
         "h264.mp4",
         5,
     ),
-    "1080p H.264, a keyframe in 250": (
+    "1080p H.264, one keyframe in 250": (
         "1920x1080",
         ["-c:v", "libx264", "-preset", "veryfast", "-b:v", "8M"],
         "h264-250.mp4",

@@ -5,7 +5,7 @@
 The protocol is that of `calibration_ground.py`: a pole at 2, 3, 5, 7, 10 and 15 m (or the nearest half metre that the
 picture shows), at any bearing in the middle 70 % of the picture, read with an error of 0.6 % of the picture (standard
 deviation, seed 0) and written to three decimals. The rendered camera's height, pitch, roll, field of view and lens say
-where the pole stands in the picture. The ground's slope is in no file; two angles a site are fitted to the feet of
+where the pole stands in the picture. The ground's slope is in no file; two angles per site are fitted to the feet of
 animals in the *other* videos of the site, so that nothing of the demo's own truth enters the points.
 """
 

@@ -68,11 +68,11 @@ def speed(replicates: int) -> None:
     start = time.process_time()
     for _ in range(10):
         run_analysis(survey, settings)
-    print(f"fits a second: {10 * len(settings.functions) / (time.process_time() - start):.0f}")
+    print(f"fits per second: {10 * len(settings.functions) / (time.process_time() - start):.0f}")
     start = time.process_time()
     bootstrap = bootstrap_density(analysis, BootstrapSettings(replicates))
     seconds = time.process_time() - start
-    print(f"bootstrap replicates of eight models a second: {replicates / seconds:.0f}; {bootstrap.n_failed} failed")
+    print(f"bootstrap replicates of eight models per second: {replicates / seconds:.0f}; {bootstrap.n_failed} failed")
     print(f"1,000 replicates on 2 cores: {1000 / replicates * seconds / 2:.0f} s of CPU time on each\n")
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.competition.inference import BATCH_SIZE, predict_seconds
+from trapmeter.competition.inference import BATCH_SIZE, mean_predictions, predict_by_member
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
 from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.distillation import distil
@@ -206,8 +206,15 @@ def main() -> None:
     sites, boxes = [rows[second].site_id for second in truth], {second: rows[second].box for second in truth}
     seconds = list(truth)
     predictions = {
-        name: predict_seconds(
-            method.ensemble(), FrameStore.open(method.store), seconds, boxes, out / f"{name}.jsonl", flip=method.flip
+        name: mean_predictions(
+            predict_by_member(
+                method.ensemble(),
+                FrameStore.open(method.store),
+                seconds,
+                boxes,
+                out / f"{name}.jsonl",
+                flip=method.flip,
+            )
         )
         for name, method in methods.items()
     }

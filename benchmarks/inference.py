@@ -1,4 +1,4 @@
-"""Measures the cost of a window in each runtime, compared to the 2nd place's: TorchScript in float32, eight windows a batch.
+"""Measures the cost of a window in each runtime, compared to the 2nd place's: TorchScript in float32, batches of eight.
 
 All runtimes use the same weights, windows and number of threads, each in its own process. Weights are random unless you pass
 a TorchScript file with the bundle that `trapmeter models import` made of it, or a trained bundle with the one that
@@ -121,7 +121,7 @@ def load(runtime: str, paths: Paths, threads: int) -> Callable[[np.ndarray], np.
 
 
 def measure(queue: Any, runtime: str, batch: int, paths: Paths, threads: int, rounds: int) -> None:
-    """Puts CPU and wall seconds a window, peak memory in MB and the predictions into the queue."""
+    """Puts CPU and wall seconds per window, peak memory in MB and the predictions into the queue."""
     from trapmeter.models.bundle import read_bundle
 
     predict = load(runtime, paths, threads)
@@ -185,7 +185,7 @@ def main() -> None:
         paths = Paths(torchscript, bundle, arguments.int8, windows)
         runtimes = [*([TORCHSCRIPT] if torchscript else []), *RUNTIMES, *(INT8_RUNTIMES if arguments.int8 else ())]
         bf16 = sorted(read_cpu_flags() & FAST_BF16) or "no bf16"
-        print(f"{platform.machine()}, {bf16}, {arguments.threads} threads; CPU and wall in ms a window")
+        print(f"{platform.machine()}, {bf16}, {arguments.threads} threads; CPU and wall in ms per window")
         unit = "share" if windows is None else "m"
         print(f"| runtime | batch | CPU | wall | times less CPU | MB | differs by (median), {unit} | at most |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)

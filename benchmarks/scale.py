@@ -199,7 +199,7 @@ def workers(folder: Path, _: int) -> None:
     """One worker against two."""
     from trapmeter.parallel.engine import connect_to_ray
     from trapmeter.parallel.ray_workers import run_tasks_on_ray
-    from trapmeter.parallel.workers import Engine
+    from trapmeter.parallel.workers import Engine, Work
     from trapmeter.prediction.run import run_prediction
     from trapmeter.prediction.settings import PredictSettings
 
@@ -209,7 +209,7 @@ def workers(folder: Path, _: int) -> None:
     with connect_to_ray(None, jobs=2):
         for jobs in (1, 2):
             with timed(f"{jobs} of Ray's workers, waiting"):
-                waits = run_tasks_on_ray(range(40), wait, jobs=jobs, limit_s=lambda _: 60.0, start=lambda: None)
+                waits = run_tasks_on_ray(range(40), Work(wait, limit_s=lambda _: 60.0, start=lambda: None), jobs=jobs)
                 assert sum(1 for _ in waits) == 40
             settings = PredictSettings((survey,), out=folder / str(jobs), jobs=jobs)
             with timed(f"{jobs} of Ray's workers"):

@@ -4,7 +4,7 @@ Run by an interpreter of its own, since zamba asks for other versions than ours:
 
     python -m venv DIR && DIR/bin/pip install "zamba[video]==2.7.2"
 
-The weights are any TorchScript file in place of the published one: what they answer doesn't change what they cost. One
+The weights are any TorchScript file in place of the published one: their predictions don't change their cost. One
 thread each for the networks; loading the detector and the network is measured apart and taken off.
 """
 

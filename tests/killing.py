@@ -30,7 +30,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
-MAX_ORPHAN_S = 600.0
+MAX_ORPHAN_S = 3000.0
 MAX_RUN_S = 3000.0
 
 

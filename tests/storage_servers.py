@@ -16,17 +16,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from trapmeter.parallel.workers import Engine
+from trapmeter.parallel.workers import Engine, Work
 from trapmeter.storage import filesystems, remote
 
 SECRET = "must-not-be-written-anywhere"
 
 
-def one_by_one(
-    tasks: Iterable[Any], work: Callable[[Any], Any], *, start: Callable[[], None], **_: Any
-) -> Iterator[Any]:
-    start()
-    yield from ((task, work(task)) for task in tasks)
+def one_by_one(tasks: Iterable[Any], work: Work[Any, Any], **_: Any) -> Iterator[Any]:
+    assert work.start is not None
+    work.start()
+    yield from ((task, work.do(task)) for task in tasks)
 
 
 IN_PROCESS = Engine(one_by_one)

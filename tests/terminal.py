@@ -15,3 +15,9 @@ def inside(*arguments: object) -> int:
         patch.setattr(sys, "argv", ["trapmeter", *map(str, arguments)])
         main()
     return int(ended.value.code or 0)
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """As `inside`, with what the call wrote to standard output and standard error."""
+    status = inside(*arguments)
+    return status, *capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Writes the held-out answers of the embedded box model that `trapmeter density --errors deep-chimpact` takes.
+"""Writes the held-out predictions of the embedded box model that `trapmeter density --errors deep-chimpact` takes.
 
 trapmeter boxmodel evaluate --tables deep-chimpact --out EVAL
 python tools/write_held_out.py EVAL/oof.csv

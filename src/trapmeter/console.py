@@ -13,6 +13,9 @@ from trapmeter.geometry import DEFAULT_HFOV_DEG
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.progress import Progress as Bars
+    from rich.progress import ProgressColumn
+
     from trapmeter.calibration.run import Calibration, LabelSelection
     from trapmeter.demo.run import Demo
     from trapmeter.demo.scores import Score
@@ -37,20 +40,9 @@ _STAGES = {
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
     """A bar for each stage with the time left; see `trapmeter.progress.Progress`."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-    bars = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    bars = _bars(MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("left"))
     tasks = {}
     with bars:
 
@@ -65,21 +57,21 @@ def progress_bars() -> Iterator[Progress]:
 @contextmanager
 def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar of bytes with speed and time left; the value is called with the bytes there and how many there will be."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import DownloadColumn, TransferSpeedColumn
 
-    bars = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bars:
+    with _bars(DownloadColumn(), TransferSpeedColumn()) as bars:
         task = bars.add_task(name, total=None, visible=False)
         yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+
+
+def _bars(*columns: ProgressColumn) -> Bars:
+    """Bars on standard error with a name, the given columns, and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    name = TextColumn("{task.description}")
+    return Bars(name, BarColumn(), *columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 
 def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequence[str] = ()) -> None:
@@ -107,14 +99,11 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         print(f"{run.facts['errors_of_ours']:,} media caused an internal error: please report {out / 'errors.log'}")
     for folder in run.facts["unreadable_folders"]:
         print(f"unreadable: {terminal_text(folder['folder'])}: {folder['reason']}")
-    for media_id, reason in summary.failures[:_MAX_FAILURES]:
-        print(f"failed: {terminal_text(media_id)}: {reason}")
-    if len(summary.failures) > _MAX_FAILURES:
-        print(f"failed: {len(summary.failures) - _MAX_FAILURES:,} more, see the report")
+    _print_failures([f"{terminal_text(media_id)}: {reason}" for media_id, reason in summary.failures], "the report")
     if summary.doubts:
         n_doubtful = len({media_id for media_id, _ in summary.doubts})
         print(f"{n_doubtful:,} media are damaged and were read as far as possible, see the report")
-    if summary.n_animals and not run.facts["cameras"]["told"]:
+    if summary.n_animals and not run.facts["cameras"]["n_with_hfov"]:
         print(
             f"distances and bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; if your cameras "
             "differ, give it with --hfov or --cameras"
@@ -147,14 +136,22 @@ def terminal_text(text: str) -> str:
 _MAX_FAILURES = 10
 
 
+def _print_failures(failures: Sequence[str], where: str) -> None:
+    """The first failures, and where to find the others."""
+    for failure in failures[:_MAX_FAILURES]:
+        print(f"failed: {failure}")
+    if len(failures) > _MAX_FAILURES:
+        print(f"failed: {len(failures) - _MAX_FAILURES:,} more, see {where}")
+
+
 def print_fill(report: FillReport, store: str, failures: AnyPath | None) -> None:
     """Prints counts, the first failures with their reasons, where to find all of them, and where the store is."""
     print(f"{report.n_videos:,} videos, {report.n_kept:,} of them already complete; {report.n_frames:,} frames")
-    for failure in report.failures[:_MAX_FAILURES]:
+    lines = []
+    for failure in report.failures:
         when = "" if failure.time_s is None else f" at {failure.time_s:g} s"
-        print(f"failed: {terminal_text(failure.video_id)}{when}: {terminal_text(failure.reason)}")
-    if len(report.failures) > _MAX_FAILURES:
-        print(f"failed: {len(report.failures) - _MAX_FAILURES:,} more, see {failures}")
+        lines.append(f"{terminal_text(failure.video_id)}{when}: {terminal_text(failure.reason)}")
+    _print_failures(lines, str(failures))
     if report.n_doubtful:
         print(f"{report.n_doubtful:,} videos are damaged and were read as far as possible")
     print(f"frames:  {store}")
@@ -177,7 +174,7 @@ def print_problems(problems: Sequence[StoreProblem], store: Path) -> None:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """How far the distances lie from known ones."""
+    """Prints how far the distances are from known ones."""
     errors = comparison.errors
     if errors is None:
         print(
@@ -185,14 +182,14 @@ def print_comparison(comparison: Comparison) -> None:
         )
         return
     print(
-        f"against the truth: {comparison.n_matched} of {comparison.n_truth - comparison.n_hidden} sights of an animal\n"
-        f"  mean absolute error {errors.mae_m:.2f} m; always answering the median: {comparison.baseline_mae_m:.2f} m\n"
+        f"compared with {comparison.n_matched} of {comparison.n_truth - comparison.n_hidden} known distances\n"
+        f"  mean absolute error {errors.mae_m:.2f} m; always guessing the median: {comparison.baseline_mae_m:.2f} m\n"
         f"  90 % intervals cover {errors.coverage:.0%}"
     )
     print("  distance   rows   error   bias")
     for band in comparison.bands:
         if band.errors is not None:
-            name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"{band.low_m:g} m on"
+            name = f"{band.low_m:g}-{band.high_m:g} m" if band.high_m < math.inf else f"from {band.low_m:g} m"
             print(f"  {name:<9}{band.errors.n:>6}{band.errors.mae_m:>8.2f}{band.errors.bias_m:>+7.2f}")
 
 
@@ -276,7 +273,7 @@ def _interval_text(low: float, high: float) -> str:
 
 
 def print_demo(demo: Demo) -> None:
-    """The errors of every way to a distance in one table, what each column means, and the files to open."""
+    """Prints the errors of every distance method in one table, what each column means, and the files to open."""
     from rich.console import Console
     from rich.table import Table
 
@@ -286,7 +283,7 @@ def print_demo(demo: Demo) -> None:
     baseline = demo.methods[0]
     table = Table(box=None, header_style="bold", padding=(0, 3, 0, 0), pad_edge=False)
     table.add_column("mean error, m")
-    for head in ("all", f"under {FAR_M:g} m", f"{FAR_M:g} m on", "covered", "found"):
+    for head in ("all", f"under {FAR_M:g} m", f"from {FAR_M:g} m", "covered", "found"):
         table.add_column(head, justify="right")
     counts = [baseline.every_animal.all, baseline.every_animal.near, baseline.every_animal.far]
     found = baseline.found.all
@@ -304,12 +301,12 @@ def print_demo(demo: Demo) -> None:
     Console(width=100).print(table)
     print(
         "\n"
-        "  animals      each animal counts once per second of video; the seconds of a clip are much alike\n"
+        "  animals      each animal counts once per second of video; the seconds of a clip are similar\n"
         "  all          with the box of every visible animal given, as MegaDetector might (`--boxes`)\n"
         f"  found        with the built-in detector's boxes: it found {n_found} of {len(visible)}, {n_far_found} of them at "
         f"{FAR_M:g} m or more\n"
         "  always ...   the median of both models' training labels, whatever the clip shows\n"
-        f"  + points     after `trapmeter calibrate`, by six reference points at {demo.n_with_points} of the six sites\n"
+        f"  + points     after `trapmeter calibrate` with six reference points at {demo.n_with_points} of the six sites\n"
         "  covered      share of all true distances within the 90 % intervals; should be near 90 %\n\n"
         f"{REAL_FOOTAGE}\n\n"
         f"pictures: {demo.report}\n"
@@ -327,8 +324,8 @@ def _count(score: Score | None) -> str:
 
 
 REAL_FOOTAGE = (
-    "On real footage of sites held out of training, the box model's mean error is 2.05 m, against 3.42 m\n"
-    "for always answering the median (15,229 labelled seconds, two West African parks). The network was\n"
-    "trained on rendered scenes alone: don't use it on real footage."
+    "On real footage, at sites held out of training, the box model's mean error is 2.05 m; always guessing\n"
+    "the median has an error of 3.42 m (15,229 labelled seconds, two West African parks). The network was\n"
+    "trained on rendered scenes only: don't use it on real footage."
 )
 """From docs/results/boxmodel.md."""

@@ -1,6 +1,6 @@
-"""Intervals and draws for distances, learnt from a model's errors at held-out sites.
+"""Intervals and draws for distances, learned from a model's errors at held-out sites.
 
-A model trained for the least mean error predicts medians: near animals come out too far and far ones too near. An
+A model that minimises the mean error predicts medians: it places near animals too far away and far ones too near. An
 interval of constant width around such a prediction covers the truth in the middle of the range and fails at its ends. So
 the interval contains each distance at which the prediction would be a usual one (label-conditional conformal prediction:
 Vovk, Gammerman and Shafer 2005, section 4.5), and covers 9 of 10 truths at every distance.

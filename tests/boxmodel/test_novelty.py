@@ -21,7 +21,7 @@ def test_boxes_like_the_training_boxes_raise_no_doubt() -> None:
 def test_a_doubt_says_how_a_box_differs() -> None:
     usual, tall = find_doubts(rows(0.3, 0.85), RANGES)
     assert usual == ""
-    assert tall.startswith("unlike the boxes that the model has learnt from: height and shape")
+    assert tall.startswith("unlike the boxes that the model was trained on: height and shape")
 
 
 def test_unknown_features_raise_no_doubt_and_have_no_range() -> None:

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from training_world import World, make_bundles, make_world
-from trapmeter.competition.inference import EnsemblePrediction, InferenceSettings, predict_from_store, predict_seconds
+from trapmeter.competition.inference import (
+    EnsemblePrediction,
+    InferenceSettings,
+    mean_predictions,
+    predict_by_member,
+    predict_from_store,
+)
 from trapmeter.competition.submission import write_pseudolabels_for, write_submission_for
 from trapmeter.errors import ModelError, RunError
 from trapmeter.frames.store import FrameStore
@@ -40,7 +46,8 @@ def predict(
     world: World, bundles: list[Path], journal: Path, *, flip: bool = True
 ) -> dict[VideoSecond, EnsemblePrediction]:
     ensemble = Ensemble.load(bundles, flip=flip)
-    return predict_seconds(ensemble, FrameStore.open(world.store), [*STORED, *NOT_STORED], {}, journal, flip=flip)
+    store = FrameStore.open(world.store)
+    return mean_predictions(predict_by_member(ensemble, store, [*STORED, *NOT_STORED], {}, journal, flip=flip))
 
 
 def test_a_prediction_is_the_plain_mean_over_networks_and_mirror_images(

@@ -1,4 +1,4 @@
-"""Small surveys as tables with a known density: flat files of R, and distances.csv with deployments."""
+"""Small surveys with a known density: flat files of R, distances.csv with deployments, and Camtrap DPs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from density.simulated import detected_distances, half_normal
+from packages import write_made_up_package
 
 SIGMA_M, RIGHT_M = 4.0, 10.0
 EDGES = (0.0, 2.0, 4.0, 6.0, 8.0, RIGHT_M)
@@ -25,6 +26,12 @@ def flat_text(n_stations=12, per_visit=8.0, seed=3, sep=","):
             f"all,1,s{station},1,NA,NA"
         ]
     return "\n".join(rows).replace(",", sep) + "\n"
+
+
+def write_flat(folder):
+    path = folder / "flat.csv"
+    path.write_text(flat_text())
+    return path
 
 
 def true_density(per_visit=8.0):
@@ -71,3 +78,29 @@ def deployments_text(n_sites=7, snapshot_s=1, theta=42, hours=""):
     rows = ["site_id,start,end,theta_deg,snapshot_s,hours"]
     rows += [f"S{site},2024-05-01T00:00:00,2024-05-11T00:00:00,{theta},{snapshot_s},{hours}" for site in range(n_sites)]
     return "\n".join(rows) + "\n"
+
+
+def write_distances_survey(folder, rows=None, deployments=None):
+    """Writes distances.csv and deployments.csv, by default of one animal a second at six of seven sites."""
+    folder.mkdir(exist_ok=True)
+    (folder / "deployments.csv").write_text(deployments_text() if deployments is None else deployments)
+    return write_distances_rows(folder / "distances.csv", distances_rows() if rows is None else rows)
+
+
+def write_camtrap_dp(folder, n_sites, n_seconds):
+    """Writes a package in which animals passed each site for n_seconds; those that were detected have a distance."""
+    rng = np.random.default_rng(0)
+    rows, deployments = [], []
+    for site in range(n_sites):
+        deployments.append(f"d{site},S{site},2024-05-01T00:00:00,2024-05-11T00:00:00\n")
+        for second, metres in enumerate(detected_distances(rng, n_seconds, RIGHT_M, half_normal(SIGMA_M))):
+            time = f"2024-05-02T06:{second // 60:02d}:{second % 60:02d}"
+            rows.append(f"o{site}-{second},d{site},m,{time},media,animal,fox,{metres:.2f}\n")
+    head = "observationID,deploymentID,mediaID,eventStart,observationLevel,observationType,scientificName,"
+    head += "individualPositionRadius\n"
+    return write_made_up_package(
+        folder,
+        deployments="deploymentID,locationID,deploymentStart,deploymentEnd\n" + "".join(deployments),
+        media="mediaID,deploymentID,timestamp,filePath\n",
+        observations=head + "".join(rows),
+    )

@@ -61,7 +61,7 @@ def wheel(convert: ModuleType, pytestconfig: pytest.Config) -> Path:
             convert.ZAMBA,
         ]
         try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=3000)
         except (OSError, subprocess.SubprocessError) as error:
             pytest.skip(f"{convert.ZAMBA} cannot be downloaded: {getattr(error, 'stderr', '') or error}")
     assert _sha256(path) == convert.WHEEL_SHA256

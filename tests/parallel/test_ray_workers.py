@@ -6,8 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +23,7 @@ from trapmeter.frames.requests import FrameRequest
 from trapmeter.frames.spec import Codec, StoreSpec
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import find_media
-from trapmeter.parallel.workers import INTERNAL_ERROR, Engine, TaskFailure
+from trapmeter.parallel.workers import INTERNAL_ERROR, Engine, TaskFailure, Work
 from trapmeter.prediction.medium_pipeline import WorkerModels
 from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
@@ -68,16 +71,16 @@ def test_ray_gives_the_bytes_of_a_local_run_even_if_a_worker_is_killed(survey: S
     assert [step for step in steps if step[0] == "look"][-1] == ("look", 7, 7, 1)
 
 
-def killing(tasks: object, work: object, *, marker: Path, **more: object) -> object:
+def killing(tasks: Iterable[Any], work: Work[Any, Any], *, jobs: int, marker: Path) -> Iterator[Any]:
     """Ray, with a worker that is killed by its first task."""
-    return run_tasks_on_ray(tasks, partial(die_once, work, marker), **more)  # type: ignore[arg-type]
+    return run_tasks_on_ray(tasks, replace(work, do=partial(die_once, work.do, marker)), jobs=jobs)
 
 
-def die_once(work: object, marker: Path, task: object) -> object:
+def die_once(do: Callable[[Any], Any], marker: Path, task: Any) -> Any:
     try:
         marker.touch(exist_ok=False)
     except FileExistsError:
-        return work(task)  # type: ignore[operator]
+        return do(task)
     os.kill(os.getpid(), signal.SIGKILL)
     return None
 
@@ -99,7 +102,7 @@ def test_a_frame_store_is_filled_with_the_same_bytes(survey: Survey) -> None:
 def test_a_task_that_hangs_crashes_or_fails_loses_only_itself() -> None:
     hangs, dies, errs = "__import__('time').sleep(3600)", "__import__('os')._exit(3)", "1 / 0"
     tasks = ["1 + 1", hangs, dies, errs, "None", "2 + 2"]
-    results = dict(run_tasks_on_ray(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 600.0))
+    results = dict(run_tasks_on_ray(tasks, Work(eval, lambda task: 1.0 if "sleep" in task else 600.0), jobs=2))
     assert results.pop(hangs) == TaskFailure("given up after 1 s: decoding hangs")
     assert results.pop(dies) == TaskFailure(CRASHED_REASON)
     failure = results.pop(errs)
@@ -111,9 +114,8 @@ def test_a_task_that_hangs_crashes_or_fails_loses_only_itself() -> None:
 @pytest.mark.usefixtures("cluster")
 def test_the_longest_tasks_start_first() -> None:
     tasks = ["sum([1])", "sum([2])", "sum([3])"]
-    results = list(
-        run_tasks_on_ray(tasks, eval, jobs=1, limit_s=lambda task: float(task[5]) * 100, start=partial(bright_models))
-    )
+    work = Work(eval, lambda task: float(task[5]) * 1000, start=partial(bright_models))
+    results = list(run_tasks_on_ray(tasks, work, jobs=1))
     assert results == [(task, number) for task, number in zip(reversed(tasks), (3, 2, 1), strict=True)]
 
 
@@ -121,11 +123,11 @@ def test_the_longest_tasks_start_first() -> None:
 def test_a_full_disk_or_a_worker_that_can_not_start_ends_the_run() -> None:
     full = "exec('from trapmeter.errors import RunError; raise RunError(\"the disk is full\")')"
     with pytest.raises(RunError, match="the disk is full"):
-        list(run_tasks_on_ray([full], eval, jobs=1, limit_s=lambda _: 600.0))
+        list(run_tasks_on_ray([full], Work(eval, lambda _: 600.0), jobs=1))
     with pytest.raises(RunError, match=r"can't start: .*no models here"):
-        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 600.0, start=fail_to_start))
+        list(run_tasks_on_ray(["1"], Work(eval, lambda _: 600.0, start=fail_to_start), jobs=1))
     with pytest.raises(RunError, match="3 workers of the cluster ended while starting"):
-        list(run_tasks_on_ray(["1"], eval, jobs=1, limit_s=lambda _: 600.0, start=partial(os._exit, 3)))
+        list(run_tasks_on_ray(["1"], Work(eval, lambda _: 600.0, start=partial(os._exit, 3)), jobs=1))
 
 
 def fail_to_start() -> WorkerModels:

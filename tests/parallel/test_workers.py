@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from trapmeter.errors import RunError
-from trapmeter.parallel.workers import INTERNAL_ERROR, TaskFailure, WorkerPool, run_tasks
+from trapmeter.parallel.workers import INTERNAL_ERROR, TaskFailure, Work, WorkerPool, run_tasks
 
 
 def behave(task: str) -> str:
@@ -51,7 +51,7 @@ FULL = "(_ for _ in ()).throw(__import__('trapmeter.errors', fromlist=['x']).Run
 
 def test_a_worker_that_crashes_hangs_or_fails_loses_only_its_task() -> None:
     tasks = ["6 * 7", "__import__('os').abort()", "__import__('time').sleep(3600)", "1 / 0", "'last'"]
-    found = dict(run_tasks(tasks, eval, jobs=2, limit_s=lambda task: 1.0 if "sleep" in task else 600.0))
+    found = dict(run_tasks(tasks, Work(eval, lambda task: 1.0 if "sleep" in task else 600.0), jobs=2))
     assert found.pop("6 * 7") == 42
     assert found.pop("'last'") == "last"
     assert [lost.reason for lost in map(found.pop, tasks[1:4])] == [
@@ -64,4 +64,4 @@ def test_a_worker_that_crashes_hangs_or_fails_loses_only_its_task() -> None:
 
 def test_a_run_error_in_a_worker_ends_the_run() -> None:
     with pytest.raises(RunError, match="disk full"):
-        list(run_tasks([FULL], eval, jobs=1, limit_s=lambda _: 600.0))
+        list(run_tasks([FULL], Work(eval, lambda _: 600.0), jobs=1))

@@ -11,7 +11,13 @@ from fakes import HEIGHT, HeightModel
 from trapmeter.calibration.field_facts import FieldFacts, facts_used_in, shoulders_by_medium
 from trapmeter.calibration.lens import box_scale, lens_ratio
 from trapmeter.errors import InputError
-from trapmeter.prediction.camera_correction import CameraCorrection, CameraInputs, find_camera_facts, read_camera_inputs
+from trapmeter.prediction.camera_correction import (
+    CameraCorrection,
+    CameraInputs,
+    count_known_cameras,
+    find_camera_facts,
+    read_camera_inputs,
+)
 from trapmeter.prediction.estimates import estimate_distances
 from trapmeter.prediction.estimators import BoxEstimator, DetectedAnimal
 from trapmeter.prediction.medium_result import MediumResult, SecondResult
@@ -51,6 +57,12 @@ def test_exif_counts_only_if_a_sites_photos_agree() -> None:
     assert cameras(result("S1/a.jpg", 60.0), result("S1/b.jpg", 20.0), exif=True) == {}
     both = cameras(result("S1/a.jpg", 60.0), result("S1/b.jpg"), exif=True)
     assert both["S1/b.jpg"].hfov_deg == 60.0
+
+
+def test_run_json_counts_the_media_with_a_field_of_view_and_those_with_exif() -> None:
+    media = [result("S1/a.jpg", 60.0), result("S1/b.jpg", 40.0), result("S2/c.jpg")]
+    facts = find_camera_facts(media, CameraInputs(SITES, {"S2": CameraSetup(20.0)}, {}), settings())
+    assert count_known_cameras(media, facts) == {"n_with_hfov": 1, "n_exif": 2, "exif": 50.0}
 
 
 def test_the_pictures_own_aspect_counts_unless_the_table_has_one() -> None:

@@ -63,7 +63,7 @@ def test_every_damaged_video_gets_rows(originals: list[Path], tmp_path: Path) ->
         path = tmp_path / f"{number}{source.suffix.lower()}"
         path.write_bytes(mutate(source.read_bytes(), other.read_bytes(), rng))
         tasks.append(medium_task(path))
-    results = list(process_media(tasks, bright_models, 2, TimeLimits(base_s=200.0, per_megabyte_s=0.0)))
+    results = list(process_media(tasks, bright_models, 2, TimeLimits(base_s=3000.0, per_megabyte_s=0.0)))
     assert sorted(s.media_id for s in results) == sorted(task.medium.media_id for task in tasks)
     bad = ("crashed", "hangs", INTERNAL_ERROR)
     assert [(s.media_id, s.failure) for s in results if any(words in s.failure for words in bad)] == []

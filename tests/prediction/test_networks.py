@@ -12,7 +12,7 @@ from conftest import MakeClip
 from fakes import BrightDetector, BrightnessNetworks
 from prediction_world import medium_task
 from training_world import World, make_bundles, make_world
-from trapmeter.competition.inference import predict_seconds
+from trapmeter.competition.inference import mean_predictions, predict_by_member
 from trapmeter.errors import InputError, ModelError
 from trapmeter.models.bundle import Bundle
 from trapmeter.models.input_spec import InputSpec
@@ -134,9 +134,8 @@ def test_an_ensemble_predicts_the_same_from_videos_and_from_the_store(
     measured = [e for e in run.estimates if e.distance is not None]
     assert len(measured) == 48
     seconds = [(e.observation.media_id, e.observation.time_s) for e in measured]
-    expected = predict_seconds(
-        Ensemble.load(bundles, flip=True), FrameStore.open(world.store), seconds, {}, tmp_path / "j", flip=True
-    )
+    ensemble, store = Ensemble.load(bundles, flip=True), FrameStore.open(world.store)
+    expected = mean_predictions(predict_by_member(ensemble, store, seconds, {}, tmp_path / "j", flip=True))
     # The store's pictures are JPEG.
     for estimate, second in zip(measured, seconds, strict=True):
         assert estimate.distance.distance_m == pytest.approx(expected[second].distance_m, abs=0.05)

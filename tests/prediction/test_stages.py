@@ -39,7 +39,7 @@ def test_the_next_item_is_made_while_the_last_one_is_used() -> None:
     items = Prefetcher().prefetch(make())
     assert next(items) == 0
     # The second one has not been requested yet.
-    assert second_made.wait(timeout=300)
+    assert second_made.wait(timeout=3000)
     assert list(items) == [1]
 
 

@@ -59,7 +59,7 @@ class Server:
     def stop(self) -> int:
         """Ctrl-C; returns the exit status."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(600)
+        return self.process.wait(3000)
 
 
 @pytest.fixture

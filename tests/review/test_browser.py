@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from review.conftest import Server
 
 expect = playwright.expect
-TIMEOUT_MS = 180_000  # generous: a loaded machine must not fail the tests
+TIMEOUT_MS = 600_000  # generous: a loaded machine must not fail the tests
 expect.set_options(timeout=TIMEOUT_MS)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PLAYWRIGHT_STYLE = "Applying inline style violates"

@@ -194,6 +194,18 @@ def test_night_is_0_or_1(tmp_path: Path) -> None:
         read_distances(path)
 
 
+def test_run_json_of_an_earlier_version_gets_the_names_of_this_one(tmp_path: Path) -> None:
+    source = tmp_path / "distances.csv"
+    cameras = {"n_exif": 0, "exif": None}
+    for name in ("told", "n_with_hfov"):
+        run = {"cameras": {name: 3, **cameras}}
+        for content in (run, {"run": run}):
+            (tmp_path / "run.json").write_text(json.dumps(content))
+            assert read_run_facts(source) == {"cameras": {"n_with_hfov": 3, **cameras}}
+    (tmp_path / "run.json").write_text('{"cameras": ["told"], "run": 3}')
+    assert read_run_facts(source) == {}
+
+
 def test_run_json_gives_only_values_of_the_right_type(tmp_path: Path) -> None:
     source = tmp_path / "distances.csv"
     assert read_run_facts(source) == {}

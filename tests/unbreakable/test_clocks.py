@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from terminal import inside
-from trapmeter.parallel.workers import TaskFailure, run_tasks
+from trapmeter.parallel.workers import TaskFailure, Work, run_tasks
 from unbreakable.clips import Survey, contents, learned
 
 pytestmark = pytest.mark.slow
@@ -60,6 +60,6 @@ def test_time_limits_use_a_clock_that_never_jumps(monkeypatch: pytest.MonkeyPatc
     started = time.monotonic()
     monkeypatch.setattr(time, "time", lambda: real() + 1e6 * (time.monotonic() - started))
     tasks = ["__import__('time').sleep(1.5) or 'done'", "__import__('time').sleep(3600)"]
-    results = dict(run_tasks(tasks, eval, jobs=2, limit_s=lambda task: 3.0 if "3600" in task else 1000.0))
+    results = dict(run_tasks(tasks, Work(eval, lambda task: 3.0 if "3600" in task else 1000.0), jobs=2))
     assert results[tasks[0]] == "done"
     assert results[tasks[1]] == TaskFailure("given up after 3 s: decoding hangs")

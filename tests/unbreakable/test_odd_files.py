@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeClip
-from density.surveys import flat_text
+from density.surveys import write_flat
 from terminal import inside
 from trapmeter.media.discovery import find_media
 from trapmeter.prediction.medium_pipeline import MediumTask
@@ -95,9 +95,8 @@ def test_output_names_may_be_as_long_as_the_system_allows(tmp_path: Path, make_c
     survey = make_survey(tmp_path, make_clip("odd.mp4", n=40, rate=10), ["a.mp4"])
     out = tmp_path / ("o" * 200)
     assert inside(*survey.predict(out)) == 0
-    (tmp_path / "flat.csv").write_text(flat_text())
     longest = tmp_path / f"{'n' * 250}.json"
-    assert inside("density", tmp_path / "flat.csv", "--cutpoints", "0,2,4,6,8,10", "--json", longest) == 0
+    assert inside("density", write_flat(tmp_path), "--cutpoints", "0,2,4,6,8,10", "--json", longest) == 0
     assert json.loads(longest.read_text())["fits"]
 
 

@@ -45,5 +45,5 @@ def find_doubts(rows: Floats32, ranges: Ranges) -> list[str]:
         margin = MARGIN * (high - low) + 1e-4
         for index in np.flatnonzero((column < low - margin) | (column > high + margin)):
             names_of_row[index].append(CHECKED_FEATURES[name])
-    prefix = "unlike the boxes that the model has learnt from: "
+    prefix = "unlike the boxes that the model was trained on: "
     return [f"{prefix}{' and '.join(names)}" if names else "" for names in names_of_row]

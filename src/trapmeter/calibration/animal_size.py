@@ -43,7 +43,7 @@ class SizeSettings:
     box_correlation: float = 0.35
     """Correlation of the boxes of a track: each of n boxes gets the weight 1 / (1 + box_correlation (n - 1))."""
     typical_shoulder_m: float = 0.9
-    """The shoulder height that models assume, having learnt from many species."""
+    """The shoulder height that models assume, having learned from many species."""
     prediction_shift_share: float = 0.4
     """Share of the animal's log height over typical_shoulder_m by which a prediction is shifted."""
     prediction_widening: float = 1.5

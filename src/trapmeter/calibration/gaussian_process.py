@@ -69,7 +69,7 @@ def make_site_rows(observations: Sequence[Observation], prediction_log: Floats) 
 class Covariance:
     """Variances of the components, in squares of log(1 + metres), and their length scales in UNIT.
 
-    Learnt by `benchmarks/learn_covariance.py` from errors at held-out sites of the Deep Chimpact tables (marginal
+    Learned by `benchmarks/learn_covariance.py` from errors at held-out sites of the Deep Chimpact tables (marginal
     likelihood).
     """
 

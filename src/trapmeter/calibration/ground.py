@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 PRIOR_PLANE = np.array([0.15, 0.6, 0.0])
 PRIOR_PLANE_SD = np.array([1.0, 0.5, 0.1])
-"""Prior of a, b, c without a camera set-up: trail cameras hang at 0.5 to 1.5 m and have 38 to 55 degrees."""
+"""Prior of a, b, c without a camera set-up: trail cameras are mounted at 0.5 to 1.5 m and have 38 to 55 degrees."""
 POINT_ROW_SD = 0.01
 """Standard deviation of a point's row, as a fraction of the picture's height."""
 POINT_INVERSE_DISTANCE_SD = 0.01

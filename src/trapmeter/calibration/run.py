@@ -31,8 +31,14 @@ from trapmeter.records import Distance, Estimate
 from trapmeter.settings import from_values
 from trapmeter.tables.camtrapdp.container import checksum_of_observations, is_package
 from trapmeter.tables.corrections import SiteCorrection, write_corrections
-from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
-from trapmeter.tables.distances import RUN_KEY, find_distances, read_distances, read_run_facts, write_distances
+from trapmeter.tables.distances import (
+    DISTANCES_CSV,
+    RUN_KEY,
+    find_distances,
+    read_distances,
+    read_run_facts,
+    write_distances,
+)
 from trapmeter.tables.truth import write_seconds_to_label
 
 CORRECTIONS, CHART, RUN = "calibration.csv", "calibration.png", "run.json"
@@ -126,7 +132,7 @@ def run_calibration(settings: CalibrateSettings) -> Calibration:
         if moved or result.facts.labels:
             corrected.append(result)
     corrections = [_correction(result) for result in corrected]
-    write_distances(settings.out / DISTANCES, after)
+    write_distances(settings.out / DISTANCES_CSV, after)
     write_corrections(settings.out / CORRECTIONS, corrections)
     draw_site_panels(corrected, settings.out / CHART)
     n_moved = sum(old is not new for old, new in zip(estimates, after, strict=True))
@@ -235,8 +241,8 @@ def _correction(result: SiteResult) -> SiteCorrection:
 
 def _make_output_folder(out: Path, source: Path) -> None:
     """Creates the output folder; refuses one that holds the results to calibrate or those of another run."""
-    if (out / DISTANCES).exists() and not (out / CORRECTIONS).exists():
-        content = "the results to calibrate" if (out / DISTANCES).resolve() == source.resolve() else "other results"
+    if (out / DISTANCES_CSV).exists() and not (out / CORRECTIONS).exists():
+        content = "the results to calibrate" if (out / DISTANCES_CSV).resolve() == source.resolve() else "other results"
         raise RunError(f"{out} holds {content}; choose another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)

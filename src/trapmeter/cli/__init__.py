@@ -30,16 +30,16 @@ VERBS = (
     (MEASURE, "merge", "predict:merge", "Merge the results of all shards of a run."),
     (MEASURE, "demo", "predict:demo", "Measure twelve small clips that come with trapmeter."),
     (USE, "report", "results:report", "Write the report of a folder of results again."),
-    (USE, "review", "results:review", "Check results by eye and correct them on a local page."),
+    (USE, "review", "results:review", "Check results by eye and correct them in the browser."),
     (USE, "points", "analysis:points", "Write a page on which you click reference points."),
-    (USE, "calibrate", "analysis:calibrate", "Correct distances with what you know of the sites."),
+    (USE, "calibrate", "analysis:calibrate", "Correct distances with what you know about the sites."),
     (USE, "density", "analysis:density", "Estimate animal density from distances."),
     (USE, "export", "results:export", "Write results in the format of another tool."),
     (TRAIN, "frames", "training:frames", "Store the frames that training and submissions need."),
     (TRAIN, "train", "training:train", "Train networks on labelled windows, fold by fold."),
     (TRAIN, "distil", "training:distil", "Train one small network on an ensemble's predictions."),
     (TRAIN, "blend", "training:blend", "Learn how to combine networks and box model."),
-    (COMPETE, "run", "competition:run", "Do everything from the competition's files to a submission."),
+    (COMPETE, "run", "competition:run", "Run all steps from the competition's files to a submission."),
     (COMPETE, "submit", "competition:submit", "Write a DrivenData submission."),
     (COMPETE, "pseudolabel", "competition:pseudolabel", "Turn an ensemble's predictions into training samples."),
     (COMPETE, "evaluate", "competition:evaluate", "Compare predicted distances with known ones."),
@@ -55,9 +55,9 @@ GROUPED_VERBS = {
         ("list", "models:list_models", "List the published models and those on this machine."),
         ("pull", "models:pull_model", "Download a published model and check it."),
         ("import", "models:import_model", "Make a model from a TorchScript file or a bundle."),
-        ("show", "models:show_model", "Show what a model's card says."),
+        ("show", "models:show_model", "Show the card of a model."),
         ("verify", "models:verify_models", "Check models: files, card, checksum and network."),
-        ("quantise", "models:quantise_model", "Make a network faster: 8-bit whole numbers."),
+        ("quantise", "models:quantise_model", "Make a network faster with 8-bit numbers."),
     ),
 }
 
@@ -75,7 +75,7 @@ def _dashed(name: str) -> str:
 
 
 def _show_default(value: object) -> str | None:
-    """The default as help shows it; that nothing is given goes without saying."""
+    """The default as help shows it; an empty one is not shown."""
     return None if value in (None, (), "", False) else str(value)
 
 
@@ -104,7 +104,8 @@ def make_app(used: Collection[str] | None = None) -> App:
             module, _, name = target.partition(":")
             loaded = getattr(import_module(module), name)
             if isinstance(loaded, App):  # a verb with a verb of its own, such as `review export`
-                loaded.help = _paragraphs(inspect.getdoc(loaded.default_command) or text)
+                for part in (loaded, *(loaded[name] for name in loaded if not name.startswith("-"))):
+                    part.help = _paragraphs(inspect.getdoc(part.default_command) or text)
                 text = ""
             else:
                 target, text = loaded, _paragraphs(inspect.getdoc(loaded) or text)

@@ -26,11 +26,11 @@ def calibrate(
     *,
     pick: Annotated[int | None, Range(least=1)] = None,
 ) -> None:
-    """Correct distances with what you know of the sites.
+    """Correct distances with what you know about the sites.
 
-    Labels, reference points, camera set-ups and the animals' size each work alone, and together. Sites of which you know
-    nothing stay as they are. Writes distances.csv in the same format (estimate, interval and draws change alike),
-    calibration.csv (what was corrected at each site), calibration.png and run.json.
+    Give labels (known distances), reference points, camera set-ups, the size of the animals, or several of these. Sites about
+    which you know nothing stay unchanged. Writes distances.csv in the same format (with distance, interval and draws
+    corrected), calibration.csv (what was corrected at each site), calibration.png and run.json.
 
     For example:
 
@@ -41,7 +41,7 @@ def calibrate(
     Parameters
     ----------
     pick
-        Only choose this many seconds of each site that are most useful to label, and write them to to-label.csv.
+        Only choose, for each site, this many seconds whose labels help most, and write them to to-label.csv.
     """
     from trapmeter.calibration.run import calibrate as correct
     from trapmeter.calibration.run import select_seconds
@@ -65,8 +65,8 @@ def points(
 ) -> None:
     """Write a page on which you click reference points.
 
-    A reference point is where something stands on the ground, and its distance. Open the page in any browser; it needs no
-    network. Its button saves the table that `trapmeter calibrate --points` reads.
+    A reference point is a point on the ground at a known distance. Open the page in any browser, even offline. Its button
+    saves the table that `trapmeter calibrate --points` reads.
 
     For example:
 

@@ -24,10 +24,10 @@ def run(
     configuration: Path,
     options: Annotated[CompetitionOptions, Parameter(name="*")] = CompetitionOptions(),
 ) -> None:
-    """Do everything from the competition's files to a submission.
+    """Run all steps from the competition's files to a submission.
 
-    Frames, folds, training, ensemble, rounds of pseudolabels, submission, and evaluation if there are test labels. Prints the
-    plan first and skips what is done. Needs `pip install 'trapmeter[train]'`.
+    The steps are frames, folds, training, ensemble, rounds of pseudolabels, submission, and evaluation if there are test
+    labels. Prints the plan first and skips what is done. Needs `pip install 'trapmeter[train]'`.
 
     For example:
 
@@ -93,8 +93,8 @@ def pseudolabel(
 ) -> None:
     """Turn an ensemble's predictions into training samples.
 
-    The more the networks agree, the more a sample counts. With `--max-spread 0` all count as labels do, as in the 2nd-place
-    system.
+    The more the networks agree, the more a sample counts. With `--max-spread 0`, each sample counts as much as a label, as in
+    the 2nd-place system.
 
     For example:
 
@@ -132,8 +132,8 @@ def evaluate(
 ) -> None:
     """Compare predicted distances with known ones.
 
-    Prints error and bias, and where they come from. With metadata also by park and box, with intervals over sites; with a
-    store by day and night.
+    Prints the error and bias of all rows and of groups of rows, such as bands of distance. --metadata adds groups by park and
+    box, and intervals over sites; --store adds day and night.
 
     For example:
 

@@ -151,7 +151,7 @@ def import_model(
 
 
 def show_model(model: str) -> None:
-    """Show what a model's card says.
+    """Show the card of a model.
 
     For example:
 
@@ -220,11 +220,11 @@ def quantise_model(
     metadata: Path | None = None,
     calibration: Annotated[int, Parameter(name="--calibration")] = 128,
 ) -> None:
-    """Make a network faster: 8-bit whole numbers.
+    """Make a network faster with 8-bit numbers.
 
-    Needs `pip install 'trapmeter[train]'`. The ranges of values come from real windows. Windows of other videos measure the
-    error; videos that the network was not trained on, if `held_out.csv` beside the bundle lists them. If the error grows by
-    more than 1 %, nothing is written.
+    Needs `pip install 'trapmeter[train]'`. Some labelled windows set the ranges of values. Windows of other videos measure
+    the error; if `held_out.csv` beside the bundle lists videos that the network was not trained on, only those do. If the
+    error grows by more than 1 %, nothing is written.
 
     For example:
 

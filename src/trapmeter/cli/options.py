@@ -21,7 +21,7 @@ EXIT_MEDIA_FAILED = 3
 EXIT_INTERRUPTED = 130
 
 OUT = Parameter(name=("--out", "-o"))
-"""The option of whatever a verb writes."""
+"""The option for the output of a verb."""
 
 
 @cache

@@ -101,8 +101,8 @@ def merge(shards: tuple[str, ...], /, *, out: Annotated[str, OUT]) -> int:
 def demo(*, out: Annotated[Path, OUT] = Path("trapmeter-demo"), jobs: Jobs = None) -> int:
     """Measure twelve small clips that come with trapmeter.
 
-    Compares the estimates with the exact distances: with and without reference points, near and far, beside always
-    answering the median of the training labels.
+    Prints the errors of two models for near and far animals, with and without reference points, compared with those of always
+    guessing the median of the training labels.
 
     Parameters
     ----------

@@ -122,12 +122,12 @@ def serve(
     port: Annotated[int, Range(least=0, most=65535)] = 0,
     open_: Annotated[bool, Parameter(name="--open", negative="--no-open")] = True,
 ) -> None:
-    """Check results by eye and correct them on a local page.
+    """Check results by eye and correct them in the browser.
 
     Needs `pip install 'trapmeter[review]'`. Shows each row with its picture, the most doubtful first; keys accept, correct,
     move, delete and add (press ? for a list). Each decision goes into review.jsonl beside distances.csv, which never changes.
-    The page serves this machine only, and only with the key in the address that is printed. Ctrl-C ends it. `trapmeter review
-    export` writes what you decided.
+    You can open the page only on this machine, and only with the key in the printed address. Ctrl-C ends it. `trapmeter
+    review export` writes what you decided.
 
     For example:
 
@@ -164,10 +164,10 @@ def serve(
 def review_export(results: Path, *, out: Annotated[Path, OUT]) -> None:
     """Write what a review decided: corrected distances, labels, and animals to leave out.
 
-    distances.csv has the columns of `predict`. labels.csv has every animal whose distance was accepted, entered or added, for
-    `calibrate --labels`, `train --animals` and `predict --truth`. train_labels.csv and train_metadata.csv have the nearest
-    animal of each second that was decided completely, for `train` and `boxmodel train`. leave-out.csv names the animals that
-    react to the camera, for `density --leave-out`. You can run this while the page is open.
+    distances.csv has the columns of `predict`. labels.csv has every animal that was added, or whose distance was accepted or
+    entered, for `calibrate --labels`, `train --animals` and `predict --truth`. train_labels.csv and train_metadata.csv have
+    the nearest animal of each second in which all animals were reviewed, for `train` and `boxmodel train`. leave-out.csv
+    names the animals that react to the camera, for `density --leave-out`. You can run this while the page is open.
 
     For example:
 

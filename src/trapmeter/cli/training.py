@@ -50,8 +50,8 @@ def frames(
     """Store the frames that training and submissions need.
 
     Decodes each video once. For every second in the tables, the store keeps the frames at each of --offsets seconds around
-    it, in one file per video. An interrupted run resumes, and more tables add what they need. failed.csv in the store
-    lists what could not be stored. JPEG needs `pip install 'trapmeter[train]'`.
+    it, in one file per video. An interrupted run resumes. Run the command with other tables to add what they
+    need. failed.csv in the store lists what could not be stored. JPEG needs `pip install 'trapmeter[train]'`.
 
     With --shard, several machines that share a file system fill one store; the same command without --shard then says whether
     the store is complete.
@@ -155,20 +155,20 @@ def distil(
     recipe_changes: Annotated[RecipeOptions, Parameter(name="*", group=_RECIPE)] = RecipeOptions(),
     schedule: Annotated[ScheduleOptions, Parameter(name="*", group=_RECIPE)] = ScheduleOptions(),
 ) -> None:
-    """Train one small network on an ensemble's predictions.
+    r"""Train one small network on an ensemble's predictions.
 
-    Needs `pip install 'trapmeter[train]'`. Labelled and unlabelled seconds both count. The teachers predict once, and an
-    interrupted training resumes after its last complete epoch. The student is a bundle for `predict --model` like any other;
-    its intervals are those of the teachers.
+    Needs `pip install 'trapmeter[train]'`. The student learns from labelled and unlabelled seconds. The teachers predict
+    once, and an interrupted training resumes after its last complete epoch. The student is a bundle for `predict --model`
+    like any other; its intervals are those of the teachers.
 
     For a labelled second, teachers that were trained on its video are left out if there are others: `held_out.csv` beside a
     bundle, which `train` writes, lists the videos that a teacher was not trained on.
 
     For example:
 
-        trapmeter distil --model training/fold-0/bundle --model training/fold-1/bundle --store frames-128x224/
-        --teachers-store frames/ --labels train_labels.csv --metadata train_metadata.csv
-        --start training/fold-0/best.safetensors --out student/
+        trapmeter distil --model training/fold-0/bundle --model training/fold-1/bundle --store frames-128x224/ \
+            --teachers-store frames/ --labels train_labels.csv --metadata train_metadata.csv \
+            --start training/fold-0/best.safetensors --out student/
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def evaluate_box_model(
 ) -> None:
     """Evaluate the box model at sites it has not seen.
 
-    Needs `pip install 'trapmeter[boxmodel]'`. Every row counts, also those without a box. The intervals should cover 90 %.
+    Needs `pip install 'trapmeter[boxmodel]'`. All rows count, including those without a box. The intervals should cover 90 %.
 
     For example:
 
@@ -290,7 +290,7 @@ def evaluate_box_model(
     out
         Folder for evaluation.json and oof.csv (every row's prediction).
     folds
-        Number of groups of sites; a model that never saw a group predicts it.
+        Number of groups of sites; each group is predicted by a model that has not seen it.
     """
     from trapmeter.boxmodel.evaluation import evaluate_box_model as evaluate_model
     from trapmeter.boxmodel.evaluation import format_figures, write_evaluation

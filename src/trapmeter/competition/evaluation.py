@@ -155,7 +155,7 @@ def evaluate_pairs(pairs: Sequence[PredictionPair]) -> list[GroupErrors]:
 
 
 def _band_name(low_m: float, high_m: float) -> str:
-    return f"{low_m:g} to {high_m:g} m" if high_m < math.inf else f"{low_m:g} m on"
+    return f"{low_m:g} to {high_m:g} m" if high_m < math.inf else f"from {low_m:g} m"
 
 
 def _is_between(low_m: float, high_m: float, pair: PredictionPair) -> bool:

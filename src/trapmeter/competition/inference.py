@@ -99,26 +99,14 @@ def predict_from_store(
     store = FrameStore.open(Path(settings.store))
     metadata = None if settings.metadata is None else Path(settings.metadata)
     boxes = {second: row.box for second, row in best_box_rows(metadata).items()}
-    return predict_seconds(
+    by_member = predict_by_member(
         ensemble, store, seconds, boxes, Path(journal), flip=settings.flip, progress=progress, runtime=choice.runtime
     )
+    return mean_predictions(by_member)
 
 
-def predict_seconds(
-    ensemble: Ensemble,
-    store: FrameStore,
-    seconds: Sequence[VideoSecond],
-    boxes: Mapping[VideoSecond, Box | None],
-    journal_path: Path,
-    *,
-    flip: bool,
-    progress: Progress = no_progress,
-    runtime: Runtime = Runtime.ONNXRUNTIME,
-) -> dict[VideoSecond, EnsemblePrediction]:
-    """The ensemble's prediction for each second; otherwise like `predict_by_member`."""
-    by_member = predict_by_member(
-        ensemble, store, seconds, boxes, journal_path, flip=flip, progress=progress, runtime=runtime
-    )
+def mean_predictions(by_member: Mapping[VideoSecond, Sequence[float]]) -> dict[VideoSecond, EnsemblePrediction]:
+    """The ensemble's prediction for each second, from those of its members."""
     return {
         second: EnsemblePrediction(float(np.mean(metres)), float(np.std(metres)))
         for second, metres in by_member.items()

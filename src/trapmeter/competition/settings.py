@@ -40,7 +40,7 @@ class CompetitionSettings:
     folds: Annotated[int, Range(least=2)] = 10
     """Number of folds, and of networks in the ensemble."""
     folds_by: FoldsBy = FoldsBy.SITE
-    """What a fold holds out: whole sites, or videos as the 2nd place did (its validation errors are too good)."""
+    """What a fold holds out: whole sites, or videos as the 2nd place did (its validation errors are too small)."""
     rounds: Annotated[int, Range(least=0)] = 1
     """Rounds of pseudolabels after the first training."""
     flip: Annotated[bool, Parameter(negative="--no-flip")] = True

@@ -13,7 +13,7 @@ from trapmeter.errors import RunError
 from trapmeter.files import atomic_file
 from trapmeter.prediction.settings import JOURNAL, PredictSettings
 from trapmeter.tables.boxcells import COORDINATES
-from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
+from trapmeter.tables.distances import DISTANCES_CSV
 from trapmeter.tables.site_rules import CsvSite
 from trapmeter.tables.truth import TruthRow
 
@@ -72,7 +72,7 @@ def network_settings(box_run: PredictSettings) -> PredictSettings:
         RunError: the folder holds another run.
     """
     settings = demo_settings(box_run.out / "network", box_run.jobs)
-    return replace(settings, boxes=box_run.boxes or box_run.out / DISTANCES, models=(NETWORK,), flip=True)
+    return replace(settings, boxes=box_run.boxes or box_run.out / DISTANCES_CSV, models=(NETWORK,), flip=True)
 
 
 def write_boxes(truth: Sequence[TruthRow], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Run the demo: two models on the clips, with and without reference points, against always predicting one distance."""
+"""Runs the demo: two models on the clips, with and without reference points, compared with always predicting one distance."""
 
 from __future__ import annotations
 

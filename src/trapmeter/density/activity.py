@@ -4,8 +4,8 @@ Detections follow a curve over the day. At its peak all animals are assumed to b
 its peak is the share of time in which an animal is active and can be detected at all. The curve is a kernel density with von
 Mises kernels, whose width is that of Taylor (2008) as used by Ridout and Linkie (2009).
 
-Give one time for each trigger or visit, not for every snapshot: an animal that rests in front of the camera would make a peak
-by itself.
+Give one time for each trigger or visit, not for every snapshot: a single animal that rests in front of the camera
+would make a peak.
 """
 
 from __future__ import annotations

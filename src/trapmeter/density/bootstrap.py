@@ -29,7 +29,7 @@ from trapmeter.density.replicates import (
     run_replicates,
 )
 from trapmeter.errors import InputError, RunError
-from trapmeter.parallel.workers import TaskFailure, run_tasks
+from trapmeter.parallel.workers import TaskFailure, Work, run_tasks
 from trapmeter.progress import Progress, no_progress
 
 CHUNK_SIZE = 25
@@ -112,12 +112,12 @@ def _run_chunks(
     plan: ReplicationPlan, chunks: Sequence[range], jobs: int
 ) -> Iterator[tuple[range, list[ReplicateOutcome]]]:
     """Chunks with their outcomes as they finish: in this process with one job, otherwise in workers."""
-    work = partial(run_replicates, plan)
+    work = Work(partial(run_replicates, plan), limit_s=lambda _: CHUNK_LIMIT_S)
     if jobs == 1:
         for chunk in chunks:
-            yield chunk, work(chunk)
+            yield chunk, work.do(chunk)
         return
-    for chunk, result in run_tasks(chunks, work, jobs=min(jobs, len(chunks)), limit_s=lambda _: CHUNK_LIMIT_S):
+    for chunk, result in run_tasks(chunks, work, jobs=min(jobs, len(chunks))):
         if isinstance(result, TaskFailure):
             raise RunError(f"a worker of the bootstrap failed: {result.reason}; try --jobs 1")
         yield chunk, result

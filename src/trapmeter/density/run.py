@@ -11,9 +11,9 @@ from trapmeter.density.activity import ActivityCurve, fit_activity
 from trapmeter.density.analysis import Analysis, run_analysis
 from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
 from trapmeter.density.settings import DensitySettings, SurveyFormat, density_settings
-from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
+from trapmeter.density.survey.camtrap_dp import read_camtrap_survey
 from trapmeter.density.survey.flat_file import availability_from_rows, survey_from_rows
-from trapmeter.density.survey.measured_distances import MeasuredDistancesSettings, read_measured_survey
+from trapmeter.density.survey.measured_distances import read_measured_survey
 from trapmeter.density.survey.species import SPECIES_COLUMN, check_species, find_species_column, is_any_species
 from trapmeter.density.survey.survey import Availability, Survey, circle_share
 from trapmeter.errors import InputError
@@ -82,9 +82,9 @@ def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]
     survey_format = _detect_format(settings)
     _refuse_unused(settings, survey_format)
     if survey_format is SurveyFormat.DISTANCES:
-        return _with_areas(read_measured_survey(settings.file, _measured_settings(settings)), settings), None
+        return _with_areas(read_measured_survey(settings), settings), None
     if survey_format is SurveyFormat.CAMTRAP_DP:
-        return _with_areas(read_camtrap_survey(settings.file, _camtrap_dp_settings(settings)), settings), None
+        return _with_areas(read_camtrap_survey(settings), settings), None
     column = find_species_column(settings.file, settings.species_column, settings.species)
     rows = read_flat_file(settings.file, column)
     if column is not None:
@@ -142,40 +142,6 @@ def _detect_format(settings: DensitySettings) -> SurveyFormat:
     # In any spelling: reading the file reports a misspelt column.
     names = {"".join(filter(str.isalnum, name)).lower() for name in read_columns(settings.file)}
     return SurveyFormat.R_FLAT if "samplelabel" in names else SurveyFormat.DISTANCES
-
-
-def _measured_settings(settings: DensitySettings) -> MeasuredDistancesSettings:
-    if settings.deployments is None:
-        raise InputError(
-            "distances.csv contains no effort; give --deployments, a CSV file with site_id, start, end, theta_deg and "
-            "snapshot_s, or another --format"
-        )
-    return MeasuredDistancesSettings(
-        deployments=settings.deployments,
-        species=settings.species,
-        species_column=settings.species_column,
-        theta_deg=settings.theta_deg,
-        snapshot_s=settings.snapshot_s,
-        media_times=settings.media_times,
-        timezone=settings.timezone,
-        leave_out=settings.leave_out,
-        uses_draws=not settings.points,
-        errors=settings.error_model(),
-        has_strata=settings.strata,
-    )
-
-
-def _camtrap_dp_settings(settings: DensitySettings) -> CamtrapDpSettings:
-    return CamtrapDpSettings(
-        species=settings.species,
-        deployments=settings.deployments,
-        leave_out_tags=settings.leave_out_tags,
-        timezone=settings.timezone,
-        theta_deg=settings.theta_deg,
-        snapshot_s=settings.snapshot_s,
-        has_strata=settings.strata,
-        errors=settings.error_model(),
-    )
 
 
 def _with_areas(survey: Survey, settings: DensitySettings) -> Survey:

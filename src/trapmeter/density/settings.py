@@ -25,7 +25,7 @@ class SurveyFormat(StrEnum):
     R_FLAT = "r-flat"
     """A flat file of R's Distance, with effort and stations in it."""
     DISTANCES = "distances"
-    """Our own distances.csv, with a table of deployments beside it."""
+    """trapmeter's distances.csv, with a table of deployments."""
     CAMTRAP_DP = "camtrap-dp"
     """A Camtrap DP: its folder, zip archive or datapackage.json."""
 
@@ -61,7 +61,7 @@ class DensitySettings:
     species_column: str | None = None
     """Column that holds the species. Default: species, if it exists."""
     strata: Annotated[bool, Parameter(negative="--no-strata")] = True
-    """Estimate each stratum and weight them by area; --no-strata pools all stations."""
+    """Estimate each stratum separately and weight the strata by area; --no-strata pools all stations."""
     areas: dict[str, float] = field(default_factory=dict)
     """Areas of the strata, all in one unit, such as {north = 12.5, south = 30}. Default: those of the tables."""
     theta_deg: Annotated[float | None, Parameter(name="--theta"), Range(above=0.0, most=360.0, unit="degrees")] = None
@@ -96,7 +96,7 @@ class DensitySettings:
     scale_error: Annotated[float, Range(least=0.0)] = 0.0
     """Standard deviation of a scale error of all distances, such as 0.05 for 5 %, drawn in each replicate."""
     site_scale_error: Annotated[float, Range(least=0.0)] = 0.0
-    """The same for each site by itself, beyond what the draws contain."""
+    """The same for each site separately, in addition to the spread of the draws."""
     seed: Annotated[int, Range(least=0)] = 1
     """Seed of all random numbers."""
     jobs: Jobs = None
@@ -129,6 +129,11 @@ class DensitySettings:
             is_monotone=self.monotone,
             level=self.level,
         )
+
+    @property
+    def has_error_model(self) -> bool:
+        """Whether the error of the distances is known; otherwise they, or their draws, count as they are."""
+        return self.errors is not None or self.distance_cv is not None
 
     def error_model(self) -> MeasurementError | None:
         """The error of the distances; None uses them as true, or their draws as they are."""

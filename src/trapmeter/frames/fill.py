@@ -29,7 +29,7 @@ from trapmeter.frames.store import FRAMES_FOLDER, LAYOUT, FrameStore, open_or_cr
 from trapmeter.models.input_spec import Resize
 from trapmeter.parallel.engine import EngineName, EngineSettings, open_engine
 from trapmeter.parallel.sharding import Shard, items_of_shard
-from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_tasks
+from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, Work, run_tasks
 from trapmeter.progress import Progress, no_progress
 from trapmeter.storage.address import AnyPath, RemotePath, parse_path
 from trapmeter.storage.publish import publish_folder, work_folder
@@ -134,7 +134,7 @@ def _extract_all(
         return time_limits.limit_s(file_state_or_zeros(task.request.medium.path).size_bytes)
 
     n_workers = max(1, min(jobs, len(tasks)))
-    for task, result in engine(tasks, extract_frames, jobs=n_workers, limit_s=limit_s, start=set_up_worker):
+    for task, result in engine(tasks, Work(extract_frames, limit_s, start=set_up_worker), jobs=n_workers):
         video_id = task.request.medium.media_id
         if isinstance(result, TaskFailure):
             yield video_id, ExtractionResult(0, (FrameFailure(video_id, None, result.reason),))

@@ -124,7 +124,7 @@ class PartialCopy:
         return bytes(content)
 
     def close(self) -> None:
-        """Closes and thereby deletes the temporary file."""
+        """Closes the temporary file, which deletes it."""
         self._file.close()
 
     def _read_checked(self, start: int, end: int) -> bytes:

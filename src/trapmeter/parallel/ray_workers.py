@@ -16,7 +16,7 @@ from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
 from trapmeter.errors import RunError
-from trapmeter.parallel.workers import POLL_S, TaskFailure, hanging_task, run_task
+from trapmeter.parallel.workers import POLL_S, TaskFailure, Work, hanging_task, run_task
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -29,12 +29,7 @@ TASKS_PER_ACTOR = 2
 
 
 def run_tasks_on_ray(
-    tasks: Iterable[Task],
-    work: Callable[[Task], Result],
-    *,
-    jobs: int,
-    limit_s: Callable[[Task], float],
-    start: Callable[[], None] | None = None,
+    tasks: Iterable[Task], work: Work[Task, Result], *, jobs: int
 ) -> Iterator[tuple[Task, Result | TaskFailure]]:
     """As `trapmeter.parallel.workers.run_tasks`, on the cluster that this process has joined.
 
@@ -43,8 +38,8 @@ def run_tasks_on_ray(
     Raises:
         RunError: work raised it, workers can't start, or the cluster is gone. All workers are stopped.
     """
-    pool = _ActorPool(work, start, jobs)
-    waiting = [_QueuedTask(-limit_s(task), number, task) for number, task in enumerate(tasks)]
+    pool = _ActorPool(work, jobs)
+    waiting = [_QueuedTask(-work.limit_s(task), number, task) for number, task in enumerate(tasks)]
     heapq.heapify(waiting)
     try:
         while waiting or pool.is_busy:
@@ -90,7 +85,7 @@ class _Actor(Generic[Task]):
 class _ActorPool(Generic[Task, Result]):
     """The workers of a run."""
 
-    def __init__(self, work: Callable[[Task], Result], start: Callable[[], None] | None, jobs: int) -> None:
+    def __init__(self, work: Work[Task, Result], jobs: int) -> None:
         import ray
 
         # Ray would restart a lost actor without calling `start`, so lost ones are replaced here. They are spread over the
@@ -98,7 +93,7 @@ class _ActorPool(Generic[Task, Result]):
         self._remote = ray.remote(RayWorker).options(
             num_cpus=1, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
         )
-        self._work, self._start, self._jobs = work, start, jobs
+        self._work, self._jobs = work, jobs
         self._actors: list[_Actor[Task]] = []
         self._n_failed_starts = 0
 
@@ -111,8 +106,8 @@ class _ActorPool(Generic[Task, Result]):
         """Gives the first waiting tasks to the started workers that have the fewest."""
         n_wanted = min(self._jobs, len(waiting) + sum(bool(actor.queue) for actor in self._actors))
         while len(self._actors) < n_wanted:
-            handle = self._remote.remote(self._work)
-            self._actors.append(_Actor(handle, handle.start.remote(self._start)))
+            handle = self._remote.remote(self._work.do)
+            self._actors.append(_Actor(handle, handle.start.remote(self._work.start)))
         # Only once they have started: of a worker that ends, it is unknown which task it was doing.
         started = [actor for actor in self._actors if actor.ready is None]
         while waiting and started:

@@ -51,34 +51,33 @@ class TaskFailure:
     trace: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Work(Generic[Task, Result]):
+    """What workers do: `do` turns a task into its result, within `limit_s` seconds of the task.
+
+    do, and start, which each worker calls once before its first task, must be module-level functions or partials of such,
+    since they are sent to other processes, as are tasks and results.
+    """
+
+    do: Callable[[Task], Result]
+    limit_s: Callable[[Task], float]
+    start: Callable[[], None] | None = None
+
+
 class TaskRunner(Protocol):
     """A function like `run_tasks`, for workers of this or of other machines."""
 
     def __call__(
-        self,
-        tasks: Iterable[Task],
-        work: Callable[[Task], Result],
-        *,
-        jobs: int,
-        limit_s: Callable[[Task], float],
-        start: Callable[[], None] | None = None,
+        self, tasks: Iterable[Task], work: Work[Task, Result], *, jobs: int
     ) -> Iterator[tuple[Task, Result | TaskFailure]]:
         """See `run_tasks`."""
         ...
 
 
 def run_tasks(
-    tasks: Iterable[Task],
-    work: Callable[[Task], Result],
-    *,
-    jobs: int,
-    limit_s: Callable[[Task], float],
-    start: Callable[[], None] | None = None,
+    tasks: Iterable[Task], work: Work[Task, Result], *, jobs: int
 ) -> Iterator[tuple[Task, Result | TaskFailure]]:
     """Yields each task with its result, in the order in which they finish.
-
-    work, and start, which each worker calls once before its first task, must be module-level functions or partials of such,
-    since they are sent to other processes, as are tasks and results. limit_s: seconds that a task may take.
 
     Raises:
         RunError: work raised it, for example because the disk is full, which concerns all other tasks too. All workers are
@@ -88,7 +87,7 @@ def run_tasks(
     running: dict[Future[Result | TaskFailure], _Running[Task]] = {}
     future: Future[Result | TaskFailure]
     with ProcessPool(
-        max_workers=jobs, context=get_context("spawn"), initializer=_start_worker, initargs=(start,)
+        max_workers=jobs, context=get_context("spawn"), initializer=_start_worker, initargs=(work.start,)
     ) as pool:
         try:
             while True:
@@ -98,8 +97,8 @@ def run_tasks(
                         task = next(waiting)
                     except StopIteration:
                         break
-                    future = pool.schedule(run_task, args=(work, task))
-                    running[future] = _Running(task, limit_s(task))
+                    future = pool.schedule(run_task, args=(work.do, task))
+                    running[future] = _Running(task, work.limit_s(task))
                 if not running:
                     return
                 done = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED).done
@@ -131,7 +130,7 @@ class WorkerPool:
         )
 
     def run_task(self, work: Callable[[Task], Result], task: Task, limit_s: float) -> Result | TaskFailure:
-        """Waits at most limit_s seconds for the result of a task. work and task as for `run_tasks`.
+        """Waits at most limit_s seconds for the result of a task. work: as `Work.do`.
 
         Raises:
             RunError: work raised it, or no worker can be started.

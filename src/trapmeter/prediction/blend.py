@@ -1,4 +1,4 @@
-"""Blend the predictions of networks, which use pixels, and of the box model, which uses all boxes of a site.
+"""Blends the predictions of networks, which use pixels, and of the box model, which uses all boxes of a site.
 
 Their errors differ, so a weighted mean of both is better than either. The weights depend on the box, and are fitted to
 seconds at sites held out of both trainings.

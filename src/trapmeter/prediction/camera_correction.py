@@ -1,4 +1,4 @@
-"""Correct distances for what is known of cameras and animals, whichever estimator made them."""
+"""Corrects the distances of any estimator for what is known about cameras and animals."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _with_mounting(camera: CameraSetup, mounting: CameraSetup) -> CameraSetup:
 def count_known_cameras(media: Sequence[MediumResult], facts: FieldFacts) -> dict[str, int | float | None]:
     """For run.json: the number of media with a known field of view, and the median in EXIF with its number of photos."""
     by_exif = [medium.hfov_deg for medium in media if medium.hfov_deg is not None]
-    return {"told": len(facts.cameras), "n_exif": len(by_exif), "exif": median(by_exif) if by_exif else None}
+    return {"n_with_hfov": len(facts.cameras), "n_exif": len(by_exif), "exif": median(by_exif) if by_exif else None}
 
 
 def _agreed_hfov_deg(hfov_deg: Sequence[float]) -> float | None:

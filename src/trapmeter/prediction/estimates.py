@@ -1,4 +1,4 @@
-"""Turn the results of all media into the rows of distances.csv, and count them."""
+"""Turns the results of all media into the rows of distances.csv, and count them."""
 
 from __future__ import annotations
 

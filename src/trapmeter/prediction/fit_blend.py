@@ -1,4 +1,4 @@
-"""Fit a blend to the held-out predictions of a training and of a box model for the same seconds."""
+"""Fits a blend to the held-out predictions of a training and of a box model for the same seconds."""
 
 from __future__ import annotations
 

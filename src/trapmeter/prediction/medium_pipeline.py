@@ -1,4 +1,4 @@
-"""Process one medium: decode its seconds, detect and track its animals, run the networks.
+"""Processes one medium: decodes its seconds, detects and tracks its animals, runs the networks.
 
 `process_medium` is all that a worker runs, on this machine or another. A medium that can't be read comes back as failed
 rows; only internal errors are raised.

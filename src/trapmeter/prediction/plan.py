@@ -1,4 +1,4 @@
-"""Plan a run before any work: its media, tasks, models and sites, with every check of the arguments.
+"""Plans a run before any work: its media, tasks, models and sites, with every check of the arguments.
 
 A plan is the same on every machine that has the same files.
 """

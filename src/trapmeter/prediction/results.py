@@ -1,4 +1,4 @@
-"""Read a folder of results back as a finished run, also after calibration or review."""
+"""Reads a folder of results back as a finished run, also after calibration or review."""
 
 from __future__ import annotations
 

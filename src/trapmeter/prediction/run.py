@@ -1,4 +1,4 @@
-"""Run a prediction from media to result files: plan, process media, estimate distances, write. Resumable."""
+"""Runs a prediction from media to result files: plans, processes media, estimates distances, writes. Resumable."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ from trapmeter.records import Estimate
 from trapmeter.storage.address import AnyPath
 from trapmeter.storage.remote import file_state_or_zeros
 from trapmeter.tables.density_inputs import write_media_starts
-from trapmeter.tables.distances import DISTANCES_CSV as DISTANCES
-from trapmeter.tables.distances import REVIEW_LOG, write_distances
+from trapmeter.tables.distances import DISTANCES_CSV, REVIEW_LOG, write_distances
 
 RUN_FILE = "run.json"
 ERROR_LOG = "errors.log"
@@ -168,9 +167,9 @@ def claim_output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
     with lock_folder(out):
         if overwrite and _is_reviewed(out):
             raise RunError(f"{out} has been reviewed; choose another --out, or move {REVIEW_LOG} away")
-        if (out / DISTANCES).exists() and not (out / JOURNAL).exists() and not overwrite:
+        if (out / DISTANCES_CSV).exists() and not (out / JOURNAL).exists() and not overwrite:
             raise RunError(f"{out} holds other results, such as corrected ones; choose another --out")
-        for name in (JOURNAL, DISTANCES, MEDIA_STARTS, RUN_FILE, ERROR_LOG) if overwrite else ():
+        for name in (JOURNAL, DISTANCES_CSV, MEDIA_STARTS, RUN_FILE, ERROR_LOG) if overwrite else ():
             try:
                 (out / name).unlink(missing_ok=True)
             except OSError as error:
@@ -179,7 +178,7 @@ def claim_output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
 
 
 def _write_tables(out: Path, estimates: Sequence[Estimate], sources: Sources) -> None:
-    table = out / DISTANCES
+    table = out / DISTANCES_CSV
     if table.exists() and _is_reviewed(out):
         _check_unchanged_table(table, estimates)
     else:
@@ -195,7 +194,7 @@ def _is_reviewed(out: Path) -> bool:
 
 def _check_unchanged_table(reviewed: Path, estimates: Sequence[Estimate]) -> None:
     """A review's decisions refer to the rows of one table, and would be lost with another in its place."""
-    new = reviewed.with_name(f"new-{DISTANCES}")
+    new = reviewed.with_name(f"new-{DISTANCES_CSV}")
     try:
         write_distances(new, estimates)
         if sha256_of(new) != sha256_of(reviewed):

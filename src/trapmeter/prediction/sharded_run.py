@@ -1,4 +1,4 @@
-"""Run shards on machines that share only the media, and merge their results."""
+"""Runs shards on machines that share only the media, and merges their results."""
 
 from __future__ import annotations
 

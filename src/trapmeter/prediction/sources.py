@@ -1,4 +1,4 @@
-"""Find the media of a run, in folders, a frame store or a Camtrap DP, with the facts that come with them."""
+"""Finds the media of a run, in folders, a frame store or a Camtrap DP, with the facts that come with them."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from trapmeter.records import Box, Detector, Frame, Pixels, Status
 # Texts of distances.csv.
 CORRUPT_DOUBT = "the decoder calls this picture corrupt"
 CORRUPT_REASON = "part of the picture is damaged or missing, and an animal may be there"
-WHOLE_PICTURE_DOUBT = "the network answers for the whole picture, not for each of its animals"
+WHOLE_PICTURE_DOUBT = "the network predicts one distance for the whole picture, not one for each animal"
 
 BATCH_SIZE = 8
 """Windows per network call: larger batches gain nothing on a processor and cost memory."""

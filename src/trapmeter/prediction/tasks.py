@@ -1,4 +1,4 @@
-"""Plan which seconds of which media to process, and with which known boxes."""
+"""Plans which seconds of which media to process, and with which known boxes."""
 
 from __future__ import annotations
 

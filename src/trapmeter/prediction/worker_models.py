@@ -12,7 +12,7 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import Bundle
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble, open_network
-from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, run_tasks
+from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, Work, run_tasks
 from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels, process_medium
 from trapmeter.prediction.medium_result import MediumResult, failed_result
 from trapmeter.storage.remote import file_state_or_zeros
@@ -87,7 +87,8 @@ def process_media(
     def limit_s(task: MediumTask) -> float:
         return time_limits.limit_s(file_state_or_zeros(task.medium.path).size_bytes)
 
-    for task, outcome in engine(tasks, _process, jobs=jobs, limit_s=limit_s, start=partial(_open_models, open_models)):
+    work = Work(_process, limit_s, start=partial(_open_models, open_models))
+    for task, outcome in engine(tasks, work, jobs=jobs):
         if isinstance(outcome, TaskFailure):
             state = file_state_or_zeros(task.medium.path)
             yield failed_result(task.medium.media_id, *state, task.times_s or (), outcome.reason, outcome.trace)

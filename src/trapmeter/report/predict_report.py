@@ -1,4 +1,4 @@
-"""Predict distances and write the report in one call, for a run in one go or in shards."""
+"""Predicts distances and writes the report in one call, for a run in one go or in shards."""
 
 from __future__ import annotations
 

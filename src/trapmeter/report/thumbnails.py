@@ -93,9 +93,9 @@ def _run_tasks(tasks: Sequence[ThumbnailTask], jobs: int | None) -> Iterator[tup
         for task in tasks:
             yield task, make_medium_thumbnails(task)
         return
-    from trapmeter.parallel.workers import TaskFailure, run_tasks
+    from trapmeter.parallel.workers import TaskFailure, Work, run_tasks
 
-    for task, outcome in run_tasks(tasks, make_medium_thumbnails, jobs=min(jobs, len(tasks)), limit_s=_limit_s):
+    for task, outcome in run_tasks(tasks, Work(make_medium_thumbnails, _limit_s), jobs=min(jobs, len(tasks))):
         yield task, ThumbnailResult((), outcome.reason) if isinstance(outcome, TaskFailure) else outcome
 
 

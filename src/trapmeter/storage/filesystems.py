@@ -23,7 +23,7 @@ PACKAGES = {
 """For each scheme, the package that reads its addresses and the extra that installs it."""
 
 SELF_RETRYING = frozenset({"gs"})
-"""Schemes whose package retries by itself, which can't be switched off."""
+"""Schemes whose package retries on its own, which can't be switched off."""
 
 _lock = threading.Lock()
 

@@ -18,7 +18,7 @@ class SiteCorrection:
     rows: number of measured rows. labels, points: how many were used. camera_factor: by how much the field of view scaled
     the distances, a median (1 when it isn't known). before_m, after_m: medians of the site's distances. label_error_m: mean
     error of the labelled rows before calibration; label_error_left_out_m: after a correction by the labels of the other
-    videos, an honest figure of the gain; both None when there is nothing to compare. ground_a, ground_b, ground_c: the ground
+    videos, which shows the real gain; both None when there is nothing to compare. ground_a, ground_b, ground_c: the ground
     plane 1/d = a + b (y - 1/2) + c (x - 1/2), None without one.
     """
 

@@ -107,12 +107,24 @@ class RunFacts(dict[str, Any]):
 
 
 def read_run_json(source: str | Path) -> RunFacts:
-    """The run.json beside a distances.csv; empty when there is none that can be read."""
+    """The run.json beside a distances.csv, also of an earlier version; empty when there is none that can be read."""
     try:
         facts = json.loads(Path(source).with_name("run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return RunFacts()
-    return RunFacts(facts if isinstance(facts, dict) else {})
+    if not isinstance(facts, dict):
+        return RunFacts()
+    for run in (facts, facts.get(RUN_KEY)):
+        if isinstance(run, dict):
+            _rename_old_keys(run)
+    return RunFacts(facts)
+
+
+def _rename_old_keys(run: dict[str, Any]) -> None:
+    """Gives what an earlier version wrote about a run the names of this version."""
+    cameras = run.get("cameras")
+    if isinstance(cameras, dict) and "told" in cameras:
+        run["cameras"] = {"n_with_hfov" if name == "told" else name: value for name, value in cameras.items()}
 
 
 def read_run_facts(source: str | Path) -> RunFacts:

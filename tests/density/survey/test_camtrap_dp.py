@@ -7,7 +7,8 @@ import pytest
 from packages import MADE_UP_DEPLOYMENTS, write_made_up_package
 from trapmeter.density.detection.held_out_errors import DEEP_CHIMPACT, read_held_out
 from trapmeter.density.detection.measurement_error import PartlyKnownError, RandomError
-from trapmeter.density.survey.camtrap_dp import CamtrapDpSettings, read_camtrap_survey
+from trapmeter.density.settings import DensitySettings
+from trapmeter.density.survey.camtrap_dp import read_camtrap_survey
 from trapmeter.errors import InputError
 
 HEAD = (
@@ -42,7 +43,7 @@ def row(
 
 def survey(tmp_path, rows, **settings):
     path = write_made_up_package(tmp_path / "dp", deployments=STATIONS, observations=HEAD + "".join(rows))
-    return read_camtrap_survey(path, CamtrapDpSettings(**{"theta_deg": 42, "snapshot_s": 2, **settings}))
+    return read_camtrap_survey(DensitySettings(path, **{"theta_deg": 42, "snapshot_s": 2, **settings}))
 
 
 def test_stations_without_detections_have_effort_too(tmp_path):
@@ -54,7 +55,7 @@ def test_stations_without_detections_have_effort_too(tmp_path):
     assert found.distance_m.ravel().tolist() == [4, 5, 3]
     assert found.station.tolist() == [0, 0, 1]
     assert found.notes == ()
-    assert survey(tmp_path, [row(0, 4)], errors=RandomError(0.2)).errors == RandomError(0.2)
+    assert survey(tmp_path, [row(0, 4)], distance_cv=0.2).errors == RandomError(0.2)
 
 
 def test_held_out_errors_exempt_distances_that_people_measured(tmp_path):
@@ -70,9 +71,8 @@ def test_held_out_errors_exempt_distances_that_people_measured(tmp_path):
     ]
     head = HEAD.replace("\n", ",observationTags,classificationMethod\n")
     path = write_made_up_package(tmp_path / "dp", deployments=STATIONS, observations=head + "".join(rows))
-    errors = read_held_out(DEEP_CHIMPACT)
-    found = read_camtrap_survey(path, CamtrapDpSettings(theta_deg=42, snapshot_s=2, errors=errors))
-    assert found.errors == PartlyKnownError(errors, 0.5)
+    found = read_camtrap_survey(DensitySettings(path, theta_deg=42, snapshot_s=2, errors=DEEP_CHIMPACT))
+    assert found.errors == PartlyKnownError(read_held_out(DEEP_CHIMPACT), 0.5)
     assert "people measured 2 of 4 distances, which count as true; the error applies to the others" in found.notes
 
 

@@ -4,19 +4,17 @@ import json
 
 import pytest
 
-from density.surveys import deployments_text, distances_rows, write_distances_rows
-from trapmeter.density.survey.measured_distances import MeasuredDistancesSettings, read_measured_survey
+from density.surveys import deployments_text, distances_rows, write_distances_survey
+from trapmeter.density.settings import DensitySettings
+from trapmeter.density.survey.measured_distances import read_measured_survey
 from trapmeter.errors import InputError
 
 
 @pytest.fixture
 def measured(tmp_path):
     def read(rows, deployments, **options):
-        path = write_distances_rows(tmp_path / "distances.csv", rows)
-        (tmp_path / "deployments.csv").write_text(deployments)
-        return read_measured_survey(
-            path, MeasuredDistancesSettings(deployments=tmp_path / "deployments.csv", **options)
-        )
+        path = write_distances_survey(tmp_path, rows, deployments)
+        return read_measured_survey(DensitySettings(path, deployments=tmp_path / "deployments.csv", **options))
 
     return read
 
@@ -29,7 +27,7 @@ def test_effort_comes_from_deployments_and_draws_from_distances(measured):
     assert survey.distance_m.shape == (240, 10)
     assert survey.hours == ((6, 18),)
     assert survey.count_detections(0, 100)[6].n == 0
-    points = measured(distances_rows(), deployments_text(), uses_draws=False)
+    points = measured(distances_rows(), deployments_text(), points=True)
     assert points.distance_m.shape == (240, 1)
     assert "distance_m counts as the true distance" in points.notes[-1]
 

@@ -8,15 +8,13 @@ Event-based observations give one distance for an animal's whole stay; they coun
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 
+from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.effort import (
     StationEffort,
-    SurveySettings,
     build_survey,
     check_has_deployment,
     compute_effort,
@@ -33,22 +31,14 @@ from trapmeter.tables.times import TimeReader
 ANIMAL = "animal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CamtrapDpSettings(SurveySettings):
-    """Which observations of a package count, and deployments that replace its own; see `DensitySettings`."""
-
-    deployments: Path | None = None
-    leave_out_tags: tuple[str, ...] = ()
-
-
-def read_camtrap_survey(path: str | Path, settings: CamtrapDpSettings) -> Survey:
-    """Reads a package: its folder, zip archive or datapackage.json.
+def read_camtrap_survey(settings: DensitySettings) -> Survey:
+    """Reads the package that `settings.file` names.
 
     Raises:
         InputError: a table is invalid, or no animal counts.
     """
     times = TimeReader(settings.timezone)
-    package = read_package(Path(path), times)
+    package = read_package(settings.file, times)
     sites, effort_notes = _read_effort(package, settings, times)
     measured, measured_notes = _select_measured(package, settings.species)
     rows, level_notes = _select_level(measured)
@@ -63,7 +53,7 @@ def read_camtrap_survey(path: str | Path, settings: CamtrapDpSettings) -> Survey
     ]
     kept, filter_notes = apply_filters(rows, filters)
     if not kept:
-        raise nothing_counts(Path(path), len(measured))
+        raise nothing_counts(settings.file, len(measured))
     # A group is one observation, but each of its animals counts.
     animals = [row for row in kept for _ in range(row.count or 1)]
     n_groups = sum((row.count or 1) > 1 for row in kept)
@@ -80,7 +70,7 @@ def read_camtrap_survey(path: str | Path, settings: CamtrapDpSettings) -> Survey
 
 
 def _read_effort(
-    package: Package, settings: CamtrapDpSettings, times: TimeReader
+    package: Package, settings: DensitySettings, times: TimeReader
 ) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
     if settings.deployments is None:
         deployments = [deployment_from_row(row, times.zone) for row in package.deployments]

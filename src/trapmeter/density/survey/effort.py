@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -17,8 +17,8 @@ from typing import TypeVar
 import numpy as np
 
 from trapmeter.density.detection.held_out_errors import exempt_known_distances
-from trapmeter.density.detection.measurement_error import MeasurementError
 from trapmeter.density.detection.quadrature import Floats
+from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.species import MAX_LISTED
 from trapmeter.density.survey.survey import Station, Survey, circle_share
 from trapmeter.errors import InputError
@@ -37,18 +37,6 @@ ROUNDING_TOLERANCE_S = 1e-5
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SurveySettings:
-    """The settings that all surveys with deployments share; see `DensitySettings` for the meaning of each."""
-
-    theta_deg: float | None = None
-    snapshot_s: float | None = None
-    timezone: tzinfo | None = None
-    has_strata: bool = True
-    species: str | None = None
-    errors: MeasurementError | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class StationEffort:
     """A station with its deployments and its snapshot interval in seconds."""
@@ -62,7 +50,7 @@ class StationEffort:
         return any(deployment.is_working_at(time) for deployment in self.deployments)
 
 
-def compute_effort(deployments: Sequence[Deployment], settings: SurveySettings) -> dict[str, StationEffort]:
+def compute_effort(deployments: Sequence[Deployment], settings: DensitySettings) -> dict[str, StationEffort]:
     """The effort of each site by its name, in the order of the table.
 
     Raises:
@@ -76,9 +64,9 @@ def compute_effort(deployments: Sequence[Deployment], settings: SurveySettings) 
     return {site_id: _station_effort(site_id, rows, settings) for site_id, rows in by_site.items()}
 
 
-def _station_effort(site_id: str, rows: Sequence[Deployment], settings: SurveySettings) -> StationEffort:
+def _station_effort(site_id: str, rows: Sequence[Deployment], settings: DensitySettings) -> StationEffort:
     intervals = {_value_or_default(row, row.snapshot_s, settings.snapshot_s, "snapshot_s") for row in rows}
-    strata = {row.stratum for row in rows} if settings.has_strata else {""}
+    strata = {row.stratum for row in rows} if settings.strata else {""}
     for column, values in (("snapshot_s", intervals), ("stratum", strata)):
         if len(values) > 1:
             raise InputError(
@@ -103,7 +91,7 @@ def _station_effort(site_id: str, rows: Sequence[Deployment], settings: SurveySe
     return StationEffort(Station(site_id, sum(snapshots), multiplier, next(iter(strata))), tuple(rows), interval)
 
 
-def _circle_share(row: Deployment, settings: SurveySettings) -> float:
+def _circle_share(row: Deployment, settings: DensitySettings) -> float:
     theta = _value_or_default(row, row.theta_deg, settings.theta_deg, "theta_deg")
     try:
         return circle_share(theta)
@@ -122,7 +110,7 @@ def _value_or_default(row: Deployment, own: float | None, default: float | None,
 
 
 def read_effort(
-    path: Path, settings: SurveySettings, times: TimeReader
+    path: Path, settings: DensitySettings, times: TimeReader
 ) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
     """Reads the effort by site from a table of deployments; notes misspelt columns and settings that the table overrides."""
     deployments = read_deployments(path, times)
@@ -151,7 +139,7 @@ def build_survey(
     distance_m: Floats,
     *,
     is_by_person: Sequence[bool],
-    settings: SurveySettings,
+    settings: DensitySettings,
     notes: Sequence[str],
 ) -> Survey:
     """The survey of all sites, with or without detections.
@@ -160,13 +148,13 @@ def build_survey(
     (n, draws). notes: what users should know about how the observations were read.
     """
     index = {site_id: number for number, site_id in enumerate(sites)}
-    errors, error_notes = exempt_known_distances(settings.errors, is_by_person)
+    errors, error_notes = exempt_known_distances(settings.error_model(), is_by_person)
     hours, hour_notes = _common_hours(sites)
     return Survey(
         stations=tuple(site.station for site in sites.values()),
         station=np.array([index[site_id] for site_id in site_ids], np.intp),
         distance_m=distance_m,
-        areas=_collect_areas(sites) if settings.has_strata else {},
+        areas=_collect_areas(sites) if settings.strata else {},
         errors=errors,
         hours=hours,
         zones={site_id: zone for site_id, site in sites.items() if (zone := site.deployments[0].zone)},

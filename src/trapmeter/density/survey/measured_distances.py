@@ -7,17 +7,16 @@ other times are left out, so both count the same thing (Howe et al. 2017). An an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from trapmeter.density.detection.quadrature import Floats
+from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.effort import (
     TIME_TOLERANCE_S,
     StationEffort,
-    SurveySettings,
     build_survey,
     check_has_deployment,
     check_snapshot_interval,
@@ -49,32 +48,26 @@ Excluded = set[tuple[str, int | None]]
 """Media and animals in them; None for all animals of a medium."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredDistancesSettings(SurveySettings):
-    """The tables beside distances.csv, and how to read it; see `DensitySettings` for the meaning of each."""
-
-    deployments: Path
-    species_column: str | None = None
-    media_times: Path | None = None
-    leave_out: Path | None = None
-    uses_draws: bool = True
-
-
-def read_measured_survey(path: str | Path, settings: MeasuredDistancesSettings) -> Survey:
-    """Reads distances.csv with its tables.
+def read_measured_survey(settings: DensitySettings) -> Survey:
+    """Reads the distances.csv that `settings.file` names, with its tables.
 
     Raises:
-        InputError: a table is invalid; a site has no deployment; effort counts snapshots that were not measured; or no animal
-            counts.
+        InputError: a table is missing or invalid; a site has no deployment; effort counts snapshots that were not measured;
+            or no animal counts.
     """
-    path = Path(path)
+    path, deployments = settings.file, settings.deployments
+    if deployments is None:
+        raise InputError(
+            "distances.csv contains no effort; give --deployments, a CSV file with site_id, start, end, theta_deg and "
+            "snapshot_s, or another --format"
+        )
     times = TimeReader(settings.timezone)
-    sites, effort_notes = read_effort(settings.deployments, settings, times)
-    estimates = _read_species(path, settings)
+    sites, effort_notes = read_effort(deployments, settings, times)
+    estimates = _read_species(settings)
     interval_notes = check_snapshot_interval(path, estimates, sites)
     measured = [estimate for estimate in estimates if estimate.distance is not None]
     for estimate in measured:
-        _check_site(path, estimate, sites, settings.deployments)
+        _check_site(path, estimate, sites, deployments)
     filters: list[Filter[Estimate]] = [
         ("at times between two snapshots", lambda rows: _keep_at_snapshots(rows, sites)),
         ("repeated rows of an animal at one time", _drop_duplicates),
@@ -112,8 +105,9 @@ def read_measured_survey(path: str | Path, settings: MeasuredDistancesSettings) 
     )
 
 
-def _read_species(path: Path, settings: MeasuredDistancesSettings) -> list[Estimate]:
+def _read_species(settings: DensitySettings) -> list[Estimate]:
     """All estimates but those of other species. Without a species column every animal counts."""
+    path = settings.file
     column = find_species_column(path, settings.species_column, settings.species)
     if column is None:
         return read_distances(path)
@@ -209,13 +203,13 @@ def _keep_first_photos(
     return [row for row in rows if id(row) in kept or _is_of_video(row)]
 
 
-def _distances(kept: Sequence[Estimate], settings: MeasuredDistancesSettings) -> tuple[Floats, str]:
+def _distances(kept: Sequence[Estimate], settings: DensitySettings) -> tuple[Floats, str]:
     """The distances (n, draws), and a note on what is assumed about their error."""
     known = [estimate.distance for estimate in kept if estimate.distance is not None]
     points = np.array([[distance.distance_m] for distance in known], np.float64)
-    if settings.errors is not None:
+    if settings.has_error_model:
         return points, ""
-    if not settings.uses_draws or not any(distance.draws_m for distance in known):
+    if settings.points or not any(distance.draws_m for distance in known):
         return points, f"distance_m counts as the true distance, so its error biases density; {ERRORS_ADVICE}"
     draws = np.array([distance.draws_m or (distance.distance_m,) * N_DRAWS for distance in known], np.float64)
     return draws, (

@@ -1,7 +1,8 @@
-"""The network interface that every runtime implements, and the mean of several networks."""
+"""The network interface, what all runtimes share, and the mean of several networks."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +17,7 @@ from trapmeter.models.runtimes.choice import Runtime
 
 
 class Network(Protocol):
-    """An opened bundle: the interface between trapmeter and the runtimes, which tests can replace."""
+    """An opened bundle, as trapmeter uses it; tests can replace it."""
 
     @property
     def bundle(self) -> Bundle:
@@ -26,6 +27,40 @@ class Network(Protocol):
     def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Distances in metres, at least 0, of windows (n, channels, height, width)."""
         ...
+
+
+class RuntimeNetwork(ABC):
+    """A bundle opened in a runtime: refuses output that is not one finite number for each window."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that it was opened from."""
+        return self._bundle
+
+    def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Distances in metres, at least 0, of windows (n, channels, height, width).
+
+        Raises:
+            ModelError: the network fails, or doesn't predict one finite number for each window.
+        """
+        metres, n = np.asarray(self._run(windows), dtype=np.float64), len(windows)
+        if metres.size != n or not np.isfinite(metres).all():
+            raise ModelError(
+                f"{self._bundle.network}: expected a number for each of {n} windows, got {metres.size}, "
+                f"{int(np.isfinite(metres).sum())} of them finite; the network is unusable"
+            )
+        return np.maximum(metres.reshape(n), 0.0)
+
+    @abstractmethod
+    def _run(self, windows: NDArray[np.uint8]) -> object:
+        """The runtime's output for the windows.
+
+        Raises:
+            ModelError: the runtime can't run the network.
+        """
 
 
 def open_network(bundle: Bundle, runtime: Runtime, threads: int = 1) -> Network:

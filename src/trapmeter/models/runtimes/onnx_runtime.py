@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle, read_bundle
+from trapmeter.models.runtimes.network import RuntimeNetwork
 
 
 def release_memory() -> None:
@@ -21,7 +22,7 @@ def release_memory() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-class OnnxNetwork:
+class OnnxNetwork(RuntimeNetwork):
     """A bundle opened in onnxruntime."""
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
@@ -32,6 +33,7 @@ class OnnxNetwork:
         """
         import onnxruntime as ort
 
+        super().__init__(bundle)
         ort.disable_telemetry_events()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -52,39 +54,13 @@ class OnnxNetwork:
             raise ModelError(
                 f"{bundle.network}: expected the output metres, tensor(float), got {outputs}; export the bundle again"
             )
-        self._bundle = bundle
 
-    @property
-    def bundle(self) -> Bundle:
-        """The bundle that it was opened from."""
-        return self._bundle
-
-    def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Distances in metres, at least 0, of windows (n, channels, height, width).
-
-        Raises:
-            ModelError: the network fails, or doesn't predict one number for each window.
-        """
+    def _run(self, windows: NDArray[np.uint8]) -> object:
         try:
             (output,) = self._session.run(["metres"], {"windows": windows})
         except Exception as error:  # onnxruntime's exceptions have no other common base class
             raise ModelError(f"{self._bundle.network}: onnxruntime can't run it: {error}") from error
-        return checked_metres(self._bundle, output, len(windows))
-
-
-def checked_metres(bundle: Bundle, output: object, n: int) -> NDArray[np.float64]:
-    """A network's output for n windows as metres (n,) of at least 0.
-
-    Raises:
-        ModelError: it is not one finite number for each window.
-    """
-    metres = np.asarray(output, dtype=np.float64)
-    if metres.size != n or not np.isfinite(metres).all():
-        raise ModelError(
-            f"{bundle.network}: expected a number for each of {n} windows, got {metres.size}, "
-            f"{int(np.isfinite(metres).sum())} of them finite; the network is unusable"
-        )
-    return np.maximum(metres.reshape(n), 0.0)
+        return output
 
 
 def check_bundle(folder: Path) -> Bundle:

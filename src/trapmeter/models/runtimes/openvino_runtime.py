@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle
-from trapmeter.models.runtimes.onnx_runtime import checked_metres
+from trapmeter.models.runtimes.network import RuntimeNetwork
 
 TELEMETRY = "openvino_telemetry"
 
 
-class OpenvinoNetwork:
+class OpenvinoNetwork(RuntimeNetwork):
     """A bundle opened in OpenVINO."""
 
     def __init__(self, bundle: Bundle, threads: int = 1, precision: str | None = None) -> None:
@@ -28,6 +28,7 @@ class OpenvinoNetwork:
         Raises:
             ModelError: the network doesn't match its card.
         """
+        super().__init__(bundle)
         openvino = load_openvino()
         # One stream, so that all threads work on the one batch that a worker runs at a time.
         properties: dict[str, Any] = {
@@ -53,24 +54,12 @@ class OpenvinoNetwork:
             self._request = core.compile_model(model, "CPU", properties).create_infer_request()
         except RuntimeError as error:
             raise ModelError(f"{bundle.network}: OpenVINO can't open it: {error}") from error
-        self._bundle = bundle
 
-    @property
-    def bundle(self) -> Bundle:
-        """The bundle that it was opened from."""
-        return self._bundle
-
-    def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Distances in metres, at least 0, of windows (n, channels, height, width).
-
-        Raises:
-            ModelError: the network fails, or doesn't predict one number for each window.
-        """
+    def _run(self, windows: NDArray[np.uint8]) -> object:
         try:
-            output = self._request.infer([np.ascontiguousarray(windows)])[0]
+            return self._request.infer([np.ascontiguousarray(windows)])[0]
         except RuntimeError as error:
             raise ModelError(f"{self._bundle.network}: OpenVINO can't run it: {error}") from error
-        return checked_metres(self._bundle, output, len(windows))
 
 
 def load_openvino() -> Any:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle
-from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork, checked_metres
+from trapmeter.models.runtimes.network import RuntimeNetwork
+from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ RELATIVE_ABOVE_M = 25.0
 """Above this prediction the permitted difference grows in proportion, as untrained networks may predict any number."""
 
 
-class TorchNetwork:
+class TorchNetwork(RuntimeNetwork):
     """A bundle opened in torch."""
 
     def __init__(self, bundle: Bundle, threads: int = 1, device: str | None = None) -> None:
@@ -36,10 +37,10 @@ class TorchNetwork:
         """
         import torch
 
+        super().__init__(bundle)
         reference = OnnxNetwork(bundle, threads)
         self._threads = threads
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._bundle = bundle
         self._graph = OnnxGraph(bundle, self._device)
         shape = (2, bundle.spec.n_channels, *bundle.spec.size_hw)
         noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -50,17 +51,7 @@ class TorchNetwork:
                 f"{bundle.network}: torch and onnxruntime differ by {difference_m:.2g} m; use --runtime onnxruntime"
             )
 
-    @property
-    def bundle(self) -> Bundle:
-        """The bundle that it was opened from."""
-        return self._bundle
-
-    def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Distances in metres, at least 0, of windows (n, channels, height, width).
-
-        Raises:
-            ModelError: the network fails, or doesn't predict one number for each window.
-        """
+    def _run(self, windows: NDArray[np.uint8]) -> object:
         import torch
 
         # torch has one thread count for the entire process, which a training may have set.
@@ -75,7 +66,7 @@ class TorchNetwork:
             ) from error
         finally:
             torch.set_num_threads(before)
-        return checked_metres(self._bundle, output.float().cpu().numpy(), len(windows))
+        return output.float().cpu().numpy()
 
 
 class OnnxGraph:
