@@ -46,8 +46,8 @@ def test_megadetector_json_has_boxes_with_distances_and_failures(results: Path, 
     notes = export_results(results, tmp_path / "md.json", ExportFormat.MEGADETECTOR)
     assert notes == ["1 videos are missing here: their frame numbers count milliseconds"]
     video, broken, photo, empty = read_megadetector(tmp_path / "md.json")
-    assert [(d.time_s, d.frame_number) for d in video.detections] == [(0, 0), (0, 0), (1.5, 1500)]
-    assert video.processed_s == (0, 1.5, 2.5)
+    assert [d.frame_number for d in video.detections] == [0, 0, 1500]
+    assert video.processed_frames == (0, 1500, 2500)
     assert broken.failure == "moov atom not found"
     assert photo.frame_rate is None
     assert photo.detections[0].box.xyxy == pytest.approx(BOX.xyxy)
@@ -81,8 +81,8 @@ def test_times_survive_megadetector_json_to_within_a_frame(tmp_path: Path, times
     write_megadetector(tmp_path / "md.json", rows, {"v.mp4": rate}, "bright")
     (video,) = read_megadetector(tmp_path / "md.json")
     for time_s, detection in zip(sorted(times), video.detections, strict=True):
-        assert detection.time_s is not None
-        assert 0 <= time_s - detection.time_s + 1e-6 <= 1 / rate + 2e-6
+        assert detection.frame_number is not None
+        assert 0 <= time_s - detection.frame_number / rate + 1e-6 <= 1 / rate + 2e-6
 
 
 def test_timelapse_has_a_row_for_each_file(results: Path, tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
     print(
         f"rows: {summary.n_measured:,} measured, {summary.n_no_animal:,} without animal, "
         f"{summary.n_past_end:,} past the end, {summary.n_failed:,} failed"
+        + (f", {summary.n_unknown:,} unknown (the column reason says why)" if summary.n_unknown else "")
     )
     if run.facts["changed"]:
         print(

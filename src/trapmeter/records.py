@@ -37,7 +37,7 @@ class Box:
     """A detected animal's bounding box.
 
     x1, y1 (top left) and x2, y2 (bottom right) are fractions of picture width and height, 0 <= x1 < x2 <= 1 and the same
-    for y. score is the detector's confidence, 0..1.
+    for y. score is the detector's confidence, 0..1. species: of the animal, "" if unknown.
     """
 
     x1: float
@@ -45,6 +45,7 @@ class Box:
     x2: float
     y2: float
     score: float
+    species: str = ""
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.x1 < self.x2 <= 1.0 and 0.0 <= self.y1 < self.y2 <= 1.0):
@@ -187,8 +188,8 @@ REVIEW_PREFIX = "review: "
 class Estimate:
     """The estimate for an observation: a row of distances.csv.
 
-    distance is set exactly when status is measured. reason: why the row failed or is unknown, or what is doubtful about it. angle_deg: the
-    bearing from the camera's axis, positive to the right.
+    distance is set exactly when status is measured. reason: why the row failed or is unknown, or what is doubtful about it.
+    angle_deg: the bearing from the camera's axis, positive to the right.
     """
 
     observation: Observation

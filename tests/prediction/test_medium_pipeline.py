@@ -75,14 +75,14 @@ def test_boxes_of_a_table_need_no_detector(clip: Path) -> None:
     assert result.seconds[1].boxes == (strong,)
 
 
-def test_seconds_that_an_exhaustive_table_lacks_have_a_reason(clip: Path) -> None:
+def test_seconds_of_which_the_table_says_nothing_are_unknown(clip: Path) -> None:
     animal = Box(0.1, 0.1, 0.3, 0.3, 0.9)
     boxes = MediumBoxes("medium.mp4", ((1.0, (animal,)), (2.0, ())), is_exhaustive=True)
     result = process_medium(medium_task(clip, times_s=(1.0, 2.0, 3.0), boxes=boxes), WorkerModels())
     assert [(s.status, s.reason) for s in result.seconds] == [
         (Status.MEASURED, ""),
         (Status.NO_ANIMAL, ""),
-        (Status.NO_ANIMAL, NOT_IN_TABLE),
+        (Status.UNKNOWN, NOT_IN_TABLE),
     ]
 
 

@@ -95,7 +95,8 @@ def test_megadetectors_json_is_recognised_under_any_name(write):
     assert scores(table.find("s1/p.jpg"), 99.0) == [0.9]
     bad, old = table.find("bad.jpg"), table.find("old.mp4")
     assert bad is not None and bad.failure == "cannot open"
-    assert old is not None and old.at(0.0) == [], "only the video itself knows the times of its frames"
+    assert old is not None
+    assert old.at(0.0) is None, "only the video itself knows the times of its frames"
     assert [box.score for box in old.with_frame_rate(25.0).at(0.2)] == [0.9]
     # The picture at half a second was processed and is blank: the box of second 0 does not count for it.
     assert scores(table.find("v.mp4"), 0.0) == [0.9]
@@ -137,3 +138,30 @@ def test_another_table_is_refused(write, content, found):
 def test_real_tables_have_all_their_media(shared_file):
     assert len(read_boxes(shared_file("deep-chimpact/train_metadata.csv"))) == 2072
     assert len(read_boxes(shared_file("stills/megadetector_output.json"))) == 5
+
+
+def video_boxes(write, **entry):
+    found = {"category": "1", "conf": 0.9, "bbox": [0.1, 0.1, 0.4, 0.4], "frame_number": 20}
+    video = {"file": "v.mp4", "detections": [found], **entry}
+    text = json.dumps({"detection_categories": {"1": "animal"}, "images": [video]})
+    return read_boxes(write(text.encode(), "boxes.json")).find("v.mp4").with_frame_rate(10.0)
+
+
+@pytest.mark.parametrize("rate", [{}, {"frame_rate": 10}])
+def test_without_a_list_of_frames_nothing_is_known_of_others(write, rate):
+    medium = video_boxes(write, **rate)
+    assert scores(medium, 2.0) == [0.9]
+    assert [medium.at(second) for second in (0.0, 1.0, 3.0)] == [None, None, None]
+
+
+@pytest.mark.parametrize("rate", [{}, {"frame_rate": 10}])
+def test_listed_frames_without_boxes_are_empty(write, rate):
+    medium = video_boxes(write, frames_processed=[0, 20, 40], **rate)
+    assert [medium.at(second) for second in (0.0, 1.0, 4.0)] == [[], None, []]
+    assert scores(medium, 2.0) == [0.9]
+    nothing = video_boxes(write, frames_processed=[], detections=[], **rate)
+    assert nothing.at(0.0) is None
+
+
+def test_a_video_in_which_nothing_was_found_is_empty(write):
+    assert video_boxes(write, detections=[], frame_rate=10).at(3.0) == []

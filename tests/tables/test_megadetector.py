@@ -4,7 +4,7 @@ import pytest
 
 from trapmeter.errors import InputError
 from trapmeter.records import Box
-from trapmeter.tables.megadetector import FileDetections, TimedBox, read_megadetector
+from trapmeter.tables.megadetector import FileDetections, FrameBox, read_megadetector
 
 CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
 FOUND = {"category": "1", "conf": 0.9, "bbox": [0.25, 0.25, 0.5, 0.5]}
@@ -36,24 +36,24 @@ def test_photos_and_failures_are_read(write):
         )
     )
     assert read_megadetector(path) == [
-        FileDetections("a/b.jpg", (TimedBox(None, None, BOX),), "", None),
-        FileDetections("blank.jpg", (), "", None),
-        FileDetections("broken.jpg", (), "Failure image access", None),
-        FileDetections("odd.jpg", (), "the entry has neither detections nor a failure", None),
+        FileDetections("a/b.jpg", (FrameBox(None, BOX),)),
+        FileDetections("blank.jpg", ()),
+        FileDetections("broken.jpg", (), "Failure image access"),
+        FileDetections("odd.jpg", (), "the entry has neither detections nor a failure"),
     ]
 
 
-def test_detections_in_a_video_have_times(write):
+def test_detections_in_a_video_have_frame_numbers(write):
     video = photo(FOUND | {"frame_number": 20}, file="v.mp4", frame_rate=20, frames_processed=[0, 20, 50])
     assert read_megadetector(write(document(video))) == [
-        FileDetections("v.mp4", (TimedBox(1.0, 20, BOX),), "", 20.0, (0.0, 1.0, 2.5))
+        FileDetections("v.mp4", (FrameBox(20, BOX),), "", 20.0, (0, 20, 50), is_video=True)
     ]
 
 
 @pytest.mark.parametrize("rate", [{}, {"frame_rate": None}, {"frame_rate": 0}])
-def test_a_video_without_frame_rate_has_no_times(write, rate):
+def test_a_video_may_lack_its_frame_rate(write, rate):
     (file,) = read_megadetector(write(document(photo(FOUND | {"frame_number": 20}, frames_processed=[20], **rate))))
-    assert (file.detections, file.frame_rate, file.processed_s) == ((TimedBox(None, 20, BOX),), None, ())
+    assert (file.detections, file.frame_rate, file.processed_frames) == ((FrameBox(20, BOX),), None, (20,))
 
 
 def test_other_categories_are_read_on_request(write):
@@ -89,11 +89,11 @@ def test_rounding_is_clipped(write):
     [
         ("", r"this is not JSON"),
         ("[]", r"got a list, which has boxes in pixels"),
-        ("3", r"the file has no list 'images'"),
-        (document(images=None), r"the file has no list 'images'"),
+        ("3", r"a list 'images'.*the file has neither"),
+        (document(images=None), r"a list 'images'.*the file has neither"),
         (document(detection_categories=None), r"expected 'detection_categories'"),
         (document({"detections": []}), r"images\[0\]: expected an entry with 'file'"),
-        (document(photo(), photo()), r"images\[0\] and images\[1\]: both are 'a/b.jpg'"),
+        (document(photo(), photo(FOUND)), r"images\[0\] and images\[1\]: both are 'a/b.jpg'"),
         (document(photo(detections=3)), r"images\[0\] \('a/b.jpg'\): expected a list 'detections', got 3"),
         (document(photo(3)), r"detections\[0\]: expected category, conf and bbox, got 3"),
         (
@@ -120,3 +120,55 @@ def test_real_files_are_read(shared_file):
     assert {file.file for file in files} >= {"2480.jpg", "2595.jpg", "2573.jpg"}
     files = read_megadetector(shared_file("stills/megadetector_output.json"))
     assert [bool(file.failure) for file in files] == [False, False, False, True, True]
+
+
+CLASSES = {"classification_categories": {"0": "red fox", "1": "human", "2": "blank"}}
+
+
+def classified(*pairs):
+    return FOUND | {"classifications": [list(pair) for pair in pairs]}
+
+
+def test_the_best_class_is_the_species_of_its_box(write):
+    boxes = (classified(("0", 0.8), ("1", 0.1)), classified(("2", 0.9)), FOUND | {"classifications": None}, FOUND)
+    (file,) = read_megadetector(write(document(photo(*boxes), **CLASSES)))
+    assert [found.box.species for found in file.detections] == ["red fox", "", "", ""]
+
+
+def test_an_animal_that_the_classifier_calls_a_person_is_left_out(write):
+    (file,) = read_megadetector(write(document(photo(classified(("1", 0.9)), classified(("0", 0.6))), **CLASSES)))
+    assert [found.box.species for found in file.detections] == ["red fox"]
+
+
+def test_of_repeated_entries_the_one_that_worked_counts(write):
+    failed = {"file": "a/b.jpg", "failure": "Failure image access", "detections": None}
+    for images in ((failed, photo(FOUND)), (photo(FOUND), failed), (failed, failed, photo(FOUND), photo(FOUND))):
+        assert read_megadetector(write(document(*images))) == [FileDetections("a/b.jpg", (FrameBox(None, BOX),))]
+    assert read_megadetector(write(document(failed, failed)))[0].failure == "Failure image access"
+
+
+def test_numbers_may_be_written_as_text(write):
+    video = photo(FOUND | {"frame_number": "20"}, frame_rate="10", frames_processed=["0", "20"])
+    (file,) = read_megadetector(write(document(video)))
+    assert (file.detections, file.frame_rate, file.processed_frames) == ((FrameBox(20, BOX),), 10.0, (0, 20))
+    with pytest.raises(InputError, match=r"expected a whole number >= 0, got 2\.5"):
+        read_megadetector(write(document(photo(FOUND | {"frame_number": "2.5"}))))
+
+
+def test_speciesnets_own_json_is_read(write):
+    label = "b1352069-a39c-4a84-a949-60044271c0c1;mammalia;carnivora;canidae;vulpes;vulpes;red fox"
+    person = "990ae9dd-7a59-4344-afcb-1b7b21368000;mammalia;primates;hominidae;homo;sapiens;human"
+    blank = "f1856211-cfb7-4a5b-9158-c0f72fd09ee6;;;;;;blank"
+    human = FOUND | {"category": "2", "label": "human"}
+    predictions = [
+        {"filepath": "a.jpg", "detections": [FOUND, human], "prediction": label, "prediction_score": 0.9},
+        {"filepath": "b.jpg", "failures": ["DETECTOR"]},
+        {"filepath": "c.jpg", "failures": ["CLASSIFIER"], "detections": [FOUND]},
+        {"filepath": "d.jpg", "detections": [], "prediction": blank, "prediction_score": 0.9},
+        {"filepath": "e.jpg", "detections": [FOUND], "prediction": person, "prediction_score": 0.9},
+    ]
+    fox, broken, unnamed, empty, walker = read_megadetector(write(json.dumps({"predictions": predictions})))
+    assert [found.box.species for found in fox.detections] == ["Vulpes vulpes"]
+    assert "DETECTOR" in broken.failure
+    assert [found.box.species for found in unnamed.detections] == [""]
+    assert (empty.detections, empty.failure, walker.detections) == ((), "", ())

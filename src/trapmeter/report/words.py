@@ -39,7 +39,7 @@ COLUMN_MEANINGS = {
 STATUS_MEANINGS = {
     Status.MEASURED: "An animal was found and its distance measured. One row per animal.",
     Status.NO_ANIMAL: "The picture was read, and no animal was found in it.",
-    Status.UNKNOWN: "Nobody can say whether there is an animal, because no detector saw this picture or a part of it is lost.",
+    Status.UNKNOWN: "There may be an animal or not: no detector saw this picture, or a part of it is lost.",
     Status.FAILED: "The picture could not be read; the reason says why. Whether it shows animals is unknown.",
     Status.PAST_END: "The requested second is past the end of the video.",
 }

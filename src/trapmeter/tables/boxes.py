@@ -29,7 +29,7 @@ class MediumBoxes:
     by_time: (seconds, boxes) in order of time, with no boxes where the detector found nothing.
     untimed: boxes without a time, such as those of a photo. failure: why there are no boxes, "" when there is no reason.
     by_frame_number: (frame number, boxes) in order, when only the video itself knows the seconds: see with_frame_rate.
-    is_exhaustive: by_time has every picture that the detector processed, so that nothing is known of other seconds.
+    is_exhaustive: by_time has every picture of which something is known, so that nothing is known of other seconds.
     """
 
     name: str
@@ -144,18 +144,19 @@ def _in_order(by_time: Mapping[float, list[Box]]) -> tuple[tuple[float, tuple[Bo
 
 
 def _medium_of_megadetector(file: FileDetections) -> MediumBoxes:
-    by_frame_number: dict[int, list[Box]] = {}
-    by_time: dict[float, list[Box]] = {time_s: [] for time_s in file.processed_s}
+    by_frame_number: dict[int, list[Box]] = {number: [] for number in file.processed_frames or ()}
     untimed = []
     for found in file.detections:
-        if found.time_s is not None:
-            by_time.setdefault(found.time_s, []).append(found.box)
-        elif found.frame_number is not None:
-            by_frame_number.setdefault(found.frame_number, []).append(found.box)
-        else:
+        if found.frame_number is None:
             untimed.append(found.box)
+        else:
+            by_frame_number.setdefault(found.frame_number, []).append(found.box)
     numbered = tuple((number, tuple(boxes)) for number, boxes in sorted(by_frame_number.items()))
-    return MediumBoxes(file.file, _in_order(by_time), tuple(untimed), file.failure, numbered, bool(file.processed_s))
+    # Without a list of its frames, a video may have been written with the best one alone: of others nothing is known. One in
+    # which nothing was found has nothing in any frame that the detector saw.
+    is_exhaustive = file.is_video and (file.processed_frames is not None or bool(file.detections))
+    medium = MediumBoxes(file.file, (), tuple(untimed), file.failure, numbered, is_exhaustive)
+    return medium.with_frame_rate(file.frame_rate)
 
 
 def _media_of_distances(path: Path) -> list[MediumBoxes]:

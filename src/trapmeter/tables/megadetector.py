@@ -1,16 +1,17 @@
 """MegaDetector's batch output, read and written: a JSON file with the boxes of many photos and videos, format 1.x.
 
 The format: https://lila.science/megadetector-output-format. Boxes are [left, top, width, height] as fractions of the picture.
-Videos have frame_rate and frames_processed (since 1.4) and a frame_number with every detection. The other JSON of this name,
-a bare list with boxes in pixels, is refused because it lacks the picture's size. Classifications are ignored. Written
-detections also carry distance_m, low_m and high_m, which other tools ignore.
+Videos have frame_rate and frames_processed and a frame_number with every detection; before 1.5 frames_processed was missing,
+and often all but one frame. SpeciesNet's own JSON, with 'predictions' in place of 'images', is read as well. The other JSON
+of this name, a bare list with boxes in pixels, is refused because it lacks the picture's size. Written detections also carry
+distance_m, low_m and high_m, which other tools ignore.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -21,15 +22,16 @@ from trapmeter.records import Box, Estimate, Status
 from trapmeter.tables.boxcells import make_box
 from trapmeter.tables.csvfile import read_text
 
-FORMAT_VERSION = "1.4"
-"""The first with frame_rate and frames_processed."""
+FORMAT_VERSION = "1.6"
+PEOPLE_AND_VEHICLES = frozenset({"person", "people", "human", "homo sapiens", "vehicle"})
+NOT_SPECIES = frozenset({"", "animal", "blank", "empty", "unknown", "no cv result"})
+"""Labels of classifiers that name no species."""
 
 
 @dataclass(frozen=True, slots=True)
-class TimedBox:
-    """A box and its time: frame_number counts from 0, time_s is in seconds. Both are None in photos."""
+class FrameBox:
+    """A box and the number of its frame, from 0; None in photos."""
 
-    time_s: float | None
     frame_number: int | None
     box: Box
 
@@ -39,14 +41,16 @@ class FileDetections:
     """The detections in one photo or video.
 
     failure: why the detector could not process it, "" when it could. frame_rate: frames per second, None for photos and in
-    files older than format 1.4. processed_s: the times (seconds) that were processed, with or without detections.
+    old files. processed_frames: the numbers of the frames that were processed, with or without detections; None if the file
+    doesn't say. is_video: something in the entry is of a video.
     """
 
     file: str
-    detections: tuple[TimedBox, ...]
-    failure: str
-    frame_rate: float | None
-    processed_s: tuple[float, ...] = ()
+    detections: tuple[FrameBox, ...]
+    failure: str = ""
+    frame_rate: float | None = None
+    processed_frames: tuple[int, ...] | None = None
+    is_video: bool = False
 
 
 def read_megadetector(path: str | Path, *, categories: Sequence[str] = ("animal",)) -> list[FileDetections]:
@@ -70,20 +74,79 @@ def read_megadetector(path: str | Path, *, categories: Sequence[str] = ("animal"
             "list, which has boxes in pixels; write the results in the batch format, "
             "https://lila.science/megadetector-output-format"
         )
+    if isinstance(document, dict) and isinstance(document.get("predictions"), list):
+        document = _from_speciesnet(path, document["predictions"])
     if not isinstance(document, dict) or not isinstance(document.get("images"), list):
-        raise InputError(f"{path}: expected MegaDetector's batch format, but the file has no list 'images'")
+        raise InputError(
+            f"{path}: expected MegaDetector's batch format with a list 'images', or SpeciesNet's with a list 'predictions', "
+            "but the file has neither"
+        )
     _check_version(path, document.get("info"))
     wanted = _wanted_categories(path, document.get("detection_categories"), categories)
-    first: dict[str, int] = {}
-    files = []
+    species = _species_names(document.get("classification_categories"))
+    files: dict[str, tuple[int, FileDetections]] = {}
     for number, image in enumerate(document["images"]):
-        detections = _read_file(f"{path}, images[{number}]", image, wanted)
-        if first.setdefault(detections.file, number) != number:
+        found = _read_file(f"{path}, images[{number}]", image, wanted, species)
+        before = files.get(found.file)
+        if before is None or before[1].failure:
+            # A later entry of a file that failed at first is another try.
+            files[found.file] = number, found
+        elif not found.failure and found != before[1]:
             raise InputError(
-                f"{path}, images[{first[detections.file]}] and images[{number}]: both are {detections.file!r}; remove one"
+                f"{path}, images[{before[0]}] and images[{number}]: both are {found.file!r} and differ; remove one"
             )
-        files.append(detections)
-    return files
+    return [found for _, found in files.values()]
+
+
+def _from_speciesnet(path: str | Path, predictions: Sequence[Any]) -> dict[str, Any]:
+    """SpeciesNet's own JSON as a batch file: its prediction for a picture becomes the class of each box of an animal.
+
+    https://github.com/google/cameratrapai describes it: filepath, failures (a list of parts that failed, such as DETECTOR),
+    detections as MegaDetector's, and prediction: seven parts from an id to a common name, separated by semicolons.
+    """
+    classes: dict[str, str] = {}
+    images = []
+    for number, entry in enumerate(predictions):
+        if not isinstance(entry, dict) or not isinstance(entry.get("filepath"), str):
+            raise InputError(f"{path}, predictions[{number}]: expected an entry with 'filepath'; correct or remove it")
+        failures = entry.get("failures") or []
+        image: dict[str, Any] = {"file": entry["filepath"], "detections": entry.get("detections")}
+        if "DETECTOR" in failures or image["detections"] is None:
+            parts = ", ".join(map(str, failures)) if isinstance(failures, list) and failures else "no detections"
+            images.append({**image, "failure": f"SpeciesNet could not process it ({parts})"})
+            continue
+        prediction = entry.get("prediction")
+        if isinstance(prediction, str) and isinstance(image["detections"], list):
+            key = classes.setdefault(prediction, str(len(classes)))
+            score = entry.get("prediction_score")
+            image["detections"] = [
+                {**found, "classifications": [[key, score]]}
+                if isinstance(found, dict) and str(found.get("category")) == "1"
+                else found
+                for found in image["detections"]
+            ]
+        images.append(image)
+    return {
+        "detection_categories": {"1": "animal", "2": "human", "3": "vehicle"},
+        "classification_categories": {key: _speciesnet_name(label) for label, key in classes.items()},
+        "images": images,
+    }
+
+
+def _speciesnet_name(label: str) -> str:
+    """The scientific name in a label of SpeciesNet if it names a species, else its common name."""
+    parts = label.split(";")
+    if len(parts) < 7:
+        return label
+    genus, species, common = parts[-3].strip(), parts[-2].strip(), parts[-1].strip()
+    return f"{genus.capitalize()} {species}" if genus and species and common not in PEOPLE_AND_VEHICLES else common
+
+
+def _species_names(classes: Any) -> dict[str, str]:
+    """The species that each class of a classifier stands for; "" for those that name none."""
+    if not isinstance(classes, dict):
+        return {}
+    return {key: "" if str(name).casefold() in NOT_SPECIES else str(name) for key, name in classes.items()}
 
 
 def write_megadetector(
@@ -165,17 +228,17 @@ def _wanted_categories(path: str | Path, named: Any, categories: Sequence[str]) 
     return keys
 
 
-def _read_file(where: str, image: Any, wanted: frozenset[str]) -> FileDetections:
+def _read_file(where: str, image: Any, wanted: frozenset[str], species: Mapping[str, str]) -> FileDetections:
     if not isinstance(image, dict) or not isinstance(image.get("file"), str) or not image["file"]:
         raise InputError(f"{where}: expected an entry with 'file', the name of a photo or video; correct or remove it")
     file = image["file"]
     where = f"{where} ({file!r})"
     failure = image.get("failure")
     if failure:
-        return FileDetections(file, (), str(failure), None)
+        return FileDetections(file, (), str(failure))
     found = image.get("detections")
     if found is None:
-        return FileDetections(file, (), "the entry has neither detections nor a failure", None)
+        return FileDetections(file, (), "the entry has neither detections nor a failure")
     if not isinstance(found, list):
         raise InputError(f"{where}: expected a list 'detections', got {found!r}; correct or remove the entry")
     frame_rate = _frame_rate(where, image.get("frame_rate"))
@@ -185,18 +248,33 @@ def _read_file(where: str, image: Any, wanted: frozenset[str]) -> FileDetections
         if not isinstance(detection, dict) or "category" not in detection:
             raise InputError(f"{here}: expected category, conf and bbox, got {detection!r}; correct or remove it")
         if str(detection["category"]) in wanted:
-            detections.append(_read_detection(here, detection, frame_rate))
-    frames = image.get("frames_processed") or []
-    if not isinstance(frames, list):
+            name = _top_class(here, detection.get("classifications"), species)
+            if name.casefold() not in PEOPLE_AND_VEHICLES:
+                detections.append(_read_detection(here, detection, name))
+    frames = image.get("frames_processed")
+    if frames is not None and not isinstance(frames, list):
         raise InputError(
             f"{where}: expected frames_processed to be a list of whole numbers, got {frames!r}; correct it"
         )
-    numbers = [_frame_number(f"{where}, frames_processed", frame) for frame in frames]
-    processed_s = tuple(number / frame_rate for number in numbers) if frame_rate else ()
-    return FileDetections(file, tuple(detections), "", frame_rate, processed_s)
+    processed = None if frames is None else tuple(_frame_number(f"{where}, frames_processed", f) for f in frames)
+    is_numbered = any(isinstance(detection, dict) and detection.get("frame_number") is not None for detection in found)
+    is_video = is_numbered or frame_rate is not None or processed is not None
+    return FileDetections(file, tuple(detections), "", frame_rate, processed, is_video)
 
 
-def _read_detection(where: str, detection: dict[str, Any], frame_rate: float | None) -> TimedBox:
+def _top_class(where: str, classifications: Any, species: Mapping[str, str]) -> str:
+    """The species of the best classification, "" if there is none."""
+    if not classifications:
+        return ""
+    pairs = classifications if isinstance(classifications, list) else [None]
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise InputError(
+            f"{where}: expected classifications such as [['3', 0.9]], got {classifications!r}; correct or remove them"
+        )
+    return species.get(str(pairs[0][0]), "")
+
+
+def _read_detection(where: str, detection: dict[str, Any], species: str) -> FrameBox:
     bbox = detection.get("bbox")
     conf = detection.get("conf")
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(_is_number(value) for value in bbox):
@@ -204,24 +282,31 @@ def _read_detection(where: str, detection: dict[str, Any], frame_rate: float | N
     if not _is_number(conf):
         raise InputError(f"{where}: expected conf, a number in 0..1, got {conf!r}; correct it")
     left, top, width, height = bbox
-    box = make_box((left, top, left + width, top + height), conf, f"{where}, bbox")
+    box = replace(make_box((left, top, left + width, top + height), conf, f"{where}, bbox"), species=species)
     number = detection.get("frame_number")
-    if number is None:
-        return TimedBox(None, None, box)
-    frame_number = _frame_number(f"{where}, frame_number", number)
-    return TimedBox(frame_number / frame_rate if frame_rate else None, frame_number, box)
+    return FrameBox(None if number is None else _frame_number(f"{where}, frame_number", number), box)
 
 
 def _frame_rate(where: str, value: Any) -> float | None:
     # Some programs write 0 or null when the container has no rate: unknown, as if it were absent.
     if value is None or value == 0:
         return None
+    value = _number_in(value)
     if not _is_number(value) or value < 0:
         raise InputError(f"{where}: expected frame_rate, frames per second > 0, got {value!r}; correct it")
     return float(value)
 
 
+def _number_in(value: Any) -> Any:
+    """The number that a text holds; some programs write all values as text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def _frame_number(where: str, value: Any) -> int:
+    value = _number_in(value)
     if not _is_number(value) or value < 0 or value != int(value):
         raise InputError(f"{where}: expected a whole number >= 0, got {value!r}; correct it")
     return int(value)
