@@ -39,7 +39,7 @@ $(BASE)/installed: pyproject.toml
 $(FULL)/installed: pyproject.toml
 	@echo "installing everything (6 GB, most of it torch) into $(FULL) ..."
 	$(PYTHON) -m venv $(FULL)
-	$(FULL)/bin/python -m pip install -qq --disable-pip-version-check -e '.[boxmodel,cloud,cluster,gcs,openvino,pdf,review,train,dev]'
+	$(FULL)/bin/python -m pip install -qq --disable-pip-version-check -e '.[boxmodel,cloud,cluster,gcs,heif,openvino,pdf,review,train,dev]'
 	touch $@
 
 # The documentation as a site, in site/; a broken link is an error.

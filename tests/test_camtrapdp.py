@@ -62,7 +62,7 @@ def test_a_folder_a_descriptor_and_an_archive_are_measured_alike(package: Path, 
     assert "leads out of the package" in reasons["../secret.jpg"]
     assert "no such file" in reasons["S1/gone.jpg"]
     assert "opens no connection" in reasons["https://example.org/c.jpg"]
-    assert run.facts["other_files"] == 1
+    assert run.facts["other_files"] == {".wav": 1}
     # A second run resumes: only what failed is processed again.
     journal = (tmp_path / "out/seen.jsonl").read_text().splitlines()
     again = measure(source, tmp_path / "out")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trapmeter.geometry import DEFAULT_HFOV_DEG
+from trapmeter.media.discovery import suffix_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,6 +99,8 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         )
     if run.facts["errors_of_ours"]:
         print(f"{run.facts['errors_of_ours']:,} media caused an internal error: please report {out / 'errors.log'}")
+    if run.facts["other_files"]:
+        print(f"passed over, as neither videos nor photos: {terminal_text(suffix_text(run.facts['other_files']))}")
     for folder in run.facts["unreadable_folders"]:
         print(f"unreadable: {terminal_text(folder['folder'])}: {folder['reason']}")
     _print_failures([f"{terminal_text(media_id)}: {reason}" for media_id, reason in summary.failures], "the report")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from trapmeter.errors import InputError
-from trapmeter.media.discovery import PHOTO_SUFFIXES, VIDEO_SUFFIXES, find_media
+from trapmeter.media.discovery import PHOTO_SUFFIXES, VIDEO_SUFFIXES, find_media, suffix_text
 from trapmeter.records import MediumKind
 
 
@@ -26,7 +26,7 @@ def test_paths_without_media_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no video or photo found"):
         find_media([tmp_path])
     touch(tmp_path / "notes.txt")
-    with pytest.raises(InputError, match=r"1 other files; expected one of 3gp asf"):
+    with pytest.raises(InputError, match=r"other files: 1 .txt; expected one of 3gp asf"):
         find_media([tmp_path])
     with pytest.raises(InputError, match="neither a video nor a photo"):
         find_media([tmp_path / "notes.txt"])
@@ -59,7 +59,7 @@ def test_ids_are_sorted_paths_below_the_folder(tmp_path: Path) -> None:
     assert ids(tmp_path) == ["a/9.jpg", "b/1.mp4", "b/2.mp4"]
     assert ids(tmp_path / "b") == ["1.mp4", "2.mp4"]
     assert ids(tmp_path / "b/1.mp4") == ["1.mp4"]
-    assert find_media([tmp_path]).n_other == 1
+    assert find_media([tmp_path]).n_other == {".txt": 1}
 
 
 def test_several_paths_share_a_root_and_count_each_file_once(tmp_path: Path) -> None:
@@ -129,3 +129,13 @@ def test_the_parent_of_a_link_is_that_of_its_target(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="too long"):
         find_media([tmp_path / ("a" * 5000)])
+
+
+def test_files_passed_over_are_counted_by_suffix(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("a.jpg", "1.XYZ", "2.xyz", "b.txt", "README", ".hidden")))
+    found = find_media([tmp_path])
+    assert list(found.n_other.items()) == [(".xyz", 2), ("", 1), (".txt", 1)]
+    assert suffix_text(found.n_other) == "2 .xyz, 1 without suffix, 1 .txt"
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(InputError, match=r"no video or photo found \(other files: 2 \.xyz, 1 without suffix, 1 \.txt; expected"):
+        find_media([tmp_path])

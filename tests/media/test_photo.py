@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from trapmeter.errors import MediaError
-from trapmeter.media.photo import DAMAGE, exif_hfov_deg, open_photo
+from trapmeter.media.photo import DAMAGE, exif_hfov_deg, open_photo, register_heif
 from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.records import Frame
 
@@ -41,6 +42,17 @@ def test_every_format_is_read(tmp_path: Path, suffix: str) -> None:
     assert pixels.shape == (40, 60, 3)
     assert pixels[20, 10, 0] > 150 > pixels[20, 10, 2]
     assert pixels[20, 50, 2] > 150 > pixels[20, 50, 0]
+
+
+def test_heif_is_read_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(__file__).parent / "files/half_red.heic"
+    pixels = read(path).pixels
+    assert pixels.shape == (40, 60, 3)
+    assert pixels[20, 10, 0] > 150 > pixels[20, 10, 2]
+    register_heif.cache_clear()
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(MediaError, match=r"pip install 'trapmeter\[heif\]'"):
+        read(path)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,11 @@ CODECS = {
     "mjpeg.avi": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
     "wmv.asf": {"codec": "wmv2"},
     "vp9.webm": {"codec": "libvpx-vp9"},
+    "mpeg2.mpg": {"codec": "mpeg2video", "options": {"bf": "2"}},
+    "h264.mts": {"codec": "libx264"},
+    "h264.m2ts": {"codec": "libx264"},
+    "sorenson.flv": {"codec": "flv1"},
+    "raw.h264": {"codec": "libx264", "options": {"bf": "2"}},
 }
 
 
@@ -248,3 +253,9 @@ def test_memory_does_not_grow_with_the_length_of_a_video(make_clip: MakeClip) ->
         peak_kb[n] = int(kb)
     # Sixty times as long: about a megabyte is for the packets' times.
     assert peak_kb[36_000] - peak_kb[600] < 8_000
+
+
+def test_a_stream_without_times_says_which_rate_is_assumed(make_clip: MakeClip) -> None:
+    with open_video(make_clip("rate.h264", rate=15, n=45)) as video:
+        assert video.facts.length_s == pytest.approx(3)
+        assert video.facts.doubts == ("a raw stream has no times: 15 pictures a second are assumed",)

@@ -120,7 +120,7 @@ def test_media_are_found_and_read_in_a_bucket_of_google(objects: dict[str, bytes
     found = find_media([parse_path("gs://traps/survey")])
     assert ([medium.media_id for medium in found.media], found.n_other) == (
         [f"S1/{number} a.mp4" for number in range(3)],
-        1,
+        {".txt": 1},
     )
     with open_medium(found.media[0]) as reader:
         assert isinstance(next(iter(reader.frames([1.0]))), Frame)

@@ -72,7 +72,7 @@ def test_a_run_over_a_bucket_gives_the_bytes_of_a_local_run(
     far = measure(address, tmp_path / "far", THIS_MACHINE)
     assert (tmp_path / "far/distances.csv").read_bytes() == (tmp_path / "here/distances.csv").read_bytes()
     assert far.summary == here.summary
-    assert (far.summary.n_media, far.facts["other_files"], far.facts["root"]) == (5, 1, "s3://traps/survey")
+    assert (far.summary.n_media, far.facts["other_files"], far.facts["root"]) == (5, {".txt": 1}, "s3://traps/survey")
     # A second run reads only the list and the medium that failed.
     proxy.requests.clear()
     measure(address, tmp_path / "far")

@@ -148,7 +148,7 @@ def timed_pictures(pictures: Iterable[VideoFrame], timeline: Timeline) -> Iterat
     """Pictures decoded in sequence, each with its pts; where packets have none, the first picture is the start."""
     known_pts = np.unique(timeline.pts)
     delay: int | None = None
-    pts = timeline.start_pts
+    pts = timeline.start_pts - 1
     for picture in pictures:
         if timeline.is_exact:
             if picture.pts is not None and picture.pts < timeline.end_pts:

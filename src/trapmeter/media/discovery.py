@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from trapmeter.errors import InputError
 from trapmeter.records import Medium, MediumKind
@@ -15,9 +15,12 @@ from trapmeter.storage.address import AnyPath, RemotePath, parse_path
 from trapmeter.storage.remote import files_below
 
 VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".avi", ".asf", ".mov", ".mkv", ".wmv", ".webm", ".m4v", ".3gp", ".gif"},
+    {".mp4", ".avi", ".asf", ".mov", ".mkv", ".wmv", ".webm", ".m4v", ".3gp", ".gif"}
+    | {".mpg", ".mpeg", ".mts", ".m2ts", ".flv", ".h264"},
 )
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
+HEIF_SUFFIXES = frozenset({".heic", ".heif"})
+"""Photos that need the extra "heif"."""
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}) | HEIF_SUFFIXES
 PACKAGE_FILE = "datapackage.json"
 """The file by which a Camtrap DP is recognised."""
 
@@ -26,13 +29,14 @@ PACKAGE_FILE = "datapackage.json"
 class FoundMedia:
     """The media among some files and folders.
 
-    root: the folder that every media_id is relative to; media: sorted by media_id; n_other: number of files that are neither
-    video nor photo; unreadable: folders that could not be listed, each with the reason.
+    root: the folder that every media_id is relative to; media: sorted by media_id; n_other: the number of files that are
+    neither video nor photo, by suffix in small letters, most frequent first ("" for files without one); unreadable: folders
+    that could not be listed, each with the reason.
     """
 
     root: AnyPath
     media: tuple[Medium, ...]
-    n_other: int
+    n_other: Mapping[str, int]
     unreadable: tuple[tuple[Path, str], ...]
 
 
@@ -73,7 +77,7 @@ def _find_local(paths: Sequence[Path]) -> FoundMedia:
         for path in listing.files
         if (kind := medium_kind(path)) is not None
     ]
-    return _found(paths, root, media, len(listing.files), listing.unreadable)
+    return _found(paths, root, media, listing.files, listing.unreadable)
 
 
 def _find_remote(addresses: Sequence[RemotePath]) -> FoundMedia:
@@ -110,24 +114,35 @@ def _find_remote(addresses: Sequence[RemotePath]) -> FoundMedia:
         for inner, file in files.items()
         if (kind := medium_kind(file)) is not None
     ]
-    return _found(addresses, root, media, len(files), ())
+    return _found(addresses, root, media, files.values(), ())
 
 
 def _found(
     paths: Sequence[AnyPath],
     root: AnyPath,
     media: Sequence[Medium],
-    n_files: int,
+    files: Iterable[AnyPath],
     unreadable: tuple[tuple[Path, str], ...],
 ) -> FoundMedia:
+    n_other = count_by_suffix(file for file in files if medium_kind(file) is None)
     if not media:
         folders = "".join(f"; {folder}: {reason}" for folder, reason in unreadable)
         raise InputError(
             f"{', '.join(map(str, paths))}: no video or photo found "
-            f"({n_files} other files; expected one of {_known_suffixes()}){folders}"
+            f"(other files: {suffix_text(n_other) or 'none'}; expected one of {_known_suffixes()}){folders}"
         )
     ordered = tuple(sorted(media, key=lambda medium: medium.media_id))
-    return FoundMedia(root, ordered, n_files - len(media), unreadable)
+    return FoundMedia(root, ordered, n_other, unreadable)
+
+
+def count_by_suffix(files: Iterable[AnyPath | PurePath]) -> dict[str, int]:
+    """The number of files with each suffix in small letters, most frequent first."""
+    return dict(sorted(Counter(file.suffix.lower() for file in files).items(), key=lambda item: (-item[1], item[0])))
+
+
+def suffix_text(n_files: Mapping[str, int]) -> str:
+    """Counts by suffix as text for users, such as "12 .txt, 3 .wav, 1 without suffix"; "" for none."""
+    return ", ".join(f"{n:,} {suffix or 'without suffix'}" for suffix, n in n_files.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,7 @@ from PIL.ExifTags import IFD, Base
 
 from trapmeter.errors import MediaError
 from trapmeter.geometry import FILM_WIDTH_MM
+from trapmeter.media.discovery import HEIF_SUFFIXES
 from trapmeter.media.medium_file import MediumFile, open_medium_file
 from trapmeter.media.reader import FIRST_YEAR, ExactSize, FitWithin, MediumFacts, MissingFrame, Scale, scaled_size
 from trapmeter.records import Frame, Pixels, Status
@@ -158,6 +160,8 @@ def open_photo(path: AnyPath, *scales: Scale) -> Iterator[PhotoReader]:
     Raises:
         MediaError: the file is not a readable picture.
     """
+    if path.suffix.lower() in HEIF_SUFFIXES:
+        register_heif()
     with open_medium_file(path, sparsely=False) as file:
         yield PhotoReader(file, scales or (None,))
 
@@ -177,6 +181,20 @@ def _open_image(file: MediumFile) -> Iterator[Image.Image]:
         raise MediaError("not a picture that can be read" if file.size else "the file is empty") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise MediaError(str(error) or type(error).__name__) from error
+
+
+@cache
+def register_heif() -> None:
+    """Teaches Pillow to read HEIF.
+
+    Raises:
+        MediaError: the extra is not installed.
+    """
+    try:
+        from pi_heif import register_heif_opener
+    except ImportError:
+        raise MediaError("photos of this kind need another package: pip install 'trapmeter[heif]'") from None
+    register_heif_opener()
 
 
 def _source(content: Path | RawIOBase) -> Path | IO[bytes]:

@@ -47,6 +47,8 @@ from trapmeter.media.timeline import DecodeRun, Timeline, make_timeline, plan_de
 from trapmeter.records import Frame, Status
 from trapmeter.storage.address import AnyPath
 
+RAW_FORMATS = frozenset({"h264", "hevc"})
+"""FFmpeg's names for video without a container."""
 MAX_STALE_S = 2.0
 MAX_STALE_STEPS = 10
 """How long the last good picture stands in for lost ones: the longer of MAX_STALE_S and MAX_STALE_STEPS usual steps."""
@@ -81,6 +83,10 @@ class VideoReader:
             self._recorded = container_recording_time(container)
             self._time_base = stream.time_base or Fraction(1, 1000)
             self._rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+            if container.format.name in RAW_FORMATS:
+                # FFmpeg's average is a default of its own; the guess comes from the stream's header.
+                self._rate = stream.guessed_rate or self._rate
+                self._doubt(f"a raw stream has no times: {float(self._rate):g} pictures a second are assumed")
             # AVI has no presentation times. If pictures are stored out of order, FFmpeg's substitutes are wrong.
             self._is_exact = not (container.format.name == "avi" and codec.has_b_frames)
             if not self._is_exact:

@@ -93,6 +93,7 @@ _FACT_TYPES = {
     "seconds": dict,
     "doubts": list,
     "unreadable_folders": list,
+    "other_files": dict,
 }
 
 

@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import atomic_path, lock_folder, sha256_of_bytes
 from trapmeter.frames.store import FrameStore
-from trapmeter.media.discovery import FoundMedia, find_media
+from trapmeter.media.discovery import FoundMedia, count_by_suffix, find_media
 from trapmeter.prediction.settings import RESULTS_LAYOUT, PredictSettings
 from trapmeter.records import Medium, MediumKind
 from trapmeter.tables.boxes import MediumBoxes
@@ -123,7 +123,12 @@ def _package_sources(path: Path, out: Path, zone: tzinfo | None) -> Sources:
     setups = {name: camera_setup_of(deployments[row.deployment_id]) for name, row in media_rows.items()}
     known_species = species_by_medium(package)
     return Sources(
-        FoundMedia(root, tuple(media), len(package.media) - len(media), ()),
+        FoundMedia(
+            root,
+            tuple(media),
+            count_by_suffix(PurePosixPath(row.file_path) for row in package.media if row.kind is None),
+            (),
+        ),
         boxes,
         cameras={name: setup for name, setup in setups.items() if setup is not None},
         starts={name: row.time for name, row in media_rows.items()},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trapmeter.errors import InputError, MissingExtraError, RunError
 from trapmeter.files import atomic_file, atomic_path
+from trapmeter.media.discovery import suffix_text
 from trapmeter.metrics import BANDS_M
 from trapmeter.progress import Announce, Progress, no_progress
 from trapmeter.records import Estimate
@@ -164,6 +165,7 @@ def render_report(
         summary=run.summary,
         facts=run.facts,
         status=words.status_sentence(run.summary),
+        other_files=suffix_text(run.facts.get("other_files") or {}),
         sections=[(ident, name) for ident, name in SECTIONS.items() if ident not in left_out],
         words=words,
         many_sites=FOLDED_ABOVE_SITES,
