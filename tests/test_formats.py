@@ -106,3 +106,26 @@ def test_r_distances_flat_file_comes_back(tmp_path: Path) -> None:
     ]
     with (tmp_path / "flat.csv").open() as file:
         assert [row["object"] for row in csv.DictReader(file)] == ["1", "2", "NA"]
+
+
+def test_boxes_and_times_from_another_machine_say_which_folder_they_name(tmp_path: Path) -> None:
+    names = ["S1/a.jpg", "S1/b.jpg", "S2/a.jpg"]
+    for name in names:
+        (tmp_path / "card" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (320, 180), (90, 120, 60)).save(tmp_path / "card" / name)
+    images = [
+        {"file": "D:\\survey 2024\\" + name.replace("/", "\\"), "detections": [detection(0.9, [0.2, 0.3, 0.3, 0.4])]}
+        for name in names
+    ]
+    (tmp_path / "md.json").write_text(json.dumps({"detection_categories": {"1": "animal"}, "images": images}))
+    (tmp_path / "times.csv").write_text("".join(["video_id,time\n", *(f"/mnt/old/{name},0\n" for name in names)]))
+    run = run_prediction(
+        PredictSettings(
+            (tmp_path / "card",), out=tmp_path / "out", boxes=tmp_path / "md.json", times=tmp_path / "times.csv"
+        )
+    )
+    assert [row.observation.media_id for row in run.estimates if row.distance is not None] == names
+    assert run.facts["notes"] == [
+        "md.json names the media in another folder, D:/survey 2024: 3 names match below it",
+        "times.csv names the media in another folder, mnt/old: 3 names match below it",
+    ]

@@ -118,8 +118,8 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         print(f"EXIF of {n_photos:,} photos states {by_exif:.0f} degrees (median), which was not used; --exif uses it")
     if run.facts.get("runtime") is not None:
         print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")
-    for note in notes:
-        print(f"note: {note}")
+    for note in (*run.facts["notes"], *notes):
+        print(f"note: {terminal_text(note)}")
     print(f"model:   {terminal_text(run.facts['models']['distance']['model_id'])}")
     print(f"results: {out / 'distances.csv'}\nreport:  {report}")
 

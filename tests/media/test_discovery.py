@@ -137,5 +137,5 @@ def test_files_passed_over_are_counted_by_suffix(tmp_path: Path) -> None:
     assert list(found.n_other.items()) == [(".xyz", 2), ("", 1), (".txt", 1)]
     assert suffix_text(found.n_other) == "2 .xyz, 1 without suffix, 1 .txt"
     (tmp_path / "a.jpg").unlink()
-    with pytest.raises(InputError, match=r"no video or photo found \(other files: 2 \.xyz, 1 without suffix, 1 \.txt; expected"):
+    with pytest.raises(InputError, match=r"found \(other files: 2 \.xyz, 1 without suffix, 1 \.txt; expected"):
         find_media([tmp_path])

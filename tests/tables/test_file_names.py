@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trapmeter.errors import InputError
-from trapmeter.tables.file_names import NameIndex, leaves_root, name_parts
+from trapmeter.tables.file_names import NameIndex, leaves_root, match_below_other_root, name_parts
 
 parts = st.lists(st.sampled_from(["a", "b", "c.jpg", "ab", "é"]), min_size=1, max_size=4)
 paths = parts.map("/".join)
@@ -99,3 +99,45 @@ def test_paths_out_of_the_folder_are_recognised(name):
 @pytest.mark.parametrize("name", ["a.jpg", "a/b.jpg", "a..jpg", "2024-05-01 10:30.jpg", "10:30/a.jpg", "./a.jpg"])
 def test_paths_within_the_folder_are_not(name):
     assert not leaves_root(name)
+
+
+MEDIA = ["S01/DCIM/1.jpg", "S01/DCIM/2.jpg", "S02/DCIM/1.jpg"]
+
+
+@pytest.mark.parametrize("root", ["D:\\survey 2024", "/data/x", "renamed", "a/b/c"])
+def test_names_below_another_root_match(root):
+    names = [f"{root}/{name}".replace("/", "\\" if "\\" in root else "/") for name in MEDIA]
+    assert match_below_other_root(names, MEDIA) == (
+        dict(zip(MEDIA, names, strict=True)),
+        root.replace("\\", "/").strip("/"),
+    )
+
+
+def test_folders_above_may_be_renamed_on_this_machine_as_well():
+    here = [f"new/card/{name}" for name in MEDIA]
+    names = [f"E:/old/{name}" for name in MEDIA]
+    assert match_below_other_root(names, here) == (dict(zip(here, names, strict=True)), "E:/old")
+    assert match_below_other_root(names[:2], here) is None, "a folder is only left out if all match"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        # Two roots serve some media each, or all.
+        ["x/S01/DCIM/1.jpg", "y/S01/DCIM/2.jpg", "y/S02/DCIM/1.jpg"],
+        [f"{root}/{name}" for root in "xy" for name in MEDIA],
+        [],
+        ["other.jpg"],
+    ],
+)
+def test_names_below_several_roots_do_not_match(names):
+    assert match_below_other_root(names, MEDIA) is None
+
+
+def test_a_file_name_alone_is_not_enough():
+    assert match_below_other_root(["S02/IMG_0001.JPG"], ["IMG_0001.JPG"]) is None
+
+
+def test_media_that_the_table_lacks_stay_without_a_name():
+    found = match_below_other_root(["x/S01/DCIM/1.jpg"], MEDIA)
+    assert found == ({"S01/DCIM/1.jpg": "x/S01/DCIM/1.jpg"}, "x")

@@ -15,7 +15,7 @@ from trapmeter.density.survey.camtrap_dp import read_camtrap_survey
 from trapmeter.density.survey.flat_file import availability_from_rows, survey_from_rows
 from trapmeter.density.survey.measured_distances import read_measured_survey
 from trapmeter.density.survey.species import SPECIES_COLUMN, check_species, find_species_column, is_any_species
-from trapmeter.density.survey.survey import Availability, Survey, circle_share
+from trapmeter.density.survey.survey import Availability, Survey, check_effort_of_detections, circle_share
 from trapmeter.errors import InputError
 from trapmeter.progress import Progress, no_progress
 from trapmeter.tables.camtrapdp.container import is_package, table_files
@@ -78,7 +78,17 @@ def run_survey(settings: DensitySettings, progress: Progress = no_progress) -> D
 
 
 def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]:
-    """The survey in the tables of the settings, and the availability that a flat file may give."""
+    """The survey in the tables of the settings, and the availability that a flat file may give.
+
+    Raises:
+        InputError: a setting or a table is invalid, or effort can't be what it says.
+    """
+    survey, availability = _read_tables(settings)
+    notes = check_effort_of_detections(survey, str(settings.file))
+    return replace(survey, notes=(*survey.notes, *notes)), availability
+
+
+def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None]:
     survey_format = _detect_format(settings)
     _refuse_unused(settings, survey_format)
     if survey_format is SurveyFormat.DISTANCES:

@@ -94,6 +94,7 @@ _FACT_TYPES = {
     "doubts": list,
     "unreadable_folders": list,
     "other_files": dict,
+    "notes": list,
 }
 
 

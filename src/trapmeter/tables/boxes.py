@@ -16,7 +16,7 @@ from trapmeter.records import Box, Status
 from trapmeter.tables.csvfile import read_columns, read_text
 from trapmeter.tables.distances import COLUMNS, read_distances
 from trapmeter.tables.drivendata import METADATA_COLUMNS, read_metadata
-from trapmeter.tables.file_names import NameIndex
+from trapmeter.tables.file_names import NameIndex, match_below_other_root
 from trapmeter.tables.megadetector import FileDetections, read_megadetector
 
 MEGADETECTOR = "MegaDetector JSON"
@@ -98,6 +98,19 @@ class BoxTable:
             "give the folder that the names in the table start from, so that more of the name matches",
         )
         return None if name is None else self._media[name]
+
+    def names_for(self, media_id: str) -> list[str]:
+        """The names that fit a photo or video best; several if they fit equally well."""
+        return self._index.find(media_id)
+
+    def below_other_root(self, media_ids: Iterable[str]) -> tuple[BoxTable, str] | None:
+        """The same table with the media's own names, and the folders that its names begin with; see `file_names`."""
+        found = match_below_other_root(self._media, media_ids)
+        if found is None:
+            return None
+        names, root = found
+        media = [replace(self._media[name], name=media_id) for media_id, name in names.items()]
+        return BoxTable(self.path, self.kind, media), root
 
     def check(self, media_ids: Iterable[str]) -> None:
         """Call with all media before find: refuses an entry that would serve more than one of them.

@@ -7,10 +7,11 @@ one is the end of the other, cut between folders. Backslashes count as slashes. 
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 
 from trapmeter.errors import InputError
@@ -100,6 +101,42 @@ class NameIndex:
         names = list(names)
         self.check(names, where, advice)
         return {name: entry for name in names if (entry := self.find_one(name, where, advice)) is not None}
+
+
+def match_below_other_root(names: Collection[str], known: Iterable[str]) -> tuple[dict[str, str], str] | None:
+    r"""Matches names of a table to known files when the folder above them has another name there, as on another machine.
+
+    names: of the table. known: media_ids. All names that end in a known file's folder and name must begin with the same
+    folders. A file name alone is not enough: every camera has its IMG_0001.JPG.
+
+    Returns:
+        The name for each known file that has one, and the folders before it in the table; None if that is not so.
+
+    Example:
+        >>> match_below_other_root(["D:\\old\\S1\\a.jpg"], ["new/S1/a.jpg"])
+        ({'new/S1/a.jpg': 'D:\\old\\S1\\a.jpg'}, 'D:/old')
+    """
+    known = list(known)
+    parts = {name: name_parts(name) for name in known}
+    index = NameIndex(names)
+    folders = zip(*(own[:-2] for own in parts.values()), strict=False)
+    n_shared = sum(1 for _ in itertools.takewhile(lambda level: len(set(level)) == 1, folders))
+    for n_left_out in range(n_shared + 1):
+        by_root: dict[str, dict[str, str]] = {}
+        n_found = 0
+        for name, own in parts.items():
+            rest = own[n_left_out:]
+            candidates = index.find("/".join(rest)) if len(rest) > 1 else []
+            below = {candidate: name_parts(candidate) for candidate in candidates}
+            below = {candidate: all_parts for candidate, all_parts in below.items() if len(all_parts) >= len(rest)}
+            n_found += bool(below)
+            for candidate, all_parts in below.items():
+                by_root.setdefault("/".join(all_parts[: len(all_parts) - len(rest)]), {})[name] = candidate
+        # With folders left out, all files must have a name; otherwise some may be missing from the table.
+        whole = [root for root, found in by_root.items() if len(found) == n_found]
+        if n_found and len(whole) == 1 and (n_left_out == 0 or n_found == len(known)):
+            return by_root[whole[0]], whole[0]
+    return None
 
 
 def list_names(names: list[str]) -> str:

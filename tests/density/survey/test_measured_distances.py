@@ -154,3 +154,35 @@ def test_only_the_requested_species_counts(measured):
 def test_unsuitable_deployments_are_refused(measured, deployments, message):
     with pytest.raises(InputError, match=message):
         measured(distances_rows(), deployments)
+
+
+def test_snapshots_of_which_nothing_is_known_are_no_effort(measured):
+    rows = distances_rows()
+    site = rows[0]["site_id"]
+    empty = dict.fromkeys(rows[0], "") | {"media_id": "lost.mp4", "site_id": site}
+    lost = [
+        {**empty, "time_s": f"{time_s}", "status": status, "reason": "x"}
+        for time_s, status in ((0, "unknown"), (1, "unknown"), (2, "failed"), (4, "no_animal"), (6, "past_end"))
+    ]
+    before = measured(rows, deployments_text(snapshot_s=2))
+    after = measured([*rows, *lost], deployments_text(snapshot_s=2))
+    differences = [
+        a.effort_snapshots - b.effort_snapshots for a, b in zip(before.stations, after.stations, strict=True)
+    ]
+    assert sorted(differences) == [0] * (len(differences) - 1) + [2]
+    assert "2 snapshots are no effort" in " ".join(after.notes)
+
+
+def test_starts_of_media_may_be_named_on_another_machine(measured, tmp_path):
+    rows = distances_rows()
+    names = {row["media_id"] for row in rows}
+    starts = "".join(f"D:\\card\\{name},2024-05-05T12:00:00\n".replace("/", "\\") for name in names)
+    (tmp_path / "times.csv").write_text(f"media_id,start\n{starts}")
+    survey = measured(rows, deployments_text(), media_times=tmp_path / "times.csv")
+    assert len(survey.distance_m) == len(measured(rows, deployments_text()).distance_m)
+
+
+def test_an_interval_longer_than_the_deployment_is_refused(measured):
+    text = deployments_text(snapshot_s=2).replace(",2,", ",2000000,")
+    with pytest.raises(InputError, match=r"snapshot_s = 2e\+06 is longer than the [\d,]+ s that the camera worked"):
+        measured(distances_rows(), text)

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from trapmeter.density.survey.survey import Availability, Station, StationCounts, Survey, circle_share
+from trapmeter.density.survey.survey import (
+    Availability,
+    Station,
+    StationCounts,
+    Survey,
+    check_effort_of_detections,
+    circle_share,
+)
 from trapmeter.errors import InputError
 
 
@@ -40,3 +47,28 @@ def test_a_wider_camera_counts_as_more_effort():
 def test_invalid_stations_angles_and_availabilities_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("effort", "multiplier", "message"),
+    [
+        (10, 0.1, "has 25 detections in an effort of 10 snapshots.* days become 432,000 .* hours 18,000"),
+        (24.99, 0.1, "has 25 detections"),
+        (240, 0.1, None),
+        (499, 0.1, None),
+    ],
+)
+def test_effort_in_days_or_hours_is_refused_or_noted(effort, multiplier, message):
+    survey = Survey((Station("C1", effort, multiplier),), np.zeros(25, np.intp), np.full((25, 1), 3.0))
+    if message is None:
+        (note,) = check_effort_of_detections(survey, "flat.csv")
+        assert f"flat.csv: station 'C1' has 25 detections in an effort of {effort:g} snapshots" in note
+    else:
+        with pytest.raises(InputError, match=message):
+            check_effort_of_detections(survey, "flat.csv")
+
+
+def test_usual_effort_and_visits_to_points_say_nothing():
+    for effort, multiplier in ((500, 0.1), (432_000, 0.1), (1, 1.0)):
+        survey = Survey((Station("C1", effort, multiplier),), np.zeros(25, np.intp), np.full((25, 1), 3.0))
+        assert check_effort_of_detections(survey, "flat.csv") == ()

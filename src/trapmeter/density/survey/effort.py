@@ -86,6 +86,12 @@ def _station_effort(site_id: str, rows: Sequence[Deployment], settings: DensityS
             f"{rows[0].where}: site {site_id!r} has an effort of 0 snapshots, because its hours never fall between start and "
             "end; correct them or leave the row out"
         )
+    for row, n in zip(rows, snapshots, strict=True):
+        if 0 < n < 1:
+            raise InputError(
+                f"{row.where}: snapshot_s = {interval:g} is longer than the {row.working_s():,.0f} s that the camera worked; "
+                "give the seconds from one snapshot to the next"
+            )
     shares = [_circle_share(row, settings) for row in rows]
     multiplier = sum(n * share for n, share in zip(snapshots, shares, strict=True)) / sum(snapshots)
     return StationEffort(Station(site_id, sum(snapshots), multiplier, next(iter(strata))), tuple(rows), interval)

@@ -6,7 +6,9 @@ other times are left out, so both count the same thing (Howe et al. 2017). An an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -35,9 +37,10 @@ from trapmeter.density.survey.species import (
 )
 from trapmeter.density.survey.survey import Survey
 from trapmeter.errors import InputError
-from trapmeter.records import N_DRAWS, Estimate
+from trapmeter.records import N_DRAWS, Estimate, Status
 from trapmeter.tables.density_inputs import read_excluded_animals, read_media_starts
 from trapmeter.tables.distances import read_distances, read_distances_with_column
+from trapmeter.tables.file_names import NameIndex
 from trapmeter.tables.times import TimeReader
 
 ERRORS_ADVICE = (
@@ -64,6 +67,7 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
     times = TimeReader(settings.timezone)
     sites, effort_notes = read_effort(deployments, settings, times)
     estimates = _read_species(settings)
+    sites, unknown_notes = _without_unknown(sites, estimates)
     interval_notes = check_snapshot_interval(path, estimates, sites)
     measured = [estimate for estimate in estimates if estimate.distance is not None]
     for estimate in measured:
@@ -80,7 +84,9 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
         filters.append((f"named in {settings.leave_out.name}", lambda rows: _drop_excluded(rows, excluded)))
     media_times = settings.media_times
     if media_times is not None:
-        starts = read_media_starts(media_times, times)
+        names = dict.fromkeys(estimate.observation.media_id for estimate in measured)
+        by_name = read_media_starts(media_times, times)
+        starts = {media_id: by_name[name] for media_id, name in NameIndex(by_name).match(names, media_times).items()}
         filters += [
             ("outside deployments and hours", lambda rows: _keep_while_working(rows, sites, starts, media_times)),
             ("in photos within an interval of an earlier one", lambda rows: _keep_first_photos(rows, sites, starts)),
@@ -89,7 +95,7 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
     if not kept:
         raise nothing_counts(path, len(measured))
     distance_m, distance_note = _distances(kept, settings)
-    notes = [*effort_notes, *interval_notes, *filter_notes, *exclusion_notes]
+    notes = [*effort_notes, *unknown_notes, *interval_notes, *filter_notes, *exclusion_notes]
     if media_times is None and not any(map(_is_of_video, estimates)):
         notes.append(
             "every medium has one time, as photos have: each counts as a snapshot, however soon after another; give "
@@ -127,6 +133,38 @@ def _check_site(path: Path, estimate: Estimate, sites: Mapping[str, StationEffor
         advice="Use the same names in both"
         if site_id
         else "Name the sites when you measure: `trapmeter predict --site`",
+    )
+
+
+def _without_unknown(
+    sites: Mapping[str, StationEffort], estimates: Iterable[Estimate]
+) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
+    """The effort without the snapshots that failed or of which nobody knows whether they show an animal, and a note."""
+    lost = {
+        (row.observation.site_id, row.observation.media_id, row.observation.time_s)
+        for row in estimates
+        if row.status in (Status.UNKNOWN, Status.FAILED) and row.observation.site_id in sites
+    }
+    n_lost = Counter(
+        site_id
+        for site_id, _, time_s in lost
+        if offset_from_multiple_s(time_s, sites[site_id].snapshot_s) < TIME_TOLERANCE_S
+    )
+    if not n_lost:
+        return dict(sites), ()
+    for site_id, n in n_lost.items():
+        if n >= sites[site_id].station.effort_snapshots:
+            raise InputError(
+                f"site {site_id!r} has {n:,} seconds with the status unknown or failed, and an effort of only "
+                f"{sites[site_id].station.effort_snapshots:,.6g} snapshots; measure them again, or leave the site out"
+            )
+    known = {}
+    for site_id, site in sites.items():
+        snapshots = site.station.effort_snapshots - n_lost[site_id]
+        known[site_id] = replace(site, station=replace(site.station, effort_snapshots=snapshots))
+    return known, (
+        f"{n_lost.total():,} snapshots are no effort, since their status is unknown or failed: whether they show an animal "
+        "can't be said",
     )
 
 

@@ -14,6 +14,9 @@ from trapmeter.density.detection.measurement_error import MeasurementError
 from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
 
+USUAL_DETECTIONS_PER_SNAPSHOT = 0.05
+"""Above this share of snapshots with an animal, effort was probably not counted in snapshots: usual are 0.0001 to 0.01."""
+
 
 @dataclass(frozen=True, slots=True)
 class Availability:
@@ -77,6 +80,34 @@ def check_circle_share(share: float, owner: str) -> None:
             f"{owner} covers {share:g} of a circle, expected a share above 0 and up to 1 (42 degrees: 42/360); divide "
             "degrees by 360"
         )
+
+
+def check_effort_of_detections(survey: Survey, where: str) -> tuple[str, ...]:
+    """Refuses fewer snapshots than detections; notes so few that effort is probably in hours or days.
+
+    Stations that cover a whole circle are points that people visit, where one visit has many detections.
+
+    Raises:
+        InputError: a camera has more detections than snapshots.
+    """
+    counts = np.bincount(survey.station, minlength=len(survey.stations))
+    shares = [
+        (n / station.effort_snapshots, station, int(n))
+        for station, n in zip(survey.stations, counts.tolist(), strict=True)
+        if station.multiplier < 1
+    ]
+    most, station, n = max(shares, key=lambda share: share[0], default=(0.0, None, 0))
+    if station is None or most <= USUAL_DETECTIONS_PER_SNAPSHOT:
+        return ()
+    effort = station.effort_snapshots
+    text = (
+        f"{where}: station {station.station_id!r} has {n:,} detections in an effort of {effort:,.6g} snapshots. Effort is "
+        "the number of moments at which the camera looked for animals. With a snapshot every 2 s, days become "
+        f"{effort * 43_200:,.0f} (43,200 a day) and hours {effort * 1_800:,.0f} (1,800 an hour)"
+    )
+    if most > 1:
+        raise InputError(text)
+    return (text,)
 
 
 def circle_share(theta_deg: float) -> float:
