@@ -44,8 +44,8 @@ def test_a_folder_a_descriptor_and_an_archive_are_measured_alike(package: Path, 
     source = {"folder": package, "descriptor": package / "datapackage.json", "zip": tmp_path / "dp.zip"}[kind]
     packed(package, tmp_path / "dp.zip", "dp/")
     run = measure(source, tmp_path / "out")
-    failed, no_animal = Status.FAILED, Status.NO_ANIMAL
-    video = [("S1/b.mp4", t, Status.MEASURED if t == 1 else no_animal) for t in (0, 1, 2, 3)]
+    failed, unknown = Status.FAILED, Status.UNKNOWN
+    video = [("S1/b.mp4", t, Status.MEASURED if t == 1 else unknown) for t in (0, 1, 2, 3)]
     photos = [("S1/a.jpg", 0, Status.MEASURED), *video, ("S1/gone.jpg", 0, failed)]
     assert rows(run) == [("../secret.jpg", 0, failed), *photos, ("https://example.org/c.jpg", 0, failed)]
     (fox,) = [e for e in run.estimates if e.observation.media_id == "S1/a.jpg"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 
@@ -96,7 +97,6 @@ def test_a_link_out_of_the_package_is_not_followed(tmp_path):
         (",4.5,", ",-4,", "line 2, column 'individualPositionRadius': expected metres >= 0"),
         (",4.5,", ",near,", "column 'individualPositionRadius': expected a number, got 'near'"),
         ("vulpes,1,", "vulpes,0,", "column 'count': expected a whole number >= 1"),
-        (",media,", ",individual,", "column 'observationLevel': expected one of media, event"),
         ("0.3,0.4", "1.3,0.4", "as fractions of the picture"),
         ("2024-05-02T06", "2024-05-32T06", "column 'eventStart': expected a date and time"),
         ("observationLevel", "level", "observationLevel is missing"),
@@ -112,17 +112,82 @@ def test_wrong_cells_are_named(tmp_path, old, new, words):
     [
         (
             "deployments",
-            MADE_UP_DEPLOYMENTS,
+            MADE_UP_DEPLOYMENTS + "d1,S2,2024-05-01T00:00:00Z,2024-05-11T00:00:00Z\n",
             "deployments.csv, lines 2 and 3: deploymentID 'd1' appears twice",
         ),
-        ("media", MADE_UP_MEDIA, "media.csv, lines 2 and 3: mediaID 'm1' appears twice"),
-        ("observations", MADE_UP_OBSERVATIONS, "observations.csv, lines 3 and 4: observationID 'o2' appears twice"),
+        (
+            "media",
+            f"{MADE_UP_MEDIA}m1,d1,2024-05-02T06:00:00Z,S1/b.jpg\n",
+            "media.csv, lines 2 and 3: mediaID 'm1' appears twice",
+        ),
+        (
+            "observations",
+            f"{MADE_UP_OBSERVATIONS}o2,d1,,e2,2024-05-02T08:00:00+02:00,event,blank\n",
+            "observations.csv, lines 3 and 4: observationID 'o2' appears twice",
+        ),
     ],
 )
 def test_two_rows_with_one_id_are_refused(tmp_path, table, text, words):
-    twice = text + text.splitlines()[-1] + "\n"
     with pytest.raises(InputError, match=re.escape(words)):
-        read_package(write_made_up_package(tmp_path / "dp", **{table: twice}))
+        read_package(write_made_up_package(tmp_path / "dp", **{table: text}))
+
+
+def test_the_same_row_twice_counts_once(tmp_path):
+    texts = {"deployments": MADE_UP_DEPLOYMENTS, "media": MADE_UP_MEDIA, "observations": MADE_UP_OBSERVATIONS}
+    once = read_package(write_made_up_package(tmp_path / "once"))
+    twice = {table: text + text.splitlines()[-1] + "\n" for table, text in texts.items()}
+    assert content_of(read_package(write_made_up_package(tmp_path / "twice", **twice))) == content_of(once)
+
+
+def test_levels_of_later_versions_are_passed_over(tmp_path):
+    text = MADE_UP_OBSERVATIONS + "o3,d1,,e3,2024-05-02T08:00:00Z,deployment,animal\n"
+    package = read_package(write_made_up_package(tmp_path / "dp", observations=text))
+    assert len(package.observations) == 2
+    assert package.notes == (
+        "1 observations with the observationLevel 'deployment' were passed over; media and event are read",
+    )
+
+
+@pytest.mark.parametrize("version", ["0.1.6", "0.6"])
+def test_versions_before_1_are_recognised(tmp_path, version):
+    folder = write_made_up_package(tmp_path / "dp")
+    descriptor = json.loads((folder / "datapackage.json").read_text())
+    address = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{version}/camtrap-dp-profile.json"
+    (folder / "datapackage.json").write_text(json.dumps({**descriptor, "profile": address}))
+    with pytest.raises(InputError, match=rf"this is Camtrap DP {version}, and only versions from 1\.0 on"):
+        read_package(folder)
+    for supported in ("1.0", "1.0.2"):
+        (folder / "datapackage.json").write_text(
+            json.dumps({**descriptor, "profile": address.replace(version, supported)})
+        )
+        assert len(read_package(folder).media) == 1
+
+
+@pytest.mark.parametrize(
+    ("file_path", "file_name", "expected"),
+    [
+        ("media/", "a.jpg", "media/a.jpg"),
+        ("media", "a.jpg", "media/a.jpg"),
+        ("media\\", "a.jpg", "media/a.jpg"),
+        ("media/a.jpg", "a.jpg", "media/a.jpg"),
+        ("media/a.jpg", "", "media/a.jpg"),
+        ("https://example.org/files/media/a.jpg?key=1", "", "media/a.jpg"),
+        ("https://example.org/download/123", "media/a.jpg", "media/a.jpg"),
+        ("https://example.org/files/gone.jpg", "", "https://example.org/files/gone.jpg"),
+        ("https://example.org/../../secret.jpg", "../secret.jpg", "https://example.org/../../secret.jpg"),
+    ],
+)
+@pytest.mark.parametrize("is_zip", [False, True])
+def test_a_file_path_may_be_a_folder_or_an_address_of_a_file_in_the_package(
+    tmp_path, file_path, file_name, expected, is_zip
+):
+    text = f"mediaID,deploymentID,timestamp,filePath,fileName\nm1,d1,2024-05-02T06:00:00Z,{file_path},{file_name}\n"
+    folder = write_made_up_package(tmp_path / "dp", media=text)
+    (folder / "media").mkdir()
+    (folder / "media/a.jpg").write_bytes(b"x")
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+    source = packed(folder, tmp_path / "dp.zip") if is_zip else folder
+    assert read_package(source).media[0].file_path.replace("\\", "/") == expected
 
 
 @pytest.mark.parametrize(("method", "score"), [("machine", 0.25), ("human", 1.0), ("machine", None)])

@@ -68,7 +68,7 @@ def describe_run(
         "recorded": _recording_dates(media),
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
         "other_files": dict(plan.found.n_other),
-        "notes": list(plan.task_plan.notes),
+        "notes": [*plan.sources.notes, *plan.task_plan.notes],
         "errors_of_ours": sum(bool(medium.trace) for medium in media),
         "unreadable_folders": [{"folder": str(folder), "reason": reason} for folder, reason in plan.found.unreadable],
         "failures": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.failures],

@@ -40,7 +40,8 @@ class Sources:
     """The media of a run, and the facts that a Camtrap DP has for them, all by media_id.
 
     boxes: known animals, or why a medium is not available. cameras: height and pitch of the camera. starts: when a medium
-    starts. species: of its animals. needs_detector: the animals of some media are unknown.
+    starts. species: of its animals. needs_detector: the animals of some media are
+    unknown. notes: what the user should know about the package.
     """
 
     found: FoundMedia
@@ -49,6 +50,7 @@ class Sources:
     starts: Mapping[str, datetime] = field(default_factory=dict)
     species: Mapping[str, str] = field(default_factory=dict)
     needs_detector: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str | None:
@@ -79,7 +81,7 @@ def _stored_media(store: FrameStore) -> FoundMedia:
     media = tuple(Medium(video_id, store.frame_file_path(video_id), MediumKind.VIDEO) for video_id in store.video_ids())
     if not media:
         raise InputError(f"{store.folder}: no frames in it; fill it with `trapmeter frames`")
-    return FoundMedia(store.folder, media, 0, ())
+    return FoundMedia(store.folder, media, {}, ())
 
 
 def _is_package(path: Path) -> bool:
@@ -136,6 +138,7 @@ def _package_sources(path: Path, out: Path, zone: tzinfo | None) -> Sources:
             name: known_species[row.media_id] for name, row in media_rows.items() if row.media_id in known_species
         },
         needs_detector=needs_detector,
+        notes=package.notes,
     )
 
 

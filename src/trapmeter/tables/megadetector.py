@@ -266,7 +266,7 @@ def _top_class(where: str, classifications: Any, species: Mapping[str, str]) -> 
     """The species of the best classification, "" if there is none."""
     if not classifications:
         return ""
-    pairs = classifications if isinstance(classifications, list) else [None]
+    pairs: list[Any] = classifications if isinstance(classifications, list) else [None]
     if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise InputError(
             f"{where}: expected classifications such as [['3', 0.9]], got {classifications!r}; correct or remove them"

@@ -129,7 +129,7 @@ def test_a_table_of_deployments_replaces_that_of_the_package(tmp_path):
 def test_repeated_observations_are_refused(tmp_path):
     rows = [row(0, 4), row(2, 5)]
     with pytest.raises(InputError, match=r"observations\.csv, lines 2 and 4: observationID 'o\d+' appears twice"):
-        survey(tmp_path, [*rows, rows[0]])
+        survey(tmp_path, [*rows, rows[0].replace("fox", "cat")])
 
 
 def test_packages_without_distances_or_angle_are_refused(tmp_path):

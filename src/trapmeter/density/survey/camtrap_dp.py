@@ -58,7 +58,7 @@ def read_camtrap_survey(settings: DensitySettings) -> Survey:
     animals = [row for row in kept for _ in range(row.count or 1)]
     n_groups = sum((row.count or 1) > 1 for row in kept)
     group_note = f"{n_groups:,} observations are groups: each animal counts, at the one distance of its group"
-    notes = (*effort_notes, *measured_notes, *level_notes, *tag_notes, *filter_notes)
+    notes = (*package.notes, *effort_notes, *measured_notes, *level_notes, *tag_notes, *filter_notes)
     return build_survey(
         sites,
         [sites_of_deployments[row.deployment_id].station.station_id for row in animals],

@@ -33,6 +33,10 @@ class PackageFiles(Protocol):
         """The path of the file, for messages."""
         ...
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a file inside the package."""
+        ...
+
     def read(self, name: str) -> bytes:
         """The content of the file.
 
@@ -62,6 +66,10 @@ class PackageFolder:
     def path_of(self, name: str) -> Path:
         """See PackageFiles."""
         return self.root / (self._descriptor if name == DESCRIPTOR else name)
+
+    def has(self, name: str) -> bool:
+        """See PackageFiles."""
+        return not leaves_root(name) and (self.root / name).is_file()
 
     def read(self, name: str) -> bytes:
         """See PackageFiles."""
@@ -98,6 +106,10 @@ class PackageArchive:
             return self.file.getinfo(str(self._root / name))
         except KeyError:
             return None
+
+    def has(self, name: str) -> bool:
+        """See PackageFiles."""
+        return not leaves_root(name) and self.entry(name) is not None
 
     def read(self, name: str) -> bytes:
         """See PackageFiles."""
@@ -159,6 +171,16 @@ def read_resources(files: PackageFiles) -> dict[str, dict[str, Any]]:
     if missing:
         raise InputError(f"{path}: expected the resources {', '.join(TABLES)}, but {', '.join(missing)} is missing")
     return found
+
+
+def read_profile(files: PackageFiles) -> str:
+    """What the descriptor gives as its profile: usually an address with the version of the standard; "" without."""
+    try:
+        descriptor = json.loads(decode_text(files.path_of(DESCRIPTOR), files.read(DESCRIPTOR)))
+    except (ValueError, RecursionError):
+        return ""
+    profile = descriptor.get("profile") if isinstance(descriptor, dict) else None
+    return profile if isinstance(profile, str) else ""
 
 
 def table_path(resource: Mapping[str, Any]) -> str:

@@ -149,7 +149,7 @@ def export_package(
     if updated is not None:
         changed[DESCRIPTOR] = updated.encode("utf-8")
     copy_package(path, out, changed)
-    return _notes(written, unknown)
+    return [*package.notes, *_notes(written, unknown)]
 
 
 def _media_of(package: Package, names: Iterable[str]) -> tuple[dict[str, MediumRow], list[str]]:

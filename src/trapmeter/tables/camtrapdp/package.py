@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Collection, Iterator
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
+from trapmeter.errors import InputError
 from trapmeter.records import MediumKind
 from trapmeter.tables.cameras import MAX_HEIGHT_M, MAX_PITCH_DEG, MIN_HEIGHT_M, MIN_PITCH_DEG, CameraSetup
-from trapmeter.tables.camtrapdp.container import PackageFiles, open_package, read_resources, table_path
+from trapmeter.tables.camtrapdp.container import (
+    DESCRIPTOR,
+    PackageFiles,
+    open_package,
+    read_profile,
+    read_resources,
+    table_path,
+)
 from trapmeter.tables.csvfile import Row, UniqueRows, decode_text, parse_rows
 from trapmeter.tables.times import TimeReader
 
@@ -42,7 +53,7 @@ class DeploymentRow:
 class MediumRow:
     """A row of media: a photo or video, or a file of another kind (None).
 
-    time: when it starts. file_path: relative to the package, or an address. row: as it is in the file.
+    time: when it starts. file_path: of the file relative to the package, or an address. row: as it is in the file.
     """
 
     media_id: str
@@ -57,10 +68,11 @@ class MediumRow:
 class ObservationRow:
     """A row of observations.
 
-    level: media or event. kind: observationType, such as animal or blank. media_id: "" for an observation of an event.
-    count: None when it isn't stated. radius_m, angle_deg: position of the individual, None when nobody measured it. tags: of
-    behavior and observationTags. bbox: left, top, width, height as fractions of the picture. method: human or machine, ""
-    when it isn't stated. probability: of its classification, as it is in the file.
+    level: media or event; a `Package` has none with another, which a later version of the standard may add. kind:
+    observationType, such as animal or blank. media_id: "" for an observation of an event. count: None when it isn't stated.
+    radius_m, angle_deg: position of the individual, None when nobody measured it. tags: of behavior and observationTags.
+    bbox: left, top, width, height as fractions of the picture. method: human or machine, "" when it isn't stated.
+    probability: of its classification, as it is in the file.
     """
 
     where: str
@@ -84,12 +96,13 @@ class ObservationRow:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """All tables of a package, each row with a deployment that exists."""
+    """All tables of a package, each row with a deployment that exists. notes: rows that were passed over."""
 
     path: Path
     deployments: tuple[DeploymentRow, ...]
     media: tuple[MediumRow, ...]
     observations: tuple[ObservationRow, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_package(path: str | Path, times: TimeReader | None = None) -> Package:
@@ -104,13 +117,38 @@ def read_package(path: str | Path, times: TimeReader | None = None) -> Package:
     """
     times = times or TimeReader()
     with open_package(path) as files:
+        _check_version(files)
         deployments = tuple(deployment_row(row, times) for row in _rows(files, "deployments", DEPLOYMENT_COLUMNS))
         known = {deployment.deployment_id for deployment in deployments}
-        media = tuple(_medium_row(row, known, times) for row in _rows(files, "media", MEDIA_COLUMNS))
-        observations = tuple(
+        media = tuple(_medium_row(row, known, times, files) for row in _rows(files, "media", MEDIA_COLUMNS))
+        all_observations = [
             observation_row(row, known, times) for row in _rows(files, "observations", OBSERVATION_COLUMNS)
+        ]
+    observations = tuple(row for row in all_observations if row.level in LEVELS)
+    return Package(Path(path), deployments, media, observations, _level_notes(all_observations))
+
+
+def _check_version(files: PackageFiles) -> None:
+    """Refuses a package of a version before 1.0, whose columns have other names.
+
+    Raises:
+        InputError: its profile names such a version.
+    """
+    profile = read_profile(files)
+    found = re.search(r"(?<![\d.])(0\.\d+(?:\.\d+)?)\b", profile)
+    if found is not None:
+        raise InputError(
+            f"{files.path_of(DESCRIPTOR)}: this is Camtrap DP {found[1]}, and only versions from 1.0 on are read; export the "
+            "package again from the program that made it, or convert it with the R package camtrapdp"
         )
-    return Package(Path(path), deployments, media, observations)
+
+
+def _level_notes(rows: Iterable[ObservationRow]) -> tuple[str, ...]:
+    levels = Counter(row.level for row in rows if row.level not in LEVELS)
+    return tuple(
+        f"{n:,} observations with the observationLevel {level!r} were passed over; {' and '.join(LEVELS)} are read"
+        for level, n in sorted(levels.items())
+    )
 
 
 def read_deployment_rows(path: str | Path) -> tuple[DeploymentRow, ...]:
@@ -126,7 +164,11 @@ def _rows(files: PackageFiles, table: str, required: tuple[str, ...]) -> Iterato
     rows = parse_rows(path, decode_text(path, files.read(name)), required=required, allows_short_rows=True)
     key = KEYS[table]
     ids = UniqueRows()
+    cells: dict[str, Mapping[str, str]] = {}
     for row in map(with_missing_emptied, rows):
+        # A row that an export wrote twice says the same; one with other cells contradicts the first.
+        if cells.setdefault(row.text(key), row.cells) is not row.cells and cells[row.text(key)] == row.cells:
+            continue
         ids.check(row, row.text(key), f"{key} {row.text(key)!r}")
         yield row
 
@@ -166,8 +208,8 @@ def camera_setup_of(deployment: DeploymentRow) -> CameraSetup | None:
     return CameraSetup(height_m=height_m, pitch_deg=pitch_deg) if is_usual else None
 
 
-def _medium_row(row: Row, deployments: Collection[str], times: TimeReader) -> MediumRow:
-    file_path = row.text("filePath")
+def _medium_row(row: Row, deployments: Collection[str], times: TimeReader, files: PackageFiles) -> MediumRow:
+    file_path = _file_path(row, files)
     mediatype = row.optional_text("fileMediatype").lower() or mimetypes.guess_type(file_path)[0] or ""
     # A GIF may hold a single picture, but it can be a video and is decoded as one.
     is_video = mediatype.startswith("video/") or mediatype == "image/gif"
@@ -181,6 +223,20 @@ def _medium_row(row: Row, deployments: Collection[str], times: TimeReader) -> Me
     )
 
 
+def _file_path(row: Row, files: PackageFiles) -> str:
+    """The path of a medium's file in the package. Its filePath may also be its folder, or an address.
+
+    A folder goes before fileName. Of an address, the file may lie in the package under fileName or the end of the address.
+    """
+    path, name = row.text("filePath"), row.optional_text("fileName")
+    if "://" in path:
+        parts = urlsplit(path).path.strip("/").split("/")
+        tails = ["/".join(parts[start:]) for start in range(len(parts))]
+        return next((known for known in (*filter(None, [name]), *tails) if files.has(known)), path)
+    is_folder = path.endswith(("/", "\\")) or not (PurePosixPath(path).suffix or files.has(path))
+    return f"{path.rstrip('/').rstrip(chr(92))}/{name}" if is_folder and name else path
+
+
 def observation_row(row: Row, deployments: Collection[str], times: TimeReader) -> ObservationRow:
     """A row of observations.csv. deployments: the ids of the package's deployments. times: reads its times.
 
@@ -188,8 +244,6 @@ def observation_row(row: Row, deployments: Collection[str], times: TimeReader) -
         InputError: a cell is wrong.
     """
     level = row.text("observationLevel")
-    if level not in LEVELS:
-        raise row.error("observationLevel", f"one of {', '.join(LEVELS)}")
     radius = row.optional_number("individualPositionRadius")
     if radius is not None and radius < 0:
         raise row.error("individualPositionRadius", "metres >= 0, or nothing")
