@@ -1,6 +1,9 @@
 """An ensemble over a frame store: the mean over networks and mirror images, resumed after an interruption."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,12 +77,13 @@ def test_an_interrupted_call_resumes_and_another_ensemble_is_refused(
 
 
 def test_answers_for_other_boxes_are_refused(world: World, bundles: list[Path], tmp_path: Path) -> None:
-    ensemble, store = Ensemble.load(bundles, flip=False), FrameStore.open(world.store)
-    journal = tmp_path / "answers.jsonl"
+    bundle = read_bundle(bundles[0])
+    bundle = replace(bundle, spec=replace(bundle.spec, box_channel=True))
+    network: Any = SimpleNamespace(bundle=bundle, metres=lambda windows: np.ones(len(windows)))
+    ensemble, store, journal = Ensemble([network], flip=False), FrameStore.open(world.store), tmp_path / "answers.jsonl"
     predict_seconds(ensemble, store, STORED, {}, journal, flip=False)
     boxes = {STORED[0]: Box(0.1, 0.1, 0.5, 0.5, 0.9)}
-    assert ensemble.spec.box_channel
-    with pytest.raises(RunError, match=r"boxes was .*; choose another --out, or delete .*answers\.jsonl"):
+    with pytest.raises(RunError, match=r"boxes was 'none', is .*; choose another --out, or delete .*answers\.jsonl"):
         predict_seconds(ensemble, store, STORED, boxes, journal, flip=False)
 
 

@@ -174,7 +174,8 @@ def predict_by_member(
 
 
 def _checksum(boxes: Mapping[VideoSecond, Box | None]) -> str:
-    return sha256_of_bytes("\n".join(sorted(f"{second} {box}" for second, box in boxes.items())).encode())
+    text = "\n".join(sorted(f"{second} {box}" for second, box in boxes.items()))
+    return sha256_of_bytes(text.encode())[:16] if boxes else "none"
 
 
 def _predict_video(
