@@ -196,6 +196,22 @@ def test_a_list_may_begin_with_a_negative_number(tmp_path: Path, capsys: pytest.
     assert "give --labels and --videos" in capsys.readouterr().err
 
 
+def test_a_store_whose_pictures_cannot_be_read_is_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trapmeter.frames.spec import StoreSpec
+    from trapmeter.frames.store import FrameStore
+
+    pytest.importorskip("simplejpeg")
+    FrameStore.create(tmp_path / "store", StoreSpec())
+    times = table(tmp_path / "times.csv", "video_id,time\ncli.mp4,1\n")
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    call = ("--store", tmp_path / "store", "--times", times, "--model", NETWORK, "--runtime", "onnxruntime")
+    assert inside("predict", *call, "--out", tmp_path / "out") == 2
+    assert "needs the package 'simplejpeg'" in capsys.readouterr().err
+    assert not (tmp_path / "out/distances.csv").exists()
+
+
 @pytest.mark.parametrize("verb", ["review export", "review", "points", "train", "frames"])
 def test_help_is_wrapped_by_the_terminal_alone_and_states_true_defaults(
     verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
