@@ -210,6 +210,7 @@ def test_impossible_exports_are_refused_and_nothing_is_lost(package: Path, tmp_p
     refused(RunError, "exists already", package)
     refused(RunError, "lies in the package", package / "new")
     refused(RunError, "there is no folder", tmp_path / "nowhere/new")
+    refused(InputError, "gone does not exist", tmp_path / "new", tmp_path / "gone")
     refused(
         InputError,
         "none of its 1 media is in the results",

@@ -160,9 +160,74 @@ def test_of_a_repeated_option_the_last_counts(clip: Path, tmp_path: Path) -> Non
     assert not first.exists()
 
 
-def test_unknown_option_is_a_usage_error() -> None:
-    assert inside("predict", "--nonsense") == 2
-    assert inside("nonsense") == 2
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("nonsense", 'Unknown command "nonsense"'),
+        ("boxmodel nonsense", "See: trapmeter boxmodel --help"),
+        ("predict --nonsense", "Unknown option: --nonsense"),
+        ("predict a.mp4 --outt x", "--outt. Did you mean --out? See: trapmeter predict --help"),
+        ("predict a.mp4", "trapmeter predict needs --out. See: trapmeter predict --help"),
+        ("predict a.mp4 --out", "--out needs a value"),
+        ("predict a.mp4 --out x --every soon", "--every: expected a number, got 'soon'"),
+        ("predict a.mp4 --out x --jobs 1.5", "--jobs: expected a whole number, got '1.5'"),
+        ("predict a.mp4 --out x --detector big", '"big" for --detector. Choose from: "int8", "float32"'),
+        ("report", "trapmeter report needs RESULTS"),
+        ("review export --out x", "trapmeter review export needs RESULTS"),
+        ("demo more", "trapmeter demo takes no further argument, got 'more'"),
+        ("report x --jobs 0", "--jobs: expected at least 1, got 0"),
+        ("review x --port 70000", "--port: expected at least 0 and at most 65535, got 70000"),
+        ("calibrate x --out y --pick 0", "--pick: expected at least 1, got 0"),
+        ("boxmodel evaluate --tables x --folds 1", "--folds: expected at least 2, got 1"),
+        ("submit --format a --store b --model c --out d --round 0", "--round: expected more than 0, got 0.0"),
+        ("points a.mp4 --site S --time nan", "--time takes 1 to 40 seconds of 0 or more, got nan"),
+    ],
+)
+def test_a_wrong_command_says_what_was_expected(command: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert inside(*command.split()) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_list_may_begin_with_a_negative_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "gone.pt"
+    assert inside("models", "import", missing, "--offsets", "-2,-1,0,1,2") == 2
+    assert "gone.pt: no such file" in capsys.readouterr().err
+    assert inside("frames", "--store", tmp_path, "--offsets", "-2,-1,0") == 2
+    assert "give --labels and --videos" in capsys.readouterr().err
+
+
+def test_a_store_whose_pictures_cannot_be_read_is_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trapmeter.frames.spec import StoreSpec
+    from trapmeter.frames.store import FrameStore
+
+    pytest.importorskip("simplejpeg")
+    FrameStore.create(tmp_path / "store", StoreSpec())
+    times = table(tmp_path / "times.csv", "video_id,time\ncli.mp4,1\n")
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    call = ("--store", tmp_path / "store", "--times", times, "--model", NETWORK, "--runtime", "onnxruntime")
+    assert inside("predict", *call, "--out", tmp_path / "out") == 2
+    assert "needs the package 'simplejpeg'" in capsys.readouterr().err
+    assert not (tmp_path / "out/distances.csv").exists()
+
+
+@pytest.mark.parametrize("verb", ["review export", "review", "points", "train", "frames"])
+def test_help_is_wrapped_by_the_terminal_alone_and_states_true_defaults(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert inside(*verb.split(), "--help") == 0
+    said = capsys.readouterr().out
+    for odd in ("None", "True", "(0.0,)"):
+        assert f"[default: {odd}" not in said
+    if verb == "train":  # a recipe's values are not those of the dataclass
+        assert "[default:" not in said.partition("Changes to the recipe")[2]
+    if verb == "review export":
+        assert (
+            "labels.csv has every animal that was added, or whose distance was accepted or entered, for `calibrate --labels`"
+            in said
+        )
 
 
 @pytest.mark.slow

@@ -44,6 +44,11 @@ def flat(tmp_path):
         ),
         (["--bootstrap", "3"], ["20 or more bootstrap replicates"]),
         (["--bootstrap", "100", "--scale-error", "5"], ["such as 0.1 for 10 %"]),
+        (["--scale-error", "0.1"], ["--scale-error", "give --bootstrap too"]),
+        (["--cutpoints", "-2,5"], ["expected a truncation with 0 <= left < right metres, got left -2 and right 5"]),
+        (["--areas", "5"], ["such as --areas.north 12.5, got '5'"]),
+        (["--areas.north", "large"], ["--areas.north: expected a number, got 'large'"]),
+        (["more.csv"], ["trapmeter density takes no further argument, got 'more.csv'"]),
         (["--format", "distances"], ["contains no effort; give --deployments"]),
         (
             ["--points"],
@@ -141,6 +146,25 @@ def test_a_missing_table_is_refused(density, tmp_path):
     assert status == 2
     assert "no table of distances was given" in error
     assert density(tmp_path / "gone.csv")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "found"), [("", "found nothing"), ("video_id,when\na,1\n", "found 'video_id', 'when'")]
+)
+def test_a_table_of_another_kind_is_refused_by_its_name(density, tmp_path, content, found):
+    table = tmp_path / "other.csv"
+    table.write_text(content)
+    status, _, error = density(table)
+    assert status == 2
+    assert f"{table}: expected distances.csv of trapmeter" in error
+    assert found in error
+
+
+def test_a_folder_of_results_is_pointed_to_its_table(density, tmp_path):
+    (tmp_path / "distances.csv").touch()
+    status, _, error = density(tmp_path)
+    assert status == 2
+    assert f"give {tmp_path / 'distances.csv'}" in error
 
 
 def test_an_unwritable_folder_is_refused_before_the_bootstrap(flat, density, tmp_path):

@@ -116,6 +116,18 @@ def _hidden(path: Path, suffix: str) -> Path:
     return path.with_name(f".{name}{suffix}")
 
 
+def make_folder(folder: Path, option: str = "--out") -> None:
+    """Creates an output folder if it is missing. option: the command-line option that named the folder, for messages.
+
+    Raises:
+        RunError: it can't be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: can't be written: {error.strerror or error}; choose another {option}") from error
+
+
 @contextmanager
 def lock_folder(folder: Path, option: str = "--out", wait_s: float = 0.0) -> Iterator[None]:
     """Creates an output folder if it is missing, and keeps other runs out of it until the block or the process ends.
@@ -126,10 +138,7 @@ def lock_folder(folder: Path, option: str = "--out", wait_s: float = 0.0) -> Ite
     Raises:
         RunError: another run is writing there, or the folder can't be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder}: can't be written: {error.strerror or error}; choose another {option}") from error
+    make_folder(folder, option)
     with _hold_lock(folder / ".lock", folder, option, wait_s):
         remove_partial_files(folder)
         yield

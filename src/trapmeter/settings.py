@@ -142,7 +142,11 @@ class Setting:
 def _split(kind: type[str] | type[float]) -> Parameter:
     """The option of a `Listed` setting: given once with commas, or several times."""
     listed = Listed(kind)
-    return Parameter(converter=lambda _, tokens: sum((listed.parse(token.value) for token in tokens), ()), n_tokens=1)
+    return Parameter(
+        converter=lambda _, tokens: sum((listed.parse(token.value) for token in tokens), ()),
+        n_tokens=1,
+        allow_leading_hyphen=kind is float,
+    )
 
 
 Texts: TypeAlias = Annotated[tuple[str, ...], Listed(str), _split(str)]
@@ -274,7 +278,9 @@ def read_toml(kind: Any, path: Path) -> dict[str, Any]:
         value = values.get(setting.name)
         if value is None or Path not in setting.kinds:
             continue
-        if not isinstance(value, str) or any(mark < " " for mark in value):  # "C:\table\new.csv" has a tab
+        if not isinstance(value, str):
+            raise InputError(f"{path}: {setting.name}: expected the name of a file, got {value!r}")
+        if any(mark < " " for mark in value):  # "C:\table\new.csv" has a tab
             raise InputError(f"{path}: {setting.name}: expected the name of a file, got {value!r}; {_BACKSLASH}")
         # A setting may take a fixed word in place of a file.
         if not any(value in get_args(kind) for kind in setting.kinds if get_origin(kind) is Literal):

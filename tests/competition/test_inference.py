@@ -1,6 +1,9 @@
 """An ensemble over a frame store: the mean over networks and mirror images, resumed after an interruption."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +17,14 @@ from trapmeter.competition.inference import (
     predict_from_store,
 )
 from trapmeter.competition.submission import write_pseudolabels_for, write_submission_for
-from trapmeter.errors import ModelError, RunError
+from trapmeter.errors import InputError, ModelError, RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import read_bundle
 from trapmeter.models.network_input import mirror_input, network_input
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
-from trapmeter.records import VideoSecond
+from trapmeter.records import Box, VideoSecond
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +83,17 @@ def test_an_interrupted_call_resumes_and_another_ensemble_is_refused(
         predict(world, bundles[:1], journal)
 
 
+def test_answers_for_other_boxes_are_refused(world: World, bundles: list[Path], tmp_path: Path) -> None:
+    bundle = read_bundle(bundles[0])
+    bundle = replace(bundle, spec=replace(bundle.spec, box_channel=True))
+    network: Any = SimpleNamespace(bundle=bundle, metres=lambda windows: np.ones(len(windows)))
+    ensemble, store, journal = Ensemble([network], flip=False), FrameStore.open(world.store), tmp_path / "answers.jsonl"
+    predict_by_member(ensemble, store, STORED, {}, journal, flip=False)
+    boxes = {STORED[0]: Box(0.1, 0.1, 0.5, 0.5, 0.9)}
+    with pytest.raises(RunError, match=r"boxes was 'none', is .*; choose another --out, or delete .*answers\.jsonl"):
+        predict_by_member(ensemble, store, STORED, boxes, journal, flip=False)
+
+
 def test_tables_are_written_from_plain_paths(world: World, bundles: list[Path], tmp_path: Path) -> None:
     form, submission, pseudolabels = (tmp_path / name for name in ("form.csv", "out/submission.csv", "pseudo.csv"))
     form.write_text("video_id,time\n" + "".join(f"{v},{t:g}\n" for v, t in (*NOT_STORED, *STORED)))
@@ -94,6 +108,23 @@ def test_tables_are_written_from_plain_paths(world: World, bundles: list[Path], 
     assert (submission.parent / "submission.csv.answers.jsonl").exists()
     assert write_pseudolabels_for(str(form), settings, str(pseudolabels), lines.append).n_kept <= 3
     assert predict_from_store(STORED, settings, tmp_path / "answers.jsonl", lines.append) == predictions
+
+
+def test_what_cannot_be_written_or_has_no_row_is_refused_first(
+    world: World, bundles: list[Path], tmp_path: Path
+) -> None:
+    form = tmp_path / "form.csv"
+    form.write_text("video_id,time\n")
+    settings = InferenceSettings(store=world.store, models=tuple(bundles), runtime=Runtime.ONNXRUNTIME)
+    for write in (write_submission_for, write_pseudolabels_for):
+        with pytest.raises(InputError, match="no row below the header"):
+            write(form, settings, tmp_path / "out.csv", print)
+    form.write_text("video_id,time\nv00.mp4,0\n")
+    for write in (write_submission_for, write_pseudolabels_for):
+        with pytest.raises(RunError, match="is a folder, expected the name of a file"):
+            write(form, settings, tmp_path, print)
+    with pytest.raises(InputError, match="--threads: expected at least 1, got 0"):
+        InferenceSettings(store=world.store, models=tuple(bundles), threads=0)
 
 
 def test_a_damaged_or_foreign_bundle_is_refused(bundles: list[Path], tmp_path: Path) -> None:

@@ -126,8 +126,9 @@ def test_every_setting_has_help(kind: type) -> None:
     ("make", "text"),
     [
         (lambda: CosineSchedule(lr=0.0), "--lr: expected more than 0, got 0"),
-        (lambda: CosineSchedule(lr=1e-6), "eta_min: expected at most the learning rate"),
+        (lambda: CosineSchedule(lr=1e-6), "--eta-min: expected at most the learning rate"),
         (lambda: replace(default(), epochs=0), "--epochs: expected at least 1, got 0"),
+        (lambda: replace(default(), seed=-1), "--seed: expected at least 0, got -1"),
         (lambda: replace(default(), ema_decay=1.0), "--ema-decay: expected more than 0 and less than 1, got 1"),
         (lambda: replace(default(), clip_norm=float("nan")), "--clip-norm: expected more than 0, got nan"),
     ],

@@ -17,7 +17,7 @@ from trapmeter.boxmodel.cross_validation import assign_site_folds, held_out_dist
 from trapmeter.boxmodel.ensemble import load_lightgbm
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import LabelledObservation, View, build_training_table
-from trapmeter.files import PathLike, atomic_file
+from trapmeter.files import PathLike, atomic_file, make_folder
 from trapmeter.metrics import BANDS_M, bias, coverage, mae, mean_width
 from trapmeter.progress import Announce
 from trapmeter.records import Distance, Observation
@@ -101,7 +101,7 @@ def evaluate_box_model(
 def write_evaluation(evaluation: Evaluation, folder: PathLike) -> None:
     """Writes evaluation.json (figures and settings) and oof.csv (every row's held-out distances in metres)."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     content = {
         "folds_by_site": evaluation.folds,
         "subsets": [asdict(figures) for figures in evaluation.subsets],

@@ -18,8 +18,7 @@ from trapmeter.boxmodel.novelty import learn_ranges
 from trapmeter.boxmodel.onnx_export import to_onnx
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import LabelledObservation, View, build_training_table
-from trapmeter.errors import RunError
-from trapmeter.files import PathLike, sha256_of_bytes
+from trapmeter.files import PathLike, make_folder, sha256_of_bytes
 from trapmeter.metrics import coverage, mae, mean_width
 from trapmeter.progress import Announce
 
@@ -40,11 +39,7 @@ def train_box_model(
     """
     load_lightgbm()
     out = Path(out)
-    try:
-        # Fails now rather than after minutes of training.
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{out}: can't create the folder: {error.strerror or error}; choose another --out") from error
+    make_folder(out)  # Fails now rather than after minutes of training.
     samples = sorted(samples, key=_sort_key)
     fold = assign_site_folds(samples, settings.calibration_folds)
     announce(f"features of {len(samples)} rows")

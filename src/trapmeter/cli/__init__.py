@@ -13,10 +13,21 @@ from collections.abc import Collection
 from importlib import import_module
 from typing import Any
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import (
+    App,
+    ArgumentCollection,
+    CoercionError,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 from trapmeter._version import __version__
-from trapmeter.cli.options import EXIT_INTERRUPTED, EXIT_USAGE
+from trapmeter.cli.options import EXIT_INTERRUPTED, EXIT_USAGE, check_limits
 from trapmeter.errors import TrapmeterError
 
 MEASURE, USE, TRAIN, COMPETE = (
@@ -76,7 +87,19 @@ def _dashed(name: str) -> str:
 
 def _show_default(value: object) -> str | None:
     """The default as help shows it; an empty one is not shown."""
-    return None if value in (None, (), "", False) else str(value)
+    if value is None or value is False or value in ((), ""):
+        return None
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "yes" if value is True else str(value)
+
+
+def _refuse_fractions(_app: App, _verbs: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuses 1.5 where a whole number is expected; cyclopts would round it."""
+    for argument in arguments:
+        for token in argument.tokens:
+            if argument.hint in (int, int | None) and "." in token.value:
+                raise CoercionError(argument=argument, token=token, target_type=int)
 
 
 def make_app(used: Collection[str] | None = None) -> App:
@@ -91,11 +114,10 @@ def make_app(used: Collection[str] | None = None) -> App:
         version=f"trapmeter {__version__}",
         help_format="plaintext",
         # Of a repeated option the last counts, so that a script's own options can be followed by others.
+        config=_refuse_fractions,
         default_parameter=Parameter(
             negative=(), show_default=_show_default, name_transform=_dashed, allow_repeating=True
         ),
-        result_action="return_value",
-        suppress_keyboard_interrupt=False,
     )
 
     def add(to: App, number: int, verb: str, function: str, text: str, **options: Any) -> None:
@@ -130,9 +152,13 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        status = make_app(words[:2])(words, exit_on_error=False, print_error=False)
-    except (TrapmeterError, CycloptsError) as error:
+        verb, given, _ = make_app(words[:2]).parse_args(words, exit_on_error=False, print_error=False)
+        check_limits(verb, given.arguments)
+        status = verb(*given.args, **given.kwargs)
+    except TrapmeterError as error:
         _fail(str(error))
+    except CycloptsError as error:
+        _fail(_usage_text(error))
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
@@ -142,6 +168,33 @@ def main(arguments: list[str] | None = None) -> None:
         print("trapmeter: stopped; the same command resumes", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage_text(error: CycloptsError) -> str:
+    """What is wrong with a command, in plain words."""
+    verb, argument, text = " ".join(("trapmeter", *(error.command_chain or ()))), error.argument, str(error)
+    match error:
+        case MissingArgumentError() if argument is not None:
+            _, asks, similar = text.partition(" Did you mean ")
+            if error.keyword or argument.tokens:
+                name = error.keyword or argument.name
+                return f"{name} needs a value; write one that begins with a dash as {name}=-..."
+            name = argument.name if argument.index is None else argument.name.lstrip("-").upper()
+            text = f"{verb} needs {name}.{asks}{similar}"
+        case CoercionError(msg=None, token=token) if token is not None and error.target_type in _EXPECTED:
+            return f"{token.keyword}: expected {_EXPECTED[error.target_type]}, got {token.value!r}"
+        case CoercionError(msg=None, token=token) if token is not None and "dict[" in str(error.target_type):
+            return f"{token.keyword}: expected a name and a number, such as {token.keyword}.north 12.5, got {token.value!r}"
+        case UnusedCliTokensError():
+            text = f"{verb} takes no further argument, got {', '.join(map(repr, error.unused_tokens or ()))}."
+        case UnknownCommandError() | UnknownOptionError():
+            pass
+        case _:
+            return text
+    return f"{text} See: {verb} --help"
+
+
+_EXPECTED: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def _fail(text: str) -> None:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from trapmeter.cli.options import EXIT_INTERNAL_ERROR, OUT, print_progress
 from trapmeter.models.input_spec import Resize, Target
+from trapmeter.settings import Range
 from trapmeter.windows import Edge
 
 
@@ -70,7 +71,7 @@ def import_model(
     *,
     name: str | None = None,
     like: str | None = None,
-    offsets: str | None = None,
+    offsets: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     size: str | None = None,
     resize: Resize | None = None,
     edge: Edge | None = None,
@@ -218,7 +219,7 @@ def quantise_model(
     labels: Path,
     out: Annotated[Path, OUT],
     metadata: Path | None = None,
-    calibration: Annotated[int, Parameter(name="--calibration")] = 128,
+    calibration: Annotated[int, Range(least=1)] = 128,
 ) -> None:
     """Make a network faster with 8-bit numbers.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_origin, get_type_hints
 
 from cyclopts import Parameter
 
-from trapmeter.settings import Parsed, Setting, settings_of
+from trapmeter.errors import InputError
+from trapmeter.settings import Parsed, Range, Setting, settings_of
 
 if TYPE_CHECKING:
     from trapmeter.prediction.run import PredictRun
@@ -25,13 +27,18 @@ OUT = Parameter(name=("--out", "-o"))
 
 
 @cache
-def options_of(kind: type, *, has_file: bool = False) -> Any:
+def options_of(kind: type, *, has_file: bool = False, shows_defaults: bool = True) -> Any:
     """A dataclass that cyclopts turns into the options of a verb: the settings of another one, None if not given.
 
     has_file: a file or a recipe gives the other settings, so none is required and every switch has its opposite (`--no-...`).
+    shows_defaults: whether help states the defaults of the dataclass; those of a recipe differ.
     `given_values` returns what was given, for `from_values`. Settings that are dataclasses themselves have no option.
     """
-    options = [_option(setting, has_file=has_file) for setting in settings_of(kind) if _is_option(setting)]
+    options = [
+        _option(setting, has_file=has_file, shows_defaults=shows_defaults)
+        for setting in settings_of(kind)
+        if _is_option(setting)
+    ]
     return make_dataclass(f"{kind.__name__}Options", options, namespace={"__module__": kind.__module__})
 
 
@@ -41,17 +48,35 @@ def given_values(options: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def check_limits(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """Checks the numbers that a verb takes itself against the ranges that it declares; settings check their own.
+
+    Raises:
+        InputError: a number is outside; the text names the option, the range and the number.
+    """
+    numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+    hints = get_type_hints(verb, include_extras=True) if numbers else {}
+    for name, number in numbers.items():
+        metadata = getattr(hints[name], "__metadata__", ())
+        limits = next((item for item in metadata if isinstance(item, Range)), None)
+        if limits is not None and not limits.contains(number):
+            named = (item.name for item in metadata if isinstance(item, Parameter) and item.name)
+            option = next(iter(next(named, (f"--{name.replace('_', '-')}",))))
+            raise InputError(f"{option}: expected {limits}, got {number}")
+
+
 def _is_option(setting: Setting) -> bool:
     is_excluded = any(isinstance(item, Parameter) and item.parse is False for item in setting.metadata)
     return not is_excluded and (not is_dataclass(setting.kind) or setting.find(Parsed) is not None)
 
 
-def _option(setting: Setting, *, has_file: bool) -> tuple[str, Any, Any]:
+def _option(setting: Setting, *, has_file: bool, shows_defaults: bool) -> tuple[str, Any, Any]:
     """A field for `make_dataclass`: name, type and default."""
     parsed, kind = setting.find(Parsed), setting.kind
     default = setting.default if parsed is None else parsed.to_text(setting.default)
     limits = f" [{setting.limits}]" if setting.limits else ""
-    shown = "" if default in (None, (), [], {}, "", False) else f" [default: {default}]"
+    is_shown = shows_defaults and default is not False and default not in (None, (), [], {}, "")
+    shown = f" [default: {'yes' if default is True else default}]" if is_shown else ""
     stated = Parameter(
         help=f"{setting.help}{limits}{shown}", show_default=False, required=setting.is_required and not has_file
     )

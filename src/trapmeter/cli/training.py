@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 else:
     TrainOptions = options_of(TrainSettings)
     DistilOptions = options_of(DistilSettings)
-    RecipeOptions = options_of(Recipe, has_file=True)
-    ScheduleOptions = options_of(CosineSchedule, has_file=True)
+    RecipeOptions = options_of(Recipe, has_file=True, shows_defaults=False)
+    ScheduleOptions = options_of(CosineSchedule, has_file=True, shows_defaults=False)
 
-_RECIPE = Group("Changes to the recipe", sort_key=1)
+_RECIPE = Group("Changes to the recipe", help="Without them the recipe's own values hold.", sort_key=1)
 _LOCAL = EngineSettings()
 
 
@@ -39,7 +39,7 @@ def frames(
     labels: tuple[Path, ...] = (),
     videos: str | None = None,
     size: str | None = None,
-    offsets: str | None = None,
+    offsets: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     resize: Resize | None = None,
     codec: Codec | None = None,
     jobs: Jobs = None,
@@ -78,8 +78,7 @@ def frames(
     offsets
         Seconds around each second that are needed. Default: -4,-2,-1,0,1,2,4.
     resize
-        swscale-area averages while decoding: fast, without aliasing. opencv-linear is what the 2nd place's weights were
-        trained on. Default: swscale-area, or that of the store.
+        swscale-area is fast and smooth; the 2nd place used opencv-linear. Default: swscale-area, or that of the store.
     codec
         jpeg is small and fast, png exact. Default: jpeg, or that of the store.
     jobs
@@ -166,9 +165,8 @@ def distil(
 
     For example:
 
-        trapmeter distil --model training/fold-0/bundle --model training/fold-1/bundle --store frames-128x224/ \
-            --teachers-store frames/ --labels train_labels.csv --metadata train_metadata.csv \
-            --start training/fold-0/best.safetensors --out student/
+        trapmeter distil --model fold-0/bundle --model fold-1/bundle --teachers-store frames/ --store small/ --out student/
+        trapmeter distil --model fold-0/bundle --store small/ --labels labels.csv --start fold-0/best.safetensors --out new/
 
     Parameters
     ----------
@@ -296,8 +294,12 @@ def evaluate_box_model(
     from trapmeter.boxmodel.evaluation import format_figures, write_evaluation
     from trapmeter.boxmodel.settings import BoxModelSettings
     from trapmeter.boxmodel.training_data import read_labelled_observations
+    from trapmeter.files import make_folder
 
-    evaluation = evaluate_model(read_labelled_observations(tables), BoxModelSettings(), folds, print_progress)
+    samples = read_labelled_observations(tables)
+    if out is not None:
+        make_folder(out)  # Fails now rather than after minutes of training.
+    evaluation = evaluate_model(samples, BoxModelSettings(), folds, print_progress)
     print(format_figures(evaluation))
     if out is not None:
         write_evaluation(evaluation, out)

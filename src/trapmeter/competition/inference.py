@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from cyclopts import Parameter
 
-from trapmeter.files import PathLike, lock_file
+from trapmeter.files import PathLike, lock_file, sha256_of_bytes
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
 from trapmeter.models.library import find_model
@@ -20,7 +20,7 @@ from trapmeter.models.runtimes.choice import Runtime, choose_runtime
 from trapmeter.models.runtimes.network import Ensemble
 from trapmeter.progress import Announce, Progress, no_progress
 from trapmeter.records import Box, VideoSecond
-from trapmeter.settings import Parsed, Range, worker_count
+from trapmeter.settings import Parsed, Range, check_ranges, worker_count
 from trapmeter.tables.drivendata import best_box_rows
 
 BATCH_SIZE = 8
@@ -42,6 +42,9 @@ class InferenceSettings:
     """What runs the networks: onnxruntime, openvino (an extra), torch (for GPUs), or auto, which prints its choice."""
     threads: Annotated[int | None, Range(least=1)] = None
     """Threads of each network. Default: one per core."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +145,11 @@ def predict_by_member(
         "networks": [bundle.identity.sha256 for bundle in ensemble.members],
         "flip": flip,
         "runtime": runtime,
+        "boxes": _checksum(boxes) if ensemble.spec.box_channel else None,
     }
+    remedy = f"choose another --out, or delete {journal_path}"
     predictions: dict[VideoSecond, tuple[float, ...]] = {}
-    with lock_file(journal_path), Journal(journal_path, settings, VideoPredictions.from_json) as journal:
+    with lock_file(journal_path), Journal(journal_path, settings, VideoPredictions.from_json, remedy) as journal:
         for n_done, (video_id, times) in enumerate(sorted(times_by_video.items()), start=1):
             times_s = tuple(sorted(times))
             key = VideoPredictions(video_id, times_s, ()).key
@@ -154,6 +159,11 @@ def predict_by_member(
                 predictions[VideoSecond(video_id, time_s)] = metres
             progress("answer", n_done, len(times_by_video), 0)
     return predictions
+
+
+def _checksum(boxes: Mapping[VideoSecond, Box | None]) -> str:
+    text = "\n".join(sorted(f"{second} {box}" for second, box in boxes.items()))
+    return sha256_of_bytes(text.encode())[:16] if boxes else "none"
 
 
 def _predict_video(

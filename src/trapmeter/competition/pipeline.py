@@ -133,7 +133,7 @@ def _train(settings: CompetitionSettings, round_: int, announce: Announce) -> st
             folds_by=settings.folds_by,
             n_folds=settings.folds,
             extra=extra,
-            extra_metadata=settings.test_metadata,
+            extra_metadata=settings.test_metadata if round_ else None,
             animals=settings.animals,
         ),
         announce,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from trapmeter.competition.inference import EnsemblePrediction, InferenceSettings, predict_from_store
 from trapmeter.errors import InputError
-from trapmeter.files import PathLike, atomic_file
+from trapmeter.files import PathLike, atomic_file, check_writable, write_errors
 from trapmeter.progress import Announce, Progress, no_progress
 from trapmeter.records import VideoSecond
 from trapmeter.tables.drivendata import read_video_seconds
@@ -40,7 +40,7 @@ def write_submission_for(
     journal: see `predict_from_store`; by default it lies beside out. Errors as in `predict_from_store` and
     `write_submission`.
     """
-    seconds = read_video_seconds(Path(form))
+    seconds = _read_requested(form)
     predictions = predict_from_store(seconds, settings, _journal_beside(out, journal), announce, progress)
     return SubmissionCounts(len(seconds), write_submission(Path(out), seconds, predictions, round_to_m))
 
@@ -100,7 +100,7 @@ def write_pseudolabels_for(
 
     journal: see `predict_from_store`; by default it lies beside out. Errors as in `predict_from_store`.
     """
-    seconds = read_video_seconds(Path(table))
+    seconds = _read_requested(table)
     predictions = predict_from_store(seconds, settings, _journal_beside(out, journal), announce, progress)
     return write_pseudolabels(Path(out), predictions, pseudolabels or PseudolabelSettings())
 
@@ -122,9 +122,18 @@ def write_pseudolabels(
     return PseudolabelCounts(n_kept, len(predictions) - n_kept)
 
 
+def _read_requested(table: PathLike) -> list[VideoSecond]:
+    seconds = read_video_seconds(Path(table))
+    if not seconds:
+        raise InputError(f"{table}: no row below the header; expected one video_id and time per row")
+    return seconds
+
+
 def _journal_beside(out: PathLike, journal: PathLike | None) -> Path:
+    path = Path(out)
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(path)
     if journal is not None:
         return Path(journal)
-    path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f"{path.name}.answers.jsonl")

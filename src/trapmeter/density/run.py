@@ -124,6 +124,10 @@ def list_inputs(settings: DensitySettings) -> list[Path]:
     return inputs
 
 
+_OF_DISTANCES = {"mediaid", "distancem"}
+"""Columns that tell distances.csv, of which one may be misspelt."""
+
+
 def _refuse_unused(settings: DensitySettings, survey_format: SurveyFormat) -> None:
     """Refuses settings that this format doesn't use."""
     for name, formats in _ONLY_FOR.items():
@@ -147,11 +151,22 @@ _ONLY_FOR = {
 def _detect_format(settings: DensitySettings) -> SurveyFormat:
     if settings.format is not None:
         return settings.format
+    if (settings.file / "distances.csv").is_file():
+        raise InputError(f"{settings.file} is a folder of results; give {settings.file / 'distances.csv'}")
     if is_package(settings.file):
         return SurveyFormat.CAMTRAP_DP
     # In any spelling: reading the file reports a misspelt column.
-    names = {"".join(filter(str.isalnum, name)).lower() for name in read_columns(settings.file)}
-    return SurveyFormat.R_FLAT if "samplelabel" in names else SurveyFormat.DISTANCES
+    columns = read_columns(settings.file)
+    names = {"".join(filter(str.isalnum, name)).lower() for name in columns}
+    if "samplelabel" in names:
+        return SurveyFormat.R_FLAT
+    if not names & _OF_DISTANCES:
+        found = ", ".join(map(repr, columns)) or "nothing"
+        raise InputError(
+            f"{settings.file}: expected distances.csv of trapmeter (media_id, distance_m, ...), or a flat file of R's "
+            f"Distance (Sample.Label, Effort, distance); found {found}"
+        )
+    return SurveyFormat.DISTANCES
 
 
 def _with_areas(survey: Survey, settings: DensitySettings) -> Survey:

@@ -63,7 +63,8 @@ class DensitySettings:
     strata: Annotated[bool, Parameter(negative="--no-strata")] = True
     """Estimate each stratum separately and weight the strata by area; --no-strata pools all stations."""
     areas: dict[str, float] = field(default_factory=dict)
-    """Areas of the strata, all in one unit, such as {north = 12.5, south = 30}. Default: those of the tables."""
+    """Areas of the strata, all in one unit, such as {north = 12.5, south = 30}, or as options --areas.north 12.5
+    --areas.south 30. Default: those of the tables."""
     theta_deg: Annotated[float | None, Parameter(name="--theta"), Range(above=0.0, most=360.0, unit="degrees")] = None
     """Angle of view in degrees, for tables that don't state it."""
     snapshot_s: Annotated[float | None, Parameter(name="--snapshot"), Range(above=0.0, unit="seconds")] = None
@@ -112,6 +113,8 @@ class DensitySettings:
             raise InputError("--availability and --activity exclude each other: give one of them")
         if self.availability_se and self.availability is None:
             raise InputError("--availability-se needs --availability: give both")
+        if (self.scale_error or self.site_scale_error) and not self.bootstrap:
+            raise InputError("--scale-error and --site-scale-error are drawn in each replicate: give --bootstrap too")
         if self.errors is not None and self.distance_cv is not None:
             raise InputError("--errors and --distance-cv exclude each other: give one of them")
 

@@ -15,6 +15,7 @@ from trapmeter.boxmodel.model import BoxModel
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
 from trapmeter.errors import InputError
 from trapmeter.files import sha256_of
+from trapmeter.frames.pictures import require_codec
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import FoundMedia
 from trapmeter.models.bundle import Bundle, read_bundle
@@ -74,8 +75,11 @@ def plan_run(settings: PredictSettings) -> RunPlan:
 
     Raises:
         InputError: a path, table or argument is wrong.
+        MissingExtraError: the store has JPEG, and the package that reads it is not installed.
     """
     store = None if settings.store is None else FrameStore.open(settings.store)
+    if store is not None:
+        require_codec(store.spec.codec)
     sources = find_sources(settings, store)
     media = assign_sites(sources.found.media, settings.site)
     _check_sites(settings, media, sources.found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -48,7 +49,7 @@ def write_points_page(path: str | Path, site_id: str, times_s: Sequence[float], 
     """
     if not site_id.strip():
         raise InputError("--site needs the name of the site, exactly as in the results")
-    if not 1 <= len(times_s) <= MAX_PICTURES or min(times_s) < 0:
+    if not 1 <= len(times_s) <= MAX_PICTURES or not all(0 <= time_s < math.inf for time_s in times_s):
         raise InputError(f"--time takes 1 to {MAX_PICTURES} seconds of 0 or more, got {', '.join(map(str, times_s))}")
     pictures = _pictures(Path(path), sorted(set(times_s)))
     with atomic_file(Path(out)) as file:

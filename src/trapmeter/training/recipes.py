@@ -39,7 +39,7 @@ class CosineSchedule:
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.eta_min > self.lr:
-            raise InputError(f"eta_min: expected at most the learning rate, {self.lr:g}, got {self.eta_min:g}")
+            raise InputError(f"--eta-min: expected at most the learning rate, {self.lr:g}, got {self.eta_min:g}")
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0."""
@@ -117,7 +117,7 @@ class Recipe:
     """Start from a head that predicts the median of the training labels for every window."""
     workers: Annotated[int, Range(least=0)] = 4
     """Loader processes per device; 0 loads in the training process itself."""
-    seed: int = 0
+    seed: Annotated[int, Range(least=0)] = 0
     """Seed of all random numbers of the training."""
 
     def __post_init__(self) -> None:

@@ -61,6 +61,8 @@ class TrainSettings:
         check_ranges(self)
         if self.fold is not None and self.fold >= self.n_folds:
             raise InputError(f"--folds: expected a number from 0 to {self.n_folds - 1}, got {self.fold}")
+        if self.extra_metadata is not None and self.extra is None:
+            raise InputError("--extra-metadata is of the pseudolabels' videos; also give --extra")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,11 @@ def check_copy(path: Path, out: Path) -> None:
     """Checks that a copy of a package can be written to out, before any work is done for it.
 
     Raises:
+        InputError: there is no such package.
         RunError: out is of another kind than the package, exists already, or its folder doesn't exist.
     """
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the name and the folder")
     if is_archive(path) != is_archive(out):
         kind = "a zip archive: let --out end in .zip too" if is_archive(path) else "a folder: give a folder as --out"
         raise RunError(f"{out}: the package {path} is {kind}")
