@@ -99,6 +99,10 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         )
     if run.facts["errors_of_ours"]:
         print(f"{run.facts['errors_of_ours']:,} media caused an internal error: please report {out / 'errors.log'}")
+    if summary.n_static:
+        print(
+            f"{summary.n_static:,} boxes stay in place and are marked static in the column reason; density leaves them out"
+        )
     if run.facts["other_files"]:
         print(f"passed over, as neither videos nor photos: {terminal_text(suffix_text(run.facts['other_files']))}")
     for folder in run.facts["unreadable_folders"]:

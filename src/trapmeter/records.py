@@ -180,6 +180,8 @@ def row_order(estimate: Estimate) -> tuple[str, float, int]:
 
 REVIEW_MODEL_ID = "review"
 """The model_id of a distance that a person entered."""
+STATIC_PREFIX = "static: "
+"""Starts the part of a reason that says why a box probably shows a thing, not an animal."""
 REVIEW_PREFIX = "review: "
 """Starts each part of a reason that records a person's decision."""
 
@@ -220,6 +222,12 @@ class Estimate:
     def is_by_hand(self) -> bool:
         """Whether a person entered the distance."""
         return self.model_id == REVIEW_MODEL_ID
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the box probably shows a thing that stays in place, and no person has accepted it as an animal."""
+        parts = self.reason.split("; ")
+        return any(part.startswith(STATIC_PREFIX) for part in parts) and self.doubts == self.reason
 
     @property
     def doubts(self) -> str:

@@ -20,8 +20,8 @@ from trapmeter.calibration.lens import (
     observations_to_training_lens,
     scale_distance,
 )
-from trapmeter.calibration.static_boxes import share_repeated_boxes
 from trapmeter.calibration.track_fusion import FusionSettings, fuse_track
+from trapmeter.detect.static_boxes import share_repeated_boxes
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.reference_points import ReferencePoint

@@ -144,6 +144,7 @@ _ONLY_FOR = {
     "media_times": (SurveyFormat.DISTANCES,),
     "leave_out": (SurveyFormat.DISTANCES,),
     "points": (SurveyFormat.DISTANCES,),
+    "keep_static": (SurveyFormat.DISTANCES,),
     "leave_out_tags": (SurveyFormat.CAMTRAP_DP,),
 }
 

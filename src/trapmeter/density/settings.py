@@ -84,6 +84,8 @@ class DensitySettings:
     """CSV file of media_id, start: leaves out animals outside of deployments and operating hours."""
     leave_out: Path | None = None
     """CSV file of media_id, animal_id to leave out, such as animals that react to the camera."""
+    keep_static: bool = False
+    """For distances.csv: count boxes that are marked static too, which probably show leaves or stumps."""
     leave_out_tags: Texts = ()
     """For a Camtrap DP: leave out observations with one of these in behavior or observationTags."""
     availability: Annotated[float | None, Range(above=0.0, most=1.0)] = None

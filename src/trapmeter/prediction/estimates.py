@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from trapmeter.calibration.field_facts import FieldFacts
+from trapmeter.detect.static_boxes import static_reasons
 from trapmeter.geometry import bearing_deg
 from trapmeter.prediction.camera_correction import CameraCorrection
 from trapmeter.prediction.estimators import DetectedAnimal, DistanceEstimator
@@ -46,6 +47,7 @@ def estimate_distances(
         # The model gets animals only, not the seconds without one.
         animals = [animal for animal, second in rows if second.status is Status.MEASURED]
         distances = iter(model.estimate(animals) if animals else [])
+        static = iter(static_reasons([animal.observation for animal in animals]))
         for animal, second in rows:
             observation = animal.observation
             if second.status is not Status.MEASURED:
@@ -58,7 +60,7 @@ def estimate_distances(
                     Status.MEASURED,
                     distance,
                     None if box is None else bearing_deg((box.x1 + box.x2) / 2, facts.hfov_deg(observation.media_id)),
-                    "; ".join(filter(None, (second.reason, distance.doubt))),
+                    "; ".join(filter(None, (second.reason, distance.doubt, next(static)))),
                     f"{model.identity.model_id}{facts.note(observation.media_id)}",
                 )
             )
@@ -100,6 +102,7 @@ class RunSummary:
     n_measured: int
     n_no_animal: int
     n_unknown: int
+    n_static: int
     n_failed: int
     n_past_end: int
     n_without_site: int
@@ -133,6 +136,7 @@ def summarise_run(
         n_measured=statuses[Status.MEASURED],
         n_no_animal=statuses[Status.NO_ANIMAL],
         n_unknown=statuses[Status.UNKNOWN],
+        n_static=sum(estimate.is_static for estimate in estimates),
         n_failed=statuses[Status.FAILED],
         n_past_end=statuses[Status.PAST_END],
         n_without_site=len({row.media_id for row in observations if not row.site_id}),

@@ -76,6 +76,13 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
         ("at times between two snapshots", lambda rows: _keep_at_snapshots(rows, sites)),
         ("repeated rows of an animal at one time", _drop_duplicates),
     ]
+    if not settings.keep_static:
+        filters.append(
+            (
+                "boxes that are marked static, since they stay in place (--keep-static counts them)",
+                lambda rows: [row for row in rows if not row.is_static],
+            )
+        )
     exclusion_notes: tuple[str, ...] = ()
     if settings.leave_out is not None:
         excluded = read_excluded_animals(settings.leave_out)
