@@ -1,12 +1,16 @@
 """The state of rows after decisions, and the order in which the page lists them."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from review_rows import MP4, ROWS, row
+from review_rows import MP4, ROWS, results_of, row
 from trapmeter.errors import InputError
 from trapmeter.records import Status
 from trapmeter.report.examples import choose_examples
 from trapmeter.review.decisions import DecisionKind, open_log
+from trapmeter.review.export import reviewed_estimates
 from trapmeter.review.listing import RowFilter, filter_rows, order_by_doubt, review_progress
 from trapmeter.review.results import Results
 from trapmeter.review.session import ReviewSession
@@ -44,6 +48,28 @@ def test_each_decision_changes_its_row(session: ReviewSession) -> None:
     assert state.row(4).has_animal, "accepting restores it"
     _, state = session.decide(DecisionKind.NOT_ANIMAL, 5)
     assert state.row(5).verdict is Verdict.NOT_ANIMAL
+
+
+def test_one_decision_is_about_all_static_boxes_that_are_open(tmp_path: Path) -> None:
+    rows = [
+        *(replace(row("a.mp4", second), reason="static: the box stays in place") for second in range(4)),
+        row("a.mp4", 4),
+    ]
+    results = results_of(tmp_path, rows)
+    with open_log(results.source) as log:
+        session = ReviewSession(results, log)
+        _, state = session.decide(DecisionKind.ACCEPT, 1)
+        _, state = session.decide(DecisionKind.STATIC_NOT_ANIMAL, 0)
+        verdicts = [state.row(number).verdict for number in range(5)]
+        assert verdicts == [Verdict.NOT_ANIMAL, Verdict.ACCEPTED, *[Verdict.NOT_ANIMAL] * 2, Verdict.OPEN]
+        with pytest.raises(InputError, match="all of them are decided"):
+            session.decide(DecisionKind.STATIC_ACCEPT, 0)
+        _, state = session.decide(DecisionKind.UNDO, 0, target=state.active[-1].number)
+        assert state.row(0).verdict is Verdict.OPEN
+        _, state = session.decide(DecisionKind.STATIC_ACCEPT, 4)
+        assert [state.row(number).verdict for number in range(5)] == [*[Verdict.ACCEPTED] * 4, Verdict.OPEN]
+        exported = list(reviewed_estimates(state, [state.row(number) for number in range(5)]))
+    assert [estimate.is_static for estimate in exported] == [False] * 5
 
 
 def test_a_reaction_marks_all_rows_of_the_animal(session: ReviewSession) -> None:

@@ -32,7 +32,7 @@ XYXY = tuple[float, float, float, float]
 
 
 class DecisionKind(StrEnum):
-    """The kinds of decisions."""
+    """The kinds of decisions. Those that begin with static are about all boxes that are marked static and still open."""
 
     ACCEPT = "accept"
     DISTANCE = "distance"
@@ -42,8 +42,12 @@ class DecisionKind(StrEnum):
     ADD = "add"
     REACTS = "reacts"
     CALM = "calm"
+    STATIC_ACCEPT = "static_accept"
+    STATIC_NOT_ANIMAL = "static_not_animal"
     UNDO = "undo"
 
+
+STATIC_KINDS = frozenset({DecisionKind.STATIC_ACCEPT, DecisionKind.STATIC_NOT_ANIMAL})
 
 _REQUIRED_FIELDS = {
     DecisionKind.DISTANCE: {"distance_m"},

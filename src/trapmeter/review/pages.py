@@ -47,6 +47,8 @@ _KINDS = {
     DecisionKind.ADD: "added",
     DecisionKind.REACTS: "reacts to the camera",
     DecisionKind.CALM: "doesn't react",
+    DecisionKind.STATIC_ACCEPT: "all static boxes accepted",
+    DecisionKind.STATIC_NOT_ANIMAL: "all static boxes are no animals",
 }
 
 
@@ -71,6 +73,7 @@ class RowView:
     is_gone: bool
     is_animal: bool
     reacts: bool
+    is_static: bool
     reason: str
     score: str
     width: str
@@ -205,6 +208,7 @@ class PageRenderer:
             is_gone=row.verdict in REMOVED,
             is_animal=row.measured.distance is not None,
             reacts=row.reacts,
+            is_static=row.measured.is_static,
             reason=row.measured.reason,
             score="" if observation.box is None or row.is_added else f"{observation.box.score:.2f}",
             width=f"{log_interval_width(distance):.2f}" if _interval(row) and distance is not None else "",

@@ -60,6 +60,11 @@ class Results:
                 rows[row.observation.media_id, row.observation.animal_id].append(number)
         return rows
 
+    @cached_property
+    def static_rows(self) -> list[int]:
+        """The rows of all boxes that are marked static."""
+        return [number for number, row in enumerate(self.rows) if row.is_static]
+
     def medium(self, number: int) -> Medium:
         """A medium by its index in `media`.
 

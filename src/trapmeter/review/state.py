@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from trapmeter.errors import InputError, TrapmeterError
 from trapmeter.records import REVIEW_MODEL_ID, Box, Distance, Estimate, Observation, Status
-from trapmeter.review.decisions import Decision, DecisionKind
+from trapmeter.review.decisions import STATIC_KINDS, Decision, DecisionKind
 from trapmeter.review.results import Results
 
 
@@ -167,6 +167,10 @@ def check_decision(state: ReviewState, decision: Decision) -> None:
         if row.measured.status in (Status.FAILED, Status.PAST_END):
             raise InputError("this second has no picture, so no animal can be added")
         return
+    if decision.kind in STATIC_KINDS:
+        if not any(state.row(number).verdict is Verdict.OPEN for number in state.results.static_rows):
+            raise InputError("no box is marked static, or all of them are decided")
+        return
     if decision.base != row.revision:
         raise StaleDecisionError(
             "another tab has made a decision about this row since: nothing was changed, check it again"
@@ -185,6 +189,8 @@ class _Tracks:
         """The numbers of the rows that a decision touches."""
         if decision.kind is DecisionKind.ADD:
             return (self._new_rows[decision.number].number,)
+        if decision.kind in STATIC_KINDS:
+            return self._results.static_rows
         if decision.kind in (DecisionKind.REACTS, DecisionKind.CALM) and decision.row < len(self._results.rows):
             observation = self._results.rows[decision.row].observation
             return self._results.tracks[observation.media_id, observation.animal_id]
@@ -231,6 +237,12 @@ def _apply(row: RowState, decision: Decision) -> RowState:
             return replace(row, verdict=Verdict.DELETED)
         case DecisionKind.NOT_ANIMAL:
             return replace(row, verdict=Verdict.NOT_ANIMAL)
+        case DecisionKind.STATIC_ACCEPT if row.verdict is Verdict.OPEN:
+            return replace(row, verdict=Verdict.ACCEPTED, is_checked=True)
+        case DecisionKind.STATIC_NOT_ANIMAL if row.verdict is Verdict.OPEN:
+            return replace(row, verdict=Verdict.NOT_ANIMAL)
+        case DecisionKind.STATIC_ACCEPT | DecisionKind.STATIC_NOT_ANIMAL:
+            return row
         case DecisionKind.REACTS | DecisionKind.CALM:
             return replace(row, reacts=decision.kind is DecisionKind.REACTS)
         case _:
