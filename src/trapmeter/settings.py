@@ -93,7 +93,8 @@ class Parsed:
         from pydantic_core import core_schema
 
         written = core_schema.plain_serializer_function_ser_schema(self.to_text)
-        return core_schema.no_info_plain_validator_function(self._to_value, serialization=written)
+        schema = core_schema.no_info_plain_validator_function(self._to_value, serialization=written)
+        return core_schema.nullable_schema(schema) if type(None) in get_args(source) else schema
 
     def _to_value(self, value: Any) -> Any:
         if isinstance(value, list):

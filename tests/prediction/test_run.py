@@ -36,7 +36,7 @@ def test_every_second_has_a_row_and_every_row_a_status(survey: Path) -> None:
     by_medium = {
         name: [r.status for r in rows if r.observation.media_id == name] for name in ("s1/a.mp4", "s2/broken.avi")
     }
-    assert by_medium["s1/a.mp4"] == [Status.MEASURED] * 3 + [Status.NO_ANIMAL]
+    assert by_medium["s1/a.mp4"] == [Status.MEASURED] * 3 + [Status.UNKNOWN]
     assert by_medium["s2/broken.avi"] == [Status.FAILED]
     order = [(r.observation.media_id, r.observation.time_s, r.observation.animal_id) for r in rows]
     assert order == sorted(order)

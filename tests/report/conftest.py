@@ -62,6 +62,8 @@ def make_run(root: Path, rows: Sequence[Estimate], **changes: Any) -> PredictRun
         "n_animals": len(distances),
         "n_measured": len(distances),
         "n_no_animal": statuses.count(Status.NO_ANIMAL),
+        "n_unknown": statuses.count(Status.UNKNOWN),
+        "n_static": sum(row.is_static for row in rows),
         "n_failed": statuses.count(Status.FAILED),
         "n_past_end": statuses.count(Status.PAST_END),
         "n_without_site": 0,
