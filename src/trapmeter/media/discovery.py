@@ -135,7 +135,7 @@ def _found(
     return FoundMedia(root, ordered, n_other, unreadable)
 
 
-def count_by_suffix(files: Iterable[AnyPath | PurePath]) -> dict[str, int]:
+def count_by_suffix(files: Iterable[PurePath | RemotePath]) -> dict[str, int]:
     """The number of files with each suffix in small letters, most frequent first."""
     return dict(sorted(Counter(file.suffix.lower() for file in files).items(), key=lambda item: (-item[1], item[0])))
 
@@ -207,7 +207,7 @@ def _list_folder(folder: Path) -> _Listing:
     return _Listing(tuple(files), tuple(unreadable), tuple(folders), tuple(links))
 
 
-def medium_kind(path: AnyPath) -> MediumKind | None:
+def medium_kind(path: PurePath | RemotePath) -> MediumKind | None:
     """Video or photo, by the suffix; None for other files."""
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
