@@ -262,3 +262,14 @@ def test_distances_that_people_measured_calibrate(package: Path, tmp_path: Path)
         done = calibrate(tmp_path / "out", tmp_path / f"calibrated{number}", labels=source)
         assert (done.n_labels, done.n_labels_unused) == (1, 0)
         assert done.n_moved > 0
+    too_far = [
+        {**row, "individualPositionRadius": "420"} if row["observationID"] == "o3" else row for row in OBSERVATIONS
+    ]
+    with pytest.raises(
+        InputError, match=r"line \d+, column 'individualPositionRadius': .* up to 200 \(probably 42.0 with"
+    ):
+        calibrate(
+            tmp_path / "out",
+            tmp_path / "none",
+            labels=write_package(tmp_path / "far", media=MEDIA, observations=too_far),
+        )

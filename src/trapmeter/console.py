@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from trapmeter.progress import Progress
     from trapmeter.report.comparison import Comparison
     from trapmeter.storage.address import AnyPath
+    from trapmeter.tables.point_misfits import PointMisfit
 
+MAX_POINT_SITES = 12
+"""Sites whose reference points are printed."""
 _STAGES = {
     "look": "Detecting animals",
     "measure": "Estimating distances",
@@ -214,8 +218,23 @@ def print_calibration(done: Calibration, out: Path) -> None:
         print(f"note: {note}")
     for correction in done.corrections:
         print(describe_correction(correction))
+    _print_points(done.point_misfits, out)
     print(f"table: {out / 'distances.csv'}\npicture: {out / 'calibration.png'}")
     print(f"for a report: trapmeter report {out}")
+
+
+def _print_points(misfits: Sequence[PointMisfit], out: Path) -> None:
+    """The misfits of reference points: a line per site, worst points first, and where the others are."""
+    from trapmeter.calibration.point_check import describe_misfits
+    from trapmeter.calibration.run import POINTS
+
+    if not misfits:
+        return
+    sites = [list(of_site) for _, of_site in groupby(misfits, key=lambda misfit: misfit.site_id)]
+    for of_site in sites[:MAX_POINT_SITES]:
+        print(describe_misfits(of_site))
+    more = f" (with {len(sites) - MAX_POINT_SITES:,} more sites)" if len(sites) > MAX_POINT_SITES else ""
+    print(f"points: {out / POINTS}{more}")
 
 
 def print_selection(selection: LabelSelection) -> None:

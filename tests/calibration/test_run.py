@@ -116,7 +116,8 @@ def test_unused_labels_are_counted_and_misspelt_columns_noted(results: Path, tmp
         ("video_id,time,distance\nS1/0.mp4,0,4\nother.mp4,0,4\n", "line 3: .*no video 'other.mp4'"),
         ("video_id,time,distance\nS1/0.mp4,99,4\n", "none of its 1 labels is of a second.*line 2"),
         ("video_id,time,distance\n", "no row has a distance"),
-        ("video_id,time,distance\nS1/0.mp4,0,400\nS1/1.mp4,0,700\n", "times the measured ones.*expected metres"),
+        ("video_id,time,distance\nS1/0.mp4,0,150\nS1/1.mp4,0,190\n", "times the measured ones.*expected metres"),
+        ("video_id,time,distance\nS1/0.mp4,0,4\nS1/1.mp4,0,420\n", "line 3, column 'distance'.*42.0 with its decimal"),
     ],
 )
 def test_labels_that_match_nothing_are_refused(results: Path, tmp_path: Path, text: str, message: str) -> None:

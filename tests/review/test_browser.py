@@ -257,15 +257,54 @@ def test_ten_corrections_by_keyboard_alone_take_four_keys_each(page: Page, live:
     at(page, 5)
     pressed = 0
     for number in range(7):
-        pressed += press(page, f"{number + 1}.5{{Enter}}")
+        pressed += press(page, f"{number + 3}.5{{Enter}}")
     pressed += press(page, "kk")
     for metres in ("2.5", "3.5", "4.5"):
         pressed += press(page, f"{metres}{{Enter}}")
     expect(page.locator("#row-9 .metres")).to_have_text("4.5 m")
     decided = read_log(results.source)
-    assert [one.distance_m for one in decided] == [1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 2.5, 3.5, 4.5]
+    assert [one.distance_m for one in decided] == [3.5, 4.5, 5.5, 6.5, 7.5, 8.5, 9.5, 2.5, 3.5, 4.5]
     assert [one.row for one in decided] == [5, 1, 4, 3, 0, 8, 9, 0, 8, 9]
     assert pressed == 10 * 4 + 2
+
+
+def test_a_doubtful_distance_is_asked_about_once_more(page: Page, live: str, results: Results) -> None:
+    open_at(page, live, 0)
+    message = page.locator("#message")
+    press(page, "42{Enter}")
+    expect(message).to_have_text(re.compile("42 m is far above the measured 4.5 to 5.5 m: press Enter again"))
+    expect(page.locator("#typed")).to_have_value("42")
+    # Another distance is another question, and a plausible one is none.
+    press(page, "0{Enter}")
+    expect(message).to_contain_text("420 m: at most 200 m can be entered (was 42.0 m meant?)")
+    press(page, "{Backspace}{Backspace}.2{Enter}")
+    at(page, 8)
+    expect(page.locator("#row-0 .metres")).to_have_text("4.2 m")
+    press(page, "42{Enter}")
+    expect(message).to_contain_text("press Enter again")
+    press(page, "{Enter}")
+    at(page, 9)
+    expect(page.locator("#row-8 .metres")).to_have_text("42.0 m")
+    # The box of an animal that is being added stays where it is.
+    press(page, "n{ArrowUp}70{Enter}")
+    expect(message).to_contain_text("70 m is unusually far (was 7.0 m meant?)")
+    expect(page.locator("#cancel")).to_be_visible()
+    page.get_by_role("button", name="save").click()
+    at(page, 10)
+    assert [(one.kind.value, one.distance_m) for one in read_log(results.source)] == [
+        *(("distance", 4.2), ("distance", 42.0), ("add", 70.0)),
+    ]
+
+
+def test_a_question_goes_with_its_row(page: Page, live: str, results: Results) -> None:
+    open_at(page, live, 8)
+    press(page, "42{Enter}")
+    expect(page.locator("#message")).to_contain_text("press Enter again")
+    press(page, "j")
+    at(page, 9)
+    press(page, "42{Enter}")
+    expect(page.locator("#message")).to_contain_text("press Enter again")
+    assert kinds(results) == []
 
 
 def test_impossible_decisions_are_explained_and_change_nothing(page: Page, live: str, results: Results) -> None:

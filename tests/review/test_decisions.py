@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from review_rows import results_of
 from trapmeter.errors import InputError, RunError
 from trapmeter.review.decisions import Decision, DecisionKind, open_log, read_log
+from trapmeter.review.plausible import DoubtfulDistanceError
 from trapmeter.review.results import Results
 from trapmeter.review.session import ReviewSession
 from trapmeter.review.state import StaleDecisionError, replay_decisions
@@ -40,9 +41,9 @@ def decide_all(session: ReviewSession, decisions: list[dict]) -> int:
         target = {"target": active[-1].number if active else 1} if fields["kind"] is DecisionKind.UNDO else {}
         try:
             base = session.state.row(fields["row"]).revision
-            session.decide(**fields, base=base, **target)
+            session.decide(**fields, base=base, **target, confirmed=True)
             made += 1
-        except (StaleDecisionError, InputError):
+        except (StaleDecisionError, InputError, DoubtfulDistanceError):
             continue
     return made
 

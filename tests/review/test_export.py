@@ -125,9 +125,9 @@ def test_labels_are_the_distances_that_a_person_checked(results: Results) -> Non
 
 
 def test_the_label_of_a_second_is_its_nearest_animal(results: Results) -> None:
-    out = reviewed(results, (DecisionKind.DISTANCE, 3, {"distance_m": 2.0}), (DecisionKind.ACCEPT, 4))
+    out = reviewed(results, (DecisionKind.DISTANCE, 3, {"distance_m": 2.9}), (DecisionKind.ACCEPT, 4))
     (label,) = read_labels(out / "train_labels.csv")
-    assert label.distance_m == 2.0
+    assert label.distance_m == 2.9
     (sample,) = read_labelled_observations(out)
     assert sample.observation.box is not None
     assert sample.observation.box.x1 == 0.4

@@ -191,6 +191,18 @@ def test_a_decision_from_an_outdated_page_is_a_conflict_that_shows_the_current_r
     assert n_decisions(results) == 1
 
 
+def test_a_doubtful_distance_is_saved_only_if_confirmed(client: TestClient, results: Results) -> None:
+    status, text = decide(client, kind="distance", row=0, distance_m=42)
+    assert (status, text) == (
+        428,
+        "42 m is far above the measured 4.5 to 5.5 m: press Enter again if it is right, or correct it",
+    )
+    assert decide(client, kind="distance", row=0, distance_m=420, confirmed=True)[0] == 422
+    assert n_decisions(results) == 0
+    assert decide(client, kind="distance", row=0, distance_m=42, confirmed=True)[0] == 200
+    assert n_decisions(results) == 1
+
+
 @pytest.mark.parametrize(
     "request_fields",
     [

@@ -12,6 +12,7 @@ from trapmeter.report.examples import choose_examples
 from trapmeter.review.decisions import DecisionKind, open_log
 from trapmeter.review.export import reviewed_estimates
 from trapmeter.review.listing import RowFilter, filter_rows, order_by_doubt, review_progress
+from trapmeter.review.plausible import DoubtfulDistanceError
 from trapmeter.review.results import Results
 from trapmeter.review.session import ReviewSession
 from trapmeter.review.state import ReviewState, StaleDecisionError, Verdict
@@ -129,6 +130,43 @@ def test_decisions_that_do_not_fit_the_row_are_refused(
     assert session.state.revisions == {}
 
 
+@pytest.mark.parametrize(
+    ("number", "metres", "text"),
+    [
+        (0, 42.0, r"42 m is far above the measured 4\.5 to 5\.5 m: press Enter again"),
+        (0, 0.5, r"0\.5 m is far below the measured 4\.5 to 5\.5 m: press Enter again"),
+        (1, 60.0, r"60 m is far above the measured 2\.0 to 10\.0 m \(was 6\.0 m meant\?\)"),
+    ],
+)
+def test_a_distance_far_outside_the_interval_needs_a_confirmation(
+    session: ReviewSession, number: int, metres: float, text: str
+) -> None:
+    with pytest.raises(DoubtfulDistanceError, match=text) as error:
+        session.decide(DecisionKind.DISTANCE, number, distance_m=metres)
+    assert error.value.can_confirm
+    assert session.state.active == ()
+    _, state = session.decide(DecisionKind.DISTANCE, number, distance_m=metres, confirmed=True)
+    assert state.row(number).distance_m == metres
+
+
+def test_an_added_animal_has_no_interval(session: ReviewSession) -> None:
+    with pytest.raises(DoubtfulDistanceError, match=r"70 m is unusually far \(was 7\.0 m meant\?\)"):
+        session.decide(DecisionKind.ADD, 2, xyxy=BOX, distance_m=70.0)
+    _, state = session.decide(DecisionKind.ADD, 2, xyxy=BOX, distance_m=45.0)
+    _, state = session.decide(DecisionKind.DISTANCE, 10, state.row(10).revision, distance_m=4.5)
+    assert state.row(10).distance_m == 4.5, "its own distance is no interval"
+
+
+@pytest.mark.parametrize("kind", [DecisionKind.DISTANCE, DecisionKind.ADD])
+def test_a_distance_that_no_table_may_have_is_refused_even_if_confirmed(
+    session: ReviewSession, kind: DecisionKind
+) -> None:
+    box = {"xyxy": BOX} if kind is DecisionKind.ADD else {}
+    with pytest.raises(DoubtfulDistanceError, match=r"at most 200 m can be entered \(was 42\.0 m meant\?\)") as error:
+        session.decide(kind, 0, distance_m=420.0, confirmed=True, **box)
+    assert not error.value.can_confirm
+
+
 @pytest.mark.parametrize("number", [-1, 10, 10**9])
 def test_a_decision_about_a_missing_row_is_refused(session: ReviewSession, number: int) -> None:
     for kind, fields in ((DecisionKind.ACCEPT, {}), (DecisionKind.ADD, {"xyxy": BOX, "distance_m": 4.0})):
@@ -160,7 +198,7 @@ def test_notes_of_reviewers_raise_no_doubt() -> None:
 
 
 def test_filters_select_the_matching_rows(session: ReviewSession) -> None:
-    session.decide(DecisionKind.DISTANCE, 0, distance_m=20.0)
+    session.decide(DecisionKind.DISTANCE, 0, distance_m=20.0, confirmed=True)
     state = session.state
     assert sorted(numbers(state, RowFilter())) == list(range(10))
     assert sorted(numbers(state, RowFilter(site="S02"))) == [3, 4, 5, 6]

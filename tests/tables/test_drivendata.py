@@ -26,6 +26,10 @@ def test_labels_come_in_the_order_of_the_file(write):
         ("a.mp4,0,3\nb.mp4,0,3\na.mp4,0.0,4\n", r"lines 2 and 4: the label of a.mp4 at 0 s appears twice"),
         ("a.mp4,zero,3\n", r"line 2, column 'time': expected a number, got 'zero'"),
         ("a.mp4,-1,3\n", r"line 2, column 'time': expected a number of seconds >= 0, got '-1'"),
+        (
+            "a.mp4,0,3\na.mp4,1,420\n",
+            r"line 3, column 'distance': expected a number of metres up to 200 \(probably 42\.0 with",
+        ),
         ("a.mp4,0,-3\n", r"line 2, column 'distance': expected a number of metres >= 0"),
         ("a.mp4,0,\n", r"line 2, column 'distance': expected a number, got ''"),
         (",0,3\n", r"line 2, column 'video_id': expected a text"),

@@ -17,6 +17,10 @@ def test_points_in_fractions_and_in_pixels_are_the_same(write):
         ("S1,0.5,0.9,2\nS1,0.1,0.901,4\n", "all on one row"),
         ("S1,960,0.9,2\n", r"line 2, column 'x'.*'width' beside pixels"),
         ("S1,0.5,0.9,0\n", "metres > 0"),
+        (
+            "S1,0.5,0.9,2\nS1,0.5,0.5,1500\n",
+            r"line 3, column 'distance_m'.*probably 150\.0 with .* or 15\.00, if it is in cent",
+        ),
         ("S1,0.5,,2\n", "line 2, column 'y'"),
     ],
 )

@@ -32,6 +32,10 @@ def test_labels_and_the_truth_of_each_animal_are_read(write):
         ("video_id,time,distance_m\n", r"x1, y1, x2, y2 are missing"),
         ("video_id,time,distance\nv,1,2\nv,1,3\n", r"lines 2 and 3: the label of v at 1 s appears twice"),
         (ANIMALS + "v,1,1,2,,,,\nv,1,1,3,,,,\n", r"lines 2 and 3: animal 1 of v at 1 s appears twice"),
+        (
+            ANIMALS + "v,1,1,2,,,,\nv,1,2,420,,,,\n",
+            r"line 3, column 'distance_m': expected a number of metres up to 200",
+        ),
         (ANIMALS + "v,1,1,2,0.1,,,\n", r"line 2: expected all of x1, y1, x2, y2 or none"),
     ],
 )

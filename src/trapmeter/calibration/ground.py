@@ -12,7 +12,7 @@ plants, or lie below the picture's edge; the likelihood is a mixture of these ca
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,42 +56,79 @@ def fit_ground(points: Sequence[ReferencePoint], camera: Ground | None = None) -
     Raises:
         InputError: the points contradict each other: those higher in the picture are nearer.
     """
-    from scipy.optimize import least_squares
-
-    at = np.array([[1.0, point.y - 0.5, point.x - 0.5] for point in points])
-    nearness = np.array([1 / point.distance_m for point in points])
-    start = PRIOR_PLANE if camera is None else camera.plane
-    root = np.diag(1 / PRIOR_PLANE_SD) if camera is None else np.linalg.cholesky(np.linalg.inv(camera.covariance)).T
-    sd = POINT_INVERSE_DISTANCE_SD + POINT_ROW_SD * abs(start[1])
-
-    def misfit(plane: Floats) -> Floats:
-        residual = (at @ plane - nearness) / sd
-        # Cauchy's loss for the points, squares for the prior.
-        return np.concatenate([np.sign(residual) * np.sqrt(np.log1p(residual**2)), root @ (plane - start)])
-
-    # A wrong distance may add a local minimum, so the search also starts from the fits without each point.
-    starts = [
-        start,
-        *(
-            _least_squares_plane(np.delete(at, i, 0), np.delete(nearness, i), start, root, sd)
-            for i in range(len(points))
-        ),
-    ]
-    best = min((least_squares(misfit, plane) for plane in starts), key=lambda fit: float(fit.cost))
-    jacobian = np.asarray(best.jac, np.float64)
-    if best.x[1] <= 0:
+    fit = _PointFit(points, camera)
+    ground = fit.best(fit.starts())
+    if ground.plane[1] <= 0:
         raise InputError(
             f"the {len(points)} reference points contradict each other: most of those higher in the picture are nearer to "
             "the camera; y counts from the top, at the point where the person or pole touches the ground"
         )
-    return Ground(best.x, np.asarray(np.linalg.inv(jacobian.T @ jacobian), np.float64))
+    return ground
 
 
-def _least_squares_plane(at: Floats, nearness: Floats, start: Floats, root: Floats, sd: float) -> Floats:
-    """The least-squares plane of the points and the prior."""
-    rows = np.concatenate([at / sd, root])
-    targets = np.concatenate([nearness / sd, root @ start])
-    return np.asarray(np.linalg.lstsq(rows, targets, rcond=None)[0], np.float64)
+def predict_left_out(
+    points: Sequence[ReferencePoint], camera: Ground | None = None, wrong: Collection[int] = ()
+) -> list[float]:
+    """1/d (1/m) at each point by the ground through the other points; 0 or less above the horizon.
+
+    points: at least two. camera: the camera's ground as prior, if known. wrong: positions of points that the ground never
+    goes through.
+    """
+    fit = _PointFit([point for i, point in enumerate(points) if i not in wrong], camera)
+    full = fit.best(fit.starts())
+    predicted = []
+    for left_out, point in enumerate(points):
+        ground = full
+        if left_out not in wrong:
+            others = [other for i, other in enumerate(points) if i != left_out and i not in wrong]
+            fit = _PointFit(others, camera)
+            ground = fit.best([full.plane, fit.start, fit.least_squares_plane()])
+        predicted.append(ground.inverse_distance(point.x, point.y)[0])
+    return predicted
+
+
+def point_rows(points: Sequence[ReferencePoint]) -> tuple[Floats, Floats]:
+    """What a plane multiplies at each point (n x 3), and the points' 1/d in 1/m (n)."""
+    at = np.array([[1.0, point.y - 0.5, point.x - 0.5] for point in points])
+    return at, np.array([1 / point.distance_m for point in points])
+
+
+class _PointFit:
+    """The robust fit of a plane to points: Cauchy's loss for the points, squares for the prior."""
+
+    def __init__(self, points: Sequence[ReferencePoint], camera: Ground | None) -> None:
+        self.start = PRIOR_PLANE if camera is None else camera.plane
+        self._at, self._nearness = point_rows(points)
+        self._root = (
+            np.diag(1 / PRIOR_PLANE_SD) if camera is None else np.linalg.cholesky(np.linalg.inv(camera.covariance)).T
+        )
+        self._sd = POINT_INVERSE_DISTANCE_SD + POINT_ROW_SD * abs(self.start[1])
+
+    def starts(self) -> list[Floats]:
+        """The prior and the fits without each point: a wrong distance may add a local minimum."""
+        return [self.start, *(self.least_squares_plane(left_out=i) for i in range(len(self._nearness)))]
+
+    def best(self, starts: Sequence[Floats]) -> Ground:
+        """The best of the fits from these starts."""
+        from scipy.optimize import least_squares
+
+        best = min((least_squares(self._misfit, plane) for plane in starts), key=lambda fit: float(fit.cost))
+        jacobian = np.asarray(best.jac, np.float64)
+        return Ground(best.x, np.asarray(np.linalg.inv(jacobian.T @ jacobian), np.float64))
+
+    def least_squares_plane(self, left_out: int | None = None) -> Floats:
+        """The least-squares plane of the points and the prior."""
+        at, nearness = self._at, self._nearness
+        if left_out is not None:
+            at, nearness = np.delete(at, left_out, 0), np.delete(nearness, left_out)
+        rows = np.concatenate([at / self._sd, self._root])
+        targets = np.concatenate([nearness / self._sd, self._root @ self.start])
+        return np.asarray(np.linalg.lstsq(rows, targets, rcond=None)[0], np.float64)
+
+    def _misfit(self, plane: Floats) -> Floats:
+        residual = (self._at @ plane - self._nearness) / self._sd
+        robust = np.sign(residual) * np.sqrt(np.log1p(residual**2))
+        return np.concatenate([robust, self._root @ (plane - self.start)])
 
 
 def ground_from_camera(camera: CameraSetup) -> Ground | None:

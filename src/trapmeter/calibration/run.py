@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -12,10 +10,12 @@ from typing import Any
 
 from trapmeter._version import __version__
 from trapmeter.boxmodel.model import BoxModel
+from trapmeter.calibration.chart import SitePanel, draw_site_panels
 from trapmeter.calibration.gaussian_process import make_site_rows
 from trapmeter.calibration.ground import Ground
 from trapmeter.calibration.inputs import CALIBRATED, MeasuredSite, measured_sites, read_inputs
 from trapmeter.calibration.label_selection import select_labels
+from trapmeter.calibration.point_check import PointCheck, check_points
 from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.site_correction import (
     COVARIANCE,
@@ -26,7 +26,7 @@ from trapmeter.calibration.site_correction import (
     log_distances,
 )
 from trapmeter.errors import InputError, RunError
-from trapmeter.files import atomic_file, atomic_path, sha256_of
+from trapmeter.files import atomic_file, sha256_of
 from trapmeter.records import Distance, Estimate
 from trapmeter.settings import from_values
 from trapmeter.tables.camtrapdp.container import checksum_of_observations, is_package
@@ -39,19 +39,19 @@ from trapmeter.tables.distances import (
     read_run_facts,
     write_distances,
 )
+from trapmeter.tables.point_misfits import PointMisfit, write_point_misfits
 from trapmeter.tables.truth import write_seconds_to_label
 
 CORRECTIONS, CHART, RUN = "calibration.csv", "calibration.png", "run.json"
+POINTS = "calibration-points.csv"
 TO_LABEL = "to-label.csv"
-MAX_PANELS = 12
-COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What `calibrate` did: all rows, a record of each corrected site, and counts of rows moved and labels used.
 
-    notes: about the inputs, for the user.
+    notes: about the inputs, for the user. point_misfits: of the reference points, the worst of each site first.
     """
 
     estimates: tuple[Estimate, ...]
@@ -60,6 +60,7 @@ class Calibration:
     n_labels: int
     n_labels_unused: int
     notes: tuple[str, ...] = ()
+    point_misfits: tuple[PointMisfit, ...] = ()
 
     @property
     def n_measured(self) -> int:
@@ -91,7 +92,8 @@ class LabelSelection:
 def calibrate(results: str | Path, out: str | Path, **settings: Any) -> Calibration:
     """Corrects distances by what is known about their sites.
 
-    Writes distances.csv, calibration.csv, calibration.png and run.json into the folder `out`.
+    Writes distances.csv, calibration.csv, calibration.png and run.json into the folder `out`, and with reference points
+    calibration-points.csv.
 
     Args:
         results: a folder of `predict`, or its distances.csv.
@@ -99,7 +101,8 @@ def calibrate(results: str | Path, out: str | Path, **settings: Any) -> Calibrat
         settings: the other settings of `CalibrateSettings`, by name; paths as text or Path.
 
     Raises:
-        InputError: a setting is wrong, a table is malformed, or it names videos or sites that the results lack.
+        InputError: a setting is wrong, a table is malformed, it names videos or sites that the results lack, or reference
+            points contradict each other.
         ModelError: the box model can't be read.
         RunError: the output folder can't be used.
 
@@ -115,6 +118,7 @@ def run_calibration(settings: CalibrateSettings) -> Calibration:
     estimates = read_distances(source)
     sites = measured_sites(estimates)
     inputs = read_inputs(settings, source, estimates)
+    checked = PointCheck() if settings.points is None else check_points(settings.points, inputs.points, inputs.cameras)
     model = BoxModel.load(settings.box_model) if inputs.cameras else None
 
     _make_output_folder(settings.out, source)
@@ -134,10 +138,17 @@ def run_calibration(settings: CalibrateSettings) -> Calibration:
     corrections = [_correction(result) for result in corrected]
     write_distances(settings.out / DISTANCES_CSV, after)
     write_corrections(settings.out / CORRECTIONS, corrections)
-    draw_site_panels(corrected, settings.out / CHART)
+    _write_points(settings, checked)
+    draw_site_panels([_panel(result, checked) for result in corrected], settings.out / CHART)
     n_moved = sum(old is not new for old, new in zip(estimates, after, strict=True))
     calibration = Calibration(
-        tuple(after), tuple(corrections), n_moved, len(inputs.labels), inputs.n_unused, inputs.notes
+        tuple(after),
+        tuple(corrections),
+        n_moved,
+        len(inputs.labels),
+        inputs.n_unused,
+        (*inputs.notes, *checked.notes),
+        checked.misfits,
     )
     _write_run_json(settings, source, calibration)
     return calibration
@@ -179,38 +190,6 @@ def select_seconds(results: str | Path, out: str | Path, n_seconds: int, **setti
     return LabelSelection(path, len(selected), len(sites), () if all(site.site_id for site in sites) else (note,))
 
 
-def draw_site_panels(sites: Sequence[SiteResult], path: Path) -> None:
-    """Draws the distances before and after of the MAX_PANELS sites with the most rows, as a PNG file."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    shown = sorted(sites, key=lambda result: (-len(result.distances), result.site.name))[:MAX_PANELS]
-    n_rows = max(1, math.ceil(len(shown) / COLUMNS))
-    n_columns = max(1, min(COLUMNS, len(shown)))
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        # Dollar signs in a site's name are no formula.
-        mpl.rcParams.update({"text.parse_math": False, "font.size": 9})
-        figure = Figure(figsize=(3.2 * n_columns, 3.0 * n_rows), layout="constrained")
-        grid = figure.subplots(n_rows, n_columns, squeeze=False)
-        for axes in grid.flat[len(shown) :]:
-            axes.set_axis_off()
-        for axes, result in zip(grid.flat, shown, strict=False):
-            before_m = [distance.distance_m for distance in result.site.distances]
-            after_m = [distance.distance_m for distance in result.distances]
-            label_m = [metres for _, metres in result.facts.labels]
-            labelled_m = [before_m[i] for i, _ in result.facts.labels]
-            end = 1.05 * max(*before_m, *after_m, *labelled_m, *label_m, 1.0)
-            axes.plot([0, end], [0, end], color="#8a8f98", linewidth=1, linestyle=(0, (4, 3)))
-            axes.plot(before_m, after_m, ".", color="#2f6f8f", alpha=0.5, markersize=4, label="after")
-            if label_m:
-                axes.plot(labelled_m, label_m, "x", color="#b3432f", markersize=6, label="labels")
-            axes.set(title=result.site.name, xlim=(0, end), ylim=(0, end), xlabel="before (m)", ylabel="after (m)")
-            axes.legend(fontsize=8, frameon=False)
-        with atomic_path(path) as partial:
-            figure.savefig(partial, format="png", dpi=110)
-
-
 def _correct(site: MeasuredSite, facts: SiteFacts, model: BoxModel | None, trained_hfov_deg: float) -> SiteResult:
     box_model = model if model is not None and site.model_ids == {model.identity.model_id} else None
     lens_corrected = correct_for_lens(site.observations, site.distances, facts.camera, trained_hfov_deg, box_model)
@@ -236,6 +215,26 @@ def _correction(result: SiteResult) -> SiteCorrection:
         median(distance.distance_m for distance in result.distances),
         *(errors or (None, None)),
         *plane,
+    )
+
+
+def _write_points(settings: CalibrateSettings, checked: PointCheck) -> None:
+    path = settings.out / POINTS
+    if settings.points is not None:
+        write_point_misfits(path, checked.misfits)
+    else:
+        # One of an earlier run would be about other results.
+        path.unlink(missing_ok=True)
+
+
+def _panel(result: SiteResult, checked: PointCheck) -> SitePanel:
+    return SitePanel(
+        result.site.name,
+        tuple(distance.distance_m for distance in result.site.distances),
+        tuple(distance.distance_m for distance in result.distances),
+        result.facts.labels,
+        result.ground,
+        tuple(misfit for misfit in checked.misfits if misfit.site_id == result.site.site_id),
     )
 
 

@@ -15,7 +15,10 @@ from trapmeter.review.results import Results
 
 
 class DecisionRequest(BaseModel):
-    """A decision as the page sends it; for the fields see `Decision`. show: the number of the row to show next."""
+    """A decision as the page sends it; for the fields see `Decision`.
+
+    confirmed: the reviewer has confirmed a doubtful distance. show: the number of the row to show next.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,6 +28,7 @@ class DecisionRequest(BaseModel):
     distance_m: float | None = None
     xyxy: XYXY | None = None
     target: int | None = None
+    confirmed: bool = False
     show: int | None = None
 
 

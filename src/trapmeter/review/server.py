@@ -21,6 +21,7 @@ from trapmeter.review.auth import LOOPBACK, AuthMiddleware, new_token
 from trapmeter.review.decisions import Decision, DecisionKind, open_log
 from trapmeter.review.pages import PageRenderer
 from trapmeter.review.pictures import PLAYABLE_TYPES, Pictures
+from trapmeter.review.plausible import DoubtfulDistanceError
 from trapmeter.review.requests import DecisionRequest, read_count, read_filter
 from trapmeter.review.results import Results, read_results
 from trapmeter.review.session import ReviewSession
@@ -35,6 +36,8 @@ _STATIC = {
 }
 _CACHE_HEADERS = {"Cache-Control": "private, max-age=600"}
 _GRACE_S = 2
+ASKS_TO_CONFIRM = 428
+"""Precondition Required: the page sends the decision again as confirmed once the reviewer has looked at it again."""
 
 
 def serve(
@@ -117,7 +120,7 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> Fa
             return PlainTextResponse(f"{error}\n", 404)
 
     @app.post("/decisions")
-    def decide(request: DecisionRequest) -> HTMLResponse:
+    def decide(request: DecisionRequest) -> Response:
         status, message, decision = 200, "", None
         try:
             decision, state = session.decide(
@@ -127,7 +130,11 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> Fa
                 distance_m=request.distance_m,
                 xyxy=request.xyxy,
                 target=request.target,
+                confirmed=request.confirmed,
             )
+        except DoubtfulDistanceError as error:
+            # Plain text: the page keeps what was typed, and the box of an animal that is being added.
+            return PlainTextResponse(str(error), ASKS_TO_CONFIRM if error.can_confirm else 422)
         except StaleDecisionError as error:
             status, message = 409, str(error)
         except InputError as error:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from trapmeter.errors import RunError
 from trapmeter.journal import Journal
 from trapmeter.review.decisions import XYXY, Decision, DecisionKind
+from trapmeter.review.plausible import check_distance
 from trapmeter.review.results import Results
 from trapmeter.review.state import ReviewState, check_decision, replay_decisions
 
@@ -32,10 +33,14 @@ class ReviewSession:
         distance_m: float | None = None,
         xyxy: XYXY | None = None,
         target: int | None = None,
+        confirmed: bool = False,
     ) -> tuple[Decision, ReviewState]:
         """Adds a decision to the log, and returns once it is on disk. For the fields see `Decision`.
 
+        confirmed: the reviewer has confirmed a doubtful distance_m.
+
         Raises:
+            DoubtfulDistanceError: distance_m is implausible, and not confirmed or too far; nothing changed.
             StaleDecisionError: the page didn't know of a later decision; nothing changed.
             InputError: the decision is impossible; nothing changed.
             RunError: the log can't be written; it accepts no more decisions until the review is restarted.
@@ -62,6 +67,9 @@ class ReviewSession:
                 target=target,
             )
             check_decision(self.state, decision)
+            if distance_m is not None:
+                measured = None if kind is DecisionKind.ADD else self.state.row(row).measured.distance
+                check_distance(distance_m, measured, is_confirmed=confirmed)
             # Replay first: what is in the log stays there, so it must be possible.
             decisions = [*self._decisions, decision]
             state = replay_decisions(self._results, decisions)

@@ -17,6 +17,7 @@ from trapmeter.files import atomic_file
 from trapmeter.records import Box, Estimate, Observation, VideoSecond
 from trapmeter.tables.boxcells import COORDINATES, box_cells, read_box
 from trapmeter.tables.csvfile import UniqueRows, read_rows, to_cell
+from trapmeter.tables.metres import known_metres
 
 METADATA_COLUMNS = ("video_id", "time", *COORDINATES, "probability")
 """The columns of a table of boxes; park and site_id may be absent."""
@@ -56,7 +57,7 @@ def read_labels(path: str | Path) -> list[Label]:
     """Reads train_labels.csv, in the order of the file.
 
     Raises:
-        InputError: a cell is wrong, or a second is labelled twice.
+        InputError: a cell is wrong, a distance is beyond `metres.FARTHEST_KNOWN_M`, or a second is labelled twice.
     """
     labels = []
     seconds = UniqueRows()
@@ -64,7 +65,7 @@ def read_labels(path: str | Path) -> list[Label]:
         label = Label(
             row.text("video_id"),
             row.non_negative_number("time", "seconds"),
-            row.non_negative_number("distance", "metres"),
+            known_metres(row, "distance"),
         )
         seconds.check(row, label.second, f"the label of {label.video_id} at {label.time_s:g} s")
         labels.append(label)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import Row, read_rows
+from trapmeter.tables.metres import known_metres
 
 MIN_POINTS = 2
 """One point does not show how the ground slopes away from the camera."""
@@ -22,11 +23,15 @@ MIN_HEIGHT_RANGE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class ReferencePoint:
-    """A point on the ground: x, y as fractions of the picture, and its distance from the camera in metres (> 0)."""
+    """A point on the ground: x, y as fractions of the picture, and its distance from the camera in metres (> 0).
+
+    line: where it stands in its table, 0 without one.
+    """
 
     x: float
     y: float
     distance_m: float
+    line: int = 0
 
 
 def read_reference_points(path: str | Path) -> dict[str, list[ReferencePoint]]:
@@ -38,11 +43,9 @@ def read_reference_points(path: str | Path) -> dict[str, list[ReferencePoint]]:
     """
     points: dict[str, list[ReferencePoint]] = defaultdict(list)
     for row in read_rows(path, required=("site_id", "x", "y", "distance_m")):
-        distance_m = row.number("distance_m")
-        if distance_m <= 0:
-            raise row.error("distance_m", "a number of metres > 0")
+        distance_m = known_metres(row, "distance_m", is_positive=True)
         points[row.text("site_id")].append(
-            ReferencePoint(_fraction(row, "x", "width"), _fraction(row, "y", "height"), distance_m)
+            ReferencePoint(_fraction(row, "x", "width"), _fraction(row, "y", "height"), distance_m, row.line)
         )
     for site_id, found in points.items():
         if len(found) < MIN_POINTS:

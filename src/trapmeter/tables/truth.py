@@ -15,6 +15,7 @@ from trapmeter.tables.boxcells import COORDINATES, box_cells, read_box
 from trapmeter.tables.csvfile import Row, UniqueRows, read_columns, read_rows, to_cell
 from trapmeter.tables.drivendata import read_labels
 from trapmeter.tables.file_names import NameIndex
+from trapmeter.tables.metres import known_metres
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _truth_row(row: Row, distance_column: str) -> TruthRow:
     return TruthRow(
         row.text("video_id"),
         row.non_negative_number("time", "seconds"),
-        row.non_negative_number(distance_column, "metres"),
+        known_metres(row, distance_column),
         read_box(row, score_column=None),
     )
 

@@ -3,12 +3,16 @@
 import { Stage } from "./stage.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const ASKS_TO_CONFIRM = 428;
 const at = (id) => document.getElementById(id);
 let stage = null, busy = false;
+// The metres that the server has questioned: Enter sends them again as confirmed.
+let questioned = null;
 const waiting = [];
 
 function show() {
   stage?.close();
+  questioned = null;
   stage = new Stage(at("stage"), drafting);
   for (const item of at("rows").querySelectorAll("[aria-current]")) item.removeAttribute("aria-current");
   const item = at(`row-${stage.row}`);
@@ -56,8 +60,16 @@ async function decide(kind, fields = {}, { moves = false } = {}) {
     return;
   }
   const body = await response.text();
+  if (response.status === ASKS_TO_CONFIRM) { question(fields.distance_m, body); return; }
   if (!response.headers.get("Content-Type").startsWith("text/html")) { announce(`NOT SAVED: ${body}`); return; }
   htmx.swap("#detail", body, { swapStyle: "innerHTML", settleDelay: 0 });
+}
+
+// Keys typed ahead were meant for the next row: they neither confirm nor change the distance.
+function question(metres, text) {
+  questioned = metres;
+  waiting.length = 0;
+  announce(text);
 }
 
 function announce(text) { at("message").textContent = text; }
@@ -82,8 +94,9 @@ async function save() {
   if (stage.draft && !stage.draft.isNew) { await decide("box", { xyxy }); return; }
   const metres = typedMetres();
   if (metres === null) return;
-  if (stage.draft) await decide("add", { xyxy, distance_m: metres });
-  else await decide("distance", { distance_m: metres }, { moves: true });
+  const fields = { distance_m: metres, confirmed: metres === questioned };
+  if (stage.draft) await decide("add", { xyxy, ...fields });
+  else await decide("distance", fields, { moves: true });
 }
 
 function type(key) {
@@ -107,7 +120,7 @@ const commands = {
   "?": () => at("help").showModal(),
   " ": () => stage.toggle(),
   Enter: save,
-  Escape: () => { at("typed").value = ""; at("typed").classList.remove("filled"); if (stage.draft) stage.end(); },
+  Escape: () => { questioned = null; at("typed").value = ""; at("typed").classList.remove("filled"); if (stage.draft) stage.end(); },
 };
 
 // What a key does at present; null if nothing.
@@ -139,6 +152,8 @@ document.addEventListener("keydown", (event) => {
   const button = target.closest("button:not([aria-current])");
   if (button && ["Enter", " "].includes(event.key) && !at("typed").value && !stage.draft) return;
   if (!busy && !command(event.key, event.shiftKey)) return;
+  // A key held down must not confirm a doubtful distance.
+  if (event.key === "Enter" && event.repeat) { event.preventDefault(); return; }
   if (event.key.length > 1 && !["Enter", "Escape", "Backspace", ...Object.keys(ARROWS)].includes(event.key)) return;
   event.preventDefault();
   press(event.key, event.shiftKey);

@@ -11,6 +11,7 @@ from trapmeter.tables.boxcells import make_box
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.tables.camtrapdp.observation_cells import is_measured_by_person, trapmeter_tags
 from trapmeter.tables.camtrapdp.package import MediumRow, ObservationRow, Package
+from trapmeter.tables.metres import FARTHEST_KNOWN_M, expected_metres
 from trapmeter.tables.truth import LabelledRow, TruthRow
 
 ANIMAL, HUMAN = "animal", "human"
@@ -94,7 +95,7 @@ def labels_of(package: Package) -> list[LabelledRow]:
     """The distances that people measured in single photos and seconds of videos.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or one is beyond `metres.FARTHEST_KNOWN_M`.
     """
     media = {medium.media_id: medium for medium in package.media}
     labels = []
@@ -102,6 +103,11 @@ def labels_of(package: Package) -> list[LabelledRow]:
         medium = media.get(observation.media_id)
         if medium is None or observation.radius_m is None or not is_measured_by_person(observation):
             continue
+        if observation.radius_m > FARTHEST_KNOWN_M:
+            raise InputError(
+                f"{observation.where}, column 'individualPositionRadius': expected {expected_metres(observation.radius_m)}, "
+                f"got {observation.radius_m:g}; correct that cell"
+            )
         second = second_of(observation, medium)
         if second >= 0:
             row = TruthRow(medium.file_path, second, observation.radius_m, box_of(observation))

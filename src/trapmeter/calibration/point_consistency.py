@@ -1,0 +1,154 @@
+"""Which reference points of a site can't belong to one camera on roughly flat ground.
+
+The points' 1/d lie near a plane over the picture. A point is doubtful if it lies more than MAX_Z standard deviations from
+the plane through the others, or if the plane is one that no camera trap sees. Then points are left out until the rest fits
+together. Where two choices fit about equally well, the points don't show which one is wrong.
+
+What honest points may deviate is physical: a click is a few pixels off, a tape or a person's step some percent, and the
+ground is uneven by some centimetres. MAX_Z, REFUSED_Z and MIN_GAP come from a simulation of 1,800 sites per kind of ground:
+cameras at 0.3 to 3 m, pitched 35 degrees down to 5 up, with lenses of 30 to 70 degrees, a roll and a slope of 3 degrees (SD),
+2 to 12 points at 1 to 25 m, clicks of 0.5 % of the picture's height and distances of 5 % (SDs)
+(docs/results/calibration.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+ROW_SD = 0.01
+"""Of a click: a fraction of the picture's height, 7 pixels of 720."""
+FLAT_SD = 0.01
+"""Of 1/d, in 1/m: the ground as a whole isn't a plane."""
+SHARE_SD = 0.07
+"""Of 1/d, as a share: distances measured by hand, and the distance along the slope instead of the camera's axis."""
+UNEVEN_SD = 0.1
+"""Of 1/d, as a share for each unit of slope: ground that is uneven by 5 cm, since the slope is about 0.5 / height."""
+SLOPES = (0.03, 5.0)
+"""1/d grows by 0.1 to 3 per picture height for cameras at 0.3 to 3 m with lenses of 25 to 80 degrees. A site outside these
+limits by SLOPE_Z standard deviations shows no such camera."""
+SLOPE_Z = 3.0
+MAX_Z, REFUSED_Z = 3.5, 5.0
+MIN_GAP = 6.0
+"""Of the sum of squares: a choice is clear if the next best fits 20 times less well (exp(-6 / 2))."""
+MIN_ROW_DIFFERENCE = 0.02
+"""Of two points, in picture heights: closer ones don't show which is higher."""
+REVERSED_SHARE = 0.8
+"""From this share of pairs in which the farther point is lower on, points are in reverse order. One wrong point among three
+or more reverses two thirds of the pairs at most."""
+
+
+class Finding(Enum):
+    """How points fit together."""
+
+    FINE = "fine"
+    SOME_WRONG = "some wrong"
+    ONE_OF_SEVERAL = "one of several wrong"
+    UNEVEN = "uneven"
+    REVERSED = "reversed"
+    CONTRADICTORY = "contradictory"
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """What was found, and the points (by position) that it is about."""
+
+    finding: Finding
+    doubtful: tuple[int, ...] = ()
+
+
+def check_consistency(at: Floats, nearness: Floats) -> Consistency:
+    """How the points of a site fit together.
+
+    at: (n x 3) 1, y - 1/2 and x - 1/2 of each point; nearness: 1/d in 1/m (n). n is at least 2.
+    """
+    fit = _fit(at, nearness)
+    if fit.is_possible(MAX_Z):
+        return Consistency(Finding.FINE)
+    everyone = tuple(range(len(nearness)))
+    if _reversed_share(at, nearness) >= REVERSED_SHARE:
+        return Consistency(Finding.REVERSED, everyone)
+    if len(nearness) > 2:
+        if found := _leave_out(at, nearness, MAX_Z):
+            return found
+        if fit.is_possible(REFUSED_Z) or _leave_out(at, nearness, REFUSED_Z):
+            return Consistency(Finding.UNEVEN, everyone)
+    return Consistency(Finding.CONTRADICTORY, everyone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """The largest standardised deviation, the slope of 1/d with its SD, and the sum of squares."""
+
+    max_z: float
+    slope: float
+    slope_sd: float
+    squares: float
+
+    def is_possible(self, max_z: float) -> bool:
+        low, high = SLOPES
+        margin = SLOPE_Z * self.slope_sd
+        return self.max_z < max_z and low - margin < self.slope < high + margin
+
+
+def _fit(at: Floats, nearness: Floats) -> _Fit:
+    """The least-squares plane, weighted by what honest points may deviate, with a vague prior."""
+    slope = _typical_slope(at, nearness)
+    share_sd = np.hypot(SHARE_SD, UNEVEN_SD * slope)
+    sd = np.sqrt(FLAT_SD**2 + (ROW_SD * slope) ** 2 + (share_sd * nearness) ** 2)
+    # 0.2 of the slope is a roll of 6 degrees.
+    prior_sd = np.array([2.0, 4.0, 0.05 + 0.2 * slope])
+    rows = np.concatenate([at / sd[:, None], np.diag(1 / prior_sd)])
+    targets = np.concatenate([nearness / sd, np.zeros(3)])
+    covariance = np.linalg.inv(rows.T @ rows)
+    plane = covariance @ (rows.T @ targets)
+    residual = targets - rows @ plane
+    # A residual divided by the square root of (1 - leverage) is that of the fit without the point, by its SD.
+    freedom = 1 - np.einsum("ij,jk,ik->i", rows, covariance, rows)[: len(nearness)]
+    z = np.where(freedom < 0.02, 0.0, residual[: len(nearness)] / np.sqrt(np.maximum(freedom, 1e-9)))
+    return _Fit(float(np.abs(z).max()), float(plane[1]), float(np.sqrt(covariance[1, 1])), float(residual @ residual))
+
+
+def _leave_out(at: Floats, nearness: Floats, max_z: float) -> Consistency | None:
+    """The points without which the others fit together; None if those would be more than a sixth."""
+    kept, wrong = list(range(len(nearness))), list[int]()
+    for _ in range(max(1, len(nearness) // 6)):
+        fits = []
+        for i in kept:
+            others = [j for j in kept if j != i]
+            fit = _fit(at[others], nearness[others])
+            fits.append((not fit.is_possible(max_z), fit.squares, i))
+        fits.sort()
+        possible = [(squares, i) for is_impossible, squares, i in fits if not is_impossible]
+        if possible:
+            # Any two points have a plane: of three, the sums of squares don't show which one is wrong.
+            if len(possible) == 1 or (len(kept) > 3 and possible[1][0] - possible[0][0] > MIN_GAP):
+                return Consistency(Finding.SOME_WRONG, (*wrong, possible[0][1]))
+            return Consistency(Finding.ONE_OF_SEVERAL, tuple(sorted([*wrong, *(i for _, i in possible)])))
+        wrong.append(fits[0][2])
+        kept.remove(fits[0][2])
+    return None
+
+
+def _typical_slope(at: Floats, nearness: Floats) -> float:
+    """The median slope of 1/d between two points, within what cameras see."""
+    drop, difference = _pairs(at, nearness)
+    return float(np.clip(np.median(difference / drop), 0.05, 3.0)) if len(drop) else 0.5
+
+
+def _reversed_share(at: Floats, nearness: Floats) -> float:
+    drop, difference = _pairs(at, nearness)
+    return float(np.mean(difference * drop < 0)) if len(drop) else 0.0
+
+
+def _pairs(at: Floats, nearness: Floats) -> tuple[Floats, Floats]:
+    """How much lower (picture heights) and nearer (1/m) the first of two points is, for all pairs on different rows."""
+    i, j = np.triu_indices(len(nearness), 1)
+    drop, difference = at[i, 1] - at[j, 1], nearness[i] - nearness[j]
+    is_apart = np.abs(drop) > MIN_ROW_DIFFERENCE
+    return drop[is_apart], difference[is_apart]
