@@ -258,7 +258,12 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         "--out",
         str(tmp_path),
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    # Tests that a script started in the background ignore the signal, and their children would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     while not (tmp_path / "seen.jsonl").exists():
         assert process.poll() is None
         time.sleep(0.05)
