@@ -21,11 +21,10 @@ VERBS = [[], ["boxmodel"], ["models"], ["review", "export"], *([verb] for _, ver
 VERBS += [[group, verb] for (group, _), verbs in cli.GROUPED_VERBS.items() for verb, _, _ in verbs]
 
 
-def trapmeter(*arguments: object) -> subprocess.CompletedProcess[str]:
+def trapmeter(*arguments: object, columns: int = 200) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from trapmeter.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=3000, env={**os.environ, "COLUMNS": "200"}
-    )
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=3000, env=environment)
 
 
 @pytest.fixture
@@ -213,12 +212,8 @@ def test_a_store_whose_pictures_cannot_be_read_is_refused_before_the_run(
 
 
 @pytest.mark.parametrize("verb", ["review export", "review", "points", "train", "frames"])
-def test_help_is_wrapped_by_the_terminal_alone_and_states_true_defaults(
-    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", "1000")
-    assert inside(*verb.split(), "--help") == 0
-    said = capsys.readouterr().out
+def test_help_is_wrapped_by_the_terminal_alone_and_states_true_defaults(verb: str) -> None:
+    said = trapmeter(*verb.split(), "--help", columns=1000).stdout
     for odd in ("None", "True", "(0.0,)"):
         assert f"[default: {odd}" not in said
     if verb == "train":  # a recipe's values are not those of the dataclass
@@ -258,7 +253,12 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         "--out",
         str(tmp_path),
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    # Tests that a script started in the background ignore the signal, and their children would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     while not (tmp_path / "seen.jsonl").exists():
         assert process.poll() is None
         time.sleep(0.05)
