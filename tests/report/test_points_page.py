@@ -15,10 +15,13 @@ from PIL import Image
 from conftest import MakeClip
 from trapmeter.errors import InputError
 from trapmeter.report.points_page import write_points_page
+from trapmeter.tables.metres import FARTHEST_KNOWN_M
 from trapmeter.tables.reference_points import read_reference_points
 
 CLICKS = """
-for (const [i, [x, y, metres]] of [[0.25, 0.9, "3"], [0.75, 0.6, "7,5"], [0.5, 0.7, "1"], [0.5, 0.5, "oops"]].entries()) {
+for (const [i, [x, y, metres]] of [
+  [0.25, 0.9, "3"], [0.75, 0.6, "7,5"], [0.5, 0.7, "1"], [0.5, 0.5, "oops"], [0.5, 0.4, "420"],
+].entries()) {
   const picture = document.querySelectorAll(".picture")[i % 2], edge = picture.getBoundingClientRect();
   picture.dispatchEvent(new MouseEvent("click",
     { bubbles: true, clientX: edge.left + x * edge.width, clientY: edge.top + y * edge.height }));
@@ -28,8 +31,10 @@ for (const [i, [x, y, metres]] of [[0.25, 0.9, "3"], [0.75, 0.6, "7,5"], [0.5, 0
 }
 rows.children[2].querySelector("button").click();
 document.title = "save " + save.disabled;
-rows.lastElementChild.querySelector("button").click();
-document.title += " " + save.disabled;
+for (const _ of [3, 4]) {
+  rows.lastElementChild.querySelector("button").click();
+  document.title += " " + save.disabled;
+}
 """
 
 
@@ -47,6 +52,7 @@ def test_clicks_become_the_table_that_calibrate_reads(make_clip: MakeClip, tmp_p
     page = tmp_path / "points.html"
     assert write_points_page(make_clip("setup.mp4", n=25, rate=10), "S,1", (0.0, 1.0), page) == 2
     text = page.read_text()
+    assert f"FARTHEST_M = {FARTHEST_KNOWN_M:g};" in text
     assert re.search("script-src 'sha256-[^']+'", text)
     # A second script clicks after the page's own script, which ran only if its checksum is right.
     digest = re.search("'(sha256-[^']+)'", text)
@@ -61,7 +67,7 @@ def test_clicks_become_the_table_that_calibrate_reads(make_clip: MakeClip, tmp_p
         check=True,
         timeout=1200,
     )
-    assert "<title>save true false</title>" in done.stdout
+    assert "<title>save true true false</title>" in done.stdout
     found = re.search('<pre id="csv">(.*?)</pre>', done.stdout, flags=re.DOTALL)
     assert found is not None
     table = tmp_path / "points.csv"

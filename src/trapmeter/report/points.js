@@ -3,6 +3,8 @@
 const rows = document.getElementById("rows");
 const text = document.getElementById("csv");
 const save = document.getElementById("save");
+// trapmeter.tables.metres refuses points beyond it.
+const FARTHEST_M = 200;
 const site = document.body.dataset.site;
 
 function addPoint(picture, x, y) {
@@ -28,7 +30,7 @@ function show() {
   [...rows.children].forEach((row, i) => {
     const metres = Number(row.querySelector("input").value.replace(",", "."));
     row.dot.textContent = row.querySelector(".number").textContent = i + 1;
-    const known = metres > 0 && Number.isFinite(metres);
+    const known = metres > 0 && metres <= FARTHEST_M;
     row.classList.toggle("open", !known);
     if (known) lines.push([site, row.dataset.x, row.dataset.y, metres].join(","));
   });
