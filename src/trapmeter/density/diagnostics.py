@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from trapmeter.density.detection.distances import Distances, ExactDistances
+from trapmeter.density.detection.distances import BinnedDistances, Distances, ExactDistances
 from trapmeter.density.detection.fit import DetectionFit
+from trapmeter.density.detection.heaping import find_heaps_on_cutpoints
 from trapmeter.density.estimate import DensityEstimate
 from trapmeter.density.survey.survey import Survey
 
@@ -48,6 +49,7 @@ def diagnose(
             f"without a truncation distances count up to the farthest, {distances.right_m:g} m; give --truncation to leave "
             "out the farthest few, which contribute little (Buckland et al. 2001, section 4.3)"
         )
+    warnings += _note_heaps(survey, distances)
     is_exact = isinstance(distances, ExactDistances)
     n_at_0 = int((survey.distance_m == 0).sum()) if is_exact and distances.left_m == 0 else 0
     if n_at_0:
@@ -96,3 +98,17 @@ def diagnose(
     if not density.cv < POOR_CV:
         warnings.append(f"the standard error is as large as the density (cv {density.cv:.2f}): don't rely on it")
     return warnings
+
+
+def _note_heaps(survey: Survey, distances: Distances) -> list[str]:
+    """A note on heaps of measured distances on cutpoints; draws have none."""
+    if not isinstance(distances, BinnedDistances) or survey.n_draws > 1:
+        return []
+    heaps = find_heaps_on_cutpoints(survey.distance_m[:, 0], distances.edges_m)
+    if heaps is None:
+        return []
+    return [
+        f"{heaps.n_on_cutpoints:,} of {distances.n:,.0f} distances lie exactly on a cutpoint, because they are rounded to "
+        f"{heaps.unit_m:g} m; each counts in the nearer bin, which makes density too high. Put cutpoints between the round "
+        f"numbers: --cutpoints {','.join(f'{edge:g}' for edge in heaps.cutpoints_m)}"
+    ]

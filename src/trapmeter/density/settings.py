@@ -47,7 +47,8 @@ class DensitySettings:
     """Adjustments: none; cosine (default), hermite or polynomial, which try no terms and more terms, up to 3 with uniform, 2
     with half-normal, 1 with hazard-rate; or cosine:2 for exactly two terms."""
     cutpoints: Numbers = ()
-    """Edges of bins in metres, such as 2,3,4,5,6,7,8,10,12,15. Without them distances stay exact."""
+    """Edges of bins in metres, such as 2,3,4,5,6,7,8,10,12,15. Without them distances stay exact. A distance on an edge
+    counts in the nearer bin, as in R."""
     truncation: Numbers = ()
     """Left and right truncation in metres, such as 2,15; or the right one alone. Default: the outer cutpoints."""
     select: SelectBy | None = None
