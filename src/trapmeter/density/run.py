@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from trapmeter.density.activity import ActivityCurve, fit_activity
+from trapmeter.density.activity import ActivityCurve, fit_activity, note_hours
 from trapmeter.density.analysis import Analysis, run_analysis
 from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
 from trapmeter.density.settings import DensitySettings, SurveyFormat, density_settings
@@ -35,8 +35,9 @@ class DensityRun:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about the data, the fit and the bootstrap."""
-        return (*self.analysis.warnings, *(self.bootstrap.notes if self.bootstrap else ()))
+        """Warnings about the data, the fit, the activity and the bootstrap."""
+        activity = [] if self.activity is None else note_hours(self.activity, self.analysis.survey)
+        return (*self.analysis.warnings, *activity, *(self.bootstrap.notes if self.bootstrap else ()))
 
 
 def run_density(
@@ -104,7 +105,8 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
     survey = survey_from_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
     notes = (*survey.notes, *find_misspelt_columns(settings.file, (*COLUMNS, "size", column or SPECIES_COLUMN)))
-    survey = replace(_with_areas(survey, settings), errors=settings.error_model(), notes=notes)
+    hours = {settings.operating_hours: 1.0} if settings.hours else {}
+    survey = replace(_with_areas(survey, settings), errors=settings.error_model(), hours=hours, notes=notes)
     return survey, availability_from_rows(rows)
 
 
@@ -134,7 +136,7 @@ def _refuse_unused(settings: DensitySettings, survey_format: SurveyFormat) -> No
         if getattr(settings, name) and survey_format not in formats:
             raise InputError(
                 f"{name} is for {' and '.join(formats)} only, but {settings.file} is read as {survey_format}; leave it out, "
-                f"or give --format {formats[0]}"
+                f"or give --format {formats[0]}{_INSTEAD.get(name, '')}"
             )
 
 
@@ -145,7 +147,9 @@ _ONLY_FOR = {
     "leave_out": (SurveyFormat.DISTANCES,),
     "points": (SurveyFormat.DISTANCES,),
     "leave_out_tags": (SurveyFormat.CAMTRAP_DP,),
+    "hours": (SurveyFormat.R_FLAT,),
 }
+_INSTEAD = {"hours": ". The column hours of the deployments says when cameras worked"}
 
 
 def _detect_format(settings: DensitySettings) -> SurveyFormat:

@@ -27,7 +27,7 @@ from trapmeter.records import Estimate, MediumKind
 from trapmeter.tables.csvfile import find_misspelt_columns
 from trapmeter.tables.deployments import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Deployment, read_deployments
 from trapmeter.tables.distances import read_run_facts
-from trapmeter.tables.times import TimeReader
+from trapmeter.tables.times import Hours, TimeReader
 
 TIME_TOLERANCE_S = 1e-3
 ROUNDING_TOLERANCE_S = 1e-5
@@ -155,16 +155,15 @@ def build_survey(
     """
     index = {site_id: number for number, site_id in enumerate(sites)}
     errors, error_notes = exempt_known_distances(settings.error_model(), is_by_person)
-    hours, hour_notes = _common_hours(sites)
     return Survey(
         stations=tuple(site.station for site in sites.values()),
         station=np.array([index[site_id] for site_id in site_ids], np.intp),
         distance_m=distance_m,
         areas=_collect_areas(sites) if settings.strata else {},
         errors=errors,
-        hours=hours,
+        hours=_snapshots_by_hours(sites),
         zones={site_id: zone for site_id, site in sites.items() if (zone := site.deployments[0].zone)},
-        notes=(*notes, *error_notes, *hour_notes),
+        notes=(*notes, *error_notes),
     )
 
 
@@ -180,12 +179,12 @@ def _collect_areas(sites: Mapping[str, StationEffort]) -> dict[str, float]:
     return areas
 
 
-def _common_hours(sites: Mapping[str, StationEffort]) -> tuple[tuple[tuple[float, float], ...], tuple[str, ...]]:
-    """The hours in which all cameras worked, () for all day; and a note if cameras differ, which counts as all day."""
-    hours = {deployment.hours for site in sites.values() for deployment in site.deployments}
-    if len(hours) > 1:
-        return (), ("cameras worked at different hours: an activity curve is computed over the whole day",)
-    return next(iter(hours)), ()
+def _snapshots_by_hours(sites: Mapping[str, StationEffort]) -> dict[Hours, float]:
+    snapshots: dict[Hours, float] = defaultdict(float)
+    for site in sites.values():
+        for deployment in site.deployments:
+            snapshots[deployment.hours] += deployment.working_s() / site.snapshot_s
+    return dict(snapshots)
 
 
 def keep_one_medium_per_interval(
