@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from trapmeter._version import __version__
 from trapmeter.density.detection.distances import ExactDistances
-from trapmeter.density.results import make_r_script, write_csv, write_json
+from trapmeter.density.r_script import make_r_script
+from trapmeter.density.results import write_csv, write_json
 from trapmeter.density.run import DensityRun, list_inputs, run_survey
 from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.flat_file import rows_from_survey
