@@ -1,6 +1,6 @@
 """An R script that repeats a density analysis with R's package Distance.
 
-`ds` fits the same functions, and `dht2` estimates density from them with the same effort and the same share of a circle. `dht2`
+`ds` fits the same functions, and `dht2` estimates density from them with the same effort and share of a circle. `dht2`
 divides by the area up to the right truncation, as Pa is the share detected within it. (The estimate that `ds` makes by itself
 divides by the area beyond the left truncation.)
 """
@@ -47,7 +47,7 @@ def _head(analysis: Analysis, flat_file: str) -> list[str]:
         "library(Distance)",
         f'data <- read.csv({_text(flat_file)}, colClasses = c(Region.Label = "character", Sample.Label = "character"))',
         "data$distance <- as.numeric(data$distance)",
-        "# Each stratum's share of the area, or of the effort if areas are unknown: abundance in an area of 1 km2 is density.",
+        "# Each stratum's share of the area, or of the effort if areas are unknown: abundance in 1 km2 is density.",
         f"data$Area <- unname(c({areas})[data$Region.Label])",
         f"share <- {survey.multiplier:.10g}  # of a circle that cameras cover, averaged over snapshots",
         "# A camera with twice the angle covers as much as two others.",
