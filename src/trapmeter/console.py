@@ -244,6 +244,9 @@ def print_density(run: DensityRun) -> None:
         )
     for name, reason in analysis.failures:
         print(f"not fitted: {name}: {reason}")
+    for model in analysis.models:
+        if model.fit.doubts and model is not best:
+            print(f"not eligible: {model.fit.function.name} {', and '.join(model.fit.doubts)}")
     if len(names) > 1:
         print(f"* selected by {analysis.select_by.rule}")
     for stratum, density in best.by_stratum.items():

@@ -88,11 +88,17 @@ def diagnose(
             "the interval by formula assumes independent errors of distances, but those of one camera are not; use the "
             "interval of the bootstrap"
         )
+    if not fit.n_parameters:
+        warnings.append(
+            f"{fit.function.name} without terms assumes that every animal up to {fit.right_m:g} m is detected, so density is "
+            "too low if some are missed; give finer cutpoints or another --key"
+        )
     if fit.at_bound:
         warnings.append(
             f"{', '.join(fit.at_bound)} of {fit.function.name} ended on a bound, a sign of a poor fit; check the plot, and "
             "try other cutpoints, truncation or keys"
         )
+    warnings += [f"{fit.function.name} {doubt}; it was chosen because you asked for this key" for doubt in fit.doubts]
     if not fit.is_converged:
         warnings.append(f"the search for {fit.function.name} did not converge; try other cutpoints")
     if not density.cv < POOR_CV:

@@ -123,6 +123,7 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
         **_density_record(model.density),
         "at_bound": list(fit.at_bound),
         "converged": fit.is_converged,
+        "doubts": list(fit.doubts),
         "strata": [{"stratum": name, **_density_record(density)} for name, density in model.by_stratum.items()],
     }
 

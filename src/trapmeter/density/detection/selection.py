@@ -154,8 +154,26 @@ def select_by_qaic(fits: Sequence[DetectionFit]) -> Selection:
     return Selection(min(best_of_keys, key=estimate_overdispersion), tuple(scored[index] for index in range(len(fits))))
 
 
+def plausible_fits(fits: Sequence[DetectionFit], functions: Sequence[DetectionFunction]) -> list[DetectionFit]:
+    """The fits without doubts; all of them if there are none, and only one key was asked for.
+
+    functions: the candidates, fitted or not.
+
+    Raises:
+        InputError: there are doubts about all fits, and several keys were asked for.
+    """
+    plausible = [fit for fit in fits if not fit.doubts]
+    if plausible or len({function.key.name for function in functions}) == 1:
+        return plausible or list(fits)
+    reasons = "; ".join(f"{fit.function.name} {fit.doubts[0]}" for fit in fits)
+    raise InputError(
+        f"there are doubts about each function, so none is chosen by itself: {reasons}. Leave out the nearest distances by a "
+        "farther first cutpoint or left truncation, give other cutpoints, or ask for one key, such as --key half-normal"
+    )
+
+
 def select_fit(fits: Sequence[DetectionFit], criterion: SelectBy) -> DetectionFit:
-    """The best of the fits; a single fit is selected without a criterion.
+    """The best of the fits; a single fit is selected without a criterion. See `plausible_fits` for which to give.
 
     Raises:
         InputError: the criterion is QAIC, and the fits have no chi-square to estimate overdispersion from.
