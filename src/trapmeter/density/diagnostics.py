@@ -5,6 +5,7 @@ from __future__ import annotations
 from trapmeter.density.detection.distances import BinnedDistances, Distances, ExactDistances
 from trapmeter.density.detection.fit import DetectionFit
 from trapmeter.density.detection.heaping import find_heaps_on_cutpoints
+from trapmeter.density.detection.near_camera import find_misfit_near_camera
 from trapmeter.density.estimate import DensityEstimate
 from trapmeter.density.survey.survey import Survey
 
@@ -99,6 +100,7 @@ def diagnose(
             "try other cutpoints, truncation or keys"
         )
     warnings += [f"{fit.function.name} {doubt}; it was chosen because you asked for this key" for doubt in fit.doubts]
+    warnings += _note_near_camera(fit, distances)
     if not fit.is_converged:
         warnings.append(f"the search for {fit.function.name} did not converge; try other cutpoints")
     if not density.cv < POOR_CV:
@@ -117,4 +119,27 @@ def _note_heaps(survey: Survey, distances: Distances) -> list[str]:
         f"{heaps.n_on_cutpoints:,} of {distances.n:,.0f} distances lie exactly on a cutpoint, because they are rounded to "
         f"{heaps.unit_m:g} m; each counts in the nearer bin, which makes density too high. Put cutpoints between the round "
         f"numbers: --cutpoints {','.join(f'{edge:g}' for edge in heaps.cutpoints_m)}"
+    ]
+
+
+def _note_near_camera(fit: DetectionFit, distances: Distances) -> list[str]:
+    """A note on animals near the camera that the fit can't explain, with the likely cause and the remedy."""
+    misfit = find_misfit_near_camera(fit, distances)
+    if misfit is None:
+        return []
+    counts = f"{misfit.observed:,.0f} animals were measured up to {misfit.end_m:g} m where {fit.function.name} expects "
+    counts += f"{misfit.expected:,.0f}"
+    cause = (
+        "animals probably come to the camera or stay before it, which makes density far too high"
+        if misfit.is_excess
+        else "animals probably avoid the camera, or it looks over them, which makes density too low"
+    )
+    if isinstance(distances, BinnedDistances):
+        farther = [edge for edge in distances.edges_m.tolist() if edge >= misfit.end_m]
+        option = f"--cutpoints {','.join(f'{edge:g}' for edge in farther)}"
+    else:
+        option = f"--truncation {misfit.end_m:.3g},{distances.right_m:.3g}"
+    return [
+        f"{counts}: {cause}. Leave these distances out with {option}, and animals that react to the camera with --leave-out "
+        "(in a flat file, their rows)"
     ]
