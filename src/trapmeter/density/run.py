@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,10 @@ from trapmeter.density.survey.survey import Availability, Survey, check_effort_o
 from trapmeter.errors import InputError
 from trapmeter.progress import Progress, no_progress
 from trapmeter.tables.camtrapdp.container import is_package, table_files
-from trapmeter.tables.csvfile import find_misspelt_columns, read_columns
+from trapmeter.tables.csvfile import find_ignored_columns, read_columns
 from trapmeter.tables.density_inputs import read_activity_times
+from trapmeter.tables.distances import COLUMNS as DISTANCE_COLUMNS
+from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN
 from trapmeter.tables.flatfile import COLUMNS, read_flat_file
 
 
@@ -93,7 +97,9 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
     survey_format = _detect_format(settings)
     _refuse_unused(settings, survey_format)
     if survey_format is SurveyFormat.DISTANCES:
-        return _with_areas(read_measured_survey(settings), settings), None
+        survey = _with_areas(read_measured_survey(settings), settings)
+        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, settings.species_column or SPECIES_COLUMN)
+        return replace(survey, notes=(*survey.notes, *_note_ignored(settings, known))), None
     if survey_format is SurveyFormat.CAMTRAP_DP:
         return _with_areas(read_camtrap_survey(settings), settings), None
     column = find_species_column(settings.file, settings.species_column, settings.species)
@@ -104,10 +110,20 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
         )
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
     survey = survey_from_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
-    notes = (*survey.notes, *find_misspelt_columns(settings.file, (*COLUMNS, "size", column or SPECIES_COLUMN)))
+    notes = (*survey.notes, *_note_ignored(settings, (*COLUMNS, "size", column or SPECIES_COLUMN)))
     hours = {settings.operating_hours: 1.0} if settings.hours else {}
     survey = replace(_with_areas(survey, settings), errors=settings.error_model(), hours=hours, notes=notes)
     return survey, availability_from_rows(rows)
+
+
+def _note_ignored(settings: DensitySettings, known: Sequence[str]) -> list[str]:
+    """Notes on columns of the table of distances that are ignored, and what takes the place of some."""
+    notes = find_ignored_columns(settings.file, known)
+    return [f"{note}; {_ERROR_ADVICE}" if _ERROR_COLUMN.search(note) else note for note in notes]
+
+
+_ERROR_COLUMN = re.compile(r"'distance\W?_?(se|sd|cv|err)", re.IGNORECASE)
+_ERROR_ADVICE = "state the error of distances with --distance-cv or --errors"
 
 
 def list_inputs(settings: DensitySettings) -> list[Path]:

@@ -24,8 +24,14 @@ from trapmeter.density.survey.survey import Station, Survey, circle_share
 from trapmeter.errors import InputError
 from trapmeter.media.discovery import medium_kind
 from trapmeter.records import Estimate, MediumKind
-from trapmeter.tables.csvfile import find_misspelt_columns
-from trapmeter.tables.deployments import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Deployment, read_deployments
+from trapmeter.tables.csvfile import find_ignored_columns, find_misspelt_columns, read_columns
+from trapmeter.tables.deployments import (
+    CAMTRAP_DP_COLUMNS,
+    OPTIONAL_COLUMNS,
+    REQUIRED_COLUMNS,
+    Deployment,
+    read_deployments,
+)
 from trapmeter.tables.distances import read_run_facts
 from trapmeter.tables.times import Hours, TimeReader
 
@@ -118,9 +124,12 @@ def _value_or_default(row: Deployment, own: float | None, default: float | None,
 def read_effort(
     path: Path, settings: DensitySettings, times: TimeReader
 ) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
-    """Reads the effort by site from a table of deployments; notes misspelt columns and settings that the table overrides."""
+    """Reads the effort by site from a table of deployments; notes ignored columns and settings that the table overrides."""
     deployments = read_deployments(path, times)
-    notes = [*find_misspelt_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))]
+    # A Camtrap DP has many columns of its own.
+    is_of_package = set(CAMTRAP_DP_COLUMNS) <= set(read_columns(path))
+    find_columns = find_misspelt_columns if is_of_package else find_ignored_columns
+    notes = [*find_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))]
     for name, default in (("theta_deg", settings.theta_deg), ("snapshot_s", settings.snapshot_s)):
         differing = {getattr(deployment, name) for deployment in deployments} - {default}
         if default is not None and differing and None not in differing:
