@@ -45,7 +45,7 @@ class DensitySettings:
     """Key functions: half-normal, hazard-rate or uniform (or R's hn, hr, unif). Default: all three (Howe et al. 2019)."""
     adjust: Texts = ()
     """Adjustments: none; cosine (default), hermite or polynomial, which try no terms and more terms, up to 3 with uniform, 2
-    with half-normal, 1 with hazard-rate; or cosine:2 for exactly two terms."""
+    with half-normal, 1 with hazard-rate; or cosine:2 for exactly two terms. hazard-rate=polynomial is for that key alone."""
     cutpoints: Numbers = ()
     """Edges of bins in metres, such as 2,3,4,5,6,7,8,10,12,15. Without them distances stay exact. A distance on an edge
     counts in the nearer bin, as in R."""
