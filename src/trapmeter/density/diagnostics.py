@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from trapmeter.density.detection.distances import BinnedDistances, Distances, ExactDistances
 from trapmeter.density.detection.fit import DetectionFit
 from trapmeter.density.detection.heaping import find_heaps_on_cutpoints
@@ -13,6 +15,8 @@ FEW_STATIONS = 10
 FEW_OBSERVATIONS = 60
 MANY_OUTSIDE = 0.2
 POOR_CV = 1.0
+FARTHEST_SHARE = 0.05
+"""Share of the distances that a proposed truncation leaves out."""
 NEAREST_EDR_M, FARTHEST_EDR_M = 0.5, 100.0
 """Effective detection radii of camera traps lie between these; others suggest centimetres, feet or kilometres."""
 
@@ -47,8 +51,9 @@ def diagnose(
         )
     if not is_truncated:
         warnings.append(
-            f"without a truncation distances count up to the farthest, {distances.right_m:g} m; give --truncation to leave "
-            "out the farthest few, which contribute little (Buckland et al. 2001, section 4.3)"
+            f"without a truncation distances count up to the farthest, {distances.right_m:g} m; leave out the "
+            "farthest few, which contribute little (Buckland et al. 2001, section 4.3), such as with --truncation "
+            f"{np.quantile(survey.distance_m, 1 - FARTHEST_SHARE):.3g}"
         )
     warnings += _note_heaps(survey, distances)
     is_exact = isinstance(distances, ExactDistances)
@@ -56,12 +61,12 @@ def diagnose(
     if n_at_0:
         warnings.append(
             f"{n_at_0:,} distances of 0 m contribute nothing to the detection function, because a point has no area; if they "
-            "were rounded, give cutpoints"
+            f"were rounded, give cutpoints, such as {_example_cutpoints(survey, distances)}"
         )
     if is_exact and n_candidates > 1 and survey.multiplier < 1:
         warnings.append(
             "exact distances are selected by AIC, which assumes independent snapshots of one animal and so prefers too many "
-            "terms (Howe et al. 2019); give cutpoints to select by QAIC"
+            f"terms (Howe et al. 2019); give cutpoints to select by QAIC, such as {_example_cutpoints(survey, distances)}"
         )
     if survey.multiplier < 1 and not NEAREST_EDR_M < fit.edr_m < FARTHEST_EDR_M:
         warnings.append(
@@ -77,18 +82,14 @@ def diagnose(
         warnings.append(f"{distances.n:g} observations are few for a detection function; 60 to 80 are advised")
     if len(survey.strata) > 1 and not survey.has_areas:
         warnings.append(
-            "the areas of some strata are unknown, so strata are weighted by effort, as in R; give areas to weight by area"
+            "the areas of some strata are unknown, so strata are weighted by effort, as in R; give areas to weight by area: "
+            + " ".join(f"--areas.{stratum} AREA" for stratum in survey.strata)
         )
     warnings += [
         f"stratum {stratum!r} has no detection and counts as a stratum without animals"
         for stratum in survey.strata
         if not any(station.n for station in stations if station.stratum == stratum)
     ]
-    if survey.errors is not None:
-        warnings.append(
-            "the interval by formula assumes independent errors of distances, but those of one camera are not; use the "
-            "interval of the bootstrap"
-        )
     if not fit.n_parameters:
         warnings.append(
             f"{fit.function.name} without terms assumes that every animal up to {fit.right_m:g} m is detected, so density is "
@@ -143,3 +144,12 @@ def _note_near_camera(fit: DetectionFit, distances: Distances) -> list[str]:
         f"{counts}: {cause}. Leave these distances out with {option}, and animals that react to the camera with --leave-out "
         "(in a flat file, their rows)"
     ]
+
+
+def _example_cutpoints(survey: Survey, distances: Distances) -> str:
+    """An option with cutpoints that suit the distances: of 1 m near the camera, wider beyond, in all at least six."""
+    right_m = float(np.quantile(survey.distance_m, 1 - FARTHEST_SHARE))
+    unit = max(min(1.0, right_m / 6), right_m / 15)
+    steps = np.array([0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15]) * unit + distances.left_m
+    edges = steps[steps <= max(right_m, steps[6])]
+    return f"--cutpoints {','.join(f'{edge:.3g}' for edge in edges)}"

@@ -25,18 +25,19 @@ CSV_COLUMNS = (
 def to_record(run: DensityRun) -> dict[str, Any]:
     """The run as plain values; unknown numbers (infinite or NaN) are None."""
     analysis = run.analysis
-    distances, survey, density = analysis.distances, analysis.survey, analysis.best.density
+    distances, survey, density, headline = analysis.distances, analysis.survey, analysis.best.density, run.headline
     record: dict[str, Any] = _to_json_value(
         {
             "trapmeter": __version__,
             "selected": analysis.best.fit.function.name,
             "select_by": analysis.select_by,
-            "density_km2": density.density_km2,
-            "se": density.se_km2,
-            "cv": density.cv,
-            "low": density.low_km2,
-            "high": density.high_km2,
-            "df": density.df,
+            "density_km2": headline.density_km2,
+            "se": headline.se_km2,
+            "cv": headline.cv,
+            "low": headline.low_km2,
+            "high": headline.high_km2,
+            "df": headline.df,
+            "interval": headline.interval,
             "level": density.level,
             "cv_parts": {
                 "encounter": density.encounter_cv,

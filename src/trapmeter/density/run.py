@@ -27,6 +27,26 @@ from trapmeter.tables.distances import COLUMNS as DISTANCE_COLUMNS
 from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN
 from trapmeter.tables.flatfile import COLUMNS, read_flat_file
 
+BY_FORMULA, BY_BOOTSTRAP = "by formula", "bootstrap, lognormal"
+ADVISED_REPLICATES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The density to report, animals per km2, with its standard error, coefficient of variation and interval.
+
+    interval: `BY_BOOTSTRAP` if there is a bootstrap, since its lognormal interval covers best, or else `BY_FORMULA`. df:
+    degrees of freedom of the interval.
+    """
+
+    density_km2: float
+    se_km2: float
+    cv: float
+    low_km2: float
+    high_km2: float
+    df: float
+    interval: str
+
 
 @dataclass(frozen=True, slots=True)
 class DensityRun:
@@ -39,9 +59,27 @@ class DensityRun:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about the data, the fit, the activity and the bootstrap."""
+        """Warnings about the data, the fit, the activity and the interval."""
         activity = [] if self.activity is None else note_hours(self.activity, self.analysis.survey)
-        return (*self.analysis.warnings, *activity, *(self.bootstrap.notes if self.bootstrap else ()))
+        interval = self.bootstrap.notes if self.bootstrap else (self._note_formula(),)
+        return (*self.analysis.warnings, *activity, *interval)
+
+    @property
+    def headline(self) -> Headline:
+        """The density of the selected function with the interval that is recommended of those that were computed."""
+        density, found = self.analysis.best.density, self.bootstrap
+        if found is None:
+            limits = density.low_km2, density.high_km2, density.df, BY_FORMULA
+            return Headline(density.density_km2, density.se_km2, density.cv, *limits)
+        # As the interval: the coefficient of variation of the replicates, around the estimate.
+        limits = found.log_low_km2, found.log_high_km2, float(found.df), BY_BOOTSTRAP
+        return Headline(density.density_km2, found.cv * density.density_km2, found.cv, *limits)
+
+    def _note_formula(self) -> str:
+        assumed = "snapshots are independent, and those of one animal are not"
+        if self.analysis.survey.errors is not None:
+            assumed = "snapshots and the errors of distances are independent, and those of one camera are not"
+        return f"the interval by formula assumes that {assumed}; use that of the bootstrap: --bootstrap {ADVISED_REPLICATES}"
 
 
 def run_density(

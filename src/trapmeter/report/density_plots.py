@@ -159,14 +159,14 @@ def activity_svg(activity: ActivityCurve) -> str:
 
 
 def bootstrap_svg(bootstrap: Bootstrap, estimate_km2: float) -> str:
-    """Densities of the replicates, with the estimate and the limits of the interval."""
+    """Densities of the replicates, with the estimate and the limits of the lognormal interval."""
     label = f"Densities of {len(bootstrap.densities):,} bootstrap replicates"
     with svg_figure("bootstrap", label) as (figure, result):
         axes = figure.add_subplot()
         # The end of the tail would compress the rest.
         top = float(np.quantile(bootstrap.densities, 0.995))
         axes.hist([density for density in bootstrap.densities if density <= top], bins=30, color=_BARS)
-        for value, style in ((estimate_km2, "-"), (bootstrap.low_km2, "--"), (bootstrap.high_km2, "--")):
+        for value, style in ((estimate_km2, "-"), (bootstrap.log_low_km2, "--"), (bootstrap.log_high_km2, "--")):
             axes.axvline(value, color=BLUE if style == "-" else GREY, linestyle=style, linewidth=1.6)
         axes.set_xlabel("Animals per km²")
         axes.set_ylabel("Replicates")

@@ -17,7 +17,7 @@ NO_STRATUM = "all"
 """The Region.Label of stations without a stratum, which R requires."""
 FULL_CIRCLE_NOTE = (
     "without a column 'multiplier' or --theta, stations are assumed to cover a full circle, as in point transects; for "
-    "camera traps give the angle of view"
+    "camera traps give the angle of view in degrees, such as --theta 42"
 )
 
 
