@@ -71,6 +71,17 @@ def test_hours_that_are_no_ranges_are_refused(tmp_path, times, hours, message):
         run_density(write_flat(tmp_path), activity=times, hours=hours, **CHOICES)
 
 
+@pytest.mark.parametrize("option", ["availability", "activity"])
+def test_two_availabilities_of_one_survey_are_noted(tmp_path, times, option):
+    flat = write_flat(tmp_path)
+    rows = flat.read_text().splitlines()
+    flat.write_text("\n".join([rows[0] + ",availability", *(row + ",0.4" for row in rows[1:])]) + "\n")
+    value = {"availability": 0.5, "activity": times}[option]
+    run = run_density(flat, **{option: value}, **CHOICES)
+    assert f"the column 'availability' (0.4) was not used, because --{option} is given" in run.warnings
+    assert not any("was not used" in note for note in run_density(flat, **CHOICES).warnings)
+
+
 def test_hours_need_times(tmp_path):
     with pytest.raises(InputError, match="--hours needs --activity"):
         run_density(write_flat(tmp_path), hours="06:00-18:00", **CHOICES)

@@ -109,6 +109,10 @@ def run_density(
 def run_survey(settings: DensitySettings, progress: Progress = no_progress) -> DensityRun:
     """As `run_density`, with settings that are made already."""
     survey, availability = read_survey(settings)
+    if availability is not None and (settings.availability is not None or settings.activity is not None):
+        option = "--availability" if settings.activity is None else "--activity"
+        note = f"the column 'availability' ({availability.share:g}) was not used, because {option} is given"
+        survey = replace(survey, notes=(*survey.notes, note))
     activity = None if settings.activity is None else _estimate_activity(settings, survey)
     if settings.availability is not None:
         availability = Availability(settings.availability, settings.availability_se)
