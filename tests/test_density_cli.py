@@ -61,6 +61,17 @@ def test_all_eight_models_are_written_to_every_file(flat, density, tmp_path):
     assert len(found["fits"]) == 8
     assert [fit["model"] for fit in found["fits"] if fit["selected"]] == [found["selected"]]
     assert found["low"] < true_density() < found["high"]
+    # Terminal, report and JSON have the interval that the report recommends.
+    assert (found["low"], found["high"]) == (found["bootstrap"]["log_low"], found["bootstrap"]["log_high"])
+    assert found["interval"] == "bootstrap, lognormal"
+    assert found["se"] == pytest.approx(found["density_km2"] * found["cv"])
+    assert found["cv"] == found["bootstrap"]["cv"]
+    headline = f"{found['low']:.4g} to {found['high']:.4g} (95 % interval, bootstrap, lognormal)"
+    assert headline in next(line for line in output.splitlines() if line.startswith("density: "))
+    assert (
+        f"between {found['low']:.4g} and {found['high']:.4g} (bootstrap, lognormal)"
+        in (out / "density.html").read_text()
+    )
     assert found["n_stations_without_detections"] >= 1
     assert found["bootstrap"]["replicates"] == 20
     assert len(found["bootstrap"]["densities"]) == 20 - found["bootstrap"]["failed"]
@@ -172,7 +183,7 @@ def test_errors_of_distances_change_density(flat, density, tmp_path):
         status, output, _ = density(flat, *arguments, *errors, "--out", tmp_path / name)
         assert status == 0
         found[name] = json.loads((tmp_path / name / "density.json").read_text())
-        assert ("use the interval of the bootstrap" in output) == (name != "plain")
+        assert "by formula assumes" not in output
     assert [found[name]["errors"] for name in found] == [None, "random error of 0.3 of the distance", "deep-chimpact"]
     assert len({round(found[name]["density_km2"]) for name in found}) == 3
     assert "Error of distances" in (tmp_path / "pairs/density.html").read_text()

@@ -255,7 +255,7 @@ def print_density(run: DensityRun) -> None:
     names = [model.fit.function.name for model in analysis.models]
     width = max(len("model"), *map(len, names))
     heads = f"{'AIC':>10}  {'QAIC':>9}  {'chi2/df':>7}  {'Pa':>6}  {'EDR m':>6}  {'per km2':>8}  {'CV':>6}"
-    print(f"  {'model':<{width}}  {heads}  {best.density.level * 100:g} % interval")
+    print(f"  {'model':<{width}}  {heads}  {best.density.level * 100:g} % interval by formula")
     for number, (name, model) in enumerate(zip(names, analysis.models, strict=True)):
         fit, density = model.fit, model.density
         judged = "-" if model.qaic is None else f"{model.qaic:.1f}"
@@ -267,6 +267,9 @@ def print_density(run: DensityRun) -> None:
         )
     for name, reason in analysis.failures:
         print(f"not fitted: {name}: {reason}")
+    for model in analysis.models:
+        if model.fit.doubts and model is not best:
+            print(f"not eligible: {model.fit.function.name} {', and '.join(model.fit.doubts)}")
     if len(names) > 1:
         print(f"* selected by {analysis.select_by.rule}")
     for stratum, density in best.by_stratum.items():
@@ -278,17 +281,16 @@ def print_density(run: DensityRun) -> None:
         print(
             f"active {run.activity.share:.1%} of the time (se {run.activity.se:.1%}), from {run.activity.n:,} times of day"
         )
-    density = best.density
+    headline, level = run.headline, best.density.level
     print(
-        f"density: {density.density_km2:.4f} animals per km2, se {density.se_km2:.3f}, "
-        f"{_interval_text(density.low_km2, density.high_km2)}"
+        f"density: {headline.density_km2:.4f} animals per km2, se {headline.se_km2:.3f}, "
+        f"{_interval_text(headline.low_km2, headline.high_km2)} ({level * 100:g} % interval, {headline.interval})"
     )
     if run.bootstrap is not None:
         found = run.bootstrap
         print(
             f"bootstrap over cameras: median {found.median_km2:.4f}, percentiles {_interval_text(*found.percentiles_km2)} "
             f"(expanded: {_interval_text(found.low_km2, found.high_km2)}), "
-            f"lognormal {_interval_text(found.log_low_km2, found.log_high_km2)}, "
             f"{found.settings.replicates:,} replicates, {found.n_failed:,} failed"
         )
     for warning in run.warnings:

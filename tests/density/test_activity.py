@@ -40,7 +40,7 @@ def test_animals_active_all_day_have_a_share_near_1():
 
 def test_operating_only_in_busy_hours_raises_the_share():
     hours = von_mises_hours(2.0, 2000)
-    all_day, busy = fit_activity(hours), fit_activity(hours, operating_hours=[(21.0, 3.0)])
+    all_day, busy = fit_activity(hours), fit_activity(hours, operating_hours={((21.0, 3.0),): 1.0})
     assert busy.share > 1.5 * all_day.share
 
 
@@ -75,3 +75,40 @@ def test_more_times_give_narrower_kernels():
 def test_invalid_times_are_refused(hours, message):
     with pytest.raises(InputError, match=message):
         fit_activity(hours)
+
+
+DAY = ((6.5, 18.0),)
+
+
+def day_hours(n=400, seed=5):
+    """Times of animals that are active alike from 6:30 to 18:00, and never else."""
+    return np.random.default_rng(seed).uniform(6.5, 18, n)
+
+
+def test_availability_is_relative_to_the_hours_of_the_effort():
+    all_day, day = fit_activity(day_hours()), fit_activity(day_hours(), operating_hours={DAY: 1.0})
+    # As R's activity: its share of the day, divided by the share of the day in which cameras work.
+    assert day.share == pytest.approx(all_day.share * 24 / 11.5)
+    assert day.se == pytest.approx(all_day.se * 24 / 11.5, rel=0.2)
+
+
+def test_cameras_with_different_hours_count_by_their_snapshots():
+    alone = [fit_activity(day_hours(), operating_hours={hours: 7.0}).share for hours in (DAY, ())]
+    both = fit_activity(day_hours(), operating_hours={DAY: 3.0, (): 1.0})
+    assert both.share == pytest.approx(0.75 * alone[0] + 0.25 * alone[1])
+
+
+def test_times_outside_the_hours_are_counted_and_refused_if_they_are_most():
+    times = [*day_hours(), *[20.5] * 30]
+    assert fit_activity(times, operating_hours={DAY: 1.0}).n_outside == 30
+    assert fit_activity(times).n_outside == 0
+    with pytest.raises(InputError, match="400 of 430 times of day lie outside the hours"):
+        fit_activity(times, operating_hours={((20.0, 4.0),): 1.0})
+
+
+def test_a_long_part_of_the_day_without_times_is_told():
+    first, last = fit_activity(day_hours()).seen
+    assert (first, last) == pytest.approx((6.5, 18), abs=0.2)
+    night = fit_activity((day_hours() + 12) % 24).seen
+    assert night == pytest.approx((18.5, 6), abs=0.2)
+    assert fit_activity(np.linspace(0, 23.9, 100)).seen is None

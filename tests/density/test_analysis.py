@@ -8,6 +8,7 @@ import pytest
 from density.simulated import make_survey
 from density.surveys import EDGES, true_density
 from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.detection.fit import fit_detection
 from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.survey.survey import Station, Survey
 from trapmeter.errors import InputError
@@ -139,3 +140,25 @@ def test_a_warning_advises_to_bin_exact_distances_of_camera_traps():
     assert "give cutpoints to select by QAIC" in warnings_for(metres, 0.1, AnalysisSettings(right_m=12.0))
     assert "QAIC" not in warnings_for(metres, 0.1, AnalysisSettings(HALF_NORMAL, right_m=12.0))
     assert "QAIC" not in warnings_for(metres, 1.0, AnalysisSettings(right_m=12.0))
+
+
+def test_distances_in_one_bin_leave_the_constant_function_with_a_note():
+    functions = candidate_functions(["uniform", "half-normal", "hazard-rate"], ["none"])
+    found = run_analysis(make_survey([5.0] * 60, n_stations=12), AnalysisSettings(functions, cutpoints_m=EDGES))
+    assert [name for name, _ in found.failures] == ["half-normal", "hazard-rate"]
+    assert all("in the same bin" in reason for _, reason in found.failures)
+    assert any("assumes that every animal up to 10 m is detected" in note for note in found.warnings)
+
+
+@pytest.mark.parametrize("error", [np.linalg.LinAlgError("singular"), ZeroDivisionError("division"), OverflowError()])
+def test_a_candidate_that_fails_in_any_way_is_left_out(monkeypatch, survey, error):
+    def fit(function, *arguments, **options):
+        if function.key.name == "hazard-rate":
+            raise error
+        return fit_detection(function, *arguments, **options)
+
+    monkeypatch.setattr("trapmeter.density.analysis.fit_detection", fit)
+    functions = candidate_functions(["half-normal", "hazard-rate"], ["none"])
+    found = run_analysis(survey, AnalysisSettings(functions, cutpoints_m=EDGES))
+    assert found.best.fit.key == "half-normal"
+    assert "can't be computed" in dict(found.failures)["hazard-rate"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from trapmeter.density.detection.distances import BinnedDistances, Distances, bin_distances, truncate
 from trapmeter.density.detection.fit import DetectionFit, fit_detection
 from trapmeter.density.detection.function import DetectionFunction
@@ -14,6 +16,7 @@ from trapmeter.density.detection.selection import (
     check_degrees_of_freedom,
     default_criterion,
     overdispersion_of_key,
+    plausible_fits,
     qaic,
     select_fit,
 )
@@ -92,10 +95,11 @@ def run_analysis(survey: Survey, settings: AnalysisSettings, availability: Avail
         name, reason = failures[0]
         raise InputError(f"{name}: {reason}" if len(settings.functions) > 1 else reason)
     criterion = _criterion(settings, distances)
-    best = select_fit(fits, criterion)
+    plausible = plausible_fits(fits, settings.functions)
+    best = select_fit(plausible, criterion)
     stations = survey.count_detections(distances.left_m, distances.right_m)
     availability = availability or Availability(1.0)
-    chats = {fit.key: overdispersion_of_key(fits, fit.key) for fit in fits}
+    chats = {fit.key: _overdispersion(fits, plausible, fit.key) for fit in fits}
     models = tuple(_fitted_model(fit, survey, stations, availability, settings.level, chats[fit.key]) for fit in fits)
     selected = next(index for index, fit in enumerate(fits) if fit is best)
     best_model = models[selected]
@@ -150,7 +154,14 @@ def fit_candidates(
             fits.append(fit_detection(function, distances, start=start, is_monotone=settings.is_monotone))
         except InputError as error:
             failures.append((function.name, str(error)))
+        except (ArithmeticError, np.linalg.LinAlgError) as error:
+            failures.append((function.name, f"its likelihood can't be computed for these distances ({error})"))
     return fits, failures
+
+
+def _overdispersion(fits: Sequence[DetectionFit], plausible: Sequence[DetectionFit], key: str) -> float | None:
+    """The c-hat of a key among the fits that can be selected, or among all of the key if none of them can."""
+    return overdispersion_of_key([fit for fit in plausible if fit.key == key] or fits, key)
 
 
 def _criterion(settings: AnalysisSettings, distances: Distances) -> SelectBy:

@@ -47,7 +47,7 @@ class Bootstrap:
     replicate failed for each reason. median_km2, low_km2, high_km2: median and expanded percentiles, see `_tail_probability`.
     log_low_km2, log_high_km2: `lognormal_interval` of the estimate with this cv and Student's t of the stations. With few
     stations it covers the truth more often than percentiles, whose lower limit follows a few stations with many detections.
-    se_km2, cv: standard deviation of the replicates, and that divided by their mean.
+    se_km2, cv: standard deviation of the replicates, and that divided by their mean. df: degrees of freedom of Student's t.
     """
 
     settings: BootstrapSettings
@@ -62,6 +62,7 @@ class Bootstrap:
     log_high_km2: float
     se_km2: float
     cv: float
+    df: int
 
     @property
     def percentiles_km2(self) -> tuple[float, float]:
@@ -75,8 +76,8 @@ class Bootstrap:
         if self.settings.replicates >= FEW_REPLICATES:
             return ()
         return (
-            f"{self.settings.replicates} bootstrap replicates are few: the limits of the interval are rough; use 1000 for "
-            "results that you report",
+            f"{self.settings.replicates} bootstrap replicates are few: the limits of the interval are rough; use "
+            "--bootstrap 1000 for results that you report",
         )
 
     @property
@@ -164,4 +165,5 @@ def _summarise(outcomes: Sequence[ReplicateOutcome], analysis: Analysis, setting
         log_high_km2=log_high,
         se_km2=se,
         cv=cv,
+        df=df,
     )

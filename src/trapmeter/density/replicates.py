@@ -17,7 +17,7 @@ from trapmeter.density.detection.distances import BinnedDistances, Distances, fi
 from trapmeter.density.detection.function import DetectionFunction
 from trapmeter.density.detection.measurement_error import ErrorMatrices
 from trapmeter.density.detection.quadrature import Floats
-from trapmeter.density.detection.selection import SelectBy, select_fit
+from trapmeter.density.detection.selection import SelectBy, plausible_fits, select_fit
 from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, covered_area_m2
 from trapmeter.density.survey.survey import Availability
 from trapmeter.errors import InputError
@@ -129,7 +129,7 @@ def _replicate(plan: ReplicationPlan, rng: np.random.Generator) -> ReplicateOutc
         fits, failures = fit_candidates(plan.settings, distances, plan.starts)
         if not fits:
             return math.nan, failures[0][1]
-        best = select_fit(fits, plan.select_by)
+        best = select_fit(plausible_fits(fits, plan.settings.functions), plan.select_by)
     except InputError as error:
         return math.nan, str(error)
     effort = np.bincount(plan.stratum, times_drawn * plan.efforts)

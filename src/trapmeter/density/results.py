@@ -1,19 +1,16 @@
-"""The results of a density analysis as JSON, as CSV, and as an R script that repeats it."""
+"""The results of a density analysis as JSON and as CSV."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from trapmeter._version import __version__
 from trapmeter.density.analysis import Analysis, FittedModel
 from trapmeter.density.detection.distances import BinnedDistances, ExactDistances
-from trapmeter.density.detection.fit import DetectionFit
-from trapmeter.density.detection.function import R_KEY_NAMES, R_SERIES_NAMES
 from trapmeter.density.estimate import DensityEstimate
 from trapmeter.density.run import DensityRun
 from trapmeter.files import atomic_file
@@ -28,18 +25,19 @@ CSV_COLUMNS = (
 def to_record(run: DensityRun) -> dict[str, Any]:
     """The run as plain values; unknown numbers (infinite or NaN) are None."""
     analysis = run.analysis
-    distances, survey, density = analysis.distances, analysis.survey, analysis.best.density
+    distances, survey, density, headline = analysis.distances, analysis.survey, analysis.best.density, run.headline
     record: dict[str, Any] = _to_json_value(
         {
             "trapmeter": __version__,
             "selected": analysis.best.fit.function.name,
             "select_by": analysis.select_by,
-            "density_km2": density.density_km2,
-            "se": density.se_km2,
-            "cv": density.cv,
-            "low": density.low_km2,
-            "high": density.high_km2,
-            "df": density.df,
+            "density_km2": headline.density_km2,
+            "se": headline.se_km2,
+            "cv": headline.cv,
+            "low": headline.low_km2,
+            "high": headline.high_km2,
+            "df": headline.df,
+            "interval": headline.interval,
             "level": density.level,
             "cv_parts": {
                 "encounter": density.encounter_cv,
@@ -126,6 +124,7 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
         **_density_record(model.density),
         "at_bound": list(fit.at_bound),
         "converged": fit.is_converged,
+        "doubts": list(fit.doubts),
         "strata": [{"stratum": name, **_density_record(density)} for name, density in model.by_stratum.items()],
     }
 
@@ -190,61 +189,3 @@ def _to_cell(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{name}={number:.10g}" for name, number in value.items())
     return to_cell(str(value))
-
-
-def make_r_script(analysis: Analysis, flat_file: str) -> str:
-    """An R script that repeats the analysis with R's package Distance; it reads the flat file from the working folder.
-
-    A flat file can't hold draws of distances: R gets the median of each row, and its results differ for that reason.
-    """
-    survey, distances = analysis.survey, analysis.distances
-    cutpoints = distances.edges_m.tolist() if isinstance(distances, BinnedDistances) else None
-    lines = [
-        "# Repeats the analysis with R's package Distance (https://cran.r-project.org/package=Distance).",
-        "# Run it in the folder of the flat file: Rscript density.R",
-        *(
-            ["# Each distance is the median of its draws, so results differ from those of trapmeter."]
-            * (survey.n_draws > 1)
-        ),
-        *(
-            ["# This script ignores the error of distances, so results differ from those of trapmeter."]
-            * (survey.errors is not None)
-        ),
-        "library(Distance)",
-        f"data <- read.csv({json.dumps(flat_file)})",
-        "data$distance <- as.numeric(data$distance)",
-        "# Metres and square kilometres: stations without detections are rows without a distance.",
-        'units <- convert_units("meter", NULL, "square kilometer")',
-        f"truncation <- list(left = {distances.left_m:g}, right = {distances.right_m:.10g})",
-        f"cutpoints <- {'NULL' if cutpoints is None else _r_vector(cutpoints)}",
-        "fit <- function(key, adjustment, order) {",
-        '  ds(data, transect = "point", key = key, adjustment = adjustment, order = order, cutpoints = cutpoints,',
-        '     truncation = truncation, convert_units = units, er_var = "P2"'
-        + ("" if analysis.settings.is_monotone else ', monotonicity = "none"')
-        + ")",
-        "}",
-        "fits <- list(",
-        ",\n".join(f"  {json.dumps(model.fit.function.name)} = {_r_call(model.fit)}" for model in analysis.models),
-        ")",
-        f"share <- {survey.multiplier:.10g} * {analysis.availability.share:.10g}  # of a circle, times availability",
-        "for (name in names(fits)) {",
-        "  model <- fits[[name]]",
-        "  found <- model$dht$individuals$D",
-        "  total <- found[nrow(found), ]",
-        '  cat(sprintf("%-32s AIC %.2f  Pa %.6f  D %.4f  (%.4f to %.4f)\\n", name, AIC(model)$AIC,',
-        "              summary(model)$ds$average.p, total$Estimate / share, total$lcl / share, total$ucl / share))",
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _r_call(fit: DetectionFit) -> str:
-    adjustment = fit.adjustment
-    key = R_KEY_NAMES[fit.key]
-    if adjustment is None:
-        return f'fit("{key}", NULL, NULL)'
-    return f'fit("{key}", "{R_SERIES_NAMES[adjustment.series]}", {_r_vector(adjustment.orders)})'
-
-
-def _r_vector(numbers: Sequence[float]) -> str:
-    return f"c({', '.join(f'{number:.10g}' for number in numbers)})"

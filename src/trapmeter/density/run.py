@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from trapmeter.density.activity import ActivityCurve, fit_activity
+from trapmeter.density.activity import ActivityCurve, fit_activity, note_hours
 from trapmeter.density.analysis import Analysis, run_analysis
 from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
 from trapmeter.density.settings import DensitySettings, SurveyFormat, density_settings
@@ -19,9 +21,31 @@ from trapmeter.density.survey.survey import Availability, Survey, check_effort_o
 from trapmeter.errors import InputError
 from trapmeter.progress import Progress, no_progress
 from trapmeter.tables.camtrapdp.container import is_package, table_files
-from trapmeter.tables.csvfile import find_misspelt_columns, read_columns
+from trapmeter.tables.csvfile import find_ignored_columns, read_columns
 from trapmeter.tables.density_inputs import read_activity_times
+from trapmeter.tables.distances import COLUMNS as DISTANCE_COLUMNS
+from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN
 from trapmeter.tables.flatfile import COLUMNS, read_flat_file
+
+BY_FORMULA, BY_BOOTSTRAP = "by formula", "bootstrap, lognormal"
+ADVISED_REPLICATES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The density to report, animals per km2, with its standard error, coefficient of variation and interval.
+
+    interval: `BY_BOOTSTRAP` if there is a bootstrap, since its lognormal interval covers best, or else `BY_FORMULA`. df:
+    degrees of freedom of the interval.
+    """
+
+    density_km2: float
+    se_km2: float
+    cv: float
+    low_km2: float
+    high_km2: float
+    df: float
+    interval: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +59,27 @@ class DensityRun:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about the data, the fit and the bootstrap."""
-        return (*self.analysis.warnings, *(self.bootstrap.notes if self.bootstrap else ()))
+        """Warnings about the data, the fit, the activity and the interval."""
+        activity = [] if self.activity is None else note_hours(self.activity, self.analysis.survey)
+        interval = self.bootstrap.notes if self.bootstrap else (self._note_formula(),)
+        return (*self.analysis.warnings, *activity, *interval)
+
+    @property
+    def headline(self) -> Headline:
+        """The density of the selected function with the interval that is recommended of those that were computed."""
+        density, found = self.analysis.best.density, self.bootstrap
+        if found is None:
+            limits = density.low_km2, density.high_km2, density.df, BY_FORMULA
+            return Headline(density.density_km2, density.se_km2, density.cv, *limits)
+        # As the interval: the coefficient of variation of the replicates, around the estimate.
+        limits = found.log_low_km2, found.log_high_km2, float(found.df), BY_BOOTSTRAP
+        return Headline(density.density_km2, found.cv * density.density_km2, found.cv, *limits)
+
+    def _note_formula(self) -> str:
+        assumed = "snapshots are independent, and those of one animal are not"
+        if self.analysis.survey.errors is not None:
+            assumed = "snapshots and the errors of distances are independent, and those of one camera are not"
+        return f"the interval by formula assumes that {assumed}; use that of the bootstrap: --bootstrap {ADVISED_REPLICATES}"
 
 
 def run_density(
@@ -66,6 +109,10 @@ def run_density(
 def run_survey(settings: DensitySettings, progress: Progress = no_progress) -> DensityRun:
     """As `run_density`, with settings that are made already."""
     survey, availability = read_survey(settings)
+    if availability is not None and (settings.availability is not None or settings.activity is not None):
+        option = "--availability" if settings.activity is None else "--activity"
+        note = f"the column 'availability' ({availability.share:g}) was not used, because {option} is given"
+        survey = replace(survey, notes=(*survey.notes, note))
     activity = None if settings.activity is None else _estimate_activity(settings, survey)
     if settings.availability is not None:
         availability = Availability(settings.availability, settings.availability_se)
@@ -92,7 +139,9 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
     survey_format = _detect_format(settings)
     _refuse_unused(settings, survey_format)
     if survey_format is SurveyFormat.DISTANCES:
-        return _with_areas(read_measured_survey(settings), settings), None
+        survey = _with_areas(read_measured_survey(settings), settings)
+        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, settings.species_column or SPECIES_COLUMN)
+        return replace(survey, notes=(*survey.notes, *_note_ignored(settings, known))), None
     if survey_format is SurveyFormat.CAMTRAP_DP:
         return _with_areas(read_camtrap_survey(settings), settings), None
     column = find_species_column(settings.file, settings.species_column, settings.species)
@@ -103,9 +152,20 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
         )
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
     survey = survey_from_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
-    notes = (*survey.notes, *find_misspelt_columns(settings.file, (*COLUMNS, "size", column or SPECIES_COLUMN)))
-    survey = replace(_with_areas(survey, settings), errors=settings.error_model(), notes=notes)
+    notes = (*survey.notes, *_note_ignored(settings, (*COLUMNS, "size", column or SPECIES_COLUMN)))
+    hours = {settings.operating_hours: 1.0} if settings.hours else {}
+    survey = replace(_with_areas(survey, settings), errors=settings.error_model(), hours=hours, notes=notes)
     return survey, availability_from_rows(rows)
+
+
+def _note_ignored(settings: DensitySettings, known: Sequence[str]) -> list[str]:
+    """Notes on columns of the table of distances that are ignored, and what takes the place of some."""
+    notes = find_ignored_columns(settings.file, known)
+    return [f"{note}; {_ERROR_ADVICE}" if _ERROR_COLUMN.search(note) else note for note in notes]
+
+
+_ERROR_COLUMN = re.compile(r"'distance\W?_?(se|sd|cv|err)", re.IGNORECASE)
+_ERROR_ADVICE = "state the error of distances with --distance-cv or --errors"
 
 
 def list_inputs(settings: DensitySettings) -> list[Path]:
@@ -134,7 +194,7 @@ def _refuse_unused(settings: DensitySettings, survey_format: SurveyFormat) -> No
         if getattr(settings, name) and survey_format not in formats:
             raise InputError(
                 f"{name} is for {' and '.join(formats)} only, but {settings.file} is read as {survey_format}; leave it out, "
-                f"or give --format {formats[0]}"
+                f"or give --format {formats[0]}{_INSTEAD.get(name, '')}"
             )
 
 
@@ -146,7 +206,9 @@ _ONLY_FOR = {
     "points": (SurveyFormat.DISTANCES,),
     "keep_static": (SurveyFormat.DISTANCES,),
     "leave_out_tags": (SurveyFormat.CAMTRAP_DP,),
+    "hours": (SurveyFormat.R_FLAT,),
 }
+_INSTEAD = {"hours": ". The column hours of the deployments says when cameras worked"}
 
 
 def _detect_format(settings: DensitySettings) -> SurveyFormat:

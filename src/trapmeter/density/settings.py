@@ -16,7 +16,7 @@ from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.errors import InputError
 from trapmeter.settings import Jobs, Numbers, Range, Texts, check_ranges, from_values, read_toml, worker_count
-from trapmeter.tables.times import TimeZone
+from trapmeter.tables.times import Hours, TimeZone, parse_hours
 
 
 class SurveyFormat(StrEnum):
@@ -45,9 +45,10 @@ class DensitySettings:
     """Key functions: half-normal, hazard-rate or uniform (or R's hn, hr, unif). Default: all three (Howe et al. 2019)."""
     adjust: Texts = ()
     """Adjustments: none; cosine (default), hermite or polynomial, which try no terms and more terms, up to 3 with uniform, 2
-    with half-normal, 1 with hazard-rate; or cosine:2 for exactly two terms."""
+    with half-normal, 1 with hazard-rate; or cosine:2 for exactly two terms. hazard-rate=polynomial is for that key alone."""
     cutpoints: Numbers = ()
-    """Edges of bins in metres, such as 2,3,4,5,6,7,8,10,12,15. Without them distances stay exact."""
+    """Edges of bins in metres, such as 2,3,4,5,6,7,8,10,12,15. Without them distances stay exact. A distance on an edge
+    counts in the nearer bin, as in R."""
     truncation: Numbers = ()
     """Left and right truncation in metres, such as 2,15; or the right one alone. Default: the outer cutpoints."""
     select: SelectBy | None = None
@@ -94,6 +95,9 @@ class DensitySettings:
     """Standard error of the availability."""
     activity: Path | None = None
     """Estimate availability from times of day: CSV file of time, and optionally site_id and species."""
+    hours: Annotated[Texts, Parameter(consume_multiple=True)] = ()
+    """With `activity` and a flat file: hours of the day that its effort counts, such as 06:00-18:00 20:00-22:00. Default: all
+    day. Deployments have them in their column hours."""
     bootstrap: Annotated[int, Range(least=0)] = 0
     """Number of bootstrap replicates over stations, such as 1000, with selection in each."""
     scale_error: Annotated[float, Range(least=0.0)] = 0.0
@@ -113,6 +117,9 @@ class DensitySettings:
             )
         if self.availability is not None and self.activity is not None:
             raise InputError("--availability and --activity exclude each other: give one of them")
+        if self.hours and self.activity is None:
+            raise InputError("--hours needs --activity, since availability is relative to these hours: give both")
+        self.operating_hours  # noqa: B018 - refuses other texts
         if self.availability_se and self.availability is None:
             raise InputError("--availability-se needs --availability: give both")
         if (self.scale_error or self.site_scale_error) and not self.bootstrap:
@@ -139,6 +146,18 @@ class DensitySettings:
     def has_error_model(self) -> bool:
         """Whether the error of the distances is known; otherwise they, or their draws, count as they are."""
         return self.errors is not None or self.distance_cv is not None
+
+    @property
+    def operating_hours(self) -> Hours:
+        """The hours of the day that the effort of a flat file counts; () for all day.
+
+        Raises:
+            InputError: they aren't ranges of the day, or overlap.
+        """
+        try:
+            return parse_hours(" ".join(self.hours))
+        except InputError as error:
+            raise InputError(f"--hours: {error}") from None
 
     def error_model(self) -> MeasurementError | None:
         """The error of the distances; None uses them as true, or their draws as they are."""

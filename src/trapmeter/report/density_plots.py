@@ -21,6 +21,8 @@ CURVE_POINTS = 200
 EXACT_BINS = 12
 """Bins of equal width in which exact distances are drawn."""
 MAX_QQ_POINTS = 500
+MAX_HEIGHT = 4.0
+"""Upper end of the axis of a detection function, whose value is 1 at most."""
 _BARS = "#b9cdd8"
 
 
@@ -36,25 +38,42 @@ def detection_svg(fit: DetectionFit, distances: Distances) -> str:
     """The detection function over the histogram, whose bars are divided by the area of each bin and scaled to the function.
 
     The height of a bar is its count divided by the count expected if all animals were detected: n pdf(r) = c r g(r). With
-    measurement error, the count without that error is estimated first.
+    measurement error, steps show the counts corrected for it; the curve, which is that of true distances, belongs to these.
     """
     edges, counts = _histogram(distances)
     label = f"Detection function {fit.function.name} over the scaled histogram of {distances.n:,.0f} distances"
     with svg_figure("detection", label) as (figure, result):
         axes = figure.add_subplot()
-        areas = np.diff(edges**2) / 2
-        heights = counts / areas * fit.rg_integral_m2 / distances.n
-        if fit.allows_for_error and fit.chi_square is not None:
-            expected = np.array([count.expected for count in fit.chi_square.bins])
-            # The count that the fit expects without measurement error, times the ratio of observed to expected count.
-            heights = counts / expected * np.diff(fit.cdf(edges)) * fit.rg_integral_m2 / areas
-        _bars(axes, edges, heights)
+        scale = fit.rg_integral_m2 / (np.diff(edges**2) / 2)
+        heights = counts / distances.n * scale
+        _bars(axes, edges, heights, "measured distances")
+        top = float(heights.max())
+        corrected = _corrected_shares(fit, counts)
+        if corrected is not None:
+            axes.stairs(corrected * scale, edges, color=GREY, linewidth=1.6, label="corrected for their error")
+            top = max(top, float((corrected * scale).max()))
         r = np.linspace(1e-6, fit.right_m, CURVE_POINTS)
-        axes.plot(r, fit.g(r), color=BLUE, linewidth=2.0)
+        axes.plot(r, fit.g(r), color=BLUE, linewidth=2.0, label="detection function")
+        if corrected is not None:
+            axes.legend(frameon=False)
         axes.set_ylabel("Share of animals detected")
         _distance_axis(axes, fit.right_m)
-        axes.set_ylim(0, max(1.05, float(heights.max()) * 1.05))
+        # The nearest ring has almost no area: a few animals there give a tall bar that would compress the rest.
+        axes.set_ylim(0, min(max(1.05, top * 1.05), MAX_HEIGHT))
     return result[0]
+
+
+def _corrected_shares(fit: DetectionFit, counts: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The share of the detections in each bin without measurement error (bins); None if the fit doesn't allow for any.
+
+    It is the share that the fit expects without the error, times the ratio of the observed to the expected measured count.
+    """
+    if not fit.allows_for_error or fit.chi_square is None:
+        return None
+    bins = fit.chi_square.bins
+    expected = np.array([count.expected for count in bins])
+    edges = np.array([*(count.low_m for count in bins), fit.right_m])
+    return np.asarray(counts / expected * np.diff(fit.cdf(edges)))
 
 
 def preview_svg(fits: Sequence[DetectionFit], distances: Distances) -> str:
@@ -94,13 +113,15 @@ def pdf_svg(fit: DetectionFit, distances: Distances) -> str:
     label = f"Probability density of detected distances by {fit.function.name} over their histogram"
     with svg_figure("pdf", label) as (figure, result):
         axes = figure.add_subplot()
-        _bars(axes, edges, counts / np.diff(edges) / distances.n)
+        _bars(axes, edges, counts / np.diff(edges) / distances.n, "measured distances")
         if fit.allows_for_error and fit.chi_square is not None:
             expected = np.array([count.expected for count in fit.chi_square.bins])
-            axes.stairs(expected / np.diff(edges) / distances.n, edges, color=BLUE, linewidth=2.0)
-        else:
-            r = np.linspace(fit.left_m, fit.right_m, CURVE_POINTS)
-            axes.plot(r, fit.pdf(r), color=BLUE, linewidth=2.0)
+            heights = expected / np.diff(edges) / distances.n
+            axes.stairs(heights, edges, color=GREY, linewidth=1.6, label="expected with their error")
+        r = np.linspace(fit.left_m, fit.right_m, CURVE_POINTS)
+        axes.plot(r, fit.pdf(r), color=BLUE, linewidth=2.0, label="true distances")
+        if fit.allows_for_error:
+            axes.legend(frameon=False)
         axes.set_ylabel("Probability density (1/m)")
         _distance_axis(axes, fit.right_m)
         axes.set_ylim(bottom=0)
@@ -159,14 +180,14 @@ def activity_svg(activity: ActivityCurve) -> str:
 
 
 def bootstrap_svg(bootstrap: Bootstrap, estimate_km2: float) -> str:
-    """Densities of the replicates, with the estimate and the limits of the interval."""
+    """Densities of the replicates, with the estimate and the limits of the lognormal interval."""
     label = f"Densities of {len(bootstrap.densities):,} bootstrap replicates"
     with svg_figure("bootstrap", label) as (figure, result):
         axes = figure.add_subplot()
         # The end of the tail would compress the rest.
         top = float(np.quantile(bootstrap.densities, 0.995))
         axes.hist([density for density in bootstrap.densities if density <= top], bins=30, color=_BARS)
-        for value, style in ((estimate_km2, "-"), (bootstrap.low_km2, "--"), (bootstrap.high_km2, "--")):
+        for value, style in ((estimate_km2, "-"), (bootstrap.log_low_km2, "--"), (bootstrap.log_high_km2, "--")):
             axes.axvline(value, color=BLUE if style == "-" else GREY, linestyle=style, linewidth=1.6)
         axes.set_xlabel("Animals per km²")
         axes.set_ylabel("Replicates")
@@ -174,8 +195,11 @@ def bootstrap_svg(bootstrap: Bootstrap, estimate_km2: float) -> str:
     return result[0]
 
 
-def _bars(axes: Axes, edges: NDArray[np.float64], heights: NDArray[np.float64]) -> None:
-    axes.bar(edges[:-1], heights, width=np.diff(edges), align="edge", color=_BARS, edgecolor="white", linewidth=0.8)
+def _bars(axes: Axes, edges: NDArray[np.float64], heights: NDArray[np.float64], label: str = "") -> None:
+    bars = axes.bar(
+        edges[:-1], heights, width=np.diff(edges), align="edge", color=_BARS, edgecolor="white", linewidth=0.8
+    )
+    bars.set_label(label)
     axes.grid(axis="x", visible=False)
 
 

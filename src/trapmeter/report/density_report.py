@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from trapmeter._version import __version__
 from trapmeter.density.detection.distances import ExactDistances
-from trapmeter.density.results import make_r_script, write_csv, write_json
-from trapmeter.density.run import DensityRun, list_inputs, run_survey
+from trapmeter.density.r_script import make_r_script
+from trapmeter.density.results import write_csv, write_json
+from trapmeter.density.run import BY_BOOTSTRAP, BY_FORMULA, DensityRun, list_inputs, run_survey
 from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.flat_file import rows_from_survey
 from trapmeter.errors import InputError, RunError
@@ -138,6 +139,7 @@ def render_density(run: DensityRun) -> str:
         best=best,
         fit=best.fit,
         density=best.density,
+        headline=run.headline,
         distances=distances,
         stations=stations,
         bins=square.bins if square else (),
@@ -170,10 +172,10 @@ def station_rows(run: DensityRun) -> Sequence[StationRow]:
 def _intervals(run: DensityRun) -> list[tuple[str, float, float]]:
     """Name, lower and upper limit of every interval, animals per km2: by formula, and those of the bootstrap."""
     density, bootstrap = run.analysis.best.density, run.bootstrap
-    intervals = [("by formula", density.low_km2, density.high_km2)]
+    intervals = [(BY_FORMULA, density.low_km2, density.high_km2)]
     if bootstrap is not None:
         intervals += [
-            ("bootstrap, lognormal", bootstrap.log_low_km2, bootstrap.log_high_km2),
+            (BY_BOOTSTRAP, bootstrap.log_low_km2, bootstrap.log_high_km2),
             ("bootstrap, percentiles", *bootstrap.percentiles_km2),
             ("bootstrap, expanded percentiles", bootstrap.low_km2, bootstrap.high_km2),
         ]

@@ -198,6 +198,17 @@ def find_misspelt_columns(path: str | Path, known: Sequence[str]) -> list[str]:
     return notes
 
 
+def find_ignored_columns(path: str | Path, known: Sequence[str]) -> list[str]:
+    """As `find_misspelt_columns`, and one note that names all other columns of a CSV file that are ignored."""
+    misspelt = find_misspelt_columns(path, known)
+    ignored = [repr(column) for column in read_columns(path) if column and column not in known]
+    others = [name for name in ignored if not any(f"column {name} is ignored" in note for note in misspelt)]
+    if not others:
+        return misspelt
+    columns = f"column {others[0]} is" if len(others) == 1 else f"columns {', '.join(others)} are"
+    return [*misspelt, f"{path}: the {columns} ignored"]
+
+
 def read_text(path: str | Path) -> str:
     """The content of a file as text, without a byte order mark; line ends stay as they are.
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
-from itertools import pairwise
 from pathlib import Path
 
+from trapmeter.errors import InputError
 from trapmeter.tables.camtrapdp.package import DeploymentRow, deployment_row, with_missing_emptied
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
-from trapmeter.tables.times import TimeReader, hour_of_day, in_zone, parse_clock_hour, to_instant
+from trapmeter.tables.times import Hours, TimeReader, hour_of_day, in_zone, is_within_hours, parse_hours, to_instant
 
 REQUIRED_COLUMNS = ("site_id", "start", "end")
 OPTIONAL_COLUMNS = ("theta_deg", "snapshot_s", "hours", "stratum", "area_km2")
 CAMTRAP_DP_COLUMNS = ("deploymentStart", "deploymentEnd")
-Hours = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,7 @@ class Deployment:
 
     def is_working_at(self, when: datetime) -> bool:
         """Whether the camera worked at this time; the last instant of the deployment belongs to it."""
-        hour = hour_of_day(when, self.zone)
-        is_working_hour = not self.hours or any(
-            first <= hour < last if first < last else hour >= first or hour < last for first, last in self.hours
-        )
-        return is_working_hour and self.start <= when <= self.end
+        return is_within_hours(hour_of_day(when, self.zone), self.hours) and self.start <= when <= self.end
 
 
 def read_deployments(path: str | Path, times: TimeReader | None = None) -> list[Deployment]:
@@ -124,17 +119,7 @@ def _deployment(row: Row, site_id: str, start: datetime, end: datetime, zone: tz
 
 
 def _hours(row: Row) -> Hours:
-    ranges = []
-    for text in row.optional_text("hours").split():
-        first, dash, last = text.partition("-")
-        ends = parse_clock_hour(first), parse_clock_hour(last)
-        if not dash or ends[0] is None or ends[1] is None or ends[0] == ends[1]:
-            raise row.error("hours", "ranges of the day such as 06:00-18:00, or nothing for all day")
-        ranges.append((ends[0], ends[1]))
-    # A range over midnight becomes two within one day.
-    within_a_day = [part for a, b in ranges for part in ([(a, b)] if a < b else [(0.0, b), (a, 24.0)])]
-    if any(after[0] < before[1] for before, after in pairwise(sorted(within_a_day))):
-        raise row.error(
-            "hours", "ranges of the day that don't overlap, since the overlap would count twice (join them)"
-        )
-    return tuple(ranges)
+    try:
+        return parse_hours(row.optional_text("hours"))
+    except InputError as error:
+        raise InputError(f"{row.where}, column 'hours': {error}") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from itertools import pairwise
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -22,6 +23,8 @@ from trapmeter.tables.csvfile import Row
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?")
 _OFFSET = re.compile(r"(?:UTC)?([+-])(\d{2}):?(\d{2})")
 _DATE_LENGTH = len("2024-05-01")
+Hours = tuple[tuple[float, float], ...]
+"""Ranges of the day in which cameras worked, as hours from 0 to 24; () for all day."""
 
 
 class TimeReader:
@@ -110,6 +113,35 @@ def parse_clock_hour(text: str) -> float | None:
         return None
     hour = int(found[1]) + int(found[2]) / 60 + float(found[3] or 0) / 3600
     return hour if int(found[2]) < 60 and float(found[3] or 0) < 60 and hour <= 24 else None
+
+
+def parse_hours(text: str) -> Hours:
+    """The ranges of a text such as 05:00-08:00 17:00-20:00, in hours from 0 to 24; () for an empty text, which is all day.
+
+    Raises:
+        InputError: it has another form, or ranges overlap.
+    """
+    ranges = []
+    for part in text.split():
+        first, dash, last = part.partition("-")
+        start, end = parse_clock_hour(first), parse_clock_hour(last)
+        if not dash or start is None or end is None or start == end:
+            raise InputError(f"expected ranges of the day such as 06:00-18:00, or nothing for all day, got {part!r}")
+        ranges.append((start, end))
+    # A range over midnight becomes two within one day.
+    within_a_day = [part for a, b in ranges for part in ([(a, b)] if a < b else [(0.0, b), (a, 24.0)])]
+    if any(after[0] < before[1] for before, after in pairwise(sorted(within_a_day))):
+        raise InputError(
+            f"expected ranges of the day that don't overlap, since the overlap would count twice, got {text!r}; join them"
+        )
+    return tuple(ranges)
+
+
+def is_within_hours(hour: float, hours: Hours) -> bool:
+    """Whether an hour of the day, 0 up to 24, lies in one of the ranges; () is all day."""
+    return not hours or any(
+        first <= hour < last if first < last else hour >= first or hour < last for first, last in hours
+    )
 
 
 def hour_or_time(row: Row, column: str) -> float | datetime:

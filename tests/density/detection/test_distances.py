@@ -15,12 +15,12 @@ from trapmeter.errors import InputError
     ("distance_m", "counts", "n_outside"),
     [
         ([2.0], [1, 0], 0),
-        ([2.999, 3.0], [1, 1], 0),
+        ([3.0, 3.001], [1, 1], 0),
         ([5.0, 2.0], [1, 1], 0),
         ([1.999, 2.0, 5.001], [1, 0], 2),
     ],
 )
-def test_a_bin_includes_its_lower_edge_and_the_last_bin_both_edges(distance_m, counts, n_outside):
+def test_a_bin_includes_its_upper_edge_and_the_first_bin_both_edges_as_in_r(distance_m, counts, n_outside):
     binned = bin_distances(distance_m, [2, 3, 5])
     assert binned.counts.tolist() == counts
     assert (binned.left_m, binned.right_m, binned.n, binned.n_outside) == (2, 5, sum(counts), n_outside)

@@ -250,7 +250,7 @@ def test_pdf_and_cdf_of_a_fit_agree():
     ("function", "distances", "message"),
     [
         (HALF_NORMAL, truncate([3.0] * 90, right_m=12), "all 90 observations are in the same distance"),
-        (HALF_NORMAL, bin_distances([3.0, 3.5], EDGES), "all 2 observations are in the same bin"),
+        (HALF_NORMAL, bin_distances([3.1, 3.5], EDGES), "all 2 observations are in the same bin"),
         (HAZARD_RATE, bin_distances([1.0, 3.0, 7.0], [0, 2, 12]), "2 parameters and needs 3 bins, got 2"),
         (HAZARD_RATE, truncate([3.0, 4.0], right_m=12), "2 observations are too few for the 2 parameters"),
         (HALF_NORMAL, truncate([3.0, 4.0], right_m=12, weights=[0.1, 0.2]), "0.3 observations are too few"),

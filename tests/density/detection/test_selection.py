@@ -111,3 +111,39 @@ def test_fits_that_cannot_be_compared_are_refused(fits):
     with pytest.raises(InputError, match="3 bins leave no degrees of freedom for the 2 parameters"):
         select_by_qaic([full])
     assert select_by_aic([exact]) is exact
+
+
+def names(keys, adjustments):
+    return [function.name for function in candidate_functions(keys, adjustments)]
+
+
+def test_a_key_may_have_adjustments_of_its_own():
+    assert names(["unif", "hn", "hr"], ["hr=poly"]) == [
+        "uniform + cosine(1)",
+        "uniform + cosine(1, 2)",
+        "uniform + cosine(1, 2, 3)",
+        "half-normal",
+        "half-normal + cosine(2)",
+        "half-normal + cosine(2, 3)",
+        "hazard-rate",
+        "hazard-rate + polynomial(4)",
+    ]
+    assert names([], ["none", "uniform=cosine:1", "hazard-rate=polynomial:1", "hazard-rate=none"]) == [
+        "uniform + cosine(1)",
+        "half-normal",
+        "hazard-rate + polynomial(4)",
+        "hazard-rate",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "adjustments", "message"),
+    [
+        (["half-normal"], ["hazard-rate=polynomial"], "for the key hazard-rate, but the keys are half-normal"),
+        ([], ["gamma=cosine"], "expected the key .* got 'gamma'"),
+        ([], ["uniform=sine"], "expected the adjustment none, cosine"),
+    ],
+)
+def test_adjustments_of_unknown_or_absent_keys_are_refused(keys, adjustments, message):
+    with pytest.raises(InputError, match=message):
+        candidate_functions(keys, adjustments)

@@ -25,7 +25,7 @@ def test_effort_comes_from_deployments_and_draws_from_distances(measured):
     assert survey.stations[0].effort_snapshots == 10 * 12 * 3600
     assert survey.multiplier == pytest.approx(42 / 360)
     assert survey.distance_m.shape == (240, 10)
-    assert survey.hours == ((6, 18),)
+    assert survey.hours == {((6.0, 18.0),): 7 * 10 * 12 * 3600}
     assert survey.count_detections(0, 100)[6].n == 0
     points = measured(distances_rows(), deployments_text(), points=True)
     assert points.distance_m.shape == (240, 1)

@@ -110,7 +110,7 @@ def bin_distances(
     left_m: float | None = None,
     right_m: float | None = None,
 ) -> BinnedDistances:
-    """Counts distances between cutpoints: edges 2, 3, 5 make the bins 2 <= r < 3 and 3 <= r <= 5.
+    """Counts distances between cutpoints: edges 2, 3, 5 make the bins 2 <= r <= 3 and 3 < r <= 5, as in R's Distance.
 
     Args:
         distance_m: n distances, metres, >= 0. Those beyond the cutpoints are left out and counted in `n_outside`.
@@ -138,8 +138,12 @@ def bin_distances(
 
 
 def find_bins(edges_m: Floats, distance_m: Floats) -> NDArray[np.intp]:
-    """The bin of each distance (n), counted from 0; -1 beyond the cutpoints. The last bin includes its upper edge."""
-    bin_index = np.minimum(np.searchsorted(edges_m, distance_m, side="right") - 1, len(edges_m) - 2)
+    """The bin of each distance (n), counted from 0; -1 beyond the cutpoints.
+
+    A distance on a cutpoint belongs to the nearer bin, one on the first cutpoint to the first bin: R's
+    `cut(include.lowest = TRUE)`, which its package Distance uses.
+    """
+    bin_index = np.maximum(np.searchsorted(edges_m, distance_m, side="left") - 1, 0)
     return np.where((distance_m >= edges_m[0]) & (distance_m <= edges_m[-1]), bin_index, -1)
 
 

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trapmeter.density.detection.distances import BinnedDistances, Distances, ExactDistances
+from trapmeter.density.detection.doubts import delta_variance, find_doubts
 from trapmeter.density.detection.function import Adjustment, DetectionFunction
 from trapmeter.density.detection.goodness import ChiSquare, ExactGoodness, chi_square, exact_goodness
 from trapmeter.density.detection.likelihood import BinnedLikelihood, make_likelihood
 from trapmeter.density.detection.optimiser import maximise_likelihood
 from trapmeter.density.detection.quadrature import Floats, nodes_between, panel_edges
-
-MAX_CONDITION = 1e12
-"""Condition number of the information matrix beyond which its inverse is noise."""
+from trapmeter.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +25,9 @@ class DetectionFit:
 
     parameters: in the order of `function.parameter_names`. left_m, right_m: truncation. n: observations inside it, the sum of
     their weights. pa: share (0..1) of the animals within right_m that are detected; with an error matrix, the animals
-    measured inside the truncation per animal that stands within right_m. pa_se: infinite if the data don't determine the
-    parameters. reach_m: how far the function reaches; right_m without an error matrix. at_bound: names of parameters that
-    ended on a bound, a sign of a poor model.
+    measured inside the truncation per animal that stands within right_m. pa_se: infinite if the data don't determine any
+    parameter. reach_m: how far the function reaches; right_m without an error matrix. at_bound: names of parameters that
+    ended on a bound, a sign of a poor model. doubts: reasons not to choose the function by itself, see `find_doubts`.
     """
 
     function: DetectionFunction
@@ -43,6 +42,7 @@ class DetectionFit:
     reach_m: float
     at_bound: tuple[str, ...] = ()
     is_converged: bool = True
+    doubts: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -148,10 +148,16 @@ def fit_detection(
     likelihood = make_likelihood(function, distances)
     optimum = maximise_likelihood(likelihood, distances, start=start, is_monotone=is_monotone)
     pa = likelihood.pa(optimum.parameters)
+    if not float(pa.value) > 0:
+        raise InputError(f"the best {function.name} detects no animal at all; give other cutpoints or another key")
     goodness = None
     if isinstance(likelihood, BinnedLikelihood) and isinstance(distances, BinnedDistances):
         shares = likelihood.shares(optimum.parameters).value
         goodness = chi_square(distances.edges_m, distances.counts, shares, len(optimum.parameters))
+    pa_variance, is_identified = delta_variance(pa.slopes, likelihood.information(optimum.parameters))
+    doubts = find_doubts(
+        lambda r: function.g(r, optimum.parameters, distances.reach_m)[0], distances, is_identified=is_identified
+    )
     return DetectionFit(
         function=function,
         parameters=tuple(optimum.parameters.tolist()),
@@ -160,18 +166,10 @@ def fit_detection(
         n=distances.n,
         lnl=float(likelihood.lnl(optimum.parameters).value),
         pa=float(pa.value),
-        pa_se=_delta_se(pa.slopes, likelihood.information(optimum.parameters)),
+        pa_se=math.sqrt(pa_variance),
         chi_square=goodness,
         reach_m=distances.reach_m,
         at_bound=optimum.at_bound,
         is_converged=optimum.is_converged,
+        doubts=doubts,
     )
-
-
-def _delta_se(slopes: Floats, information: Floats) -> float:
-    """Standard error of a function of the parameters by the delta method (Buckland et al. 2001, chapter 3)."""
-    if not len(slopes):
-        return 0.0
-    if not np.isfinite(information).all() or np.linalg.cond(information) > MAX_CONDITION:
-        return math.inf
-    return math.sqrt(float(slopes @ np.linalg.solve(information, slopes)))

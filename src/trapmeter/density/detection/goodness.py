@@ -16,7 +16,7 @@ from trapmeter.density.detection.quadrature import Floats
 
 @dataclass(frozen=True, slots=True)
 class BinCount:
-    """Detections in low_m <= r < high_m: observed, and expected from the fit."""
+    """Detections in low_m < r <= high_m: observed, and expected from the fit."""
 
     low_m: float
     high_m: float

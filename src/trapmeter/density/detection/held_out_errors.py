@@ -63,8 +63,8 @@ class HeldOutErrors:
         copies = len(truth_m) // len(self.truth_m)
         values, value_index = np.unique(np.round(truth_m / TRUTH_STEP_M), return_inverse=True)
         # One extra bin on either side takes all other predictions.
-        predicted_bin = np.tile(np.searchsorted(edges_m, self.predicted_m, side="right"), copies)
-        predicted_bin = np.where(np.tile(self.predicted_m, copies) == right_m, len(edges_m) - 1, predicted_bin)
+        predicted_bin = np.searchsorted(edges_m, self.predicted_m, side="left")
+        predicted_bin = np.tile(np.where(self.predicted_m == edges_m[0], 1, predicted_bin), copies)
         nodes, weights = nodes_up_to(farthest_m)
         z = (np.log1p(nodes)[:, None] - np.log1p(values * TRUTH_STEP_M)) / BANDWIDTH
         return HeldOutErrorMatrices(

@@ -50,25 +50,45 @@ def candidate_functions(keys: Sequence[str] = (), adjustments: Sequence[str] = (
     Args:
         keys: half-normal, hazard-rate, uniform (or R's hn, hr, unif); all three by default.
         adjustments: `none`; a series (cosine, hermite, polynomial) with no terms up to `MAX_TERMS` of the key; or `cosine:2`
-            for exactly two terms. Cosine by default.
+            for exactly two terms. Cosine by default. `hazard-rate=polynomial` is for one key, which then takes none of the
+            others.
 
     Raises:
-        InputError: there is no such key or series.
+        InputError: there is no such key or series, or adjustments are for a key that isn't among the keys.
 
     Example:
         >>> [function.name for function in candidate_functions(["half-normal"], ["cosine"])]
         ['half-normal', 'half-normal + cosine(2)', 'half-normal + cosine(2, 3)']
     """
     chosen = list(dict.fromkeys(_resolve_key(name) for name in keys)) or ["uniform", "half-normal", "hazard-rate"]
-    parsed = [_parse_adjustment(text) for text in adjustments] or [("cosine", None)]
+    by_key = _adjustments_by_key(adjustments)
+    unused = sorted(by_key.keys() - {"", *chosen})
+    if unused:
+        raise InputError(
+            f"adjustments are for the key {unused[0]}, but the keys are {', '.join(chosen)}; add it to --key"
+        )
     functions = dict.fromkeys(
-        function for key in chosen for adjustment in parsed for function in _functions_of_key(key, *adjustment)
+        function
+        for key in chosen
+        for text in by_key.get(key) or by_key.get("") or ("cosine",)
+        for function in _functions_of_key(key, *_parse_adjustment(text))
     )
     # A uniform key without terms detects everything. It is fitted only if it is the only function of that key.
     constant = detection_function("uniform")
     if constant in functions and sum(function.is_uniform for function in functions) > 1:
         del functions[constant]
     return tuple(functions)
+
+
+def _adjustments_by_key(adjustments: Sequence[str]) -> dict[str, list[str]]:
+    """The adjustments that name a key by that key, and the others by ""."""
+    by_key: dict[str, list[str]] = {}
+    for text in adjustments:
+        key, equals, adjustment = text.partition("=")
+        by_key.setdefault(_resolve_key(key.strip()) if equals else "", []).append(
+            adjustment.strip() if equals else text
+        )
+    return by_key
 
 
 def _functions_of_key(key: str, series: AdjustmentSeries | None, n_terms: int | None) -> Iterator[DetectionFunction]:
@@ -119,7 +139,10 @@ class Selection:
 
 
 def qaic(fit: DetectionFit, chat: float) -> float:
-    """QAIC: -2 lnl / chat + 2 parameters; chat below 1 counts as 1 (Burnham & Anderson 2002, section 2.5)."""
+    """QAIC: -2 lnl / chat + 2 parameters; chat below 1 counts as 1 (Burnham & Anderson 2002, section 2.5).
+
+    The parameters are those of the detection function. R's Distance adds one for chat: 2 more for each model.
+    """
     return -2 * fit.lnl / max(chat, 1.0) + 2 * fit.n_parameters
 
 
@@ -154,8 +177,26 @@ def select_by_qaic(fits: Sequence[DetectionFit]) -> Selection:
     return Selection(min(best_of_keys, key=estimate_overdispersion), tuple(scored[index] for index in range(len(fits))))
 
 
+def plausible_fits(fits: Sequence[DetectionFit], functions: Sequence[DetectionFunction]) -> list[DetectionFit]:
+    """The fits without doubts; all of them if there are none, and only one key was asked for.
+
+    functions: the candidates, fitted or not.
+
+    Raises:
+        InputError: there are doubts about all fits, and several keys were asked for.
+    """
+    plausible = [fit for fit in fits if not fit.doubts]
+    if plausible or len({function.key.name for function in functions}) == 1:
+        return plausible or list(fits)
+    reasons = "; ".join(f"{fit.function.name} {fit.doubts[0]}" for fit in fits)
+    raise InputError(
+        f"there are doubts about each function, so none is chosen by itself: {reasons}. Leave out the nearest distances by a "
+        "farther first cutpoint or left truncation, give other cutpoints, or ask for one key, such as --key half-normal"
+    )
+
+
 def select_fit(fits: Sequence[DetectionFit], criterion: SelectBy) -> DetectionFit:
-    """The best of the fits; a single fit is selected without a criterion.
+    """The best of the fits; a single fit is selected without a criterion. See `plausible_fits` for which to give.
 
     Raises:
         InputError: the criterion is QAIC, and the fits have no chi-square to estimate overdispersion from.

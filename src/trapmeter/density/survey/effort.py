@@ -24,10 +24,16 @@ from trapmeter.density.survey.survey import Station, Survey, circle_share
 from trapmeter.errors import InputError
 from trapmeter.media.discovery import medium_kind
 from trapmeter.records import Estimate, MediumKind
-from trapmeter.tables.csvfile import find_misspelt_columns
-from trapmeter.tables.deployments import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Deployment, read_deployments
+from trapmeter.tables.csvfile import find_ignored_columns, find_misspelt_columns, read_columns
+from trapmeter.tables.deployments import (
+    CAMTRAP_DP_COLUMNS,
+    OPTIONAL_COLUMNS,
+    REQUIRED_COLUMNS,
+    Deployment,
+    read_deployments,
+)
 from trapmeter.tables.distances import read_run_facts
-from trapmeter.tables.times import TimeReader
+from trapmeter.tables.times import Hours, TimeReader
 
 TIME_TOLERANCE_S = 1e-3
 ROUNDING_TOLERANCE_S = 1e-5
@@ -118,9 +124,12 @@ def _value_or_default(row: Deployment, own: float | None, default: float | None,
 def read_effort(
     path: Path, settings: DensitySettings, times: TimeReader
 ) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
-    """Reads the effort by site from a table of deployments; notes misspelt columns and settings that the table overrides."""
+    """Reads the effort by site from a table of deployments; notes ignored columns and settings that the table overrides."""
     deployments = read_deployments(path, times)
-    notes = [*find_misspelt_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))]
+    # A Camtrap DP has many columns of its own.
+    is_of_package = set(CAMTRAP_DP_COLUMNS) <= set(read_columns(path))
+    find_columns = find_misspelt_columns if is_of_package else find_ignored_columns
+    notes = [*find_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))]
     for name, default in (("theta_deg", settings.theta_deg), ("snapshot_s", settings.snapshot_s)):
         differing = {getattr(deployment, name) for deployment in deployments} - {default}
         if default is not None and differing and None not in differing:
@@ -155,16 +164,15 @@ def build_survey(
     """
     index = {site_id: number for number, site_id in enumerate(sites)}
     errors, error_notes = exempt_known_distances(settings.error_model(), is_by_person)
-    hours, hour_notes = _common_hours(sites)
     return Survey(
         stations=tuple(site.station for site in sites.values()),
         station=np.array([index[site_id] for site_id in site_ids], np.intp),
         distance_m=distance_m,
         areas=_collect_areas(sites) if settings.strata else {},
         errors=errors,
-        hours=hours,
+        hours=_snapshots_by_hours(sites),
         zones={site_id: zone for site_id, site in sites.items() if (zone := site.deployments[0].zone)},
-        notes=(*notes, *error_notes, *hour_notes),
+        notes=(*notes, *error_notes),
     )
 
 
@@ -180,12 +188,12 @@ def _collect_areas(sites: Mapping[str, StationEffort]) -> dict[str, float]:
     return areas
 
 
-def _common_hours(sites: Mapping[str, StationEffort]) -> tuple[tuple[tuple[float, float], ...], tuple[str, ...]]:
-    """The hours in which all cameras worked, () for all day; and a note if cameras differ, which counts as all day."""
-    hours = {deployment.hours for site in sites.values() for deployment in site.deployments}
-    if len(hours) > 1:
-        return (), ("cameras worked at different hours: an activity curve is computed over the whole day",)
-    return next(iter(hours)), ()
+def _snapshots_by_hours(sites: Mapping[str, StationEffort]) -> dict[Hours, float]:
+    snapshots: dict[Hours, float] = defaultdict(float)
+    for site in sites.values():
+        for deployment in site.deployments:
+            snapshots[deployment.hours] += deployment.working_s() / site.snapshot_s
+    return dict(snapshots)
 
 
 def keep_one_medium_per_interval(

@@ -13,9 +13,11 @@ from trapmeter.density.survey.survey import Availability, Station, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.flatfile import FlatRow
 
+NO_STRATUM = "all"
+"""The Region.Label of stations without a stratum, which R requires."""
 FULL_CIRCLE_NOTE = (
     "without a column 'multiplier' or --theta, stations are assumed to cover a full circle, as in point transects; for "
-    "camera traps give the angle of view"
+    "camera traps give the angle of view in degrees, such as --theta 42"
 )
 
 
@@ -141,7 +143,7 @@ def rows_from_survey(survey: Survey, availability: float | None = None) -> Itera
         for metres in by_station.get(index, [None]):
             yield FlatRow(
                 where="",
-                stratum=station.stratum or "all",
+                stratum=station.stratum or NO_STRATUM,
                 area=areas.get(station.stratum, 0.0),
                 multiplier=station.multiplier,
                 availability=availability,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trapmeter.density.detection.measurement_error import MeasurementError
 from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
+from trapmeter.tables.times import Hours
 
 USUAL_DETECTIONS_PER_SNAPSHOT = 0.05
 """Above this share of snapshots with an animal, effort was probably not counted in snapshots: usual are 0.0001 to 0.01."""
@@ -132,7 +133,8 @@ class Survey:
 
     station: index in `stations` of each observation (n). distance_m: metres, (n, 1) for point estimates and (n, draws) for
     equally likely draws of where each animal may have stood. areas: of strata; empty if unknown. errors: the measurement
-    error of point estimates, if known. hours: ranges of the day (0..24) in which cameras worked; () for all day. zones: by
+    error of point estimates, if known. hours: snapshots by the hours of the day in which cameras worked; empty if that isn't
+    known. zones: by
     station, whose clocks show these hours; stations whose times carry no zone are left out. notes: what users should know
     about how the survey was read.
     """
@@ -142,7 +144,7 @@ class Survey:
     distance_m: Floats
     areas: Mapping[str, float] = field(default_factory=dict)
     errors: MeasurementError | None = None
-    hours: tuple[tuple[float, float], ...] = ()
+    hours: Mapping[Hours, float] = field(default_factory=dict)
     zones: Mapping[str, tzinfo] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
