@@ -224,13 +224,14 @@ def print_calibration(done: Calibration, out: Path) -> None:
 
 
 def _print_points(misfits: Sequence[PointMisfit], out: Path) -> None:
-    """The misfits of reference points: a line per site, worst points first, and where the others are."""
-    from trapmeter.calibration.point_check import describe_misfits
+    """The misfits of reference points: a line per site, worst sites and points first, and where the others are."""
+    from trapmeter.calibration.point_check import badness, describe_misfits
     from trapmeter.calibration.run import POINTS
 
     if not misfits:
         return
     sites = [list(of_site) for _, of_site in groupby(misfits, key=lambda misfit: misfit.site_id)]
+    sites.sort(key=lambda of_site: max(map(badness, of_site)), reverse=True)
     for of_site in sites[:MAX_POINT_SITES]:
         print(describe_misfits(of_site))
     more = f" (with {len(sites) - MAX_POINT_SITES:,} more sites)" if len(sites) > MAX_POINT_SITES else ""

@@ -51,7 +51,7 @@ def check_points(
             raise InputError(f"site {site_id}: {error}") from error
         found = check_consistency(*point_rows(of_site))
         of_points = _misfits(site_id, of_site, camera, found)
-        worst_first = sorted(of_points, key=_badness, reverse=True)
+        worst_first = sorted(of_points, key=badness, reverse=True)
         if found.finding in _REFUSALS:
             by = "the order of the rows" if found.finding is Finding.REVERSED else "the other points"
             raise InputError(f"{path}: site {site_id}: {_REFUSALS[found.finding].format(_listed(worst_first, by))}")
@@ -68,8 +68,14 @@ def describe_misfits(misfits: Collection[PointMisfit], n_named: int = 3) -> str:
     if not known and all(misfit.doubt is Doubt.NONE for misfit in misfits):
         return f"{site_id}: {len(misfits)} reference points, which can't check each other"
     typical = f", median misfit {known[len(known) // 2]:.1f} m" if known else ""
-    worst = "; ".join(_described(misfit) for misfit in sorted(misfits, key=_badness, reverse=True)[:n_named])
+    worst = "; ".join(_described(misfit) for misfit in sorted(misfits, key=badness, reverse=True)[:n_named])
     return f"{site_id}: {len(misfits)} reference points{typical}; worst: {worst}"
+
+
+def badness(misfit: PointMisfit) -> tuple[bool, float, float]:
+    """Sorts points: larger for doubtful ones, then by the factor by which a point is off, then by its distance."""
+    ratio = 0.0 if misfit.others_m is None else abs(math.log(misfit.others_m / misfit.distance_m))
+    return misfit.doubt is not Doubt.NONE, ratio, misfit.distance_m
 
 
 def _misfits(
@@ -109,12 +115,6 @@ def _by_the_others(points: Sequence[ReferencePoint], camera: Ground | None, foun
 
 def _metres(nearness: float) -> float:
     return 1 / nearness if nearness > 1 / FARTHEST_KNOWN_M else math.inf
-
-
-def _badness(misfit: PointMisfit) -> tuple[bool, float, float]:
-    """Larger for doubtful points, then by the factor by which a point is off."""
-    ratio = 0.0 if misfit.others_m is None else abs(math.log(misfit.others_m / misfit.distance_m))
-    return misfit.doubt is not Doubt.NONE, ratio, misfit.distance_m
 
 
 def _notes(found: Consistency, worst_first: Sequence[PointMisfit]) -> list[str]:

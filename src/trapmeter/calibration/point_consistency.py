@@ -75,7 +75,9 @@ def check_consistency(at: Floats, nearness: Floats) -> Consistency:
     can_leave_out = len(nearness) > 2 and not is_reversed
     if can_leave_out and (found := _leave_out(at, nearness, MAX_Z)):
         return found
-    if fit.is_possible(REFUSED_Z) or (can_leave_out and _leave_out(at, nearness, REFUSED_Z)):
+    # Two points that aren't reversed are only on too few rows of the picture.
+    is_bearable = fit.is_possible(REFUSED_Z) or (len(nearness) == 2 and not is_reversed)
+    if is_bearable or (can_leave_out and _leave_out(at, nearness, REFUSED_Z)):
         return Consistency(Finding.UNEVEN, everyone)
     return Consistency(Finding.REVERSED if is_reversed else Finding.CONTRADICTORY, everyone)
 
