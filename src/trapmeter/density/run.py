@@ -25,7 +25,7 @@ from trapmeter.tables.csvfile import find_ignored_columns, read_columns
 from trapmeter.tables.density_inputs import read_activity_times
 from trapmeter.tables.distances import COLUMNS as DISTANCE_COLUMNS
 from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN
-from trapmeter.tables.flatfile import COLUMNS, read_flat_file
+from trapmeter.tables.flatfile import COLUMNS, LABEL_COLUMNS, read_flat_file
 
 BY_FORMULA, BY_BOOTSTRAP = "by formula", "bootstrap, lognormal"
 ADVISED_REPLICATES = 1000
@@ -152,7 +152,7 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
         )
     share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
     survey = survey_from_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
-    notes = (*survey.notes, *_note_ignored(settings, (*COLUMNS, "size", column or SPECIES_COLUMN)))
+    notes = (*survey.notes, *_note_ignored(settings, (*COLUMNS, *LABEL_COLUMNS, "size", column or SPECIES_COLUMN)))
     hours = {settings.operating_hours: 1.0} if settings.hours else {}
     survey = replace(_with_areas(survey, settings), errors=settings.error_model(), hours=hours, notes=notes)
     return survey, availability_from_rows(rows)

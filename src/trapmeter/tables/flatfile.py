@@ -19,6 +19,8 @@ from trapmeter.tables.csvfile import Row, read_columns, read_rows, to_cell
 
 REQUIRED_COLUMNS = ("Sample.Label", "Effort", "distance")
 COLUMNS = ("Region.Label", "Area", "multiplier", "availability", "Sample.Label", "Effort", "distance", "object")
+LABEL_COLUMNS = ("Study.Area",)
+"""Columns of R's flat files that name things and change no result."""
 MISSING_VALUES = frozenset({"", "NA", "NaN", "na", "nan"})
 
 
