@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 import trapmeter
 from trapmeter.cli import make_app
@@ -75,7 +75,9 @@ def settings_table(kind: type) -> str:
     for setting in settings_of(kind):
         default = "required" if setting.is_required else _code(setting.default)
         limits = f" [{setting.limits}]" if setting.limits else ""
-        rows.append(f"| `{setting.name}` | `{setting.option}` | {_cell(setting.help)}{limits} | {default} |")
+        item = setting.find(Parameter)
+        option = "in the file" if item is not None and item.parse is False else f"`{setting.option}`"
+        rows.append(f"| `{setting.name}` | {option} | {_cell(setting.help)}{limits} | {default} |")
     return "\n".join(rows)
 
 

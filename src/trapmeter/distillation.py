@@ -18,7 +18,7 @@ from trapmeter.files import atomic_file
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import InputSpec
 from trapmeter.models.runtimes.choice import Runtime
-from trapmeter.models.runtimes.network import Ensemble
+from trapmeter.models.runtimes.network import Ensemble, open_or_fall_back
 from trapmeter.progress import Announce, Progress, no_progress
 from trapmeter.records import VideoSecond
 from trapmeter.tables.drivendata import best_box_rows, read_video_seconds
@@ -138,13 +138,18 @@ def distil(
         ModelError: a teacher is damaged, or the teachers' inputs differ.
         RunError: the folder holds another distillation, the loss is not a finite number, or the disk is full.
     """
-    ensemble = Ensemble.load(settings.teachers, flip=settings.flip, threads=threads, runtime=runtime)
+    ranks = ranks_from_environment()
+    ensemble, chosen = open_or_fall_back(
+        runtime,
+        lambda found: Ensemble.load(settings.teachers, flip=settings.flip, threads=threads, runtime=found),
+    )
+    if ranks.is_first:
+        announce(f"teachers run in {chosen.runtime}: {chosen.reason}")
     store = FrameStore.open(settings.store)
     teachers_store = store if settings.teachers_store is None else FrameStore.open(settings.teachers_store)
     tasks = plan_teacher_tasks(settings, store)
     for frames, spec in ((store, settings.recipe.input), (teachers_store, ensemble.spec)):
         check_frames_stored(frames, tasks.samples, spec)
-    ranks = ranks_from_environment()
     settings.out.mkdir(parents=True, exist_ok=True)
     # Of several processes the first to come runs the teachers; the others wait and then find all predictions.
     with FileLock(settings.out / ".lock"):
@@ -156,7 +161,7 @@ def distil(
             settings.out / PREDICTIONS_FILE,
             flip=settings.flip,
             progress=progress,
-            runtime=runtime,
+            runtime=chosen.runtime,
         )
     predictions = teacher_predictions(tasks, metres, [held_out_videos(folder) for folder in settings.teachers])
     samples = make_targets(tasks, predictions, settings.label_share, settings.pseudolabels)
@@ -186,7 +191,7 @@ def distil(
         uncertainty=mean_uncertainty(known) if len(known) == len(ensemble.members) else None,
         start=settings.start,
     )
-    prepare_process(ranks)
+    prepare_process(ranks, settings.recipe)
     with process_group(ranks):
         return train_one(job, store, ranks, announce if ranks.is_first else lambda _: None)
 

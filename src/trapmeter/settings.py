@@ -242,6 +242,8 @@ def with_changes(settings: Settings, changes: Mapping[str, Any], source: str = "
     values = to_values(settings)
     for name, value in changes.items():
         is_nested = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
+        if is_nested:
+            check_names(type(getattr(settings, name)), value, f"{_prefix(source)}{name}")
         values[name] = {**values[name], **value} if is_nested else value
     return from_values(type(settings), values, source)
 
@@ -260,6 +262,8 @@ def check_names(kind: Any, values: Mapping[str, Any], source: str = "") -> None:
 
 def read_toml(kind: Any, path: Path) -> dict[str, Any]:
     """The values of a TOML file by field name; relative paths count from the file's folder.
+
+    Settings that parse their text (`Parsed`) may have an address, such as s3://bucket/folder, in place of a path.
 
     Raises:
         InputError: the file can't be read, isn't TOML, or has a name that isn't a setting.
@@ -283,8 +287,9 @@ def read_toml(kind: Any, path: Path) -> dict[str, Any]:
             raise InputError(f"{path}: {setting.name}: expected the name of a file, got {value!r}")
         if any(mark < " " for mark in value):  # "C:\table\new.csv" has a tab
             raise InputError(f"{path}: {setting.name}: expected the name of a file, got {value!r}; {_BACKSLASH}")
-        # A setting may take a fixed word in place of a file.
-        if not any(value in get_args(kind) for kind in setting.kinds if get_origin(kind) is Literal):
+        # A setting may take a fixed word or an address in place of a file.
+        is_address = "://" in value and setting.find(Parsed) is not None
+        if not is_address and not any(value in get_args(kind) for kind in setting.kinds if get_origin(kind) is Literal):
             values[setting.name] = str(path.parent / value)
     return values
 
@@ -305,7 +310,7 @@ _EXPECTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "tuple_type": "a list",
-    "dict_type": "a table of numbers, such as {north = 12.5}",
+    "dict_type": "a table of names and values, such as {north = 12.5}",
 }
 """What pydantic's errors expect, in the words of people who write settings."""
 

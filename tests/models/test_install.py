@@ -389,6 +389,35 @@ def test_the_import_command_converts_torchscript(
     assert "starts with 30aaa90525" in capsys.readouterr().err
 
 
+def test_only_the_published_file_gets_the_licence_and_origin_of_the_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trapmeter.models import install
+
+    told: list[install.TorchscriptOrigin] = []
+    monkeypatch.setattr(install, "import_torchscript", lambda *values, **_: told.append(values[2]))
+    file = tmp_path / "net.pt"
+    file.write_bytes(b"a program")
+    sha256 = digests(file)[0]
+
+    def import_like(checksum: str, **options: str) -> tuple[str, str, tuple[str, ...]]:
+        (tmp_path / "r.toml").write_text(
+            '[net]\ntitle="T"\nurls=["https://a/net.pt"]\nformat="torchscript"\nlicence="MIT"\ntrained_on="apes"\n'
+            f"{checksum}\n[net.input]\nsize_hw = [32, 48]\noffsets_s = [0.0]\nresize = 'opencv-linear'\nedge = 'black'\n"
+            "frames = 'rgb'\nbox_channel = false\ntarget = 'metres'\n"
+        )
+        install.import_model(file, like="net", registry=tmp_path / "r.toml", **options)
+        assert told[-1].spec.size_hw == (32, 48)
+        return told[-1].licence, told[-1].trained_on, told[-1].urls
+
+    published, unknown = ("MIT", "apes", ("https://a/net.pt",)), ("not stated", "not stated", ())
+    assert import_like(f'sha256="{sha256}"') == published
+    assert import_like(f'digest_starts="{sha256[:10]}"', sha256=sha256) == published
+    assert import_like('digest_starts="30aaa90525"', sha256=sha256) == unknown
+    assert import_like("") == unknown
+    assert import_like("", licence="CC0") == ("CC0", *unknown[1:])
+
+
 def test_an_incomplete_card_is_not_imported(tmp_path: Path) -> None:
     write_bundle(tmp_path / "b", b"\x08\x0a", "x", SPEC, "MIT", {})
     (tmp_path / "b" / "bundle.json").write_text(json.dumps({"trapmeter_bundle": 1}))

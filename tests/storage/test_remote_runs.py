@@ -11,7 +11,7 @@ import pytest
 
 from conftest import MakeClip
 from storage_servers import IN_PROCESS, SECRET, Proxy, Web
-from trapmeter.errors import InputError, MissingExtraError
+from trapmeter.errors import InputError, MissingExtraError, ModelError
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.requests import read_requests
 from trapmeter.frames.spec import Codec, StoreSpec
@@ -122,6 +122,37 @@ def test_frames_come_from_a_bucket(proxy: Proxy, upload: Upload, survey: Path, t
     for video_id in ("0 &a.mp4", "1 &a.mp4"):
         here, far = (store.index(video_id) for store in stores)
         assert replace(far, source=here.source) == here
+
+
+@pytest.mark.slow
+def test_the_chain_reads_its_videos_from_a_bucket(
+    proxy: Proxy, upload: Upload, survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from training_world import tiny_recipe
+    from trapmeter.competition import pipeline
+    from trapmeter.competition.settings import read_competition_settings
+    from trapmeter.training.recipes import RECIPES
+
+    put(upload, survey)
+    monkeypatch.setitem(RECIPES, "tiny", tiny_recipe)
+    for name in ("check_folds", "train"):
+        monkeypatch.setattr(pipeline, name, lambda *_: [])
+    for name, rows in (("labels", "0 &a.mp4,1,5.0"), ("format", "1 &a.mp4,2,0.0")):
+        (tmp_path / f"{name}.csv").write_text(f"video_id,time,distance\n{rows}\n")
+    path = tmp_path / "chain.toml"
+    path.write_text(
+        'labels = "labels.csv"\nmetadata = "boxes.csv"\ntest_format = "format.csv"\nout = "out"\nrecipe = "tiny"\n'
+        'videos = "s3://traps/survey"\ntest_videos = "s3://traps/survey/"\nrounds = 0\njobs = 1\n'
+    )
+    settings = read_competition_settings(path)
+    assert (str(settings.videos), settings.labels) == ("s3://traps/survey", tmp_path / "labels.csv")
+    with pytest.raises(ModelError, match="fold-0"):  # nothing was trained, so nothing predicts
+        pipeline.run_competition(settings, lambda _: None)
+    store = FrameStore.open(tmp_path / "out/frames")
+    assert store.video_ids() == ["0 &a.mp4", "1 &a.mp4"]
+    assert 1.0 in store.index("0 &a.mp4").entries
+    assert '"videos": "s3://traps/survey"' in (tmp_path / "out/steps.json").read_text()
 
 
 @pytest.mark.slow

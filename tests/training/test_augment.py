@@ -120,7 +120,7 @@ def test_strengths_fill_their_ranges(plans: list[AugmentPlan]) -> None:
         sides = drawn("blur", "side_px", kind)
         assert {int(side): np.mean(sides == side) for side in np.unique(sides)} == pytest.approx(shares, abs=0.05)
     assert {len(plan.shadow.polygons) for plan in plans if plan.shadow} == {1, 2}
-    assert {len(plan.flare.discs) for plan in plans if plan.flare} == {6, 7, 8, 9}
+    assert {len(plan.flare.discs) for plan in plans if plan.flare} == {6, 7, 8, 9, 10}
     assert {len(plan.dropout.corners) for plan in plans if plan.dropout} == {8}
     assert set(drawn("flare", "radius_px")) == {150}
     assert set(drawn("dropout", "side_px")) == {8}

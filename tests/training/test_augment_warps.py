@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
-from cv2 import GaussianBlur
 
 from trapmeter.records import Box
 from trapmeter.training.augment.apply import apply_plan, sample_rng
@@ -140,6 +140,14 @@ def test_grid_distortion_is_black_beyond_the_far_edge() -> None:
     assert (changed[:, inside + 2 :] == 0).all()
 
 
+def test_optical_distortion_is_that_of_opencv_without_its_shift_by_half_a_pixel() -> None:
+    height, width = SIZE_HW
+    camera = np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]], np.float32)
+    lens = np.array([0.05, 0.05, 0, 0, 0], np.float32)
+    theirs = np.dstack(cv2.initUndistortRectifyMap(camera, lens, None, None, (width, height), cv2.CV_32FC1))
+    assert theirs - distortion_map(OpticalDistortion(0.05), SIZE_HW) == pytest.approx(0.5, abs=0.05)
+
+
 def test_optical_distortion_above_0_shrinks_and_has_black_corners() -> None:
     frame = np.full((*SIZE_HW, 3), 200, np.uint8)
     changed, _ = warped(frame, None, distortion=OpticalDistortion(0.05))
@@ -180,7 +188,7 @@ def test_the_box_follows_its_pixels(kind: DistortionKind, flip: bool, with_turn:
 def test_fused_warps_equal_successive_ones(kind: DistortionKind) -> None:
     settings = replace(no_augmentation(), p_flip=1.0, p_distortion=1.0, distortions=(kind,), p_turn=1.0)
     plan = draw_plan(settings, SIZE_HW, sample_rng(3, 0, 0))
-    frame = GaussianBlur(np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8), (0, 0), 4)
+    frame = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8), (0, 0), 4)
     fused = apply_plan(plan, frame[None])[0][0]
     step = warped(frame, None, flip=True)[0]
     step = warped(step, None, distortion=plan.distortion)[0]

@@ -7,6 +7,7 @@ import pytest
 
 from training_world import tiny_recipe
 from trapmeter.errors import RunError
+from trapmeter.training.augment.settings import AugmentSettings
 from trapmeter.training.checkpoints import check_settings
 
 
@@ -40,3 +41,17 @@ def test_a_field_that_is_no_setting_any_more_is_refused(tmp_path: Path) -> None:
     check_settings(tmp_path, {"recipe": {**settings["recipe"], "older": 1}})
     with pytest.raises(RunError, match=r"recipe\.older was 1, is None"):
         check_settings(tmp_path, settings)
+
+
+def test_the_strength_of_a_change_that_never_happens_may_differ(tmp_path: Path) -> None:
+    augment = AugmentSettings(p_flare=0.0, flare_discs=(6, 9))
+    check_settings(tmp_path, {"recipe": tiny_recipe(augment=augment).to_json()})
+    check_settings(tmp_path, {"recipe": tiny_recipe(augment=AugmentSettings(p_flare=0.0)).to_json()})
+    with pytest.raises(RunError, match=r"recipe\.augment\.p_flare was 0\.0, is 0\.2"):
+        check_settings(tmp_path, {"recipe": tiny_recipe().to_json()})
+
+
+def test_a_training_with_the_discs_of_an_earlier_version_is_refused_with_the_reason(tmp_path: Path) -> None:
+    check_settings(tmp_path, {"recipe": tiny_recipe(augment=AugmentSettings(flare_discs=(6, 9))).to_json()})
+    with pytest.raises(RunError, match=r"flare_discs was \[6, 9\], is \[6, 10\]"):
+        check_settings(tmp_path, {"recipe": tiny_recipe().to_json()})

@@ -1,11 +1,14 @@
-"""glibc keeps the large blocks of memory that every training step needs."""
+"""What a process does before it trains: glibc keeps large blocks of memory, cuDNN searches the fastest convolutions."""
 
 import subprocess
 import sys
 
 import pytest
 
-from trapmeter.training.job import keep_freed_memory
+from training_world import tiny_recipe
+from trapmeter.training.distributed import ALONE
+from trapmeter.training.job import keep_freed_memory, prepare_process
+from trapmeter.training.recipes import Precision
 
 pytestmark = pytest.mark.slow
 
@@ -32,3 +35,19 @@ def test_large_blocks_stay_in_memory() -> None:
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     assert 10 * faults("keep") < faults("default")
+
+
+@pytest.mark.parametrize(
+    ("precision", "is_searched"), [(Precision.FP16, True), (Precision.FP64, False)], ids=["fp16", "fp64"]
+)
+def test_a_gpu_searches_its_fastest_convolutions_unless_digits_are_compared(
+    precision: Precision, is_searched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    prepare_process(ALONE, tiny_recipe(precision=precision))
+    assert torch.backends.cudnn.benchmark is is_searched
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    prepare_process(ALONE, tiny_recipe())
+    assert not torch.backends.cudnn.benchmark

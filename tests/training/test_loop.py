@@ -1,8 +1,11 @@
 """Trainings of a tiny network: files, repeatability, two processes, refusals, and the batches of an epoch."""
 
 import csv
+import gc
+import multiprocessing
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,13 @@ import torch
 from training_world import World, tiny_recipe, train_settings
 from trapmeter.errors import InputError, RunError
 from trapmeter.frames.store import FrameStore
+from trapmeter.training.augment.settings import no_augmentation
 from trapmeter.training.dataset import DatasetItem, WindowDataset, training_batches, validation_batches
+from trapmeter.training.loading import WindowLoader
 from trapmeter.training.run import train
 from trapmeter.training.samples import read_samples
 from trapmeter.training.settings import FoldsBy
-from trapmeter.training.training_log import read_metrics
+from trapmeter.training.training_log import draw_all_curves, read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -200,3 +205,63 @@ def test_windows_depend_on_sample_and_epoch_only(world: World) -> None:
     assert torch.equal(first[DatasetItem(3, 1)][0], second[DatasetItem(3, 1)][0])
     assert not torch.equal(first[DatasetItem(3, 1)][0], first[DatasetItem(3, 2)][0])
     assert torch.equal(first[DatasetItem(3, None)][0], second[DatasetItem(3, None)][0])
+
+
+def test_the_loader_processes_stay_from_epoch_to_epoch(world: World) -> None:
+    samples = read_samples(world.labels, world.metadata)
+    windows = WindowDataset(FrameStore.open(world.store), samples, tiny_recipe().input, no_augmentation(), 5)
+    batches = [training_batches(len(samples), epoch, 0, 16, 1, 0, 1) for epoch in range(2)]
+    batches += [validation_batches(5, 4, 0, 1, first=43), []]
+    here, there = (WindowLoader(windows, n_workers, is_pinned=False) for n_workers in (0, 2))
+    before = {process.pid for process in multiprocessing.active_children()}
+    workers = []
+    state = torch.get_rng_state()
+    for wanted in batches:
+        loaded = list(there.load(wanted))
+        workers.append({process.pid for process in multiprocessing.active_children()} - before)
+        for (found, truth), (expected, _), items in zip(loaded, here.load(wanted), wanted, strict=True):
+            assert torch.equal(found, expected)
+            assert truth.sample.tolist() == [item.index for item in items]
+    assert len(workers[0]) == 2
+    assert workers.count(workers[0]) == 4
+    assert torch.equal(torch.get_rng_state(), state), "dropout must not depend on when the loaders started"
+    del there
+    gc.collect()
+    assert not workers[0] & {process.pid for process in multiprocessing.active_children()}
+
+
+def test_an_error_in_a_loader_process_has_its_own_message(world: World, tmp_path: Path) -> None:
+    samples = [replace(sample, video_id="gone.mp4") for sample in read_samples(world.labels, world.metadata)]
+    windows = WindowDataset(FrameStore.open(world.store), samples, tiny_recipe().input, no_augmentation(), 5)
+    with pytest.raises(InputError) as caught:
+        list(WindowLoader(windows, 1, is_pinned=False).load(validation_batches(2, 1, 0, 1)))
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_fold_that_is_too_small_is_noticed_before_any_fold_trains(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trapmeter.training import run
+
+    monkeypatch.setattr(run, "train_one", lambda *_: pytest.fail("a fold was trained"))
+    sizes = []
+    for n_folds, batch_size in ((4, 36), (2, 30)):
+        settings = train_settings(world, tmp_path, tiny_recipe(batch_size=batch_size), n_folds=n_folds, fold=None)
+        with pytest.raises(InputError, match=r"fold \d: \d+ samples are too few .* smaller --batch-size$") as caught:
+            train(settings, quiet)
+        sizes.append(str(caught.value).split()[2])
+    assert sizes == ["32", "24"]
+    with pytest.raises(InputError, match="smaller --batch-size or --accumulate"):
+        train(train_settings(world, tmp_path, tiny_recipe(accumulate=8)), quiet)
+
+
+def test_the_curves_of_all_folds_are_one_picture(tmp_path: Path) -> None:
+    assert draw_all_curves(tmp_path) is None
+    for fold in (0, 1, 10):
+        folder = tmp_path / f"fold-{fold}"
+        folder.mkdir()
+        rows = "".join(f"{epoch},0.001,{2 / (epoch + 1)},{3 / (epoch + 1) + fold},1\n" for epoch in range(5))
+        (folder / "metrics.csv").write_text(f"epoch,learning_rate,loss,held_out_mae_m,seconds\n{rows}")
+    (tmp_path / "fold-3").mkdir()
+    assert draw_all_curves(tmp_path) == tmp_path / "curves.png"
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

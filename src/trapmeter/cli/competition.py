@@ -7,22 +7,42 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
-from trapmeter.cli.options import EXIT_MEDIA_FAILED, OUT, given_values, options_of, print_progress
+from trapmeter.cli.options import (
+    EXIT_MEDIA_FAILED,
+    OUT,
+    RECIPE_GROUP,
+    given_values,
+    options_of,
+    print_progress,
+    recipe_values,
+)
 from trapmeter.competition.inference import InferenceSettings
 from trapmeter.competition.settings import CompetitionSettings
+from trapmeter.models.input_spec import InputSpec
 from trapmeter.settings import Range, from_values
+from trapmeter.training.recipes import CosineSchedule, Recipe
 
 if TYPE_CHECKING:
     CompetitionOptions: TypeAlias = Any
     InferenceOptions: TypeAlias = Any
+    RecipeOptions: TypeAlias = Any
+    ScheduleOptions: TypeAlias = Any
+    TargetOptions: TypeAlias = Any
 else:
     CompetitionOptions = options_of(CompetitionSettings, has_file=True)
     InferenceOptions = options_of(InferenceSettings)
+    RecipeOptions = options_of(Recipe, has_file=True, shows_defaults=False)
+    ScheduleOptions = options_of(CosineSchedule, has_file=True, shows_defaults=False)
+    TargetOptions = options_of(InputSpec, has_file=True, shows_defaults=False, only=frozenset({"target"}))
 
 
 def run(
     configuration: Path,
     options: Annotated[CompetitionOptions, Parameter(name="*")] = CompetitionOptions(),
+    *,
+    recipe_changes: Annotated[RecipeOptions, Parameter(name="*", group=RECIPE_GROUP)] = RecipeOptions(),
+    schedule: Annotated[ScheduleOptions, Parameter(name="*", group=RECIPE_GROUP)] = ScheduleOptions(),
+    network_input: Annotated[TargetOptions, Parameter(name="*", group=RECIPE_GROUP)] = TargetOptions(),
 ) -> None:
     """Run all steps from the competition's files to a submission.
 
@@ -32,7 +52,8 @@ def run(
     For example:
 
         trapmeter run second-place.toml
-        trapmeter run second-place.toml --rounds 3 --out second-place/
+        trapmeter run second-place.toml --rounds 4 --out second-place/
+        trapmeter run second-place.toml --nproc-per-node 4 --backbone tf_efficientnetv2_m.in21k --batch-size 16 --out medium/
 
     Parameters
     ----------
@@ -43,8 +64,11 @@ def run(
 
     require_extra("torch", "train")
     from trapmeter.competition.pipeline import run_competition
+    from trapmeter.competition.settings import read_competition_settings
 
-    print(f"submission: {run_competition(configuration, print_progress, **given_values(options))}")
+    changes = recipe_values(recipe_changes, schedule, network_input)
+    settings = read_competition_settings(configuration, changes, **given_values(options))
+    print(f"submission: {run_competition(settings, print_progress)}")
 
 
 def submit(

@@ -100,7 +100,7 @@ def import_model(
     name
         Name of the model on this machine. Default: the file's name.
     like
-        Take input, licence and checksum from this entry of the registry.
+        Take input and checksum from this entry of the registry; also licence and origin if the file has its checksum.
     offsets
         Seconds of a window's frames, in the network's order. Default: -1,-2,0,1,2.
     size

@@ -8,7 +8,7 @@ from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_origin, get_type_hints
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from trapmeter.errors import InputError
 from trapmeter.settings import Parsed, Range, Setting, settings_of
@@ -25,19 +25,24 @@ EXIT_INTERRUPTED = 130
 OUT = Parameter(name=("--out", "-o"))
 """The option for the output of a verb."""
 
+RECIPE_GROUP = Group("Changes to the recipe", help="Without them the recipe's own values hold.", sort_key=1)
+
 
 @cache
-def options_of(kind: type, *, has_file: bool = False, shows_defaults: bool = True) -> Any:
+def options_of(
+    kind: type, *, has_file: bool = False, shows_defaults: bool = True, only: frozenset[str] | None = None
+) -> Any:
     """A dataclass that cyclopts turns into the options of a verb: the settings of another one, None if not given.
 
     has_file: a file or a recipe gives the other settings, so none is required and every switch has its opposite (`--no-...`).
-    shows_defaults: whether help states the defaults of the dataclass; those of a recipe differ.
+    shows_defaults: whether help states the defaults of the dataclass; those of a recipe differ. only: the names of those
+    settings that become options; None for all.
     `given_values` returns what was given, for `from_values`. Settings that are dataclasses themselves have no option.
     """
     options = [
         _option(setting, has_file=has_file, shows_defaults=shows_defaults)
         for setting in settings_of(kind)
-        if _is_option(setting)
+        if _is_option(setting) and (only is None or setting.name in only)
     ]
     return make_dataclass(f"{kind.__name__}Options", options, namespace={"__module__": kind.__module__})
 
@@ -46,6 +51,12 @@ def given_values(options: Any) -> dict[str, Any]:
     """The values of an instance of `options_of` that are not None."""
     values = {option.name: getattr(options, option.name) for option in fields(options)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def recipe_values(recipe: Any, schedule: Any, network_input: Any) -> dict[str, Any]:
+    """The settings of a recipe that options change: instances of the `options_of` Recipe, its schedule and its input."""
+    parts = {"schedule": given_values(schedule), "input": given_values(network_input)}
+    return given_values(recipe) | {name: values for name, values in parts.items() if values}
 
 
 def check_limits(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
@@ -87,7 +98,8 @@ def _option(setting: Setting, *, has_file: bool, shows_defaults: bool) -> tuple[
     if parsed is not None:
         kind = tuple[str, ...] if get_origin(kind) is tuple else str
     optional: Any = Union[kind, None]  # noqa: UP007 - made at run time
-    return setting.name, Annotated[(optional, *metadata)], field(default=None, kw_only=not setting.is_positional)
+    is_positional = setting.is_positional and not has_file
+    return setting.name, Annotated[(optional, *metadata)], field(default=None, kw_only=not is_positional)
 
 
 def print_progress(text: str) -> None:

@@ -6,11 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
-from trapmeter.cli.options import EXIT_MEDIA_FAILED, OUT, given_values, options_of, print_progress
+from trapmeter.cli.options import (
+    EXIT_MEDIA_FAILED,
+    OUT,
+    RECIPE_GROUP,
+    given_values,
+    options_of,
+    print_progress,
+    recipe_values,
+)
 from trapmeter.frames.spec import Codec, parse_size
-from trapmeter.models.input_spec import Resize
+from trapmeter.models.input_spec import InputSpec, Resize
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.parallel.engine import EngineSettings
 from trapmeter.settings import Jobs, Range, from_values, with_changes, worker_count
@@ -23,13 +31,14 @@ if TYPE_CHECKING:
     DistilOptions: TypeAlias = Any
     RecipeOptions: TypeAlias = Any
     ScheduleOptions: TypeAlias = Any
+    TargetOptions: TypeAlias = Any
 else:
     TrainOptions = options_of(TrainSettings)
     DistilOptions = options_of(DistilSettings)
     RecipeOptions = options_of(Recipe, has_file=True, shows_defaults=False)
     ScheduleOptions = options_of(CosineSchedule, has_file=True, shows_defaults=False)
+    TargetOptions = options_of(InputSpec, has_file=True, shows_defaults=False, only=frozenset({"target"}))
 
-_RECIPE = Group("Changes to the recipe", help="Without them the recipe's own values hold.", sort_key=1)
 _LOCAL = EngineSettings()
 
 
@@ -114,8 +123,9 @@ def frames(
 def train(
     options: Annotated[TrainOptions, Parameter(name="*")] = TrainOptions(),
     *,
-    recipe_changes: Annotated[RecipeOptions, Parameter(name="*", group=_RECIPE)] = RecipeOptions(),
-    schedule: Annotated[ScheduleOptions, Parameter(name="*", group=_RECIPE)] = ScheduleOptions(),
+    recipe_changes: Annotated[RecipeOptions, Parameter(name="*", group=RECIPE_GROUP)] = RecipeOptions(),
+    schedule: Annotated[ScheduleOptions, Parameter(name="*", group=RECIPE_GROUP)] = ScheduleOptions(),
+    network_input: Annotated[TargetOptions, Parameter(name="*", group=RECIPE_GROUP)] = TargetOptions(),
 ) -> None:
     """Train networks on labelled windows, fold by fold.
 
@@ -139,7 +149,7 @@ def train(
     from trapmeter.training.run import train as train_folds
 
     settings = from_values(TrainSettings, given_values(options))
-    recipe = with_changes(settings.recipe, _changes(recipe_changes, schedule))
+    recipe = with_changes(settings.recipe, recipe_values(recipe_changes, schedule, network_input))
     bundles = train_folds(replace(settings, recipe=recipe), print_progress)
     if ranks_from_environment().is_first:
         for bundle in bundles:
@@ -151,8 +161,9 @@ def distil(
     *,
     max_spread: Annotated[float, Range(least=0.0)] = 0.3,
     runtime: Runtime = Runtime.AUTO,
-    recipe_changes: Annotated[RecipeOptions, Parameter(name="*", group=_RECIPE)] = RecipeOptions(),
-    schedule: Annotated[ScheduleOptions, Parameter(name="*", group=_RECIPE)] = ScheduleOptions(),
+    recipe_changes: Annotated[RecipeOptions, Parameter(name="*", group=RECIPE_GROUP)] = RecipeOptions(),
+    schedule: Annotated[ScheduleOptions, Parameter(name="*", group=RECIPE_GROUP)] = ScheduleOptions(),
+    network_input: Annotated[TargetOptions, Parameter(name="*", group=RECIPE_GROUP)] = TargetOptions(),
 ) -> None:
     r"""Train one small network on an ensemble's predictions.
 
@@ -180,19 +191,16 @@ def distil(
     require_extra("torch", "train")
     from trapmeter.console import progress_bars
     from trapmeter.distillation import distil as train_student
-    from trapmeter.models.runtimes.choice import choose_runtime
 
     pseudolabels = {"max_relative_spread": max_spread or None}
     settings = from_values(DistilSettings, {**given_values(options), "pseudolabels": pseudolabels})
-    recipe = with_changes(settings.recipe, _changes(recipe_changes, schedule))
-    chosen = choose_runtime(runtime)
-    print_progress(f"teachers run in {chosen.runtime}: {chosen.reason}")
+    recipe = with_changes(settings.recipe, recipe_values(recipe_changes, schedule, network_input))
     with progress_bars() as progress:
         bundle = train_student(
             replace(settings, recipe=recipe),
             print_progress,
             progress,
-            runtime=chosen.runtime,
+            runtime=runtime,
             threads=worker_count(None),
         )
     print(f"bundle: {bundle}")
@@ -304,9 +312,3 @@ def evaluate_box_model(
     if out is not None:
         write_evaluation(evaluation, out)
         print(f"every row: {out / 'oof.csv'}")
-
-
-def _changes(recipe: Any, schedule: Any) -> dict[str, Any]:
-    """The settings of a recipe that options change."""
-    rates = given_values(schedule)
-    return given_values(recipe) | ({"schedule": rates} if rates else {})

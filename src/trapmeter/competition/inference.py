@@ -16,8 +16,8 @@ from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
 from trapmeter.models.library import find_model
 from trapmeter.models.network_input import network_input
-from trapmeter.models.runtimes.choice import Runtime, choose_runtime
-from trapmeter.models.runtimes.network import Ensemble
+from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.models.runtimes.network import Ensemble, open_or_fall_back
 from trapmeter.progress import Announce, Progress, no_progress
 from trapmeter.records import Box, VideoSecond
 from trapmeter.settings import Parsed, Range, check_ranges, worker_count
@@ -94,11 +94,13 @@ def predict_from_store(
         InputError: the store or the metadata is wrong, or its frames are not of the ensemble's size or kind.
         RunError: the journal belongs to another ensemble, or another run is writing it.
     """
-    choice = choose_runtime(settings.runtime)
-    announce(f"networks run in {choice.runtime}: {choice.reason}")
     folders = [find_model(model) for model in settings.models]
     threads = worker_count(settings.threads)
-    ensemble = Ensemble.load(folders, flip=settings.flip, threads=threads, runtime=choice.runtime)
+    ensemble, choice = open_or_fall_back(
+        settings.runtime,
+        lambda runtime: Ensemble.load(folders, flip=settings.flip, threads=threads, runtime=runtime),
+    )
+    announce(f"networks run in {choice.runtime}: {choice.reason}")
     store = FrameStore.open(Path(settings.store))
     metadata = None if settings.metadata is None else Path(settings.metadata)
     boxes = {second: row.box for second, row in best_box_rows(metadata).items()}

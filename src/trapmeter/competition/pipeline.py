@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trapmeter.competition.evaluation import evaluate_table, format_errors
 from trapmeter.competition.inference import InferenceSettings
-from trapmeter.competition.settings import CompetitionSettings, read_competition_settings
+from trapmeter.competition.rounds import FRAMES, check_devices, pseudolabels_path, round_settings, train_in_processes
+from trapmeter.competition.settings import EXACT_RECIPES, CompetitionSettings, read_competition_settings
 from trapmeter.competition.submission import write_pseudolabels_for, write_submission_for
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import PathLike, atomic_file, lock_folder, sha256_of
 from trapmeter.frames.fill import fill_store
 from trapmeter.frames.requests import read_requests
-from trapmeter.frames.spec import StoreSpec
-from trapmeter.frames.store import FrameStore
+from trapmeter.frames.spec import Codec, StoreSpec
+from trapmeter.frames.store import STORE_FILE, FrameStore
 from trapmeter.progress import Announce
 from trapmeter.training.distributed import ranks_from_environment
-from trapmeter.training.recipes import find_recipe
-from trapmeter.training.run import train
-from trapmeter.training.settings import PseudolabelSettings, TrainSettings
+from trapmeter.training.run import check_folds, train
+from trapmeter.training.settings import PseudolabelSettings
 
 STEPS_FILE = "steps.json"
 
@@ -51,8 +51,9 @@ def run_competition(configuration: CompetitionSettings | PathLike, announce: Ann
     """
     if ranks_from_environment().world_size > 1:
         raise InputError(
-            "trapmeter run is a single process; under torchrun or srun, train each round with trapmeter train and --out "
-            "OUT/round-0, then start trapmeter run alone: it uses the networks that are already trained"
+            "trapmeter run starts its own processes for the training: start it once, without torchrun or srun, and give "
+            "--nproc-per-node; to train on several hosts, train each round with trapmeter train and --out OUT/round-0, "
+            "then start trapmeter run alone: it uses the networks that are already trained"
         )
     settings = (
         configuration
@@ -69,6 +70,10 @@ def _run_steps(settings: CompetitionSettings, announce: Announce) -> Path:
     for number, step in enumerate(steps, 1):
         state = "done" if step.name in done and step.result.exists() else "to do"
         announce(f"{number:2d}. {step.name}: {state}")
+    if "training" not in done:
+        # Before the frames, which take hours.
+        check_devices(settings)
+        check_folds(round_settings(settings, 0), settings.nproc_per_node)
     for number, step in enumerate(steps, 1):
         if step.name in done and step.result.exists():
             continue
@@ -81,14 +86,14 @@ def _run_steps(settings: CompetitionSettings, announce: Announce) -> Path:
 
 def _list_steps(settings: CompetitionSettings, announce: Announce) -> list[PipelineStep]:
     out = settings.out
-    steps = [PipelineStep("frames", out / "frames" / "store.json", partial(_fill_frames, settings))]
+    steps = [PipelineStep("frames", out / FRAMES / STORE_FILE, partial(_fill_frames, settings))]
     for number in range(settings.rounds + 1):
         suffix = "" if number == 0 else f" with pseudolabels {number}"
         if number > 0:
             steps.append(
                 PipelineStep(
                     f"pseudolabels {number}",
-                    _pseudolabels_path(out, number),
+                    pseudolabels_path(out, number),
                     partial(_write_pseudolabels, settings, number, announce),
                 )
             )
@@ -108,43 +113,36 @@ def _list_steps(settings: CompetitionSettings, announce: Announce) -> list[Pipel
 
 
 def _fill_frames(settings: CompetitionSettings) -> str:
-    spec = find_recipe(settings.recipe).input
-    store = FrameStore.create(settings.out / "frames", StoreSpec(spec.size_hw, spec.resize))
+    spec = settings.changed_recipe().input
+    store = FrameStore.create(settings.out / FRAMES, StoreSpec(spec.size_hw, spec.resize, _codec(settings)))
     wanted, missing = read_requests([settings.labels], settings.videos, spec.offsets_s)
     test_wanted, test_missing = read_requests([settings.test_format], settings.test_videos, spec.offsets_s)
     report = fill_store(store, [*wanted, *test_wanted], settings.jobs, missing=[*missing, *test_missing])
     return f"{report.n_videos} videos, {report.n_failed_videos} of them failed or missing"
 
 
+def _codec(settings: CompetitionSettings) -> Codec:
+    """The codec that is set or, without one, that of the store that exists, or the one that suits the recipe."""
+    if settings.codec is not None:
+        return settings.codec
+    folder = settings.out / FRAMES
+    if (folder / STORE_FILE).exists():
+        return FrameStore.open(folder).spec.codec
+    return Codec.PNG if settings.recipe in EXACT_RECIPES else Codec.JPEG
+
+
 def _train(settings: CompetitionSettings, round_: int, announce: Announce) -> str:
-    recipe = find_recipe(settings.recipe)
-    if settings.epochs:
-        recipe = replace(recipe, epochs=settings.epochs)
-    if settings.weights:
-        recipe = replace(recipe, weights=settings.weights)
-    extra = _pseudolabels_path(settings.out, round_) if round_ else None
-    bundles = train(
-        TrainSettings(
-            labels=settings.labels,
-            metadata=settings.metadata,
-            store=settings.out / "frames",
-            out=settings.out / f"round-{round_}",
-            recipe=recipe,
-            folds_by=settings.folds_by,
-            n_folds=settings.folds,
-            extra=extra,
-            extra_metadata=settings.test_metadata if round_ else None,
-            animals=settings.animals,
-        ),
-        announce,
-    )
-    return f"{len(bundles)} networks"
+    if settings.nproc_per_node > 1:
+        train_in_processes(settings, round_)
+    else:
+        train(round_settings(settings, round_), announce)
+    return f"{settings.folds} networks"
 
 
 def _ensemble(settings: CompetitionSettings, round_: int) -> InferenceSettings:
     """The networks of a round."""
     return InferenceSettings(
-        store=settings.out / "frames",
+        store=settings.out / FRAMES,
         models=tuple(settings.out / f"round-{round_}" / f"fold-{fold}" / "bundle" for fold in range(settings.folds)),
         metadata=settings.test_metadata or settings.metadata,
         flip=settings.flip,
@@ -170,7 +168,7 @@ def _write_pseudolabels(settings: CompetitionSettings, round_: int, announce: An
     counts = write_pseudolabels_for(
         settings.test_format,
         _ensemble(settings, round_ - 1),
-        _pseudolabels_path(settings.out, round_),
+        pseudolabels_path(settings.out, round_),
         announce,
         pseudolabels=PseudolabelSettings(settings.max_spread or None),
         journal=_journal_path(settings.out, round_ - 1),
@@ -185,7 +183,7 @@ def _evaluate(settings: CompetitionSettings, round_: int) -> str:
         settings.test_labels,
         settings.out / f"evaluation-{round_}",
         metadata=settings.test_metadata or settings.metadata,
-        store=settings.out / "frames",
+        store=settings.out / FRAMES,
     )
     return format_errors(errors)
 
@@ -195,17 +193,18 @@ def _journal_path(out: Path, round_: int) -> Path:
     return out / f"answers-{round_}.jsonl"
 
 
-def _pseudolabels_path(out: Path, round_: int) -> Path:
-    return out / f"pseudolabels-{round_}.csv"
-
-
 def _fingerprint(settings: CompetitionSettings) -> dict[str, str]:
     """What the results depend on: the settings, except for the rounds and workers, and the content of the tables.
 
     The runtime is left out because the journals of predictions record it.
     """
-    left_out = ("rounds", "jobs", "out", "runtime")
-    values = {name: str(value) for name, value in asdict(settings).items() if name not in left_out}
+    left_out = ("rounds", "jobs", "out", "runtime", "nproc_per_node", "changes")
+    names = [field.name for field in fields(settings) if field.name not in left_out]
+    values = {name: str(getattr(settings, name)) for name in names} | {"codec": str(_codec(settings))}
+    # Two changes that were settings of their own in earlier versions keep their names.
+    changes = {name: value for name, value in settings.changes.items() if name != "workers"}
+    values |= {name: str(changes.pop(name, without)) for name, without in (("epochs", 0), ("weights", ""))}
+    values["changes"] = json.dumps(changes, sort_keys=True)
     tables = (settings.labels, settings.metadata, settings.test_format, settings.test_metadata, settings.animals)
     return values | {f"sha256 of {path.name}": sha256_of(path) for path in tables if path is not None}
 
@@ -216,9 +215,11 @@ def _read_done(settings: CompetitionSettings) -> list[str]:
         return []
     content = json.loads(path.read_text(encoding="utf-8"))
     now = _fingerprint(settings)
-    differing = sorted(name for name in {*content["settings"], *now} if content["settings"].get(name) != now.get(name))
+    before = {"codec": str(Codec.JPEG), "changes": "{}"} | content["settings"]
+    differing = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     if differing:
-        raise RunError(f"{settings.out}: holds a run with another {', '.join(differing[:3])}; choose another out")
+        texts = [f"{name} (it has {before.get(name)!r}, not {now.get(name)!r})" for name in differing[:3]]
+        raise RunError(f"{settings.out}: holds a run with another {', another '.join(texts)}; choose another out")
     return list(content["done"])
 
 

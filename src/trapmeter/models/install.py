@@ -250,6 +250,13 @@ def _run_converter(job: dict[str, Any]) -> float:
         ) from error
 
 
+def _is_published_file(file: Path, entry: PublishedModel) -> bool:
+    """Whether a file is the one of an entry, as far as the entry's checksum tells."""
+    if not file.is_file() or not (entry.sha256 or entry.digest_starts):
+        return False
+    return find_mismatch(file, entry.sha256, entry.digest_starts, entry.size_bytes) is None
+
+
 def _installed_bundle(bundle: Bundle, name: str) -> Bundle:
     """The bundle in its final folder, to which `new_model` has moved it."""
     return replace(bundle, folder=models_folder() / name)
@@ -270,7 +277,8 @@ def import_model(
 ) -> Bundle:
     """Installs a model from a TorchScript file or a bundle.
 
-    like: an entry of the registry whose input, licence and checksum apply. spec: fields of `InputSpec` that differ from that
+    like: an entry of the registry whose input and checksum apply; its licence and origin apply only to the file that has the
+    entry's own checksum. spec: fields of `InputSpec` that differ from that
     entry's or, without one, from the 2nd-place system's.
 
     Raises:
@@ -290,6 +298,9 @@ def import_model(
         if entry.spec is None:
             raise InputError(f"--like {like}: that entry is a bundle and states no input")
         origin = torchscript_origin(entry, known)
+        if not _is_published_file(file, entry):
+            # Anybody's file may have the same input.
+            origin = replace(origin, licence="not stated", trained_on="not stated", urls=())
     origin = replace(
         origin,
         spec=replace(origin.spec, **(spec or {})),

@@ -19,7 +19,8 @@ from trapmeter.frames.pictures import require_codec
 from trapmeter.frames.store import FrameStore
 from trapmeter.media.discovery import FoundMedia
 from trapmeter.models.bundle import Bundle, read_bundle
-from trapmeter.models.runtimes.choice import Runtime, RuntimeChoice, choose_runtime
+from trapmeter.models.runtimes.choice import RuntimeChoice
+from trapmeter.models.runtimes.network import open_or_fall_back
 from trapmeter.models.runtimes.onnx_runtime import release_memory
 from trapmeter.prediction.blend import BlendEstimator
 from trapmeter.prediction.camera_correction import CameraInputs, read_camera_inputs
@@ -104,9 +105,8 @@ def load_models(plan: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:
     """
     settings = plan.settings
     bundles = tuple(read_bundle(folder) for folder in settings.models)
-    runtime_choice = choose_runtime(settings.runtime) if bundles else None
     workers = plan_workers(worker_count(settings.jobs), n_tasks, bundles, n_machines)
-    open_models = partial(
+    open_in = partial(
         open_worker_models,
         detector=settings.detector if _needs_detector(plan) else None,
         min_score=plan.min_score,
@@ -114,9 +114,13 @@ def load_models(plan: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:
         flip=settings.flip,
         store=plan.store,
         threads=workers.threads,
-        runtime=Runtime.ONNXRUNTIME if runtime_choice is None else runtime_choice.runtime,
     )
-    opened = open_models()
+    runtime_choice = None
+    if bundles:
+        opened, runtime_choice = open_or_fall_back(settings.runtime, lambda runtime: open_in(runtime=runtime))
+        open_models = partial(open_in, runtime=runtime_choice.runtime)
+    else:
+        open_models, opened = open_in, open_in()
     if plan.store is not None and opened.networks is not None:
         plan.store.spec.check_serves(opened.networks.spec)
     estimator = _make_estimator(settings, bundles)

@@ -183,7 +183,8 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Writes what a training depends on into its folder, or compares it with what an earlier call wrote there.
 
-    Recipe fields that an older version didn't know count as their defaults.
+    Recipe fields that an older version didn't know count as their defaults. The number of loader processes doesn't count, nor
+    does the strength of a change that never happens (probability 0).
 
     Raises:
         RunError: the folder holds a training with other settings or data.
@@ -194,7 +195,8 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         before = json.loads(path.read_text(encoding="utf-8"))
         if "recipe" in before:
             before["recipe"] = _with_defaults(before["recipe"], _default_recipe())
-        changed = [f"{name} was {old!r}, is {new!r}" for name, old, new in differences(before, now)]
+        found = differences(_without_unused(before), _without_unused(now))
+        changed = [f"{name} was {old!r}, is {new!r}" for name, old, new in found]
         if changed:
             raise RunError(
                 f"{folder}: contains a training with other settings ({'; '.join(changed[:3])}); choose another --out or "
@@ -203,6 +205,18 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         return
     with atomic_file(path) as file:
         json.dump(now, file, indent=1)
+
+
+def _without_unused(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a training without the settings of its recipe that change no result."""
+    if "recipe" not in facts:
+        return dict(facts)
+    recipe = {name: value for name, value in facts["recipe"].items() if name != "workers"}
+    augment = recipe.get("augment", {})
+    never = [name for name, value in augment.items() if name.startswith("p_") and not value]
+    unused = tuple(f"{name.removeprefix('p_')}_" for name in never)
+    used = {name: value for name, value in augment.items() if not name.startswith(unused)}
+    return {**facts, "recipe": {**recipe, "augment": used}}
 
 
 def _default_recipe() -> dict[str, Any]:

@@ -144,8 +144,21 @@ def training_batches(
     Raises:
         InputError: fewer samples than one step, or fewer in a batch than there are processes.
     """
+    n_batches = n_batches_per_epoch(n_samples, batch_size, accumulate, world_size)
+    order = np.random.default_rng([seed, epoch, 1]).permutation(n_samples)
+    batches = order[: n_batches * batch_size].reshape(n_batches, batch_size)
     is_whole = deals_whole_batches(accumulate, world_size)
-    if not is_whole and batch_size < world_size:
+    own = batches[rank::world_size] if is_whole else [batch[rank::world_size] for batch in batches]
+    return [[DatasetItem(int(index), epoch) for index in batch] for batch in own]
+
+
+def n_batches_per_epoch(n_samples: int, batch_size: int, accumulate: int, world_size: int) -> int:
+    """The batches of an epoch over all processes, a multiple of those of a step.
+
+    Raises:
+        InputError: fewer samples than one step, or fewer in a batch than there are processes.
+    """
+    if not deals_whole_batches(accumulate, world_size) and batch_size < world_size:
         raise InputError(
             f"{world_size} processes can't share a batch of {batch_size} windows; start at most {batch_size} processes, "
             "or give a larger --batch-size"
@@ -153,11 +166,9 @@ def training_batches(
     n_batches = n_samples // (batch_size * accumulate) * accumulate
     if n_batches == 0:
         step = f"batch of {batch_size}" if accumulate == 1 else f"step of {accumulate} batches of {batch_size}"
-        raise InputError(f"{n_samples} samples are too few for a {step}; give more samples or a smaller --batch-size")
-    order = np.random.default_rng([seed, epoch, 1]).permutation(n_samples)
-    batches = order[: n_batches * batch_size].reshape(n_batches, batch_size)
-    own = batches[rank::world_size] if is_whole else [batch[rank::world_size] for batch in batches]
-    return [[DatasetItem(int(index), epoch) for index in batch] for batch in own]
+        smaller = "--batch-size" if accumulate == 1 else "--batch-size or --accumulate"
+        raise InputError(f"{n_samples} samples are too few for a {step}; give more samples or a smaller {smaller}")
+    return n_batches
 
 
 def describe_shares(batch_size: int, accumulate: int, world_size: int) -> str:
@@ -170,9 +181,14 @@ def describe_shares(batch_size: int, accumulate: int, world_size: int) -> str:
     return f"{f'{accumulate} x ({parts.strip()}) ' if accumulate > 1 else parts}of a step's {step} windows"
 
 
-def validation_batches(n_samples: int, batch_size: int, rank: int, world_size: int) -> list[list[DatasetItem]]:
-    """The validation batches of one process; over all processes, each sample occurs exactly once."""
-    own = list(range(rank, n_samples, world_size))
+def validation_batches(
+    n_samples: int, batch_size: int, rank: int, world_size: int, first: int = 0
+) -> list[list[DatasetItem]]:
+    """The validation batches of one process; over all processes, each sample occurs exactly once.
+
+    first: the number of the first of these samples in the set.
+    """
+    own = list(range(first + rank, first + n_samples, world_size))
     return [[DatasetItem(index, None) for index in own[i : i + batch_size]] for i in range(0, len(own), batch_size)]
 
 

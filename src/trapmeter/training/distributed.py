@@ -148,7 +148,12 @@ def exit_with_agent(environment: Mapping[str, str] = os.environ) -> None:
     Otherwise the process would train on and keep the folder locked while the other hosts start again.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
-        threading.Thread(target=_exit_without_parent, args=(os.getppid(),), daemon=True).start()
+        exit_with_parent()
+
+
+def exit_with_parent() -> None:
+    """Ends this process once the one that started it is gone, even if that one was killed."""
+    threading.Thread(target=_exit_without_parent, args=(os.getppid(),), daemon=True).start()
 
 
 def _exit_without_parent(parent: int) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+
 from trapmeter._version import __version__
 from trapmeter.errors import ModelError
 from trapmeter.files import atomic_file, lock_folder, sha256_of
@@ -26,7 +28,7 @@ from trapmeter.training.distributed import Ranks, exit_with_agent, sum_over_rank
 from trapmeter.training.loop import BEST, train_fold
 from trapmeter.training.network import DistanceNetwork, make_network
 from trapmeter.training.rank_checks import check_ranks_agree, check_shared_folder, failing_together
-from trapmeter.training.recipes import NO_WEIGHTS, Recipe
+from trapmeter.training.recipes import NO_WEIGHTS, Precision, Recipe
 from trapmeter.training.samples import PSEUDO, Sample
 from trapmeter.training.training_log import read_held_out
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
@@ -83,13 +85,16 @@ LOCK_TIMEOUT_S = 30.0
 """How long several processes wait for the folder: a shared file system may release a lost host's lock late."""
 
 
-def prepare_process(ranks: Ranks) -> None:
+def prepare_process(ranks: Ranks, recipe: Recipe) -> None:
     """Prepares this process for training; call it once."""
     exit_with_agent()
     # torch.export logs every step of a network's translation.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     if ranks.device.type == "cpu":
         keep_freed_memory()
+    # All batches of a training have the same shape, so that searching the fastest convolution once pays off. Another search
+    # may find another one, which rounds otherwise.
+    torch.backends.cudnn.benchmark = ranks.device.type == "cuda" and recipe.precision is not Precision.FP64
 
 
 def train_one(job: TrainingJob, store: FrameStore, ranks: Ranks, announce: Announce) -> Path:

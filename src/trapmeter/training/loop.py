@@ -13,15 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 
-from trapmeter.errors import InputError, RunError
+from trapmeter.errors import RunError
 from trapmeter.frames.store import FrameStore
 from trapmeter.progress import Announce
 from trapmeter.training import checkpoints
 from trapmeter.training.checkpoints import TrainingState, start_training
 from trapmeter.training.dataset import (
-    DatasetItem,
     GroundTruth,
     WindowDataset,
     deals_whole_batches,
@@ -30,6 +28,7 @@ from trapmeter.training.dataset import (
     validation_batches,
 )
 from trapmeter.training.distributed import Ranks, broadcast_buffers, gather_tensors, sum_over_ranks
+from trapmeter.training.loading import WindowLoader
 from trapmeter.training.losses import at_least_fp32, batch_loss
 from trapmeter.training.network import DistanceNetwork, NetworkOutput
 from trapmeter.training.rank_checks import failing_together
@@ -74,8 +73,11 @@ def train_fold(
         stepped = DistributedDataParallel(stepped, device_ids=[ranks.local_rank] if device.type == "cuda" else None)
     if recipe.compile:
         stepped = torch.compile(stepped)  # type: ignore[assignment]
-    train_set = WindowDataset(store, train, recipe.input, recipe.augment, recipe.seed, recipe.box_dropout)
-    val_set = WindowDataset(store, held_out, recipe.input, recipe.augment, recipe.seed)
+    # One set for both, so that the same loader processes serve training and validation.
+    windows = WindowDataset(store, [*train, *held_out], recipe.input, recipe.augment, recipe.seed, recipe.box_dropout)
+    val_batches = validation_batches(len(held_out), recipe.batch_size, ranks.rank, ranks.world_size, first=len(train))
+    n_workers = min(recipe.workers, max(len(train) // recipe.batch_size, len(val_batches)))
+    loader = WindowLoader(windows, n_workers, is_pinned=device.type == "cuda")
     with failing_together(ranks):
         log = TrainingLog(folder, training.epoch) if ranks.is_first else None
     for epoch in range(training.epoch, recipe.epochs):
@@ -86,8 +88,9 @@ def train_fold(
         batches = training_batches(
             len(train), epoch, recipe.seed, recipe.batch_size, recipe.accumulate, ranks.rank, ranks.world_size
         )
-        loss = _train_epoch(recipe, training, stepped, _loader(train_set, batches, recipe, device), rate, device, ranks)
-        metres = _validate(recipe, training.evaluated_network, val_set, device, ranks)
+        loss = _train_epoch(recipe, training, stepped, loader.load(batches), len(batches), rate, device, ranks)
+        loaded = loader.load(val_batches)
+        metres = _validate(recipe, training.evaluated_network, loaded, len(train), len(held_out), device, ranks)
         mae_m = float(np.abs(metres - [sample.distance_m for sample in held_out]).mean()) if len(metres) else math.nan
         training.epoch = epoch + 1
         is_best = mae_m < training.best_mae_m
@@ -129,7 +132,8 @@ def _train_epoch(
     recipe: Recipe,
     training: TrainingState,
     stepped: nn.Module,
-    loader: DataLoader[Any],
+    batches: Iterator[Any],
+    n_batches_of_epoch: int,
     rate: float,
     device: torch.device,
     ranks: Ranks,
@@ -143,10 +147,10 @@ def _train_epoch(
     sharing, n_batches_per_step = ranks, recipe.accumulate
     if deals_whole_batches(recipe.accumulate, ranks.world_size):
         sharing, n_batches_per_step = Ranks(), recipe.accumulate // ranks.world_size
-    for number, batch in enumerate(_load_batches(loader)):
+    for number, batch in enumerate(batches):
         if recipe.warm_up and training.epoch == 0:
             for group in training.optimiser.param_groups:
-                group["lr"] = rate * (number + 1) / len(loader)
+                group["lr"] = rate * (number + 1) / n_batches_of_epoch
         windows, truth = batch[0].to(device, non_blocking=True), GroundTruth(*(part.to(device) for part in batch[1]))
         is_step = (number + 1) % n_batches_per_step == 0
         no_sync = nullcontext() if is_step or ranks.world_size == 1 else stepped.no_sync()  # type: ignore[operator]
@@ -177,20 +181,28 @@ def _train_epoch(
 
 @torch.no_grad()
 def _validate(
-    recipe: Recipe, network: DistanceNetwork, held_out: WindowDataset, device: torch.device, ranks: Ranks
+    recipe: Recipe,
+    network: DistanceNetwork,
+    batches: Iterator[Any],
+    first: int,
+    n_samples: int,
+    device: torch.device,
+    ranks: Ranks,
 ) -> np.ndarray:
-    """The predicted metres (n,) of the held-out samples, in their order; the processes share the work."""
+    """The predicted metres (n,) of the held-out samples, in their order; the processes share the work.
+
+    first: the number of the first held-out sample among all.
+    """
     network.eval()
     broadcast_buffers(network, ranks)
-    batches = validation_batches(len(held_out), recipe.batch_size, ranks.rank, ranks.world_size)
     predictions, indices = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
-    for batch in _load_batches(_loader(held_out, batches, recipe, device)):
+    for batch in batches:
         windows, truth = batch
         with _autocast(recipe, device):
             raw = network(windows.to(device)).raw
         predictions.append(network.metres(at_least_fp32(raw)).double().cpu())
-        indices.append(truth.sample.double())
-    metres = np.zeros(len(held_out))
+        indices.append(truth.sample.double() - first)
+    metres = np.zeros(n_samples)
     gathered = (
         gather_tensors(torch.cat(predictions).to(device), ranks),
         gather_tensors(torch.cat(indices).to(device), ranks),
@@ -198,27 +210,6 @@ def _validate(
     for part, positions in zip(*gathered, strict=True):
         metres[positions.cpu().numpy().astype(int)] = part.cpu().numpy()
     return metres
-
-
-def _loader(
-    dataset: WindowDataset, batches: list[list[DatasetItem]], recipe: Recipe, device: torch.device
-) -> DataLoader[Any]:
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,
-        num_workers=min(recipe.workers, len(batches)),
-        pin_memory=device.type == "cuda",
-        # OpenCV and FFmpeg may hang in a process that was forked after threads were started.
-        multiprocessing_context="spawn" if recipe.workers and batches else None,
-    )
-
-
-def _load_batches(loader: DataLoader[Any]) -> Iterator[Any]:
-    """The batches. A user error in a loader process is raised with its own message, without that process's traceback."""
-    try:
-        yield from loader
-    except (InputError, RunError) as error:
-        raise type(error)(str(error).rpartition(f".{type(error).__name__}: ")[2].strip()) from error
 
 
 def _autocast(recipe: Recipe, device: torch.device) -> Any:

@@ -46,7 +46,11 @@ class CosineSchedule:
         return self.eta_min + (self.lr - self.eta_min) * (1 + math.cos(math.pi * epoch / self.t_max)) / 2
 
     def is_valley(self, epoch: int) -> bool:
-        """Whether this is the epoch closest to a minimum of the rate; the minima are at the odd multiples of t_max."""
+        """Whether this is the epoch closest to a minimum of the rate; the minima are at the odd multiples of t_max.
+
+        With t_max 25 these are the epochs 25 and 75, counted from 0. The 2nd-place system keeps the weights of epochs 24 and
+        74.
+        """
         bottom = self.t_max * (2 * math.floor(epoch / (2 * self.t_max)) + 1)
         return -0.5 <= epoch - bottom < 0.5
 
@@ -116,7 +120,7 @@ class Recipe:
     start_at_median: bool = False
     """Start from a head that predicts the median of the training labels for every window."""
     workers: Annotated[int, Range(least=0)] = 4
-    """Loader processes per device; 0 loads in the training process itself."""
+    """Loader processes per device, which stay for the whole training; 0 loads in the training process itself."""
     seed: Annotated[int, Range(least=0)] = 0
     """Seed of all random numbers of the training."""
 

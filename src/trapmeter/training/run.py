@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trapmeter.errors import InputError
 from trapmeter.folds import SECOND_PLACE_SEED, folds_by_site, folds_by_video, leaking_sites
 from trapmeter.frames.store import FrameStore
 from trapmeter.progress import Announce
-from trapmeter.training.dataset import check_frames_stored
+from trapmeter.training.dataset import check_frames_stored, n_batches_per_epoch
 from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.job import TrainingJob, prepare_process, train_one
 from trapmeter.training.rank_checks import failing_together
@@ -20,13 +21,14 @@ from trapmeter.training.samples import (
     without_other_animals,
 )
 from trapmeter.training.settings import FoldsBy, TrainSettings
+from trapmeter.training.training_log import draw_all_curves
 
 
 def train(settings: TrainSettings, announce: Announce = print) -> list[Path]:
     """Trains the requested folds and exports the best network of each; returns the folders of the bundles.
 
-    Finished folds are skipped, and an interrupted one resumes. Under torchrun or srun all processes call this with the same
-    settings; the first one writes files and announces.
+    Finished folds are skipped, and an interrupted one resumes. curves.png shows the held-out errors of all folds. Under
+    torchrun or srun all processes call this with the same settings; the first one writes files and announces.
 
     Raises:
         InputError: a table, the store or a setting is invalid; nothing was trained.
@@ -35,7 +37,7 @@ def train(settings: TrainSettings, announce: Announce = print) -> list[Path]:
     """
     ranks = ranks_from_environment()
     announce_once = announce if ranks.is_first else _silent
-    prepare_process(ranks)
+    prepare_process(ranks, settings.recipe)
     with process_group(ranks):
         with failing_together(ranks):
             samples, extra, store, fold_of = _read_inputs(settings)
@@ -43,17 +45,50 @@ def train(settings: TrainSettings, announce: Announce = print) -> list[Path]:
         if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
             announce_once(f"the recipe {settings.recipe.name} makes no use of drawn boxes; --animals has no effect")
         announce_once(describe_folds(without_other_animals(samples), fold_of, settings))
-        return [
-            train_one(_fold_job(settings, samples, extra, fold_of, fold), store, ranks, announce_once) for fold in folds
-        ]
+        jobs = [_fold_job(settings, samples, extra, fold_of, fold) for fold in folds]
+        _check_sizes(jobs, ranks.world_size)
+        bundles = []
+        for job in jobs:
+            bundles.append(train_one(job, store, ranks, announce_once))
+            with failing_together(ranks):
+                if ranks.is_first:
+                    draw_all_curves(settings.out)
+        return bundles
 
 
-def _read_inputs(settings: TrainSettings) -> tuple[list[Sample], list[Sample], FrameStore, dict[str, int]]:
-    """Samples, pseudolabels, the store (checked to have all their frames), and the fold of each video."""
+def check_folds(settings: TrainSettings, n_processes: int = 1) -> None:
+    """Checks that every fold has enough samples to train on, without the frames and pseudolabels.
+
+    Raises:
+        InputError: a table or a setting is invalid, or a fold is too small.
+    """
+    samples = _read_labelled(settings)
+    fold_of = assign_folds(without_other_animals(samples), settings.folds_by, settings.n_folds)
+    folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
+    _check_sizes([_fold_job(settings, samples, (), fold_of, fold) for fold in folds], n_processes)
+
+
+def _check_sizes(jobs: Sequence[TrainingJob], n_processes: int) -> None:
+    """Refuses all folds if one is too small, before hours go into the others."""
+    for job in jobs:
+        try:
+            n_batches_per_epoch(len(job.train), job.recipe.batch_size, job.recipe.accumulate, n_processes)
+        except InputError as error:
+            raise InputError(f"{job.name}: {error}") from error
+
+
+def _read_labelled(settings: TrainSettings) -> list[Sample]:
+    """The labelled samples that the recipe can use."""
     samples = read_samples(settings.labels, settings.metadata, settings.animals)
     if not settings.recipe.input.box_channel:
         # Without a box channel, nothing shows the network which animal is meant.
         samples = without_other_animals(samples)
+    return samples
+
+
+def _read_inputs(settings: TrainSettings) -> tuple[list[Sample], list[Sample], FrameStore, dict[str, int]]:
+    """Samples, pseudolabels, the store (checked to have all their frames), and the fold of each video."""
+    samples = _read_labelled(settings)
     extra = (
         []
         if settings.extra is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 METRICS = "metrics.csv"
 HELD_OUT = "held_out.csv"
 CURVE = "curve.png"
+ALL_CURVES = "curves.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +159,29 @@ def draw_curve(records: Sequence[EpochRecord], path: Path) -> None:
     lower.grid(alpha=0.3)
     with atomic_path(path) as partial:
         figure.savefig(partial, format="png", dpi=110)
+
+
+def draw_all_curves(folder: Path) -> Path | None:
+    """Draws the training losses and held-out errors of all folds of a training into its folder; None if there are none."""
+    from matplotlib.figure import Figure
+
+    by_fold = {path.name: read_metrics(path) for path in folder.glob("fold-*")}
+    named = sorted((name for name, records in by_fold.items() if records), key=lambda name: (len(name), name))
+    if not named:
+        return None
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    for name in named:
+        records = by_fold[name]
+        epochs, errors_m = [r.epoch for r in records], [r.held_out_mae_m for r in records]
+        upper.plot(epochs, [r.loss for r in records], linewidth=1)
+        best_m = min((error_m for error_m in errors_m if math.isfinite(error_m)), default=math.nan)
+        lower.plot(epochs, errors_m, linewidth=1, label=f"{name}: {best_m:.2f} m")
+    upper.set(ylabel="training loss", ylim=(0, None))
+    lower.set(xlabel="epoch", ylabel="held-out error (m)", ylim=(0, None))
+    lower.legend(title="lowest error", ncols=2, fontsize="small")
+    for axes in (upper, lower):
+        axes.grid(alpha=0.3)
+    with atomic_path(folder / ALL_CURVES) as partial:
+        figure.savefig(partial, format="png", dpi=110)
+    return folder / ALL_CURVES

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.models.network_input import mirror_input
-from trapmeter.models.runtimes.choice import Runtime
+from trapmeter.models.runtimes.choice import Runtime, RuntimeChoice, choose_runtime
+
+Opened = TypeVar("Opened")
 
 
 class Network(Protocol):
@@ -80,6 +82,27 @@ def open_network(bundle: Bundle, runtime: Runtime, threads: int = 1) -> Network:
     from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
     return OnnxNetwork(bundle, threads)
+
+
+def open_or_fall_back(requested: Runtime, open_in: Callable[[Runtime], Opened]) -> tuple[Opened, RuntimeChoice]:
+    """What `open_in` opens, and the runtime that it is open in.
+
+    If `requested` is auto and the best runtime can't run a network, it is onnxruntime, which runs every bundle.
+
+    Raises:
+        ModelError: the networks can't be opened.
+        MissingExtraError: the requested runtime is not installed.
+    """
+    choice = choose_runtime(requested)
+    try:
+        return open_in(choice.runtime), choice
+    except ModelError as error:
+        if requested is not Runtime.AUTO or choice.runtime is Runtime.ONNXRUNTIME:
+            raise
+        opened = open_in(Runtime.ONNXRUNTIME)
+        return opened, RuntimeChoice(
+            Runtime.ONNXRUNTIME, f"{choice.reason}, but {choice.runtime} can't run a network ({error})"
+        )
 
 
 class Ensemble:

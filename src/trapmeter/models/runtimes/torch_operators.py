@@ -1,6 +1,7 @@
 """The ONNX operators that the torch runtime supports.
 
-Each takes its inputs (None for an omitted one), and its attributes by name.
+Each takes its inputs (None for an omitted one), and its attributes by name. They are what trapmeter's own export needs, and what
+PyTorch's older exporter writes for nearly all families of timm's networks; LSTM (sequencer) and OneHot (gcvit) are missing.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trapmeter.models.runtimes import torch_layers as layers
+from trapmeter.models.runtimes import torch_shapes as shapes
+
 Attributes = Mapping[str, Any]
-Operator = Callable[..., Tensor]
+Operator = Callable[..., Tensor | tuple[Tensor, ...]]
 
 _DTYPES = {
     1: torch.float32,
@@ -28,37 +32,11 @@ _DTYPES = {
 """torch's types by TensorProto.DataType."""
 
 
-def conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, **attributes: Any) -> Tensor:
-    """Two-dimensional convolution; padding may differ between the sides."""
-    rank = weight.ndim - 2
-    if rank != 2 or attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise NotImplementedError("Conv with a rank other than 2, or with auto_pad")
-    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
-    padding: tuple[int, int] = (top, left)
-    if (top, left) != (bottom, right):
-        x, padding = functional.pad(x, (left, right, top, bottom)), (0, 0)
-    strides, dilations = attributes.get("strides", (1, 1)), attributes.get("dilations", (1, 1))
-    return functional.conv2d(x, weight, bias, tuple(strides), padding, tuple(dilations), attributes.get("group", 1))
-
-
 def gemm(a: Tensor, b: Tensor, c: Tensor | None = None, **attributes: Any) -> Tensor:
     """Alpha A B + beta C, with A and B transposed if the attributes say so."""
     left, right = (a.T if attributes.get("transA") else a), (b.T if attributes.get("transB") else b)
     product = torch.mul(left @ right, attributes.get("alpha", 1.0))
     return product if c is None else product + torch.mul(c, attributes.get("beta", 1.0))
-
-
-def resize(
-    x: Tensor, _roi: Tensor | None, scales: Tensor | None, sizes: Tensor | None = None, **attributes: Any
-) -> Tensor:
-    """Bilinear interpolation, as torch's with align_corners=False; no other kind."""
-    kind = attributes.get("mode", b"nearest"), attributes.get("coordinate_transformation_mode", b"half_pixel")
-    if kind[0] != b"linear" or kind[1] not in (b"half_pixel", b"pytorch_half_pixel") or attributes.get("antialias"):
-        raise NotImplementedError(f"Resize of the kind {kind}")
-    if sizes is None:
-        assert scales is not None
-        sizes = torch.floor(torch.tensor(x.shape) * scales.cpu()).long()
-    return functional.interpolate(x, size=sizes.tolist()[2:], mode="bilinear", align_corners=False)
 
 
 def _axes(x: Tensor, axes: Tensor | None, attributes: Attributes) -> list[int]:
@@ -74,66 +52,42 @@ def _reduction(reduce: Callable[..., Tensor]) -> Operator:
     return operator
 
 
-def squeeze(x: Tensor, axes: Tensor | None = None, **attributes: Any) -> Tensor:
-    """Removes axes of length 1."""
-    found = attributes.get("axes") if axes is None else axes.tolist()
-    return x.squeeze() if found is None else x.squeeze(tuple(found))
-
-
-def unsqueeze(x: Tensor, axes: Tensor | None = None, **attributes: Any) -> Tensor:
-    """Inserts axes of length 1; axes are positions in the result."""
-    found = attributes["axes"] if axes is None else axes.tolist()
-    rank = x.ndim + len(found)
-    for axis in sorted(axis % rank for axis in found):
-        x = x.unsqueeze(axis)
-    return x
-
-
-def slice_(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
-    """A range of each axis, with positive steps only."""
-    n = len(starts)
-    chosen = list(range(n)) if axes is None else axes.tolist()
-    strides = [1] * n if steps is None else steps.tolist()
-    if any(step < 1 for step in strides):
-        raise NotImplementedError("Slice backwards")
-    index = [slice(None)] * x.ndim
-    for axis, start, end, step in zip(chosen, starts.tolist(), ends.tolist(), strides, strict=True):
-        index[axis] = slice(start, end, step)
-    return x[tuple(index)]
-
-
-def gather(x: Tensor, indices: Tensor, **attributes: Any) -> Tensor:
-    """Entries along an axis, which the axes of indices replace."""
-    axis = attributes.get("axis", 0) % x.ndim
-    flat = indices.to(x.device).reshape(-1).long() % x.shape[axis]
-    return x.index_select(axis, flat).reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
-
-
-def reshape(x: Tensor, shape: Tensor, **attributes: Any) -> Tensor:
-    """Another shape; a 0 in it keeps the axis, unless allowzero is set."""
-    keeps = not attributes.get("allowzero")
-    return x.reshape([x.shape[i] if keeps and size == 0 else size for i, size in enumerate(shape.tolist())])
-
-
-def expand(x: Tensor, shape: Tensor) -> Tensor:
-    """Broadcasts to a shape."""
-    return x * x.new_ones(shape.tolist())
-
-
 def clip(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
     """Clips to two limits, either of which may be omitted."""
     return x if low is None and high is None else x.clamp(low, high)
 
 
-def shape_of(x: Tensor, **attributes: Any) -> Tensor:
-    """The shape, or a range of it, on the CPU, where shapes are computed."""
-    return torch.tensor(list(x.shape)[attributes.get("start", 0) : attributes.get("end")], dtype=torch.int64)
+def divide(a: Tensor, b: Tensor) -> Tensor:
+    """The quotient; of integers, towards zero."""
+    return a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="trunc")
 
 
-def flatten(x: Tensor, **attributes: Any) -> Tensor:
-    """Flattens to a matrix."""
-    axis = attributes.get("axis", 1)
-    return x.reshape(int(torch.tensor(x.shape[:axis]).prod()), -1)
+def modulo(a: Tensor, b: Tensor, **attributes: Any) -> Tensor:
+    """The rest, with the sign of the divisor or, with fmod, of the dividend."""
+    return torch.fmod(a, b) if attributes.get("fmod") else torch.remainder(a, b)
+
+
+def _l2(x: Tensor, dim: list[int], keepdim: bool) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(x, dim=dim, keepdim=keepdim)
+    return norm
+
+
+def _product(x: Tensor, dim: list[int], keepdim: bool) -> Tensor:
+    """The product over several axes; torch takes one at a time."""
+    for axis in sorted((axis % x.ndim for axis in dim), reverse=True):
+        x = x.prod(dim=axis, keepdim=keepdim)
+    return x
+
+
+def hard_sigmoid(x: Tensor, **attributes: Any) -> Tensor:
+    """A straight line from 0 to 1."""
+    line = torch.mul(x, attributes.get("alpha", 0.2)) + torch.full((), attributes.get("beta", 0.5), device=x.device)
+    return line.clamp(0.0, 1.0)
+
+
+def gelu(x: Tensor, **attributes: Any) -> Tensor:
+    """The input times the normal distribution's share below x."""
+    return functional.gelu(x, approximate=attributes.get("approximate", b"none").decode())
 
 
 def variadic(combine: Callable[[Tensor, Tensor], Tensor]) -> Operator:
@@ -147,42 +101,95 @@ def variadic(combine: Callable[[Tensor, Tensor], Tensor]) -> Operator:
     return operator
 
 
+TAKES_SHAPES = frozenset(
+    {"ConstantOfShape", "CumSum", "Expand", "Gather", "Pad", "Range", "Reshape", "Resize", "Shape", "Slice", "Split"}
+    | {"Squeeze", "Tile", "Unsqueeze"}
+    | {f"Reduce{kind}" for kind in ("L2", "Max", "Mean", "Min", "Prod", "Sum")}
+)
+"""Operators whose inputs may be on several devices, since some are shapes, axes or positions; those of the others may not."""
+
 OPERATORS: Mapping[str, Operator] = {
     "Abs": torch.abs,
     "Add": torch.add,
+    "And": torch.logical_and,
+    "AveragePool": layers.average_pool,
+    "BatchNormalization": layers.batch_norm,
     "Cast": lambda x, **attributes: x.to(_DTYPES[attributes["to"]]),
+    "Ceil": torch.ceil,
     "Clip": clip,
     "Concat": lambda *parts, **attributes: torch.cat(parts, dim=attributes["axis"]),
-    "Conv": conv,
-    "Div": lambda a, b: a / b if a.is_floating_point() else torch.div(a, b, rounding_mode="trunc"),
+    "ConstantOfShape": shapes.constant_of_shape,
+    "Conv": layers.conv,
+    "Cos": torch.cos,
+    "CumSum": shapes.cumulated_sum,
+    "DepthToSpace": shapes.depth_to_space,
+    "Div": divide,
+    "Dropout": lambda x, *_, **__: x,
+    "Einsum": lambda *parts, **attributes: torch.einsum(attributes["equation"].decode(), *parts),
+    "Elu": lambda x, **attributes: functional.elu(x, attributes.get("alpha", 1.0)),
+    "Equal": torch.eq,
+    "Erf": torch.erf,
     "Exp": torch.exp,
-    "Expand": expand,
-    "Flatten": flatten,
-    "Gather": gather,
+    "Expand": shapes.expand,
+    "Flatten": shapes.flatten,
+    "Floor": torch.floor,
+    "Gather": shapes.gather,
+    "Gelu": gelu,
     "Gemm": gemm,
     "GlobalAveragePool": lambda x: x.mean(dim=(2, 3), keepdim=True),
+    "GlobalMaxPool": lambda x: x.amax(dim=(2, 3), keepdim=True),
     "Greater": torch.gt,
+    "GreaterOrEqual": torch.ge,
+    "GroupNormalization": layers.group_norm,
+    "HardSigmoid": hard_sigmoid,
+    "HardSwish": functional.hardswish,
     "Identity": lambda x: x,
+    "InstanceNormalization": layers.instance_norm,
+    "LayerNormalization": layers.layer_norm,
+    "LeakyRelu": lambda x, **attributes: functional.leaky_relu(x, attributes.get("alpha", 0.01)),
+    "Less": torch.lt,
+    "LessOrEqual": torch.le,
     "Log": torch.log,
     "MatMul": torch.matmul,
     "Max": variadic(torch.maximum),
+    "MaxPool": layers.max_pool,
     "Min": variadic(torch.minimum),
+    "Mish": functional.mish,
+    "Mod": modulo,
     "Mul": torch.mul,
     "Neg": torch.neg,
+    "Not": torch.logical_not,
+    "Or": torch.logical_or,
+    "PRelu": lambda x, slope: torch.where(x < 0, x * slope, x),
+    "Pad": shapes.pad,
     "Pow": torch.pow,
+    "Range": shapes.range_,
+    "Reciprocal": torch.reciprocal,
+    "ReduceL2": _reduction(_l2),
     "ReduceMax": _reduction(torch.amax),
     "ReduceMean": _reduction(torch.mean),
+    "ReduceMin": _reduction(torch.amin),
+    "ReduceProd": _reduction(_product),
     "ReduceSum": _reduction(torch.sum),
     "Relu": torch.relu,
-    "Reshape": reshape,
-    "Resize": resize,
-    "Shape": shape_of,
+    "Reshape": shapes.reshape,
+    "Resize": layers.resize,
+    "Round": torch.round,
+    "Shape": shapes.shape_of,
     "Sigmoid": torch.sigmoid,
-    "Slice": slice_,
+    "Sign": torch.sign,
+    "Sin": torch.sin,
+    "Slice": shapes.slice_,
     "Softmax": lambda x, **attributes: x.softmax(dim=attributes.get("axis", -1)),
+    "Softplus": lambda x: functional.softplus(x, threshold=1e9),
+    "Split": shapes.split,
     "Sqrt": torch.sqrt,
-    "Squeeze": squeeze,
+    "Squeeze": shapes.squeeze,
     "Sub": torch.sub,
-    "Transpose": lambda x, **attributes: x.permute(attributes["perm"]),
-    "Unsqueeze": unsqueeze,
+    "Sum": variadic(torch.add),
+    "Tanh": torch.tanh,
+    "Tile": lambda x, repeats: x.repeat(repeats.tolist()),
+    "Transpose": lambda x, **attributes: x.permute(attributes.get("perm", tuple(range(x.ndim))[::-1])),
+    "Unsqueeze": shapes.unsqueeze,
+    "Where": torch.where,
 }

@@ -7,6 +7,7 @@ opens a bundle, it compares its predictions for windows of noise with onnxruntim
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class TorchNetwork(RuntimeNetwork):
         try:
             with torch.inference_mode():
                 output = self._graph.run(torch.from_numpy(np.ascontiguousarray(windows)).to(self._device))
-        except (RuntimeError, NotImplementedError, TypeError, IndexError) as error:
+        except (RuntimeError, NotImplementedError, TypeError, IndexError, KeyError, ValueError) as error:
             raise ModelError(
                 f"{self._bundle.network}: torch can't run it ({error}); use --runtime onnxruntime"
             ) from error
@@ -80,43 +81,87 @@ class OnnxGraph:
         """
         import onnx
         import torch
-        from onnx import numpy_helper
 
         from trapmeter.models.runtimes.torch_operators import OPERATORS
 
         # read_bundle has checked that the file is complete and refers to no other file.
         graph = onnx.load(str(bundle.network)).graph
+        self._device = device
         self._weights: dict[str, torch.Tensor] = {}
+        # Single numbers also take part in computing shapes, which is done on the CPU.
+        self._numbers: dict[str, torch.Tensor] = {}
         for tensor in graph.initializer:
-            self._weights[tensor.name] = _to_device(torch.from_numpy(numpy_helper.to_array(tensor).copy()), device)
+            self._keep(tensor.name, _read_tensor(tensor))
         self._nodes = []
         for node in graph.node:
+            attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+            for name, value in attributes.items():
+                if isinstance(value, onnx.TensorProto):
+                    attributes[name] = _read_tensor(value)
             if node.op_type == "Constant":
-                value = numpy_helper.to_array(node.attribute[0].t).copy()
-                self._weights[node.output[0]] = _to_device(torch.from_numpy(value), device)
-            elif node.op_type not in OPERATORS or len(node.output) != 1:
+                (value,) = attributes.values()
+                self._keep(node.output[0], value if isinstance(value, torch.Tensor) else torch.tensor(value))
+            elif node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
                 raise ModelError(f"{bundle.network}: torch has no {node.op_type} here; use --runtime onnxruntime")
             else:
-                attributes = {
-                    attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute
-                }
-                self._nodes.append((OPERATORS[node.op_type], tuple(node.input), node.output[0], attributes))
+                if node.op_type == "Split":
+                    attributes.setdefault("num_outputs", len(node.output))
+                self._nodes.append(OnnxNode(node.op_type, tuple(node.input), tuple(node.output), attributes))
         self._result = graph.output[0].name
-        self._last_use = {name: number for number, node in enumerate(self._nodes) for name in node[1]}
+        self._last_use = {name: number for number, node in enumerate(self._nodes) for name in node.inputs}
 
     def run(self, windows: torch.Tensor) -> torch.Tensor:
         """The output for windows (n, channels, height, width) of bytes on the device."""
+        import torch
+
+        from trapmeter.models.runtimes.torch_operators import OPERATORS
+
         values: dict[str, torch.Tensor] = {"windows": windows}
-        for number, (operator, inputs, output, attributes) in enumerate(self._nodes):
-            values[output] = operator(*(self._value(values, name) for name in inputs), **attributes)
-            for name in inputs:
+        for number, node in enumerate(self._nodes):
+            made = OPERATORS[node.kind](*self._inputs(values, node), **node.attributes)
+            # Of an operator with several results, torch may give only the first.
+            values.update(zip(node.outputs, (made,) if isinstance(made, torch.Tensor) else made, strict=False))
+            for name in node.inputs:
                 # Otherwise the feature maps of large networks would fill the memory.
                 if name in values and self._last_use[name] == number and name != self._result:
                     del values[name]
-        return values[self._result]
+        return values[self._result] if self._result in values else self._weights[self._result]
 
-    def _value(self, values: Mapping[str, torch.Tensor], name: str) -> Any:
-        return None if not name else values[name] if name in values else self._weights[name]
+    def _keep(self, name: str, tensor: torch.Tensor) -> None:
+        self._weights[name] = _to_device(tensor, self._device)
+        if tensor.numel() == 1:
+            self._numbers[name] = tensor
+
+    def _inputs(self, values: Mapping[str, torch.Tensor], node: OnnxNode) -> list[torch.Tensor | None]:
+        """The inputs of a node, None for an omitted one, on one device unless some of them are shapes."""
+        from trapmeter.models.runtimes.torch_operators import TAKES_SHAPES
+
+        inputs = [None if not name else values[name] if name in values else self._weights[name] for name in node.inputs]
+        devices = {tensor.device for tensor in inputs if tensor is not None}
+        if len(devices) < 2 or node.kind in TAKES_SHAPES:
+            return inputs
+        if not any(name in values and values[name].device == self._device for name in node.inputs):
+            # A shape is computed, with a number among the weights.
+            inputs = [self._numbers.get(name, value) for name, value in zip(node.inputs, inputs, strict=True)]
+            return [tensor if tensor is None else tensor.cpu() for tensor in inputs]
+        return [tensor if tensor is None else tensor.to(self._device) for tensor in inputs]
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxNode:
+    """A node of a graph: its operator, the names of its inputs ("" for an omitted one) and outputs, and its attributes."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+
+def _read_tensor(tensor: Any) -> torch.Tensor:
+    import torch
+    from onnx import numpy_helper
+
+    return torch.from_numpy(numpy_helper.to_array(tensor).copy())
 
 
 def _to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

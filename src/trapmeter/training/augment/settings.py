@@ -1,6 +1,7 @@
 """How likely and how strong each augmentation is, and the named sets of settings.
 
-The defaults are the list of the 2nd-place system with the defaults of albumentations 1.0.3, which it ran on.
+The defaults are the list of the 2nd-place system with the defaults of albumentations 1.0.3, a version of its time; the system
+itself names none.
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ class AugmentSettings:
     piecewise_points: Annotated[int, Range(least=2)] = 4
     """Piecewise distortion: grid points along each side."""
     optical: Annotated[Interval, Range()] = (-0.05, 0.05)
-    """Optical distortion: radial coefficient; above 0 shrinks the picture towards the middle."""
+    """Optical distortion: radial coefficient; above 0 shrinks the picture towards the middle. albumentations 1.0.3 also
+    shifts it by half a pixel."""
     grid_steps: Annotated[int, Range(least=1)] = 5
     """Grid distortion: columns and rows of the grid."""
     grid_stretch: Annotated[Interval, Range(above=0)] = (0.7, 1.3)
@@ -156,8 +158,8 @@ class AugmentSettings:
     """Probability of a sun flare: a white glow in the upper half, with small discs on a line through it."""
     flare_radius_px: Annotated[int, Range(least=1, unit="pixels")] = 150
     """Radius of the glow in pixels."""
-    flare_discs: Annotated[tuple[int, int], Range(least=0)] = (6, 9)
-    """Smallest and largest number of discs of a flare."""
+    flare_discs: Annotated[tuple[int, int], Range(least=0)] = (6, 10)
+    """Smallest and largest number of discs of a flare, as in albumentations 1.0.3."""
 
     p_turn: Probability = 0.2
     """Probability of shift, scale and rotation about the middle; the area outside the picture is black."""

@@ -145,7 +145,11 @@ def _hat_weights(length: int, n_points: int) -> NDArray[np.float32]:
 
 
 def _optical_map(coefficient: float, size_hw: tuple[int, int]) -> SourceMap:
-    """The map of a radial distortion; radii are in picture widths from the middle."""
+    """The map of a radial distortion; radii are in picture widths from the middle.
+
+    albumentations 1.0.3 also shifts the picture by half a pixel in x and in y, since it counts the middle of the source from
+    pixels' corners and that of the result from their centres.
+    """
     height, width = size_hw
     columns, rows = _pixel_grid(size_hw)
     x, y = columns - width / 2, rows - height / 2
