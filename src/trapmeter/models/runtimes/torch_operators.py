@@ -1,7 +1,8 @@
 """The ONNX operators that the torch runtime supports.
 
-Each takes its inputs (None for an omitted one), and its attributes by name. They are what trapmeter's own export needs, and what
-PyTorch's older exporter writes for nearly all families of timm's networks; LSTM (sequencer) and OneHot (gcvit) are missing.
+Each takes its inputs (None for an omitted one), and its attributes by name. They are what trapmeter's own export needs, and
+what PyTorch's older exporter writes for nearly all families of timm's networks: LSTM (sequencer) and OneHot (gcvit) are
+missing.
 """
 
 from __future__ import annotations
