@@ -83,7 +83,7 @@ def test_invalid_arguments_are_refused_with_what_is_expected(flat, density, argu
         ('file = "flat.csv"\ncolour = 1\n', "unknown settings colour; known are file, format"),
         ("key = 3\n", "key: expected text, got 3"),
         ('cutpoints = ["a"]\n', "cutpoints: expected a number, got 'a'"),
-        ("areas = 3\n", "areas: expected a table of numbers"),
+        ("areas = 3\n", "areas: expected a table of names and values"),
         ("areas = {north = 3.0}\n", "there is no stratum 'north'; there are 'all'"),
         ("areas = {all = -3}\n", "areas: expected an area above 0 of stratum 'all', got -3"),
         ("areas = {all = 0}\n", "of stratum 'all', got 0"),

@@ -39,9 +39,17 @@ def options_of(
     settings that become options; None for all.
     `given_values` returns what was given, for `from_values`. Settings that are dataclasses themselves have no option.
     """
+    settings = settings_of(kind)
+    # A dataclass that has no keyword-only fields, such as a recipe, doesn't mean its fields as arguments of a command.
+    has_arguments = not all(setting.is_positional for setting in settings)
     options = [
-        _option(setting, has_file=has_file, shows_defaults=shows_defaults)
-        for setting in settings_of(kind)
+        _option(
+            setting,
+            has_file=has_file,
+            shows_defaults=shows_defaults,
+            is_argument=has_arguments and setting.is_positional,
+        )
+        for setting in settings
         if _is_option(setting) and (only is None or setting.name in only)
     ]
     return make_dataclass(f"{kind.__name__}Options", options, namespace={"__module__": kind.__module__})
@@ -81,7 +89,7 @@ def _is_option(setting: Setting) -> bool:
     return not is_excluded and (not is_dataclass(setting.kind) or setting.find(Parsed) is not None)
 
 
-def _option(setting: Setting, *, has_file: bool, shows_defaults: bool) -> tuple[str, Any, Any]:
+def _option(setting: Setting, *, has_file: bool, shows_defaults: bool, is_argument: bool) -> tuple[str, Any, Any]:
     """A field for `make_dataclass`: name, type and default."""
     parsed, kind = setting.find(Parsed), setting.kind
     default = setting.default if parsed is None else parsed.to_text(setting.default)
@@ -98,8 +106,7 @@ def _option(setting: Setting, *, has_file: bool, shows_defaults: bool) -> tuple[
     if parsed is not None:
         kind = tuple[str, ...] if get_origin(kind) is tuple else str
     optional: Any = Union[kind, None]  # noqa: UP007 - made at run time
-    is_positional = setting.is_positional and not has_file
-    return setting.name, Annotated[(optional, *metadata)], field(default=None, kw_only=not is_positional)
+    return setting.name, Annotated[(optional, *metadata)], field(default=None, kw_only=not is_argument)
 
 
 def print_progress(text: str) -> None:
