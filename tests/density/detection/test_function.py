@@ -121,7 +121,7 @@ def test_default_orders_skip_the_shape_of_the_key(series, is_uniform, orders):
         ),
         (lambda: detection_function("uniform", "cosine"), "or neither, got 'cosine' with 0 terms"),
         (lambda: detection_function("uniform", None, 2), "or neither, got None with 2 terms"),
-        (lambda: detection_function("uniform", "cosine", -1), "1 or more adjustment terms, got -1"),
+        (lambda: detection_function("uniform", "cosine", -1), "1 to 5 adjustment terms, got -1"),
         (lambda: Adjustment("cosine", ()), "rising orders"),
         (lambda: Adjustment("cosine", (3, 2)), "rising orders"),
         (lambda: Adjustment("polynomial", (3,)), "even orders only"),
@@ -146,3 +146,9 @@ def test_functions_survive_pickling():
     form = detection_function("hazard-rate", "polynomial", 1)
     assert pickle.loads(pickle.dumps(form)) == form
     assert form != detection_function("half-normal", "polynomial", 1)
+
+
+@pytest.mark.parametrize("n_terms", [0, 6, 99])
+def test_too_few_and_too_many_adjustment_terms_are_refused(n_terms):
+    with pytest.raises(InputError, match=rf"expected 1 to 5 adjustment terms, got {n_terms}"):
+        default_orders("cosine", n_terms, key_is_uniform=False)

@@ -75,14 +75,21 @@ class Adjustment:
         return _terms_at_0(self.series, self.orders)
 
 
+MAX_TERMS = 5
+"""More terms follow the sampling error of the distances, and take long to fit; R's Distance tries no more either."""
+
+
 def default_orders(series: AdjustmentSeries, n_terms: int, *, key_is_uniform: bool) -> tuple[int, ...]:
     """The n_terms lowest orders that suit a key.
 
     A half-normal or hazard-rate key already has the shape that the lowest term would add: with them cosines start at order 2
     and polynomials at 4; with the uniform key cosines start at 1 and polynomials at 2.
+
+    Raises:
+        InputError: there are no terms, or more than MAX_TERMS.
     """
-    if n_terms < 1:
-        raise InputError(f"expected 1 or more adjustment terms, got {n_terms}; leave the series out for none")
+    if not 1 <= n_terms <= MAX_TERMS:
+        raise InputError(f"expected 1 to {MAX_TERMS} adjustment terms, got {n_terms}; leave the series out for none")
     lowest, step = 1 if key_is_uniform else 2, 1 if series == "cosine" else 2
     return tuple(step * (lowest + index) for index in range(n_terms))
 
