@@ -219,14 +219,14 @@ def test_the_command_line_changes_the_recipe(configuration: Path, monkeypatch: p
     from trapmeter.cli import main
     from trapmeter.competition import pipeline
 
-    told: list[CompetitionSettings] = []
-    monkeypatch.setattr(pipeline, "run_competition", lambda settings, _: told.append(settings))
+    started: list[CompetitionSettings] = []
+    monkeypatch.setattr(pipeline, "run_competition", lambda settings, _: started.append(settings))
     options = ["--batch-size", "2", "--lr", "0.01", "--target", "metres", "--codec", "png", "--nproc-per-node", "3"]
     with pytest.raises(SystemExit, match="0"):
         main(["run", str(configuration), *options])
-    recipe = told[0].changed_recipe()
+    recipe = started[0].changed_recipe()
     assert (recipe.batch_size, recipe.schedule.lr, recipe.input.target) == (2, 0.01, "metres")
-    assert (told[0].codec, told[0].nproc_per_node) == ("png", 3)
+    assert (started[0].codec, started[0].nproc_per_node) == ("png", 3)
 
 
 @pytest.mark.parametrize(("line", "codec"), [("", "png"), ('codec = "jpeg"\n', "jpeg")])

@@ -113,8 +113,8 @@ def make_app(used: Collection[str] | None = None) -> App:
         help="Measures how far animals stand from a camera trap.",
         version=f"trapmeter {__version__}",
         help_format="plaintext",
-        # Of a repeated option the last counts, so that a script's own options can be followed by others.
         config=_refuse_fractions,
+        # Of a repeated option the last counts, so that a script's own options can be followed by others.
         default_parameter=Parameter(
             negative=(), show_default=_show_default, name_transform=_dashed, allow_repeating=True
         ),

@@ -134,9 +134,8 @@ class Survey:
     station: index in `stations` of each observation (n). distance_m: metres, (n, 1) for point estimates and (n, draws) for
     equally likely draws of where each animal may have stood. areas: of strata; empty if unknown. errors: the measurement
     error of point estimates, if known. hours: snapshots by the hours of the day in which cameras worked; empty if that isn't
-    known. zones: by
-    station, whose clocks show these hours; stations whose times carry no zone are left out. notes: what users should know
-    about how the survey was read.
+    known. zones: by station, whose clocks show these hours; stations whose times carry no zone are left out. notes: what
+    users should know about how the survey was read.
     """
 
     stations: tuple[Station, ...]
