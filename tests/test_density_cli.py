@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-from functools import partial
 
 import numpy as np
 import pytest
@@ -22,7 +21,12 @@ DUIKER = ["--format", "r-flat", "--cutpoints", "2,3,4,5,6,7,8,10,12,15"]
 
 @pytest.fixture
 def density(capsys):
-    return partial(call, capsys, "density")
+    """`trapmeter density`, without its bootstrap, which takes most of the time, unless the arguments ask for one."""
+
+    def run(*arguments):
+        return call(capsys, "density", *arguments, *(() if "--bootstrap" in arguments else ("--bootstrap", 0)))
+
+    return run
 
 
 @pytest.fixture

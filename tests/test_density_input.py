@@ -44,7 +44,7 @@ def flat(tmp_path):
         ),
         (["--bootstrap", "3"], ["20 or more bootstrap replicates"]),
         (["--bootstrap", "100", "--scale-error", "5"], ["such as 0.1 for 10 %"]),
-        (["--scale-error", "0.1"], ["--scale-error", "give --bootstrap too"]),
+        (["--scale-error", "0.1", "--bootstrap", "0"], ["--scale-error", "leave out --bootstrap 0"]),
         (["--cutpoints", "-2,5"], ["expected a truncation with 0 <= left < right metres, got left -2 and right 5"]),
         (["--areas", "5"], ["such as --areas.north 12.5, got '5'"]),
         (["--areas.north", "large"], ["--areas.north: expected a number, got 'large'"]),
@@ -104,7 +104,7 @@ def test_invalid_configurations_are_refused_with_what_is_expected(tmp_path, flat
 
 def test_a_configuration_may_have_a_byte_order_mark_but_must_be_utf_8(tmp_path, flat, density):
     (tmp_path / "survey.toml").write_text('file = "flat.csv"\nkey = "hn"\nadjust = "none"\n', encoding="utf-8-sig")
-    assert density("--config", tmp_path / "survey.toml")[0] == 0
+    assert density("--config", tmp_path / "survey.toml", "--bootstrap", 0)[0] == 0
     (tmp_path / "survey.toml").write_text('file = "fl\u00e4che.csv"\n', encoding="latin-1")
     assert "save it as UTF-8" in density("--config", tmp_path / "survey.toml")[2]
 
@@ -178,6 +178,7 @@ def flat_rows(*rows, head="Sample.Label,Effort,distance"):
     return "\n".join((head, *rows)) + "\n"
 
 
+EDGES = ["--cutpoints", "0,2,4,6,9", "--bootstrap", 0]
 TWENTY = [f"s{number % 5},10,{1 + number * 0.37:.2f}" for number in range(20)]
 
 
@@ -246,7 +247,7 @@ def test_columns_that_may_be_misspelt_are_noted(tmp_path, density):
     path = tmp_path / "flat.csv"
     rows = [row + ",0.1,x" for row in TWENTY]
     path.write_text(flat_rows(*rows, head="Sample.Label,Effort,distance,Multiplier,Study.Area"))
-    status, output, _ = density(path, "--key", "half-normal", "--adjust", "none", "--cutpoints", "0,2,4,6,9")
+    status, output, _ = density(path, "--key", "half-normal", "--adjust", "none", *EDGES)
     assert status == 0
     assert "the column 'Multiplier' is ignored; rename it 'multiplier'" in output
     assert "Study.Area" not in output
@@ -256,6 +257,6 @@ def test_an_unused_angle_is_noted(tmp_path, density):
     path = tmp_path / "flat.csv"
     rows = [row + ",0.1" for row in TWENTY]
     path.write_text(flat_rows(*rows, head="Sample.Label,Effort,distance,multiplier"))
-    arguments = ["--key", "half-normal", "--adjust", "none", "--cutpoints", "0,2,4,6,9"]
+    arguments = ["--key", "half-normal", "--adjust", "none", *EDGES]
     assert "the given angle of view (42 degrees) was not used" in density(path, *arguments, "--theta", 42)[1]
     assert "was not used" not in density(path, *arguments, "--theta", 36)[1]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 REL = 0.03
 """The expected densities were noted before distances on a cutpoint counted in the nearer bin, as in R."""
-BINS: dict[str, Any] = {"cutpoints": [0, 2, 4, 6, 8, 10], "key": ["half-normal"], "adjust": ["none"]}
+BINS: dict[str, Any] = {"cutpoints": [0, 2, 4, 6, 8, 10], "key": ["half-normal"], "adjust": ["none"], "bootstrap": 0}
 
 
 @pytest.fixture

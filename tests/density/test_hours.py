@@ -9,7 +9,7 @@ from density.surveys import deployments_text, write_distances_survey, write_flat
 from trapmeter.density.run import run_density
 from trapmeter.errors import InputError
 
-CHOICES = {"cutpoints": [0, 2, 4, 6, 8, 10], "key": "half-normal", "adjust": "none"}
+CHOICES = {"cutpoints": [0, 2, 4, 6, 8, 10], "key": "half-normal", "adjust": "none", "bootstrap": 0}
 
 
 @pytest.fixture

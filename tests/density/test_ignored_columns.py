@@ -5,7 +5,7 @@ import pytest
 from density.surveys import deployments_text, distances_rows, write_distances_survey, write_flat
 from trapmeter.density.run import run_density
 
-CHOICES = {"cutpoints": [0, 2, 4, 6, 8, 10], "key": "half-normal", "adjust": "none"}
+CHOICES = {"cutpoints": [0, 2, 4, 6, 8, 10], "key": "half-normal", "adjust": "none", "bootstrap": 0}
 
 
 def with_columns(text, *names):

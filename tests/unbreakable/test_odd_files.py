@@ -96,7 +96,9 @@ def test_output_names_may_be_as_long_as_the_system_allows(tmp_path: Path, make_c
     out = tmp_path / ("o" * 200)
     assert inside(*survey.predict(out)) == 0
     longest = tmp_path / f"{'n' * 250}.json"
-    assert inside("density", write_flat(tmp_path), "--cutpoints", "0,2,4,6,8,10", "--json", longest) == 0
+    assert (
+        inside("density", write_flat(tmp_path), "--cutpoints", "0,2,4,6,8,10", "--bootstrap", 0, "--json", longest) == 0
+    )
     assert json.loads(longest.read_text())["fits"]
 
 

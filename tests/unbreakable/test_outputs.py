@@ -34,7 +34,7 @@ def verbs(survey: Survey, train: list[object], tmp_path: Path, out: Path) -> dic
         "demo": ["demo", "--out", out],
         "frames": survey.frames(out),
         "train": [*train, "--out", out],
-        "density": ["density", write_flat(tmp_path), "--cutpoints", "0,2,4,6,8,10", "--out", out],
+        "density": ["density", write_flat(tmp_path), "--cutpoints", "0,2,4,6,8,10", "--bootstrap", 0, "--out", out],
         "evaluate": ["evaluate", "--predictions", survey.labels, "--labels", survey.labels, "--out", out],
     }
 

@@ -21,6 +21,7 @@ import numpy as np
 from trapmeter.density.analysis import Analysis
 from trapmeter.density.estimate import lognormal_interval
 from trapmeter.density.replicates import (
+    DEFAULT_REPLICATES,
     MIN_REPLICATES,
     BootstrapSettings,
     ReplicateOutcome,
@@ -77,7 +78,7 @@ class Bootstrap:
             return ()
         return (
             f"{self.settings.replicates} bootstrap replicates are few: the limits of the interval are rough; use "
-            "--bootstrap 1000 for results that you report",
+            f"--bootstrap {DEFAULT_REPLICATES} for results that you report",
         )
 
     @property
@@ -142,7 +143,7 @@ def _summarise(outcomes: Sequence[ReplicateOutcome], analysis: Analysis, setting
         reason = failures.most_common(1)[0][0]
         raise InputError(
             f"only {len(densities)} of {settings.replicates} bootstrap replicates could be fitted. Most frequent reason: "
-            f"{reason}. Use fewer adjustments or coarser bins, or leave out the bootstrap"
+            f"{reason}. Use fewer adjustments or coarser bins"
         )
     level, n_stations = analysis.settings.level, len(analysis.survey.stations)
     # Degrees of freedom of the variance between stations.

@@ -12,6 +12,7 @@ from typing import Any
 from trapmeter.density.activity import ActivityCurve, fit_activity, note_hours
 from trapmeter.density.analysis import Analysis, run_analysis
 from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
+from trapmeter.density.replicates import DEFAULT_REPLICATES
 from trapmeter.density.settings import DensitySettings, SurveyFormat, density_settings
 from trapmeter.density.survey.camtrap_dp import read_camtrap_survey
 from trapmeter.density.survey.flat_file import availability_from_rows, survey_from_rows
@@ -28,7 +29,6 @@ from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN
 from trapmeter.tables.flatfile import COLUMNS, LABEL_COLUMNS, read_flat_file
 
 BY_FORMULA, BY_BOOTSTRAP = "by formula", "bootstrap, lognormal"
-ADVISED_REPLICATES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,13 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class DensityRun:
-    """The settings of an analysis and its results."""
+    """The settings of an analysis and its results; bootstrap_failure: why there is no bootstrap although it was wanted."""
 
     settings: DensitySettings
     analysis: Analysis
     activity: ActivityCurve | None = None
     bootstrap: Bootstrap | None = None
+    bootstrap_failure: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -79,7 +80,10 @@ class DensityRun:
         assumed = "snapshots are independent, and those of one animal are not"
         if self.analysis.survey.errors is not None:
             assumed = "snapshots and the errors of distances are independent, and those of one camera are not"
-        return f"the interval by formula assumes that {assumed}; use that of the bootstrap: --bootstrap {ADVISED_REPLICATES}"
+        note = f"the interval by formula assumes that {assumed}, and is mostly too narrow"
+        if self.bootstrap_failure:
+            return f"there is no interval by bootstrap: {self.bootstrap_failure}. {note[0].upper()}{note[1:]}"
+        return f"{note}; use that of the bootstrap: --bootstrap {DEFAULT_REPLICATES}"
 
 
 def run_density(
@@ -119,9 +123,14 @@ def run_survey(settings: DensitySettings, progress: Progress = no_progress) -> D
     elif activity is not None:
         availability = activity.availability
     analysis = run_analysis(survey, settings.analysis(), availability)
+    run = DensityRun(settings, analysis, activity)
     replication = settings.replication()
-    bootstrap = None if replication is None else bootstrap_density(analysis, replication, progress)
-    return DensityRun(settings, analysis, activity, bootstrap)
+    if replication is None:
+        return run
+    try:
+        return replace(run, bootstrap=bootstrap_density(analysis, replication, progress))
+    except InputError as error:  # The estimate and its interval by formula are good without replicates.
+        return replace(run, bootstrap_failure=str(error))
 
 
 def read_survey(settings: DensitySettings) -> tuple[Survey, Availability | None]:

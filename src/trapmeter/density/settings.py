@@ -13,7 +13,7 @@ from trapmeter.density.analysis import AnalysisSettings
 from trapmeter.density.detection.held_out_errors import read_held_out
 from trapmeter.density.detection.measurement_error import MeasurementError, RandomError
 from trapmeter.density.detection.selection import SelectBy, candidate_functions
-from trapmeter.density.replicates import BootstrapSettings
+from trapmeter.density.replicates import DEFAULT_REPLICATES, BootstrapSettings
 from trapmeter.errors import InputError
 from trapmeter.settings import Jobs, Numbers, Range, Texts, check_ranges, from_values, read_toml, worker_count
 from trapmeter.tables.times import Hours, TimeZone, parse_hours
@@ -98,8 +98,9 @@ class DensitySettings:
     hours: Annotated[Texts, Parameter(consume_multiple=True)] = ()
     """With `activity` and a flat file: hours of the day that its effort counts, such as 06:00-18:00 20:00-22:00. Default: all
     day. Deployments have them in their column hours."""
-    bootstrap: Annotated[int, Range(least=0)] = 0
-    """Number of bootstrap replicates over stations, such as 1000, with selection in each."""
+    bootstrap: Annotated[int, Range(least=0)] = DEFAULT_REPLICATES
+    """Number of bootstrap replicates over stations, with selection in each; 0 leaves the interval to a formula, which is
+    faster and mostly too narrow."""
     scale_error: Annotated[float, Range(least=0.0)] = 0.0
     """Standard deviation of a scale error of all distances, such as 0.05 for 5 %, drawn in each replicate."""
     site_scale_error: Annotated[float, Range(least=0.0)] = 0.0
@@ -123,7 +124,9 @@ class DensitySettings:
         if self.availability_se and self.availability is None:
             raise InputError("--availability-se needs --availability: give both")
         if (self.scale_error or self.site_scale_error) and not self.bootstrap:
-            raise InputError("--scale-error and --site-scale-error are drawn in each replicate: give --bootstrap too")
+            raise InputError(
+                "--scale-error and --site-scale-error are drawn in each replicate: leave out --bootstrap 0"
+            )
         if self.errors is not None and self.distance_cv is not None:
             raise InputError("--errors and --distance-cv exclude each other: give one of them")
 
@@ -166,7 +169,7 @@ class DensitySettings:
         return None if self.distance_cv is None else RandomError(self.distance_cv)
 
     def replication(self) -> BootstrapSettings | None:
-        """The bootstrap; None without."""
+        """The bootstrap; None for the interval by formula alone."""
         if not self.bootstrap:
             return None
         jobs = worker_count(self.jobs)
