@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from trapmeter.errors import InputError, RunError
 from trapmeter.export import ExportFormat, export_results
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
-from trapmeter.tables.distances import write_distances
+from trapmeter.tables.distances import read_distances, write_distances
 from trapmeter.tables.drivendata import read_labels
 from trapmeter.tables.megadetector import read_megadetector, write_megadetector
 
@@ -70,6 +71,22 @@ def test_frames_are_numbered_by_the_frame_rate_of_the_video(make_clip, tmp_path:
     assert inside["detections"][0]["frame_number"] == 10
     assert outside["frame_rate"] == 1000
     assert document["info"]["detector"] == "bright"
+
+
+def test_species_survive_megadetector_json_and_distances(tmp_path: Path) -> None:
+    named = [("red fox", 0.75), ("Sus scrofa", None), ("", None)]
+    rows = [
+        replace(row, observation=replace(row.observation, species=species, species_score=score))
+        for (species, score), row in zip(named, (measured("v.mp4", second, 4.0) for second in range(3)), strict=True)
+    ]
+    write_distances(tmp_path / "distances.csv", rows)
+    again = [row.observation for row in read_distances(tmp_path / "distances.csv")]
+    assert [(row.species, row.species_score) for row in again] == named
+    write_megadetector(tmp_path / "md.json", rows, {"v.mp4": 10.0}, "bright")
+    (video,) = read_megadetector(tmp_path / "md.json")
+    # A species that a person named is certain.
+    expected = [("red fox", 0.75), ("Sus scrofa", 1.0), ("", None)]
+    assert [(found.box.species, found.box.species_score) for found in video.detections] == expected
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)

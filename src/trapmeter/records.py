@@ -32,12 +32,19 @@ class VideoSecond(NamedTuple):
     time_s: float
 
 
+def check_species_score(score: float | None) -> None:
+    """Raises InputError if a score of a species is no share."""
+    if score is not None and not 0.0 <= score <= 1.0:
+        raise InputError(f"the score of a species must lie in 0..1, got {score:g}")
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """A detected animal's bounding box.
 
     x1, y1 (top left) and x2, y2 (bottom right) are fractions of picture width and height, 0 <= x1 < x2 <= 1 and the same
-    for y. score is the detector's confidence, 0..1. species: of the animal, "" if unknown.
+    for y. score is the detector's confidence, 0..1. species: of the animal, as a classifier names it, "" if unknown.
+    species_score: the classifier's confidence in it, 0..1, None if unknown.
     """
 
     x1: float
@@ -46,6 +53,7 @@ class Box:
     y2: float
     score: float
     species: str = ""
+    species_score: float | None = None
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.x1 < self.x2 <= 1.0 and 0.0 <= self.y1 < self.y2 <= 1.0):
@@ -55,6 +63,7 @@ class Box:
             )
         if not 0.0 <= self.score <= 1.0:
             raise InputError(f"a box's score must lie in 0..1, got {self.score:g}")
+        check_species_score(self.species_score)
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:
@@ -106,7 +115,8 @@ class Observation:
     """One animal (or none: box is None) at one second of one medium.
 
     animal_id counts from 1 within a medium and follows an animal from second to second; 0 if there is no animal. is_night:
-    the medium's pictures have no colours, as under infrared flash; None if unknown. species: "" if unknown.
+    the medium's pictures have no colours, as under infrared flash; None if unknown. species: "" if unknown. species_score:
+    confidence of the classifier that named the species, 0..1; None if no classifier did.
     """
 
     media_id: str
@@ -116,10 +126,12 @@ class Observation:
     site_id: str = ""
     is_night: bool | None = None
     species: str = ""
+    species_score: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time_s) and self.time_s >= 0):
             raise InputError(f"{self.media_id}: a time is a number of seconds >= 0, got {self.time_s}")
+        check_species_score(self.species_score)
 
     @property
     def site_or_medium(self) -> str:

@@ -133,6 +133,18 @@ def test_the_best_class_is_the_species_of_its_box(write):
     boxes = (classified(("0", 0.8), ("1", 0.1)), classified(("2", 0.9)), FOUND | {"classifications": None}, FOUND)
     (file,) = read_megadetector(write(document(photo(*boxes), **CLASSES)))
     assert [found.box.species for found in file.detections] == ["red fox", "", "", ""]
+    assert [found.box.species_score for found in file.detections] == [0.8, None, None, None]
+
+
+@pytest.mark.parametrize("score", [1.2, -0.1, "high", True])
+def test_a_score_of_a_class_is_a_share(write, score):
+    with pytest.raises(InputError, match=r"detections\[0\], classifications: expected a score in 0..1, got"):
+        read_megadetector(write(document(photo(classified(("0", score))), **CLASSES)))
+
+
+def test_a_class_may_lack_a_score(write):
+    (file,) = read_megadetector(write(document(photo(classified(("0", None))), **CLASSES)))
+    assert [(found.box.species, found.box.species_score) for found in file.detections] == [("red fox", None)]
 
 
 def test_an_animal_that_the_classifier_calls_a_person_is_left_out(write):

@@ -25,7 +25,7 @@ from trapmeter.tables.camtrapdp.container import is_package, table_files
 from trapmeter.tables.csvfile import find_ignored_columns, read_columns
 from trapmeter.tables.density_inputs import read_activity_times
 from trapmeter.tables.distances import COLUMNS as DISTANCE_COLUMNS
-from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN
+from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN, SPECIES_SCORE_COLUMN
 from trapmeter.tables.flatfile import COLUMNS, LABEL_COLUMNS, read_flat_file
 
 BY_FORMULA, BY_BOOTSTRAP = "by formula", "bootstrap, lognormal"
@@ -149,7 +149,8 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
     _refuse_unused(settings, survey_format)
     if survey_format is SurveyFormat.DISTANCES:
         survey = _with_areas(read_measured_survey(settings), settings)
-        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, settings.species_column or SPECIES_COLUMN)
+        species_columns = settings.species_column or SPECIES_COLUMN, SPECIES_SCORE_COLUMN
+        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *species_columns)
         return replace(survey, notes=(*survey.notes, *_note_ignored(settings, known))), None
     if survey_format is SurveyFormat.CAMTRAP_DP:
         return _with_areas(read_camtrap_survey(settings), settings), None

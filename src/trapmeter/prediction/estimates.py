@@ -75,8 +75,8 @@ def _rows(
     predictions = second.answers or ((),) * len(second.boxes)
     animals = zip(second.boxes, second.animal_ids, predictions, strict=True) if second.boxes else [(None, 0, ())]
     for box, animal_id, distances_m in animals:
-        own_species = box.species if box and not species else species
-        observation = Observation(medium.media_id, second.time_s, box, animal_id, site_id, medium.is_night, own_species)
+        named = (box.species, box.species_score) if box and not species else (species, None)
+        observation = Observation(medium.media_id, second.time_s, box, animal_id, site_id, medium.is_night, *named)
         yield DetectedAnimal(observation, distances_m), second
 
 

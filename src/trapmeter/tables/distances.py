@@ -40,8 +40,8 @@ COLUMNS = (
 )
 DRAW_COLUMNS = tuple(f"q{percent:02d}_m" for percent in range(5, 100, 10))
 """q05_m, q15_m, ... q95_m: quantiles of where the animal may stand, the middle of each tenth."""
-NIGHT_COLUMN, SPECIES_COLUMN = "night", "species"
-"""Columns that earlier versions lack. species is written only when some row has one."""
+NIGHT_COLUMN, SPECIES_COLUMN, SPECIES_SCORE_COLUMN = "night", "species", "species_score"
+"""Columns that earlier versions lack. The last two are written only when some row has a value."""
 
 
 def write_distances(path: str | Path, estimates: Iterable[Estimate]) -> None:
@@ -52,11 +52,14 @@ def write_distances(path: str | Path, estimates: Iterable[Estimate]) -> None:
     """
     rows = estimates if isinstance(estimates, Sequence) else list(estimates)
     has_species = any(estimate.observation.species for estimate in rows)
+    has_scores = any(estimate.observation.species_score is not None for estimate in rows)
+    further = [SPECIES_COLUMN] * has_species + [SPECIES_SCORE_COLUMN] * has_scores
     with atomic_file(Path(path)) as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-        writer.writerow((*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *((SPECIES_COLUMN,) if has_species else ())))
+        writer.writerow((*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *further))
         for estimate in rows:
-            writer.writerow((*_cells(estimate), *((to_cell(estimate.observation.species),) if has_species else ())))
+            species = _species_cells(estimate.observation)
+            writer.writerow((*_cells(estimate), *(species[column] for column in further)))
 
 
 def find_distances(results: str | Path) -> Path:
@@ -175,6 +178,14 @@ def _cells(estimate: Estimate) -> list[str]:
     ]
 
 
+def _species_cells(observation: Observation) -> dict[str, str]:
+    score = observation.species_score
+    return {
+        SPECIES_COLUMN: to_cell(observation.species),
+        SPECIES_SCORE_COLUMN: "" if score is None else fixed_decimals(score, 3),
+    }
+
+
 def _estimate(row: Row) -> Estimate:
     try:
         status = Status(row.text("status"))
@@ -191,6 +202,7 @@ def _estimate(row: Row) -> Estimate:
                 site_id=from_cell(row.raw("site_id")),
                 is_night=_is_night(row),
                 species=row.optional_text(SPECIES_COLUMN),
+                species_score=row.optional_number(SPECIES_SCORE_COLUMN),
             ),
             status,
             distance=_distance(row),
@@ -240,7 +252,7 @@ def to_frame(estimates: Iterable[Estimate]) -> pd.DataFrame:
         raise MissingExtraError("pandas", "notebook") from error
     return pd.DataFrame(
         [_dataframe_row(estimate) for estimate in estimates],
-        columns=[*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, SPECIES_COLUMN],
+        columns=[*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, SPECIES_COLUMN, SPECIES_SCORE_COLUMN],
     )
 
 
@@ -257,6 +269,7 @@ def _dataframe_row(estimate: Estimate) -> dict[str, object]:
         "model_id": estimate.model_id,
         NIGHT_COLUMN: observation.is_night,
         SPECIES_COLUMN: observation.species,
+        SPECIES_SCORE_COLUMN: observation.species_score,
     }
     if box is not None:
         cells |= dict(zip(COORDINATES, box.xyxy, strict=True)) | {"score": box.score}

@@ -152,9 +152,9 @@ def _species_names(classes: Any) -> dict[str, str]:
 def write_megadetector(
     path: Path, estimates: Iterable[Estimate], frame_rates: Mapping[str, float | None], detector: str
 ) -> None:
-    """Writes estimates, sorted by media_id, as boxes with their distances.
+    """Writes estimates, sorted by media_id, as boxes with their distances and species.
 
-    Animals without a box are left out, since the format has no place for them.
+    Animals without a box are left out, since the format has no place for them. A species that a person named has the score 1.
 
     Args:
         path: the file to write.
@@ -165,11 +165,15 @@ def write_megadetector(
     Raises:
         RunError: the file can't be written.
     """
+    estimates = list(estimates)
+    species = sorted({estimate.observation.species for estimate in estimates} - {""})
+    classes = {name: str(number) for number, name in enumerate(species, 1)}
     document = {
         "info": {"format_version": FORMAT_VERSION, "detector": detector},
         "detection_categories": {"1": "animal"},
+        **({"classification_categories": {key: name for name, key in classes.items()}} if classes else {}),
         "images": [
-            _image(media_id, list(rows), frame_rates[media_id])
+            _image(media_id, list(rows), frame_rates[media_id], classes)
             for media_id, rows in groupby(estimates, lambda estimate: estimate.observation.media_id)
         ],
     }
@@ -178,7 +182,9 @@ def write_megadetector(
         file.write("\n")
 
 
-def _image(media_id: str, rows: Sequence[Estimate], frame_rate: float | None) -> dict[str, Any]:
+def _image(
+    media_id: str, rows: Sequence[Estimate], frame_rate: float | None, classes: Mapping[str, str]
+) -> dict[str, Any]:
     processed = [row for row in rows if row.status in (Status.MEASURED, Status.NO_ANIMAL)]
     image: dict[str, Any] = {"file": media_id}
     if not processed:
@@ -186,16 +192,19 @@ def _image(media_id: str, rows: Sequence[Estimate], frame_rate: float | None) ->
     if frame_rate is not None:
         numbers = sorted({_frame_at(row.observation.time_s, frame_rate) for row in processed})
         image |= {"frame_rate": frame_rate, "frames_processed": numbers}
-    return {**image, "detections": [_detection(row, frame_rate) for row in processed if row.observation.box]}
+    return {**image, "detections": [_detection(row, frame_rate, classes) for row in processed if row.observation.box]}
 
 
-def _detection(row: Estimate, frame_rate: float | None) -> dict[str, Any]:
-    box = row.observation.box
+def _detection(row: Estimate, frame_rate: float | None, classes: Mapping[str, str]) -> dict[str, Any]:
+    box, species = row.observation.box, row.observation.species
     assert box is not None  # noqa: S101 - the caller has checked it
     sides = box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1
     found: dict[str, Any] = {"category": "1", "conf": round(box.score, 3), "bbox": [round(side, 4) for side in sides]}
     if frame_rate is not None:
         found["frame_number"] = _frame_at(row.observation.time_s, frame_rate)
+    if species:
+        score = row.observation.species_score
+        found["classifications"] = [[classes[species], 1.0 if score is None else round(score, 3)]]
     if row.distance is not None:
         distance = row.distance
         found |= {"distance_m": distance.distance_m, "low_m": distance.low_m, "high_m": distance.high_m}
@@ -248,9 +257,9 @@ def _read_file(where: str, image: Any, wanted: frozenset[str], species: Mapping[
         if not isinstance(detection, dict) or "category" not in detection:
             raise InputError(f"{here}: expected category, conf and bbox, got {detection!r}; correct or remove it")
         if str(detection["category"]) in wanted:
-            name = _top_class(here, detection.get("classifications"), species)
+            name, score = _top_class(here, detection.get("classifications"), species)
             if name.casefold() not in PEOPLE_AND_VEHICLES:
-                detections.append(_read_detection(here, detection, name))
+                detections.append(_read_detection(here, detection, name, score))
     frames = image.get("frames_processed")
     if frames is not None and not isinstance(frames, list):
         raise InputError(
@@ -262,19 +271,24 @@ def _read_file(where: str, image: Any, wanted: frozenset[str], species: Mapping[
     return FileDetections(file, tuple(detections), "", frame_rate, processed, is_video)
 
 
-def _top_class(where: str, classifications: Any, species: Mapping[str, str]) -> str:
-    """The species of the best classification, "" if there is none."""
+def _top_class(where: str, classifications: Any, species: Mapping[str, str]) -> tuple[str, float | None]:
+    """The species of the best classification with its score: "" and None if there is none."""
     if not classifications:
-        return ""
+        return "", None
     pairs: list[Any] = classifications if isinstance(classifications, list) else [None]
     if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise InputError(
             f"{where}: expected classifications such as [['3', 0.9]], got {classifications!r}; correct or remove them"
         )
-    return species.get(str(pairs[0][0]), "")
+    name, score = species.get(str(pairs[0][0]), ""), _number_in(pairs[0][1])
+    if not name or score is None:
+        return name, None
+    if not _is_number(score) or not 0 <= score <= 1:
+        raise InputError(f"{where}, classifications: expected a score in 0..1, got {pairs[0][1]!r}; correct it")
+    return name, float(score)
 
 
-def _read_detection(where: str, detection: dict[str, Any], species: str) -> FrameBox:
+def _read_detection(where: str, detection: dict[str, Any], species: str, score: float | None) -> FrameBox:
     bbox = detection.get("bbox")
     conf = detection.get("conf")
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(_is_number(value) for value in bbox):
@@ -282,7 +296,8 @@ def _read_detection(where: str, detection: dict[str, Any], species: str) -> Fram
     if not _is_number(conf):
         raise InputError(f"{where}: expected conf, a number in 0..1, got {conf!r}; correct it")
     left, top, width, height = bbox
-    box = replace(make_box((left, top, left + width, top + height), conf, f"{where}, bbox"), species=species)
+    box = make_box((left, top, left + width, top + height), conf, f"{where}, bbox")
+    box = replace(box, species=species, species_score=score)
     number = detection.get("frame_number")
     return FrameBox(None if number is None else _frame_number(f"{where}, frame_number", number), box)
 
