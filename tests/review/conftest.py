@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeClip
-from review_rows import AVI, MP4, ODD, ODD_NAME, results_of
+from review_rows import AVI, MP4, ODD, ODD_NAME, ROWS, results_of
 from trapmeter.review.results import Results
 
 TOKEN = "the-token"
@@ -39,9 +39,9 @@ def media(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def results(tmp_path: Path, media: Path) -> Results:
-    """A folder of results without a review."""
-    return results_of(tmp_path / "results", root=media)
+def results(tmp_path: Path, media: Path, request: pytest.FixtureRequest) -> Results:
+    """A folder of results without a review; a test may give other rows as the parameter."""
+    return results_of(tmp_path / "results", getattr(request, "param", ROWS), root=media)
 
 
 @dataclass

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from review_rows import AVI, MP4, ODD_NAME, ODD_SITE
+from review_rows import row as review_row
+from trapmeter.records import STATIC_PREFIX
 from trapmeter.review.decisions import read_log
 from trapmeter.review.results import Results
 from trapmeter.tables.distances import REVIEW_LOG, read_distances
@@ -220,6 +222,32 @@ def test_every_key_does_what_it_says(page: Page, live: str, results: Results) ->
     ]
     assert decided[2].xyxy == (0.71, 0.31, 0.9, 0.71)
     assert (decided[5].distance_m, decided[5].xyxy) == (6.5, (0.4, 0.39, 0.6, 0.69))
+
+
+LEAF_REASON = f"{STATIC_PREFIX}the box stays in place"
+WITH_LEAVES = (
+    review_row(AVI, 0, 5.0),
+    review_row(AVI, 1, 5.0, 2, reason=LEAF_REASON, x=0.1),
+    review_row(MP4, 0, 9.0, site_id="S02", reason=f"unlike the training; {LEAF_REASON}"),
+    review_row(MP4, 1, 8.0, site_id="S02"),
+)
+
+
+@pytest.mark.parametrize("results", [WITH_LEAVES], indirect=True)
+def test_one_key_decides_all_boxes_that_are_marked_static(page: Page, live: str, results: Results) -> None:
+    open_at(page, live, 1)
+    press(page, "s")
+    for number, verdict in enumerate(("", "not an animal", "not an animal", "")):
+        expect(page.locator(f"#row-{number} .verdict")).to_have_text(verdict)
+    expect(page.locator("#undo")).to_contain_text("all static boxes are no animals")
+    press(page, "u")
+    for number in range(len(WITH_LEAVES)):
+        expect(page.locator(f"#row-{number} .verdict")).to_have_text("")
+    open_at(page, live, 2)
+    press(page, "{Shift+S}")
+    for number, verdict in enumerate(("", "accepted", "accepted", "")):
+        expect(page.locator(f"#row-{number} .verdict")).to_have_text(verdict)
+    assert kinds(results) == ["static_not_animal", "undo", "static_accept"]
 
 
 def test_the_mouse_does_the_same_as_the_keys(page: Page, live: str, results: Results) -> None:
