@@ -23,7 +23,7 @@ LAYERS = [
     {"folds", "geometry", "metrics", "uncertainty", "windows", "parallel"},
     {"journal"},
     {"media", "tables", "models"},
-    {"detect", "boxmodel", "frames"},
+    {"detect", "boxmodel", "frames", "camera"},
     {"calibration"},
     {"density", "export", "prediction", "training"},
     {"competition", "quantisation"},
