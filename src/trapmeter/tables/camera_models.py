@@ -35,7 +35,7 @@ class CameraModel:
 
     make, model: as in EXIF; a model that ends in * stands for all that begin like it. hfov_deg: horizontal field of view,
     degrees. sd_deg: how far it may be off, as a standard deviation. aspect: width over height of the pictures that the
-    figure is for, None if the source doesn't say. is_seen: photos with this make and model are on record; if not, both are
+    figure is for, None if the source doesn't say. is_seen: make and model were seen in published data; if not, both are
     assumed from the name of the model. source: an address.
     """
 
