@@ -22,6 +22,7 @@ from trapmeter.competition.settings import CompetitionSettings
 from trapmeter.density.settings import DensitySettings
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.settings import settings_of
+from trapmeter.tables.camera_models import camera_models
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -96,11 +97,30 @@ def modules_table() -> str:
     return "\n".join(rows)
 
 
+def camera_models_table() -> str:
+    """A table of the camera models whose lens is known, with the source of each figure."""
+    rows = [
+        "| camera | make and model in EXIF | degrees | may be off by | format | figure | remarks |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for known in camera_models():
+        exif = f"`{known.make}`, `{known.model}`" + ("" if known.is_seen else " (assumed)")
+        aspect = "" if known.aspect is None else _ASPECT_NAMES[known.aspect]
+        figure = f"[{known.basis}]({known.source})"
+        rows.append(
+            f"| {known.name} | {exif} | {known.hfov_deg:g} | {known.sd_deg:g} | {aspect} | {figure} | {_cell(known.note)} |"
+        )
+    return "\n".join(rows)
+
+
+_ASPECT_NAMES = {1.333: "4:3", 1.778: "16:9"}
+
 PAGES: dict[str, Callable[[], str]] = {"reference/cli.md": command_line, "reference/python.md": python}
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "reference/density.md": {"settings": lambda: settings_table(DensitySettings)},
     "reference/chain.md": {"settings": lambda: settings_table(CompetitionSettings)},
     "reference/predict.md": {"settings": lambda: settings_table(PredictSettings)},
+    "reference/camera-models.md": {"models": camera_models_table},
     "development/design.md": {"modules": modules_table},
 }
 

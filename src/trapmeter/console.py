@@ -124,6 +124,12 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
     if by_exif is not None and not run.facts["arguments"]["exif"]:
         n_photos = run.facts["cameras"]["n_exif"]
         print(f"EXIF of {n_photos:,} photos states {by_exif:.0f} degrees (median), which was not used; --exif uses it")
+    for model in run.facts["cameras"]["models"]:
+        if model["n_without_hfov"] and not run.facts["arguments"]["exif"]:
+            print(
+                f"{model['n_without_hfov']:,} media are from a {model['name']}, whose lens has {model['hfov_deg']:.0f} "
+                "degrees: give --exif to use it"
+            )
     if run.facts.get("runtime") is not None:
         print(f"networks ran in {run.facts['runtime']['runtime']}: {run.facts['runtime']['why']}")
     for note in (*run.facts["notes"], *notes):

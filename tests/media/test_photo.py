@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from trapmeter.errors import MediaError
-from trapmeter.media.photo import DAMAGE, exif_hfov_deg, open_photo, register_heif
+from trapmeter.media.photo import DAMAGE, exif_camera, exif_hfov_deg, open_photo, register_heif
 from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.records import Frame
 
@@ -182,9 +182,21 @@ def test_a_turned_photo_has_the_field_of_view_of_its_displayed_width(tmp_path: P
         assert (reader.facts.width, reader.facts.height) == (300, 400)
 
 
+def test_make_and_model_are_read_without_what_fills_them_up(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[271], exif[272] = "RECONYX ", "HC600 HYPERFIRE\0\0\0"
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (40, 30)).save(path, exif=exif)
+    with open_photo(path) as reader:
+        assert (reader.facts.camera_make, reader.facts.camera_model) == ("RECONYX", "HC600 HYPERFIRE")
+    with open_photo(photo_with(tmp_path, {})) as reader:
+        assert (reader.facts.camera_make, reader.facts.camera_model) == ("", "")
+
+
 @given(st.binary(max_size=80))
 def test_garbage_in_exif_gives_no_field_of_view_or_a_plausible_one(blob: bytes) -> None:
     image = Image.new("RGB", (40, 30))
     image.info["exif"] = b"Exif\x00\x00" + blob
     found = exif_hfov_deg(image)
     assert found is None or 10 <= found <= 120
+    assert all(text.isprintable() and len(text) <= 100 for text in exif_camera(image))

@@ -116,6 +116,17 @@ def test_a_turned_video_is_displayed_upright(make_clip: MakeClip, tmp_path: Path
     assert np.array_equal(after.pixels, np.rot90(before.pixels))
 
 
+@pytest.mark.parametrize("prefix", ["", "com.apple.quicktime."])
+def test_make_and_model_are_read_from_the_container(tmp_path: Path, make_clip: MakeClip, prefix: str) -> None:
+    plain = make_clip("plain.mp4", n=5)
+    tags = {f"{prefix}make": "BROWNING ", f"{prefix}model": "BTC-5HDPX"}
+    path = remux(plain, tmp_path / "camera.mov", movflags="use_metadata_tags", tags=tags)
+    with open_video(path) as reader:
+        assert (reader.facts.camera_make, reader.facts.camera_model) == ("BROWNING", "BTC-5HDPX")
+    with open_video(plain) as reader:
+        assert (reader.facts.camera_make, reader.facts.camera_model) == ("", "")
+
+
 def test_a_truncated_video_yields_what_is_left_and_is_doubtful(make_clip: MakeClip, tmp_path: Path) -> None:
     complete = make_clip("complete.avi", n=90, codec="mjpeg", pix_fmt="yuvj420p")
     truncated = tmp_path / "truncated.avi"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fakes import HEIGHT, HeightModel
-from trapmeter.calibration.field_facts import FieldFacts, facts_used_in, shoulders_by_medium
+from trapmeter.calibration.field_facts import FieldFacts, LensSource, facts_used_in, shoulders_by_medium
 from trapmeter.calibration.lens import box_scale, lens_ratio
 from trapmeter.errors import InputError
 from trapmeter.prediction.camera_correction import (
@@ -33,6 +34,11 @@ SITES = {"S1/a.jpg": "S1", "S1/b.jpg": "S1", "S2/c.jpg": "S2"}
 
 def result(media_id: str, hfov_deg: float | None = None, aspect: float | None = 16 / 9) -> MediumResult:
     return MediumResult(media_id, 1, 1, (SECOND,), hfov_deg=hfov_deg, aspect=aspect)
+
+
+def reconyx(media_id: str, model: str = "HYPERFIRE 2 COVERT", **changes: object) -> MediumResult:
+    """A photo of 4:3 from a camera of the table: 38.2 degrees, unless another model is given."""
+    return replace(result(media_id, aspect=4 / 3), camera_make="RECONYX", camera_model=model, **changes)
 
 
 def settings(**changes: object) -> PredictSettings:
@@ -62,7 +68,49 @@ def test_exif_counts_only_if_a_sites_photos_agree() -> None:
 def test_run_json_counts_the_media_with_a_field_of_view_and_those_with_exif() -> None:
     media = [result("S1/a.jpg", 60.0), result("S1/b.jpg", 40.0), result("S2/c.jpg")]
     facts = find_camera_facts(media, CameraInputs(SITES, {"S2": CameraSetup(20.0)}, {}), settings())
-    assert count_known_cameras(media, facts) == {"n_with_hfov": 1, "n_exif": 2, "exif": 50.0}
+    assert count_known_cameras(media, facts) == {
+        "n_with_hfov": 1,
+        "n_exif": 2,
+        "exif": 50.0,
+        "n_by_source": {"stated": 1, "exif": 0, "model": 0},
+        "models": [],
+    }
+
+
+def test_the_model_of_the_camera_states_the_lens_only_if_requested_and_nothing_else_does() -> None:
+    media = [reconyx("S1/a.jpg"), reconyx("S2/c.jpg", hfov_deg=60.0)]
+    assert cameras(*media) == {}
+    found = cameras(*media, exif=True)
+    assert (found["S1/a.jpg"].hfov_deg, found["S2/c.jpg"].hfov_deg) == (38.2, 60.0)
+    assert {camera.hfov_deg for camera in cameras(*media, exif=True, hfov_deg=30.0).values()} == {30.0}
+    assert cameras(*media, exif=True, table={"S1": CameraSetup(20.0)})["S1/a.jpg"].hfov_deg == 20.0
+
+
+def test_a_model_counts_only_if_a_sites_media_agree() -> None:
+    assert cameras(reconyx("S1/a.jpg"), reconyx("S1/b.jpg", model="HC600 HYPERFIRE"), exif=True) == {}
+    assert cameras(reconyx("S1/a.jpg"), reconyx("S1/b.jpg", model="of an unknown kind"), exif=True) == {}
+    # Focal lengths that contradict each other aren't replaced by the model.
+    assert cameras(reconyx("S1/a.jpg", hfov_deg=60.0), reconyx("S1/b.jpg", hfov_deg=20.0), exif=True) == {}
+
+
+def test_media_without_a_model_share_their_sites_if_their_format_fits() -> None:
+    media = [reconyx("S1/a.jpg"), result("S1/b.jpg", aspect=4 / 3), result("S2/c.jpg", aspect=4 / 3)]
+    assert set(cameras(*media, exif=True)) == {"S1/a.jpg", "S1/b.jpg"}
+    assert set(cameras(reconyx("S1/a.jpg"), result("S1/b.jpg"), exif=True)) == {"S1/a.jpg"}
+
+
+def test_rows_and_run_json_say_where_the_lens_comes_from() -> None:
+    media = [reconyx("S1/a.jpg"), reconyx("S1/b.jpg"), result("S2/c.jpg", 60.0)]
+    facts = find_camera_facts(media, CameraInputs(SITES, {}, {}), settings(exif=True))
+    assert facts.note("S1/a.jpg") == "; with lens 38.2 deg by camera model"
+    assert facts.note("S2/c.jpg") == "; with lens 60 deg by EXIF"
+    assert facts.lens_source("S1/b.jpg") is LensSource.MODEL
+    assert facts_used_in(facts.note("S1/a.jpg")) == {"lens"}
+    counts = count_known_cameras(media, facts)
+    assert counts["n_by_source"] == {"stated": 0, "exif": 1, "model": 2}
+    assert [(m["name"], m["n_media"], m["n_without_hfov"]) for m in counts["models"]] == [("Reconyx HyperFire 2", 2, 0)]
+    unused = count_known_cameras(media, find_camera_facts(media, CameraInputs(SITES, {}, {}), settings()))
+    assert [m["n_without_hfov"] for m in unused["models"]] == [2]
 
 
 def test_the_pictures_own_aspect_counts_unless_the_table_has_one() -> None:

@@ -2,12 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import MakeClip
-from prediction_world import make_survey
+from prediction_world import BOXES_HEADER, make_survey
+from trapmeter.console import print_summary
 from trapmeter.errors import InputError, RunError
 from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
@@ -151,3 +155,45 @@ def test_a_reviewed_table_is_never_replaced_by_a_different_one(survey: Path) -> 
     (out / "review.jsonl").write_text("header\n")
     run_prediction(settings(survey, hfov_deg=30.0))
     assert (out / "distances.csv").read_bytes() != before
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> PredictSettings:
+    """Two photos of a camera whose lens the table of camera models has, with a box in each."""
+    exif = Image.Exif()
+    exif[271], exif[272] = "RECONYX", "HYPERFIRE 2 COVERT\0"
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        Image.fromarray(np.full((300, 400, 3), 90, np.uint8)).save(tmp_path / "photos" / name, exif=exif)
+    rows = "a.jpg,0,0.2,0.4,0.4,0.7,0.9,park,s\nb.jpg,0,0.5,0.4,0.6,0.6,0.9,park,s\n"
+    (tmp_path / "boxes.csv").write_text(BOXES_HEADER + rows)
+    return PredictSettings((tmp_path / "photos",), out=tmp_path / "out", boxes=tmp_path / "boxes.csv", jobs=1)
+
+
+def test_the_lens_of_a_camera_model_is_offered_and_used_on_request(
+    photos: PredictSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offer = "2 media are from a Reconyx HyperFire 2, whose lens has 38 degrees: give --exif to use it"
+    without = run_prediction(photos)
+    print_summary(without, photos.out, photos.out)
+    assert offer in capsys.readouterr().out
+    assert all("lens" not in row.model_id for row in without.estimates)
+
+    used = run_prediction(replace(photos, exif=True))
+    print_summary(used, photos.out, photos.out)
+    assert "whose lens" not in capsys.readouterr().out
+    assert all(row.model_id.endswith("; with lens 38.2 deg by camera model") for row in used.estimates)
+    told = run_prediction(replace(photos, hfov_deg=38.2))
+    assert [row.distance for row in used.estimates] == [row.distance for row in told.estimates]
+    assert json.loads((photos.out / "run.json").read_text())["cameras"]["n_by_source"]["stated"] == 2
+
+
+def test_the_camera_model_changes_nothing_unless_it_is_requested(photos: PredictSettings) -> None:
+    run_prediction(photos)
+    with_model = (photos.out / "distances.csv").read_bytes()
+    for path in photos.paths[0].iterdir():
+        with Image.open(path) as image:
+            image.load()
+        image.save(path, quality=95)
+    run_prediction(replace(photos, overwrite=True))
+    assert (photos.out / "distances.csv").read_bytes() == with_model

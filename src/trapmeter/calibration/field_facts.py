@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from trapmeter.calibration.lens import TRAINED_HFOV_DEG, lens_changes_boxes
@@ -16,14 +17,33 @@ LENS, GROUND, SHOULDER = "lens", "height and pitch", "shoulder"
 """The facts that `FieldFacts.note` names in a model_id and `facts_used_in` finds there."""
 
 
+class LensSource(StrEnum):
+    """Where the field of view of a medium comes from: --cameras or --hfov, the EXIF of its photos, or the table of models."""
+
+    STATED = "stated"
+    EXIF = "exif"
+    MODEL = "model"
+
+
+_LENS_NOTES = {LensSource.STATED: "", LensSource.EXIF: " by EXIF", LensSource.MODEL: " by camera model"}
+
+
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
-    """Cameras, animals' shoulder heights and species by media_id. The media of a site share a camera."""
+    """Cameras, animals' shoulder heights and species by media_id. The media of a site share a camera.
+
+    lens_sources: where the field of view of each camera comes from, if not from the user.
+    """
 
     cameras: Mapping[str, CameraSetup] = field(default_factory=dict)
     shoulders: Mapping[str, ShoulderHeight] = field(default_factory=dict)
     trained_hfov_deg: float = TRAINED_HFOV_DEG
     species: Mapping[str, str] = field(default_factory=dict)
+    lens_sources: Mapping[str, LensSource] = field(default_factory=dict)
+
+    def lens_source(self, media_id: str) -> LensSource:
+        """Where the field of view of a medium's known camera comes from."""
+        return self.lens_sources.get(media_id, LensSource.STATED)
 
     def hfov_deg(self, media_id: str) -> float:
         """The horizontal field of view of a medium; the usual one if none is known."""
@@ -35,7 +55,7 @@ class FieldFacts:
         camera, shoulder = self.cameras.get(media_id), self.shoulders.get(media_id)
         used = []
         if lens_changes_boxes(camera, self.trained_hfov_deg):
-            used.append(f"{LENS} {self.hfov_deg(media_id):.3g} deg")
+            used.append(f"{LENS} {self.hfov_deg(media_id):.3g} deg{_LENS_NOTES[self.lens_source(media_id)]}")
         if camera is not None and camera.height_m is not None:
             used.append(GROUND)
         if shoulder is not None:

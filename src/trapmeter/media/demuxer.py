@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import MediaError
 from trapmeter.media.medium_file import MediumFile
-from trapmeter.media.reader import FIRST_YEAR, Scale, scaled_size, transpose_scale
+from trapmeter.media.reader import FIRST_YEAR, Scale, printable_tag, scaled_size, transpose_scale
 from trapmeter.media.timeline import PACKET, Timeline
 from trapmeter.records import Pixels
 from trapmeter.storage.filesystems import RemoteError
@@ -86,6 +86,13 @@ def container_recording_time(container: InputContainer) -> str:
     except ValueError:
         return ""
     return when.isoformat() if when.year >= FIRST_YEAR else ""
+
+
+def container_camera(container: InputContainer) -> tuple[str, str]:
+    """Make and model of the camera; "" for each that the container lacks, as most do."""
+    tags = container.metadata
+    make, model = (tags.get(name) or tags.get(f"com.apple.quicktime.{name}") for name in ("make", "model"))
+    return printable_tag(make), printable_tag(model)
 
 
 def declared_length_s(container: InputContainer, stream: VideoStream) -> float | None:

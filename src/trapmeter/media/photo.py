@@ -1,4 +1,4 @@
-"""Reads a photo as a single frame at second 0, and the field of view and recording time from its EXIF."""
+"""Reads a photo as a single frame at second 0, and the field of view, camera and recording time from its EXIF."""
 
 from __future__ import annotations
 
@@ -20,7 +20,16 @@ from trapmeter.errors import MediaError
 from trapmeter.geometry import FILM_WIDTH_MM
 from trapmeter.media.discovery import HEIF_SUFFIXES
 from trapmeter.media.medium_file import MediumFile, open_medium_file
-from trapmeter.media.reader import FIRST_YEAR, ExactSize, FitWithin, MediumFacts, MissingFrame, Scale, scaled_size
+from trapmeter.media.reader import (
+    FIRST_YEAR,
+    ExactSize,
+    FitWithin,
+    MediumFacts,
+    MissingFrame,
+    Scale,
+    printable_tag,
+    scaled_size,
+)
 from trapmeter.records import Frame, Pixels, Status
 from trapmeter.storage.address import AnyPath
 from trapmeter.storage.filesystems import RemoteError
@@ -60,6 +69,15 @@ def exif_recording_time(image: Image.Image) -> str:
     except Exception:
         return ""
     return when.isoformat() if when.year >= FIRST_YEAR else ""
+
+
+def exif_camera(image: Image.Image) -> tuple[str, str]:
+    """Make and model of the camera; "" for each that EXIF lacks."""
+    try:
+        exif = image.getexif()
+        return printable_tag(exif.get(Base.Make)), printable_tag(exif.get(Base.Model))
+    except Exception:
+        return "", ""
 
 
 def displayed_size(image: Image.Image) -> tuple[int, int]:
@@ -106,6 +124,7 @@ class PhotoReader:
             self._codec, (self._width, self._height) = (image.format or "").lower(), displayed_size(image)
             self._hfov_deg = exif_hfov_deg(image)
             self._recorded = exif_recording_time(image)
+            self._camera_make, self._camera_model = exif_camera(image)
         if self._width * self._height > MAX_PHOTO_PIXELS:
             raise MediaError(f"{self._width} x {self._height} pixels; at most {MAX_PHOTO_PIXELS:,} are decoded")
 
@@ -122,6 +141,8 @@ class PhotoReader:
             doubts=self._doubts,
             hfov_deg=self._hfov_deg,
             recorded=self._recorded,
+            camera_make=self._camera_make,
+            camera_model=self._camera_model,
         )
 
     def regular_times(self, every_s: float) -> list[float]:

@@ -20,7 +20,7 @@ class MediumFacts:
     frame_rate: pictures a second, None for a photo; declared_s: the length that the file declares; length_s: the length of
     what can be read; doubts: sentences on what is wrong with a file that can be read nonetheless; hfov_deg: the horizontal
     field of view from a photo's EXIF, or None; recorded: when the medium was recorded according to the file (ISO 8601, no
-    zone), or "".
+    zone), or ""; camera_make, camera_model: the camera according to the file, or "".
     """
 
     codec: str
@@ -32,11 +32,21 @@ class MediumFacts:
     doubts: tuple[str, ...] = ()
     hfov_deg: float | None = None
     recorded: str = ""
+    camera_make: str = ""
+    camera_model: str = ""
 
     @property
     def aspect(self) -> float:
         """Width over height."""
         return self.width / self.height
+
+
+def printable_tag(value: object) -> str:
+    """A text that a camera wrote into a file, without control characters, blanks around it, or what exceeds 100 characters.
+
+    "" if the value is no text.
+    """
+    return "".join(filter(str.isprintable, value)).strip()[:100] if isinstance(value, str) else ""
 
 
 @dataclass(frozen=True, slots=True)

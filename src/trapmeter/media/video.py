@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from trapmeter.errors import MediaError
 from trapmeter.media.demuxer import (
     MAX_VIDEO_PIXELS,
+    container_camera,
     container_recording_time,
     declared_length_s,
     ffmpeg_message,
@@ -81,6 +82,7 @@ class VideoReader:
             self._codec, self._width, self._height = codec.name, codec.width, codec.height
             self._declared_s = declared_length_s(container, stream)
             self._recorded = container_recording_time(container)
+            self._camera_make, self._camera_model = container_camera(container)
             self._time_base = stream.time_base or Fraction(1, 1000)
             self._rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             if container.format.name in RAW_FORMATS:
@@ -126,6 +128,8 @@ class VideoReader:
             length_s=float(self._timeline.length),
             doubts=tuple(self._doubts),
             recorded=self._recorded,
+            camera_make=self._camera_make,
+            camera_model=self._camera_model,
         )
 
     def regular_times(self, every_s: float) -> list[float]:

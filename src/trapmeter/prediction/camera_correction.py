@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
+from typing import Any
 
-from trapmeter.calibration.field_facts import FieldFacts, shoulders_by_medium, species_by_medium
+from trapmeter.calibration.field_facts import FieldFacts, LensSource, shoulders_by_medium, species_by_medium
 from trapmeter.calibration.ground import ground_from_camera
 from trapmeter.calibration.lens import network_lens_factor, to_training_lens
 from trapmeter.calibration.site_correction import SiteFacts, correct_site
@@ -17,6 +18,7 @@ from trapmeter.prediction.estimators import DetectedAnimal, DistanceEstimator
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Distance, Medium, ModelIdentity
+from trapmeter.tables.camera_models import CameraModel, find_camera_model
 from trapmeter.tables.cameras import CameraSetup, read_cameras
 from trapmeter.tables.species import ShoulderHeight
 
@@ -113,26 +115,53 @@ def read_camera_inputs(
 def find_camera_facts(media: Sequence[MediumResult], inputs: CameraInputs, settings: PredictSettings) -> FieldFacts:
     """The known facts of each medium's camera: from the table, else from --hfov, else from EXIF if the settings allow it.
 
-    The pictures' own aspect is used if the table has none. A site has one camera: EXIF is used only if the site's photos
+    The pictures' own aspect is used if the table has none. A site has one camera: EXIF is used only if the site's media
     agree.
     """
-    exif_hfov_deg: dict[str, list[float]] = defaultdict(list)
-    for medium in media:
-        if settings.exif and medium.hfov_deg is not None:
-            exif_hfov_deg[inputs.site_ids.get(medium.media_id) or medium.media_id].append(medium.hfov_deg)
+    by_exif = _lenses_by_exif(media, inputs.site_ids) if settings.exif and settings.hfov_deg is None else {}
     cameras: dict[str, CameraSetup] = {}
+    sources: dict[str, LensSource] = {}
     for medium in media:
-        site_id = inputs.site_ids.get(medium.media_id, "")
-        camera = inputs.cameras.get(site_id)
+        camera = inputs.cameras.get(inputs.site_ids.get(medium.media_id, ""))
         if camera is None:
-            hfov_deg = settings.hfov_deg or _agreed_hfov_deg(exif_hfov_deg.get(site_id or medium.media_id, ()))
+            hfov_deg = settings.hfov_deg
+            if hfov_deg is None and medium.media_id in by_exif:
+                hfov_deg, sources[medium.media_id] = by_exif[medium.media_id]
             camera = None if hfov_deg is None else CameraSetup(hfov_deg, aspect=medium.aspect)
             mounting = inputs.mountings.get(medium.media_id)
             if camera is not None and mounting is not None:
                 camera = _with_mounting(camera, mounting)
         if camera is not None:
             cameras[medium.media_id] = replace(camera, aspect=camera.aspect or medium.aspect)
-    return FieldFacts(cameras, inputs.shoulders, settings.trained_hfov_deg, inputs.species)
+    return FieldFacts(cameras, inputs.shoulders, settings.trained_hfov_deg, inputs.species, sources)
+
+
+def _lenses_by_exif(media: Sequence[MediumResult], site_ids: Mapping[str, str]) -> dict[str, tuple[float, LensSource]]:
+    """The field of view of each medium by its site's EXIF: from focal lengths, or from the model if there are none."""
+    by_site: dict[str, list[MediumResult]] = defaultdict(list)
+    for medium in media:
+        by_site[site_ids.get(medium.media_id) or medium.media_id].append(medium)
+    lenses: dict[str, tuple[float, LensSource]] = {}
+    for group in by_site.values():
+        stated = [medium.hfov_deg for medium in group if medium.hfov_deg is not None]
+        hfov_deg = _agreed_hfov_deg(stated)
+        model = None if stated else _agreed_model(group)
+        for medium in group:
+            if hfov_deg is not None:
+                lenses[medium.media_id] = hfov_deg, LensSource.EXIF
+            elif model is not None and model.fits(medium.aspect):
+                lenses[medium.media_id] = model.hfov_deg, LensSource.MODEL
+    return lenses
+
+
+def _agreed_model(media: Sequence[MediumResult]) -> CameraModel | None:
+    """The only camera model of a site's media; None if they are of several, or of one that the table lacks."""
+    models = {_model_of(medium) for medium in media if medium.camera_make or medium.camera_model}
+    return models.pop() if len(models) == 1 else None
+
+
+def _model_of(medium: MediumResult) -> CameraModel | None:
+    return find_camera_model(medium.camera_make, medium.camera_model)
 
 
 def _with_mounting(camera: CameraSetup, mounting: CameraSetup) -> CameraSetup:
@@ -145,10 +174,34 @@ def _with_mounting(camera: CameraSetup, mounting: CameraSetup) -> CameraSetup:
     return mounted
 
 
-def count_known_cameras(media: Sequence[MediumResult], facts: FieldFacts) -> dict[str, int | float | None]:
-    """For run.json: the number of media with a known field of view, and the median in EXIF with its number of photos."""
+def count_known_cameras(media: Sequence[MediumResult], facts: FieldFacts) -> dict[str, Any]:
+    """For run.json: the number of media with a known field of view, in total and by its source, and what EXIF knows.
+
+    exif: the median field of view by focal lengths, of n_exif photos. models: the camera models whose lens is known, with
+    the number of media that it is valid for, and of those among them without a field of view.
+    """
     by_exif = [medium.hfov_deg for medium in media if medium.hfov_deg is not None]
-    return {"n_with_hfov": len(facts.cameras), "n_exif": len(by_exif), "exif": median(by_exif) if by_exif else None}
+    sources = Counter(facts.lens_source(media_id) for media_id in facts.cameras)
+    found = [(_model_of(medium), medium) for medium in media]
+    fitting = [(model, medium.media_id) for model, medium in found if model is not None and model.fits(medium.aspect)]
+    models = Counter(model for model, _ in fitting)
+    unused = Counter(model for model, media_id in fitting if media_id not in facts.cameras)
+    return {
+        "n_with_hfov": len(facts.cameras),
+        "n_exif": len(by_exif),
+        "exif": median(by_exif) if by_exif else None,
+        "n_by_source": {str(source): sources[source] for source in LensSource},
+        "models": [
+            {
+                "name": model.name,
+                "hfov_deg": model.hfov_deg,
+                "sd_deg": model.sd_deg,
+                "n_media": n_media,
+                "n_without_hfov": unused[model],
+            }
+            for model, n_media in models.most_common()
+        ],
+    }
 
 
 def _agreed_hfov_deg(hfov_deg: Sequence[float]) -> float | None:

@@ -92,6 +92,8 @@ def process_medium(task: MediumTask, models: WorkerModels) -> MediumResult:
         aspect=content.aspect,
         length_s=None if medium.kind is MediumKind.PHOTO else content.length_s,
         recorded=content.recorded,
+        camera_make=content.camera_make,
+        camera_model=content.camera_model,
         is_night=None if detector is None else detector.is_night,
         decode_s=prefetcher.spent_s,
         detect_s=0.0 if detector is None else detector.spent_s,
@@ -109,6 +111,8 @@ class _Content:
     hfov_deg: float | None = None
     aspect: float | None = None
     recorded: str = ""
+    camera_make: str = ""
+    camera_model: str = ""
 
 
 def _process_file(
@@ -138,7 +142,16 @@ def _process_file(
 
 
 def _file_content(seconds: Sequence[UntrackedSecond], facts: MediumFacts) -> _Content:
-    return _Content(seconds, facts.length_s, facts.doubts, facts.hfov_deg, facts.aspect, facts.recorded)
+    return _Content(
+        seconds,
+        facts.length_s,
+        facts.doubts,
+        facts.hfov_deg,
+        facts.aspect,
+        facts.recorded,
+        facts.camera_make,
+        facts.camera_model,
+    )
 
 
 def _process_stored(

@@ -49,7 +49,7 @@ class MediumResult:
     size_bytes and modified_ns identify the state of the file that was read. failure: why nothing could be read, with the
     trace of an internal error. decode_s, detect_s and network_s: seconds of work. hfov_deg: the lens in a photo's EXIF;
     aspect: width over height of the pictures; is_night: most of the processed pictures have no colours; each None if unknown.
-    recorded: as in MediumFacts.
+    recorded, camera_make, camera_model: as in MediumFacts.
     """
 
     media_id: str
@@ -67,6 +67,8 @@ class MediumResult:
     aspect: float | None = None
     is_night: bool | None = None
     recorded: str = ""
+    camera_make: str = ""
+    camera_model: str = ""
 
     @property
     def key(self) -> str:

@@ -56,7 +56,8 @@ class PredictSettings(FieldSettings):
     hfov_deg: Annotated[float | None, Parameter(name="--hfov"), HFOV_RANGE] = None
     """Horizontal field of view of the cameras, if --cameras doesn't state it."""
     exif: bool = False
-    """Trust the field of view in the EXIF data of photos, if nothing else states it."""
+    """Take the field of view from the EXIF data of photos, if nothing else states it: from the focal length, or else from
+    make and model, for models in the table of cameras."""
     truth: Path | None = None
     """Known distances to compare with: DrivenData labels or a table with distance_m."""
     places: Path | None = None
