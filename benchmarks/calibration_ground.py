@@ -31,7 +31,7 @@ from trapmeter.metrics import bootstrap_interval
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.drivendata import best_box_rows, read_labels
-from trapmeter.tables.reference_points import ReferencePoint
+from trapmeter.tables.reference_marks import Upright, ground_point
 from trapmeter.uncertainty import fit_uncertainty
 
 Floats = NDArray[np.float64]
@@ -75,15 +75,19 @@ def main() -> None:
         points = {site: reference_points(cameras[site], feet[site], aspects[site], rng) for site in sorted(feet)}
         facts = {site: camera_facts(cameras[site], aspects[site], rng) for site in sorted(cameras)}
         few = {site: found[1::3] for site, found in points.items()}
+        three = {site: found[::2] for site, found in points.items()}
         lens = {site: replace(camera, height_m=None, pitch_deg=None) for site, camera in facts.items()}
-        runs_by_facts["6 points"].append(corrected(observations, distances, points, {}, model))
-        runs_by_facts["2 points"].append(corrected(observations, distances, few, {}, model))
-        runs_by_facts["lens, height and pitch"].append(corrected(observations, distances, {}, facts, model))
-        runs_by_facts["lens, height, pitch and 2 points"].append(corrected(observations, distances, few, facts, model))
-        runs_by_facts["lens, height, pitch and 6 points"].append(
-            corrected(observations, distances, points, facts, model)
+        runs_by_facts["6 points"].append(corrected(observations, distances, points, {}, aspects, model))
+        runs_by_facts["3 points"].append(corrected(observations, distances, three, {}, aspects, model))
+        runs_by_facts["2 points"].append(corrected(observations, distances, few, {}, aspects, model))
+        runs_by_facts["lens, height and pitch"].append(corrected(observations, distances, {}, facts, aspects, model))
+        runs_by_facts["lens, height, pitch and 2 points"].append(
+            corrected(observations, distances, few, facts, aspects, model)
         )
-        runs_by_facts["lens alone"].append(corrected(observations, distances, {}, lens, model))
+        runs_by_facts["lens, height, pitch and 6 points"].append(
+            corrected(observations, distances, points, facts, aspects, model)
+        )
+        runs_by_facts["lens alone"].append(corrected(observations, distances, {}, lens, aspects, model))
     for name, runs in runs_by_facts.items():
         report(name, runs, truth, observations)
 
@@ -103,8 +107,9 @@ def report(name: str, runs: Sequence[Sequence[Distance]], truth: Floats, observa
 def corrected(
     observations: Sequence[Observation],
     distances: Sequence[Distance],
-    points: Mapping[str, Sequence[ReferencePoint]],
+    points: Mapping[str, Sequence[Upright]],
     cameras: Mapping[str, CameraSetup],
+    aspects: Mapping[str, float],
     model: BoxModel | None,
 ) -> list[Distance]:
     """The distances after calibration. The cameras of the models' training have 47 degrees on average."""
@@ -113,7 +118,8 @@ def corrected(
         of_site[row.site_id].append(i)
     result = list(distances)
     for site, index in of_site.items():
-        facts = SiteFacts((), tuple(points.get(site, ())), cameras.get(site))
+        camera = cameras.get(site, CameraSetup(aspect=1 / aspects[site]))
+        facts = SiteFacts((), tuple(points.get(site, ())), camera)
         rows = [observations[i] for i in index]
         lens_corrected = correct_for_lens(rows, [distances[i] for i in index], facts.camera, 47.0, model)
         after = correct_site(rows, lens_corrected, facts).distances
@@ -188,7 +194,7 @@ def project(camera: Row, aspect: float, distance_m: Floats, bearing: Floats, til
     return 0.5 + u / 2, 0.5 + v / 2 / aspect
 
 
-def reference_points(camera: Row, feet: Floats, aspect: float, rng: np.random.Generator) -> list[ReferencePoint]:
+def reference_points(camera: Row, feet: Floats, aspect: float, rng: np.random.Generator) -> list[Upright]:
     """Six points as a field team would take them."""
     # Many seconds of few videos count as twelve at most.
     weight = np.sqrt(min(len(feet), 12) / len(feet)) / 0.015
@@ -205,7 +211,7 @@ def reference_points(camera: Row, feet: Floats, aspect: float, rng: np.random.Ge
             x, y = project(camera, aspect, np.array([metres]), np.array([bearing]), tilt)
             if 0 < y[0] < 0.97:
                 x, y = (np.clip(value[0] + rng.normal(0, READING_SD), 0, 1) for value in (x, y))
-                points.append(ReferencePoint(float(x), float(y), float(metres)))
+                points.append(ground_point(float(x), float(y), float(metres)))
                 break
     return points
 

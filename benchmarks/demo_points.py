@@ -38,7 +38,7 @@ def main() -> None:
         table.writerow(("site_id", "x", "y", "distance_m"))
         for site in sorted({row["site_id"] for row in demo}):
             found = reference_points(cameras[site], feet[site], aspects[site], rng) if site in feet else []
-            table.writerows((site, f"{p.x:.3f}", f"{p.y:.3f}", f"{p.distance_m:g}") for p in found)
+            table.writerows((site, f"{p.lowest.x:.3f}", f"{p.lowest.y:.3f}", f"{p.distance_m:g}") for p in found)
             print(f"{site}: {len(found)} points, from {len(feet.get(site, ()))} feet")
 
 

@@ -18,22 +18,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from trapmeter.calibration.ground import point_rows
 from trapmeter.calibration.point_consistency import Finding, check_consistency
-from trapmeter.tables.reference_points import MIN_HEIGHT_RANGE, ReferencePoint
+from trapmeter.tables.metres import FARTHEST_KNOWN_M
+from trapmeter.tables.reference_marks import MIN_HEIGHT_RANGE, Upright, ground_point
 
 ASPECT = 16 / 9
 COUNTS = (2, 3, 4, 6, 9, 12)
 SMOOTH = 0.03
 
 
-def seen_points(rng: np.random.Generator, n: int, uneven: float) -> list[ReferencePoint]:
+def seen_points(rng: np.random.Generator, n: int, uneven: float) -> list[Upright]:
     """The n points of one camera."""
     while True:
         height_m = math.exp(rng.uniform(math.log(0.3), math.log(3)))
         pitch, slope = math.radians(rng.uniform(-35, 5)), math.radians(rng.normal(0, 3))
         hfov, roll = math.radians(rng.uniform(30, 70)), math.radians(rng.normal(0, 3))
-        points: list[ReferencePoint] = []
+        points: list[Upright] = []
         for _ in range(60 * n):
             metres, bearing = math.exp(rng.uniform(0, math.log(25))), rng.uniform(-hfov / 2, hfov / 2)
             right, ahead = metres * math.sin(bearing), metres * math.cos(bearing)
@@ -48,15 +48,15 @@ def seen_points(rng: np.random.Generator, n: int, uneven: float) -> list[Referen
             y = 0.5 - v / half / 2 * ASPECT + rng.normal(0, 0.005)
             given_m = round(math.hypot(metres, up) * (1 + rng.normal(0, 0.05)), 2)
             if 0 <= x <= 1 and 0 <= y <= 1 and given_m > 0:
-                points.append(ReferencePoint(x, y, given_m))
+                points.append(ground_point(x, y, given_m))
             if len(points) == n:
                 break
-        rows = [point.y for point in points]
+        rows = [point.lowest.y for point in points]
         if len(points) == n and max(rows) - min(rows) >= MIN_HEIGHT_RANGE:
             return points
 
 
-Site = tuple[list[ReferencePoint], int | None]
+Site = tuple[list[Upright], int | None]
 """Points, and which one is wrong."""
 
 
@@ -70,7 +70,7 @@ def off_by(factor: float) -> Callable[[np.random.Generator, int], Site]:
 
     def make(rng: np.random.Generator, n: int) -> Site:
         points, wrong = seen_points(rng, n, SMOOTH), int(rng.integers(n))
-        points[wrong] = replace(points[wrong], distance_m=points[wrong].distance_m * factor)
+        points[wrong] = replace(points[wrong], distance_m=min(points[wrong].distance_m * factor, FARTHEST_KNOWN_M))
         return points, wrong
 
     return make
@@ -78,7 +78,9 @@ def off_by(factor: float) -> Callable[[np.random.Generator, int], Site]:
 
 def upside_down(rng: np.random.Generator, n: int) -> Site:
     """The rows count from the bottom."""
-    return [replace(point, y=1 - point.y) for point in seen_points(rng, n, SMOOTH)], None
+    return [
+        ground_point(point.lowest.x, 1 - point.lowest.y, point.distance_m) for point in seen_points(rng, n, SMOOTH)
+    ], None
 
 
 def two_cameras(rng: np.random.Generator, n: int) -> Site:
@@ -99,9 +101,9 @@ CASES = {
 }
 
 
-def outcome(points: Sequence[ReferencePoint], wrong: int | None) -> str:
+def outcome(points: Sequence[Upright], wrong: int | None) -> str:
     """What `calibrate` does with a site."""
-    found = check_consistency(*point_rows(points))
+    found = check_consistency(points)
     match found.finding:
         case Finding.FINE:
             return "passed"

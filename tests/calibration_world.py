@@ -9,7 +9,7 @@ import numpy as np
 
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
 from trapmeter.tables.cameras import CameraSetup
-from trapmeter.tables.reference_points import ReferencePoint
+from trapmeter.tables.reference_marks import Upright, ground_point
 
 CAMERA = CameraSetup(hfov_deg=45.0, height_m=1.0, pitch_deg=-8.0)
 ANIMAL_M = 0.7
@@ -24,9 +24,9 @@ def row_of(distance_m: float, camera: CameraSetup = CAMERA) -> float:
     return 0.5 + math.tan(below) / math.tan(math.radians(camera.hfov_deg) / 2) * camera.aspect_ratio / 2
 
 
-def point_at(distance_m: float, x: float = 0.5) -> ReferencePoint:
+def point_at(distance_m: float, x: float = 0.5, line: int = 0) -> Upright:
     """A reference point on the ground."""
-    return ReferencePoint(x, row_of(distance_m), distance_m)
+    return ground_point(x, row_of(distance_m), distance_m, line)
 
 
 def points_csv(site_id: str, *distances_m: float) -> str:

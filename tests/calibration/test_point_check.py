@@ -13,32 +13,43 @@ from hypothesis import strategies as st
 
 from calibration_world import CAMERA, point_at, row_of
 from terminal import inside
-from trapmeter.calibration.ground import fit_ground, point_rows
 from trapmeter.calibration.point_check import PointCheck, check_points, describe_misfits
 from trapmeter.calibration.point_consistency import Finding, check_consistency
 from trapmeter.calibration.run import calibrate
+from trapmeter.camera.fit import fit_camera
+from trapmeter.camera.prior import camera_prior
 from trapmeter.errors import InputError
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.point_misfits import Doubt, PointMisfit
-from trapmeter.tables.reference_points import ReferencePoint
+from trapmeter.tables.reference_marks import MarkedDeployment, Upright, ground_point
 
 PLACES = ((0.3, 2.7), (0.7, 4.0), (0.4, 6.0), (0.6, 9.0), (0.5, 14.0), (0.2, 20.0))
-POINTS = [replace(point_at(metres, x), line=line) for line, (x, metres) in enumerate(PLACES, 2)]
+POINTS = [point_at(metres, x, line) for line, (x, metres) in enumerate(PLACES, 2)]
 STEEP = CameraSetup(hfov_deg=60.0, height_m=0.7, pitch_deg=-22.0)
-OTHER_CAMERA = [ReferencePoint(x, row_of(m, STEEP), m, 20) for x, m in ((0.3, 1.5), (0.7, 2.2), (0.4, 3.5), (0.6, 6.0))]
+OTHER_CAMERA = [ground_point(x, row_of(m, STEEP), m, 20) for x, m in ((0.3, 1.5), (0.7, 2.2), (0.4, 3.5), (0.6, 6.0))]
 
 
-def typed(position: int, metres: float) -> list[ReferencePoint]:
+def typed(position: int, metres: float) -> list[Upright]:
     """The points, one with another distance."""
     return [replace(point, distance_m=metres) if i == position else point for i, point in enumerate(POINTS)]
 
 
-def check(points: list[ReferencePoint], **cameras: CameraSetup) -> PointCheck:
-    return check_points(Path("points.csv"), {"S1": points}, cameras)
+def check(points: list[Upright], **cameras: CameraSetup) -> PointCheck:
+    return check_points(Path("points.csv"), [deployment("S1", points)], cameras)
+
+
+def deployment(site_id: str, uprights: list[Upright]) -> MarkedDeployment:
+    return MarkedDeployment(site_id, None, None, tuple(uprights))
+
+
+def turned_over(point: Upright) -> Upright:
+    """The point as if rows counted from below."""
+    assert point.distance_m is not None
+    return ground_point(point.lowest.x, 1 - point.lowest.y, point.distance_m, point.line)
 
 
 @st.composite
-def honest_points(draw: st.DrawFn) -> list[ReferencePoint]:
+def honest_points(draw: st.DrawFn) -> list[Upright]:
     """What a team measures with a camera at 0.3 to 3 m: clicks 4 of 720 pixels off, distances 5 % off."""
     height_m, pitch = draw(st.floats(0.3, 3.0)), math.radians(draw(st.floats(-35.0, 5.0)))
     across = math.tan(math.radians(draw(st.floats(30.0, 70.0))) / 2)
@@ -52,21 +63,21 @@ def honest_points(draw: st.DrawFn) -> list[ReferencePoint]:
         x, y = 0.5 + u / across / 2, 0.5 - v / across * 16 / 9 / 2 + draw(st.floats(-4.0, 4.0)) / 720
         distance_m = math.hypot(depth_m, height_m, side * ahead) * draw(st.floats(0.95, 1.05))
         if ahead > 0 and 0 <= x <= 1 and 0 <= y <= 1:
-            points.append(ReferencePoint(x, y, distance_m))
-    rows = [point.y for point in points]
+            points.append(ground_point(x, y, distance_m))
+    rows = [point.lowest.y for point in points]
     assume(len(points) >= 2 and max(rows) - min(rows) >= 0.05)
     return points
 
 
 @settings(max_examples=150)
 @given(honest_points())
-def test_honest_points_of_any_camera_raise_no_doubt(points: list[ReferencePoint]) -> None:
-    assert check_consistency(*point_rows(points)).finding is Finding.FINE
+def test_honest_points_of_any_camera_raise_no_doubt(points: list[Upright]) -> None:
+    assert check_consistency(points).finding is Finding.FINE
 
 
 @settings(max_examples=10, deadline=None)
 @given(honest_points())
-def test_honest_points_are_never_refused(points: list[ReferencePoint]) -> None:
+def test_honest_points_are_never_refused(points: list[Upright]) -> None:
     checked = check(points)
     assert len(checked.misfits) == len(points)
     assert not any("line" in note for note in checked.notes)
@@ -79,7 +90,7 @@ def test_each_point_is_compared_with_the_others() -> None:
     assert {misfit.doubt for misfit in misfits} == {Doubt.NONE}
     for misfit in misfits:
         others = [p for p in typed(2, 7.0) if p.line != misfit.line]
-        nearness, _ = fit_ground(others).inverse_distance(misfit.x, misfit.y)
+        nearness, _ = fit_camera(others, camera_prior()).nearness(misfit.x, misfit.y)
         assert misfit.others_m == pytest.approx(1 / nearness, rel=1e-3)
 
 
@@ -92,7 +103,7 @@ def test_a_point_off_by_a_factor_is_named_with_what_was_meant(position: int, met
     (note,) = checked.notes
     point = POINTS[position]
     assert note.startswith(
-        f"points.csv, site S1: line {position + 2} (x {point.x:.3g}, y {point.y:.3g}) says {metres:g} m"
+        f"points.csv, site S1: line {position + 2} (x {point.lowest.x:.3g}, y {point.lowest.y:.3g}) says {metres:g} m"
     )
     assert f"was {meant} m meant?" in note
     assert [(misfit.line, misfit.doubt) for misfit in checked.misfits][:2] == [
@@ -110,7 +121,7 @@ def test_a_far_point_that_the_others_cannot_check_is_questioned() -> None:
 
 
 def test_points_upside_down_are_refused_with_what_their_rows_suggest() -> None:
-    upside_down = [replace(point, y=1 - point.y) for point in POINTS]
+    upside_down = [turned_over(point) for point in POINTS]
     with pytest.raises(
         InputError, match=r"points.csv: site S1: its farther points are lower.*check the table"
     ) as error:
@@ -146,7 +157,7 @@ def test_two_points_cannot_check_each_other() -> None:
 
 
 def test_sites_with_few_points_share_a_note() -> None:
-    (note,) = check_points(Path("points.csv"), {f"S{i:02}": POINTS[:2] for i in range(10)}, {}).notes
+    (note,) = check_points(Path("points.csv"), [deployment(f"S{i:02}", POINTS[:2]) for i in range(10)], {}).notes
     assert note.startswith("site S00, S01, S02, S03, S04, S05, S06, S07 and 2 more: two reference points")
 
 
@@ -159,8 +170,8 @@ def test_the_line_for_the_user_names_the_worst_points() -> None:
     )
 
 
-def write_points(path: Path, points: list[ReferencePoint]) -> Path:
-    rows = [f"S1,{point.x},{point.y:.5f},{point.distance_m}" for point in points]
+def write_points(path: Path, points: list[Upright]) -> Path:
+    rows = [f"S1,{point.lowest.x},{point.lowest.y:.5f},{point.distance_m}" for point in points]
     path.write_text("\n".join(["site_id,x,y,distance_m", *rows]))
     return path
 
@@ -186,7 +197,7 @@ def test_misfits_are_in_the_table_the_picture_and_the_terminal(
 
 
 def test_refused_points_leave_no_results(results: Path, tmp_path: Path) -> None:
-    table = write_points(tmp_path / "points.csv", [replace(point, y=1 - point.y) for point in POINTS])
+    table = write_points(tmp_path / "points.csv", [turned_over(point) for point in POINTS])
     with pytest.raises(InputError, match="farther points are lower"):
         calibrate(results, tmp_path / "out", points=table)
     assert not (tmp_path / "out").exists()

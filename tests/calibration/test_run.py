@@ -97,7 +97,7 @@ def test_all_facts_work_together(results: Path, tmp_path: Path) -> None:
     calibration = calibrate(results, tmp_path / "out", labels=label_table(tmp_path), points=points, cameras=cameras)
     (site,) = calibration.corrections
     assert (site.labels, site.points, site.camera_factor) == (6, 2, 1.0)
-    assert site.ground_b is not None
+    assert site.height_m == pytest.approx(CAMERA.height_m, rel=0.1)
 
 
 def test_unused_labels_are_counted_and_misspelt_columns_noted(results: Path, tmp_path: Path) -> None:

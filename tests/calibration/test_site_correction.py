@@ -35,14 +35,14 @@ def test_rows_without_an_animal_id_are_corrected_separately() -> None:
     near, far = ROWS[0], ROWS[3]
     same_second = [Observation("a.mp4", 0.0, row.box, 0, "S1") for row in (near, far)]
     predictions = [distance(6.0), distance(6.0)]
-    first, second = correct_site(same_second, predictions, SiteFacts(points=POINTS)).distances
+    first, second = correct_site(same_second, predictions, SiteFacts(uprights=POINTS)).distances
     assert first.distance_m == pytest.approx(4.0, rel=0.15)
     assert second.distance_m == pytest.approx(9.0, rel=0.15)
 
 
 def test_points_and_labels_together_beat_labels_alone() -> None:
     predictions = [distance(m / 2) for m in TRUTHS_M]
-    facts = SiteFacts(labels=((0, 4.0), (4, 6.0)), points=POINTS)
+    facts = SiteFacts(labels=((0, 4.0), (4, 6.0)), uprights=POINTS)
     both = correct_site(ROWS, predictions, facts).distances
     labels_alone = correct_site(ROWS, predictions, replace(facts, points=())).distances
     assert abs(both[2].distance_m - 8.0) < abs(labels_alone[2].distance_m - 8.0) < 4.0

@@ -11,7 +11,7 @@ from trapmeter.demo.clips import CLIPS, POINTS, TRAINING_MEDIAN_M
 from trapmeter.demo.run import BASELINE, Demo, DistanceMethod, run_demo
 from trapmeter.folds import folds_by_site
 from trapmeter.tables.csvfile import Row, read_rows
-from trapmeter.tables.reference_points import read_reference_points
+from trapmeter.tables.reference_marks import read_reference_marks
 
 pytestmark = pytest.mark.slow
 
@@ -83,13 +83,14 @@ def test_the_output_has_a_line_for_each_method_and_the_error_on_real_footage(
 
 def test_three_sites_have_six_reference_points_from_near_to_far() -> None:
     sites = {row.text("site_id") for row in rows(CLIPS / "videos.csv", "site_id")}
-    points = read_reference_points(POINTS)
+    points = read_reference_marks(POINTS)
     assert len(points) == 3
-    assert set(points) < sites
-    for site_points in points.values():
-        assert len(site_points) == 6
-        assert max(point.distance_m for point in site_points) == 15
-        assert min(point.distance_m for point in site_points) <= 4
+    assert {deployment.site_id for deployment in points} < sites
+    for deployment in points:
+        distances_m = [upright.distance_m for upright in deployment.uprights if upright.distance_m]
+        assert len(distances_m) == 6
+        assert max(distances_m) == 15
+        assert min(distances_m) <= 4
 
 
 def rows(path: Path, *columns: str) -> list[Row]:

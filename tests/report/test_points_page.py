@@ -16,7 +16,7 @@ from conftest import MakeClip
 from trapmeter.errors import InputError
 from trapmeter.report.points_page import write_points_page
 from trapmeter.tables.metres import FARTHEST_KNOWN_M
-from trapmeter.tables.reference_points import read_reference_points
+from trapmeter.tables.reference_marks import read_reference_marks
 
 CLICKS = """
 for (const [i, [x, y, metres]] of [
@@ -72,9 +72,11 @@ def test_clicks_become_the_table_that_calibrate_reads(make_clip: MakeClip, tmp_p
     assert found is not None
     table = tmp_path / "points.csv"
     table.write_text(html.unescape(found[1]))
-    near, far = read_reference_points(table)["S,1"]
-    assert (near.x, near.y, near.distance_m) == pytest.approx((0.25, 0.9, 3.0), abs=0.003)
-    assert (far.x, far.y, far.distance_m) == pytest.approx((0.75, 0.6, 7.5), abs=0.003)
+    (deployment,) = read_reference_marks(table)
+    near, far = deployment.uprights
+    assert deployment.site_id == "S,1"
+    assert (near.lowest.x, near.lowest.y, near.distance_m) == pytest.approx((0.25, 0.9, 3.0), abs=0.003)
+    assert (far.lowest.x, far.lowest.y, far.distance_m) == pytest.approx((0.75, 0.6, 7.5), abs=0.003)
 
 
 def test_names_are_shown_as_text(photo: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.calibration.ground import FootSettings, animal_probability
+from trapmeter.calibration.ground_contact import FootSettings, animal_probability
 from trapmeter.geometry import DEFAULT_HFOV_DEG, bearing_deg
 from trapmeter.records import Box
 from trapmeter.tables.cameras import CameraSetup

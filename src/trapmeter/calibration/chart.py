@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trapmeter.calibration.ground import Ground
+from trapmeter.camera.fit import CameraFit
 from trapmeter.files import atomic_path
 from trapmeter.tables.point_misfits import Doubt, PointMisfit, signed_metres
 
@@ -23,13 +23,13 @@ LINE, DOTS, WARNING, GREY = "#2f6f8f", "#2f6f8f", "#b3432f", "#8a8f98"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SitePanel:
-    """What is drawn of a site: distances in metres, the positions and metres of labels, the ground, and its points."""
+    """What is drawn of a site: distances in metres, the positions and metres of labels, the camera, and its points."""
 
     name: str
     before_m: tuple[float, ...]
     after_m: tuple[float, ...]
     labels: tuple[tuple[int, float], ...] = ()
-    ground: Ground | None = None
+    camera: CameraFit | None = None
     points: tuple[PointMisfit, ...] = ()
 
 
@@ -45,8 +45,8 @@ def draw_site_panels(sites: Sequence[SitePanel], path: Path) -> None:
     panels: list[Callable[[Any], None]] = []
     for site in sorted(sites, key=lambda site: (-len(site.after_m), site.name))[:MAX_PANELS]:
         panels.append(partial(_draw_distances, site=site))
-        if site.points and site.ground is not None:
-            panels.append(partial(_draw_ground, site=site, ground=site.ground))
+        if site.points and site.camera is not None:
+            panels.append(partial(_draw_ground, site=site, camera=site.camera))
     n_rows = max(1, math.ceil(len(panels) / COLUMNS))
     n_columns = max(1, min(COLUMNS, len(panels)))
     with mpl.rc_context():
@@ -76,15 +76,15 @@ def _draw_distances(axes: Any, site: SitePanel) -> None:
     axes.legend(fontsize=8, frameon=False)
 
 
-def _draw_ground(axes: Any, site: SitePanel, ground: Ground) -> None:
+def _draw_ground(axes: Any, site: SitePanel, camera: CameraFit) -> None:
     """Rows of the picture against distance: the ground in the middle of the picture, and the points with their misfits."""
     start, end = (
         0.8 * min(misfit.distance_m for misfit in site.points),
         1.6 * max(misfit.distance_m for misfit in site.points),
     )
     metres = np.geomspace(start, end, 200)
-    a, b, _ = ground.plane
-    axes.plot(metres, 0.5 + (1 / metres - a) / b, color=LINE, linewidth=1, label="ground at x 0.5")
+    rows = [camera.camera.place(float(m), 0.0)[1] for m in metres]
+    axes.plot(metres, rows, color=LINE, linewidth=1, label="ground straight ahead")
     for misfit in site.points:
         color = DOTS if misfit.doubt is Doubt.NONE else WARNING
         axes.plot(misfit.distance_m, misfit.y, "o", color=color, markersize=4)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import tzinfo
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
 from pathlib import Path
 from statistics import median
 
@@ -20,7 +20,9 @@ from trapmeter.tables.camtrapdp.container import is_package
 from trapmeter.tables.camtrapdp.media_observations import labels_of
 from trapmeter.tables.camtrapdp.package import read_package
 from trapmeter.tables.csvfile import find_misspelt_columns
-from trapmeter.tables.reference_points import ReferencePoint, read_reference_points
+from trapmeter.tables.density_inputs import MEDIA_STARTS, read_media_starts
+from trapmeter.tables.file_names import NameIndex
+from trapmeter.tables.reference_marks import MarkedDeployment, read_reference_marks
 from trapmeter.tables.species import ShoulderHeight
 from trapmeter.tables.times import TimeReader
 from trapmeter.tables.truth import LabelledRow, match_truth, read_labelled_rows, truth_name_by_medium
@@ -33,10 +35,10 @@ MAX_UNIT_RATIO = 20.0
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSite:
-    """The measured rows of a site, or of a medium without one.
+    """The measured rows of a site in one position of its camera, or of a medium without a site.
 
-    site_id: "" for a medium without a site. name: the site, or that medium. positions: of the rows in the table. The
-    other fields follow their order.
+    site_id: "" for a medium without a site. name: the site, or that medium. positions: of the rows in the table;
+    observations, distances and model_ids follow their order. deployment: whose reference marks show this view, if any.
     """
 
     site_id: str
@@ -45,21 +47,35 @@ class MeasuredSite:
     observations: tuple[Observation, ...]
     distances: tuple[Distance, ...]
     model_ids: frozenset[str]
+    deployment: MarkedDeployment | None = None
 
 
-def measured_sites(estimates: Sequence[Estimate]) -> list[MeasuredSite]:
-    """The measured rows by site, media without one first. Such a medium counts as a site of its own.
+def nothing_measured() -> InputError:
+    """The error for results without a distance."""
+    return InputError("the results hold no measured animal: there is nothing to calibrate")
+
+
+DeploymentOf = Callable[[Observation], MarkedDeployment | None]
+
+
+def measured_sites(estimates: Sequence[Estimate], deployment_of: DeploymentOf = lambda _: None) -> list[MeasuredSite]:
+    """The measured rows by site and deployment, media without a site first. Such a medium counts as a site of its own.
 
     Raises:
         InputError: no row is measured.
     """
     rows: dict[tuple[str, str], list[int]] = defaultdict(list)
+    deployments: dict[tuple[str, str], MarkedDeployment | None] = {}
     for position, estimate in enumerate(estimates):
         site_id = estimate.observation.site_id
         if estimate.distance is not None:
-            rows[site_id, site_id or estimate.observation.media_id].append(position)
+            deployment = deployment_of(estimate.observation)
+            name = site_id or estimate.observation.media_id
+            since = "" if deployment is None or deployment.start is None else f" from {deployment.start:%Y-%m-%d}"
+            rows[site_id, name + since].append(position)
+            deployments[site_id, name + since] = deployment
     if not rows:
-        raise InputError("the results hold no measured animal: there is nothing to calibrate")
+        raise nothing_measured()
     return [
         MeasuredSite(
             site_id,
@@ -68,6 +84,7 @@ def measured_sites(estimates: Sequence[Estimate]) -> list[MeasuredSite]:
             tuple(estimates[i].observation for i in positions),
             tuple(distance for i in positions if (distance := estimates[i].distance) is not None),
             frozenset(estimates[i].model_id for i in positions),
+            deployments[site_id, name],
         )
         for (site_id, name), positions in sorted(rows.items())
     ]
@@ -77,23 +94,44 @@ def measured_sites(estimates: Sequence[Estimate]) -> list[MeasuredSite]:
 class CalibrationInputs:
     """Everything that is known about the sites.
 
-    labels: metres by the row's position in the table. n_unused: labels without a measured row. points, cameras: by site.
-    shoulders: by media_id. notes: about the tables, for the user.
+    labels: metres by the row's position in the table. n_unused: labels without a measured row. deployments: with reference
+    marks. cameras: by site. shoulders: by media_id. starts: when media were taken, by media_id, where it is known. notes: on
+    the tables, for the user.
     """
 
     labels: Mapping[int, float]
     n_unused: int
-    points: Mapping[str, Sequence[ReferencePoint]]
+    deployments: tuple[MarkedDeployment, ...]
     cameras: Mapping[str, CameraSetup]
     shoulders: Mapping[str, ShoulderHeight]
+    starts: Mapping[str, datetime]
     notes: tuple[str, ...] = ()
+
+    def deployment_of(self, observation: Observation) -> MarkedDeployment | None:
+        """The deployment whose reference marks show an observation's view.
+
+        A site's only deployment holds for media whose time is unknown too; of several, none does.
+        """
+        of_site = [found for found in self.deployments if found.site_id == observation.site_id]
+        start = self.starts.get(observation.media_id)
+        if start is None:
+            return of_site[0] if len(of_site) == 1 else None
+        return next((found for found in of_site if found.spans(start)), None)
 
     def for_site(self, site: MeasuredSite) -> SiteFacts:
         """What is known about a site."""
         labels = tuple((i, self.labels[row]) for i, row in enumerate(site.positions) if row in self.labels)
         media = {observation.media_id for observation in site.observations}
         shoulders = {media_id: self.shoulders[media_id] for media_id in sorted(media & self.shoulders.keys())}
-        return SiteFacts(labels, tuple(self.points.get(site.site_id, ())), self.cameras.get(site.site_id), shoulders)
+        uprights = () if site.deployment is None else site.deployment.uprights
+        return SiteFacts(labels, uprights, camera_of(site.deployment, self.cameras.get(site.site_id)), shoulders)
+
+
+def camera_of(deployment: MarkedDeployment | None, camera: CameraSetup | None) -> CameraSetup | None:
+    """The camera's set-up, with the aspect ratio of its reference photos if it has none."""
+    if deployment is None or deployment.aspect is None or (camera is not None and camera.aspect is not None):
+        return camera
+    return replace(camera or CameraSetup(), aspect=deployment.aspect)
 
 
 def read_inputs(settings: CalibrateSettings, source: Path, estimates: Sequence[Estimate]) -> CalibrationInputs:
@@ -107,16 +145,61 @@ def read_inputs(settings: CalibrateSettings, source: Path, estimates: Sequence[E
     measured = [estimate.observation for estimate in estimates if estimate.distance is not None]
     # A site may have a camera but no detected animal.
     site_ids = {estimate.observation.site_id for estimate in estimates}
-    points = {} if settings.points is None else read_reference_points(settings.points)
+    times = TimeReader(settings.timezone)
+    deployments = [] if settings.points is None else read_reference_marks(settings.points, times)
+    starts = _read_starts(settings, source, measured, times) if any(d.is_dated for d in deployments) else {}
     cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
-    for path, table in ((settings.points, points), (settings.cameras, cameras)):
-        _check_sites(path, table, site_ids, source)
-    notes = () if settings.cameras is None else find_misspelt_columns(settings.cameras, CAMERA_COLUMNS)
+    marked = list(dict.fromkeys(deployment.site_id for deployment in deployments))
+    for path, named in ((settings.points, marked), (settings.cameras, list(cameras))):
+        _check_sites(path, named, site_ids, source)
+    notes = [] if settings.cameras is None else list(find_misspelt_columns(settings.cameras, CAMERA_COLUMNS))
+    notes += _notes_on_dates(deployments, measured, starts)
     rows = [] if settings.labels is None else _read_labels(settings.labels, settings.timezone)
     labels = _match_labels(settings.labels, rows, estimates, source)
     media = dict.fromkeys((observation.media_id, observation.site_id) for observation in measured)
     shoulders = shoulders_by_medium(settings.species, settings.shoulder_m, media)
-    return CalibrationInputs(labels, len(rows) - len(labels), points, cameras, shoulders, tuple(notes))
+    return CalibrationInputs(
+        labels, len(rows) - len(labels), tuple(deployments), cameras, shoulders, starts, tuple(notes)
+    )
+
+
+def _read_starts(
+    settings: CalibrateSettings, source: Path, measured: Sequence[Observation], times: TimeReader
+) -> dict[str, datetime]:
+    path = settings.media_times or source.with_name(MEDIA_STARTS)
+    if settings.media_times is None and not path.exists():
+        return {}
+    by_name = read_media_starts(path, times)
+    names = dict.fromkeys(observation.media_id for observation in measured)
+    return {media_id: by_name[name] for media_id, name in NameIndex(by_name).match(names, path).items()}
+
+
+def _notes_on_dates(
+    deployments: Sequence[MarkedDeployment], measured: Sequence[Observation], starts: Mapping[str, datetime]
+) -> list[str]:
+    """What could not be assigned to a dated deployment."""
+    of_site: dict[str, list[MarkedDeployment]] = defaultdict(list)
+    for deployment in deployments:
+        of_site[deployment.site_id].append(deployment)
+    notes = []
+    for site_id, found in of_site.items():
+        media = {observation.media_id for observation in measured if observation.site_id == site_id}
+        unknown = media - starts.keys()
+        outside = [name for name in media & starts.keys() if not any(one.spans(starts[name]) for one in found)]
+        if unknown and any(one.is_dated for one in found):
+            effect = (
+                "its dates are not checked for these" if len(found) == 1 else "no reference points are used for these"
+            )
+            notes.append(
+                f"site {site_id}: it is unknown when {len(unknown):,} of {len(media):,} media were taken, so {effect}; give "
+                "--media-times"
+            )
+        if outside:
+            notes.append(
+                f"site {site_id}: {len(outside):,} of {len(media):,} media were taken outside of the dates of its reference "
+                f"points, so these are not used there (such as {min(outside)})"
+            )
+    return notes
 
 
 def _check_not_calibrated(settings: CalibrateSettings, source: Path, estimates: Sequence[Estimate]) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trapmeter.calibration.ground import Ground, ground_from_camera, point_rows, predict_left_out
+from trapmeter.calibration.inputs import camera_of
 from trapmeter.calibration.point_consistency import Consistency, Finding, check_consistency
+from trapmeter.camera.fit import fit_camera
+from trapmeter.camera.left_out import left_out_distances
+from trapmeter.camera.prior import CameraPrior, camera_prior, check_sees_ground
 from trapmeter.errors import InputError
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.metres import FARTHEST_KNOWN_M
 from trapmeter.tables.point_misfits import Doubt, PointMisfit, signed_metres
-from trapmeter.tables.reference_points import ReferencePoint
+from trapmeter.tables.reference_marks import MarkedDeployment, Upright
 
 UNUSUAL_M = 100.0
 """A point from here on is questioned: so far away, a factor of 10 moves it by a few pixels, and the others can't tell."""
@@ -21,6 +24,10 @@ SLIPS = (10.0, 100.0)
 """Factors of a misplaced decimal point and of centimetres."""
 SLIP_TOLERANCE = 1.5
 MAX_NAMED = 8
+MIN_CHECKABLE_MARKS = 3
+"""Two marks fit some camera, whatever their distances."""
+WRONG_WEIGHT = 0.05
+"""Below this weight in the fit, a pole contradicts the others by more than four standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +38,10 @@ class PointCheck:
     notes: tuple[str, ...] = ()
 
 
-def check_points(
-    path: Path, points: Mapping[str, Sequence[ReferencePoint]], cameras: Mapping[str, CameraSetup]
-) -> PointCheck:
-    """Compares each point with the others of its site.
+def check_points(path: Path, deployments: Sequence[MarkedDeployment], cameras: Mapping[str, CameraSetup]) -> PointCheck:
+    """Compares each point with the others of its deployment, and each pole or person at a known distance.
 
-    path: the table of points, for messages. points, cameras: by site.
+    path: the table of points, for messages. cameras: by site.
 
     Raises:
         InputError: a site's points are in reverse order, or contradict each other so much that they may be of two cameras;
@@ -44,21 +49,41 @@ def check_points(
     """
     misfits: list[PointMisfit] = []
     notes: list[str] = []
-    for site_id, of_site in points.items():
-        try:
-            camera = ground_from_camera(cameras[site_id]) if site_id in cameras else None
-        except InputError as error:
-            raise InputError(f"site {site_id}: {error}") from error
-        found = check_consistency(*point_rows(of_site))
-        of_points = _misfits(site_id, of_site, camera, found)
+    for deployment in deployments:
+        site_id = deployment.site_id
+        setup = camera_of(deployment, cameras.get(site_id))
+        prior = camera_prior(setup)
+        has_mounting = setup is not None and setup.height_m is not None
+        if has_mounting:
+            try:
+                check_sees_ground(prior)
+            except InputError as error:
+                raise InputError(f"site {site_id}: {error}") from error
+        feet = [i for i, upright in enumerate(deployment.uprights) if _has_foot(upright)]
+        found = _on_the_ground([deployment.uprights[i] for i in feet], feet)
+        of_points = _misfits(deployment, prior, found, has_mounting=has_mounting)
         worst_first = sorted(of_points, key=badness, reverse=True)
         if found.finding in _REFUSALS:
             by = "the order of the rows" if found.finding is Finding.REVERSED else "the other points"
             raise InputError(f"{path}: site {site_id}: {_REFUSALS[found.finding].format(_listed(worst_first, by))}")
         misfits += worst_first
         notes += (f"{path}, site {site_id}: {note}" for note in _notes(found, worst_first))
-    notes += _notes_on_few(points)
+        notes += (f"{path}, site {site_id}: {note}" for note in _notes_on_poles(deployment, prior))
+    notes += _notes_on_few(deployments)
     return PointCheck(tuple(misfits), tuple(notes))
+
+
+def _has_foot(upright: Upright) -> bool:
+    """Whether it shows a place on the ground at a known distance."""
+    return upright.distance_m is not None and upright.lowest.height_m == 0
+
+
+def _on_the_ground(points: Sequence[Upright], positions: Sequence[int]) -> Consistency:
+    """How points on the ground fit together; the doubtful ones by their positions in the deployment."""
+    if len(points) < 2:
+        return Consistency(Finding.FINE)
+    found = check_consistency(points)
+    return replace(found, doubtful=tuple(positions[i] for i in found.doubtful))
 
 
 def describe_misfits(misfits: Collection[PointMisfit], n_named: int = 3) -> str:
@@ -79,19 +104,22 @@ def badness(misfit: PointMisfit) -> tuple[bool, float, float]:
 
 
 def _misfits(
-    site_id: str, points: Sequence[ReferencePoint], camera: Ground | None, found: Consistency
+    deployment: MarkedDeployment, prior: CameraPrior, found: Consistency, *, has_mounting: bool
 ) -> list[PointMisfit]:
     doubt = {Finding.SOME_WRONG: Doubt.WRONG, Finding.ONE_OF_SEVERAL: Doubt.ONE_OF_THESE}.get(found.finding, Doubt.NONE)
     misfits = []
-    for i, (point, others_m) in enumerate(zip(points, _by_the_others(points, camera, found), strict=True)):
-        misfit_m = None if others_m is None or math.isinf(others_m) else point.distance_m - others_m
+    for i, others_m in enumerate(_by_the_others(deployment.uprights, prior, found, has_mounting=has_mounting)):
+        upright = deployment.uprights[i]
+        if upright.distance_m is None:
+            continue
+        misfit_m = None if others_m is None or math.isinf(others_m) else upright.distance_m - others_m
         misfits.append(
             PointMisfit(
-                site_id,
-                point.line,
-                point.x,
-                point.y,
-                point.distance_m,
+                deployment.site_id,
+                upright.line,
+                upright.lowest.x,
+                upright.lowest.y,
+                upright.distance_m,
                 others_m,
                 misfit_m,
                 doubt if i in found.doubtful else Doubt.NONE,
@@ -100,21 +128,34 @@ def _misfits(
     return misfits
 
 
-def _by_the_others(points: Sequence[ReferencePoint], camera: Ground | None, found: Consistency) -> list[float | None]:
-    """The distance of each point by the others, in metres."""
+def _by_the_others(
+    uprights: Sequence[Upright], prior: CameraPrior, found: Consistency, *, has_mounting: bool
+) -> Sequence[float | None]:
+    """The distance of each upright by the others, in metres."""
     if found.finding is Finding.REVERSED:
         # A ground upside down would predict them well: the lowest point should have the smallest distance, and so on.
-        from_below = sorted(range(len(points)), key=lambda i: -points[i].y)
-        expected = dict(zip(from_below, sorted(point.distance_m for point in points), strict=True))
-        return [expected[i] for i in range(len(points))]
-    if len(points) == 2 and camera is None:
-        return [None, None]
+        known = [(i, upright.distance_m) for i, upright in enumerate(uprights) if upright.distance_m is not None]
+        from_below = sorted((i for i, _ in known), key=lambda i: -uprights[i].lowest.y)
+        expected = dict(zip(from_below, sorted(metres for _, metres in known), strict=True))
+        return [expected.get(i) for i in range(len(uprights))]
+    if not has_mounting and sum(len(upright.marks) for upright in uprights) < MIN_CHECKABLE_MARKS:
+        return [None] * len(uprights)
     wrong = found.doubtful if found.finding is Finding.SOME_WRONG else ()
-    return [_metres(nearness) for nearness in predict_left_out(points, camera, wrong)]
+    return left_out_distances(uprights, prior, wrong)
 
 
-def _metres(nearness: float) -> float:
-    return 1 / nearness if nearness > 1 / FARTHEST_KNOWN_M else math.inf
+def _notes_on_poles(deployment: MarkedDeployment, prior: CameraPrior) -> list[str]:
+    """Poles and people whose marks contradict the others."""
+    poles = [i for i, upright in enumerate(deployment.uprights) if len(upright.marks) > 1]
+    if not poles or len(deployment.uprights) < 3:
+        return []
+    weights = fit_camera(deployment.uprights, prior).weights
+    return [
+        f"line {deployment.uprights[i].line}: the marks of this {deployment.uprights[i].kind} contradict the other reference "
+        "marks; check its heights and its distance"
+        for i in poles
+        if weights[i] < WRONG_WEIGHT
+    ]
 
 
 def _notes(found: Consistency, worst_first: Sequence[PointMisfit]) -> list[str]:
@@ -144,7 +185,7 @@ def _notes(found: Consistency, worst_first: Sequence[PointMisfit]) -> list[str]:
             ]
 
 
-def _notes_on_few(points: Mapping[str, Sequence[ReferencePoint]]) -> list[str]:
+def _notes_on_few(deployments: Sequence[MarkedDeployment]) -> list[str]:
     """What can't be checked at sites with two or three points."""
     texts = {
         2: "two reference points can't check each other, so a wrong distance stays unnoticed",
@@ -152,7 +193,7 @@ def _notes_on_few(points: Mapping[str, Sequence[ReferencePoint]]) -> list[str]:
     }
     notes = []
     for count, text in texts.items():
-        sites = [site_id for site_id, of_site in points.items() if len(of_site) == count]
+        sites = [d.site_id for d in deployments if len(d.uprights) == count and all(map(_has_foot, d.uprights))]
         if sites:
             more = f" and {len(sites) - MAX_NAMED} more" if len(sites) > MAX_NAMED else ""
             notes.append(f"site {', '.join(sites[:MAX_NAMED])}{more}: {text}; measure five or more")

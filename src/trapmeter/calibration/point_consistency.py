@@ -12,11 +12,14 @@ a tenth of the camera's height none was refused.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trapmeter.tables.reference_marks import Upright
 
 Floats = NDArray[np.float64]
 
@@ -59,11 +62,10 @@ class Consistency:
     doubtful: tuple[int, ...] = ()
 
 
-def check_consistency(at: Floats, nearness: Floats) -> Consistency:
-    """How the points of a site fit together.
-
-    at: (n x 3) 1, y - 1/2 and x - 1/2 of each point; nearness: 1/d in 1/m (n). n is at least 2.
-    """
+def check_consistency(points: Sequence[Upright]) -> Consistency:
+    """How points on the ground at known distances fit together; at least two."""
+    at = np.array([[1.0, point.lowest.y - 0.5, point.lowest.x - 0.5] for point in points])
+    nearness = np.array([1 / point.distance_m for point in points if point.distance_m is not None])
     fit = _fit(at, nearness)
     if fit.is_possible(MAX_Z):
         return Consistency(Finding.FINE)

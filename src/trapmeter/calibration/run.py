@@ -12,8 +12,7 @@ from trapmeter._version import __version__
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.calibration.chart import SitePanel, draw_site_panels
 from trapmeter.calibration.gaussian_process import make_site_rows
-from trapmeter.calibration.ground import Ground
-from trapmeter.calibration.inputs import CALIBRATED, MeasuredSite, measured_sites, read_inputs
+from trapmeter.calibration.inputs import CALIBRATED, MeasuredSite, measured_sites, nothing_measured, read_inputs
 from trapmeter.calibration.label_selection import select_labels
 from trapmeter.calibration.point_check import PointCheck, check_points
 from trapmeter.calibration.settings import CalibrateSettings
@@ -25,6 +24,7 @@ from trapmeter.calibration.site_correction import (
     label_errors_m,
     log_distances,
 )
+from trapmeter.camera.fit import CameraFit
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import atomic_file, sha256_of
 from trapmeter.records import Distance, Estimate
@@ -76,7 +76,7 @@ class SiteResult:
     facts: SiteFacts
     lens_corrected: tuple[Distance, ...]
     distances: tuple[Distance, ...]
-    ground: Ground | None
+    camera: CameraFit | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,13 @@ def run_calibration(settings: CalibrateSettings) -> Calibration:
     """As `calibrate`, with a settings record."""
     source = find_distances(settings.results)
     estimates = read_distances(source)
-    sites = measured_sites(estimates)
+    if not any(estimate.distance for estimate in estimates):
+        raise nothing_measured()
     inputs = read_inputs(settings, source, estimates)
-    checked = PointCheck() if settings.points is None else check_points(settings.points, inputs.points, inputs.cameras)
+    sites = measured_sites(estimates, inputs.deployment_of)
+    checked = PointCheck()
+    if settings.points is not None:
+        checked = check_points(settings.points, inputs.deployments, inputs.cameras)
     model = BoxModel.load(settings.box_model) if inputs.cameras else None
 
     _make_output_folder(settings.out, source)
@@ -197,24 +201,31 @@ def _correct(site: MeasuredSite, facts: SiteFacts, model: BoxModel | None, train
         corrected = correct_site(site.observations, lens_corrected, facts)
     except InputError as error:
         raise InputError(f"site {site.name}: {error}") from error
-    return SiteResult(site, facts, tuple(lens_corrected), corrected.distances, corrected.ground)
+    return SiteResult(site, facts, tuple(lens_corrected), corrected.distances, corrected.camera)
 
 
 def _correction(result: SiteResult) -> SiteCorrection:
     site, facts = result.site, result.facts
     errors = label_errors_m(site.observations, site.distances, result.lens_corrected, facts)
-    plane = (None, None, None) if result.ground is None else result.ground.plane.tolist()
+    fitted = None if result.camera is None else result.camera.camera
     lens_pairs = zip(result.lens_corrected, site.distances, strict=True)
     return SiteCorrection(
         site.name,
         len(site.positions),
         len(facts.labels),
-        len(facts.points),
+        len(facts.uprights),
         median(new.distance_m / max(old.distance_m, 0.1) for new, old in lens_pairs),
         median(distance.distance_m for distance in site.distances),
         median(distance.distance_m for distance in result.distances),
         *(errors or (None, None)),
-        *plane,
+        *(
+            ()
+            if fitted is None
+            else (
+                *(fitted.hfov_deg, fitted.height_m, fitted.pitch_deg, fitted.roll_deg),
+                *(fitted.slope_along_deg, fitted.slope_across_deg),
+            )
+        ),
     )
 
 
@@ -233,7 +244,7 @@ def _panel(result: SiteResult, checked: PointCheck) -> SitePanel:
         tuple(distance.distance_m for distance in result.site.distances),
         tuple(distance.distance_m for distance in result.distances),
         result.facts.labels,
-        result.ground,
+        result.camera,
         tuple(misfit for misfit in checked.misfits if misfit.site_id == result.site.site_id),
     )
 

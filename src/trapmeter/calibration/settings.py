@@ -48,8 +48,11 @@ class CalibrateSettings(FieldSettings):
     """Known distances of some seconds: a CSV file of video_id, time, distance; what --pick wrote; or a Camtrap DP in which
     people entered individualPositionRadius."""
     points: Path | None = None
-    """Reference points: a CSV file of site_id, x, y (fractions, or pixels with width and height), distance_m.
-    `trapmeter points` makes one by clicking."""
+    """Reference points, poles and people: a CSV file of site_id, x, y (fractions, or pixels with width and height),
+    distance_m, and more columns for poles and dates. `trapmeter points` makes one by clicking."""
+    media_times: Path | None = None
+    """CSV file of media_id, start: which media belong to which of a site's dated reference points. Default: media-times.csv
+    of the results, if it exists."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from trapmeter.calibration.animal_size import AnimalSize
 from trapmeter.calibration.gaussian_process import Covariance, fit_label_correction, make_site_rows
-from trapmeter.calibration.ground import Ground, fit_ground, ground_from_camera
 from trapmeter.calibration.lens import (
     TRAINED_HFOV_DEG,
     lens_changes_boxes,
@@ -21,10 +20,12 @@ from trapmeter.calibration.lens import (
     scale_distance,
 )
 from trapmeter.calibration.track_fusion import FusionSettings, fuse_track
+from trapmeter.camera.fit import CameraFit, fit_camera
+from trapmeter.camera.prior import camera_prior, check_sees_ground
 from trapmeter.detect.static_boxes import share_repeated_boxes
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.cameras import CameraSetup
-from trapmeter.tables.reference_points import ReferencePoint
+from trapmeter.tables.reference_marks import Upright
 from trapmeter.tables.species import ShoulderHeight
 
 Floats = NDArray[np.float64]
@@ -44,22 +45,22 @@ class BoxPredictor(Protocol):
 class SiteFacts:
     """What a field team knows about a site; any of it may be missing.
 
-    labels: pairs of a row's position and its true distance in metres. points: points on the ground at known distances.
-    shoulders: the shoulder height of a medium's animals, by media_id.
+    labels: pairs of a row's position and its true distance in metres. uprights: points on the ground, poles and people in
+    reference pictures. shoulders: the shoulder height of a medium's animals, by media_id.
     """
 
     labels: tuple[tuple[int, float], ...] = ()
-    points: tuple[ReferencePoint, ...] = ()
+    uprights: tuple[Upright, ...] = ()
     camera: CameraSetup | None = None
     shoulders: Mapping[str, ShoulderHeight] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CorrectedSite:
-    """A site's corrected distances, in the same order, and the ground used, if any."""
+    """A site's corrected distances, in the same order, and the fitted camera, if any."""
 
     distances: tuple[Distance, ...]
-    ground: Ground | None = None
+    camera: CameraFit | None = None
 
 
 def correct_for_lens(
@@ -87,15 +88,28 @@ def correct_site(observations: Sequence[Observation], distances: Sequence[Distan
     Distances about which nothing is known stay the same objects.
 
     Raises:
-        InputError: the reference points contradict each other, or the camera sees no ground.
+        InputError: the camera sees no ground.
     """
     corrected = _correct_by_labels(observations, list(distances), facts.labels)
-    ground = None if facts.camera is None else ground_from_camera(facts.camera)
-    if facts.points:
-        ground = fit_ground(facts.points, ground)
-    if ground is not None or facts.shoulders:
-        corrected = _correct_by_geometry(observations, corrected, ground, facts)
-    return CorrectedSite(tuple(corrected), ground)
+    camera = fit_site_camera(facts)
+    if camera is not None or facts.shoulders:
+        corrected = _correct_by_geometry(observations, corrected, camera, facts)
+    return CorrectedSite(tuple(corrected), camera)
+
+
+def fit_site_camera(facts: SiteFacts) -> CameraFit | None:
+    """The camera by its reference marks and its measured height and pitch; None without either.
+
+    Raises:
+        InputError: the camera points too far up to show any ground.
+    """
+    has_mounting = facts.camera is not None and facts.camera.height_m is not None
+    if not facts.uprights and not has_mounting:
+        return None
+    prior = camera_prior(facts.camera)
+    if has_mounting:
+        check_sees_ground(prior)
+    return fit_camera(facts.uprights, prior)
 
 
 def label_errors_m(
@@ -136,7 +150,7 @@ def _correct_by_labels(
 
 
 def _correct_by_geometry(
-    observations: Sequence[Observation], distances: list[Distance], ground: Ground | None, facts: SiteFacts
+    observations: Sequence[Observation], distances: list[Distance], camera: CameraFit | None, facts: SiteFacts
 ) -> list[Distance]:
     tracks: dict[tuple[str, int, int], list[int]] = defaultdict(list)
     for i, row in enumerate(observations):
@@ -148,11 +162,11 @@ def _correct_by_geometry(
         rows.sort(key=lambda i: observations[i].time_s)
         boxes = [observations[i].box for i in rows]
         shoulder = facts.shoulders.get(observations[rows[0]].media_id)
-        if not any(boxes) or (ground is None and shoulder is None):
+        if not any(boxes) or (camera is None and shoulder is None):
             continue
         size = None if shoulder is None else AnimalSize(shoulder, facts.camera)
         time_s = np.array([observations[i].time_s for i in rows])
-        fused = fuse_track(ground, boxes, [distances[i] for i in rows], time_s, repeated[rows], FUSION, size)
+        fused = fuse_track(camera, boxes, [distances[i] for i in rows], time_s, repeated[rows], FUSION, size)
         for i, distance in zip(rows, fused, strict=True):
             result[i] = distance
     return result

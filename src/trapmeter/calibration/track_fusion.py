@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.calibration.animal_size import AnimalSize, SizeSettings, size_likelihood
-from trapmeter.calibration.ground import FootSettings, Ground, foot_likelihood
+from trapmeter.calibration.ground_contact import FootSettings, foot_likelihood
+from trapmeter.camera.fit import CameraFit
 from trapmeter.records import Box, Distance
 from trapmeter.uncertainty import DRAW_LEVELS
 
@@ -53,7 +54,7 @@ class FusionSettings:
 
 
 def fuse_track(
-    ground: Ground | None,
+    camera: CameraFit | None,
     boxes: Sequence[Box | None],
     distances: Sequence[Distance],
     time_s: Floats,
@@ -64,7 +65,7 @@ def fuse_track(
     """The distances (n) of one animal's seconds, corrected by the ground at its boxes' lower edges and by its size.
 
     Args:
-        ground: the site's, if known.
+        camera: the site's, fitted, if known.
         boxes: n.
         distances: n predictions.
         time_s: n, ascending.
@@ -77,9 +78,9 @@ def fuse_track(
     edges = np.array([np.nan if box is None else box.y2 for box in boxes])
     size_weight = 1 / (1 + settings.size.box_correlation * (np.isfinite(edges).sum() - 1))
     for i, (box, share) in enumerate(zip(boxes, repeated.tolist(), strict=True)):
-        if box is not None and ground is not None:
+        if box is not None and camera is not None:
             n_on_row = int((np.abs(edges - box.y2) < SAME_ROW).sum())
-            foot_log = np.log(foot_likelihood(ground, box, GRID_M, settings.foot, share))
+            foot_log = np.log(foot_likelihood(camera, box, GRID_M, settings.foot, share))
             evidence[i] += foot_log / (1 + settings.box_correlation * (n_on_row - 1))
         if box is not None and size is not None:
             evidence[i] += size_weight * np.log(size_likelihood(size, box, GRID_M, settings.size, share))

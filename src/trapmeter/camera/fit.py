@@ -16,8 +16,8 @@ import numpy as np
 from trapmeter.camera.model import (
     N_PARAMETERS,
     TAN_LOG,
-    CameraModel,
     Floats,
+    PinholeCamera,
     nearness_at,
     project,
 )
@@ -64,9 +64,9 @@ class CameraFit:
     weights: tuple[float, ...] = ()
 
     @property
-    def camera(self) -> CameraModel:
+    def camera(self) -> PinholeCamera:
         """The most likely camera."""
-        return CameraModel.from_parameters(self.parameters, self.aspect_ratio)
+        return PinholeCamera.from_parameters(self.parameters, self.aspect_ratio)
 
     def nearness(self, x: float, y: float) -> tuple[float, float]:
         """1/d of the ground at a place (fractions) and its standard deviation, in 1/m; negative above the horizon."""

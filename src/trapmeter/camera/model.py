@@ -23,7 +23,7 @@ NEWTON_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class CameraModel:
+class PinholeCamera:
     """A camera and its ground.
 
     hfov_deg: horizontal field of view. height_m: of the lens above the ground. pitch_deg: negative if the camera looks down.
@@ -58,7 +58,7 @@ class CameraModel:
         )
 
     @classmethod
-    def from_parameters(cls, parameters: Floats, aspect_ratio: float) -> CameraModel:
+    def from_parameters(cls, parameters: Floats, aspect_ratio: float) -> PinholeCamera:
         """The camera with these parameters (N_PARAMETERS)."""
         tan_log, height_log, pitch, roll, along, across, distortion = parameters.tolist()
         return cls(
@@ -165,7 +165,7 @@ def _distort(u: Floats, v: Floats, distortion: Floats) -> tuple[Floats, Floats]:
     return u * ratio, v * ratio
 
 
-def draw_distances(camera: CameraModel, distances_m: Sequence[float]) -> dict[float, list[tuple[float, float]]]:
-    """The line of each distance that the picture shows, see `CameraModel.distance_line`."""
+def draw_distances(camera: PinholeCamera, distances_m: Sequence[float]) -> dict[float, list[tuple[float, float]]]:
+    """The line of each distance that the picture shows, see `PinholeCamera.distance_line`."""
     lines = {metres: camera.distance_line(metres) for metres in distances_m}
     return {metres: line for metres, line in lines.items() if len(line) > 1}

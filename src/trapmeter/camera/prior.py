@@ -17,7 +17,9 @@ from trapmeter.camera.model import (
     SLOPE_ALONG,
     TAN_LOG,
     Floats,
+    PinholeCamera,
 )
+from trapmeter.errors import InputError
 from trapmeter.tables.cameras import CameraSetup
 
 TYPICAL_HFOV_DEG, TYPICAL_HEIGHT_M, TYPICAL_PITCH_DEG = 42.0, 1.0, -8.0
@@ -29,6 +31,7 @@ HEIGHT_SD_LOG, TOLD_HEIGHT_SD_LOG = 0.6, 0.1
 PITCH_SD_DEG, TOLD_PITCH_SD_DEG = 10.0, 2.0
 ROLL_SD_DEG, SLOPE_SD_DEG = 2.5, 3.5
 DISTORTION_SD = 0.03
+FARTHEST_GROUND_M = 40.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,3 +57,17 @@ def camera_prior(setup: CameraSetup | None = None) -> CameraPrior:
     sd[SLOPE_ALONG] = sd[SLOPE_ACROSS] = math.tan(math.radians(SLOPE_SD_DEG))
     sd[DISTORTION] = DISTORTION_SD
     return CameraPrior(mean, sd, setup.aspect_ratio)
+
+
+def check_sees_ground(prior: CameraPrior) -> None:
+    """Refuses a camera that points so far up that its lower edge shows no ground within FARTHEST_GROUND_M.
+
+    Raises:
+        InputError: with what to correct.
+    """
+    camera = PinholeCamera.from_parameters(prior.mean, prior.aspect_ratio)
+    if camera.distance_m(0.5, 1.0) > FARTHEST_GROUND_M:
+        raise InputError(
+            f"a camera with a pitch of {camera.pitch_deg:g} degrees and {camera.hfov_deg:.3g} degrees across sees no ground; "
+            "pitch_deg is negative if the camera points down"
+        )

@@ -26,7 +26,7 @@ from trapmeter.progress import Progress, no_progress
 from trapmeter.records import Estimate
 from trapmeter.report.predict_report import predict_and_report
 from trapmeter.storage.address import AnyPath
-from trapmeter.tables.reference_points import read_reference_points
+from trapmeter.tables.reference_marks import read_reference_marks
 from trapmeter.tables.truth import TruthRow, read_truth
 
 BASELINE, BOX_MODEL, NETWORK, WITH_POINTS = f"always {TRAINING_MEDIAN_M:g} m", "box model", "network", " + points"
@@ -88,7 +88,7 @@ def run_demo(out: str | Path, jobs: int | None = None, progress: Progress = no_p
         reported.run,
         tuple(methods),
         tuple(truth),
-        len(read_reference_points(POINTS)),
+        len(read_reference_marks(POINTS)),
         reported.report,
         _calibrated_folder(drawn) / CHART,
         write_survey(out),

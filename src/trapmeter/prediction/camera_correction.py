@@ -10,9 +10,9 @@ from statistics import median
 from typing import Any
 
 from trapmeter.calibration.field_facts import FieldFacts, LensSource, shoulders_by_medium, species_by_medium
-from trapmeter.calibration.ground import ground_from_camera
 from trapmeter.calibration.lens import network_lens_factor, to_training_lens
 from trapmeter.calibration.site_correction import SiteFacts, correct_site
+from trapmeter.camera.prior import camera_prior, check_sees_ground
 from trapmeter.errors import InputError
 from trapmeter.prediction.estimators import DetectedAnimal, DistanceEstimator
 from trapmeter.prediction.medium_result import MediumResult
@@ -168,7 +168,7 @@ def _with_mounting(camera: CameraSetup, mounting: CameraSetup) -> CameraSetup:
     """The camera with its package's height and pitch, unless it would see no ground with them: nobody requested them."""
     mounted = replace(camera, height_m=mounting.height_m, pitch_deg=mounting.pitch_deg)
     try:
-        ground_from_camera(mounted)
+        check_sees_ground(camera_prior(mounted))
     except InputError:
         return camera
     return mounted

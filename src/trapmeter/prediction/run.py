@@ -27,13 +27,11 @@ from trapmeter.progress import Progress, no_progress
 from trapmeter.records import Estimate
 from trapmeter.storage.address import AnyPath
 from trapmeter.storage.remote import file_state_or_zeros
-from trapmeter.tables.density_inputs import write_media_starts
+from trapmeter.tables.density_inputs import MEDIA_STARTS, write_media_starts
 from trapmeter.tables.distances import DISTANCES_CSV, REVIEW_LOG, write_distances
 
 RUN_FILE = "run.json"
 ERROR_LOG = "errors.log"
-MEDIA_STARTS = "media-times.csv"
-"""When each medium starts, if a Camtrap DP says so: for `trapmeter density --media-times`."""
 
 
 @dataclass(frozen=True, slots=True)

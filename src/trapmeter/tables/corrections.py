@@ -18,8 +18,9 @@ class SiteCorrection:
     rows: number of measured rows. labels, points: how many were used. camera_factor: by how much the field of view scaled
     the distances, a median (1 when it isn't known). before_m, after_m: medians of the site's distances. label_error_m: mean
     error of the labelled rows before calibration; label_error_left_out_m: after a correction by the labels of the other
-    videos, which shows the real gain; both None when there is nothing to compare. ground_a, ground_b, ground_c: the ground
-    plane 1/d = a + b (y - 1/2) + c (x - 1/2), None without one.
+    videos, which shows the real gain; both None when there is nothing to compare. hfov_deg, height_m, pitch_deg, roll_deg: of
+    the fitted camera; slope_along_deg, slope_across_deg: of its ground, positive where it rises away from the camera and to
+    the right. All are None without reference points or a measured height and pitch.
     """
 
     site_id: str
@@ -31,9 +32,12 @@ class SiteCorrection:
     after_m: float
     label_error_m: float | None = None
     label_error_left_out_m: float | None = None
-    ground_a: float | None = None
-    ground_b: float | None = None
-    ground_c: float | None = None
+    hfov_deg: float | None = None
+    height_m: float | None = None
+    pitch_deg: float | None = None
+    roll_deg: float | None = None
+    slope_along_deg: float | None = None
+    slope_across_deg: float | None = None
 
 
 def write_corrections(path: str | Path, corrections: Iterable[SiteCorrection]) -> None:

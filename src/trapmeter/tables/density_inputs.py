@@ -14,6 +14,9 @@ from trapmeter.files import atomic_file
 from trapmeter.tables.csvfile import UniqueRows, read_rows, to_cell
 from trapmeter.tables.times import TimeReader, hour_of_day, hour_or_time
 
+MEDIA_STARTS = "media-times.csv"
+"""When each medium starts, if a Camtrap DP says so: what `predict` writes into its results."""
+
 
 @dataclass(frozen=True, slots=True)
 class ActivityTime:

@@ -138,12 +138,25 @@ def ground_point(x: float, y: float, distance_m: float, line: int = 0) -> Uprigh
 
 @dataclass(frozen=True, slots=True)
 class MarkedDeployment:
-    """The reference marks of one camera in one position: a site from a start to an end, None for an open one."""
+    """The reference marks of one camera in one position: a site from a start to an end, None for an open one.
+
+    aspect: width over height of its photos, None if the table doesn't say.
+    """
 
     site_id: str
     start: datetime | None
     end: datetime | None
     uprights: tuple[Upright, ...]
+    aspect: float | None = None
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it starts or ends at a known time."""
+        return self.start is not None or self.end is not None
+
+    def spans(self, time: datetime) -> bool:
+        """Whether a time belongs to it; its last instant does."""
+        return (self.start is None or self.start <= time) and (self.end is None or time <= self.end)
 
     @property
     def photos(self) -> tuple[str, ...]:
@@ -166,7 +179,7 @@ def read_reference_marks(path: str | Path, times: TimeReader | None = None) -> l
             raise row.error("end", "a time after start")
         deployments[row.text("site_id"), start, end].append(row)
     found = [
-        MarkedDeployment(site_id, start, end, tuple(_uprights(rows)))
+        MarkedDeployment(site_id, start, end, tuple(_uprights(rows)), _aspect(rows))
         for (site_id, start, end), rows in deployments.items()
     ]
     for deployment in found:
@@ -203,6 +216,19 @@ def _upright(rows: list[Row]) -> Upright:
         )
     except InputError as error:
         raise InputError(f"{first.where}: {error}") from None
+
+
+def _aspect(rows: list[Row]) -> float | None:
+    aspects = set()
+    for row in rows:
+        width, height = row.optional_number("width"), row.optional_number("height")
+        if width and height:
+            aspects.add(round(width / height, 2))
+            if max(aspects) - min(aspects) > 0.03:
+                raise row.error(
+                    "height", "a picture as wide and high as the others of this camera, or another site or deployment"
+                )
+    return max(aspects, default=None)
 
 
 def _mark_height(row: Row) -> float:
