@@ -44,5 +44,5 @@ def test_points_and_labels_together_beat_labels_alone() -> None:
     predictions = [distance(m / 2) for m in TRUTHS_M]
     facts = SiteFacts(labels=((0, 4.0), (4, 6.0)), uprights=POINTS)
     both = correct_site(ROWS, predictions, facts).distances
-    labels_alone = correct_site(ROWS, predictions, replace(facts, points=())).distances
+    labels_alone = correct_site(ROWS, predictions, replace(facts, uprights=())).distances
     assert abs(both[2].distance_m - 8.0) < abs(labels_alone[2].distance_m - 8.0) < 4.0

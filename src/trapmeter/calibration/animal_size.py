@@ -48,7 +48,7 @@ class SizeSettings:
     """Share of the animal's log height over typical_shoulder_m by which a prediction is shifted."""
     prediction_widening: float = 1.5
     """Factor for the spread of a prediction for one animal: its draws are right on average over all animals."""
-    box: FootSettings = field(default_factory=lambda: FootSettings(score_slope=4.0))
+    box: FootSettings = field(default_factory=lambda: FootSettings(score_at_even=0.35, score_slope=4.0))
     """How far boxes are trusted to show an animal."""
     span_log: float = 2.5
     """Range of the heights of boxes that show no animal, uniform in log metres."""
@@ -56,10 +56,14 @@ class SizeSettings:
 
 @dataclass(frozen=True, slots=True)
 class AnimalSize:
-    """An animal's shoulder height, and the camera that it was filmed with, if known."""
+    """An animal's shoulder height, and the camera that it was filmed with, if known.
+
+    lens_sd_log: how uncertain its field of view is, in log tangents; None takes one that was stated as exact.
+    """
 
     shoulder: ShoulderHeight
     camera: CameraSetup | None = None
+    lens_sd_log: float | None = None
 
     def distance_m(self, box: Box, settings: SizeSettings) -> float:
         """The horizontal distance at which an animal of this height fills the box from top to bottom."""
@@ -72,7 +76,8 @@ class AnimalSize:
     def sd_log(self, settings: SizeSettings) -> float:
         """The standard deviation of that distance, in log metres."""
         has_lens = self.camera is not None and self.camera.hfov_deg is not None
-        return math.hypot(settings.sd_log, self.shoulder.sd_log, 0.0 if has_lens else settings.lens_sd_log)
+        lens_sd = self.lens_sd_log or 0.0 if has_lens else settings.lens_sd_log
+        return math.hypot(settings.sd_log, self.shoulder.sd_log, lens_sd)
 
     def prediction_shift_log(self, settings: SizeSettings) -> float:
         """The shift of a model's prediction for an animal of this height, in log metres."""

@@ -26,13 +26,13 @@ class FootSettings:
     Chosen by cross-validation over the training sites of simtrap (docs/results/calibration.md).
     """
 
-    row_sd: float = 0.04
+    row_sd: float = 0.02
     """Standard deviation of the edge around the feet, as a fraction of the picture's height."""
     share_sd: float = 0.04
     """Relative standard deviation of 1/d: ground is not flat, and a box ends at the nearest leg."""
-    score_at_even: float = 0.35
+    score_at_even: float = 0.45
     """The score at which a box of TYPICAL_AREA shows an animal with probability 1/2."""
-    score_slope: float = 9.0
+    score_slope: float = 13.0
     """Increase of the log odds of an animal with the score."""
     area_slope: float = 0.4
     """The same with the log of the area: small boxes are wrong more often."""
@@ -40,7 +40,7 @@ class FootSettings:
     """Decrease of the log odds with the share of the site's other videos that have the same box: stumps stay."""
     hidden: float = 0.4
     """Probability that plants or other animals hide the feet."""
-    hidden_share: float = 0.35
+    hidden_share: float = 0.8
     """The most that may be hidden, as a share of the box's height."""
     cut_from: float = 0.985
     """From this lower edge on a box is cut off by the picture's edge: the feet may be anywhere below."""

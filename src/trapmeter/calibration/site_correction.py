@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.calibration.animal_marks import animal_uprights
 from trapmeter.calibration.animal_size import AnimalSize
 from trapmeter.calibration.gaussian_process import Covariance, fit_label_correction, make_site_rows
 from trapmeter.calibration.lens import (
@@ -91,25 +92,32 @@ def correct_site(observations: Sequence[Observation], distances: Sequence[Distan
         InputError: the camera sees no ground.
     """
     corrected = _correct_by_labels(observations, list(distances), facts.labels)
-    camera = fit_site_camera(facts)
+    camera = fit_site_camera(facts, observations)
     if camera is not None or facts.shoulders:
         corrected = _correct_by_geometry(observations, corrected, camera, facts)
     return CorrectedSite(tuple(corrected), camera)
 
 
-def fit_site_camera(facts: SiteFacts) -> CameraFit | None:
-    """The camera by its reference marks and its measured height and pitch; None without either.
+def fit_site_camera(facts: SiteFacts, observations: Sequence[Observation] = ()) -> CameraFit | None:
+    """The camera by its reference marks and its measured height and pitch, or else by animals of known size; None without.
+
+    observations: the site's rows. With reference marks the animals would add errors only (docs/development/log.md).
 
     Raises:
         InputError: the camera points too far up to show any ground.
     """
     has_mounting = facts.camera is not None and facts.camera.height_m is not None
-    if not facts.uprights and not has_mounting:
-        return None
+    uprights: Sequence[Upright] = facts.uprights
+    if not uprights and not has_mounting:
+        uprights = animal_uprights(
+            observations, facts.shoulders, share_repeated_boxes(observations).tolist(), FUSION.size
+        )
+        if not uprights:
+            return None
     prior = camera_prior(facts.camera)
     if has_mounting:
         check_sees_ground(prior)
-    return fit_camera(facts.uprights, prior)
+    return fit_camera(uprights, prior)
 
 
 def label_errors_m(
@@ -164,12 +172,20 @@ def _correct_by_geometry(
         shoulder = facts.shoulders.get(observations[rows[0]].media_id)
         if not any(boxes) or (camera is None and shoulder is None):
             continue
-        size = None if shoulder is None else AnimalSize(shoulder, facts.camera)
+        size = None if shoulder is None else _animal_size(shoulder, camera, facts)
         time_s = np.array([observations[i].time_s for i in rows])
         fused = fuse_track(camera, boxes, [distances[i] for i in rows], time_s, repeated[rows], FUSION, size)
         for i, distance in zip(rows, fused, strict=True):
             result[i] = distance
     return result
+
+
+def _animal_size(shoulder: ShoulderHeight, camera: CameraFit | None, facts: SiteFacts) -> AnimalSize:
+    """The animal's size, through the stated lens or else the fitted one."""
+    stated = facts.camera or CameraSetup()
+    if camera is None or stated.hfov_deg is not None:
+        return AnimalSize(shoulder, facts.camera)
+    return AnimalSize(shoulder, replace(stated, hfov_deg=camera.camera.hfov_deg), camera.lens_sd_log)
 
 
 def log_distances(distances: Sequence[Distance]) -> Floats:

@@ -30,18 +30,15 @@ FAR_SD_LOG = 3.0
 """Weak prior of a foot's log distance around 6 m, so that no point runs away to the horizon."""
 TYPICAL_LOG_M = np.log(6.0)
 STEP = 1e-6
-SCALES = (8.0, 2.0, 1.0)
+SCALES = (30.0, 8.0, 2.0, 1.0)
 """Factors for the spread of distances and of uneven ground, from wide to narrow. At first all points count; then those that
-contradict the others lose their weight step by step (graduated non-convexity, Blake and Zisserman 1987). From every start
-this found the same fit as from the true camera (docs/development/log.md)."""
+contradict the others lose their weight step by step (graduated non-convexity, Blake and Zisserman 1987)."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkErrors:
-    """How exact marks and measured distances are."""
+    """How exact measured distances are, and how even the ground is."""
 
-    click: float = 0.005
-    """Standard deviation of a mark, as a fraction of the picture's height: 4 pixels of 720."""
     distance_log: float = 0.03
     """Of a measured distance, in log metres."""
     uneven_m: float = 0.05
@@ -67,6 +64,11 @@ class CameraFit:
     def camera(self) -> PinholeCamera:
         """The most likely camera."""
         return PinholeCamera.from_parameters(self.parameters, self.aspect_ratio)
+
+    @property
+    def lens_sd_log(self) -> float:
+        """Standard deviation of the log tangent of half the field of view."""
+        return float(np.sqrt(self.covariance[TAN_LOG, TAN_LOG]))
 
     def nearness(self, x: float, y: float) -> tuple[float, float]:
         """1/d of the ground at a place (fractions) and its standard deviation, in 1/m; negative above the horizon."""
@@ -100,6 +102,7 @@ class _Problem:
         self._y = np.array([mark.y for _, mark in marks])
         self._height_m = np.array([mark.height_m for _, mark in marks])
         self._height_sd_m = self._height_m * np.array([uprights[i].kind.height_sd for i, _ in marks])
+        self._clicks = np.array([(uprights[i].kind.click_sd_x, uprights[i].kind.click_sd_y) for i, _ in marks])
         self._known = np.array([i for i, upright in enumerate(uprights) if upright.distance_m is not None], np.intp)
         self._unknown = np.array([i for i, upright in enumerate(uprights) if upright.distance_m is None], np.intp)
         self._robust_owner = np.concatenate([self._known, self._unknown])
@@ -155,8 +158,8 @@ class _Problem:
         aspect = self._prior.aspect_ratio
         distance_m = np.exp(unknowns[N_PARAMETERS:].reshape(self._n, N_FOOT)[self._owner, LOG_DISTANCE])
         focal = aspect / 2 / np.exp(unknowns[TAN_LOG])
-        click = self._errors.click
-        return np.full(len(self._x), click / aspect), np.hypot(click, focal * self._height_sd_m / distance_m)
+        sd_x, sd_y = self._clicks.T
+        return sd_x / aspect, np.hypot(sd_y, focal * self._height_sd_m / distance_m)
 
     def _robust_raw(self, unknowns: Floats, scale: float) -> Floats:
         """Residuals that may be gross errors (batch x ...): of known distances, and of the place of a foot without one."""

@@ -38,16 +38,27 @@ MAX_MARK_HEIGHT_M = 10.0
 
 
 class UprightKind(StrEnum):
-    """What was marked: a point on the ground, a pole, or a person."""
+    """What was marked: a point on the ground, a pole, a person, or the box of an animal of known size."""
 
     GROUND = "ground"
     POLE = "pole"
     PERSON = "person"
+    ANIMAL = "animal"
 
     @property
     def height_sd(self) -> float:
         """Relative standard deviation of the heights of its marks: poles lean, people have shoes and bend their knees."""
-        return 0.03 if self is UprightKind.PERSON else 0.01
+        return {UprightKind.PERSON: 0.03, UprightKind.ANIMAL: 0.25}.get(self, 0.01)
+
+    @property
+    def click_sd_y(self) -> float:
+        """Standard deviation of a mark up and down, as a fraction of the picture's height: 4 pixels of 720 for a click."""
+        return 0.04 if self is UprightKind.ANIMAL else 0.005
+
+    @property
+    def click_sd_x(self) -> float:
+        """The same to the left and right. The middle of a box says nothing about how upright its animal stands."""
+        return 0.1 if self is UprightKind.ANIMAL else 0.005
 
 
 @dataclass(frozen=True, slots=True)
