@@ -5,12 +5,13 @@
 Cameras hang at 0.3 to 3 m, have lenses of 20 to 65 degrees, are aimed at the ground 4 to 20 m away, roll by 2 degrees
 (standard deviation), and look at ground that slopes by 3.5 degrees along and across (8 at most) and is uneven by 4 cm. Points
 are at random places of the picture, 1.5 to 20 m away. Clicks are 0.6 % of the picture's height off (4 pixels of 720), and
-distances 2 %. One site in ten for each point has a wrong distance: half, twice, a tenth, or ten times the true one; sites with
-three points have none. What is judged is the distance at one more point, which no fit has seen, clicked just as inexactly.
+distances 2 %. Of sites with n points, a tenth times n have a wrong distance: half, twice, a tenth, or ten times the true one;
+sites with three points have none. What is judged is the distance at one more point, which no fit has seen, clicked just as
+inexactly.
 
 "True camera" is not fitted: its error is that of the judged click and of the uneven ground below it, which no fit avoids.
 "Plane" is the robust fit of 1/d = a + b y + c x that came before the camera model. "Lens" states the field of view to 3 %.
-Poles have two marks, at 0.3 and 1.2 m, and no distance. "Coverage" is the share of 90 % intervals that hold the true distance.
+Poles have two marks, at 0.3 and 1.2 m, and no distance. "Coverage": the share of 90 % intervals that hold the true distance.
 """
 
 from __future__ import annotations

@@ -91,8 +91,13 @@ def correct_site(observations: Sequence[Observation], distances: Sequence[Distan
     Raises:
         InputError: the camera sees no ground.
     """
+    return _correct_with_camera(observations, distances, facts, fit_site_camera(facts, observations))
+
+
+def _correct_with_camera(
+    observations: Sequence[Observation], distances: Sequence[Distance], facts: SiteFacts, camera: CameraFit | None
+) -> CorrectedSite:
     corrected = _correct_by_labels(observations, list(distances), facts.labels)
-    camera = fit_site_camera(facts, observations)
     if camera is not None or facts.shoulders:
         corrected = _correct_by_geometry(observations, corrected, camera, facts)
     return CorrectedSite(tuple(corrected), camera)
@@ -135,10 +140,12 @@ def label_errors_m(
         labels_of[observations[position].media_id].append((position, metres))
     if len(labels_of) < 2:
         return None
+    camera = fit_site_camera(facts, observations)
     before, after = [], []
     for left_out, held_out in labels_of.items():
         others = tuple(label for video, labels in labels_of.items() if video != left_out for label in labels)
-        corrected = correct_site(observations, lens_corrected, replace(facts, labels=others)).distances
+        without = replace(facts, labels=others)
+        corrected = _correct_with_camera(observations, lens_corrected, without, camera).distances
         for position, metres in held_out:
             before.append(abs(distances[position].distance_m - metres))
             after.append(abs(corrected[position].distance_m - metres))
