@@ -1,0 +1,187 @@
+"""Registers a reference picture to a later picture of the same site, whose camera may have moved, or refuses to.
+
+First the camera is taken to be where it was. If the pictures don't fit like that, rough alignments are tried. Each is refined
+by finding patches of the reference in the view. The test of the result is how many of the patches that both pictures show are
+found exactly where it expects them, against the number that chance gives. `docs/results/registration.md` has the figures.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trapmeter.camera.homography import (
+    MIN_OVERLAP,
+    Homography,
+    carry_points,
+    implausible_motion,
+    largest_shift,
+    overlap_share,
+    picture_grid,
+    to_widths,
+)
+from trapmeter.camera.homography_fit import FittedHomography, fit_homography, position_sd
+from trapmeter.camera.patches import FoundPatches, PatchSearch, find_patches
+from trapmeter.camera.rough_alignment import rough_alignments
+from trapmeter.records import Pixels
+
+REFINEMENTS = (PatchSearch(240, 32, 16, 12), PatchSearch(480, 40, 20, 10), PatchSearch(480, 40, 20, 6))
+PATCHES_PER_INDEPENDENT = 4.0
+"""Patches that overlap by half share their pixels, so four of them tell as much as one."""
+TEST = PatchSearch(480, 40, 40, 8)
+"""Patches that don't overlap, each of which chance finds at any of 17 x 17 places."""
+MAX_OFFSET_PX = 1.5
+CHANCE = 9 / (2 * TEST.reach_px + 1) ** 2
+"""The share of the places within MAX_OFFSET_PX."""
+MIN_EVIDENCE = 8.0
+SURE_EVIDENCE = 25.0
+"""Evidence from which no other alignment is tried."""
+MIN_INLIERS = 10
+MIN_CELLS = 3
+"""Of the 3 x 3 cells of the reference, those in which inliers must lie: one thing that both pictures show is no view."""
+MAX_ERROR = 0.02
+SAME_VIEW_SHIFT = 0.01
+"""Largest shift, in picture heights, up to which the view counts as the same."""
+N_ALIGNMENTS = 3
+IDENTITY: Homography = np.eye(3)
+
+
+class Verdict(StrEnum):
+    """What a registration found out.
+
+    same_view: the camera has not moved. shifted: it has, and the homography says how. unrelated: the pictures can't be
+    registered, because the camera looks elsewhere or too little is to be seen.
+    """
+
+    SAME_VIEW = "same_view"
+    SHIFTED = "shifted"
+    UNRELATED = "unrelated"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Where a view shows what a reference picture shows.
+
+    homography: maps positions in the reference to those in the view, both in fractions of width and height; None if the
+    verdict is unrelated. n_inliers, n_patches: patches found where it expects them, and those looked for. error: its typical
+    error over the reference, as a fraction of the view's height; inf without homography. overlap: the share of the reference
+    that the view shows, 0..1. evidence: chance gives as many inliers in one of 10 ** evidence cases. reason: why the pictures
+    can't be registered, or how the camera has moved; "" for the same view.
+    """
+
+    verdict: Verdict
+    homography: Homography | None
+    n_inliers: int
+    n_patches: int
+    error: float
+    overlap: float
+    evidence: float
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.verdict is Verdict.UNRELATED) != (self.homography is None):
+            raise ValueError(f"only related pictures have a homography, got {self.verdict} and {self.homography}")
+
+
+def register(reference: Pixels, view: Pixels) -> Registration:
+    """Registers the reference picture to the view. The pictures may differ in size and light; no random numbers are used.
+
+    Best are pictures without animals, as `trapmeter.camera.background` makes them. The strips at the top and bottom of both,
+    with date and logo, are left out. A camera may have turned so that up to a third of the picture's width or height is lost,
+    rotated by up to 8 degrees, and been zoomed by up to a quarter.
+    """
+    best = _refined(reference, view, IDENTITY)
+    if best.evidence < SURE_EVIDENCE:
+        starts = [alignment.homography for alignment in rough_alignments(reference, view, N_ALIGNMENTS)]
+        others = [_refined(reference, view, start) for start in starts]
+        best = max([best, *others], key=lambda candidate: (not candidate.doubt, candidate.evidence))
+    overlap = 0.0 if best.homography is None else overlap_share(best.homography)
+    figures = (best.n_inliers, best.n_patches, best.error, overlap, best.evidence)
+    if best.doubt or best.homography is None:
+        return Registration(Verdict.UNRELATED, None, *figures[:2], math.inf, *figures[3:], best.doubt)
+    shift = largest_shift(best.homography, view.shape[1] / view.shape[0])
+    if shift <= SAME_VIEW_SHIFT:
+        return Registration(Verdict.SAME_VIEW, best.homography, *figures)
+    return Registration(
+        Verdict.SHIFTED, best.homography, *figures, f"the view has shifted by up to {shift:.1%} of the picture's height"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A refined homography with its test; doubt: why it is refused, or ""."""
+
+    homography: Homography | None
+    doubt: str
+    n_inliers: int = 0
+    n_patches: int = 0
+    error: float = math.inf
+    evidence: float = 0.0
+
+
+def _refined(reference: Pixels, view: Pixels, start: Homography) -> _Candidate:
+    """The homography refined from a start, tested."""
+    from_reference = to_widths(reference.shape[1] / reference.shape[0])
+    from_view = to_widths(view.shape[1] / view.shape[0])
+    in_widths = from_view @ start @ np.linalg.inv(from_reference)
+    homography, fit, spread = start, None, 0.0
+    for search in REFINEMENTS:
+        patches = find_patches(reference, view, homography, search)
+        used = patches.is_inside
+        first, second = (
+            carry_points(patches.reference[used], from_reference),
+            carry_points(patches.view[used], from_view),
+        )
+        spread = 1.0 / search.width_px
+        fit = fit_homography(first, second, in_widths, spread, np.clip(patches.likeness[used], 0.0, 1.0) ** 2)
+        if fit is None:
+            return _Candidate(None, "too little is to be seen that both pictures show")
+        in_widths = fit.homography
+        homography = np.linalg.inv(from_view) @ in_widths @ from_reference
+        homography = homography / homography[2, 2]
+        if implausible := implausible_motion(in_widths):
+            return _Candidate(None, f"the pictures don't show the same view ({implausible})")
+    assert fit is not None
+    tested = find_patches(reference, view, homography, TEST)
+    is_inlier = tested.is_inside & (np.hypot(*tested.offsets_px.T) <= MAX_OFFSET_PX)
+    n_inliers, n_patches = int(is_inlier.sum()), len(is_inlier)
+    error = _typical_error(fit, from_reference) * view.shape[1] / view.shape[0]
+    evidence = binomial_evidence(n_inliers, n_patches, CHANCE)
+    doubt = _doubt(tested, is_inlier, evidence, error, overlap_share(homography))
+    return _Candidate(homography, doubt, n_inliers, n_patches, error, evidence)
+
+
+def _typical_error(fit: FittedHomography, from_reference: Homography) -> float:
+    """Root mean square of the fit's error over the reference, in widths of the view."""
+    sd = position_sd(fit, carry_points(picture_grid(), from_reference))
+    return math.sqrt(PATCHES_PER_INDEPENDENT * float((sd**2).mean()))
+
+
+def _doubt(tested: FoundPatches, is_inlier: NDArray[np.bool_], evidence: float, error: float, overlap: float) -> str:
+    """Why a homography is refused; "" if it is accepted."""
+    n_inliers = int(is_inlier.sum())
+    if overlap < MIN_OVERLAP:
+        return f"the pictures would share only {overlap:.0%} of what they show"
+    if n_inliers < MIN_INLIERS or evidence < MIN_EVIDENCE:
+        return f"the pictures don't show the same view ({n_inliers} of {len(is_inlier)} patches agree)"
+    cells = {(int(3 * x), int(3 * y)) for x, y in tested.reference[is_inlier]}
+    if len(cells) < MIN_CELLS:
+        return "the pictures agree in one part only"
+    if not error <= MAX_ERROR:
+        return f"the camera's shift is too uncertain (error of {error:.1%} of the picture's height)"
+    return ""
+
+
+def binomial_evidence(n_hits: int, n_tries: int, chance: float) -> float:
+    """How unlikely at least n_hits of n_tries are by chance: -log10 of the bound of Hoeffding (1963, theorem 1); 0 or more."""
+    share = n_hits / n_tries if n_tries else 0.0
+    if share <= chance:
+        return 0.0
+    divergence = share * math.log(share / chance)
+    if share < 1.0:
+        divergence += (1 - share) * math.log((1 - share) / (1 - chance))
+    return n_tries * divergence / math.log(10)
