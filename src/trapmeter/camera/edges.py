@@ -21,7 +21,7 @@ Plane = NDArray[np.float32]
 
 STRIP_TOP = 0.08
 STRIP_BOTTOM = 0.10
-"""Shares of the height in which cameras print date, temperature and logo. These are left out: they are the same at all sites."""
+"""Shares of the height in which cameras print date and logo. They are left out, being the same at all sites."""
 SMOOTHING_PX = 1.2
 MEAN_OVER_SHARE = 0.085
 """Side of the square over which the strength of edges is averaged, as a share of the width."""

@@ -25,11 +25,16 @@ _PRECISION = np.array([0, 0, 0, 0, STRETCH_SD**-2, STRETCH_SD**-2, PERSPECTIVE_S
 
 @dataclass(frozen=True, slots=True)
 class FittedHomography:
-    """A homography between positions in widths, with the covariance (8 x 8) of its parameters and the weight of each pair."""
+    """A homography between positions in widths, with the covariance (8 x 8) of its parameters and the weight of each pair.
+
+    assumed_spread: the standard deviation of a right pair that the covariance rests on. spread: the one that was found.
+    """
 
     homography: Homography
     covariance: Floats
     weights: Floats
+    assumed_spread: float
+    spread: float
 
 
 def fit_homography(
@@ -60,7 +65,10 @@ def fit_homography(
             return None
     if not np.isfinite(parameters).all() or np.linalg.cond(information) > 1e14:
         return None
-    return FittedHomography(_to_homography(parameters), np.linalg.inv(information), weights)
+    homography = _to_homography(parameters)
+    residuals = second - _expected_positions(homography, first)[0]
+    found_spread = float(np.sqrt((weights @ residuals**2).mean() / max(weights.sum(), 1e-9)))
+    return FittedHomography(homography, np.linalg.inv(information), weights, spread, found_spread)
 
 
 def position_sd(fit: FittedHomography, positions: Floats) -> Floats:

@@ -39,9 +39,9 @@ class PatchSearch:
 class FoundPatches:
     """Patches that both pictures show and where they were found: n of each.
 
-    reference: centres, n x 2 fractions of the reference. view: where they were found, n x 2 fractions of the view. offsets_px:
-    how far from where they were expected, n x 2. likeness: correlation there, about 0..1. is_inside: False if it is best at
-    the border of the search, so that the true place may lie beyond it.
+    reference: centres, n x 2 fractions of the reference. view: where they were found, n x 2 fractions of the view.
+    offsets_px: how far from where they were expected, n x 2. likeness: correlation there, about 0..1. is_inside: False if it
+    is best at the border of the search, so that the true place may lie beyond it.
     """
 
     reference: Floats

@@ -14,24 +14,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.camera.homography import (
-    MIN_OVERLAP,
-    Homography,
-    carry_points,
-    implausible_motion,
-    largest_shift,
-    overlap_share,
-    picture_grid,
-    to_widths,
-)
-from trapmeter.camera.homography_fit import FittedHomography, fit_homography, position_sd
+from trapmeter.camera.homography import MIN_OVERLAP, Homography, implausible_motion, largest_shift, overlap_share
 from trapmeter.camera.patches import FoundPatches, PatchSearch, find_patches
+from trapmeter.camera.refinement import FINE, ROUGH, Refined, refine
 from trapmeter.camera.rough_alignment import rough_alignments
 from trapmeter.records import Pixels
 
-REFINEMENTS = (PatchSearch(240, 32, 16, 12), PatchSearch(480, 40, 20, 10), PatchSearch(480, 40, 20, 6))
-PATCHES_PER_INDEPENDENT = 4.0
-"""Patches that overlap by half share their pixels, so four of them tell as much as one."""
 TEST = PatchSearch(480, 40, 40, 8)
 """Patches that don't overlap, each of which chance finds at any of 17 x 17 places."""
 MAX_OFFSET_PX = 1.5
@@ -46,7 +34,9 @@ MIN_CELLS = 3
 MAX_ERROR = 0.02
 SAME_VIEW_SHIFT = 0.01
 """Largest shift, in picture heights, up to which the view counts as the same."""
-N_ALIGNMENTS = 3
+N_ROUGH = 6
+N_FINE = 2
+"""How many rough alignments are refined roughly, and how many of these to the end."""
 IDENTITY: Homography = np.eye(3)
 
 
@@ -94,10 +84,13 @@ def register(reference: Pixels, view: Pixels) -> Registration:
     with date and logo, are left out. A camera may have turned so that up to a third of the picture's width or height is lost,
     rotated by up to 8 degrees, and been zoomed by up to a quarter.
     """
-    best = _refined(reference, view, IDENTITY)
+    best = _tested(reference, view, refine(reference, view, IDENTITY, (*ROUGH, *FINE)))
     if best.evidence < SURE_EVIDENCE:
-        starts = [alignment.homography for alignment in rough_alignments(reference, view, N_ALIGNMENTS)]
-        others = [_refined(reference, view, start) for start in starts]
+        starts = rough_alignments(reference, view, N_ROUGH)
+        rough = [refine(reference, view, start.homography, ROUGH) for start in starts]
+        likely = sorted((found for found in rough if found is not None), key=lambda found: -found.support)[:N_FINE]
+        fine = [refine(reference, view, found.homography, FINE) for found in likely]
+        others = [_tested(reference, view, found) for found in fine]
         best = max([best, *others], key=lambda candidate: (not candidate.doubt, candidate.evidence))
     overlap = 0.0 if best.homography is None else overlap_share(best.homography)
     figures = (best.n_inliers, best.n_patches, best.error, overlap, best.evidence)
@@ -123,42 +116,18 @@ class _Candidate:
     evidence: float = 0.0
 
 
-def _refined(reference: Pixels, view: Pixels, start: Homography) -> _Candidate:
-    """The homography refined from a start, tested."""
-    from_reference = to_widths(reference.shape[1] / reference.shape[0])
-    from_view = to_widths(view.shape[1] / view.shape[0])
-    in_widths = from_view @ start @ np.linalg.inv(from_reference)
-    homography, fit, spread = start, None, 0.0
-    for search in REFINEMENTS:
-        patches = find_patches(reference, view, homography, search)
-        used = patches.is_inside
-        first, second = (
-            carry_points(patches.reference[used], from_reference),
-            carry_points(patches.view[used], from_view),
-        )
-        spread = 1.0 / search.width_px
-        fit = fit_homography(first, second, in_widths, spread, np.clip(patches.likeness[used], 0.0, 1.0) ** 2)
-        if fit is None:
-            return _Candidate(None, "too little is to be seen that both pictures show")
-        in_widths = fit.homography
-        homography = np.linalg.inv(from_view) @ in_widths @ from_reference
-        homography = homography / homography[2, 2]
-        if implausible := implausible_motion(in_widths):
-            return _Candidate(None, f"the pictures don't show the same view ({implausible})")
-    assert fit is not None
-    tested = find_patches(reference, view, homography, TEST)
+def _tested(reference: Pixels, view: Pixels, refined: Refined | None) -> _Candidate:
+    """The homography with its test."""
+    if refined is None:
+        return _Candidate(None, "too little is to be seen that both pictures show")
+    if implausible := implausible_motion(refined.in_widths):
+        return _Candidate(None, f"the pictures don't show the same view ({implausible})")
+    tested = find_patches(reference, view, refined.homography, TEST)
     is_inlier = tested.is_inside & (np.hypot(*tested.offsets_px.T) <= MAX_OFFSET_PX)
     n_inliers, n_patches = int(is_inlier.sum()), len(is_inlier)
-    error = _typical_error(fit, from_reference) * view.shape[1] / view.shape[0]
     evidence = binomial_evidence(n_inliers, n_patches, CHANCE)
-    doubt = _doubt(tested, is_inlier, evidence, error, overlap_share(homography))
-    return _Candidate(homography, doubt, n_inliers, n_patches, error, evidence)
-
-
-def _typical_error(fit: FittedHomography, from_reference: Homography) -> float:
-    """Root mean square of the fit's error over the reference, in widths of the view."""
-    sd = position_sd(fit, carry_points(picture_grid(), from_reference))
-    return math.sqrt(PATCHES_PER_INDEPENDENT * float((sd**2).mean()))
+    doubt = _doubt(tested, is_inlier, evidence, refined.error, overlap_share(refined.homography))
+    return _Candidate(refined.homography, doubt, n_inliers, n_patches, refined.error, evidence)
 
 
 def _doubt(tested: FoundPatches, is_inlier: NDArray[np.bool_], evidence: float, error: float, overlap: float) -> str:
@@ -177,7 +146,7 @@ def _doubt(tested: FoundPatches, is_inlier: NDArray[np.bool_], evidence: float, 
 
 
 def binomial_evidence(n_hits: int, n_tries: int, chance: float) -> float:
-    """How unlikely at least n_hits of n_tries are by chance: -log10 of the bound of Hoeffding (1963, theorem 1); 0 or more."""
+    """How unlikely so many hits are by chance: -log10 of the bound of Hoeffding (1963, theorem 1) on their probability."""
     share = n_hits / n_tries if n_tries else 0.0
     if share <= chance:
         return 0.0

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.camera.edges import GreyPicture, Plane, edge_directions, grey_picture, warp
+from trapmeter.camera.edges import Plane, edge_directions, grey_picture, warp
 from trapmeter.camera.homography import Homography
 from trapmeter.records import Pixels
 
 WIDTH_PX = 160
-SCALES = tuple(float(scale) for scale in np.exp(np.linspace(-math.log(1.27), math.log(1.27), 9)))
-ROTATIONS_DEG = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)
+SCALES = tuple(1.077**step for step in range(-3, 4))
+ROTATIONS_DEG = (-6.0, -3.0, 0.0, 3.0, 6.0)
 MAX_SHIFT = 0.35
 """Share of the view's width and height."""
 MIN_SHARE = 0.25
