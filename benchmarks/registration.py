@@ -3,8 +3,8 @@
     python benchmarks/registration.py --simtrap simtrap/ --stills stills/ --clips clips/zamba-small/ [--split test]
 
 Prints, for each condition and method, the share of pairs that are registered within 1 % of the picture's height (root mean
-square over what both pictures show), registered wrongly, and refused, with CPU ms per pair. A pair of different sites is wrong
-if it is not refused. Limits were chosen with `--split train`.
+square over what both pictures show), registered wrongly, and refused, with CPU ms per pair. Different sites are wrong
+unless they are refused. Limits were chosen with `--split train`.
 
 A moved pair is cut twice out of larger pictures: the reference from the middle, the view with a random shift of up to 20 % of
 width and height, rotation of up to 5 degrees, zoom of up to 20 % and perspective of a turn by up to 3 degrees, so that both

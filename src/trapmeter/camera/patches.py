@@ -19,7 +19,7 @@ MIN_SHOWN = 0.8
 MIN_EDGES = 1e-3
 """Mean squared length of edge directions, below which a patch has no edges to be found by."""
 MIN_EDGES_FOUND = 0.3
-"""Share of the median energy below which a place counts as if it had that share, so that empty places don't win."""
+"""Share of the mean energy around it below which a place counts as if it had that share, so that empty places don't win."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,21 @@ def find_patches(reference: Pixels, view: Pixels, expected: Homography, search: 
     patches, found = edge_directions(start), edge_directions(aligned)
     reach, side = search.reach_px, search.patch_px
     around = cv2.copyMakeBorder(found, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+    energies, energies_around, shown = (
+        cv2.boxFilter(plane, -1, (side, side), anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        for plane in ((patches**2).sum(axis=-1), (around**2).sum(axis=-1), aligned.shown)
+    )
     rows = []
     for top, left in _corners(start.size_hw, search):
-        here = slice(top, top + side), slice(left, left + side)
-        patch = patches[here]
-        energy = float((patch**2).sum())
-        if aligned.shown[here].mean() < MIN_SHOWN or energy < MIN_EDGES * side * side:
+        energy = float(energies[top, left])
+        if shown[top, left] < MIN_SHOWN * side * side or energy < MIN_EDGES * side * side:
             continue
+        patch = patches[top : top + side, left : left + side]
         place = around[top : top + side + 2 * reach, left : left + side + 2 * reach]
-        rows.append((left + (side - 1) / 2, top + (side - 1) / 2, *_best_offset(place, patch, energy)))
+        energy_there = energies_around[top : top + 2 * reach + 1, left : left + 2 * reach + 1]
+        likeness = cv2.matchTemplate(place, patch, cv2.TM_CCORR)
+        likeness /= np.sqrt(energy * np.maximum(energy_there, MIN_EDGES_FOUND * energy_there.mean() + 1e-6))
+        rows.append((left + (side - 1) / 2, top + (side - 1) / 2, *_best_offset(likeness)))
     table = np.array(rows, dtype=np.float64).reshape(-1, 6)
     centres_px, offsets_px = table[:, :2], table[:, 2:4]
     return FoundPatches(
@@ -93,14 +99,8 @@ def _steps(first: int, last: int, search: PatchSearch) -> range:
     return range(first + rest // 2, last - search.patch_px + 1, search.step_px)
 
 
-def _best_offset(place: Plane, patch: Plane, patch_energy: float) -> tuple[float, float, float, bool]:
+def _best_offset(likeness: Plane) -> tuple[float, float, float, bool]:
     """Offset to the right and down in pixels, the correlation there, and whether it lies inside the search."""
-    side = patch.shape[0]
-    product = cv2.matchTemplate(place, patch, cv2.TM_CCORR)
-    energy = cv2.boxFilter((place**2).sum(axis=-1), -1, (side, side), anchor=(0, 0), normalize=False)
-    energy = energy[: product.shape[0], : product.shape[1]]
-    energy = np.maximum(energy, MIN_EDGES_FOUND * float(np.median(energy)) + 1e-6)
-    likeness = product / np.sqrt(patch_energy * energy)
     row, column = divmod(int(likeness.argmax()), likeness.shape[1])
     reach = likeness.shape[0] // 2
     is_inside = 0 < row < 2 * reach and 0 < column < 2 * reach

@@ -14,7 +14,7 @@ from trapmeter.camera.patches import PatchSearch, find_patches
 from trapmeter.records import Pixels
 
 ROUGH = (PatchSearch(240, 32, 16, 12), PatchSearch(240, 32, 16, 8))
-FINE = (PatchSearch(480, 40, 20, 10), PatchSearch(480, 40, 20, 6))
+FINE = (PatchSearch(480, 40, 40, 10), PatchSearch(480, 40, 20, 6))
 SHARED_PATCHES = 4.0
 """Patches that overlap by half share their pixels, so that four of them tell as much as one."""
 MIN_SPREAD_PX = 0.3
