@@ -92,8 +92,9 @@ class _Group:
     def background(self, *, is_night: bool) -> Background:
         """The median of the pictures."""
         times = [time for time in self.media.values() if time is not None]
-        span = (min(times), max(times)) if times else (None, None)
-        return Background(median_picture(self.pictures), is_night, *span, tuple(self.media), len(self.pictures))
+        first, last = (min(times), max(times)) if times else (None, None)
+        pixels = median_picture(self.pictures)
+        return Background(pixels, is_night, first, last, tuple(self.media), len(self.pictures))
 
 
 def find_backgrounds(media: Iterable[Medium], times: Mapping[str, datetime] | None = None) -> Backgrounds:
@@ -120,7 +121,8 @@ def median_picture(pictures: Sequence[Pixels]) -> Pixels:
     middle = (len(pictures) - 1) // 2
     stack = np.stack(pictures)
     stack.partition(middle, axis=0)
-    return stack[middle].copy()
+    median: Pixels = stack[middle].copy()
+    return median
 
 
 def _order(timed: _TimedMedium) -> tuple[bool, datetime, str]:

@@ -71,7 +71,7 @@ def warp(picture: GreyPicture, to_source_px: Homography, size_hw: tuple[int, int
     grey, shown = (
         cv2.warpPerspective(plane, to_source_px, size_hw[::-1], flags=flags) for plane in (picture.grey, picture.shown)
     )
-    return GreyPicture(grey, (shown > 0.99).astype(np.float32))
+    return GreyPicture(grey.astype(np.float32), (shown > 0.99).astype(np.float32))
 
 
 def edge_directions(picture: GreyPicture) -> Plane:

@@ -46,6 +46,11 @@ def join(first: Homography, second: Homography) -> Homography:
     return result
 
 
+def inverse(matrix: Floats) -> Floats:
+    """The inverse of a matrix, such as the homography from the second picture back to the first."""
+    return np.linalg.inv(matrix).astype(np.float64, copy=False)
+
+
 def picture_grid() -> Floats:
     """Positions spread evenly over a picture: n x 2 fractions."""
     steps = (np.arange(GRID) + 0.5) / GRID

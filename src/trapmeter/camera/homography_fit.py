@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trapmeter.camera.homography import Floats, Homography
+from trapmeter.camera.homography import Floats, Homography, inverse
 
 STRETCH_SD = 0.03
 PERSPECTIVE_SD = 0.1
@@ -68,7 +68,7 @@ def fit_homography(
     homography = _to_homography(parameters)
     residuals = second - _expected_positions(homography, first)[0]
     found_spread = float(np.sqrt((weights @ residuals**2).mean() / max(weights.sum(), 1e-9)))
-    return FittedHomography(homography, np.linalg.inv(information), weights, spread, found_spread)
+    return FittedHomography(homography, inverse(information), weights, spread, found_spread)
 
 
 def position_sd(fit: FittedHomography, positions: Floats) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.camera.edges import Plane, edge_directions, grey_picture, shown_rows, warp
-from trapmeter.camera.homography import Floats, Homography, carry_points
+from trapmeter.camera.homography import Floats, Homography, carry_points, inverse
 from trapmeter.records import Pixels
 
 MIN_SHOWN = 0.8
@@ -54,7 +54,7 @@ class FoundPatches:
 def find_patches(reference: Pixels, view: Pixels, expected: Homography, search: PatchSearch) -> FoundPatches:
     """Looks for each patch of the reference around the place where the homography expects it."""
     start, end = grey_picture(reference, search.width_px), grey_picture(view, search.width_px)
-    to_view_px = end.fractions_to_px @ expected @ np.linalg.inv(start.fractions_to_px)
+    to_view_px = end.fractions_to_px @ expected @ inverse(start.fractions_to_px)
     aligned = warp(end, to_view_px, start.size_hw)
     patches, found = edge_directions(start), edge_directions(aligned)
     reach, side = search.reach_px, search.patch_px
@@ -71,14 +71,14 @@ def find_patches(reference: Pixels, view: Pixels, expected: Homography, search: 
         patch = patches[top : top + side, left : left + side]
         place = around[top : top + side + 2 * reach, left : left + side + 2 * reach]
         energy_there = energies_around[top : top + 2 * reach + 1, left : left + 2 * reach + 1]
-        likeness = cv2.matchTemplate(place, patch, cv2.TM_CCORR)
-        likeness /= np.sqrt(energy * np.maximum(energy_there, MIN_EDGES_FOUND * energy_there.mean() + 1e-6))
+        product: Plane = cv2.matchTemplate(place, patch, cv2.TM_CCORR).astype(np.float32)
+        likeness = product / np.sqrt(energy * np.maximum(energy_there, MIN_EDGES_FOUND * energy_there.mean() + 1e-6))
         rows.append((left + (side - 1) / 2, top + (side - 1) / 2, *_best_offset(likeness)))
     table = np.array(rows, dtype=np.float64).reshape(-1, 6)
     centres_px, offsets_px = table[:, :2], table[:, 2:4]
     return FoundPatches(
-        reference=carry_points(centres_px, np.linalg.inv(start.fractions_to_px)),
-        view=carry_points(centres_px + offsets_px, np.linalg.inv(end.fractions_to_px) @ to_view_px),
+        reference=carry_points(centres_px, inverse(start.fractions_to_px)),
+        view=carry_points(centres_px + offsets_px, inverse(end.fractions_to_px) @ to_view_px),
         offsets_px=offsets_px,
         likeness=table[:, 4],
         is_inside=table[:, 5] > 0,

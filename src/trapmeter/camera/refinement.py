@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trapmeter.camera.homography import Homography, carry_points, picture_grid, to_widths
+from trapmeter.camera.homography import Homography, carry_points, inverse, picture_grid, to_widths
 from trapmeter.camera.homography_fit import FittedHomography, fit_homography, position_sd
 from trapmeter.camera.patches import PatchSearch, find_patches
 from trapmeter.records import Pixels
@@ -46,11 +46,11 @@ def refine(reference: Pixels, view: Pixels, start: Homography, searches: Sequenc
         first = carry_points(patches.reference[patches.is_inside], from_reference)
         second = carry_points(patches.view[patches.is_inside], from_view)
         trust = np.clip(patches.likeness[patches.is_inside], 0.0, 1.0) ** 2
-        in_widths = from_view @ homography @ np.linalg.inv(from_reference)
+        in_widths = from_view @ homography @ inverse(from_reference)
         fit = fit_homography(first, second, in_widths, 1.0 / search.width_px, trust)
         if fit is None:
             return None
-        homography = np.linalg.inv(from_view) @ fit.homography @ from_reference
+        homography = inverse(from_view) @ fit.homography @ from_reference
         homography = homography / homography[2, 2]
         error = _typical_error(fit, homography, from_reference, MIN_SPREAD_PX / search.width_px)
     assert fit is not None

@@ -58,7 +58,7 @@ class Registration:
 
     homography: maps positions in the reference to those in the view, both in fractions of width and height; None if the
     verdict is unrelated. n_inliers, n_patches: patches found where it expects them, and those looked for. error: its typical
-    error over the reference, as a fraction of the view's height; inf without homography. overlap: the share of the reference
+    error where both show the scene, as a fraction of the view's height; inf without homography. overlap: the share of the reference
     that the view shows, 0..1. evidence: chance gives as many inliers in one of 10 ** evidence cases. reason: why the pictures
     can't be registered, or how the camera has moved; "" for the same view.
     """
@@ -85,7 +85,7 @@ def register(reference: Pixels, view: Pixels) -> Registration:
     rotated by up to 8 degrees, and been zoomed by up to a quarter.
     """
     best = _tested(reference, view, refine(reference, view, IDENTITY, (*ROUGH, *FINE)))
-    if best.evidence < SURE_EVIDENCE:
+    if best.doubt or best.evidence < SURE_EVIDENCE:
         starts = rough_alignments(reference, view, N_ROUGH)
         rough = [refine(reference, view, start.homography, ROUGH) for start in starts]
         likely = sorted((found for found in rough if found is not None), key=lambda found: -found.support)[:N_FINE]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.camera.edges import Plane, edge_directions, grey_picture, warp
-from trapmeter.camera.homography import Homography
+from trapmeter.camera.homography import Homography, inverse
 from trapmeter.records import Pixels
 
 WIDTH_PX = 160
@@ -47,8 +47,7 @@ def rough_alignments(reference: Pixels, view: Pixels, n_best: int) -> list[Rough
     size = (fft.next_fast_len(2 * height), fft.next_fast_len(2 * width))
 
     def spectrum(plane: NDArray[np.generic]) -> NDArray[np.complex64]:
-        transformed: NDArray[np.complex64] = fft.fft2(plane.astype(np.complex64), size)
-        return transformed
+        return fft.fft2(plane.astype(np.complex64), size).astype(np.complex64, copy=False)
 
     directions = edge_directions(shown)
     energy = (directions**2).sum(axis=-1)
@@ -58,7 +57,7 @@ def rough_alignments(reference: Pixels, view: Pixels, n_best: int) -> list[Rough
     for scale in SCALES:
         for rotation_deg in ROTATIONS_DEG:
             to_view = _about_centres(start.size_hw, shown.size_hw, scale, rotation_deg)
-            turned = warp(start, np.linalg.inv(to_view), shown.size_hw)
+            turned = warp(start, inverse(to_view), shown.size_hw)
             turned_directions = edge_directions(turned)
             turned_energy = (turned_directions**2).sum(axis=-1)
             product = fft.ifft2(view_directions * spectrum(_complex(turned_directions)).conj()).real
@@ -73,7 +72,7 @@ def rough_alignments(reference: Pixels, view: Pixels, n_best: int) -> list[Rough
             row, column = divmod(int(near.argmax()), near.shape[1])
             down, right = row - reach[0], column - reach[1]
             shifted = np.array([[1.0, 0.0, right], [0.0, 1.0, down], [0.0, 0.0, 1.0]]) @ to_view
-            homography = np.linalg.inv(shown.fractions_to_px) @ shifted @ start.fractions_to_px
+            homography = inverse(shown.fractions_to_px) @ shifted @ start.fractions_to_px
             found.append(RoughAlignment(homography, float(near[row, column]), scale, rotation_deg, (down, right)))
     return _distinct(found, n_best)
 
