@@ -23,7 +23,7 @@ LAYERS = [
     {"folds", "geometry", "metrics", "uncertainty", "windows", "parallel"},
     {"journal"},
     {"media", "tables", "models"},
-    {"detect", "boxmodel", "frames"},
+    {"camera", "detect", "boxmodel", "frames"},
     {"calibration"},
     {"density", "export", "prediction", "training"},
     {"competition", "quantisation"},

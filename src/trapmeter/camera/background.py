@@ -157,7 +157,7 @@ def _backgrounds_of_day(media: Sequence[_TimedMedium], skipped: list[SkippedMedi
             skipped.append(SkippedMedium(timed.medium.media_id, _reason(error)))
             continue
         if not pictures:
-            skipped.append(SkippedMedium(timed.medium.media_id, "no picture can be decoded"))
+            skipped.append(SkippedMedium(timed.medium.media_id, "damaged: no picture can be decoded completely"))
             continue
         is_night = sum(map(is_infrared, pictures)) * 2 > len(pictures)
         for pixels in pictures:

@@ -58,9 +58,9 @@ class Registration:
 
     homography: maps positions in the reference to those in the view, both in fractions of width and height; None if the
     verdict is unrelated. n_inliers, n_patches: patches found where it expects them, and those looked for. error: its typical
-    error where both show the scene, as a fraction of the view's height; inf without homography. overlap: the share of the reference
-    that the view shows, 0..1. evidence: chance gives as many inliers in one of 10 ** evidence cases. reason: why the pictures
-    can't be registered, or how the camera has moved; "" for the same view.
+    error where both show the scene, as a fraction of the view's height; inf without homography. overlap: the share of the
+    reference that the view shows, 0..1. evidence: chance gives as many inliers in one of 10 ** evidence cases. reason: why
+    the pictures can't be registered, or how the camera has moved; "" for the same view.
     """
 
     verdict: Verdict
