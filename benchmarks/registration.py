@@ -27,18 +27,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from registration_features import MIN_MATCHES, match_features
 from registration_material import Scene, clip_halves, make_night, photographs, rain, simtrap_scenes, spoil
-from trapmeter.camera.homography import Homography, carry_points, overlap_share, picture_grid, to_widths
+from trapmeter.camera.background import Background
+from trapmeter.camera.homography import Homography, carry_points, join, overlap_share, picture_grid, to_widths
+from trapmeter.camera.moved import place_backgrounds
 from trapmeter.camera.registration import register
 from trapmeter.records import Pixels
 
 RIGHT = 0.01
 VIEW_SHARE = 0.6
+MIDDLE = np.array([[VIEW_SHARE, 0, 0.5 - VIEW_SHARE / 2], [0, VIEW_SHARE, 0.47 - VIEW_SHARE / 2], [0, 0, 1.0]])
+"""Where a picture that is cut out of the middle lies, above the strip of simtrap."""
 N_MOVES = 3
 STRIP = 0.06
-METHODS = ("ours", "SIFT, MAGSAC++", "ORB, RANSAC")
-MIN_MATCHES = {"SIFT, MAGSAC++": 20, "ORB, RANSAC": 20}
-"""Inliers from which the other methods accept: the fewest with at most 1 % of other sites of the training split."""
+METHODS = ("ours", *MIN_MATCHES)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,9 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, help="real videos of different sites")
     parser.add_argument("--split", choices=("train", "test"), default="test")
     parser.add_argument("--sites", type=int, help="only so many sites of simtrap")
-    parser.add_argument("--other-sites", type=int, default=400, help="pairs of different sites of simtrap, at most")
+    parser.add_argument(
+        "--other-sites", type=int, default=200, help="pairs of different sites, at most, of each material"
+    )
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     started = time.perf_counter()
@@ -80,13 +85,15 @@ def main() -> None:
     pairs = [*simtrap_pairs(scenes), *other_sites(scenes, "simtrap", arguments.other_sites)]
     if arguments.stills:
         stills = photographs(arguments.stills)
-        pairs += [*photo_pairs(stills), *other_sites(stills, "photographs", 10_000)]
+        pairs += [*photo_pairs(stills), *other_sites(stills, "photographs", arguments.other_sites)]
     if arguments.clips:
         halves = clip_halves(arguments.clips)
         pairs += [Pair("real tiny clips, two halves, still", a.pixels, b.pixels, np.eye(3)) for a, b in halves]
-        pairs += other_sites([first for first, _ in halves], "tiny clips", 100)
+        pairs += other_sites([first for first, _ in halves], "tiny clips", arguments.other_sites)
     with ProcessPoolExecutor(arguments.workers) as pool:
+        chains = pool.submit(chain_outcomes, scenes)
         outcomes = [outcome for found in pool.map(try_methods, pairs, chunksize=4) for outcome in found]
+        outcomes += chains.result()
     print_tables(outcomes)
     print(f"\n{len(pairs):,} pairs, {time.perf_counter() - started:.0f} s")
 
@@ -115,25 +122,50 @@ def photo_pairs(scenes: Sequence[Scene]) -> Iterator[Pair]:
     """Each real photograph with itself, changed."""
     for scene in scenes:
         rng = seeded(scene.site)
-        for _ in range(N_MOVES):
+        for _ in range(2):
             yield moved("photograph, moved, blur, noise, JPEG", scene.pixels, spoil(scene.pixels, rng), rng)
             if not scene.is_night:
                 night = make_night(scene.pixels, rng)
                 yield moved("photograph, made night, moved", scene.pixels, night, rng)
 
 
+def chain_outcomes(scenes: Sequence[Scene]) -> list[Outcome]:
+    """A night after a move of the camera, registered to the reference directly, and through the day after the move."""
+    outcomes = []
+    for site in sorted({scene.site for scene in scenes}):
+        days = [scene.pixels for scene in scenes if scene.site == site and not scene.is_night]
+        nights = [scene.pixels for scene in scenes if scene.site == site and scene.is_night]
+        rng = seeded(f"{site} chain")
+        for _ in range(N_MOVES if len(days) > 1 and nights else 0):
+            truth = random_move(days[0].shape[1] / days[0].shape[0], rng)
+            reference = with_strip(cut(days[0], MIDDLE), 1)
+            views = [with_strip(cut(pixels, MIDDLE @ np.linalg.inv(truth)), 2) for pixels in (days[1], nights[0])]
+            pair = Pair("night of a moved camera", reference, views[1], truth)
+            start = time.process_time()
+            direct = register(reference, views[1]).homography
+            middle = time.process_time()
+            backgrounds = [Background(view, i == 1, None, None, (str(i),), 15) for i, view in enumerate(views)]
+            chained = place_backgrounds(reference, backgrounds)[1].homography
+            for method, homography, cpu_s in (
+                ("directly", direct, middle - start),
+                ("through the day, if not directly", chained, time.process_time() - middle),
+            ):
+                error = None if homography is None else true_error(homography, pair)
+                outcomes.append(Outcome(pair.condition, method, False, error, float("inf"), 0, cpu_s))
+    return outcomes
+
+
 def other_sites(scenes: Sequence[Scene], name: str, at_most: int) -> list[Pair]:
-    """Pairs of different sites, with the same logo: two scenes each, so that lights mix; a sample if there are many."""
-    first: dict[tuple[str, bool], Scene] = {}
+    """Each pair of different sites once, with the same logo, by day or night at random; a sample if there are too many."""
+    rng = seeded(name)
+    of_site: dict[str, dict[bool, Pixels]] = defaultdict(dict)
     for scene in scenes:
-        first.setdefault((scene.site, scene.is_night), scene)
-    mixed = [
-        Pair(f"other site: {name}", with_strip(a.pixels, 1), with_strip(b.pixels, 2), None)
-        for a, b in combinations(first.values(), 2)
-        if a.site != b.site
-    ]
-    order = seeded(name).permutation(len(mixed))[:at_most]
-    return [mixed[i] for i in sorted(order)]
+        of_site[scene.site].setdefault(scene.is_night, scene.pixels)
+    pairs = []
+    for sites in combinations(of_site, 2):
+        first, second = (list(of_site[site].values())[rng.integers(len(of_site[site]))] for site in sites)
+        pairs.append(Pair(f"other site: {name}", with_strip(first, 1), with_strip(second, 2), None))
+    return [pairs[i] for i in sorted(rng.permutation(len(pairs))[:at_most])]
 
 
 def seeded(text: str) -> np.random.Generator:
@@ -143,8 +175,13 @@ def seeded(text: str) -> np.random.Generator:
 
 def moved(condition: str, first: Pixels, second: Pixels, rng: np.random.Generator) -> Pair:
     """Cuts a reference out of the middle of the first picture, and the view of a moved camera out of the second."""
-    aspect = first.shape[1] / first.shape[0]
-    middle = np.array([[VIEW_SHARE, 0, 0.5 - VIEW_SHARE / 2], [0, VIEW_SHARE, 0.47 - VIEW_SHARE / 2], [0, 0, 1.0]])
+    truth = random_move(first.shape[1] / first.shape[0], rng)
+    reference, view = cut(first, MIDDLE), cut(second, MIDDLE @ np.linalg.inv(truth))
+    return Pair(condition, with_strip(reference, 1), with_strip(view, 2), truth)
+
+
+def random_move(aspect: float, rng: np.random.Generator) -> Homography:
+    """The homography of a moved camera, whose view stays within the picture that it is cut out of."""
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], dtype=float)
     while True:
         shift, angle = rng.uniform(-0.2, 0.2, 2), np.radians(rng.uniform(-5, 5))
@@ -153,12 +190,9 @@ def moved(condition: str, first: Pixels, second: Pixels, rng: np.random.Generato
         in_widths = np.eye(3)
         in_widths[:2, :2], in_widths[:2, 2], in_widths[2, :2] = turn, shift / (1.0, aspect), tilt
         truth = np.linalg.inv(to_widths(aspect)) @ in_widths @ to_widths(aspect)
-        from_view = middle @ np.linalg.inv(truth)
-        seen = carry_points(corners, from_view)
+        seen = carry_points(corners, MIDDLE @ np.linalg.inv(truth))
         if overlap_share(truth) >= 0.5 and (seen >= 0).all() and (seen <= (1.0, 0.94)).all():
-            break
-    reference, view = cut(first, middle), cut(second, from_view)
-    return Pair(condition, with_strip(reference, 1), with_strip(view, 2), truth / truth[2, 2])
+            return join(truth, np.eye(3))
 
 
 def cut(picture: Pixels, to_picture: Homography) -> Pixels:
@@ -212,39 +246,6 @@ def true_error(homography: Homography, pair: Pair) -> float:
     off = (carry_points(picture_grid(), homography) - true)[shown] * (pair.view.shape[1] / pair.view.shape[0], 1.0)
     error = float(np.sqrt((off**2).sum(axis=1).mean()))
     return error if np.isfinite(error) else float("inf")
-
-
-def match_features(reference: Pixels, view: Pixels, method: str) -> tuple[Homography | None, int]:
-    """The homography from matched features, and the number of inliers; SIFT with local contrast and without the strips."""
-    if method == "ORB, RANSAC":
-        detector, norm, robust, prepare = cv2.ORB_create(2000), cv2.NORM_HAMMING, cv2.RANSAC, None
-    else:
-        detector, norm, robust = cv2.SIFT_create(2000), cv2.NORM_L2, cv2.USAC_MAGSAC
-        prepare = cv2.createCLAHE(3.0, (8, 8))
-    keypoints, descriptors = [], []
-    for picture in (reference, view):
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        mask = np.full(grey.shape, 255, np.uint8)
-        if prepare is not None:
-            grey = prepare.apply(grey)
-            mask[: round(0.08 * len(mask))] = mask[-round(0.1 * len(mask)) :] = 0
-        points, described = detector.detectAndCompute(grey, mask)
-        keypoints.append(np.array([point.pt for point in points]).reshape(-1, 2))
-        descriptors.append(described)
-    if any(described is None or len(described) < 8 for described in descriptors):
-        return None, 0
-    matches = cv2.BFMatcher(norm).knnMatch(*descriptors, k=2)
-    good = [first for first, second in matches if first.distance < 0.8 * second.distance]
-    if len(good) < 4:
-        return None, len(good)
-    first = keypoints[0][[match.queryIdx for match in good]]
-    second = keypoints[1][[match.trainIdx for match in good]]
-    in_px, inliers = cv2.findHomography(first, second, robust, 3.0, maxIters=5000, confidence=0.999)
-    n_inliers = 0 if inliers is None else int(inliers.sum())
-    if in_px is None or n_inliers < MIN_MATCHES[method]:
-        return None, n_inliers
-    sizes = [np.array([[p.shape[1], 0, -0.5], [0, p.shape[0], -0.5], [0, 0, 1.0]]) for p in (reference, view)]
-    return np.linalg.inv(sizes[1]) @ in_px @ sizes[0], n_inliers
 
 
 def print_tables(outcomes: Sequence[Outcome]) -> None:

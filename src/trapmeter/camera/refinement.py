@@ -19,6 +19,8 @@ SHARED_PATCHES = 4.0
 """Patches that overlap by half share their pixels, so that four of them tell as much as one."""
 MIN_SPREAD_PX = 0.3
 """A patch can't be found more exactly."""
+MIN_ERROR = 0.001
+"""What the lens and interpolation add to the error, in picture heights, however many patches are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def refine(reference: Pixels, view: Pixels, start: Homography, searches: Sequenc
         homography = homography / homography[2, 2]
         error = _typical_error(fit, homography, from_reference, MIN_SPREAD_PX / search.width_px)
     assert fit is not None
-    return Refined(homography, fit.homography, float(fit.weights.sum()), error * view.shape[1] / view.shape[0])
+    in_heights = math.hypot(error * view.shape[1] / view.shape[0], MIN_ERROR)
+    return Refined(homography, fit.homography, float(fit.weights.sum()), in_heights)
 
 
 def _typical_error(

@@ -26,6 +26,7 @@ MAX_OFFSET_PX = 1.5
 CHANCE = 9 / (2 * TEST.reach_px + 1) ** 2
 """The share of the places within MAX_OFFSET_PX."""
 MIN_EVIDENCE = 8.0
+"""Twice what the likest of 200 pairs of different sites reached."""
 SURE_EVIDENCE = 25.0
 """Evidence from which no other alignment is tried."""
 MIN_INLIERS = 10
