@@ -18,7 +18,7 @@ import argparse
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -264,13 +264,12 @@ def print_tables(outcomes: Sequence[Outcome]) -> None:
         print(f"| {condition} | {method} | {len(found)} | {percent} | {median:.2%} | {ms:.0f} |")
     print("\n| method | matches of other sites, 99 % | largest | same sites, lowest 1 %, 5 % |")
     print("| --- | --- | --- | --- |")
-    quantile: Callable[[list[int], float], float] = lambda values, q: float(np.quantile(values, q))  # noqa: E731
     for method in METHODS:
         others = [o.n_matches for o in outcomes if o.method == method and o.is_other_site]
         same = [o.n_matches for o in outcomes if o.method == method and not o.is_other_site]
         if others and same:
-            low = ", ".join(f"{quantile(same, q):.0f}" for q in (0.01, 0.05))
-            print(f"| {method} | {quantile(others, 0.99):.0f} | {max(others)} | {low} |")
+            low = ", ".join(f"{np.quantile(same, share):.0f}" for share in (0.01, 0.05))
+            print(f"| {method} | {np.quantile(others, 0.99):.0f} | {max(others)} | {low} |")
     ours = [o for o in outcomes if o.method == "ours" and o.error is not None and not o.is_other_site]
     ratios = np.array([o.error / o.claimed for o in ours if o.error is not None])
     print(

@@ -7,7 +7,7 @@ import pytest
 from camera.scenes import by_night, movement, picture, scene
 from trapmeter.camera.background import Background
 from trapmeter.camera.homography import carry_points, picture_grid
-from trapmeter.camera.moved import MAX_LINKS, place_backgrounds
+from trapmeter.camera.moved import MAX_LINKS, place_backgrounds, placement_by_medium
 from trapmeter.camera.registration import Registration, Verdict
 from trapmeter.records import Pixels
 
@@ -117,6 +117,12 @@ def test_a_view_that_comes_back_is_no_moved_camera() -> None:
 def test_a_view_never_seen_is_told() -> None:
     (only,) = place_backgrounds(numbered(REFERENCE), backgrounds(1), FakeRegister({}))
     assert only.reason.startswith("no picture up to this time shows the view of the reference picture")
+
+
+def test_each_medium_has_the_placement_of_its_background() -> None:
+    days = backgrounds(2)
+    placements = place_backgrounds(numbered(REFERENCE), days, FakeRegister({(0, 1): registered()}))
+    assert placement_by_medium(days, placements) == {"0": placements[0], "1": placements[1]}
 
 
 def test_no_pair_is_registered_twice() -> None:

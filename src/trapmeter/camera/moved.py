@@ -8,8 +8,10 @@ depends on others: over a long survey, errors do not grow with time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -68,33 +70,36 @@ def place_backgrounds(
         reasons[i] = found.reason
         if found.homography is not None:
             placed[i] = Placement(found.homography, (), found.error, found.overlap, found.reason)
-    tried: dict[tuple[int, int], Registration] = {}
+    registered: dict[tuple[int, int], Registration] = {}
+
+    def register_once(j: int, i: int) -> Registration:
+        if (j, i) not in registered:
+            registered[j, i] = register(backgrounds[j].pixels, backgrounds[i].pixels)
+        return registered[j, i]
+
+    disagreements: dict[int, str] = {}
     for _ in range(MAX_LINKS - 1):
-        # Only what was placed before this round: each round makes chains longer by one link.
+        # Only through what was placed before this round: each round makes chains longer by one link.
         newly: dict[int, Placement] = {}
-        for i in range(len(backgrounds)):
-            if i in placed:
-                continue
-            chains = []
-            for j in _nearest(i, backgrounds, placed):
-                if (j, i) not in tried:
-                    tried[j, i] = register(backgrounds[j].pixels, backgrounds[i].pixels)
-                chain = _chained(j, placed[j], tried[j, i])
-                if chain is not None:
-                    chains.append(chain)
-                if len(chains) == 2:
-                    break
-            if disagreement := _disagreement(chains, _aspect(backgrounds[i])):
-                reasons[i] = f"{reasons[i]}; {disagreement}"
-            elif chains:
+        for i in set(range(len(backgrounds))) - set(placed):
+            through = (_chained(j, placed[j], register_once(j, i)) for j in _nearest(i, backgrounds, placed))
+            chains = list(islice(filter(None, through), 2))
+            disagreements[i] = _disagreement(chains, _aspect(backgrounds[i]))
+            if chains and not disagreements[i]:
                 newly[i] = min(chains, key=lambda chain: chain.error)
         if not newly:
             break
         placed |= newly
-    return tuple(
-        placed.get(i) or Placement(None, (), float("inf"), 0.0, _moved_reason(i, backgrounds, placed, reasons[i]))
-        for i in range(len(backgrounds))
-    )
+    for i in set(range(len(backgrounds))) - set(placed):
+        reason = "; ".join(filter(None, (reasons[i], disagreements.get(i, ""))))
+        placed[i] = Placement(None, (), math.inf, 0.0, _moved_reason(i, backgrounds, placed, reason))
+    return tuple(placed[i] for i in range(len(backgrounds)))
+
+
+def placement_by_medium(backgrounds: Sequence[Background], placements: Sequence[Placement]) -> dict[str, Placement]:
+    """The placement of each medium, by media_id: that of the background that it is part of."""
+    pairs = zip(backgrounds, placements, strict=True)
+    return {media_id: placement for background, placement in pairs for media_id in background.media_ids}
 
 
 def _nearest(i: int, backgrounds: Sequence[Background], placed: dict[int, Placement]) -> list[int]:
@@ -133,12 +138,13 @@ def _disagreement(chains: Sequence[Placement], aspect: float) -> str:
 
 def _moved_reason(i: int, backgrounds: Sequence[Background], placed: dict[int, Placement], reason: str) -> str:
     """Why a background has no placement, with the last one before it that has."""
-    before = [j for j in placed if j < i]
+    usable = [j for j in placed if placed[j].is_usable]
+    before = [j for j in usable if j < i]
     if not before:
         return f"no picture up to this time shows the view of the reference picture: {reason}"
     last = backgrounds[max(before)].last
     since = "" if last is None else f" since {last:%Y-%m-%d %H:%M}"
-    if any(j > i for j in placed):
+    if any(j > i for j in usable):
         return f"it can't be told whether the camera moved, as later pictures show the view again: {reason}"
     return f"the camera moved{since}: {reason}"
 
