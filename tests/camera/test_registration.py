@@ -77,6 +77,14 @@ def test_another_site_is_refused(seed: int) -> None:
     assert "don't show the same view" in found.reason
 
 
+def test_high_strips_of_text_are_no_view() -> None:
+    pair = [picture(scene(seed)) for seed in (5, 6)]
+    for shown in pair:
+        for rows in (slice(0, 30), slice(150, 180)):
+            shown[rows] = REFERENCE[rows]
+    assert register(*pair).verdict is Verdict.UNRELATED
+
+
 def test_a_camera_turned_too_far_is_refused() -> None:
     assert register(REFERENCE, picture(DRAWN, movement(right=0.7))).verdict is Verdict.UNRELATED
 

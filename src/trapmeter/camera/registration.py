@@ -32,6 +32,8 @@ SURE_EVIDENCE = 25.0
 MIN_INLIERS = 10
 MIN_CELLS = 3
 """Of the 3 x 3 cells of the reference, those in which inliers must lie: one thing that both pictures show is no view."""
+MIN_IN_MIDDLE = 4
+"""Inliers in the middle third of the height: strips of text that are higher than those left out lie at the top and bottom."""
 MAX_ERROR = 0.02
 SAME_VIEW_SHIFT = 0.01
 """Largest shift, in picture heights, up to which the view counts as the same."""
@@ -139,7 +141,8 @@ def _doubt(tested: FoundPatches, is_inlier: NDArray[np.bool_], evidence: float, 
     if n_inliers < MIN_INLIERS or evidence < MIN_EVIDENCE:
         return f"the pictures don't show the same view ({n_inliers} of {len(is_inlier)} patches agree)"
     cells = {(int(3 * x), int(3 * y)) for x, y in tested.reference[is_inlier]}
-    if len(cells) < MIN_CELLS:
+    n_in_middle = int((np.abs(tested.reference[is_inlier, 1] - 0.5) < 1 / 6).sum())
+    if len(cells) < MIN_CELLS or n_in_middle < MIN_IN_MIDDLE:
         return "the pictures agree in one part only"
     if not error <= MAX_ERROR:
         return f"the camera's shift is too uncertain (error of {error:.1%} of the picture's height)"
