@@ -39,6 +39,7 @@ _STAGES = {
     "answer": "Running networks",
     "compare": "Comparing models",
     "replicate": "Bootstrapping",
+    "view": "Comparing reference photographs",
 }
 
 

@@ -55,11 +55,22 @@ def nothing_measured() -> InputError:
     return InputError("the results hold no measured animal: there is nothing to calibrate")
 
 
-DeploymentOf = Callable[[Observation], MarkedDeployment | None]
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """One view of a site's camera: its deployment with reference marks, if any, and what to add to the site's name."""
+
+    deployment: MarkedDeployment | None = None
+    suffix: str = ""
 
 
-def measured_sites(estimates: Sequence[Estimate], deployment_of: DeploymentOf = lambda _: None) -> list[MeasuredSite]:
-    """The measured rows by site and deployment, media without a site first. Such a medium counts as a site of its own.
+ONE_VIEW = SiteView()
+MOVED = SiteView(None, " (camera moved)")
+
+
+def measured_sites(
+    estimates: Sequence[Estimate], view_of: Callable[[Observation], SiteView] = lambda _: ONE_VIEW
+) -> list[MeasuredSite]:
+    """The measured rows by site and view, media without a site first. Such a medium counts as a site of its own.
 
     Raises:
         InputError: no row is measured.
@@ -69,11 +80,10 @@ def measured_sites(estimates: Sequence[Estimate], deployment_of: DeploymentOf = 
     for position, estimate in enumerate(estimates):
         site_id = estimate.observation.site_id
         if estimate.distance is not None:
-            deployment = deployment_of(estimate.observation)
-            name = site_id or estimate.observation.media_id
-            since = "" if deployment is None or deployment.start is None else f" from {deployment.start:%Y-%m-%d}"
-            rows[site_id, name + since].append(position)
-            deployments[site_id, name + since] = deployment
+            view = view_of(estimate.observation)
+            name = (site_id or estimate.observation.media_id) + view.suffix
+            rows[site_id, name].append(position)
+            deployments[site_id, name] = view.deployment
     if not rows:
         raise nothing_measured()
     return [
@@ -107,16 +117,30 @@ class CalibrationInputs:
     starts: Mapping[str, datetime]
     notes: tuple[str, ...] = ()
 
-    def deployment_of(self, observation: Observation) -> MarkedDeployment | None:
-        """The deployment whose reference marks show an observation's view.
+    def deployment_of(self, observation: Observation) -> int | None:
+        """The position of the deployment whose reference marks show an observation's view.
 
         A site's only deployment holds for media whose time is unknown too; of several, none does.
         """
-        of_site = [found for found in self.deployments if found.site_id == observation.site_id]
+        of_site = [i for i, found in enumerate(self.deployments) if found.site_id == observation.site_id]
         start = self.starts.get(observation.media_id)
         if start is None:
             return of_site[0] if len(of_site) == 1 else None
-        return next((found for found in of_site if found.spans(start)), None)
+        return next((i for i in of_site if self.deployments[i].spans(start)), None)
+
+    def view_of(self, observation: Observation) -> SiteView:
+        """The view that an observation shows, if its camera has not moved."""
+        position = self.deployment_of(observation)
+        if position is None:
+            return SiteView(None, " (no reference points)" if self._has_several(observation.site_id) else "")
+        deployment = self.deployments[position]
+        is_told_apart = self._has_several(observation.site_id) and deployment.start is not None
+        return SiteView(deployment, f" from {deployment.start:%Y-%m-%d}" if is_told_apart else "")
+
+    def _has_several(self, site_id: str) -> bool:
+        """Whether a site's rows may belong to different views: it has several deployments, or a dated one."""
+        of_site = [found for found in self.deployments if found.site_id == site_id]
+        return len(of_site) > 1 or any(found.is_dated for found in of_site)
 
     def for_site(self, site: MeasuredSite) -> SiteFacts:
         """What is known about a site."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -12,8 +14,17 @@ from trapmeter._version import __version__
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.calibration.chart import SitePanel, draw_site_panels
 from trapmeter.calibration.gaussian_process import make_site_rows
-from trapmeter.calibration.inputs import CALIBRATED, MeasuredSite, measured_sites, nothing_measured, read_inputs
+from trapmeter.calibration.inputs import (
+    CALIBRATED,
+    MOVED,
+    CalibrationInputs,
+    MeasuredSite,
+    measured_sites,
+    nothing_measured,
+    read_inputs,
+)
 from trapmeter.calibration.label_selection import select_labels
+from trapmeter.calibration.moved_cameras import CheckedViews, check_views, media_by_deployment
 from trapmeter.calibration.point_check import PointCheck, check_points
 from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.site_correction import (
@@ -24,9 +35,12 @@ from trapmeter.calibration.site_correction import (
     label_errors_m,
     log_distances,
 )
+from trapmeter.calibration.view_chart import draw_views
 from trapmeter.camera.fit import CameraFit
+from trapmeter.camera.fitted_cameras import FITTED_CAMERAS, fitted_camera, write_fitted_cameras
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import atomic_file, sha256_of
+from trapmeter.progress import Progress, no_progress
 from trapmeter.records import Distance, Estimate
 from trapmeter.settings import from_values
 from trapmeter.tables.camtrapdp.container import checksum_of_observations, is_package
@@ -40,10 +54,11 @@ from trapmeter.tables.distances import (
     write_distances,
 )
 from trapmeter.tables.point_misfits import PointMisfit, write_point_misfits
+from trapmeter.tables.reference_marks import Upright
 from trapmeter.tables.truth import write_seconds_to_label
 
 CORRECTIONS, CHART, RUN = "calibration.csv", "calibration.png", "run.json"
-POINTS = "calibration-points.csv"
+POINTS, MOVED_CHART = "calibration-points.csv", "camera-moved.png"
 TO_LABEL = "to-label.csv"
 
 
@@ -89,7 +104,9 @@ class LabelSelection:
     notes: tuple[str, ...] = ()
 
 
-def calibrate(results: str | Path, out: str | Path, **settings: Any) -> Calibration:
+def calibrate(
+    results: str | Path, out: str | Path, *, progress: Progress = no_progress, **settings: Any
+) -> Calibration:
     """Corrects distances by what is known about their sites.
 
     Writes distances.csv, calibration.csv, calibration.png and run.json into the folder `out`, and with reference points
@@ -98,6 +115,7 @@ def calibrate(results: str | Path, out: str | Path, **settings: Any) -> Calibrat
     Args:
         results: a folder of `predict`, or its distances.csv.
         out: folder for the corrected results.
+        progress: called as reference photographs are compared with the media, with the stage "view".
         settings: the other settings of `CalibrateSettings`, by name; paths as text or Path.
 
     Raises:
@@ -109,20 +127,26 @@ def calibrate(results: str | Path, out: str | Path, **settings: Any) -> Calibrat
     Example:
         >>> calibrate("results", "calibrated", labels="labels.csv", species="red fox")
     """
-    return run_calibration(from_values(CalibrateSettings, {"results": results, "out": out} | settings))
+    return run_calibration(from_values(CalibrateSettings, {"results": results, "out": out} | settings), progress)
 
 
-def run_calibration(settings: CalibrateSettings) -> Calibration:
+def run_calibration(settings: CalibrateSettings, progress: Progress = no_progress) -> Calibration:
     """As `calibrate`, with a settings record."""
     source = find_distances(settings.results)
     estimates = read_distances(source)
     if not any(estimate.distance for estimate in estimates):
         raise nothing_measured()
     inputs = read_inputs(settings, source, estimates)
-    sites = measured_sites(estimates, inputs.deployment_of)
     checked = PointCheck()
     if settings.points is not None:
         checked = check_points(settings.points, inputs.deployments, inputs.cameras)
+    views = _check_views(settings, source, inputs, estimates, progress)
+    sites = [
+        replace(site, observations=tuple(map(views.in_reference, site.observations)))
+        for site in measured_sites(
+            estimates, lambda row: MOVED if views.moved_reason(row.media_id) else inputs.view_of(row)
+        )
+    ]
     model = BoxModel.load(settings.box_model) if inputs.cameras else None
 
     _make_output_folder(settings.out, source)
@@ -137,12 +161,24 @@ def run_calibration(settings: CalibrateSettings) -> Calibration:
         ]
         for i, distance in moved:
             after[i] = replace(estimates[i], distance=distance, model_id=f"{estimates[i].model_id}; {CALIBRATED}")
+        for i in site.positions:
+            if reason := views.moved_reason(estimates[i].observation.media_id):
+                after[i] = replace(after[i], reason="; ".join(filter(None, (after[i].reason, reason))))
         if moved or result.facts.labels:
             corrected.append(result)
     corrections = [_correction(result) for result in corrected]
     write_distances(settings.out / DISTANCES_CSV, after)
     write_corrections(settings.out / CORRECTIONS, corrections)
     _write_points(settings, checked)
+    _write_views(settings, inputs, views)
+    write_fitted_cameras(
+        settings.out / FITTED_CAMERAS,
+        [
+            fitted_camera(result.site.deployment, result.camera)
+            for result in corrected
+            if result.site.deployment is not None and result.camera is not None
+        ],
+    )
     draw_site_panels([_panel(result, checked) for result in corrected], settings.out / CHART)
     n_moved = sum(old is not new for old, new in zip(estimates, after, strict=True))
     calibration = Calibration(
@@ -151,7 +187,7 @@ def run_calibration(settings: CalibrateSettings) -> Calibration:
         n_moved,
         len(inputs.labels),
         inputs.n_unused,
-        (*inputs.notes, *checked.notes),
+        (*inputs.notes, *checked.notes, *views.notes, *_notes_on_moved(views)),
         checked.misfits,
     )
     _write_run_json(settings, source, calibration)
@@ -227,6 +263,55 @@ def _correction(result: SiteResult) -> SiteCorrection:
             )
         ),
     )
+
+
+def _check_views(
+    settings: CalibrateSettings,
+    source: Path,
+    inputs: CalibrationInputs,
+    estimates: Sequence[Estimate],
+    progress: Progress,
+) -> CheckedViews:
+    """Whether the media still show what the reference photographs show."""
+    if settings.points is None:
+        return CheckedViews()
+    measured = [estimate.observation for estimate in estimates if estimate.distance is not None]
+    positions = {row.media_id: i for row in measured if (i := inputs.deployment_of(row)) is not None}
+    root = settings.media or read_run_facts(source).root
+    folders = [settings.photos] if settings.photos else [settings.points.parent, *([root] if root else [])]
+    media = media_by_deployment(measured, positions)
+    return check_views(inputs.deployments, media, inputs.starts, root, folders, progress)
+
+
+def _write_views(settings: CalibrateSettings, inputs: CalibrationInputs, views: CheckedViews) -> None:
+    """The picture of cameras that moved, if any did; that of an earlier run goes."""
+    path = settings.out / MOVED_CHART
+    changed = [view for view in views.views if view.placement.reason]
+    if not changed:
+        path.unlink(missing_ok=True)
+        return
+    uprights: dict[tuple[str, str], list[Upright]] = defaultdict(list)
+    for deployment in inputs.deployments:
+        for upright in deployment.uprights:
+            uprights[deployment.site_id, upright.photo].append(upright)
+    # Those that could not be placed first.
+    draw_views(sorted(changed, key=lambda view: view.placement.is_usable), uprights, path)
+
+
+def _notes_on_moved(views: CheckedViews) -> list[str]:
+    moved = [media_id for media_id in views.placements if views.moved_reason(media_id)]
+    shifted = [media_id for media_id, placed in views.placements.items() if placed.is_usable and placed.reason]
+    notes = []
+    if moved:
+        notes.append(
+            f"{len(moved):,} media don't show the view of their reference photograph, so their ground is not used; their rows "
+            f"say why, and {MOVED_CHART} shows them"
+        )
+    if shifted:
+        notes.append(
+            f"in {len(shifted):,} media the view has shifted a little; their boxes were carried to the photograph"
+        )
+    return notes
 
 
 def _write_points(settings: CalibrateSettings, checked: PointCheck) -> None:

@@ -50,6 +50,12 @@ class CalibrateSettings(FieldSettings):
     points: Path | None = None
     """Reference points, poles and people: a CSV file of site_id, x, y (fractions, or pixels with width and height),
     distance_m, and more columns for poles and dates. `trapmeter points` makes one by clicking."""
+    photos: Path | None = None
+    """Folder of the reference photographs that the table of points names. Default: the table's own folder, then that of the
+    media. Each is compared with the media of its site, so that nothing is corrected by a photograph from before the camera
+    moved."""
+    media: Path | None = None
+    """Folder of the media, if they have moved since they were measured."""
     media_times: Path | None = None
     """CSV file of media_id, start: which media belong to which of a site's dated reference points. Default: media-times.csv
     of the results, if it exists."""

@@ -47,7 +47,7 @@ def calibrate(
     """
     from trapmeter.calibration.run import calibrate as correct
     from trapmeter.calibration.run import select_seconds
-    from trapmeter.console import print_calibration, print_selection
+    from trapmeter.console import print_calibration, print_selection, progress_bars
 
     values = given_values(options)
     if pick is not None:
@@ -55,7 +55,9 @@ def calibrate(
             raise InputError("--pick needs no other option than --out: leave the others out")
         print_selection(select_seconds(values["results"], values["out"], pick))
     else:
-        print_calibration(correct(**values), values["out"])
+        with progress_bars() as progress:
+            done = correct(**values, progress=progress)
+        print_calibration(done, values["out"])
 
 
 def points(
