@@ -95,7 +95,9 @@ def read_fitted_cameras(folder: str | Path) -> list[FittedCamera]:
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected JSON as `trapmeter calibrate` writes it ({error}); calibrate again") from error
+        raise InputError(
+            f"{path}: expected JSON as `trapmeter calibrate` writes it ({error}); calibrate again"
+        ) from error
     if not isinstance(content, dict) or "format" not in content:
         raise InputError(f"{path}: expected fitted cameras as `trapmeter calibrate` writes them; calibrate again")
     if content["format"] != FORMAT:

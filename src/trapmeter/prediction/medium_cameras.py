@@ -116,5 +116,3 @@ def _journal_times(path: Path) -> dict[str, datetime]:
 
 def _spans(camera: FittedCamera, time: datetime) -> bool:
     return (camera.start is None or camera.start <= time) and (camera.end is None or time <= camera.end)
-
-
