@@ -15,7 +15,12 @@ MIN_GAP = 0.03
 MIN_LINES = 3
 """With fewer, whole and then half and quarter metres fill in: a telephoto may see no more than 21 to 24 m."""
 MAX_LINES = 12
-PREFERRED_M: tuple[tuple[float, ...], ...] = ((5.0, 10.0, 20.0), (2.0, 3.0, 15.0, 30.0, 50.0), (1.0, 4.0, 6.0, 8.0), (7.0, 12.0, 25.0, 40.0))
+PREFERRED_M: tuple[tuple[float, ...], ...] = (
+    (5.0, 10.0, 20.0),
+    (2.0, 3.0, 15.0, 30.0, 50.0),
+    (1.0, 4.0, 6.0, 8.0),
+    (7.0, 12.0, 25.0, 40.0),
+)
 """The roundest first: where lines would be crowded, 10 m stays and 12 m goes."""
 FALLBACK_M: tuple[tuple[float, ...], ...] = (
     tuple(float(metres) for metres in range(1, 61)),
