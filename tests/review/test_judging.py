@@ -18,7 +18,7 @@ pytest.importorskip("playwright.sync_api", reason="needs pip install playwright"
 
 from fitted_world import LEVEL, fitted, write_cameras
 from review_browser import at, expect, open_at, press
-from review_rows import AVI, MP4, ROWS, results_of
+from review_rows import AVI, MP4, ROWS, results_of, row
 from trapmeter.prediction.run import MEDIA_STARTS
 from trapmeter.review.decisions import read_log
 from trapmeter.review.results import Results, read_results
@@ -30,8 +30,20 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-ANSWERS = ("5.0", "4.5", "5.5", "6.0", "9.0", "3.0", "8.0", "7.0", "unlike the training")
-"""What the rows say of the model's distances, intervals and doubts."""
+JUDGED = (
+    row(AVI, 0, 5.37, width_m=0.5),
+    row(AVI, 1, 6.43, width_m=1.38, reason="unlike the training"),
+    row(AVI, 1, 9.71, 2, width_m=3.1, x=0.7),
+    row(MP4, 1, 11.83, site_id="S02", width_m=5.2),
+)
+ANSWERS = [
+    text
+    for distance in (one.distance for one in JUDGED)
+    if distance is not None
+    for metres in (distance.distance_m, distance.low_m, distance.high_m)
+    for text in (f"{metres:.1f}", f"{metres:.2f}")
+] + ["unlike the training"]
+"""What these rows say of the model's distances, intervals and doubts."""
 
 
 def edges(locator: Locator) -> tuple[float, float, float, float]:
@@ -64,12 +76,10 @@ def test_lines_of_equal_distance_lie_on_the_ground_and_can_be_hidden(
     expect(page.locator('#ground g[data-metres="5"] text')).to_have_text("5 m")
     labels = lines.locator("text")
     assert labels.count() >= 6
-    # At the middle of the picture the line of 5 m is where the camera shows it.
-    left, top, _, height = edges(page.locator("#still"))
+    # The line of 5 m is highest at the middle of the picture, where the camera shows it.
+    _, top, _, height = edges(page.locator("#still"))
     line = edges(page.locator('#ground g[data-metres="5"] path.line'))
-    lowest = line[1] + line[3]
-    assert lowest == pytest.approx(top + LEVEL.place(5.0, 0.0)[1] * height, abs=4)
-    assert left >= 0
+    assert line[1] == pytest.approx(top + LEVEL.place(5.0, 0.0)[1] * height, abs=4)
     press(page, "l")
     expect(lines).to_have_count(0)
     page.reload()
@@ -283,49 +293,61 @@ def says_an_answer(text: str) -> list[str]:
     return [answer for answer in ANSWERS if re.search(rf"(?<![\d.]){re.escape(answer)}(?![\d.])", text)]
 
 
+@pytest.fixture
+def judged(tmp_path: Path, media: Path) -> Results:
+    """JUDGED, with a fitted camera at site S01."""
+    results = results_of(tmp_path / "judged", JUDGED, root=media)
+    write_cameras(results.source.parent, fitted("S01"))
+    return read_results(results.source)
+
+
 def test_a_blind_review_says_nothing_of_the_model_before_the_judgement_and_all_after_it(
-    page: Page, start_live: Callable[..., str], seen: Results
+    page: Page, start_live: Callable[..., str], judged: Results
 ) -> None:
-    sent: list[str] = []
-    page.on(
-        "response",
-        lambda response: (
-            sent.append(response.text())
-            if response.request.resource_type in (*("document", "xhr", "fetch"),) and response.ok
-            else None
-        ),
-    )
-    page.goto(start_live(seen, is_blind=True) + "&row=0")
+    page.goto(start_live(judged, is_blind=True) + "&row=0")
     at(page, 0)
     # The lines of the fitted camera are not the model's answer.
     expect(page.locator("#ground g")).not_to_have_count(0)
     expect(page.locator("#blind")).to_be_checked()
     expect(page.locator("#row .facts strong")).to_have_text("? m")
     expect(page.locator("#row-0 .metres")).to_have_text("? m")
-    for row in (5, 4, 1):
-        page.locator(f"#row-{row} button").click()
-        at(page, row)
+    assert says_an_answer(shown_text(page)) == []
+    for number in (2, 3, 1):
+        page.locator(f"#row-{number} button").click()
+        at(page, number)
         expect(page.locator("#overlay g.chosen")).to_be_attached()
         expect(page.locator("#overlay text")).to_have_count(0)
-    assert says_an_answer(shown_text(page)) == []
+        assert says_an_answer(shown_text(page)) == []
+    # The list doesn't tell either what lies in a range.
+    page.get_by_label("to", exact=True).fill("100")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows")).to_contain_text("No row matches this filter")
+    page.get_by_label("to", exact=True).fill("")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows li")).to_have_count(4)
+    page.locator("#row-1 button").click()
     press(page, "a")
     expect(page.locator("#message")).to_contain_text("type the distance that you see")
-    # A question about the measured interval would tell it.
+    # 38 m is far above the interval: a question about it would tell the answer.
     press(page, "38{Enter}")
-    expect(page.locator("#row .was")).to_contain_text("measured as 6.0 m, interval 2.0–10.0")
-    assert says_an_answer("".join(sent[:-1])) == []
+    expect(page.locator("#row .was")).to_contain_text("measured as 6.4 m, interval 5.7–7.1")
     at(page, 1)
     expect(page.locator("#row .facts strong")).to_have_text("38.0 m")
+    expect(page.locator("#row .reason")).to_have_text("unlike the training")
     expect(page.locator("#row-1 .metres")).to_have_text("38.0 m")
-    # Enter goes on, and the answer stays known: another judgement is no longer blind.
+    expect(page.locator("#row-1 .interval")).to_have_text("was 6.4")
+    # The answer stays known: another judgement is no longer blind. The other animal's is still hidden.
+    expect(page.locator("#overlay g:not(.chosen) text")).to_have_count(0)
     press(page, "7{Enter}")
     expect(page.locator("#row-1 .metres")).to_have_text("7.0 m")
-    press(page, "k{Enter}") if page.url.endswith("row=2") else None
-    assert [(one.row, one.distance_m, one.blind) for one in read_log(seen.source)] == [(1, 38.0, True), (1, 7.0, False)]
+    assert [(one.row, one.distance_m, one.blind) for one in read_log(judged.source)] == [
+        (1, 38.0, True),
+        (1, 7.0, False),
+    ]
 
 
-def test_enter_goes_on_after_a_blind_judgement(page: Page, start_live: Callable[..., str], seen: Results) -> None:
-    page.goto(start_live(seen, is_blind=True) + "&row=0")
+def test_enter_goes_on_after_a_blind_judgement(page: Page, start_live: Callable[..., str], judged: Results) -> None:
+    page.goto(start_live(judged, is_blind=True) + "&row=0")
     at(page, 0)
     press(page, "4{Enter}")
     expect(page.locator("#row .was")).to_be_visible()
@@ -335,20 +357,21 @@ def test_enter_goes_on_after_a_blind_judgement(page: Page, start_live: Callable[
 
 
 def test_the_box_blind_hides_the_answers_and_what_was_shown_counts_as_known(
-    page: Page, live: str, results: Results
+    page: Page, start_live: Callable[..., str], judged: Results
 ) -> None:
-    open_at(page, live, 0)
-    expect(page.locator("#row .facts strong")).to_have_text("5.0 m")
+    open_at(page, start_live(judged), 0)
+    expect(page.locator("#row .facts strong")).to_have_text("5.4 m")
+    assert says_an_answer(shown_text(page)) != []
     page.get_by_label("blind").check()
     expect(page.locator("#row .facts strong")).to_have_text("? m")
     assert says_an_answer(shown_text(page)) == []
     press(page, "4.5{Enter}")
     expect(page.locator("#row .was")).to_be_visible()
     page.get_by_label("blind").uncheck()
-    page.locator("#row-8 button").click()
-    at(page, 8)
-    expect(page.locator("#row .facts strong")).to_have_text("7.0 m")
-    assert [(one.row, one.blind) for one in read_log(results.source)] == [(0, False)]
+    page.locator("#row-3 button").click()
+    at(page, 3)
+    expect(page.locator("#row .facts strong")).to_have_text("11.8 m")
+    assert [(one.row, one.blind) for one in read_log(judged.source)] == [(0, False)]
 
 
 def listed(page: Page) -> list[int]:
