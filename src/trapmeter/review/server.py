@@ -32,6 +32,7 @@ _STATIC = {
     "htmx.min.js": ("htmx/htmx.min.js", "text/javascript"),
     "review.js": ("review.js", "text/javascript"),
     "stage.js": ("stage.js", "text/javascript"),
+    "boxes.js": ("boxes.js", "text/javascript"),
     "ground.js": ("ground.js", "text/javascript"),
     "reference.js": ("reference.js", "text/javascript"),
     "svg.js": ("svg.js", "text/javascript"),

@@ -20,7 +20,9 @@ function show() {
   const item = at(`row-${stage.row}`);
   const button = item?.querySelector("button");
   button?.setAttribute("aria-current", "true");
-  button?.scrollIntoView({ block: "nearest" });
+  // Where the list has no scroll bar of its own, as on a phone, the page would scroll the picture out of sight.
+  const list = at("rows").closest("nav");
+  if (list.scrollHeight > list.clientHeight) button?.scrollIntoView({ block: "nearest" });
   const next = neighbour(1);
   if (next) new Image().src = next.dataset.picture;
   remember();
@@ -141,8 +143,8 @@ const commands = {
   l: () => { if (!stage.toggleLines()) announce("no lines of equal distance are known for this picture"); },
   "[": () => otherReference(-1),
   "]": () => otherReference(1),
-  "+": () => stage.zoom.closer(),
-  "=": () => stage.zoom.closer(),
+  "+": () => stage.closer(),
+  "=": () => stage.closer(),
   "-": () => stage.zoom.wider(),
   "?": () => at("help").showModal(),
   " ": () => stage.toggle(),

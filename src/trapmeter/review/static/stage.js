@@ -1,9 +1,9 @@
 // The picture of a second with its boxes, the video behind it, and a box that the user draws.
 // The picture is the one that was measured: the server decodes it. The browser's own video only plays.
+import { drawBox } from "./boxes.js";
 import { areWanted, drawLines, fits, want } from "./ground.js";
 import { Reference } from "./reference.js";
-import { node } from "./svg.js";
-import { Zoom } from "./zoom.js";
+import { STEP as STEP_IN, Zoom } from "./zoom.js";
 
 const STEP = 0.01, MIN_SIDE = 0.01, BOX_DURATION_S = 1.5, SLIDE_S = 0.5;
 
@@ -168,11 +168,22 @@ export class Stage {
     const boxes = this.boxesNow().filter((box) => !(isMoved && box.row === this.row));
     // The chosen box comes last, on top of the others.
     boxes.sort((a, b) => (a.row === this.row) - (b.row === this.row));
-    const groups = boxes.map((box) => group(box, { width, height, perPixel }, box.row === this.row ? "chosen" : ""));
-    if (this.draft) groups.push(group(this.draft, { width, height, perPixel }, "draft"));
+    const groups = boxes.map((box) => drawBox(box, { width, height, perPixel }, box.row === this.row ? "chosen" : ""));
+    if (this.draft) groups.push(drawBox(this.draft, { width, height, perPixel }, "draft"));
     this.overlay.replaceChildren(...groups);
     this.drawGround({ width, height, perPixel });
     this.whole.disabled = !this.zoom.isZoomed;
+  }
+
+  // Zooms in at the box of the row, or else at the middle.
+  closer() {
+    const xyxy = this.draft?.xyxy ?? this.boxes.find((box) => box.row === this.row)?.xyxy;
+    const { frame, view } = this, [outer, inner] = [frame, view].map((element) => element.getBoundingClientRect());
+    if (!xyxy) { this.zoom.by(STEP_IN); return; }
+    const x = inner.left - outer.left + (xyxy[0] + xyxy[2]) / 2 * inner.width;
+    const y = inner.top - outer.top + (xyxy[1] + xyxy[3]) / 2 * inner.height;
+    const isInSight = x >= 0 && x <= outer.width && y >= 0 && y <= outer.height;
+    if (isInSight) this.zoom.by(STEP_IN, x, y); else this.zoom.by(STEP_IN);
   }
 
   // Lines ---------------------------------------------------------------------------------------------------------
@@ -253,22 +264,3 @@ export class Stage {
 }
 
 function clamp(value, low, high) { return Math.min(Math.max(value, low), high); }
-
-function group(box, { width, height, perPixel }, kind) {
-  const [x1, y1, x2, y2] = box.xyxy, size = 15 * perPixel;
-  const place = { x: x1 * width, y: y1 * height, width: (x2 - x1) * width, height: (y2 - y1) * height };
-  const made = node("g", { class: `${kind}${box.gone ? " gone" : ""}` });
-  if (box.row !== undefined) made.dataset.row = box.row;
-  made.append(node("rect", { ...place, class: "edge", "stroke-width": 4 * perPixel }));
-  const dashes = box.gone ? { "stroke-dasharray": `${6 * perPixel} ${4 * perPixel}` } : {};
-  made.append(node("rect", { ...place, ...dashes, class: "line", "stroke-width": 2 * perPixel }));
-  const words = [box.label, box.interval].filter(Boolean).join("  ");
-  if (words) {
-    const plateWidth = (0.56 * words.length + 0.8) * size, above = place.y - 1.5 * size;
-    const y = above >= 0 ? above : Math.min(place.y + place.height, height - 1.5 * size);
-    const x = clamp(place.x, 0, Math.max(0, width - plateWidth));
-    made.append(node("rect", { x, y, width: plateWidth, height: 1.4 * size, class: "plate" }));
-    made.append(node("text", { x: x + 0.4 * size, y: y + size, "font-size": size }, words));
-  }
-  return made;
-}

@@ -1,6 +1,7 @@
 // Zooms and moves the picture within its frame: wheel, keys, and dragging.
 
-const MOST = 12, STEP = 1.25, MOVED_PX = 4;
+export const STEP = 1.25;
+const MOST = 12, MOVED_PX = 4;
 
 export class Zoom {
   // frame: cuts off what lies beyond it. view: what is zoomed. onChange: called after every change.
@@ -43,7 +44,6 @@ export class Zoom {
     this.apply();
   }
 
-  closer() { this.by(STEP); }
   wider() { this.by(1 / STEP); }
   reset() { this.scale = 1; this.apply(); }
 
