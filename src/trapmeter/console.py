@@ -245,11 +245,15 @@ def _print_points(misfits: Sequence[PointMisfit], out: Path) -> None:
     print(f"points: {out / POINTS}{more}")
 
 
-def print_selection(selection: LabelSelection) -> None:
-    """Prints how many seconds to label, and where."""
+def print_selection(selection: LabelSelection, page: Path, n_missing: int) -> None:
+    """Prints how many seconds to label, where, and how to go on. n_missing: pictures that the page lacks."""
     for note in selection.notes:
         print(f"note: {note}")
-    print(f"{selection.n_rows} seconds to label: fill in distance_m in {selection.path}")
+    if n_missing:
+        print(f"note: {n_missing} of the pictures can't be read; {page} says why")
+    print(f"{selection.n_rows} seconds to label: {selection.path}, and their pictures in {page}")
+    print("either fill in distance_m in that table, or type the distances in the browser:")
+    print(f"  trapmeter review {selection.source} --only {selection.path} --blind")
 
 
 def print_density(run: DensityRun) -> None:

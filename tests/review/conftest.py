@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from conftest import MakeClip
 from review_rows import AVI, MP4, ODD, ODD_NAME, ROWS, results_of
 from trapmeter.review.results import Results
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 TOKEN = "the-token"
 
@@ -83,8 +87,8 @@ def serve() -> Iterator[Callable[[Path], Server]]:
 
 
 @pytest.fixture
-def live(results: Results) -> Iterator[str]:
-    """The address of a server in this process, with its token."""
+def start_live() -> Iterator[Callable[..., str]]:
+    """Starts a server in this process for some results, and returns its address with its token."""
     import uvicorn
 
     from trapmeter.review import server as review
@@ -94,14 +98,56 @@ def live(results: Results) -> Iterator[str]:
     from trapmeter.review.session import ReviewSession
 
     with ExitStack() as stack:
-        log = stack.enter_context(open_log(results.source))
-        pictures = stack.enter_context(Pictures(results, workers=1))
-        listener = stack.enter_context(review.listen_on(0))
-        port = listener.getsockname()[1]
-        app = AuthMiddleware(review.make_app(results, ReviewSession(results, log), pictures), TOKEN, port)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{port}/?token={TOKEN}"
-        server.should_exit = True
-        thread.join()
+
+        def start(results: Results, *, is_blind: bool = False) -> str:
+            log = stack.enter_context(open_log(results.source))
+            pictures = stack.enter_context(Pictures(results, workers=1))
+            listener = stack.enter_context(review.listen_on(0))
+            port = listener.getsockname()[1]
+            session = ReviewSession(results, log, is_blind=is_blind)
+            app = AuthMiddleware(review.make_app(results, session, pictures), TOKEN, port)
+            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(setattr, server, "should_exit", True)
+            return f"http://127.0.0.1:{port}/?token={TOKEN}"
+
+        yield start
+
+
+@pytest.fixture
+def live(results: Results, start_live: Callable[..., str]) -> str:
+    """The address of a server in this process, with its token."""
+    return start_live(results)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from review_browser import CHROMIUM, TIMEOUT_MS, playwright
+
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=TIMEOUT_MS
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab; an error in its console fails the test."""
+    from review_browser import PLAYWRIGHT_STYLE, TIMEOUT_MS
+
+    context = browser.new_context(viewport={"width": 1200, "height": 800})
+    context.set_default_timeout(TIMEOUT_MS)
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page = context.new_page()
+    yield page
+    context.close()
+    # The browser also reports responses by which the server refuses a request on purpose.
+    assert [text for text in errors if PLAYWRIGHT_STYLE not in text and "Failed to load resource" not in text] == []

@@ -101,8 +101,8 @@ def check_views(
         unread = sorted(set(media_ids) - placements.keys())
         if unread:
             notes.append(
-                f"site {deployment.site_id}: {len(unread):,} of {len(media_ids):,} media can't be compared with the reference "
-                f"photograph (such as {unread[0]}); its ground is used there all the same"
+                f"site {deployment.site_id}: {len(unread):,} of {len(media_ids):,} media can't be compared with the "
+                f"reference photograph (such as {unread[0]}); its ground is used there all the same"
             )
         progress("view", done, len(with_photos), 0)
     return CheckedViews(tuple(views), tuple(notes), placements)

@@ -96,12 +96,21 @@ class SiteResult:
 
 @dataclass(frozen=True, slots=True)
 class LabelSelection:
-    """The table of seconds to label, its number of rows, the number of sites, and notes for the user."""
+    """The table of seconds to label, its rows in their order, the number of sites, and notes for the user.
+
+    source: the table of results from which they were selected.
+    """
 
     path: Path
-    n_rows: int
+    source: Path
+    estimates: tuple[Estimate, ...]
     n_sites: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """How many seconds of animals there are to label."""
+        return len(self.estimates)
 
 
 def calibrate(
@@ -216,18 +225,21 @@ def select_seconds(results: str | Path, out: str | Path, n_seconds: int, **setti
     if settings:
         raise InputError("--pick selects seconds from the results alone: leave out everything but --out")
     source, path = find_distances(Path(results)), Path(out) / TO_LABEL
-    sites = measured_sites(read_distances(source))
+    estimates = read_distances(source)
+    sites = measured_sites(estimates)
     selected = []
     for site in sites:
         rows = make_site_rows(site.observations, log_distances(site.distances))
-        selected += [site.observations[i] for i in select_labels(rows, n_seconds, COVARIANCE)]
+        selected += [estimates[site.positions[i]] for i in select_labels(rows, n_seconds, COVARIANCE)]
     _make_output_folder(path.parent, source)
-    write_seconds_to_label(path, selected)
+    write_seconds_to_label(path, (estimate.observation for estimate in selected))
     note = (
         f"some rows have no site, so each of their videos counts as a site ({len(sites)} in all); run `predict` with --site "
         "to select seconds by camera"
     )
-    return LabelSelection(path, len(selected), len(sites), () if all(site.site_id for site in sites) else (note,))
+    return LabelSelection(
+        path, source, tuple(selected), len(sites), () if all(site.site_id for site in sites) else (note,)
+    )
 
 
 def _correct(site: MeasuredSite, facts: SiteFacts, model: BoxModel | None, trained_hfov_deg: float) -> SiteResult:
@@ -304,8 +316,8 @@ def _notes_on_moved(views: CheckedViews) -> list[str]:
     notes = []
     if moved:
         notes.append(
-            f"{len(moved):,} media don't show the view of their reference photograph, so their ground is not used; their rows "
-            f"say why, and {MOVED_CHART} shows them"
+            f"{len(moved):,} media don't show the view of their reference photograph, so their ground is not used; their "
+            f"rows say why, and {MOVED_CHART} shows them"
         )
     if shifted:
         notes.append(

@@ -11,7 +11,7 @@ from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.cli.options import OUT, given_values, options_of
 from trapmeter.density.settings import DensitySettings, density_settings
 from trapmeter.errors import InputError
-from trapmeter.settings import Range
+from trapmeter.settings import Range, worker_count
 
 if TYPE_CHECKING:
     CalibrateOptions: TypeAlias = Any
@@ -43,17 +43,23 @@ def calibrate(
     Parameters
     ----------
     pick
-        Only choose, for each site, this many seconds whose labels help most, and write them to to-label.csv.
+        Only choose, for each site, this many seconds whose labels help most: to-label.csv, and their pictures in
+        to-label.html.
     """
     from trapmeter.calibration.run import calibrate as correct
     from trapmeter.calibration.run import select_seconds
     from trapmeter.console import print_calibration, print_selection, progress_bars
+    from trapmeter.report.label_page import LABEL_PAGE, write_label_page
 
     values = given_values(options)
     if pick is not None:
         if values.keys() - {"results", "out"}:
             raise InputError("--pick needs no other option than --out: leave the others out")
-        print_selection(select_seconds(values["results"], values["out"], pick))
+        selection = select_seconds(values["results"], values["out"], pick)
+        page = selection.path.with_name(LABEL_PAGE)
+        with progress_bars() as progress:
+            n_missing = write_label_page(selection.source, selection.estimates, page, progress, jobs=worker_count(None))
+        print_selection(selection, page, n_missing)
     else:
         with progress_bars() as progress:
             done = correct(**values, progress=progress)

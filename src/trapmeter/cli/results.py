@@ -119,6 +119,8 @@ def serve(
     results: Path,
     *,
     videos: Path | None = None,
+    only: Path | None = None,
+    blind: Annotated[bool, Parameter(negative="")] = False,
     port: Annotated[int, Range(least=0, most=65535)] = 0,
     open_: Annotated[bool, Parameter(name="--open", negative="--no-open")] = True,
 ) -> None:
@@ -133,6 +135,7 @@ def serve(
 
         trapmeter review results/
         trapmeter review results/ --videos /media/card1 --no-open
+        trapmeter review results/ --only labels/to-label.csv --blind
 
     Parameters
     ----------
@@ -140,6 +143,10 @@ def serve(
         Folder of `trapmeter predict`, or its distances.csv.
     videos
         Folder that the names in distances.csv start from, if the media have moved.
+    only
+        List only the rows of this table: what `trapmeter calibrate --pick` wrote, or another CSV file of video_id and time.
+    blind
+        Hide the measured distance of each row until you have typed yours, so that it doesn't influence you.
     port
         Port on this machine; 0 takes a free one.
     open_
@@ -155,6 +162,8 @@ def serve(
         results,
         videos,
         port,
+        only=only,
+        is_blind=blind,
         opens_browser=open_,
         announce=lambda address: print(f"{address}\nCtrl-C ends the review", flush=True),
     )

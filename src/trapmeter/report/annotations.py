@@ -1,10 +1,12 @@
-"""Draws boxes and distance labels into a picture."""
+"""Draws boxes, distance labels and lines of equal distance into a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from trapmeter.camera.distance_lines import DistanceLine
 from trapmeter.records import Box, Distance, Estimate, Pixels
 
 if TYPE_CHECKING:
@@ -18,21 +20,34 @@ MIN_SIDE = 480
 LINE, EDGE, PLATE = (255, 214, 10), (0, 0, 0), (20, 20, 20)
 """Yellow between black lines, and yellow letters on black, stand out on snow, at night and on grass."""
 
+GROUND_LINE = (140, 240, 200)
+"""Of lines of equal distance: a green that no grass has, drawn thin on a dark edge."""
+
 _LARGE, _SMALL, _PADDING = 19, 15, 4
+_TINY, _MARGIN = 13, 6
 
 Rectangle = tuple[int, int, int, int]
 """left, top, right, bottom in pixels; the column `right` and the row `bottom` belong to it."""
 
 
-def draw_animals(pixels: Pixels, animals: Sequence[Estimate]) -> Image:
+def draw_animals(
+    pixels: Pixels,
+    animals: Sequence[Estimate],
+    lines: Sequence[DistanceLine] = (),
+    *,
+    min_side: int = MIN_SIDE,
+    has_labels: bool = True,
+) -> Image:
     """A copy of the picture with the box and the label of each measured animal; labels lie inside the picture.
 
-    Animals without a box are left out: their position in the picture is unknown.
+    Animals without a box are left out: their position in the picture is unknown. lines: drawn below the boxes, with their
+    metres. min_side: pixels of the longer side to which smaller pictures are enlarged. has_labels: False leaves out the
+    distances of the animals, for people who are to judge them.
     """
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(pixels)
-    scale = MIN_SIDE / max(image.size)
+    scale = min_side / max(image.size)
     if scale > 1:
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         image = image.resize(size, Image.Resampling.BICUBIC)
@@ -42,14 +57,61 @@ def draw_animals(pixels: Pixels, animals: Sequence[Estimate]) -> Image:
         for animal in animals
         if animal.observation.box is not None and animal.distance is not None
     ]
-    for box, _ in marked:
+    boxes = [box for box, _ in marked]
+    draw_lines(draw, lines, image.size, boxes)
+    for box in boxes:
         _draw_box(draw, box, image.size)
     # Labels come after all boxes: no line crosses a label.
     labels: list[Rectangle] = []
-    for i, (box, distance) in enumerate(marked):
-        others = [other for j, (other, _) in enumerate(marked) if j != i]
+    for i, (box, distance) in enumerate(marked if has_labels else ()):
+        others = [other for j, other in enumerate(boxes) if j != i]
         labels.append(_draw_label(draw, distance, box, image.size, labels, others))
     return image
+
+
+def draw_lines(
+    draw: ImageDraw, lines: Sequence[DistanceLine], size_wh: tuple[int, int], boxes: Sequence[Rectangle] = ()
+) -> None:
+    """Draws lines of equal distance, each with its metres where it meets no other label and, if it can, no box.
+
+    A line without room for its metres is left out, because nobody could read it.
+    """
+    width, height = size_wh
+    font, placed = _font(_TINY), list[Rectangle]()
+    for line in lines:
+        words = f"{line.distance_m:g} m"
+        label_wh = round(font.getlength(words)), _TINY
+        spot = _line_label(line, size_wh, label_wh, placed, boxes)
+        if spot is None:
+            continue
+        placed.append(spot)
+        places = [(x * width, y * height) for x, y in line.points]
+        for k, piece in enumerate(pairwise(places)):
+            if not (line.is_rough and k % 2):
+                draw.line(piece, fill=EDGE, width=3)
+        for k, piece in enumerate(pairwise(places)):
+            if not (line.is_rough and k % 2):
+                draw.line(piece, fill=GROUND_LINE, width=1)
+        draw.text((spot[0], spot[1]), words, GROUND_LINE, font, stroke_width=2, stroke_fill=EDGE)
+
+
+def _line_label(
+    line: DistanceLine,
+    size_wh: tuple[int, int],
+    label_wh: tuple[int, int],
+    placed: Sequence[Rectangle],
+    boxes: Sequence[Rectangle],
+) -> Rectangle | None:
+    """Where the metres of a line stand: on the line, as far left as there is room; None without room."""
+    (width, height), (label_width, label_height) = size_wh, label_wh
+    spots = []
+    for x, y in line.points:
+        left, top = round(x * width), round(y * height) - label_height // 2
+        if _MARGIN <= left <= width - label_width - _MARGIN and 1 <= top <= height - label_height - 1:
+            spots.append((left, top, left + label_width, top + label_height))
+    free = [spot for spot in spots if not any(overlap(spot, other, edge=1) for other in placed)]
+    clear = (spot for spot in free if not any(overlap(spot, box, edge=1) for box in boxes))
+    return next(clear, free[0] if free else None)
 
 
 def rectangle(box: Box, size_wh: tuple[int, int]) -> Rectangle:

@@ -17,7 +17,7 @@ from trapmeter.report import density_plots, plots, words
 from trapmeter.report import distance_statistics as statistics
 from trapmeter.report.comparison import Comparison, compare
 from trapmeter.report.detection_preview import preview_detection
-from trapmeter.report.examples import choose_examples
+from trapmeter.report.example_pictures import picture_values
 from trapmeter.report.groups import (
     group_by_light,
     group_by_site,
@@ -28,11 +28,11 @@ from trapmeter.report.groups import (
 )
 from trapmeter.report.html_page import page_template, safe
 from trapmeter.report.site_map import site_map
-from trapmeter.report.thumbnails import make_thumbnails
 from trapmeter.tables.site_locations import SiteLocation
 from trapmeter.tables.truth import TruthRow, read_truth
 
 if TYPE_CHECKING:
+    from trapmeter.prediction.medium_cameras import MediumCameras
     from trapmeter.prediction.run import PredictRun
     from trapmeter.storage.address import RemotePath
 
@@ -89,6 +89,7 @@ def write_report(
         MissingExtraError: PDF needs the extra "pdf".
         RunError: the report can't be written, or WeasyPrint lacks a system library.
     """
+    from trapmeter.prediction.medium_cameras import read_medium_cameras
     from trapmeter.prediction.results import find_site_locations, read_run
     from trapmeter.storage.address import parse_path
 
@@ -99,6 +100,7 @@ def write_report(
     results = Path(results)
     write = _pdf_writer() if form == ReportFormat.PDF else _write_text
     run = read_run(results, parse_path(media) if isinstance(media, str) else media)
+    cameras = read_medium_cameras(results)
     if media is None and "://" in str(run.facts.get("root")):
         announce(f"no pictures: the media are not on this machine; give --media {run.facts['root']} to read them there")
     truth = truth or _file_of_run(run, "truth", announce)
@@ -108,7 +110,7 @@ def write_report(
     for note in notes:
         announce(note)
     path = results / (REPORT_PDF if form == ReportFormat.PDF else REPORT_HTML)
-    write(render_report(run, known, progress, places=locations, jobs=jobs), path)
+    write(render_report(run, known, progress, places=locations, cameras=cameras, jobs=jobs), path)
     return path
 
 
@@ -153,9 +155,10 @@ def render_report(
     progress: Progress = no_progress,
     *,
     places: Mapping[str, SiteLocation] | None = None,
+    cameras: MediumCameras | None = None,
     jobs: int | None = None,
 ) -> str:
-    """The report as HTML. Arguments and errors as for `write_html`."""
+    """The report as HTML. cameras: the fitted ones, for lines of equal distance. Otherwise as for `write_html`."""
     comparison = None if truth is None else compare(run.estimates, truth)
     left_out = {"known"} if comparison is None else set()
     if not run.summary.n_measured:
@@ -175,7 +178,7 @@ def render_report(
         **_detection_values(run.estimates),
         **_site_values(run.estimates, places or {}),
         **_truth_values(comparison),
-        **_picture_values(run, progress, jobs),
+        **picture_values(run, cameras, progress, jobs),
         settings=_setting_rows(run.facts.get("arguments", {})),
         cards=words.card_rows(run.facts.get("model_cards")),
     )
@@ -249,24 +252,6 @@ def _truth_values(comparison: Comparison | None) -> dict[str, Any]:
         "errors_svg": safe(plots.errors_svg(comparison.pairs_m, BANDS_M)),
         "coverage_svg": safe(plots.coverage_svg(comparison.bands)),
         "levels_svg": safe(plots.levels_svg(comparison.levels)) if comparison.levels else "",
-    }
-
-
-def _picture_values(run: PredictRun, progress: Progress, jobs: int | None) -> dict[str, Any]:
-    doubtful, others = choose_examples(run.estimates)
-    n_done = 0
-
-    def report_progress(n: int) -> None:
-        nonlocal n_done
-        n_done += n
-        progress("report", n_done, len(doubtful) + len(others), 0)
-
-    pictures, unread = make_thumbnails(run.root, [*doubtful, *others], report_progress, run.store, jobs)
-    doubtful_keys = {second.key for second in doubtful}
-    return {
-        "doubtful": [picture for picture in pictures if picture.second.key in doubtful_keys],
-        "others": [picture for picture in pictures if picture.second.key not in doubtful_keys],
-        "unread": unread,
     }
 
 

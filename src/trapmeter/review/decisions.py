@@ -66,7 +66,7 @@ class Decision:
     animals get the numbers after its end, and ADD itself names a row of the same second. media_id, time_s and animal_id
     describe the row to people. base: the number of the last decision about the row that the page knew, 0 without one.
     distance_m: metres, for DISTANCE and ADD. xyxy: the box, for BOX and ADD. target: the number of the decision that UNDO
-    takes back.
+    takes back. blind: the person typed the distance without knowing the model's.
     """
 
     number: int
@@ -80,6 +80,7 @@ class Decision:
     distance_m: float | None = None
     xyxy: XYXY | None = None
     target: int | None = None
+    blind: bool = False
 
     def __post_init__(self) -> None:
         fields = {name for name in ("distance_m", "xyxy", "target") if getattr(self, name) is not None}
@@ -88,6 +89,8 @@ class Decision:
             raise InputError(
                 f"{self.kind} needs {', '.join(sorted(required)) or 'no fields'}; got {', '.join(sorted(fields)) or 'none'}"
             )
+        if self.blind and self.kind is not DecisionKind.DISTANCE:
+            raise InputError(f"only a distance can be judged blind; got {self.kind}")
         if self.distance_m is not None and not 0 < self.distance_m <= MAX_DISTANCE_M:
             raise InputError(f"a distance must be above 0 m and at most {MAX_DISTANCE_M:g} m; got {self.distance_m:g}")
         if self.xyxy is not None:
@@ -101,8 +104,9 @@ class Decision:
         return str(self.number)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values, without the fields that are None."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """As plain values, without the fields that are None; blind is there only if it is true."""
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        return values if self.blind else {name: value for name, value in values.items() if name != "blind"}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Decision:

@@ -58,7 +58,7 @@ def export_review(results: str | Path, out: str | Path) -> list[str]:
     }
     with lock_folder(out):
         write_distances(out / DISTANCES_CSV, sorted(reviewed_estimates(state, rows), key=row_order))
-        write_labels(out / LABELS, ((_observation(row), _current_distance_m(row)) for row in labelled))
+        write_labels(out / LABELS, ((_observation(row), _current_distance_m(row), row.is_blind) for row in labelled))
         write_nearest_distances(out / TRAIN_LABELS, nearest)
         write_metadata(out / TRAIN_METADATA, (estimate.observation for estimate in nearest))
         write_excluded_animals(out / LEAVE_OUT, ((media_id, animal_id or None) for media_id, animal_id in reacting))

@@ -4,40 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
-from trapmeter.records import Status
 from trapmeter.report import words
-from trapmeter.report.examples import log_interval_width
 from trapmeter.report.html_page import page_environment
+from trapmeter.review.blinding import Blinding
 from trapmeter.review.decisions import DecisionKind
-from trapmeter.review.listing import PAGE_ROWS, RowFilter, filter_rows, order_by_doubt, review_progress
+from trapmeter.review.guides import GuideFinder
+from trapmeter.review.listing import (
+    PAGE_ROWS,
+    RowFilter,
+    RowOrder,
+    filter_rows,
+    order_by_doubt,
+    order_by_time,
+    review_progress,
+)
 from trapmeter.review.pictures import PLAYABLE_TYPES
 from trapmeter.review.results import Results
-from trapmeter.review.state import REMOVED, ReviewState, RowState, Verdict
+from trapmeter.review.row_view import STATUSES, RowView, box_values, view_of
+from trapmeter.review.state import ReviewState, RowState
 
 BOX_WINDOW_S = 60.0
 """A row comes with the boxes of this many seconds before and after it, to draw while the video plays."""
 
-_VERDICTS = {
-    Verdict.OPEN: "",
-    Verdict.ACCEPTED: "accepted",
-    Verdict.CORRECTED: "corrected",
-    Verdict.ADDED: "added",
-    Verdict.DELETED: "deleted",
-    Verdict.NOT_ANIMAL: "not an animal",
-}
-_STATUSES = {
-    Status.MEASURED: "measured",
-    Status.NO_ANIMAL: "no animal",
-    Status.UNKNOWN: "unknown",
-    Status.FAILED: "failed",
-    Status.PAST_END: "past the end",
-}
 _KINDS = {
     DecisionKind.ACCEPT: "accepted",
     DecisionKind.DISTANCE: "distance",
@@ -52,45 +45,20 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RowView:
-    """A row as texts for the page. medium: the number of its medium. picture: the address of its picture."""
-
-    number: int
-    revision: int
-    medium: int
-    picture: str
-    media_id: str
-    site_id: str
-    time: str
-    animal: str
-    distance: str
-    interval: str
-    was: str
-    status: str
-    verdict: str
-    is_open: bool
-    is_gone: bool
-    is_animal: bool
-    reacts: bool
-    is_static: bool
-    reason: str
-    score: str
-    width: str
-
-
 class PageRenderer:
     """Renders the responses of the server."""
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, blinding: Blinding | None = None) -> None:
         self._results = results
-        self._order = order_by_doubt(results.rows)
+        self._blinding = blinding or Blinding(is_on=False)
+        self._guides = GuideFinder(results)
+        self._orders: dict[RowOrder, list[int]] = {}
         self._environment = page_environment(files("trapmeter.review").joinpath("templates"))
 
     def page(self, state: ReviewState, row_filter: RowFilter, row: int | None) -> str:
         """The complete page, showing a row, or the first one of the list."""
         rows, rest = self._rows(state, row_filter, 0)
-        first = rows[0] if rows else state.row(self._order[0])
+        first = rows[0] if rows else state.row(self._order(row_filter.order)[0])
         shown = state.row(row) if row is not None and state.has(row) else first
         return self._render(
             "page.html",
@@ -99,7 +67,9 @@ class PageRenderer:
             rest=rest,
             row_filter=row_filter,
             sites=self._results.sites,
-            statuses=_STATUSES,
+            statuses=STATUSES,
+            is_blind=self._blinding.is_on,
+            n_only=None if self._results.only is None else len(self._results.only),
             folder=str(self._results.source.parent),
             **self._detail(state, shown),
         )
@@ -139,9 +109,18 @@ class PageRenderer:
 
     def _rows(self, state: ReviewState, row_filter: RowFilter, offset: int) -> tuple[Sequence[RowState], str]:
         """A part of the list, and the address of the next part; "" if this is the last one."""
-        rows = list(islice(filter_rows(state, self._order, row_filter), offset, offset + PAGE_ROWS + 1))
+        listed = filter_rows(state, self._order(row_filter.order), row_filter, self._blinding.hides)
+        rows = list(islice(listed, offset, offset + PAGE_ROWS + 1))
         rest = f"/rows?{self._query(row_filter, offset + PAGE_ROWS)}" if len(rows) > PAGE_ROWS else ""
         return rows[:PAGE_ROWS], rest
+
+    def _order(self, order: RowOrder) -> list[int]:
+        """The numbers of the rows to list, in an order that never changes during a review."""
+        if order not in self._orders:
+            by_time, rows = order is RowOrder.TIME, self._results.rows
+            numbers = order_by_time(rows, self._results.times) if by_time else order_by_doubt(rows)
+            self._orders[order] = [number for number in numbers if self._results.lists(number)]
+        return self._orders[order]
 
     def _query(self, row_filter: RowFilter, offset: int) -> str:
         """The query that `trapmeter.review.requests.read_filter` reads back."""
@@ -151,6 +130,7 @@ class PageRenderer:
             "low": row_filter.low_m,
             "high": row_filter.high_m,
             "decided": None if row_filter.is_open is None else ("no" if row_filter.is_open else "yes"),
+            "order": row_filter.order,
             "offset": offset,
         }
         return urlencode({name: value for name, value in values.items() if value is not None})
@@ -180,58 +160,15 @@ class PageRenderer:
             "time": observation.time_s,
             "picture": f"/media/{view.medium}/picture",
             "video": f"/media/{view.medium}" if suffix in PLAYABLE_TYPES and not self._results.is_store else "",
-            "boxes": [_box(other) for other in near],
+            "boxes": [box_values(other, is_shown=self._blinding.reveal(other)) for other in near],
             "isAnimal": row.measured.distance is not None,
             "reacts": row.reacts,
+            "isHidden": view.is_hidden,
+            "isRevealed": self._blinding.is_on and view.is_animal and not view.is_hidden,
+            **self._guides.of_row(row).values(row, hides_distance=view.is_hidden),
         }
         return {"row": view, "stage": json.dumps(stage)}
 
     def _view(self, row: RowState) -> RowView:
-        observation, distance = row.measured.observation, row.current_distance
-        medium = self._results.number_of[observation.media_id]
-        before = row.measured.distance if row.distance_m is not None and not row.is_added else None
-        return RowView(
-            number=row.number,
-            revision=row.revision,
-            medium=medium,
-            picture=f"/media/{medium}/picture?{urlencode({'time': observation.time_s})}",
-            media_id=observation.media_id,
-            site_id=observation.site_id,
-            time=words.seconds_text(observation.time_s),
-            animal=str(observation.animal_id) if observation.animal_id else "",
-            distance="" if distance is None else f"{distance.distance_m:.1f}",
-            interval=_interval(row),
-            was="" if before is None else f"{before.distance_m:.1f}",
-            status=_STATUSES[row.measured.status],
-            verdict=_VERDICTS[row.verdict],
-            is_open=row.verdict is Verdict.OPEN,
-            is_gone=row.verdict in REMOVED,
-            is_animal=row.measured.distance is not None,
-            reacts=row.reacts,
-            is_static=row.measured.is_static,
-            reason=row.measured.reason,
-            score="" if observation.box is None or row.is_added else f"{observation.box.score:.2f}",
-            width=f"{log_interval_width(distance):.2f}" if _interval(row) and distance is not None else "",
-        )
-
-
-def _box(row: RowState) -> dict[str, Any]:
-    box, distance = row.current_box, row.current_distance
-    assert box is not None, "the caller leaves out rows without a box"
-    label = "" if distance is None else f"{distance.distance_m:.1f} m"
-    return {
-        "row": row.number,
-        "time": row.measured.observation.time_s,
-        "xyxy": box.xyxy,
-        "label": _VERDICTS[row.verdict] if row.verdict in REMOVED else label,
-        "interval": "" if row.verdict in REMOVED else _interval(row),
-        "gone": row.verdict in REMOVED,
-    }
-
-
-def _interval(row: RowState) -> str:
-    """The 90 % interval; "" without a distance, or if a person entered it."""
-    distance = row.current_distance
-    return (
-        "" if distance is None or distance.low_m == distance.high_m else f"{distance.low_m:.1f}–{distance.high_m:.1f}"
-    )
+        medium = self._results.number_of[row.measured.observation.media_id]
+        return view_of(row, medium, is_shown=self._blinding.reveal(row))

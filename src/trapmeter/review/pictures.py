@@ -50,7 +50,7 @@ class Pictures:
     def __init__(self, results: Results, workers: int = WORKERS) -> None:
         self._results = results
         self._workers = WorkerPool(workers)
-        self._cache: OrderedDict[tuple[int, float], bytes] = OrderedDict()
+        self._cache: OrderedDict[_PictureTask, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def at(self, medium: int, time_s: float) -> bytes:
@@ -59,20 +59,29 @@ class Pictures:
         Raises:
             MediaError: there is no such picture; the text says why.
         """
-        key = (medium, time_s)
-        with self._lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
         store = self._results.root if self._results.is_store else None
-        task = _PictureTask(self._results.medium(medium), time_s, store)
+        return self._decoded(_PictureTask(self._results.medium(medium), time_s, store))
+
+    def reference(self, number: int) -> bytes:
+        """A reference photograph, given by its number, as JPEG.
+
+        Raises:
+            MediaError: it can't be shown; the text says why.
+        """
+        return self._decoded(_PictureTask(self._results.reference(number), 0.0, None))
+
+    def _decoded(self, task: _PictureTask) -> bytes:
+        with self._lock:
+            if task in self._cache:
+                self._cache.move_to_end(task)
+                return self._cache[task]
         jpeg = self._workers.run_task(_jpeg, task, TIMEOUT_S)
         if isinstance(jpeg, TaskFailure):
             raise MediaError(jpeg.reason)
         if isinstance(jpeg, str):
             raise MediaError(jpeg)
         with self._lock:
-            self._cache[key] = jpeg
+            self._cache[task] = jpeg
             while len(self._cache) > CACHED_PICTURES:
                 self._cache.popitem(last=False)
         return jpeg

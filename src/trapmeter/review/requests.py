@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from trapmeter.errors import InputError
 from trapmeter.records import Status
 from trapmeter.review.decisions import XYXY, DecisionKind
-from trapmeter.review.listing import RowFilter
+from trapmeter.review.listing import RowFilter, RowOrder
 from trapmeter.review.results import Results
 
 
@@ -32,8 +32,16 @@ class DecisionRequest(BaseModel):
     show: int | None = None
 
 
-def read_filter(query: Mapping[str, str], results: Results) -> RowFilter:
-    """The filter in a query: site (index into `results.sites`), status, low and high (metres), and decided (no or yes).
+class BlindRequest(BaseModel):
+    """Whether to hide the model's answers from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on: bool
+
+
+def read_filter(query: Mapping[str, str], results: Results, default_order: RowOrder = RowOrder.DOUBT) -> RowFilter:
+    """The filter in a query: site (index into `results.sites`), status, low and high (metres), decided (no or yes), order.
 
     Empty or missing values do not filter.
 
@@ -47,7 +55,12 @@ def read_filter(query: Mapping[str, str], results: Results) -> RowFilter:
         status = Status(query["status"]) if query.get("status") else None
     except ValueError:
         raise InputError(f"status must be one of {', '.join(Status)}; got {query['status']!r}") from None
+    try:
+        order = RowOrder(query.get("order") or default_order)
+    except ValueError:
+        raise InputError(f"order must be one of {', '.join(RowOrder)}; got {query['order']!r}") from None
     return RowFilter(
+        order=order,
         site=None if site is None else results.sites[int(site)],
         status=status,
         low_m=_number(query, "low"),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trapmeter.camera.fitted_cameras import read_fitted_cameras
 from trapmeter.errors import InputError, MediaError
 from trapmeter.media.discovery import medium_kind
-from trapmeter.records import Estimate, Medium
+from trapmeter.prediction.medium_cameras import MediumCameras, read_medium_times
+from trapmeter.records import Estimate, Medium, MediumKind
+from trapmeter.review.only import read_only
 from trapmeter.tables.distances import find_distances, read_distances, read_run_facts
 from trapmeter.tables.file_names import leaves_root
 
@@ -20,13 +25,14 @@ class Results:
     """A folder of results.
 
     source: its distances.csv. rows: in the order of the file. root: the folder in which the names of videos and photos start;
-    None if unknown. is_store: whether root is a frame store.
+    None if unknown. is_store: whether root is a frame store. only: the rows to list, None for all.
     """
 
     source: Path
     rows: tuple[Estimate, ...]
     root: Path | None
     is_store: bool = False
+    only: frozenset[int] | None = None
 
     @cached_property
     def media(self) -> tuple[str, ...]:
@@ -65,6 +71,46 @@ class Results:
         """The rows of all boxes that are marked static."""
         return [number for number, row in enumerate(self.rows) if row.is_static]
 
+    @cached_property
+    def times(self) -> Mapping[str, datetime]:
+        """When each medium was recorded, as far as it is known."""
+        return read_medium_times(self.source)
+
+    @cached_property
+    def cameras(self) -> MediumCameras:
+        """The fitted cameras of the sites."""
+        cameras = tuple(read_fitted_cameras(self.source.parent))
+        return MediumCameras(cameras, self.times if cameras else {})
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        """The names of all reference photographs, sorted; the page refers to a photograph by its index here."""
+        return tuple(sorted({photo for camera in self.cameras.cameras for photo in camera.photos}))
+
+    def lists(self, number: int) -> bool:
+        """Whether the page lists a row."""
+        return self.only is None or number in self.only
+
+    def reference(self, number: int) -> Medium:
+        """A reference photograph by its index in `references`.
+
+        A cameras.json from elsewhere may name any file, but only photos below root are opened, and no links out of it.
+
+        Raises:
+            MediaError: it can't be shown; the text says why.
+        """
+        name = self.references[number]
+        if self.root is None or self.is_store:
+            raise MediaError("the folder of the reference photographs is unknown; restart with --videos FOLDER")
+        path = self.root / name
+        if leaves_root(name) or not path.resolve().is_relative_to(self.root.resolve()):
+            raise MediaError("its name leads out of the folder of the videos")
+        if medium_kind(Path(name)) is not MediumKind.PHOTO:
+            raise MediaError("not a photo")
+        if not path.is_file():
+            raise MediaError(f"not found in {self.root}")
+        return Medium(name, path, MediumKind.PHOTO)
+
     def medium(self, number: int) -> Medium:
         """A medium by its index in `media`.
 
@@ -87,13 +133,14 @@ class Results:
         return Medium(media_id, path, kind)
 
 
-def read_results(results: str | Path, videos: str | Path | None = None) -> Results:
+def read_results(results: str | Path, videos: str | Path | None = None, only: str | Path | None = None) -> Results:
     """Reads a folder that `trapmeter predict` wrote, or its distances.csv.
 
-    videos: the folder of the videos and photos, if they have moved since the run.
+    videos: the folder of the videos and photos, if they have moved since the run. only: a table of the rows to list, such as
+    the one that `calibrate --pick` writes.
 
     Raises:
-        InputError: the table is missing, empty or wrong, or videos is no folder.
+        InputError: a table is missing, empty or wrong, videos is no folder, or only names a row that the results lack.
     """
     source = find_distances(Path(results))
     rows = read_distances(source)
@@ -108,6 +155,7 @@ def read_results(results: str | Path, videos: str | Path | None = None) -> Resul
         tuple(rows),
         Path(root) if isinstance(root, (str, Path)) else None,
         is_store=videos is None and _is_store(facts),
+        only=None if only is None else read_only(only, rows, source),
     )
 
 

@@ -19,10 +19,11 @@ from trapmeter.progress import Announce
 from trapmeter.report.html_page import printable
 from trapmeter.review.auth import LOOPBACK, AuthMiddleware, new_token
 from trapmeter.review.decisions import Decision, DecisionKind, open_log
+from trapmeter.review.listing import RowFilter, RowOrder
 from trapmeter.review.pages import PageRenderer
 from trapmeter.review.pictures import PLAYABLE_TYPES, Pictures
 from trapmeter.review.plausible import DoubtfulDistanceError
-from trapmeter.review.requests import DecisionRequest, read_count, read_filter
+from trapmeter.review.requests import BlindRequest, DecisionRequest, read_count, read_filter
 from trapmeter.review.results import Results, read_results
 from trapmeter.review.session import ReviewSession
 from trapmeter.review.state import ReviewState, StaleDecisionError
@@ -31,6 +32,11 @@ _STATIC = {
     "htmx.min.js": ("htmx/htmx.min.js", "text/javascript"),
     "review.js": ("review.js", "text/javascript"),
     "stage.js": ("stage.js", "text/javascript"),
+    "boxes.js": ("boxes.js", "text/javascript"),
+    "ground.js": ("ground.js", "text/javascript"),
+    "reference.js": ("reference.js", "text/javascript"),
+    "svg.js": ("svg.js", "text/javascript"),
+    "zoom.js": ("zoom.js", "text/javascript"),
     "review.css": ("review.css", "text/css"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -45,23 +51,30 @@ def serve(
     videos: str | Path | None = None,
     port: int = 0,
     *,
+    only: str | Path | None = None,
+    is_blind: bool = False,
     opens_browser: bool = True,
     announce: Announce = print,
 ) -> None:
     """Serves the review page of a folder of results on this machine, until Ctrl-C.
 
     results: a folder that `predict` or `calibrate` wrote, or its distances.csv. videos: the folder of the videos and photos,
-    if they have moved since the run. port: 0 takes a free one. opens_browser: whether to open the page in the browser.
+    if they have moved since the run. port: 0 takes a free one. only: a table of the rows to list. is_blind: hides the model's
+    answers until a person has judged. opens_browser: whether to open the page in the browser.
     announce: receives the page's address, which contains the access token.
 
     Raises:
         InputError: the results can't be read.
         RunError: the port is taken, or the log can't be written or is in use.
     """
-    reviewed = read_results(results, videos)
+    reviewed = read_results(results, videos, only)
+    # A damaged cameras.json is better refused now than when a row is shown.
+    _ = reviewed.cameras
     with open_log(reviewed.source) as log, Pictures(reviewed) as pictures, listen_on(port) as listener:
         number, token = listener.getsockname()[1], new_token()
-        app = AuthMiddleware(make_app(reviewed, ReviewSession(reviewed, log), pictures), token, number)
+        app = AuthMiddleware(
+            make_app(reviewed, ReviewSession(reviewed, log, is_blind=is_blind), pictures), token, number
+        )
         address = f"http://{LOOPBACK}:{number}/?token={token}"
         announce(address)
         if opens_browser:
@@ -96,18 +109,27 @@ def listen_on(port: int) -> socket.socket:
 def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> FastAPI:
     """The application behind the `AuthMiddleware`. No part of an address is ever used as a file path."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    pages = PageRenderer(results)
+    pages = PageRenderer(results, session.blinding)
+
+    def row_filter_of(request: Request) -> RowFilter:
+        # The order by doubt would hint at what is hidden.
+        default = RowOrder.TIME if session.blinding.is_on else RowOrder.DOUBT
+        return read_filter(request.query_params, results, default)
 
     @app.get("/")
     def page(request: Request) -> HTMLResponse:
-        query = request.query_params
-        return HTMLResponse(pages.page(session.state, read_filter(query, results), read_count(query, "row")))
+        number = read_count(request.query_params, "row")
+        return HTMLResponse(pages.page(session.state, row_filter_of(request), number))
+
+    @app.post("/blind")
+    def blind(request: BlindRequest) -> Response:
+        session.blinding.is_on = request.on
+        return Response(status_code=204)
 
     @app.get("/rows")
     def rows(request: Request) -> HTMLResponse:
-        query = request.query_params
         try:
-            row_filter, offset = read_filter(query, results), read_count(query, "offset") or 0
+            row_filter, offset = row_filter_of(request), read_count(request.query_params, "offset") or 0
         except InputError as error:
             return HTMLResponse(f'<li class="none">{escape(str(error))}</li>', 422)
         return HTMLResponse(pages.rows(session.state, row_filter, offset))
@@ -159,6 +181,15 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> Fa
             if not (0 <= number < len(results.media) and 0 <= time < math.inf):
                 raise MediaError("no such picture")
             return Response(pictures.at(number, time), media_type="image/jpeg", headers=_CACHE_HEADERS)
+        except MediaError as error:
+            return PlainTextResponse(f"{printable(str(error))}\n", 404)
+
+    @app.get("/references/{number}")
+    def reference(number: int) -> Response:
+        try:
+            if not 0 <= number < len(results.references):
+                raise MediaError("no such photograph")
+            return Response(pictures.reference(number), media_type="image/jpeg", headers=_CACHE_HEADERS)
         except MediaError as error:
             return PlainTextResponse(f"{printable(str(error))}\n", 404)
 

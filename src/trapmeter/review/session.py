@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
-from trapmeter.errors import RunError
+from trapmeter.errors import InputError, RunError
 from trapmeter.journal import Journal
+from trapmeter.review.blinding import Blinding
 from trapmeter.review.decisions import XYXY, Decision, DecisionKind
 from trapmeter.review.plausible import check_distance
 from trapmeter.review.results import Results
@@ -16,13 +17,14 @@ from trapmeter.review.state import ReviewState, check_decision, replay_decisions
 class ReviewSession:
     """The state of a review, and the log behind it."""
 
-    def __init__(self, results: Results, log: Journal[Decision]) -> None:
-        """Resumes from the decisions in the log."""
+    def __init__(self, results: Results, log: Journal[Decision], *, is_blind: bool = False) -> None:
+        """Resumes from the decisions in the log. is_blind: hides the model's answers until a person has judged."""
         self._results, self._log = results, log
         self._decisions = list(log.done.values())
         self._lock = threading.Lock()
         self._failure = ""
         self.state: ReviewState = replay_decisions(results, self._decisions)
+        self.blinding = Blinding(is_on=is_blind, decisions=self._decisions)
 
     def decide(
         self,
@@ -52,7 +54,8 @@ class ReviewSession:
                 row = self.state.active[-1].row
             if kind is DecisionKind.ADD:
                 row = self.state.anchor(row)
-            observation = self.state.row(row).measured.observation
+            before = self.state.row(row)
+            observation = before.measured.observation
             decision = Decision(
                 number=len(self._decisions) + 1,
                 at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -65,10 +68,14 @@ class ReviewSession:
                 distance_m=distance_m,
                 xyxy=xyxy,
                 target=target,
+                blind=kind is DecisionKind.DISTANCE and self.blinding.is_unknown(before),
             )
             check_decision(self.state, decision)
+            self._check_accepts_nothing_hidden(decision)
             if distance_m is not None:
-                measured = None if kind is DecisionKind.ADD else self.state.row(row).measured.distance
+                # A question about the measured interval would tell it.
+                is_without = kind is DecisionKind.ADD or self.blinding.hides(before)
+                measured = None if is_without else before.measured.distance
                 check_distance(distance_m, measured, is_confirmed=confirmed)
             # Replay first: what is in the log stays there, so it must be possible.
             decisions = [*self._decisions, decision]
@@ -80,4 +87,13 @@ class ReviewSession:
                 self._failure = f"{error}; then restart `trapmeter review`: until then, no decisions are saved"
                 raise RunError(self._failure) from error
             self._decisions, self.state = decisions, state
+            self.blinding.note(decision)
             return decision, state
+
+    def _check_accepts_nothing_hidden(self, decision: Decision) -> None:
+        rows = {
+            DecisionKind.ACCEPT: (decision.row,),
+            DecisionKind.STATIC_ACCEPT: self._results.static_rows,
+        }.get(decision.kind, ())
+        if any(self.blinding.hides(self.state.row(number)) for number in rows):
+            raise InputError("the measured distance is hidden, so it can't be accepted: type the distance that you see")

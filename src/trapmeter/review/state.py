@@ -37,7 +37,7 @@ class RowState:
 
     measured: the row as it was measured or added. distance_m, box: a person's corrections, None without one. reacts: the
     animal is marked as reacting to the camera. is_added: a person added it. is_checked: a person confirmed or entered the
-    distance. revision: the number of the last decision that touched the row, 0 without one.
+    distance. is_blind: without knowing the model's. revision: the number of the last decision that touched the row, or 0.
     """
 
     number: int
@@ -49,6 +49,7 @@ class RowState:
     revision: int = 0
     is_added: bool = False
     is_checked: bool = False
+    is_blind: bool = False
 
     @property
     def has_animal(self) -> bool:
@@ -226,7 +227,8 @@ def _apply(row: RowState, decision: Decision) -> RowState:
             is_unchanged = not row.is_added and row.distance_m is None and row.box is None
             return replace(row, verdict=Verdict.ACCEPTED if is_unchanged else changed, is_checked=True)
         case DecisionKind.DISTANCE:
-            return replace(row, verdict=changed, distance_m=decision.distance_m, is_checked=True)
+            row = replace(row, is_blind=decision.blind, is_checked=True)
+            return replace(row, verdict=changed, distance_m=decision.distance_m)
         case DecisionKind.BOX:
             assert decision.xyxy is not None, "checked when the decision was made"
             score = 1.0 if row.current_box is None else row.current_box.score

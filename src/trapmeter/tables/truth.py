@@ -6,6 +6,7 @@ import csv
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
@@ -16,6 +17,9 @@ from trapmeter.tables.csvfile import Row, UniqueRows, read_columns, read_rows, t
 from trapmeter.tables.drivendata import read_labels
 from trapmeter.tables.file_names import NameIndex
 from trapmeter.tables.metres import known_metres
+
+BLIND_COLUMN = "blind"
+"""1 if a person judged the distance without knowing the model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +148,24 @@ def write_seconds_to_label(path: Path, observations: Iterable[Observation]) -> N
     _write_label_table(path, ((observation, "") for observation in observations))
 
 
-def write_labels(path: Path, known: Iterable[tuple[Observation, float]]) -> None:
-    """Writes the same table with the distance of each row, in metres.
+def write_labels(path: Path, known: Iterable[tuple[Observation, float, bool]]) -> None:
+    """Writes the same table with the distance of each row, in metres, and whether it was judged blind (1 or 0).
 
     Raises:
         RunError: the file can't be written.
     """
-    _write_label_table(path, ((observation, f"{distance_m:.2f}") for observation, distance_m in known))
+    cells = ((observation, f"{distance_m:.2f}", int(is_blind)) for observation, distance_m, is_blind in known)
+    _write_label_table(path, cells, (BLIND_COLUMN,))
 
 
-def _write_label_table(path: Path, rows: Iterable[tuple[Observation, str]]) -> None:
+def _write_label_table(path: Path, rows: Iterable[tuple[Any, ...]], further: Sequence[str] = ()) -> None:
     with atomic_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("site_id", "video_id", "time", "animal_id", *COORDINATES, "distance_m"))
-        for row, metres in rows:
+        writer.writerow(("site_id", "video_id", "time", "animal_id", *COORDINATES, "distance_m", *further))
+        for row, *cells in rows:
             coordinates = box_cells(row.box)[: len(COORDINATES)]
             names = to_cell(row.site_id), to_cell(row.media_id)
-            writer.writerow((*names, f"{row.time_s:.6g}", row.animal_id or "", *coordinates, metres))
+            writer.writerow((*names, f"{row.time_s:.6g}", row.animal_id or "", *coordinates, *cells))
 
 
 def read_labelled_rows(path: str | Path) -> list[LabelledRow]:

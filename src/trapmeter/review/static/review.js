@@ -4,6 +4,8 @@ import { Stage } from "./stage.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const ASKS_TO_CONFIRM = 428;
+// They change what is seen, and also work while a box is being placed.
+const VIEW_KEYS = ["+", "=", "-", "l", "[", "]"];
 const at = (id) => document.getElementById(id);
 let stage = null, busy = false;
 // The metres that the server has questioned: Enter sends them again as confirmed.
@@ -18,7 +20,9 @@ function show() {
   const item = at(`row-${stage.row}`);
   const button = item?.querySelector("button");
   button?.setAttribute("aria-current", "true");
-  button?.scrollIntoView({ block: "nearest" });
+  // Where the list has no scroll bar of its own, as on a phone, the page would scroll the picture out of sight.
+  const list = at("rows").closest("nav");
+  if (list.scrollHeight > list.clientHeight) button?.scrollIntoView({ block: "nearest" });
   const next = neighbour(1);
   if (next) new Image().src = next.dataset.picture;
   remember();
@@ -90,19 +94,38 @@ function drafting(draft) {
 }
 
 async function save() {
+  if (stage.isRevealed && !stage.draft && at("typed").value === "") { await go(1); return; }
   const xyxy = stage.draft?.xyxy.map((value) => Number(value.toFixed(5)));
   if (stage.draft && !stage.draft.isNew) { await decide("box", { xyxy }); return; }
   const metres = typedMetres();
   if (metres === null) return;
   const fields = { distance_m: metres, confirmed: metres === questioned };
+  // A hidden answer appears once the distance is saved: the row stays, so that you see both.
   if (stage.draft) await decide("add", { xyxy, ...fields });
-  else await decide("distance", fields, { moves: true });
+  else await decide("distance", fields, { moves: !stage.isHidden });
 }
 
 function type(key) {
   const field = at("typed");
   field.value = key === "Backspace" ? field.value.slice(0, -1) : field.value + key;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+function typed() {
+  const field = at("typed"), metres = Number(field.value.trim().replace(",", "."));
   field.classList.toggle("filled", field.value !== "");
+  stage.reference.choose(metres > 0 && Number.isFinite(metres) ? metres : null);
+}
+
+function otherReference(by) {
+  if (!stage.reference.step(by)) announce(`no ${by < 0 ? "nearer" : "farther"} reference photograph`);
+}
+
+async function hideAnswers(isOn) {
+  await fetch("/blind", {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ on: isOn }),
+  });
+  location.reload();
 }
 
 const commands = {
@@ -117,10 +140,16 @@ const commands = {
   m: () => stage.isAnimal ? stage.begin(false) : announce("no animal was measured in this second; press n to add one"),
   n: () => stage.begin(true),
   u: () => at("undo").disabled ? announce("there is nothing to undo") : decide("undo", { target: Number(at("undo").dataset.target) }),
+  l: () => { if (!stage.toggleLines()) announce("no lines of equal distance are known for this picture"); },
+  "[": () => otherReference(-1),
+  "]": () => otherReference(1),
+  "+": () => stage.closer(),
+  "=": () => stage.closer(),
+  "-": () => stage.zoom.wider(),
   "?": () => at("help").showModal(),
   " ": () => stage.toggle(),
   Enter: save,
-  Escape: () => { questioned = null; at("typed").value = ""; at("typed").classList.remove("filled"); if (stage.draft) stage.end(); },
+  Escape: () => { questioned = null; at("typed").value = ""; typed(); if (stage.draft) stage.end(); },
 };
 
 // What a key does at present; null if nothing.
@@ -128,8 +157,10 @@ function command(key, shift) {
   const arrow = ARROWS[key];
   if (stage.draft && arrow) return () => stage.nudge(...arrow, shift);
   if (arrow) return arrow[0] ? () => stage.step(arrow[0]) : null;
+  // A distance that begins with 0 is still typed: .8 is 0.8.
+  if (key === "0" && stage.zoom.isZoomed && !at("typed").value) return () => stage.zoom.reset();
   if (/^[0-9.,]$/.test(key) || key === "Backspace") return () => type(key);
-  if (stage.draft && !["Enter", "Escape"].includes(key)) return null;
+  if (stage.draft && !["Enter", "Escape", ...VIEW_KEYS].includes(key)) return null;
   return Object.hasOwn(commands, key) ? commands[key] : null;
 }
 
@@ -151,6 +182,12 @@ document.addEventListener("keydown", (event) => {
   if (target.id === "typed" && !["Enter", "Escape"].includes(event.key)) return;
   const button = target.closest("button:not([aria-current])");
   if (button && ["Enter", " "].includes(event.key) && !at("typed").value && !stage.draft) return;
+  if (event.key === " " && stage.zoom.isZoomed) {
+    // Space moves a zoomed picture as long as it is held, and plays once it is released.
+    event.preventDefault();
+    if (!event.repeat) stage.zoom.hold();
+    return;
+  }
   if (!busy && !command(event.key, event.shiftKey)) return;
   // A key held down must not confirm a doubtful distance.
   if (event.key === "Enter" && event.repeat) { event.preventDefault(); return; }
@@ -158,6 +195,11 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   press(event.key, event.shiftKey);
 });
+document.addEventListener("keyup", (event) => {
+  if (event.key === " " && stage.zoom.isHeld && !stage.zoom.release()) press(" ");
+});
+document.addEventListener("input", (event) => { if (event.target.id === "typed") typed(); });
+document.addEventListener("change", (event) => { if (event.target.id === "blind") hideAnswers(event.target.checked); });
 document.addEventListener("click", (event) => {
   const key = event.target.closest("[data-key]")?.dataset.key;
   if (key) press(key);

@@ -1,8 +1,11 @@
 // The picture of a second with its boxes, the video behind it, and a box that the user draws.
 // The picture is the one that was measured: the server decodes it. The browser's own video only plays.
+import { drawBox } from "./boxes.js";
+import { areWanted, drawLines, fits, want } from "./ground.js";
+import { Reference } from "./reference.js";
+import { STEP as STEP_IN, Zoom } from "./zoom.js";
 
 const STEP = 0.01, MIN_SIDE = 0.01, BOX_DURATION_S = 1.5, SLIDE_S = 0.5;
-const SVG = "http://www.w3.org/2000/svg";
 
 export class Stage {
   // section: the element with data-stage. onDraft: called when the user starts, changes or ends a box.
@@ -10,15 +13,19 @@ export class Stage {
     Object.assign(this, JSON.parse(section.dataset.stage));
     const find = (selector) => section.querySelector(selector);
     this.frame = find("#frame"); this.still = find("#still"); this.player = find("video");
-    this.overlay = find("#overlay"); this.nopicture = find("#nopicture"); this.clock = find("#clock");
+    this.overlay = find("#overlay"); this.ground = find("#ground"); this.nopicture = find("#nopicture"); this.clock = find("#clock");
     this.playButton = find("#play");
+    this.linesButton = find("#lines"); this.linesNote = find("#linesnote"); this.whole = find("#whole");
+    this.zoom = new Zoom(this.frame, find("#view"), () => this.draw(), () => this.draft === null);
+    this.whole.addEventListener("click", () => this.zoom.reset());
+    this.reference = new Reference(find("#reference"), find("#scene"), this.references, this.near);
     this.own = this.time;
     this.draft = null;
     this.onDraft = onDraft;
     this.still.addEventListener("load", () => this.shown());
     this.still.addEventListener("error", () => this.explain());
     this.overlay.addEventListener("pointerdown", (event) => this.drag(event));
-    this.resized = new ResizeObserver(() => this.draw());
+    this.resized = new ResizeObserver(() => this.zoom.apply());
     this.resized.observe(this.frame);
     if (this.video) this.openVideo();
     this.seek(this.time);
@@ -151,17 +158,55 @@ export class Stage {
 
   draw() {
     const width = this.still.naturalWidth || 16, height = this.still.naturalHeight || 9;
-    const perPixel = width / (this.overlay.clientWidth || width);
-    this.overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.overlay.setAttribute("preserveAspectRatio", "none");
+    const perPixel = width / (this.overlay.clientWidth || width) / this.zoom.scale;
+    for (const svg of [this.ground, this.overlay]) {
+      svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      svg.setAttribute("preserveAspectRatio", "none");
+    }
     this.overlay.classList.toggle("drafting", this.draft !== null);
     const isMoved = this.draft !== null && !this.draft.isNew;
     const boxes = this.boxesNow().filter((box) => !(isMoved && box.row === this.row));
     // The chosen box comes last, on top of the others.
     boxes.sort((a, b) => (a.row === this.row) - (b.row === this.row));
-    const groups = boxes.map((box) => group(box, { width, height, perPixel }, box.row === this.row ? "chosen" : ""));
-    if (this.draft) groups.push(group(this.draft, { width, height, perPixel }, "draft"));
+    const groups = boxes.map((box) => drawBox(box, { width, height, perPixel }, box.row === this.row ? "chosen" : ""));
+    if (this.draft) groups.push(drawBox(this.draft, { width, height, perPixel }, "draft"));
     this.overlay.replaceChildren(...groups);
+    this.drawGround({ width, height, perPixel });
+    this.whole.disabled = !this.zoom.isZoomed;
+  }
+
+  // Zooms in at the box of the row, or else at the middle.
+  closer() {
+    const xyxy = this.draft?.xyxy ?? this.boxes.find((box) => box.row === this.row)?.xyxy;
+    const { frame, view } = this, [outer, inner] = [frame, view].map((element) => element.getBoundingClientRect());
+    if (!xyxy) { this.zoom.by(STEP_IN); return; }
+    const x = inner.left - outer.left + (xyxy[0] + xyxy[2]) / 2 * inner.width;
+    const y = inner.top - outer.top + (xyxy[1] + xyxy[3]) / 2 * inner.height;
+    const isInSight = x >= 0 && x <= outer.width && y >= 0 && y <= outer.height;
+    if (isInSight) this.zoom.by(STEP_IN, x, y); else this.zoom.by(STEP_IN);
+  }
+
+  // Lines ---------------------------------------------------------------------------------------------------------
+
+  drawGround(scale) {
+    const hasPicture = this.still.naturalWidth > 0;
+    const hasView = this.lines.length > 0 && hasPicture && fits(this, scale.width, scale.height);
+    const isOn = hasView && areWanted();
+    this.ground.replaceChildren(...(isOn ? drawLines(this.lines, scale, this.zoom.visible) : []));
+    this.linesButton.hidden = !hasView;
+    this.linesButton.setAttribute("aria-pressed", String(isOn));
+    const isCropped = this.lines.length > 0 && hasPicture && !hasView;
+    const note = this.linesNote.textContent = isCropped
+      ? "no lines of equal distance: this picture has another format than the site's reference photographs"
+      : this.linesReason ? `no lines of equal distance: ${this.linesReason}` : "";
+    this.linesNote.hidden = note === "";
+  }
+
+  toggleLines() {
+    if (this.linesButton.hidden) return false;
+    want(!areWanted());
+    this.draw();
+    return true;
   }
 
   begin(isNew) {
@@ -191,7 +236,7 @@ export class Stage {
 
   // Dragging inside the draft moves it; dragging outside draws a new box from corner to corner.
   drag(event) {
-    if (!this.draft) return;
+    if (!this.draft || event.button !== 0 || this.zoom.moves(event)) return;
     event.preventDefault();
     this.overlay.setPointerCapture(event.pointerId);
     const at = (e) => {
@@ -219,29 +264,3 @@ export class Stage {
 }
 
 function clamp(value, low, high) { return Math.min(Math.max(value, low), high); }
-
-function node(name, attributes, text = "") {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.textContent = text;
-  return made;
-}
-
-function group(box, { width, height, perPixel }, kind) {
-  const [x1, y1, x2, y2] = box.xyxy, size = 15 * perPixel;
-  const place = { x: x1 * width, y: y1 * height, width: (x2 - x1) * width, height: (y2 - y1) * height };
-  const made = node("g", { class: `${kind}${box.gone ? " gone" : ""}` });
-  if (box.row !== undefined) made.dataset.row = box.row;
-  made.append(node("rect", { ...place, class: "edge", "stroke-width": 4 * perPixel }));
-  const dashes = box.gone ? { "stroke-dasharray": `${6 * perPixel} ${4 * perPixel}` } : {};
-  made.append(node("rect", { ...place, ...dashes, class: "line", "stroke-width": 2 * perPixel }));
-  const words = [box.label, box.interval].filter(Boolean).join("  ");
-  if (words) {
-    const plateWidth = (0.56 * words.length + 0.8) * size, above = place.y - 1.5 * size;
-    const y = above >= 0 ? above : Math.min(place.y + place.height, height - 1.5 * size);
-    const x = clamp(place.x, 0, Math.max(0, width - plateWidth));
-    made.append(node("rect", { x, y, width: plateWidth, height: 1.4 * size, class: "plate" }));
-    made.append(node("text", { x: x + 0.4 * size, y: y + size, "font-size": size }, words));
-  }
-  return made;
-}
