@@ -112,8 +112,16 @@ def test_a_broken_file_is_skipped_with_its_reason(tmp_path: Path) -> None:
     assert all(reasons.values())
 
 
+def test_media_without_a_time_are_taken_in_the_order_of_their_names(tmp_path: Path) -> None:
+    media = [photo(tmp_path, f"{i:03}.jpg", DAY if i < N_PICTURES else picture(scene(2))) for i in range(20)]
+    first, second = find_backgrounds(reversed(media)).backgrounds
+    assert first.media_ids == tuple(medium.media_id for medium in media[:N_PICTURES])
+    np.testing.assert_allclose(first.pixels, DAY.astype(float), atol=8)
+    np.testing.assert_allclose(second.pixels, picture(scene(2)).astype(float), atol=8)
+
+
 def test_many_pictures_are_thinned_evenly(tmp_path: Path) -> None:
-    media = [photo(tmp_path, f"{i:03}.jpg", np.full((8, 8, 3), i, np.uint8)) for i in range(100)]
+    media = [photo(tmp_path, f"{i:03}.jpg", np.full((8, 8, 3), i, np.uint8), START) for i in range(100)]
     (background,) = find_backgrounds(media).backgrounds
     assert N_PICTURES <= background.n_pictures < 2 * N_PICTURES
     assert len(background.media_ids) == 100

@@ -17,7 +17,7 @@ from report.conftest import make_row, make_run
 from report.pages import Page
 from terminal import call
 from trapmeter.camera.distance_lines import distance_lines
-from trapmeter.prediction.medium_cameras import MediumCameras
+from trapmeter.camera.medium_cameras import MediumCameras
 from trapmeter.report.annotations import GROUND_LINE, draw_animals
 from trapmeter.report.label_page import write_label_page
 from trapmeter.report.run_report import render_report, write_report

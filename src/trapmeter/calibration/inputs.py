@@ -20,11 +20,12 @@ from trapmeter.tables.camtrapdp.container import is_package
 from trapmeter.tables.camtrapdp.media_observations import labels_of
 from trapmeter.tables.camtrapdp.package import read_package
 from trapmeter.tables.csvfile import find_misspelt_columns
-from trapmeter.tables.density_inputs import MEDIA_STARTS, read_media_starts
+from trapmeter.tables.density_inputs import read_media_starts
 from trapmeter.tables.file_names import NameIndex
+from trapmeter.tables.medium_times import read_medium_times
 from trapmeter.tables.reference_marks import MarkedDeployment, read_reference_marks
 from trapmeter.tables.species import ShoulderHeight
-from trapmeter.tables.times import TimeReader
+from trapmeter.tables.times import TimeReader, to_instant
 from trapmeter.tables.truth import LabelledRow, match_truth, read_labelled_rows, truth_name_by_medium
 
 CALIBRATED = "calibrated"
@@ -172,6 +173,7 @@ def read_inputs(settings: CalibrateSettings, source: Path, estimates: Sequence[E
     times = TimeReader(settings.timezone)
     deployments = [] if settings.points is None else read_reference_marks(settings.points, times)
     starts = _read_starts(settings, source, measured, times) if any(d.is_dated for d in deployments) else {}
+    _check_zones(settings.points, deployments, starts)
     cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
     marked = list(dict.fromkeys(deployment.site_id for deployment in deployments))
     for path, named in ((settings.points, marked), (settings.cameras, list(cameras))):
@@ -190,12 +192,27 @@ def read_inputs(settings: CalibrateSettings, source: Path, estimates: Sequence[E
 def _read_starts(
     settings: CalibrateSettings, source: Path, measured: Sequence[Observation], times: TimeReader
 ) -> dict[str, datetime]:
-    path = settings.media_times or source.with_name(MEDIA_STARTS)
-    if settings.media_times is None and not path.exists():
-        return {}
-    by_name = read_media_starts(path, times)
+    """When media were taken: by the table that the settings name, or else by what the run knew."""
     names = dict.fromkeys(observation.media_id for observation in measured)
-    return {media_id: by_name[name] for media_id, name in NameIndex(by_name).match(names, path).items()}
+    if settings.media_times is None:
+        known = read_medium_times(source)
+        zone = settings.timezone
+        found = {name: known[name] for name in names if name in known}
+        return {name: to_instant(time, zone) if zone or time.tzinfo else time for name, time in found.items()}
+    by_name = read_media_starts(settings.media_times, times)
+    return {media_id: by_name[name] for media_id, name in NameIndex(by_name).match(names, settings.media_times).items()}
+
+
+def _check_zones(path: Path | None, deployments: Sequence[MarkedDeployment], starts: Mapping[str, datetime]) -> None:
+    """Refuses times with a zone beside times without one."""
+    dates = [time for deployment in deployments for time in (deployment.start, deployment.end) if time is not None]
+    for media_id, start in starts.items():
+        if dates and (start.tzinfo is None) != (dates[0].tzinfo is None):
+            has, lack = ("have none", "has one") if start.tzinfo else ("have a zone", "has none")
+            raise InputError(
+                f"{path}: its start and end {has}, but the time of {media_id} {lack}, so they can't be compared; name the "
+                "zone of times without one with --timezone, such as --timezone Europe/Berlin"
+            )
 
 
 def _notes_on_dates(

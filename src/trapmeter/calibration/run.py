@@ -187,6 +187,7 @@ def run_calibration(settings: CalibrateSettings, progress: Progress = no_progres
             for result in corrected
             if result.site.deployment is not None and result.camera is not None
         ],
+        {media_id: placed.reason for media_id, placed in sorted(views.placements.items()) if placed.reason},
     )
     draw_site_panels([_panel(result, checked) for result in corrected], settings.out / CHART)
     n_moved = sum(old is not new for old, new in zip(estimates, after, strict=True))

@@ -57,8 +57,8 @@ class CalibrateSettings(FieldSettings):
     media: Path | None = None
     """Folder of the media, if they have moved since they were measured."""
     media_times: Path | None = None
-    """CSV file of media_id, start: which media belong to which of a site's dated reference points. Default: media-times.csv
-    of the results, if it exists."""
+    """CSV file of media_id, start: which media belong to which of a site's dated reference points. Default: the times that
+    the files or their Camtrap DP state."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

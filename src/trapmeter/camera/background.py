@@ -101,14 +101,18 @@ def find_backgrounds(media: Iterable[Medium], times: Mapping[str, datetime] | No
     """The backgrounds of one site: one for each day from noon to noon, by day and by night, in each size of picture.
 
     times: when media were recorded, by media_id, all with a zone or all without; noon is by their clock. A medium that is not
-    among them counts as recorded when its file says. Media of unknown time make up backgrounds of their own. Memory holds the
-    pictures of one day at a time and the backgrounds. A file that can't be read is skipped with its reason.
+    among them counts as recorded when its file says. Media of unknown time make up backgrounds of their own, N_PICTURES media
+    each in the order of their names: cameras number their files. Memory holds the pictures of one day at a time and the
+    backgrounds. A file that can't be read is skipped with its reason.
     """
     skipped: list[SkippedMedium] = []
     timed = sorted(_with_times(media, times or {}, skipped), key=_order)
     found: list[Background] = []
-    for _, of_day in groupby(timed, key=lambda medium: medium.day):
-        found += _backgrounds_of_day(list(of_day), skipped)
+    for day, of_day in groupby(timed, key=lambda medium: medium.day):
+        media_of_day = list(of_day)
+        step = N_PICTURES if day is None else len(media_of_day)
+        for first in range(0, len(media_of_day), step):
+            found += _backgrounds_of_day(media_of_day[first : first + step], skipped)
     return Backgrounds(tuple(found), tuple(skipped))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,22 @@ def fitted_camera(deployment: MarkedDeployment, fit: CameraFit) -> FittedCamera:
     )
 
 
-def write_fitted_cameras(path: str | Path, cameras: Sequence[FittedCamera]) -> None:
+def write_fitted_cameras(
+    path: str | Path, cameras: Sequence[FittedCamera], other_views: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Writes the file, in the order given; it appears complete or not at all.
+
+    other_views: why media show another view than the reference photograph of their camera, by media_id.
 
     Raises:
         RunError: it can't be written.
     """
-    content = {"format": FORMAT, "trapmeter": __version__, "cameras": [_to_json(camera) for camera in cameras]}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "trapmeter": __version__,
+        "cameras": [_to_json(camera) for camera in cameras],
+    }
+    content["other_views"] = dict(other_views)
     with atomic_file(Path(path)) as file:
         json.dump(content, file, indent=1, sort_keys=True, allow_nan=False)
         file.write("\n")
@@ -88,10 +98,31 @@ def read_fitted_cameras(folder: str | Path) -> list[FittedCamera]:
         InputError: the file is damaged, or of a later version; names the file and what is wrong.
     """
     path = Path(folder) / FITTED_CAMERAS
+    entries = _read(path).get("cameras", [])
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: expected a list of cameras, got {type(entries).__name__}; calibrate again")
+    return [_from_json(path, number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def read_other_views(folder: str | Path) -> dict[str, str]:
+    """Why media show another view than the reference photograph of their camera, by media_id.
+
+    Raises:
+        InputError: as `read_fitted_cameras`.
+    """
+    path = Path(folder) / FITTED_CAMERAS
+    views = _read(path).get("other_views", {})
+    if not isinstance(views, dict) or not all(isinstance(reason, str) for reason in views.values()):
+        raise InputError(f"{path}: expected a reason for each medium of another view; calibrate again")
+    return views
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of the file; {} without it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return []
+        return {}
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -105,10 +136,7 @@ def read_fitted_cameras(folder: str | Path) -> list[FittedCamera]:
             f"{path}: expected format {FORMAT}, got {content['format']!r}, of trapmeter {content.get('trapmeter', '?')}; use "
             "that version, or calibrate again with this one"
         )
-    entries = content.get("cameras")
-    if not isinstance(entries, list):
-        raise InputError(f"{path}: expected a list of cameras, got {type(entries).__name__}; calibrate again")
-    return [_from_json(path, number, entry) for number, entry in enumerate(entries, 1)]
+    return content
 
 
 def _to_json(camera: FittedCamera) -> dict[str, Any]:

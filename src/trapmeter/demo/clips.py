@@ -11,9 +11,9 @@ from pathlib import Path
 
 from trapmeter.errors import RunError
 from trapmeter.files import atomic_file
-from trapmeter.prediction.settings import JOURNAL, PredictSettings
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.tables.boxcells import COORDINATES
-from trapmeter.tables.distances import DISTANCES_CSV
+from trapmeter.tables.distances import DISTANCES_CSV, JOURNAL
 from trapmeter.tables.site_rules import CsvSite
 from trapmeter.tables.truth import TruthRow
 

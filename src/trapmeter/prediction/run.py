@@ -20,7 +20,7 @@ from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
 from trapmeter.prediction.provenance import RunClock, describe_run, find_changed_arguments
-from trapmeter.prediction.settings import JOURNAL, PredictSettings
+from trapmeter.prediction.settings import PredictSettings
 from trapmeter.prediction.sources import Sources
 from trapmeter.prediction.worker_models import process_media
 from trapmeter.progress import Progress, no_progress
@@ -28,7 +28,7 @@ from trapmeter.records import Estimate
 from trapmeter.storage.address import AnyPath
 from trapmeter.storage.remote import file_state_or_zeros
 from trapmeter.tables.density_inputs import MEDIA_STARTS, write_media_starts
-from trapmeter.tables.distances import DISTANCES_CSV, REVIEW_LOG, write_distances
+from trapmeter.tables.distances import DISTANCES_CSV, JOURNAL, REVIEW_LOG, write_distances
 
 RUN_FILE = "run.json"
 ERROR_LOG = "errors.log"

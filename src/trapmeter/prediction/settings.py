@@ -17,10 +17,8 @@ from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.settings import Jobs, Parsed, Range, check_ranges, from_values
 from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.storage.publish import FolderLayout
+from trapmeter.tables.distances import JOURNAL
 from trapmeter.tables.site_rules import CsvSite, NoSite, SiteRule, format_site_rule, parse_site_rule
-
-JOURNAL = "seen.jsonl"
-"""The results of each medium, in the output folder."""
 
 RESULTS_LAYOUT = FolderLayout(journal=JOURNAL, last=("distances.csv", "run.json"), local_only="unpacked")
 """The output folder in object storage: a folder with a run.json holds a complete run."""

@@ -26,12 +26,13 @@ from trapmeter.prediction.run import (
     open_journal,
     process_tasks,
 )
-from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT, PredictSettings
+from trapmeter.prediction.settings import RESULTS_LAYOUT, PredictSettings
 from trapmeter.progress import Progress, no_progress
 from trapmeter.settings import from_values, to_values
 from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.storage.publish import publish_folder
 from trapmeter.storage.remote import file_state_or_zeros
+from trapmeter.tables.distances import JOURNAL
 
 SHARD_FILE = "shard.json"
 FORMAT = 1

@@ -9,7 +9,7 @@ from trapmeter.report.examples import choose_examples
 from trapmeter.report.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
-    from trapmeter.prediction.medium_cameras import MediumCameras
+    from trapmeter.camera.medium_cameras import MediumCameras
     from trapmeter.prediction.run import PredictRun
 
 

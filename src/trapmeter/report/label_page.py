@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trapmeter.camera.medium_cameras import read_medium_cameras
 from trapmeter.files import atomic_file
-from trapmeter.prediction.medium_cameras import read_medium_cameras
 from trapmeter.prediction.results import read_run
 from trapmeter.progress import Progress, no_progress
 from trapmeter.records import Estimate

@@ -10,13 +10,14 @@ from typing import Any
 from trapmeter.parallel.engine import EngineName, EngineSettings, open_engine
 from trapmeter.prediction.results import find_site_locations, read_run
 from trapmeter.prediction.run import PredictRun, run_prediction
-from trapmeter.prediction.settings import JOURNAL, RESULTS_LAYOUT, PredictSettings, predict_settings
+from trapmeter.prediction.settings import RESULTS_LAYOUT, PredictSettings, predict_settings
 from trapmeter.prediction.sharded_run import SHARD_FILE, merge_shards, read_run_settings
 from trapmeter.progress import Progress, no_progress
 from trapmeter.report.comparison import Comparison, compare
 from trapmeter.report.run_report import write_html
 from trapmeter.storage.address import AnyPath, RemotePath, parse_path
 from trapmeter.storage.publish import expand_pattern, fetch_folder, publish_folder
+from trapmeter.tables.distances import JOURNAL
 from trapmeter.tables.truth import read_truth
 
 

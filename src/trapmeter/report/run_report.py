@@ -32,7 +32,7 @@ from trapmeter.tables.site_locations import SiteLocation
 from trapmeter.tables.truth import TruthRow, read_truth
 
 if TYPE_CHECKING:
-    from trapmeter.prediction.medium_cameras import MediumCameras
+    from trapmeter.camera.medium_cameras import MediumCameras
     from trapmeter.prediction.run import PredictRun
     from trapmeter.storage.address import RemotePath
 
@@ -89,7 +89,7 @@ def write_report(
         MissingExtraError: PDF needs the extra "pdf".
         RunError: the report can't be written, or WeasyPrint lacks a system library.
     """
-    from trapmeter.prediction.medium_cameras import read_medium_cameras
+    from trapmeter.camera.medium_cameras import read_medium_cameras
     from trapmeter.prediction.results import find_site_locations, read_run
     from trapmeter.storage.address import parse_path
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.camera.fitted_cameras import read_fitted_cameras
+from trapmeter.camera.medium_cameras import MediumCameras
 from trapmeter.errors import InputError, MediaError
 from trapmeter.media.discovery import medium_kind
-from trapmeter.prediction.medium_cameras import MediumCameras, read_medium_times
 from trapmeter.records import Estimate, Medium, MediumKind
 from trapmeter.review.only import read_only
 from trapmeter.tables.distances import find_distances, read_distances, read_run_facts
 from trapmeter.tables.file_names import leaves_root
+from trapmeter.tables.medium_times import read_medium_times
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DISTANCES_CSV = "distances.csv"
+JOURNAL = "seen.jsonl"
+"""The results of each medium, in the folder of a run."""
 REVIEW_LOG = "review.jsonl"
 """The log beside distances.csv of what people decided about its rows."""
 RUN_KEY = "run"

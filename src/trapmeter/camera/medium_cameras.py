@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from trapmeter.camera.fit import CameraFit
-from trapmeter.camera.fitted_cameras import FittedCamera, read_fitted_cameras
-from trapmeter.prediction.settings import JOURNAL
-from trapmeter.tables.density_inputs import MEDIA_STARTS, read_media_starts
-from trapmeter.tables.distances import find_distances, read_run_json
+from trapmeter.camera.fitted_cameras import FittedCamera, read_fitted_cameras, read_other_views
+from trapmeter.tables.distances import find_distances
+from trapmeter.tables.medium_times import read_medium_times
 
 
 @dataclass(frozen=True, slots=True)
 class MediumCameras:
-    """The fitted cameras of a folder of results. times: when a medium was recorded, by media_id, as far as it is known."""
+    """The fitted cameras of a folder of results.
+
+    times: when a medium was recorded, by media_id, as far as it is known. other_views: why media show another view than the
+    reference photograph, by media_id.
+    """
 
     cameras: tuple[FittedCamera, ...] = ()
     times: Mapping[str, datetime] = field(default_factory=dict)
+    other_views: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, media_id: str, site_id: str) -> FittedCamera | None:
         """The camera that saw a medium; None if it isn't known, see `why_none`."""
@@ -47,6 +50,8 @@ class MediumCameras:
         of_site = [camera for camera in self.cameras if site_id and camera.site_id == site_id]
         if not of_site:
             return ""
+        if media_id in self.other_views:
+            return self.other_views[media_id]
         time = self.times.get(media_id)
         if time is None:
             if len(of_site) == 1:
@@ -68,49 +73,7 @@ def read_medium_cameras(results: str | Path) -> MediumCameras:
     """
     source = find_distances(results)
     cameras = read_fitted_cameras(source.parent)
-    return MediumCameras(tuple(cameras), read_medium_times(source))
-
-
-def read_medium_times(results: str | Path) -> dict[str, datetime]:
-    """When each medium was recorded: by the package that it came from, else by its own EXIF data or metadata.
-
-    results: a folder of `predict` or `calibrate`, or its distances.csv. Media without a known time are left out.
-
-    Raises:
-        InputError: there are no results, or the table of times is damaged.
-    """
-    source = find_distances(results)
-    folder = source.parent
-    if not (folder / MEDIA_STARTS).exists() and not (folder / JOURNAL).exists():
-        folder = _measured_folder(source)
-    times = _journal_times(folder / JOURNAL)
-    if (folder / MEDIA_STARTS).exists():
-        times |= read_media_starts(folder / MEDIA_STARTS)
-    return times
-
-
-def _measured_folder(source: Path) -> Path:
-    """The folder of the results that `calibrate` corrected, as its run.json says; else that of the table itself."""
-    try:
-        return Path(read_run_json(source)["inputs"]["results"]["file"]).parent
-    except (KeyError, TypeError):
-        return source.parent
-
-
-def _journal_times(path: Path) -> dict[str, datetime]:
-    """The times that the files themselves state, from the journal of a run. A damaged line only lacks its time."""
-    times = {}
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                try:
-                    entry = json.loads(line)
-                    times[entry["media_id"]] = datetime.fromisoformat(entry["recorded"])
-                except (ValueError, KeyError, TypeError, RecursionError):
-                    continue
-    except OSError:
-        return {}
-    return times
+    return MediumCameras(tuple(cameras), read_medium_times(source), read_other_views(source.parent))
 
 
 def _spans(camera: FittedCamera, time: datetime) -> bool:

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from fitted_world import fitted, write_cameras
+from trapmeter.camera.medium_cameras import MediumCameras, read_medium_cameras
 from trapmeter.errors import InputError
-from trapmeter.prediction.medium_cameras import MediumCameras, read_medium_cameras, read_medium_times
-from trapmeter.prediction.run import MEDIA_STARTS
-from trapmeter.prediction.settings import JOURNAL
-from trapmeter.tables.density_inputs import write_media_starts
-from trapmeter.tables.distances import write_distances
+from trapmeter.tables.density_inputs import MEDIA_STARTS, write_media_starts
+from trapmeter.tables.distances import JOURNAL, write_distances
+from trapmeter.tables.medium_times import read_medium_times
 
 MARCH, APRIL, MAY, JUNE = (datetime(2024, month, 1) for month in (3, 4, 5, 6))  # noqa: DTZ001 - a camera's clock
 ALWAYS = fitted("S1")
