@@ -17,6 +17,7 @@ from trapmeter.calibration.moved_cameras import MOVED_PREFIX, carry_box
 from trapmeter.calibration.run import Calibration, calibrate
 from trapmeter.camera.fitted_cameras import read_fitted_cameras, read_other_views
 from trapmeter.records import Box, Estimate, Observation, Status
+from trapmeter.report.run_report import write_report
 from trapmeter.tables.distances import write_distances
 
 HERE, ELSEWHERE = scene(1), scene(2)
@@ -75,6 +76,9 @@ def test_rows_of_a_moved_camera_say_so_and_keep_their_distance(
     assert (folder / "out/camera-moved.png").stat().st_size > 1000
     assert len(read_fitted_cameras(folder / "out")) == 1
     assert set(read_other_views(folder / "out")) == {row.observation.media_id for row in moved}
+    page = write_report(folder / "out").read_text()
+    assert "Cameras that moved" in page
+    assert "Reference photographs beside later views" in page
 
 
 def test_boxes_of_a_shifted_view_are_carried_to_the_photograph(

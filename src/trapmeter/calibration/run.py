@@ -35,7 +35,7 @@ from trapmeter.calibration.site_correction import (
     label_errors_m,
     log_distances,
 )
-from trapmeter.calibration.view_chart import draw_views
+from trapmeter.calibration.view_chart import MOVED_CHART, draw_views
 from trapmeter.camera.fit import CameraFit
 from trapmeter.camera.fitted_cameras import FITTED_CAMERAS, fitted_camera, write_fitted_cameras
 from trapmeter.errors import InputError, RunError
@@ -58,7 +58,7 @@ from trapmeter.tables.reference_marks import Upright
 from trapmeter.tables.truth import write_seconds_to_label
 
 CORRECTIONS, CHART, RUN = "calibration.csv", "calibration.png", "run.json"
-POINTS, MOVED_CHART = "calibration-points.csv", "camera-moved.png"
+POINTS = "calibration-points.csv"
 TO_LABEL = "to-label.csv"
 
 

@@ -12,6 +12,7 @@ from trapmeter.camera.homography import carry_points
 from trapmeter.files import atomic_path
 from trapmeter.tables.reference_marks import Upright
 
+MOVED_CHART = "camera-moved.png"
 MAX_VIEWS = 20
 MARK = "#e8590c"
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trapmeter.calibration.view_chart import MOVED_CHART
 from trapmeter.errors import InputError, MissingExtraError, RunError
 from trapmeter.files import atomic_file, atomic_path
 from trapmeter.media.discovery import suffix_text
@@ -26,8 +27,9 @@ from trapmeter.report.groups import (
     groups_note,
     quartiles,
 )
-from trapmeter.report.html_page import page_template, safe
+from trapmeter.report.html_page import jpeg_data_uri, page_template, safe
 from trapmeter.report.site_map import site_map
+from trapmeter.report.thumbnails import JPEG_QUALITY
 from trapmeter.tables.site_locations import SiteLocation
 from trapmeter.tables.truth import TruthRow, read_truth
 
@@ -110,7 +112,17 @@ def write_report(
     for note in notes:
         announce(note)
     path = results / (REPORT_PDF if form == ReportFormat.PDF else REPORT_HTML)
-    write(render_report(run, known, progress, places=locations, cameras=cameras, jobs=jobs), path)
+    moved = results / MOVED_CHART
+    page = render_report(
+        run,
+        known,
+        progress,
+        places=locations,
+        cameras=cameras,
+        moved=moved if moved.is_file() else None,
+        jobs=jobs,
+    )
+    write(page, path)
     return path
 
 
@@ -156,9 +168,14 @@ def render_report(
     *,
     places: Mapping[str, SiteLocation] | None = None,
     cameras: MediumCameras | None = None,
+    moved: Path | None = None,
     jobs: int | None = None,
 ) -> str:
-    """The report as HTML. cameras: the fitted ones, for lines of equal distance. Otherwise as for `write_html`."""
+    """The report as HTML.
+
+    cameras: the fitted ones, for lines of equal distance. moved: the picture of cameras that moved, which `calibrate` wrote.
+    Otherwise as for `write_html`.
+    """
     comparison = None if truth is None else compare(run.estimates, truth)
     left_out = {"known"} if comparison is None else set()
     if not run.summary.n_measured:
@@ -179,9 +196,17 @@ def render_report(
         **_site_values(run.estimates, places or {}),
         **_truth_values(comparison),
         **picture_values(run, cameras, progress, jobs),
+        moved_uri="" if moved is None else _picture_uri(moved),
         settings=_setting_rows(run.facts.get("arguments", {})),
         cards=words.card_rows(run.facts.get("model_cards")),
     )
+
+
+def _picture_uri(path: Path) -> str:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return jpeg_data_uri(image.convert("RGB"), JPEG_QUALITY)
 
 
 def _setting_rows(arguments: Mapping[str, Any]) -> list[tuple[str, str, str]]:
