@@ -8,7 +8,7 @@ import numpy as np
 from trapmeter.camera.homography import Homography
 from trapmeter.records import Pixels
 
-MIN_MATCHES = {"SIFT, MAGSAC++": 20, "ORB, RANSAC": 20}
+MIN_MATCHES = {"SIFT, MAGSAC++": 13, "ORB, RANSAC": 10}
 """Inliers from which the other methods accept: the fewest with at most 1 % of other sites of the training split."""
 
 
