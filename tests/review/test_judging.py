@@ -319,10 +319,10 @@ def test_a_blind_review_says_nothing_of_the_model_before_the_judgement_and_all_a
         expect(page.locator("#overlay text")).to_have_count(0)
         assert says_an_answer(shown_text(page)) == []
     # The list doesn't tell either what lies in a range.
-    page.get_by_label("to", exact=True).fill("100")
+    page.locator("#filter input[name=high]").fill("100")
     page.keyboard.press("Enter")
     expect(page.locator("#rows")).to_contain_text("No row matches this filter")
-    page.get_by_label("to", exact=True).fill("")
+    page.locator("#filter input[name=high]").fill("")
     page.keyboard.press("Enter")
     expect(page.locator("#rows li")).to_have_count(4)
     page.locator("#row-1 button").click()

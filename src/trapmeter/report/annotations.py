@@ -72,7 +72,7 @@ def draw_animals(
 
 
 def draw_lines(image: Image, lines: Sequence[DistanceLine], boxes: Sequence[Rectangle] = ()) -> None:
-    """Draws lines of equal distance into a picture, each with its metres where they meet no other label and, if possible, no box.
+    """Draws lines of equal distance, each with its metres where they meet no other label and, if possible, no box.
 
     A line without room for its metres is left out, because nobody could read it. Rough ones are dashed.
     """
