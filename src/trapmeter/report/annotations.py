@@ -25,6 +25,8 @@ GROUND_LINE = (140, 240, 200)
 
 _LARGE, _SMALL, _PADDING = 19, 15, 4
 _TINY, _MARGIN = 13, 6
+_FINER = 3
+"""Lines are drawn this many times larger and then made smaller, which smooths them."""
 
 Rectangle = tuple[int, int, int, int]
 """left, top, right, bottom in pixels; the column `right` and the row `bottom` belong to it."""
@@ -51,14 +53,14 @@ def draw_animals(
     if scale > 1:
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         image = image.resize(size, Image.Resampling.BICUBIC)
-    draw = ImageDraw.Draw(image)
     marked = [
         (rectangle(animal.observation.box, image.size), animal.distance)
         for animal in animals
         if animal.observation.box is not None and animal.distance is not None
     ]
     boxes = [box for box, _ in marked]
-    draw_lines(draw, lines, image.size, boxes)
+    draw_lines(image, lines, boxes)
+    draw = ImageDraw.Draw(image)
     for box in boxes:
         _draw_box(draw, box, image.size)
     # Labels come after all boxes: no line crosses a label.
@@ -69,30 +71,37 @@ def draw_animals(
     return image
 
 
-def draw_lines(
-    draw: ImageDraw, lines: Sequence[DistanceLine], size_wh: tuple[int, int], boxes: Sequence[Rectangle] = ()
-) -> None:
-    """Draws lines of equal distance, each with its metres where it meets no other label and, if it can, no box.
+def draw_lines(image: Image, lines: Sequence[DistanceLine], boxes: Sequence[Rectangle] = ()) -> None:
+    """Draws lines of equal distance, each with its metres where they meet no other label and, if possible, no box.
 
-    A line without room for its metres is left out, because nobody could read it.
+    A line without room for its metres is left out, because nobody could read it. Rough ones are dashed.
     """
-    width, height = size_wh
-    font, placed = _font(_TINY), list[Rectangle]()
+    from PIL import Image as Images
+    from PIL import ImageDraw
+
+    if not lines:
+        return
+    (width, height), size = image.size, max(_TINY, round(max(image.size) / 40))
+    font, placed = _font(size), list[Rectangle]()
+    layer = Images.new("RGBA", (width * _FINER, height * _FINER), (*GROUND_LINE, 0))
+    fine = ImageDraw.Draw(layer)
+    words = {}
     for line in lines:
-        words = f"{line.distance_m:g} m"
-        label_wh = round(font.getlength(words)), _TINY
-        spot = _line_label(line, size_wh, label_wh, placed, boxes)
+        label = f"{line.distance_m:g} m"
+        spot = _line_label(line, image.size, (round(font.getlength(label)), size), placed, boxes)
         if spot is None:
             continue
         placed.append(spot)
-        places = [(x * width, y * height) for x, y in line.points]
-        for k, piece in enumerate(pairwise(places)):
-            if not (line.is_rough and k % 2):
-                draw.line(piece, fill=EDGE, width=3)
-        for k, piece in enumerate(pairwise(places)):
-            if not (line.is_rough and k % 2):
-                draw.line(piece, fill=GROUND_LINE, width=1)
-        draw.text((spot[0], spot[1]), words, GROUND_LINE, font, stroke_width=2, stroke_fill=EDGE)
+        words[spot[:2]] = label
+        places = [(x * width * _FINER, y * height * _FINER) for x, y in line.points]
+        pieces = [list(piece) for piece in pairwise(places)][::2] if line.is_rough else [places]
+        for colour, line_width in (((*EDGE, 140), 3.2), ((*GROUND_LINE, 255), 1.3)):
+            for piece in pieces:
+                fine.line(piece, colour, round(line_width * size / _TINY * _FINER), joint="curve")
+    image.paste(layer.resize(image.size, Images.Resampling.BOX), mask=layer.getchannel("A").resize(image.size))
+    draw = ImageDraw.Draw(image)
+    for place, label in words.items():
+        draw.text(place, label, GROUND_LINE, font, stroke_width=2, stroke_fill=EDGE)
 
 
 def _line_label(

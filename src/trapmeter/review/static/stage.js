@@ -178,7 +178,7 @@ export class Stage {
   // Zooms in at the box of the row, or else at the middle.
   closer() {
     const xyxy = this.draft?.xyxy ?? this.boxes.find((box) => box.row === this.row)?.xyxy;
-    const { frame, view } = this, [outer, inner] = [frame, view].map((element) => element.getBoundingClientRect());
+    const { frame, view } = this.zoom, [outer, inner] = [frame, view].map((element) => element.getBoundingClientRect());
     if (!xyxy) { this.zoom.by(STEP_IN); return; }
     const x = inner.left - outer.left + (xyxy[0] + xyxy[2]) / 2 * inner.width;
     const y = inner.top - outer.top + (xyxy[1] + xyxy[3]) / 2 * inner.height;
