@@ -87,18 +87,19 @@ def live(results: Results) -> Iterator[str]:
     """The address of a server in this process, with its token."""
     import uvicorn
 
-    from trapmeter.review import server as review
-    from trapmeter.review.auth import AuthMiddleware
     from trapmeter.review.decisions import open_log
-    from trapmeter.review.pictures import Pictures
+    from trapmeter.review.pictures import open_pictures
+    from trapmeter.review.server import make_app
     from trapmeter.review.session import ReviewSession
+    from trapmeter.web.auth import AuthMiddleware
+    from trapmeter.web.server import listen_on
 
     with ExitStack() as stack:
         log = stack.enter_context(open_log(results.source))
-        pictures = stack.enter_context(Pictures(results, workers=1))
-        listener = stack.enter_context(review.listen_on(0))
+        pictures = stack.enter_context(open_pictures(results, workers=1))
+        listener = stack.enter_context(listen_on(0))
         port = listener.getsockname()[1]
-        app = AuthMiddleware(review.make_app(results, ReviewSession(results, log), pictures), TOKEN, port)
+        app = AuthMiddleware(make_app(results, ReviewSession(results, log), pictures), TOKEN, port)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
