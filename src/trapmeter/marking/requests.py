@@ -86,6 +86,9 @@ def requested_upright(request: ObjectRequest, photograph: Photograph) -> Upright
         (_rounded(mark.x, photograph.width), _rounded(mark.y, photograph.height), height_m)
         for mark, height_m in zip(request.marks, heights, strict=True)
     ]
+    xs, ys = ([size * mark[axis] for mark in marks] for axis, size in enumerate((photograph.width, photograph.height)))
+    if max(xs) - min(xs) > max(ys) - min(ys):
+        raise FieldError("the marks lie side by side: those of a pole or person are above each other")
     if distance_m is None and len(marks) == 1:
         raise FieldError("type the distance in metres, or mark a second height", "distance")
     try:

@@ -6,10 +6,7 @@ const LABEL_PX = 13, CROSS_PX = 9, GAP_PX = 3, DOT_PX = 5;
 export function draw(overlay, view, { ground, objects, draft, selected, hasLines }) {
   overlay.setAttribute("viewBox", `0 0 ${view.stage.clientWidth} ${view.stage.clientHeight}`);
   const parts = [];
-  if (ground && hasLines) {
-    for (const [metres, line] of Object.entries(ground.lines)) parts.push(distanceLine(view, line, `${metres} m`, "distance"));
-    if (ground.horizon.length > 1) parts.push(distanceLine(view, ground.horizon, "horizon", "horizon"));
-  }
+  if (ground && hasLines) parts.push(lines(view, ground));
   for (const object of objects) {
     if (object.line === draft?.line) continue;
     const check = ground?.checks[object.line];
@@ -19,25 +16,42 @@ export function draw(overlay, view, { ground, objects, draft, selected, hasLines
   overlay.replaceChildren(...parts);
 }
 
-// "pole 2, 5 m": what an object is, for its label and for the list.
-export function objectName(object) {
+// "pole 2, 5 m: +0.1 m": what an object is and how far it is off, for its label and for the list.
+export function describe(object, check) {
   const metres = object.distance === null ? "" : `${object.distance} m`;
   const name = object.kind === "ground" ? object.name : object.name || object.kind;
-  return [name, metres].filter(Boolean).join(", ");
+  // A mark that contradicts the others says its own distance in the text.
+  const own = check?.agreement === "off" ? name : [name, metres].filter(Boolean).join(", ");
+  return [own, check?.text].filter(Boolean).join(": ");
 }
 
-function distanceLine(view, line, text, kind) {
+// All lines, cut off where the picture ends.
+function lines(view, ground) {
+  const [x, y] = view.toScreen(0, 0), width = view.width * view.scale, height = view.height * view.scale;
+  const made = node("svg", { x, y, width, height, viewBox: `${x} ${y} ${width} ${height}` });
+  // From near to far: the labels of far lines, which are close together, give way.
+  const labelled = [];
+  const all = Object.entries(ground.lines).map(([metres, line]) => [Number(metres), line]).sort((a, b) => a[0] - b[0]);
+  if (ground.horizon.length > 1) made.append(distanceLine(view, ground.horizon, "horizon", "horizon", labelled));
+  for (const [metres, line] of all) made.append(distanceLine(view, line, `${metres} m`, "distance", labelled));
+  return made;
+}
+
+function distanceLine(view, line, text, kind, labelled) {
   const made = node("g", { class: kind });
   const places = line.map(([x, y]) => view.toScreen(x, y));
   const points = places.map((place) => place.map((value) => value.toFixed(1)).join(",")).join(" ");
   made.append(node("polyline", { points, class: "edge" }), node("polyline", { points }));
   const { clientWidth: width, clientHeight: height } = view.stage;
-  const [right] = view.toScreen(1, 0);
+  const [right] = view.toScreen(1, 0), [, top] = view.toScreen(0, 0);
   const limit = Math.min(width, right) - 8;
   const seen = places.filter(([x, y]) => x >= 0 && x <= limit && y >= 0 && y <= height);
   if (seen.length) {
     const [x, y] = seen.reduce((a, b) => (b[0] > a[0] ? b : a));
-    made.append(label(x, y - 4, text, "end"));
+    if (labelled.every(([a, b]) => Math.abs(y - b) > LABEL_PX + 2 || Math.abs(x - a) > 5 * LABEL_PX)) {
+      labelled.push([x, y]);
+      made.append(label(x, Math.max(y - 4, top + LABEL_PX), text, "end"));
+    }
   }
   return made;
 }
@@ -49,9 +63,7 @@ function mark(view, object, check, isSelected) {
   for (let i = 1; i < places.length; i++) made.append(...between(places[i - 1], places[i]));
   for (const [cx, cy] of places) made.append(node("circle", { cx, cy, r: DOT_PX + 1, class: "edge" }), node("circle", { cx, cy, r: DOT_PX }));
   const [x, y] = lowest(places);
-  const isOff = check?.agreement === "off";
-  const text = isOff ? [object.name, check.text].filter(Boolean).join(": ") : [objectName(object), check?.text].filter(Boolean).join("  ");
-  if (text) made.append(label(x + DOT_PX + 5, y + LABEL_PX / 3, text, "start", view.stage.clientWidth));
+  made.append(label(x + DOT_PX + 5, y + LABEL_PX / 3, describe(object, check), "start", view.stage.clientWidth));
   return made;
 }
 

@@ -1,6 +1,6 @@
 // Keys, buttons and clicks, and the changes that they send. Only one change is sent at a time: keys pressed in the meantime
 // wait.
-import { draw, objectName } from "./drawing.js";
+import { describe, draw } from "./drawing.js";
 import { Editor } from "./editor.js";
 import { View } from "./view.js";
 
@@ -45,6 +45,7 @@ function open(values) {
   at("nopicture").textContent = stage.problem ? `This photograph can't be marked: ${stage.problem}` : "";
   still.hidden = Boolean(stage.problem);
   if (!stage.problem) still.src = `/photographs/${stage.photograph}/picture`;
+  view.stage.style.setProperty("--aspect", (stage.width || 16) / (stage.height || 9));
   view.open(stage.width, stage.height);
   history.replaceState(null, "", `/?photograph=${stage.photograph}`);
   for (const button of document.querySelectorAll("[data-photograph]")) {
@@ -79,7 +80,7 @@ function list() {
     button.type = "button";
     button.dataset.line = object.line;
     button.className = check?.agreement ?? "unknown";
-    button.textContent = [objectName(object) || "point", check?.text].filter(Boolean).join(": ");
+    button.textContent = describe(object, check);
     item.append(button);
     return item;
   }));
@@ -299,7 +300,9 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || at("help").open) return;
   const { key, target } = event;
   const isField = target.matches("#editor input");
-  if (isField && !busy && !Object.hasOwn(ARROWS, key) && !["Enter", "Escape", "Delete"].includes(key)) return;
+  // A new mark isn't there to delete yet: the key then deletes what was typed.
+  const isText = !Object.hasOwn(ARROWS, key) && key !== "Enter" && key !== "Escape" && (key !== "Delete" || editor.draft?.line === null);
+  if (isField && !busy && isText) return;
   if (target.closest("button:not(#marks button)") && ["Enter", " "].includes(key)) return;
   if (key.length > 1 && !["Enter", "Escape", "Delete", "Backspace", ...Object.keys(ARROWS)].includes(key)) return;
   if (!busy && !command(key, event.shiftKey)) return;
