@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from trapmeter.camera.fit import CameraFit, fit_camera
 from trapmeter.camera.left_out import left_out_distances
-from trapmeter.camera.model import draw_distances
+from trapmeter.camera.model import HEIGHT_LOG, TAN_LOG, draw_distances
 from trapmeter.camera.prior import CameraPrior
 from trapmeter.tables.point_misfits import signed_metres
 from trapmeter.tables.reference_marks import MIN_MARKS, Upright, has_spread
@@ -20,6 +20,8 @@ OFF_WEIGHT = 0.05
 """A mark with a lower weight contradicts the others: by 13 % of its distance, or by 20 cm of uneven ground."""
 GOOD_LOG, FAIR_LOG = 0.05, 0.12
 """Up to these differences in log metres, a mark agrees well or fairly."""
+KNOWN_SD_LOG = 0.1
+"""The page states the lens and its height if they are known to a tenth."""
 
 Line = list[tuple[float, float]]
 
@@ -113,9 +115,15 @@ def _metres(metres: float) -> str:
 
 
 def _camera_text(fit: CameraFit, uprights: Sequence[Upright]) -> str:
+    """What the fit says of the camera, as far as the marks tell it."""
     camera, n = fit.camera, sum(len(upright.marks) for upright in uprights)
-    tilt = f"{abs(camera.pitch_deg):.0f}° {'down' if camera.pitch_deg <= 0 else 'up'}"
-    return (
-        f"Fitted to {n} marks: camera {camera.height_m:.1f} m above the ground, looking {tilt}, "
-        f"{camera.hfov_deg:.0f}° wide."
-    )
+    parts = [f"looking {abs(camera.pitch_deg):.0f}° {'down' if camera.pitch_deg <= 0 else 'up'}"]
+    if _is_known(fit, HEIGHT_LOG):
+        parts.append(f"lens {camera.height_m:.1f} m above the ground")
+    if _is_known(fit, TAN_LOG):
+        parts.append(f"field of view {camera.hfov_deg:.0f}°")
+    return f"Fitted to {n} marks: {', '.join(parts)}."
+
+
+def _is_known(fit: CameraFit, parameter: int) -> bool:
+    return bool(math.sqrt(fit.covariance[parameter, parameter]) <= KNOWN_SD_LOG)
