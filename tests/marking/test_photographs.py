@@ -42,6 +42,8 @@ def test_a_table_gives_sites_and_dates(setup: Path, tmp_path: Path) -> None:
     assert all(one.problem for one in found[2:])
     assert "gives this photograph none" in found[3].problem
     table.write_text("folder,site_id,start\nS01,north,soon\n")
+    assert find_photographs([setup], str(table))[0].dates == (None, None)
+    table.write_text("folder,site_id,start,end\nS01,north,soon,\n")
     with pytest.raises(InputError, match=r"sites.csv, S01/a.png: expected a date"):
         find_photographs([setup], str(table))
 

@@ -94,7 +94,7 @@ def points(
         Photos and videos of people or poles at known distances, and folders of them.
     site
         The site's name, as in the results; or how to find it, as for `trapmeter predict`: folder:1, regex:(S[0-9]+), or a CSV
-        file of media_id (or file, or folder) and site_id, which may have start and end.
+        file of media_id (or file, or folder) and site_id, which may have both start and end.
     out
         The table of marks. Marks that it has already are shown and can be changed; everything else in it stays.
     start

@@ -73,8 +73,8 @@ def find_photographs(
 ) -> list[Photograph]:
     """The photographs among files and folders, sorted by site and name.
 
-    site: the name of the site of all, or a rule as `parse_site_rule` reads; a CSV file may have start and end too. times_s:
-    seconds of each video; () takes some that are spread over it. dates: of the deployment, where a table gives none.
+    site: the name of the site of all, or a rule as `parse_site_rule` reads; a CSV file may have both start and end too.
+    times_s: seconds of each video; () takes some that are spread over it. dates: of the deployment, where a table gives none.
 
     Raises:
         InputError: nothing was found, no photograph has a site, or a table or date is wrong.
@@ -157,11 +157,10 @@ def _dates_by_medium(media: Sequence[Medium], site: str, dates: Dates) -> dict[s
     rule = parse_site_rule(site.strip()) if _RULE.match(site.strip()) else None
     if not isinstance(rule, CsvSite):
         return found
-    has = set(read_columns(rule.path)) & {"start", "end"}
-    starts, ends = (
-        look_up_column(rule.path, column, names) if column in has else dict.fromkeys(names, "")
-        for column in ("start", "end")
-    )
+    # A column start alone may be the time at which a video begins.
+    if not {"start", "end"} <= set(read_columns(rule.path)):
+        return found
+    starts, ends = (look_up_column(rule.path, column, names) for column in ("start", "end"))
     for name in names:
         if starts[name] or ends[name]:
             where = f"{rule.path}, {name}"
