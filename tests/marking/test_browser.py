@@ -322,6 +322,18 @@ def test_two_tabs_do_not_overwrite_each_other(page: Page, live: str, table: Path
     press(other, "{Enter}")
     expect(other.locator("#marks button")).to_have_count(2)
     assert [one.distance_m for one in saved(table)] == [2.5, 3.0]
+    # What one tab edits may move to another line because of the other.
+    click_pole(other, 1)
+    press(other, "3.5")
+    page.reload()
+    page.locator("#marks button").first.click()
+    press(page, "{Delete}")
+    expect(page.locator("#marks button")).to_have_count(1)
+    press(other, "{Enter}")
+    expect(other.locator("#message")).to_contain_text("another tab")
+    press(other, "{Enter}")
+    expect(other.locator("#marks button")).to_have_text(["3.5 m"])
+    assert [one.distance_m for one in saved(table)] == [3.5]
 
 
 def test_on_a_phone_the_page_is_as_wide_as_the_screen(page: Page, live: str) -> None:

@@ -198,6 +198,17 @@ def test_the_ground_is_fitted_after_each_change(client: TestClient) -> None:
     assert client.get("/photographs/3/ground").json()["lines"] == {}
 
 
+def test_photographs_of_different_shapes_are_noted(tmp_path: Path, table: Path) -> None:
+    Image.new("RGB", (640, 360)).save(tmp_path / "a.png")
+    Image.new("RGB", (640, 480)).save(tmp_path / "b.png")
+    for client in clients(find_photographs([tmp_path], "S1"), table):
+        client.get("/?token=the-token")
+        put(client, 0, 1)
+        put(client, 0, 2, "9", marks=[{"x": 0.5, "y": 0.5}])
+        assert "different shapes" not in client.get("/photographs/0/ground").json()["message"]
+        assert "different shapes" in client.get("/photographs/1/ground").json()["message"]
+
+
 def test_heights_are_remembered_and_undo_names_its_photograph(client: TestClient) -> None:
     assert client.get("/photographs/0").json()["heights"] == {"pole": [0.0, 1.5], "person": [0.0, 1.75]}
     marks = [{"x": 0.5, "y": 0.8, "height": "0,2"}, {"x": 0.5, "y": 0.4, "height": "1.2"}]

@@ -90,7 +90,10 @@ def find_photographs(
     facts = _probe(media)
     photographs = [
         photograph
-        for medium in sorted(media, key=lambda medium: (medium.site_id == "", medium.site_id, medium.media_id))
+        for medium in sorted(
+            media,
+            key=lambda medium: (medium.site_id == "", medium.site_id, str(dates_of[medium.media_id]), medium.media_id),
+        )
         for photograph in _photographs(medium, facts[medium.media_id], times_s, dates_of[medium.media_id], site)
     ]
     return [replace(photograph, number=number) for number, photograph in enumerate(photographs)]

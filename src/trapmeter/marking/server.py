@@ -30,6 +30,8 @@ from trapmeter.web.server import CACHE_HEADERS, listen_on, make_page_app, serve_
 FIT = FitWithin(4096, 4096)
 """Pictures are sent in nearly full size, so that clicks can be exact."""
 CACHED_VIEWS = 64
+MOST_DIFFERENT_SHAPES = 1.03
+"""Up to this ratio of their widths over heights, photographs count as of one shape."""
 
 
 class Cameras:
@@ -53,18 +55,33 @@ class Grounds:
         self._views: OrderedDict[tuple[object, ...], GroundView] = OrderedDict()
         self._lock = threading.Lock()
 
-    def view(self, number: int, state: MarkingState) -> GroundView:
-        """The ground by all marks of a photograph's deployment."""
-        photograph = self._session.photographs[number]
-        uprights = self._session.deployment(number, state.table).uprights
-        shown = tuple(self._session.objects(number, state.table))
-        key = (number, uprights)
-        with self._lock:  # a second tab waits for the same fit
+    def view(self, number: int) -> tuple[MarkingState, GroundView]:
+        """The ground by all marks of a photograph's deployment, and the state that it is of."""
+        with self._lock:  # requests wait for a fit that goes on, and then see the newest table
+            state = self._session.state
+            uprights = self._session.deployment(number, state.table).uprights
+            key = (number, uprights)
             if key not in self._views:
-                self._views[key] = view_ground(uprights, self._cameras.prior(photograph), shown)
+                prior = self._cameras.prior(self._session.photographs[number])
+                view = view_ground(uprights, prior, tuple(self._session.objects(number, state.table)))
+                self._views[key] = replace(view, message=f"{view.message}{self._shape_note(number, state)}")
                 while len(self._views) > CACHED_VIEWS:
                     self._views.popitem(last=False)
-            return self._views[key]
+            return state, self._views[key]
+
+    def _shape_note(self, number: int, state: MarkingState) -> str:
+        """That marked photographs of a deployment have different shapes, so that one camera can't fit all; or ""."""
+        shown = self._session.photographs[number]
+        ratios = [
+            other.aspect_ratio
+            for other in self._session.photographs
+            if (other.site_id, other.dates) == (shown.site_id, shown.dates)
+            and not other.problem
+            and (other.number == number or self._session.objects(other.number, state.table))
+        ]
+        if max(ratios) <= MOST_DIFFERENT_SHAPES * min(ratios):
+            return ""
+        return " The marked photographs of this site have different shapes: mark only those as the camera usually takes them."
 
 
 def serve(
@@ -108,7 +125,7 @@ def medium_finder(photographs: Sequence[Photograph]) -> Callable[[int], Medium]:
 
 def make_app(session: MarkingSession, grounds: Grounds, pictures: Pictures) -> FastAPI:
     """The application behind the `AuthMiddleware`. Photographs are named by number: no part of an address is a path."""
-    names = ("marking.js", "editor.js", "view.js", "drawing.js", "marking.css")
+    names = ("marking.js", "editor.js", "view.js", "drawing.js", "server.js", "marking.css")
     app = make_page_app(files("trapmeter.marking").joinpath("static"), names)
     pages = PageRenderer(session)
 
@@ -142,10 +159,10 @@ def make_app(session: MarkingSession, grounds: Grounds, pictures: Pictures) -> F
 
     @app.get("/photographs/{number}/ground")
     def ground(number: int) -> Response:
-        state, photograph = session.state, session.photographs[checked(number)]
+        photograph = session.photographs[checked(number)]
         if photograph.problem:
             return PlainTextResponse(f"{printable(photograph.problem)}\n", 404)
-        return JSONResponse(ground_values(session, number, state, grounds.view(number, state)))
+        return JSONResponse(ground_values(session, number, *grounds.view(number)))
 
     def answer(number: int, change: Callable[[], int]) -> Response:
         """The photograph after a change, or the reason why there was none, with the field that it is about.

@@ -140,9 +140,17 @@ class MarkingSession:
 
     def _current(self, base: int) -> MarkTable:
         """The table, if the page and the file agree with it."""
-        on_disk = self._path.read_bytes() if self._path.exists() else None
-        if on_disk is not None and on_disk != self.state.table.content:
-            table = parse_table(self._path, on_disk)
+        try:
+            on_disk = self._path.read_bytes()
+        except FileNotFoundError:
+            on_disk = self.state.table.content
+        except OSError as error:
+            raise RunError(f"NOT SAVED: {self._path} can't be read: {error.strerror or error}") from error
+        if on_disk != self.state.table.content:
+            try:
+                table = parse_table(self._path, on_disk)
+            except InputError as error:
+                raise InputError(f"NOT SAVED: another program has changed the table: {error}") from error
             self._steps.clear()
             self._set(table)
             raise StaleChangeError(

@@ -17,18 +17,25 @@ export class Editor {
     this.form.addEventListener("input", () => { if (this.draft) this.draft.isTouched = true; });
   }
 
-  get isPlacing() { return this.draft !== null && this.draft.marks.length < N_MARKS[this.draft.kind] && this.draft.line === null; }
+  get isPlacing() { return this.draft !== null && this.draft.marks.length < this.draft.needs; }
 
   begin(kind, x, y, heights) {
-    this.draft = { kind, line: null, name: "", marks: [{ x, y }], active: 0, isTouched: false, heights };
+    this.draft = { kind, line: null, name: "", marks: [{ x, y }], active: 0, isTouched: false, heights, needs: N_MARKS[kind] };
     this.open("");
   }
 
   edit(object) {
     const marks = object.marks.map(({ x, y }) => ({ x, y }));
     const heights = object.marks.map(({ height }) => height);
-    this.draft = { kind: object.kind, line: object.line, name: object.name, marks, active: 0, isTouched: false, heights };
+    const { kind, line, name } = object;
+    this.draft = { kind, line, name, marks, active: 0, isTouched: false, heights, needs: 1, original: content(object) };
     this.open(object.distance === null ? "" : String(object.distance));
+  }
+
+  // After a change by somebody else, the object may stand on another line; if it is gone, it becomes a new one.
+  find(objects) {
+    if (!this.draft || this.draft.line === null) return;
+    this.draft.line = objects.find((object) => content(object) === this.draft.original)?.line ?? null;
   }
 
   // The second click of a pole or person; the lower place in the picture becomes the lower mark.
@@ -125,6 +132,9 @@ export class Editor {
     this.onChange();
   }
 }
+
+// An object without the line on which it stands.
+function content(object) { return JSON.stringify({ ...object, line: null }); }
 
 function field(name, number, height) {
   const made = document.createElement("label"), box = document.createElement("span"), input = document.createElement("input");

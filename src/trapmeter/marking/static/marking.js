@@ -2,6 +2,7 @@
 // wait.
 import { describe, draw } from "./drawing.js";
 import { Editor } from "./editor.js";
+import { get, post } from "./server.js";
 import { View } from "./view.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -11,7 +12,6 @@ const HINTS = {
   pole: "Click the two marks of a pole, and check their heights. The distance may stay empty.",
   person: "Click the feet and the head of a person, and check the height. The distance may stay empty.",
 };
-const STOPPED = "NOT SAVED: the server has stopped; restart `trapmeter points` and open the address that it prints";
 const at = (id) => document.getElementById(id);
 const overlay = at("overlay"), still = at("still");
 let stage = JSON.parse(document.querySelector("main").dataset.stage);
@@ -90,15 +90,12 @@ function list() {
 async function fit() {
   if (stage.problem) { at("ground").textContent = ""; return; }
   const { photograph, version } = stage;
-  let found;
-  try {
-    const response = await fetch(`/photographs/${photograph}/ground`);
-    if (!response.ok) { at("ground").textContent = await response.text(); return; }
-    found = await response.json();
-  } catch { return; }
+  const { values, failure } = await get(`/photographs/${photograph}/ground`);
   // A later change asks again.
-  if (stage.photograph !== photograph || stage.version !== version || found.version !== version) return;
-  ground = found;
+  if (stage.photograph !== photograph || stage.version !== version) return;
+  if (failure) { at("ground").textContent = failure; return; }
+  if (values.version !== version) return;
+  ground = values;
   at("ground").textContent = ground.message;
   at("ground").classList.toggle("fitted", ground.isFitted);
   list();
@@ -106,49 +103,42 @@ async function fit() {
 }
 
 still.addEventListener("error", async () => {
-  let reason = "the server has stopped; restart `trapmeter points` and open the address that it prints";
-  try { reason = await (await fetch(still.src)).text(); } catch { /* the reason stays */ }
-  at("nopicture").textContent = `No picture: ${reason}`;
+  const { failure } = await get(new URL(still.src).pathname);
+  at("nopicture").textContent = `No picture: ${failure ?? "the browser can't show it"}`;
   at("nopicture").hidden = false;
   still.hidden = true;
+});
+// The next picture is ready when it is asked for.
+still.addEventListener("load", () => {
+  if (stage.photograph + 1 < stage.n) new Image().src = `/photographs/${stage.photograph + 1}/picture`;
 });
 
 async function go(number) {
   if (number < 0 || number >= stage.n) { announce(number < 0 ? "this is the first photograph" : "this is the last photograph"); return; }
   if (!(await settle())) return;
-  try {
-    const response = await fetch(`/photographs/${number}`);
-    if (response.ok) open(await response.json());
-    else announce(await response.text());
-  } catch { announce(STOPPED.replace("NOT SAVED: ", "")); }
+  const { values, failure } = await get(`/photographs/${number}`);
+  if (failure) announce(failure);
+  else open(values);
 }
 
 // Changes -----------------------------------------------------------------------------------------------------------
 
 // Sends a change; returns whether it was saved. If not, what was typed stays.
 async function send(path, request) {
-  let response;
-  try {
-    response = await fetch(path, {
-      method: "POST", headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ photograph: stage.photograph, base: stage.version, ...request }),
-    });
-  } catch { announce(STOPPED); return false; }
-  if (!response.headers.get("Content-Type")?.startsWith("application/json")) { announce(`NOT SAVED: ${await response.text()}`); return false; }
-  const values = await response.json();
-  if (values.version === undefined) { announce("NOT SAVED: the server didn't understand this change"); return false; }
-  const isOther = values.photograph !== stage.photograph, isSame = values.version === stage.version;
-  if (isOther) open(values);
-  else { const kept = ground; stage = values; ground = isSame ? kept : null; }
+  const { status, values, failure } = await post(path, { photograph: stage.photograph, base: stage.version, ...request });
+  if (failure) { announce(failure); return false; }
+  const isSame = values.version === stage.version;
+  if (values.photograph !== stage.photograph) open(values);
+  else { stage = values; if (!isSame) ground = null; }
   if (values.message) {
     waiting.length = 0;
-    // What was typed stays; a mark that another tab has removed becomes a new one.
-    if (editor.draft?.line && !stage.objects.some((object) => object.line === editor.draft.line)) editor.draft.line = null;
-    if (response.status === 422 && editor.draft) editor.refuse(values.message, values.field);
+    if (!isSame) { selected = null; editor.find(stage.objects); }
+    if (status === 422 && editor.draft) editor.refuse(values.message, values.field);
     else announce(values.message);
     if (!isSame) refreshAll();
     return false;
   }
+  if (path !== "/objects") selected = null;
   editor.close();
   refreshAll();
   return true;
