@@ -29,7 +29,8 @@ LAYERS = [
     {"competition", "quantisation"},
     {"distillation"},
     {"report"},
-    {"demo", "review"},
+    {"web"},
+    {"demo", "marking", "review"},
     {"console"},
     {"cli"},
 ]

@@ -91,21 +91,23 @@ def start_live() -> Iterator[Callable[..., str]]:
     """Starts a server in this process for some results, and returns its address with its token."""
     import uvicorn
 
-    from trapmeter.review import server as review
-    from trapmeter.review.auth import AuthMiddleware
     from trapmeter.review.decisions import open_log
-    from trapmeter.review.pictures import Pictures
+    from trapmeter.review.pictures import open_pictures, open_references
+    from trapmeter.review.server import make_app
     from trapmeter.review.session import ReviewSession
+    from trapmeter.web.auth import AuthMiddleware
+    from trapmeter.web.server import listen_on
 
     with ExitStack() as stack:
 
         def start(results: Results, *, is_blind: bool = False) -> str:
             log = stack.enter_context(open_log(results.source))
-            pictures = stack.enter_context(Pictures(results, workers=1))
-            listener = stack.enter_context(review.listen_on(0))
+            pictures = stack.enter_context(open_pictures(results, workers=1))
+            references = stack.enter_context(open_references(results))
+            listener = stack.enter_context(listen_on(0))
             port = listener.getsockname()[1]
             session = ReviewSession(results, log, is_blind=is_blind)
-            app = AuthMiddleware(review.make_app(results, session, pictures), TOKEN, port)
+            app = AuthMiddleware(make_app(results, session, pictures, references), TOKEN, port)
             server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
             thread.start()

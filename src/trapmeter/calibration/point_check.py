@@ -141,7 +141,7 @@ def _by_the_others(
     if not has_mounting and sum(len(upright.marks) for upright in uprights) < MIN_CHECKABLE_MARKS:
         return [None] * len(uprights)
     wrong = found.doubtful if found.finding is Finding.SOME_WRONG else ()
-    return left_out_distances(uprights, prior, wrong)
+    return left_out_distances(uprights, prior, wrong=wrong)
 
 
 def _notes_on_poles(deployment: MarkedDeployment, prior: CameraPrior) -> list[str]:

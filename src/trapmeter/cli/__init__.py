@@ -42,7 +42,7 @@ VERBS = (
     (MEASURE, "demo", "predict:demo", "Measure twelve small clips that come with trapmeter."),
     (USE, "report", "results:report", "Write the report of a folder of results again."),
     (USE, "review", "results:review", "Check results by eye and correct them in the browser."),
-    (USE, "points", "analysis:points", "Write a page on which you click reference points."),
+    (USE, "points", "analysis:points", "Mark points, poles and people at known distances in reference photographs."),
     (USE, "calibrate", "analysis:calibrate", "Correct distances with what you know about the sites."),
     (USE, "density", "analysis:density", "Estimate animal density from distances."),
     (USE, "export", "results:export", "Write results in the format of another tool."),

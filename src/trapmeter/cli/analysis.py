@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
-from trapmeter.calibration.settings import CalibrateSettings
+from trapmeter.calibration.settings import HFOV_RANGE, CalibrateSettings
 from trapmeter.cli.options import OUT, given_values, options_of
 from trapmeter.density.settings import DensitySettings, density_settings
 from trapmeter.errors import InputError
@@ -67,38 +67,78 @@ def calibrate(
 
 
 def points(
-    medium: Path,
+    photos: tuple[Path, ...],
+    /,
     *,
     site: str,
-    out: Annotated[Path, OUT] = Path("points.html"),
-    time: tuple[float, ...] = (0.0,),
+    out: Annotated[Path, OUT] = Path("points.csv"),
+    start: str = "",
+    end: str = "",
+    time: tuple[float, ...] = (),
+    cameras: Path | None = None,
+    hfov: Annotated[float | None, HFOV_RANGE] = None,
+    page: Path | None = None,
+    port: Annotated[int, Range(least=0, most=65535)] = 0,
+    open_: Annotated[bool, Parameter(name="--open", negative="--no-open")] = True,
 ) -> None:
-    """Write a page on which you click reference points.
+    """Mark points, poles and people at known distances in reference photographs.
 
-    A reference point is a point on the ground at a known distance. Open the page in any browser, even offline. Its button
-    saves the table that `trapmeter calibrate --points` reads.
+    Needs `pip install 'trapmeter[review]'`, except with --page. Opens a page in the browser. You click a point, pole or
+    person and type its distance or heights; each mark is saved at once in the table that `trapmeter calibrate --points`
+    reads. The page draws lines of equal distance and shows which marks contradict the others. You can open it only on this
+    machine, and only with the key in the printed address. Ctrl-C ends it; the same command goes on where you stopped.
 
     For example:
 
-        trapmeter points setup.mp4 --site S01 --time 3 --time 8 --time 15 --out points.html
-        trapmeter points pole.jpg --site S01 --out points.html
+        trapmeter points setup/ --site folder:1 --out points.csv
+        trapmeter points setup/S01.mp4 --site S01 --time 3 --time 8 --time 15
+        trapmeter points setup/ --site sites.csv --cameras cameras.csv --out points.csv
+        trapmeter points pole.jpg --site S01 --start 2024-05-01 --end 2024-06-12
+        trapmeter points pole.jpg --site S01 --page points.html
 
     Parameters
     ----------
-    medium
-        A video or photo of a person or pole at known distances.
+    photos
+        Photos and videos of people or poles at known distances, and folders of them.
     site
-        The site's name, as in the results.
+        The site's name, as in the results; or how to find it, as for `trapmeter predict`: folder:1, regex:(S[0-9]+), or a CSV
+        file of media_id (or file, or folder) and site_id, which may have both start and end.
     out
-        The page to write.
+        The table of marks. Marks that it has already are shown and can be changed; everything else in it stays.
+    start
+        Start of the deployment, such as 2024-05-01, if the camera of a site was moved.
+    end
+        End of the deployment.
     time
-        Seconds of the video to show, one for each position of the person.
+        Seconds of each video to show, one for each position of the person. Default: six, spread over the video.
+    cameras
+        Camera set-ups, as for `trapmeter calibrate`: the drawn lines start from them.
+    hfov
+        Horizontal field of view of the cameras in degrees, if --cameras doesn't state it.
+    page
+        Only write a page to this HTML file, which works in any browser, even offline, and saves a table.
+    port
+        Port on this machine; 0 takes a free one.
+    open_
+        Open the page in the browser; --no-open only prints the address.
     """
-    from trapmeter.report.points_page import write_points_page
+    from trapmeter.errors import require_extra
+    from trapmeter.marking.run import PointsSettings, mark_photographs, write_page
 
-    n_pictures = write_points_page(medium, site, time, out)
-    pictures = "picture" if n_pictures == 1 else f"{n_pictures} pictures"
-    print(f"open {out} in a browser and click on the {pictures}; its button saves the table")
+    settings = PointsSettings(photos, site, out, start, end, time, cameras, hfov)
+    if page is not None:
+        n_pictures = write_page(settings, page)
+        pictures = "picture" if n_pictures == 1 else f"{n_pictures} pictures"
+        print(f"open {page} in a browser and click on the {pictures}; its button saves the table")
+        return
+    for package in ("fastapi", "uvicorn"):
+        require_extra(package, "review")
+    mark_photographs(
+        settings,
+        port,
+        opens_browser=open_,
+        announce=lambda text: print(text, flush=True),
+    )
 
 
 def density(

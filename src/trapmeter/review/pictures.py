@@ -1,32 +1,10 @@
-"""JPEG pictures of a video or photo at given seconds, decoded in worker processes.
-
-A file that crashes or hangs the decoder costs only its picture, not the page.
-"""
+"""The pictures and videos that the review page shows."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
-
-from trapmeter.errors import InputError, MediaError
-from trapmeter.frames.store import FrameStore
-from trapmeter.media.opening import open_medium
-from trapmeter.media.reader import FitWithin, MissingFrame
-from trapmeter.parallel.workers import TaskFailure, WorkerPool
-from trapmeter.records import Medium, Pixels
-from trapmeter.report.html_page import jpeg_bytes
 from trapmeter.review.results import Results
+from trapmeter.web.pictures import WORKERS, Pictures
 
-FIT = FitWithin(1280, 1280)
-JPEG_QUALITY = 85
-WORKERS = 2
-"""One decodes the picture on display, the other prepares the next one."""
-TIMEOUT_S = 60.0
-CACHED_PICTURES = 64
-"""Pictures in memory, at 0.1 to 0.3 MB each."""
 PLAYABLE_TYPES = {
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
@@ -37,84 +15,11 @@ PLAYABLE_TYPES = {
 """Types that a browser may be able to play; if it can't, the page shows single pictures."""
 
 
-@dataclass(frozen=True, slots=True)
-class _PictureTask:
-    medium: Medium
-    time_s: float
-    store: Path | None
+def open_pictures(results: Results, workers: int = WORKERS) -> Pictures:
+    """The pictures of the media under review, by their numbers."""
+    return Pictures(results.medium, store=results.root if results.is_store else None, workers=workers)
 
 
-class Pictures:
-    """Decodes pictures of a review's media. Use it in a `with` statement; it is safe for several threads."""
-
-    def __init__(self, results: Results, workers: int = WORKERS) -> None:
-        self._results = results
-        self._workers = WorkerPool(workers)
-        self._cache: OrderedDict[_PictureTask, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def at(self, medium: int, time_s: float) -> bytes:
-        """The picture that a medium, given by its number, shows at a second, as JPEG.
-
-        Raises:
-            MediaError: there is no such picture; the text says why.
-        """
-        store = self._results.root if self._results.is_store else None
-        return self._decoded(_PictureTask(self._results.medium(medium), time_s, store))
-
-    def reference(self, number: int) -> bytes:
-        """A reference photograph, given by its number, as JPEG.
-
-        Raises:
-            MediaError: it can't be shown; the text says why.
-        """
-        return self._decoded(_PictureTask(self._results.reference(number), 0.0, None))
-
-    def _decoded(self, task: _PictureTask) -> bytes:
-        with self._lock:
-            if task in self._cache:
-                self._cache.move_to_end(task)
-                return self._cache[task]
-        jpeg = self._workers.run_task(_jpeg, task, TIMEOUT_S)
-        if isinstance(jpeg, TaskFailure):
-            raise MediaError(jpeg.reason)
-        if isinstance(jpeg, str):
-            raise MediaError(jpeg)
-        with self._lock:
-            self._cache[task] = jpeg
-            while len(self._cache) > CACHED_PICTURES:
-                self._cache.popitem(last=False)
-        return jpeg
-
-    def close(self) -> None:
-        """Stops the workers."""
-        self._workers.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _jpeg(task: _PictureTask) -> bytes | str:
-    """The picture, or the reason why there is none. Runs in a worker."""
-    from PIL import Image
-
-    try:
-        pixels = _pixels(task)
-    except (MediaError, InputError) as error:
-        return str(error)
-    except OSError as error:
-        return error.strerror or str(error)
-    if isinstance(pixels, MissingFrame):
-        return pixels.reason
-    return jpeg_bytes(Image.fromarray(pixels), JPEG_QUALITY)
-
-
-def _pixels(task: _PictureTask) -> Pixels | MissingFrame:
-    if task.store is not None:
-        return FrameStore.open(task.store).read(task.medium.media_id, task.time_s)
-    with open_medium(task.medium, FIT) as reader:
-        (frame,) = reader.frames([task.time_s])
-        return frame if isinstance(frame, MissingFrame) else frame.pixels
+def open_references(results: Results, workers: int = 1) -> Pictures:
+    """The reference photographs of the cameras under review, by their numbers."""
+    return Pictures(results.reference, workers=workers)

@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import math
-import socket
-import threading
-import webbrowser
 from importlib.resources import files
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 from markupsafe import escape
 
-from trapmeter.errors import InputError, MediaError, RunError, TrapmeterError
+from trapmeter.errors import InputError, MediaError, RunError
 from trapmeter.progress import Announce
 from trapmeter.report.html_page import printable
-from trapmeter.review.auth import LOOPBACK, AuthMiddleware, new_token
 from trapmeter.review.decisions import Decision, DecisionKind, open_log
 from trapmeter.review.listing import RowFilter, RowOrder
 from trapmeter.review.pages import PageRenderer
-from trapmeter.review.pictures import PLAYABLE_TYPES, Pictures
+from trapmeter.review.pictures import PLAYABLE_TYPES, open_pictures, open_references
 from trapmeter.review.plausible import DoubtfulDistanceError
 from trapmeter.review.requests import BlindRequest, DecisionRequest, read_count, read_filter
 from trapmeter.review.results import Results, read_results
 from trapmeter.review.session import ReviewSession
 from trapmeter.review.state import ReviewState, StaleDecisionError
+from trapmeter.web.pictures import Pictures
+from trapmeter.web.server import CACHE_HEADERS, listen_on, make_page_app, serve_page
 
-_STATIC = {
-    "htmx.min.js": ("htmx/htmx.min.js", "text/javascript"),
-    "review.js": ("review.js", "text/javascript"),
-    "stage.js": ("stage.js", "text/javascript"),
-    "boxes.js": ("boxes.js", "text/javascript"),
-    "ground.js": ("ground.js", "text/javascript"),
-    "reference.js": ("reference.js", "text/javascript"),
-    "svg.js": ("svg.js", "text/javascript"),
-    "zoom.js": ("zoom.js", "text/javascript"),
-    "review.css": ("review.css", "text/css"),
-    "icon.svg": ("icon.svg", "image/svg+xml"),
-}
-_CACHE_HEADERS = {"Cache-Control": "private, max-age=600"}
-_GRACE_S = 2
+STATIC_FILES = (
+    *("review.js", "stage.js", "boxes.js", "ground.js", "reference.js", "svg.js", "zoom.js"),
+    "review.css",
+)
 ASKS_TO_CONFIRM = 428
 """Precondition Required: the page sends the decision again as confirmed once the reviewer has looked at it again."""
 
@@ -70,45 +57,23 @@ def serve(
     reviewed = read_results(results, videos, only)
     # A damaged cameras.json is better refused now than when a row is shown.
     _ = reviewed.cameras
-    with open_log(reviewed.source) as log, Pictures(reviewed) as pictures, listen_on(port) as listener:
-        number, token = listener.getsockname()[1], new_token()
-        app = AuthMiddleware(
-            make_app(reviewed, ReviewSession(reviewed, log, is_blind=is_blind), pictures), token, number
-        )
-        address = f"http://{LOOPBACK}:{number}/?token={token}"
-        announce(address)
-        if opens_browser:
-            # Some browsers run in the terminal, and come back only when they are closed.
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE_S
-        )
-        try:
-            uvicorn.Server(config).run(sockets=[listener])
-        except KeyboardInterrupt:
-            return
+    with (
+        open_log(reviewed.source) as log,
+        open_pictures(reviewed) as pictures,
+        open_references(reviewed) as references,
+        listen_on(port) as listener,
+    ):
+        session = ReviewSession(reviewed, log, is_blind=is_blind)
+        app = make_app(reviewed, session, pictures, references)
+        serve_page(app, listener, opens_browser=opens_browser, announce=announce)
 
 
-def listen_on(port: int) -> socket.socket:
-    """A socket that listens on a port of the loopback address; 0 takes a free port.
+def make_app(results: Results, session: ReviewSession, pictures: Pictures, references: Pictures) -> FastAPI:
+    """The application behind the `AuthMiddleware`. No part of an address is ever used as a file path.
 
-    Raises:
-        RunError: the port is taken.
+    pictures: of the media; references: the reference photographs.
     """
-    listener = socket.socket()
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
-        listener.listen()
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise RunError(f"--port {port} can't be used: {error}; choose another one, or leave it out") from error
-    return listener
-
-
-def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> FastAPI:
-    """The application behind the `AuthMiddleware`. No part of an address is ever used as a file path."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = make_page_app(files("trapmeter.review").joinpath("static"), STATIC_FILES)
     pages = PageRenderer(results, session.blinding)
 
     def row_filter_of(request: Request) -> RowFilter:
@@ -173,14 +138,14 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> Fa
             path = _medium_path(results, number)
         except MediaError as error:
             return PlainTextResponse(f"{error}\n", 404)
-        return FileResponse(path, media_type=PLAYABLE_TYPES[path.suffix.lower()], headers=_CACHE_HEADERS)
+        return FileResponse(path, media_type=PLAYABLE_TYPES[path.suffix.lower()], headers=CACHE_HEADERS)
 
     @app.get("/media/{number}/picture")
     def picture(number: int, time: float) -> Response:
         try:
             if not (0 <= number < len(results.media) and 0 <= time < math.inf):
                 raise MediaError("no such picture")
-            return Response(pictures.at(number, time), media_type="image/jpeg", headers=_CACHE_HEADERS)
+            return Response(pictures.at(number, time), media_type="image/jpeg", headers=CACHE_HEADERS)
         except MediaError as error:
             return PlainTextResponse(f"{printable(str(error))}\n", 404)
 
@@ -189,20 +154,9 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures) -> Fa
         try:
             if not 0 <= number < len(results.references):
                 raise MediaError("no such photograph")
-            return Response(pictures.reference(number), media_type="image/jpeg", headers=_CACHE_HEADERS)
+            return Response(references.at(number, 0.0), media_type="image/jpeg", headers=CACHE_HEADERS)
         except MediaError as error:
             return PlainTextResponse(f"{printable(str(error))}\n", 404)
-
-    @app.get("/static/{name}")
-    def static(name: str) -> Response:
-        if name not in _STATIC:
-            return PlainTextResponse("no such file\n", 404)
-        file, kind = _STATIC[name]
-        return Response(files("trapmeter.review").joinpath("static", file).read_bytes(), media_type=kind)
-
-    @app.exception_handler(TrapmeterError)
-    def refuse(_: Request, error: Exception) -> Response:
-        return PlainTextResponse(f"{error}\n", 422)
 
     return app
 

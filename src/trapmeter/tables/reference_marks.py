@@ -14,13 +14,14 @@ A table of site_id, x, y and distance_m alone holds points on the ground.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.tables.csvfile import Row, read_rows
+from trapmeter.tables.csvfile import Row, parse_rows, read_text
 from trapmeter.tables.metres import FARTHEST_KNOWN_M, known_metres
 from trapmeter.tables.times import TimeReader
 
@@ -175,16 +176,27 @@ class MarkedDeployment:
         return tuple(dict.fromkeys(upright.photo for upright in self.uprights if upright.photo))
 
 
-def read_reference_marks(path: str | Path, times: TimeReader | None = None) -> list[MarkedDeployment]:
-    """Reads the marks of each deployment, in the order of the file. times: how start and end are read.
+def read_reference_marks(
+    path: str | Path, times: TimeReader | None = None, *, allows_few: bool = False
+) -> list[MarkedDeployment]:
+    """Reads the marks of each deployment, in the order of the file.
+
+    times: how start and end are read. allows_few: deployments may have too few marks, as in a table that isn't finished.
 
     Raises:
         InputError: a cell is wrong, pixels lack the picture's size, marks of one pole contradict each other, the deployments
             of a site overlap, or a deployment has too few marks or all on one row of the picture.
     """
+    return parse_reference_marks(path, read_text(path), times, allows_few=allows_few)
+
+
+def parse_reference_marks(
+    path: str | Path, text: str, times: TimeReader | None = None, *, allows_few: bool = False
+) -> list[MarkedDeployment]:
+    """As `read_reference_marks`, from a text that was read before; path is its name for messages."""
     times = times or TimeReader()
     deployments: dict[tuple[str, datetime | None, datetime | None], list[Row]] = defaultdict(list)
-    for row in read_rows(path, required=("site_id", "x", "y", "distance_m")):
+    for row in parse_rows(path, text, required=("site_id", "x", "y", "distance_m")):
         start, end = (times.read(row, name) if row.optional_text(name) else None for name in ("start", "end"))
         if start is not None and end is not None and start >= end:
             raise row.error("end", "a time after start")
@@ -193,9 +205,10 @@ def read_reference_marks(path: str | Path, times: TimeReader | None = None) -> l
         MarkedDeployment(site_id, start, end, tuple(_uprights(rows)), _aspect(rows))
         for (site_id, start, end), rows in deployments.items()
     ]
-    for deployment in found:
-        _check_spread(path, deployment)
-    _check_overlaps(path, found)
+    if not allows_few:
+        for deployment in found:
+            _check_spread(path, deployment)
+    check_overlaps(path, found)
     return found
 
 
@@ -263,7 +276,15 @@ def _fraction(row: Row, column: str, size_column: str) -> float:
     return value
 
 
+def has_spread(uprights: Iterable[Upright]) -> bool:
+    """Whether the marks show how the ground slopes: at least MIN_MARKS, and not all on one row of the picture."""
+    rows = [mark.y for upright in uprights for mark in upright.marks]
+    return len(rows) >= MIN_MARKS and max(rows) - min(rows) >= MIN_HEIGHT_RANGE
+
+
 def _check_spread(path: str | Path, deployment: MarkedDeployment) -> None:
+    if has_spread(deployment.uprights):
+        return
     marks = [mark for upright in deployment.uprights for mark in upright.marks]
     if len(marks) < MIN_MARKS:
         raise InputError(
@@ -271,14 +292,18 @@ def _check_spread(path: str | Path, deployment: MarkedDeployment) -> None:
             "distances, better 5 or more, or a pole with two marks; add some or remove this one"
         )
     rows = [mark.y for mark in marks]
-    if max(rows) - min(rows) < MIN_HEIGHT_RANGE:
-        raise InputError(
-            f"{path}: the {len(marks)} reference points of site {deployment.site_id} are all on one row of the picture (y "
-            f"from {min(rows):g} to {max(rows):g}); add points both near and far"
-        )
+    raise InputError(
+        f"{path}: the {len(marks)} reference points of site {deployment.site_id} are all on one row of the picture (y "
+        f"from {min(rows):g} to {max(rows):g}); add points both near and far"
+    )
 
 
-def _check_overlaps(path: str | Path, deployments: list[MarkedDeployment]) -> None:
+def check_overlaps(path: str | Path, deployments: Iterable[MarkedDeployment]) -> None:
+    """Checks that no two deployments of a site overlap.
+
+    Raises:
+        InputError: two do, so that their marks can't be told apart.
+    """
     by_site: dict[str, list[MarkedDeployment]] = defaultdict(list)
     for deployment in deployments:
         by_site[deployment.site_id].append(deployment)

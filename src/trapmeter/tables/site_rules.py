@@ -144,31 +144,42 @@ def _group(pattern: re.Pattern[str], media_id: str) -> str:
     return (found["site" if "site" in pattern.groupindex else 1] or "") if found else ""
 
 
-def _table_lookup(path: Path, media_ids: Sequence[str]) -> Callable[[str], str]:
+def look_up_column(path: Path, value_column: str, media_ids: Sequence[str]) -> dict[str, str]:
+    """What another column of a site table says about each medium, such as the start of its deployment; "" for nothing.
+
+    Raises:
+        InputError: as `assign_sites`.
+    """
+    value_of = _table_lookup(path, media_ids, value_column)
+    return {media_id: value_of(media_id) for media_id in media_ids}
+
+
+def _table_lookup(path: Path, media_ids: Sequence[str], value_column: str = "site_id") -> Callable[[str], str]:
     columns = read_columns(path)
     column = next((name for name in NAME_COLUMNS if name in columns), NAME_COLUMNS[0])
-    sites = _read_sites(path, column)
+    values = _read_values(path, column, value_column)
     if column == "folder":
-        folders = {"/".join(name_parts(folder)): site for folder, site in sites.items()}
+        folders = {"/".join(name_parts(folder)): value for folder, value in values.items()}
         return lambda media_id: _longest_prefix(folders, media_id)
-    index = NameIndex(sites)
+    index = NameIndex(values)
     index.check(media_ids, f"{path}, column {column}")
-    return lambda media_id: _site_by_name(path, sites, index.find(media_id), media_id)
+    return lambda media_id: _value_by_name(path, values, index.find(media_id), media_id, value_column)
 
 
-def _read_sites(path: Path, column: str) -> dict[str, str]:
-    sites: dict[str, str] = {}
+def _read_values(path: Path, column: str, value_column: str) -> dict[str, str]:
+    values: dict[str, str] = {}
     lines: dict[str, int] = {}
+    what = "sites" if value_column == "site_id" else f"values of {value_column}"
     for row in read_rows(path, required=(column, "site_id")):
-        name, site = row.text(column), row.optional_text("site_id")
+        name, value = row.text(column), row.optional_text(value_column)
         if column == "folder":
             name = "/".join(name_parts(name))
-        if sites.setdefault(name, site) != site:
+        if values.setdefault(name, value) != value:
             raise InputError(
-                f"{path}, lines {lines[name]} and {row.line}: {name} has the sites {sites[name]!r} and {site!r}; keep one"
+                f"{path}, lines {lines[name]} and {row.line}: {name} has the {what} {values[name]!r} and {value!r}; keep one"
             )
         lines.setdefault(name, row.line)
-    return sites
+    return values
 
 
 def _longest_prefix(folders: dict[str, str], media_id: str) -> str:
@@ -177,10 +188,10 @@ def _longest_prefix(folders: dict[str, str], media_id: str) -> str:
     return next((folders[prefix] for prefix in prefixes if prefix in folders), "")
 
 
-def _site_by_name(path: Path, sites: dict[str, str], names: list[str], media_id: str) -> str:
-    found = {sites[name] for name in names}
+def _value_by_name(path: Path, values: dict[str, str], names: list[str], media_id: str, value_column: str) -> str:
+    found = {values[name] for name in names}
     if len(found) > 1:
         raise InputError(
-            f"{path}: {media_id} could be any of {list_names(names)}, which differ in site_id; write its full name"
+            f"{path}: {media_id} could be any of {list_names(names)}, which differ in {value_column}; write its full name"
         )
     return found.pop() if found else ""

@@ -1,7 +1,7 @@
-"""Access control of the review page: token, cookie, Host and Origin.
+"""Access control of a local page: token, cookie, Host and Origin.
 
 Other users of the machine lack the token. Three checks stop other sites in the same browser: the cookie (SameSite=Strict),
-the Origin of decisions and, against sites that point their own name to 127.0.0.1 (DNS rebinding), the Host.
+the Origin of changes and, against sites that point their own name to 127.0.0.1 (DNS rebinding), the Host.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class AuthMiddleware:
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app, self._token = app, token
-        # Browsers store cookies by host, not by port: two reviews at once need two names.
-        self._cookie = f"trapmeter-review-{port}"
+        # Browsers store cookies by host, not by port: two pages at once need two names.
+        self._cookie = f"trapmeter-{port}"
         self._hosts = frozenset({f"{LOOPBACK}:{port}", f"localhost:{port}"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,13 +70,11 @@ class AuthMiddleware:
         if token and self._is_token(token):
             return self._log_in(request)
         if token or not self._is_token(request.cookies.get(self._cookie, "")):
-            return _forbidden(
-                "open the address that `trapmeter review` printed: it contains the access token of this page"
-            )
+            return _forbidden("open the address that trapmeter printed: it contains the access token of this page")
         if request.method not in ("GET", "HEAD"):
             origin = request.headers.get("origin", "")
             if origin.removeprefix("http://") != request.headers["host"] or not origin.startswith("http://"):
-                return _forbidden("decisions are accepted from this page only")
+                return _forbidden("changes are accepted from this page only")
         return None
 
     def _is_token(self, text: str) -> bool:
