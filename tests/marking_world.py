@@ -6,9 +6,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from trapmeter.camera.model import CameraModel
+from trapmeter.camera.model import PinholeCamera
 
-CAMERA = CameraModel(hfov_deg=55, height_m=1.0, pitch_deg=-7, slope_along_deg=2, aspect_ratio=640 / 360)
+CAMERA = PinholeCamera(hfov_deg=55, height_m=1.0, pitch_deg=-7, slope_along_deg=2, aspect_ratio=640 / 360)
 SIZE = (640, 360)
 POLES_M = ((2.5, -8.0), (3.0, 9.0), (5.0, -10.0), (7.0, 6.0), (10.0, -3.0), (14.0, 8.0))
 """Distance and bearing of the poles in the photographs."""

@@ -7,12 +7,12 @@ import math
 import pytest
 
 from trapmeter.camera.left_out import left_out_distances
-from trapmeter.camera.model import CameraModel
+from trapmeter.camera.model import PinholeCamera
 from trapmeter.camera.prior import camera_prior
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.reference_marks import Mark, Upright, UprightKind, ground_point
 
-CAMERA = CameraModel(hfov_deg=45, height_m=1.1, pitch_deg=-9, slope_along_deg=2)
+CAMERA = PinholeCamera(hfov_deg=45, height_m=1.1, pitch_deg=-9, slope_along_deg=2)
 PLACES = ((2.0, -8), (3.0, 10), (4.5, -12), (6.0, 5), (8.0, -5), (11.0, 9), (15.0, 0))
 
 
@@ -59,7 +59,7 @@ def test_one_mark_alone_or_one_other_cant_tell() -> None:
 
 def test_a_measured_camera_can_tell_without_other_marks() -> None:
     prior = camera_prior(CameraSetup(hfov_deg=45, height_m=1.1, pitch_deg=-9))
-    level = CameraModel(hfov_deg=45, height_m=1.1, pitch_deg=-9)
+    level = PinholeCamera(hfov_deg=45, height_m=1.1, pitch_deg=-9)
     (found,) = left_out_distances([ground_point(*level.place(2, 0), 2.0)], prior)
     assert found == pytest.approx(2.0, rel=0.1)
 

@@ -33,9 +33,9 @@ pytest.importorskip("httpx", reason="starlette's test client needs httpx")
 
 from starlette.testclient import TestClient
 
-from trapmeter.review.auth import AuthMiddleware
-from trapmeter.review.pictures import Pictures
+from trapmeter.review.pictures import open_pictures, open_references
 from trapmeter.review.server import make_app
+from trapmeter.web.auth import AuthMiddleware
 
 HERE = "http://127.0.0.1:4321"
 
@@ -43,8 +43,12 @@ HERE = "http://127.0.0.1:4321"
 @contextmanager
 def client_of(results: Results, *, is_blind: bool = False) -> Iterator[TestClient]:
     """A client with the token."""
-    with open_log(results.source) as log, Pictures(results, workers=1) as pictures:
-        app = make_app(results, ReviewSession(results, log, is_blind=is_blind), pictures)
+    with (
+        open_log(results.source) as log,
+        open_pictures(results, workers=1) as pictures,
+        open_references(results) as references,
+    ):
+        app = make_app(results, ReviewSession(results, log, is_blind=is_blind), pictures, references)
         client = TestClient(AuthMiddleware(app, "the-token", 4321), base_url=HERE, headers={"origin": HERE})
         assert client.get("/?token=the-token").status_code == 200
         yield client

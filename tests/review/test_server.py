@@ -31,9 +31,8 @@ HERE = "http://127.0.0.1:4321"
 
 
 def client_of(results: Results, session: ReviewSession, pictures: Pictures) -> TestClient:
-    return TestClient(
-        AuthMiddleware(make_app(results, session, pictures), "the-token", 4321), base_url=HERE, follow_redirects=False
-    )
+    app = make_app(results, session, pictures, pictures)
+    return TestClient(AuthMiddleware(app, "the-token", 4321), base_url=HERE, follow_redirects=False)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from trapmeter.camera.prior import CameraPrior
 from trapmeter.tables.metres import FARTHEST_KNOWN_M
 from trapmeter.tables.reference_marks import Mark, Upright, UprightKind
 
-MAX_SD_LOG = 0.25
-"""The others can tell a distance if its standard deviation is at most a quarter of it."""
+MAX_SD_LOG = 0.5
+"""The others can tell a distance if its standard deviation is at most half of it."""
 FARTHEST_NEARNESS = 1 / FARTHEST_KNOWN_M
 
 
