@@ -47,7 +47,7 @@ class SiteFacts:
     """What a field team knows about a site; any of it may be missing.
 
     labels: pairs of a row's position and its true distance in metres. uprights: points on the ground, poles and people in
-    reference pictures. shoulders: the shoulder height of a medium's animals, by media_id.
+    reference photographs. shoulders: the shoulder height of a medium's animals, by media_id.
     """
 
     labels: tuple[tuple[int, float], ...] = ()

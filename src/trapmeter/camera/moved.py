@@ -1,4 +1,4 @@
-"""Decides for each background of a site whether the reference picture's positions can be carried to it, and how.
+"""Decides for each background of a site whether the reference photograph's positions can be carried to it, and how.
 
 A background that can't be registered to the reference may be registered to another one that can: a night to the day before
 it, and the day to the reference. The errors of such a chain add up, so chains are short, their summed error is limited, and a
@@ -35,7 +35,7 @@ N_NEIGHBOURS = 4
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a background shows the positions of the reference picture.
+    """Where a background shows the positions of the reference photograph.
 
     homography: maps positions in the reference to those in the background, in fractions; None if the camera moved or the
     background can't be judged. through: positions in the list of backgrounds that the chain leads through, () if it is
@@ -141,7 +141,7 @@ def _moved_reason(i: int, backgrounds: Sequence[Background], placed: dict[int, P
     usable = [j for j in placed if placed[j].is_usable]
     before = [j for j in usable if j < i]
     if not before:
-        return f"no picture up to this time shows the view of the reference picture: {reason}"
+        return f"no picture up to this time shows the view of the reference photograph: {reason}"
     last = backgrounds[max(before)].last
     since = "" if last is None else f" since {last:%Y-%m-%d %H:%M}"
     if any(j > i for j in usable):

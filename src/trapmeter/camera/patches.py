@@ -1,4 +1,4 @@
-"""Finds each patch of a reference picture in a view that is already roughly aligned, by correlating edge directions."""
+"""Finds each patch of a reference photograph in a view that is already roughly aligned, by correlating edge directions."""
 
 from __future__ import annotations
 

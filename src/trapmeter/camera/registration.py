@@ -1,4 +1,4 @@
-"""Registers a reference picture to a later picture of the same site, whose camera may have moved, or refuses to.
+"""Registers a reference photograph to a later picture of the same site, whose camera may have moved, or refuses to.
 
 First the camera is taken to be where it was. If the pictures don't fit like that, rough alignments are tried. Each is refined
 by finding patches of the reference in the view. The test of the result is how many of the patches that both pictures show are
@@ -57,7 +57,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Where a view shows what a reference picture shows.
+    """Where a view shows what a reference photograph shows.
 
     homography: maps positions in the reference to those in the view, both in fractions of width and height; None if the
     verdict is unrelated. n_inliers, n_patches: patches found where it expects them, and those looked for. error: its typical
@@ -81,7 +81,7 @@ class Registration:
 
 
 def register(reference: Pixels, view: Pixels) -> Registration:
-    """Registers the reference picture to the view. The pictures may differ in size and light; no random numbers are used.
+    """Registers the reference photograph to the view. The pictures may differ in size and light; no random numbers are used.
 
     Best are pictures without animals, as `trapmeter.camera.background` makes them. The strips at the top and bottom of both,
     with date and logo, are left out. A camera may have turned so that up to a third of the picture's width or height is lost,
