@@ -75,7 +75,7 @@ def results_with(tmp_path: Path, references: list[tuple[str, float]], rows: tupl
 def test_reference_photographs_are_sent_by_number(tmp_path: Path) -> None:
     for name in ("S01/near.jpg", "S01/far.jpg"):
         photo(tmp_path / "media" / name)
-    references = [("S01/far.jpg", 12.0), ("S01/near.jpg", 2.5), ("S01/lost.jpg", 5.0)]
+    references = [("S01/far.jpg", 12.0), ("S01/near.jpg", 2.5), ("S01/near.jpg", 2.5), ("S01/lost.jpg", 5.0)]
     with client_of(results_with(tmp_path, references)) as client:
         stage = stage_of(client.get("/rows/0").text)
         assert [one["metres"] for one in stage["references"]] == [2.5, 12.0]
