@@ -19,6 +19,7 @@ from PIL import Image
 from fitted_world import fitted, write_cameras
 from review_rows import AVI, MP4, ROWS, results_of, row
 from terminal import call, inside
+from trapmeter.camera.fitted_cameras import write_fitted_cameras
 from trapmeter.errors import InputError
 from trapmeter.records import Estimate
 from trapmeter.review.decisions import DecisionKind, open_log, read_log
@@ -78,7 +79,7 @@ def results_with(tmp_path: Path, references: list[tuple[str, float]], rows: tupl
 def test_reference_photographs_are_sent_by_number(tmp_path: Path) -> None:
     for name in ("S01/near.jpg", "S01/far.jpg"):
         photo(tmp_path / "media" / name)
-    references = [("S01/far.jpg", 12.0), ("S01/near.jpg", 2.5), ("S01/lost.jpg", 5.0)]
+    references = [("S01/far.jpg", 12.0), ("S01/near.jpg", 2.5), ("S01/near.jpg", 2.5), ("S01/lost.jpg", 5.0)]
     with client_of(results_with(tmp_path, references)) as client:
         stage = stage_of(client.get("/rows/0").text)
         assert [one["metres"] for one in stage["references"]] == [2.5, 12.0]
@@ -108,6 +109,25 @@ def test_reference_photographs_outside_the_folder_of_the_media_are_never_sent(tm
         sent = [client.get(f"/references/{number}") for number in range(len(results.references))]
         assert [answer.status_code for answer in sent].count(200) == 1
         assert "secret.jpg" not in "".join(answer.text for answer in sent if answer.status_code != 200)
+
+
+def test_reference_photographs_are_found_where_calibrate_found_them(tmp_path: Path) -> None:
+    photo(tmp_path / "points/near.jpg")
+    photo(tmp_path / "secret.jpg")
+    results = results_with(tmp_path, [("near.jpg", 2.5), ("../secret.jpg", 5.0)])
+    run = json.loads((tmp_path / "results/run.json").read_text())
+    (tmp_path / "results/run.json").write_text(json.dumps(run | {"photo_folders": [str(tmp_path / "points"), 3]}))
+    with client_of(read_results(results.source)) as client:
+        (one,) = stage_of(client.get("/rows/0").text)["references"]
+        assert one["metres"] == 2.5
+        assert client.get(one["address"]).status_code == 200
+
+
+def test_a_medium_that_shows_another_view_has_no_lines(results: Results) -> None:
+    write_fitted_cameras(results.source.parent / "cameras.json", [fitted("S01")], {AVI: "the camera was moved"})
+    with client_of(read_results(results.source)) as client:
+        stage = stage_of(client.get("/rows/0").text)
+        assert (stage["lines"], stage["linesReason"]) == ([], "the camera was moved")
 
 
 @pytest.mark.parametrize(

@@ -291,9 +291,14 @@ def _check_views(
     measured = [estimate.observation for estimate in estimates if estimate.distance is not None]
     positions = {row.media_id: i for row in measured if (i := inputs.deployment_of(row)) is not None}
     root = settings.media or read_run_facts(source).root
-    folders = [settings.photos] if settings.photos else [settings.points.parent, *([root] if root else [])]
+    folders = _photo_folders(settings) if settings.photos else [*_photo_folders(settings), *([root] if root else [])]
     media = media_by_deployment(measured, positions)
     return check_views(inputs.deployments, media, inputs.starts, root, folders, progress)
+
+
+def _photo_folders(settings: CalibrateSettings) -> list[Path]:
+    """Where the reference photographs are looked for before the folder of the media."""
+    return [settings.photos] if settings.photos else [settings.points.parent] if settings.points else []
 
 
 def _write_views(settings: CalibrateSettings, inputs: CalibrationInputs, views: CheckedViews) -> None:
@@ -366,6 +371,8 @@ def _write_run_json(settings: CalibrateSettings, source: Path, calibration: Cali
     facts: dict[str, Any] = {
         "trapmeter": __version__,
         "inputs": {name: {"file": str(path), "sha256": checksum(path)} for name, path in files.items() if path},
+        # Where `review` finds the photographs that cameras.json names.
+        "photo_folders": [str(folder.resolve()) for folder in _photo_folders(settings)],
         "trained_hfov_deg": settings.trained_hfov_deg,
         "species": settings.species,
         "shoulder_m": settings.shoulder_m,

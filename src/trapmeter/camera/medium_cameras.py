@@ -73,6 +73,8 @@ def read_medium_cameras(results: str | Path) -> MediumCameras:
     """
     source = find_distances(results)
     cameras = read_fitted_cameras(source.parent)
+    if not cameras:
+        return MediumCameras()
     return MediumCameras(tuple(cameras), read_medium_times(source), read_other_views(source.parent))
 
 

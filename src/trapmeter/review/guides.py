@@ -69,7 +69,7 @@ class GuideFinder:
             return Guides(note=cameras.why_none(observation.media_id, observation.site_id))
         references = [
             {"address": f"/references/{self._number_of[photo]}", "metres": round(metres, 2)}
-            for photo, metres in sorted(camera.photo_distances, key=lambda pair: (pair[1], pair[0]))
+            for photo, metres in sorted(set(camera.photo_distances), key=lambda pair: (pair[1], pair[0]))
             if self._is_there(photo)
         ]
         return Guides(

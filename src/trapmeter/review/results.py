@@ -10,13 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trapmeter.camera.fitted_cameras import read_fitted_cameras
-from trapmeter.camera.medium_cameras import MediumCameras
+from trapmeter.camera.medium_cameras import MediumCameras, read_medium_cameras
 from trapmeter.errors import InputError, MediaError
 from trapmeter.media.discovery import medium_kind
 from trapmeter.records import Estimate, Medium, MediumKind
 from trapmeter.review.only import read_only
-from trapmeter.tables.distances import find_distances, read_distances, read_run_facts
+from trapmeter.tables.distances import find_distances, read_distances, read_run_facts, read_run_json
 from trapmeter.tables.file_names import leaves_root
 from trapmeter.tables.medium_times import read_medium_times
 
@@ -26,7 +25,8 @@ class Results:
     """A folder of results.
 
     source: its distances.csv. rows: in the order of the file. root: the folder in which the names of videos and photos start;
-    None if unknown. is_store: whether root is a frame store. only: the rows to list, None for all.
+    None if unknown. is_store: whether root is a frame store. only: the rows to list, None for all. photo_folders: where
+    reference photographs are looked for before root.
     """
 
     source: Path
@@ -34,6 +34,7 @@ class Results:
     root: Path | None
     is_store: bool = False
     only: frozenset[int] | None = None
+    photo_folders: tuple[Path, ...] = ()
 
     @cached_property
     def media(self) -> tuple[str, ...]:
@@ -80,8 +81,7 @@ class Results:
     @cached_property
     def cameras(self) -> MediumCameras:
         """The fitted cameras of the sites."""
-        cameras = tuple(read_fitted_cameras(self.source.parent))
-        return MediumCameras(cameras, self.times if cameras else {})
+        return read_medium_cameras(self.source)
 
     @cached_property
     def references(self) -> tuple[str, ...]:
@@ -95,22 +95,21 @@ class Results:
     def reference(self, number: int) -> Medium:
         """A reference photograph by its index in `references`.
 
-        A cameras.json from elsewhere may name any file, but only photos below root are opened, and no links out of it.
+        A cameras.json from elsewhere may name any file, but only photos below these folders are opened, and no links out of
+        them.
 
         Raises:
             MediaError: it can't be shown; the text says why.
         """
         name = self.references[number]
-        if self.root is None or self.is_store:
-            raise MediaError("the folder of the reference photographs is unknown; restart with --videos FOLDER")
-        path = self.root / name
-        if leaves_root(name) or not path.resolve().is_relative_to(self.root.resolve()):
-            raise MediaError("its name leads out of the folder of the videos")
-        if medium_kind(Path(name)) is not MediumKind.PHOTO:
-            raise MediaError("not a photo")
-        if not path.is_file():
-            raise MediaError(f"not found in {self.root}")
-        return Medium(name, path, MediumKind.PHOTO)
+        if leaves_root(name) or medium_kind(Path(name)) is not MediumKind.PHOTO:
+            raise MediaError("not a photo below the folder of the videos or of the reference photographs")
+        media_folder = () if self.root is None or self.is_store else (self.root,)
+        for folder in (*self.photo_folders, *media_folder):
+            path = folder / name
+            if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+                return Medium(name, path, MediumKind.PHOTO)
+        raise MediaError("not found; if it was moved, restart with --videos FOLDER")
 
     def medium(self, number: int) -> Medium:
         """A medium by its index in `media`.
@@ -157,9 +156,16 @@ def read_results(results: str | Path, videos: str | Path | None = None, only: st
         Path(root) if isinstance(root, (str, Path)) else None,
         is_store=videos is None and _is_store(facts),
         only=None if only is None else read_only(only, rows, source),
+        photo_folders=_photo_folders(source),
     )
 
 
 def _is_store(facts: dict[str, Any]) -> bool:
     arguments = facts.get("arguments")
     return isinstance(arguments, dict) and arguments.get("store") is not None
+
+
+def _photo_folders(source: Path) -> tuple[Path, ...]:
+    """Where `calibrate` found the reference photographs."""
+    folders = read_run_json(source).get("photo_folders")
+    return tuple(Path(folder) for folder in folders if isinstance(folder, str)) if isinstance(folders, list) else ()
