@@ -108,7 +108,9 @@ def check_mark(upright: Upright, others_m: float | None, weight: float) -> MarkC
         return MarkCheck(Agreement.OFF if text else Agreement.UNKNOWN, None, None, text)
     contrast = f"says {metres:g} m, the others {_metres(others_m)}"
     if math.isinf(others_m):
-        return MarkCheck(Agreement.OFF, others_m, None, contrast)
+        # If all marks together agree with this one, the others lack it: they must not accuse it.
+        is_off = weight < OFF_WEIGHT
+        return MarkCheck(Agreement.OFF if is_off else Agreement.UNKNOWN, others_m, None, contrast if is_off else "")
     misfit_m, off_log = metres - others_m, abs(math.log(metres / others_m))
     if weight < OFF_WEIGHT:
         return MarkCheck(Agreement.OFF, others_m, misfit_m, contrast)
