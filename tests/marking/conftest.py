@@ -85,7 +85,8 @@ def serving(photographs: list[Photograph], table: Path) -> Iterator[str]:
     """A server in this process; yields its address with the token."""
     import uvicorn
 
-    from trapmeter.marking.server import Cameras, Grounds, make_app, medium_finder
+    from trapmeter.marking.fits import Cameras, Grounds
+    from trapmeter.marking.server import make_app, medium_finder
     from trapmeter.marking.session import open_session
     from trapmeter.web.auth import AuthMiddleware
     from trapmeter.web.pictures import Pictures

@@ -20,7 +20,8 @@ pytest.importorskip("httpx", reason="starlette's test client needs httpx")
 
 from starlette.testclient import TestClient
 
-from trapmeter.marking.server import Cameras, Grounds, make_app, medium_finder
+from trapmeter.marking.fits import QUICK_UPRIGHTS, Cameras, Grounds
+from trapmeter.marking.server import make_app, medium_finder
 from trapmeter.marking.session import open_session
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.reference_marks import read_reference_marks
@@ -196,6 +197,19 @@ def test_the_ground_is_fitted_after_each_change(client: TestClient) -> None:
     # Another photograph of the site has the same lines, one of another site has none.
     assert client.get("/photographs/1/ground").json()["lines"] == ground["lines"]
     assert client.get("/photographs/3/ground").json()["lines"] == {}
+
+
+def test_at_a_site_with_many_marks_the_lines_come_first(client: TestClient, table: Path) -> None:
+    places = [(2.5 + 0.5 * (i % 20), (7 * i) % 20 - 10.0) for i in range(QUICK_UPRIGHTS + 1)]
+    for base, (metres, bearing) in enumerate(places, 1):
+        x, y = CAMERA.place(metres, bearing)
+        put(client, 0, base, f"{metres}", marks=[{"x": x, "y": y}])
+    first = client.get("/photographs/0/ground").json()
+    assert (first["isFitted"], first["hasAll"], first["checks"]) == (True, False, {})
+    assert first["lines"]
+    full = client.get("/photographs/0/ground?checks=true").json()
+    assert (full["hasAll"], len(full["checks"])) == (True, len(places))
+    assert client.get("/photographs/0/ground").json() == full
 
 
 def test_photographs_of_different_shapes_are_noted(tmp_path: Path, table: Path) -> None:

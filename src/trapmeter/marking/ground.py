@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from trapmeter.camera.fit import CameraFit, fit_camera
+from trapmeter.camera.fit import CameraFit
 from trapmeter.camera.left_out import left_out_distances
 from trapmeter.camera.model import HEIGHT_LOG, TAN_LOG, draw_distances
 from trapmeter.camera.prior import CameraPrior
@@ -48,7 +48,7 @@ class MarkCheck:
 
 @dataclass(frozen=True, slots=True)
 class GroundView:
-    """What the page draws of a site. lines, horizon: places as fractions of the picture; checks: by index of the upright.
+    """What the page draws of a site. lines, horizon: places as fractions of the picture.
 
     message: the fitted camera, or what is missing.
     """
@@ -57,23 +57,29 @@ class GroundView:
     message: str
     lines: Mapping[float, Line] = field(default_factory=dict)
     horizon: Line = field(default_factory=list)
-    checks: Mapping[int, MarkCheck] = field(default_factory=dict)
 
 
-def view_ground(uprights: Sequence[Upright], prior: CameraPrior, shown: Collection[int]) -> GroundView:
-    """The ground by all marks of a site; checks only those with the indices in shown."""
+def view_ground(uprights: Sequence[Upright], fit: CameraFit) -> GroundView:
+    """The ground by a fit to all marks of a site, as far as they show it."""
     missing = what_is_missing(uprights)
     if missing:
         return GroundView(False, missing)
-    fit = fit_camera(uprights, prior)
-    others = left_out_distances(uprights, prior, shown)
-    return GroundView(
-        True,
-        _camera_text(fit, uprights),
-        draw_distances(fit.camera, LINES_M),
-        fit.camera.distance_line(HORIZON_M),
-        {i: check_mark(uprights[i], others[i], fit.weights[i]) for i in shown},
-    )
+    lines = draw_distances(fit.camera, LINES_M)
+    return GroundView(True, _camera_text(fit, uprights), lines, fit.camera.distance_line(HORIZON_M))
+
+
+def check_marks(
+    uprights: Sequence[Upright], prior: CameraPrior, fit: CameraFit, shown: Iterable[int]
+) -> Iterator[tuple[int, MarkCheck]]:
+    """The uprights with the indices in shown against all others: index and check, one after the other.
+
+    Each needs a fit of its own, so this takes as long as the caller has time.
+    """
+    if what_is_missing(uprights):
+        return
+    for i in shown:
+        others = left_out_distances(uprights, prior, [i])
+        yield i, check_mark(uprights[i], others[i], fit.weights[i])
 
 
 def what_is_missing(uprights: Sequence[Upright]) -> str:
@@ -102,7 +108,9 @@ def check_mark(upright: Upright, others_m: float | None, weight: float) -> MarkC
         return MarkCheck(Agreement.OFF if text else Agreement.UNKNOWN, None, None, text)
     contrast = f"says {metres:g} m, the others {_metres(others_m)}"
     if math.isinf(others_m):
-        return MarkCheck(Agreement.OFF, others_m, None, contrast)
+        # If all marks together agree with this one, the others lack it: they must not accuse it.
+        is_off = weight < OFF_WEIGHT
+        return MarkCheck(Agreement.OFF if is_off else Agreement.UNKNOWN, others_m, None, contrast if is_off else "")
     misfit_m, off_log = metres - others_m, abs(math.log(metres / others_m))
     if weight < OFF_WEIGHT:
         return MarkCheck(Agreement.OFF, others_m, misfit_m, contrast)

@@ -9,7 +9,8 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from trapmeter.marking.ground import GroundView, MarkCheck, what_is_missing
+from trapmeter.marking.fits import CheckedGround
+from trapmeter.marking.ground import MarkCheck, what_is_missing
 from trapmeter.marking.photographs import Photograph
 from trapmeter.marking.session import MarkingSession, MarkingState
 from trapmeter.report.html_page import page_environment, printable
@@ -84,21 +85,21 @@ def stage_values(session: MarkingSession, number: int, state: MarkingState | Non
     }
 
 
-def ground_values(session: MarkingSession, number: int, state: MarkingState, view: GroundView) -> dict[str, Any]:
+def ground_values(session: MarkingSession, number: int, ground: CheckedGround) -> dict[str, Any]:
     """The lines, the horizon and the checks of a photograph's marks, by the line of each object."""
-    lines = {f"{metres:g}": _places(line) for metres, line in view.lines.items()}
     checks = {
-        str(upright.line): _check(view.checks[i])
-        for i, upright in session.objects(number, state.table).items()
-        if i in view.checks
+        str(upright.line): _check(ground.checks[i])
+        for i, upright in session.objects(number, ground.state.table).items()
+        if i in ground.checks
     }
     return {
-        "version": state.version,
-        "isFitted": view.is_fitted,
-        "message": view.message,
-        "lines": lines,
-        "horizon": _places(view.horizon),
+        "version": ground.state.version,
+        "isFitted": ground.view.is_fitted,
+        "message": ground.view.message,
+        "lines": {f"{metres:g}": _places(line) for metres, line in ground.view.lines.items()},
+        "horizon": _places(ground.view.horizon),
         "checks": checks,
+        "hasAll": ground.has_all,
     }
 
 

@@ -54,7 +54,8 @@ def mark_photographs(
         InputError: the photographs, the table or the camera set-ups can't be used.
         RunError: the port is taken, or the table is in use or can't be written.
     """
-    from trapmeter.marking.server import Cameras, serve
+    from trapmeter.marking.fits import Cameras
+    from trapmeter.marking.server import serve
 
     setups = {} if settings.cameras is None else read_cameras(settings.cameras)
     photographs = settings.find()

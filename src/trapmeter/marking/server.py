@@ -2,86 +2,28 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
-from trapmeter.camera.prior import CameraPrior, camera_prior
 from trapmeter.errors import InputError, MediaError, RunError
-from trapmeter.marking.ground import GroundView, view_ground
+from trapmeter.marking.fits import Cameras, Grounds
 from trapmeter.marking.pages import PageRenderer, first_open, ground_values, stage_values
 from trapmeter.marking.photographs import Photograph
 from trapmeter.marking.requests import FieldError, ObjectRequest, RemovalRequest, UndoRequest, requested_upright
-from trapmeter.marking.session import MarkingSession, MarkingState, StaleChangeError, open_session
+from trapmeter.marking.session import MarkingSession, StaleChangeError, open_session
 from trapmeter.media.reader import FitWithin
 from trapmeter.progress import Announce
 from trapmeter.records import Medium
 from trapmeter.report.html_page import printable
-from trapmeter.tables.cameras import CameraSetup
 from trapmeter.web.pictures import Pictures
 from trapmeter.web.server import CACHE_HEADERS, listen_on, make_page_app, serve_page
 
 FIT = FitWithin(4096, 4096)
 """Pictures are sent in nearly full size, so that clicks can be exact."""
-CACHED_VIEWS = 64
-MOST_DIFFERENT_SHAPES = 1.03
-"""Up to this ratio of their widths over heights, photographs count as of one shape."""
-
-
-class Cameras:
-    """What is known of the cameras before any mark: set-ups by site, and a field of view for all others."""
-
-    def __init__(self, setups: Mapping[str, CameraSetup], hfov_deg: float | None) -> None:
-        self._setups, self._hfov_deg = setups, hfov_deg
-
-    def prior(self, photograph: Photograph) -> CameraPrior:
-        """The prior of a photograph's camera; the photograph itself tells the aspect ratio."""
-        setup = self._setups.get(photograph.site_id, CameraSetup())
-        hfov_deg = self._hfov_deg if setup.hfov_deg is None else setup.hfov_deg
-        return camera_prior(replace(setup, hfov_deg=hfov_deg, aspect=photograph.aspect_ratio))
-
-
-class Grounds:
-    """The ground of each photograph as of the last change, fitted once. It is safe for several threads."""
-
-    def __init__(self, session: MarkingSession, cameras: Cameras) -> None:
-        self._session, self._cameras = session, cameras
-        self._views: OrderedDict[tuple[object, ...], GroundView] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def view(self, number: int) -> tuple[MarkingState, GroundView]:
-        """The ground by all marks of a photograph's deployment, and the state that it is of."""
-        with self._lock:  # requests wait for a fit that goes on, and then see the newest table
-            state = self._session.state
-            uprights = self._session.deployment(number, state.table).uprights
-            key = (number, uprights)
-            if key not in self._views:
-                prior = self._cameras.prior(self._session.photographs[number])
-                view = view_ground(uprights, prior, tuple(self._session.objects(number, state.table)))
-                self._views[key] = replace(view, message=f"{view.message}{self._shape_note(number, state)}")
-                while len(self._views) > CACHED_VIEWS:
-                    self._views.popitem(last=False)
-            return state, self._views[key]
-
-    def _shape_note(self, number: int, state: MarkingState) -> str:
-        """That marked photographs of a deployment have different shapes, so that one camera can't fit all; or ""."""
-        shown = self._session.photographs[number]
-        ratios = [
-            other.aspect_ratio
-            for other in self._session.photographs
-            if (other.site_id, other.dates) == (shown.site_id, shown.dates)
-            and not other.problem
-            and (other.number == number or self._session.objects(other.number, state.table))
-        ]
-        if max(ratios) <= MOST_DIFFERENT_SHAPES * min(ratios):
-            return ""
-        return " The marked photographs of this site have different shapes: mark only those as the camera usually takes them."
 
 
 def serve(
@@ -158,11 +100,11 @@ def make_app(session: MarkingSession, grounds: Grounds, pictures: Pictures) -> F
         return Response(jpeg, media_type="image/jpeg", headers=CACHE_HEADERS)
 
     @app.get("/photographs/{number}/ground")
-    def ground(number: int) -> Response:
+    def ground(number: int, checks: bool = False) -> Response:
         photograph = session.photographs[checked(number)]
         if photograph.problem:
             return PlainTextResponse(f"{printable(photograph.problem)}\n", 404)
-        return JSONResponse(ground_values(session, number, *grounds.view(number)))
+        return JSONResponse(ground_values(session, number, grounds.view(number, waits_for_checks=checks)))
 
     def answer(number: int, change: Callable[[], int]) -> Response:
         """The photograph after a change, or the reason why there was none, with the field that it is about.

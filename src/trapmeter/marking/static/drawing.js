@@ -47,10 +47,10 @@ function distanceLine(view, line, text, kind, labelled) {
   const limit = Math.min(width, right) - 8;
   const seen = places.filter(([x, y]) => x >= 0 && x <= limit && y >= 0 && y <= height);
   if (seen.length) {
-    const [x, y] = seen.reduce((a, b) => (b[0] > a[0] ? b : a));
+    const [x, bottom] = seen.reduce((a, b) => (b[0] > a[0] ? b : a)), y = Math.max(bottom - 4, top + LABEL_PX);
     if (labelled.every(([a, b]) => Math.abs(y - b) > LABEL_PX + 2 || Math.abs(x - a) > 5 * LABEL_PX)) {
       labelled.push([x, y]);
-      made.append(label(x, Math.max(y - 4, top + LABEL_PX), text, "end"));
+      made.append(label(x, y, text, "end"));
     }
   }
   return made;

@@ -59,7 +59,9 @@ export class Editor {
     const hasHeights = !isPlacing && (marks.length > 1 || heights.some((height) => height > 0));
     at("editor-title").textContent = kind === "ground" ? "point on the ground" : name || `new ${kind}`;
     at("editor-hint").textContent = isPlacing ? `${PARTS[kind][0]}: now click ${kind === "pole" ? "the other mark" : "the head"}, or press Enter to put it above` : "";
-    const parts = kind in PARTS && marks.length === 2 ? PARTS[kind] : marks.map((_, i) => `mark ${i + 1}`);
+    const isPair = kind in PARTS && marks.length === 2;
+    // A table may have the upper mark first.
+    const parts = !isPair ? marks.map((_, i) => `mark ${i + 1}`) : Number(heights[0]) <= Number(heights[1]) ? PARTS[kind] : [...PARTS[kind]].reverse();
     at("heights").replaceChildren(...(hasHeights ? marks.map((_, i) => field(parts[i], i, heights[i] ?? "")) : []));
     at("distance-row").hidden = isPlacing;
     at("distance-row").firstChild.textContent = kind === "ground" ? "distance " : "distance (if known) ";

@@ -87,10 +87,11 @@ function list() {
   if (focused) at("marks").querySelector(`[data-line="${focused}"]`)?.focus();
 }
 
-async function fit() {
+// Lines come first; at a site with many marks, how they agree takes longer.
+async function fit(waits = false) {
   if (stage.problem) { at("ground").textContent = ""; return; }
   const { photograph, version } = stage;
-  const { values, failure } = await get(`/photographs/${photograph}/ground`);
+  const { values, failure } = await get(`/photographs/${photograph}/ground${waits ? "?checks=true" : ""}`);
   // A later change asks again.
   if (stage.photograph !== photograph || stage.version !== version) return;
   if (failure) { at("ground").textContent = failure; return; }
@@ -100,6 +101,7 @@ async function fit() {
   at("ground").classList.toggle("fitted", ground.isFitted);
   list();
   redraw();
+  if (!ground.hasAll && !waits) fit(true);
 }
 
 still.addEventListener("error", async () => {
