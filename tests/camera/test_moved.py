@@ -116,7 +116,7 @@ def test_a_view_that_comes_back_is_no_moved_camera() -> None:
 
 def test_a_view_never_seen_is_told() -> None:
     (only,) = place_backgrounds(numbered(REFERENCE), backgrounds(1), FakeRegister({}))
-    assert only.reason.startswith("no picture up to this time shows the view of the reference picture")
+    assert only.reason.startswith("no picture up to this time shows the view of the reference photograph")
 
 
 def test_each_medium_has_the_placement_of_its_background() -> None:
