@@ -19,6 +19,7 @@ from trapmeter.calibration.inputs import (
     MOVED,
     CalibrationInputs,
     MeasuredSite,
+    camera_of,
     measured_sites,
     nothing_measured,
     read_inputs,
@@ -32,12 +33,13 @@ from trapmeter.calibration.site_correction import (
     SiteFacts,
     correct_for_lens,
     correct_site,
+    fit_site_camera,
     label_errors_m,
     log_distances,
 )
 from trapmeter.calibration.view_chart import MOVED_CHART, draw_views
 from trapmeter.camera.fit import CameraFit
-from trapmeter.camera.fitted_cameras import FITTED_CAMERAS, fitted_camera, write_fitted_cameras
+from trapmeter.camera.fitted_cameras import FITTED_CAMERAS, FittedCamera, fitted_camera, write_fitted_cameras
 from trapmeter.errors import InputError, RunError
 from trapmeter.files import atomic_file, sha256_of
 from trapmeter.progress import Progress, no_progress
@@ -182,11 +184,7 @@ def run_calibration(settings: CalibrateSettings, progress: Progress = no_progres
     _write_views(settings, inputs, views)
     write_fitted_cameras(
         settings.out / FITTED_CAMERAS,
-        [
-            fitted_camera(result.site.deployment, result.camera)
-            for result in corrected
-            if result.site.deployment is not None and result.camera is not None
-        ],
+        _fitted_cameras(inputs, corrected),
         {media_id: placed.reason for media_id, placed in sorted(views.placements.items()) if placed.reason},
     )
     draw_site_panels([_panel(result, checked) for result in corrected], settings.out / CHART)
@@ -299,6 +297,18 @@ def _check_views(
 def _photo_folders(settings: CalibrateSettings) -> list[Path]:
     """Where the reference photographs are looked for before the folder of the media."""
     return [settings.photos] if settings.photos else [settings.points.parent] if settings.points else []
+
+
+def _fitted_cameras(inputs: CalibrationInputs, corrected: Sequence[SiteResult]) -> list[FittedCamera]:
+    """The camera of each deployment with reference marks, also of those without a measured animal."""
+    fits = {id(result.site.deployment): result.camera for result in corrected if result.camera is not None}
+    cameras = []
+    for deployment in inputs.deployments:
+        setup = camera_of(deployment, inputs.cameras.get(deployment.site_id))
+        fit = fits.get(id(deployment)) or fit_site_camera(SiteFacts(uprights=deployment.uprights, camera=setup))
+        if fit is not None:
+            cameras.append(fitted_camera(deployment, fit))
+    return cameras
 
 
 def _write_views(settings: CalibrateSettings, inputs: CalibrationInputs, views: CheckedViews) -> None:
