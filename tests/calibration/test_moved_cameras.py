@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from calibration_world import distance, points_csv
 from camera.scenes import movement, picture, scene
+from conftest import MakeClip
 from terminal import inside
 from trapmeter.calibration.moved_cameras import MOVED_PREFIX, carry_box
 from trapmeter.calibration.run import Calibration, calibrate
@@ -19,6 +21,7 @@ from trapmeter.camera.fitted_cameras import read_fitted_cameras, read_other_view
 from trapmeter.records import Box, Estimate, Observation, Status
 from trapmeter.report.run_report import write_report
 from trapmeter.tables.distances import write_distances
+from trapmeter.tables.reference_marks import photo_name
 
 HERE, ELSEWHERE = scene(1), scene(2)
 SHIFT = movement(right=0.05, down=0.06)
@@ -111,6 +114,18 @@ def test_photographs_and_media_that_are_missing_are_said(survey: Callable[[dict[
     options = ["--points", folder / "points.csv", "--photos", folder / "elsewhere", "--out", folder / "again"]
     assert inside("calibrate", folder / "results", *options) == 0
     assert (folder / "again/distances.csv").read_bytes() == (folder / "out/distances.csv").read_bytes()
+
+
+def test_a_picture_of_a_video_may_be_the_reference(
+    survey: Callable[[dict[str, np.ndarray]], Path], make_clip: MakeClip
+) -> None:
+    folder = survey({"a_same": picture(HERE)})
+    clip = make_clip("reference.mp4", n=30, rate=10, size=(320, 180))
+    shutil.copy(clip, folder / "reference.mp4")
+    text = (folder / "points.csv").read_text().replace("reference.jpg", photo_name("reference.mp4", 1.5))
+    (folder / "points.csv").write_text(text)
+    # The clip shows something else than the site.
+    assert any("15 media don't show the view" in note for note in run(folder).notes)
 
 
 def test_a_photograph_outside_of_the_folders_is_not_read(survey: Callable[[dict[str, np.ndarray]], Path]) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from trapmeter.errors import InputError
-from trapmeter.tables.reference_marks import UprightKind, read_reference_marks
+from trapmeter.tables.reference_marks import UprightKind, photo_name, read_reference_marks, split_photo_name
 
 
 def test_points_in_fractions_and_in_pixels_are_the_same(write):
@@ -91,3 +91,18 @@ def test_marks_that_cannot_be_are_refused(write, rows, message):
 def test_pictures_of_one_camera_have_one_shape(write):
     with pytest.raises(InputError, match="as wide and high as the others"):
         read_reference_marks(write("site_id,x,y,width,height,distance_m\nS1,500,300,640,360,2\nS1,500,300,640,480,2\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        (photo_name("S1/a.mp4", 2.5), ("S1/a.mp4", 2.5)),
+        ("a.jpg", ("a.jpg", 0.0)),
+        ("a#t=b.mp4", ("a#t=b.mp4", 0.0)),
+        ("a.mp4#t=-1", ("a.mp4#t=-1", 0.0)),
+        ("a.mp4#t=inf", ("a.mp4#t=inf", 0.0)),
+        ("a#t=1.mp4#t=3", ("a#t=1.mp4", 3.0)),
+    ],
+)
+def test_a_photo_may_be_a_picture_of_a_video(name, parts):
+    assert split_photo_name(name) == parts

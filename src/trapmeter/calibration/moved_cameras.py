@@ -20,7 +20,7 @@ from trapmeter.media.reader import MissingFrame
 from trapmeter.progress import Progress, no_progress
 from trapmeter.records import Box, Medium, Observation, Pixels
 from trapmeter.tables.file_names import leaves_root
-from trapmeter.tables.reference_marks import MarkedDeployment
+from trapmeter.tables.reference_marks import MarkedDeployment, split_photo_name
 
 MOVED_PREFIX = "camera moved: "
 """Starts the part of a reason that says why a row's reference photograph doesn't show its view."""
@@ -146,12 +146,13 @@ def _media(root: Path, media_ids: Sequence[str]) -> list[Medium]:
 def _read_reference(photos: Sequence[str], folders: Sequence[Path]) -> tuple[str, Pixels] | None:
     """The first photograph that can be read, with its name."""
     for photo in photos:
-        kind = medium_kind(PurePosixPath(photo))
-        for folder in folders if kind is not None and not leaves_root(photo) else ():
+        file, time_s = split_photo_name(photo)
+        kind = medium_kind(PurePosixPath(file))
+        for folder in folders if kind is not None and not leaves_root(file) else ():
             try:
                 assert kind is not None
-                with open_medium(Medium(photo, folder / photo, kind), SIZE) as reader:
-                    frame = next(iter(reader.frames([0.0])))
+                with open_medium(Medium(file, folder / file, kind), SIZE) as reader:
+                    frame = next(iter(reader.frames([time_s])))
             except (MediaError, OSError):
                 continue
             if not isinstance(frame, MissingFrame):

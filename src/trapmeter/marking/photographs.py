@@ -15,7 +15,7 @@ from trapmeter.parallel.workers import TaskFailure, Work, run_tasks
 from trapmeter.records import Medium, MediumKind
 from trapmeter.settings import worker_count
 from trapmeter.tables.csvfile import read_columns
-from trapmeter.tables.reference_marks import MarkedDeployment
+from trapmeter.tables.reference_marks import MarkedDeployment, photo_name
 from trapmeter.tables.site_rules import RULE_FORMS, CsvSite, assign_sites, look_up_column, parse_site_rule
 from trapmeter.tables.times import to_instant
 
@@ -199,7 +199,7 @@ def _photographs(medium: Medium, facts: _Facts, times_s: Sequence[float], dates:
     return [
         Photograph(
             0,
-            f"{medium.media_id}#t={time_s:g}",
+            photo_name(medium.media_id, time_s),
             medium,
             time_s,
             dates,

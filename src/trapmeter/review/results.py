@@ -13,11 +13,12 @@ from typing import Any
 from trapmeter.camera.medium_cameras import MediumCameras, read_medium_cameras
 from trapmeter.errors import InputError, MediaError
 from trapmeter.media.discovery import medium_kind
-from trapmeter.records import Estimate, Medium, MediumKind
+from trapmeter.records import Estimate, Medium
 from trapmeter.review.only import read_only
 from trapmeter.tables.distances import find_distances, read_distances, read_run_facts, read_run_json
 from trapmeter.tables.file_names import leaves_root
 from trapmeter.tables.medium_times import read_medium_times
+from trapmeter.tables.reference_marks import split_photo_name
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,20 @@ class Results:
         Raises:
             MediaError: it can't be shown; the text says why.
         """
-        name = self.references[number]
-        if leaves_root(name) or medium_kind(Path(name)) is not MediumKind.PHOTO:
-            raise MediaError("not a photo below the folder of the videos or of the reference photographs")
+        name, _ = split_photo_name(self.references[number])
+        kind = medium_kind(Path(name))
+        if leaves_root(name) or kind is None:
+            raise MediaError("not a photo or video below the folder of the videos or of the reference photographs")
         media_folder = () if self.root is None or self.is_store else (self.root,)
         for folder in (*self.photo_folders, *media_folder):
             path = folder / name
             if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-                return Medium(name, path, MediumKind.PHOTO)
+                return Medium(name, path, kind)
         raise MediaError("not found; if it was moved, restart with --videos FOLDER")
+
+    def reference_time_s(self, number: int) -> float:
+        """The second of the video that a reference photograph was taken from, 0 for a photo."""
+        return split_photo_name(self.references[number])[1]
 
     def medium(self, number: int) -> Medium:
         """A medium by its index in `media`.

@@ -154,7 +154,9 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures, refer
         try:
             if not 0 <= number < len(results.references):
                 raise MediaError("no such photograph")
-            return Response(references.at(number, 0.0), media_type="image/jpeg", headers=CACHE_HEADERS)
+            return Response(
+                references.at(number, results.reference_time_s(number)), media_type="image/jpeg", headers=CACHE_HEADERS
+            )
         except MediaError as error:
             return PlainTextResponse(f"{printable(str(error))}\n", 404)
 

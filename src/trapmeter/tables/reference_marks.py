@@ -13,6 +13,7 @@ A table of site_id, x, y and distance_m alone holds points on the ground.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,6 +37,21 @@ MIN_HEIGHT_RANGE = 0.02
 BEYOND = 1.0
 """How far beyond the picture a mark may lie, in pictures: the foot of a near pole is often computed below the lower edge."""
 MAX_MARK_HEIGHT_M = 10.0
+
+
+def photo_name(file: str, time_s: float) -> str:
+    """The name of a picture of a video, as the column photo holds it, such as S01/setup.mp4#t=3."""
+    return f"{file}#t={time_s:g}"
+
+
+def split_photo_name(name: str) -> tuple[str, float]:
+    """The file that a name in the column photo stands for, and the second of a video, 0 for a photo."""
+    file, mark, second = name.rpartition("#t=")
+    try:
+        time_s = float(second)
+    except ValueError:
+        return name, 0.0
+    return (file, time_s) if mark and file and 0 <= time_s < math.inf else (name, 0.0)
 
 
 class UprightKind(StrEnum):
