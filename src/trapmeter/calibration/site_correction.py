@@ -32,6 +32,10 @@ from trapmeter.tables.species import ShoulderHeight
 Floats = NDArray[np.float64]
 COVARIANCE = Covariance()
 FUSION = FusionSettings()
+ANIMAL_COVARIANCE = 6.0
+"""How many times larger the covariance of a camera is that was fitted to animals: a few individuals appear again and again,
+and all may be larger or smaller than their species. Chosen so that intervals hold at simtrap's training sites
+(docs/results/calibration.md)."""
 
 
 class BoxPredictor(Protocol):
@@ -104,9 +108,9 @@ def _correct_with_camera(
 
 
 def fit_site_camera(facts: SiteFacts, observations: Sequence[Observation] = ()) -> CameraFit | None:
-    """The camera by its reference marks and its measured height and pitch, or else by animals of known size; None without.
+    """The camera by its reference marks and its measured height and pitch, or else by animals of known size.
 
-    observations: the site's rows. With reference marks the animals would add errors only (docs/development/log.md).
+    observations: the site's rows; their animals count only through a known lens. With reference marks the animals would add errors only (docs/development/log.md).
 
     Raises:
         InputError: the camera points too far up to show any ground.
@@ -114,6 +118,9 @@ def fit_site_camera(facts: SiteFacts, observations: Sequence[Observation] = ()) 
     has_mounting = facts.camera is not None and facts.camera.height_m is not None
     uprights: Sequence[Upright] = facts.uprights
     if not uprights and not has_mounting:
+        # Through an unknown lens, a larger animal farther away looks the same.
+        if facts.camera is None or facts.camera.hfov_deg is None:
+            return None
         uprights = animal_uprights(
             observations, facts.shoulders, share_repeated_boxes(observations).tolist(), FUSION.size
         )
@@ -122,7 +129,9 @@ def fit_site_camera(facts: SiteFacts, observations: Sequence[Observation] = ()) 
     prior = camera_prior(facts.camera)
     if has_mounting:
         check_sees_ground(prior)
-    return fit_camera(uprights, prior)
+    fit = fit_camera(uprights, prior)
+    is_by_animals = not facts.uprights and not has_mounting
+    return replace(fit, covariance=ANIMAL_COVARIANCE * fit.covariance) if is_by_animals else fit
 
 
 def label_errors_m(

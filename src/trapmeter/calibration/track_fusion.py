@@ -46,8 +46,10 @@ class MotionSettings:
 class FusionSettings:
     """Chosen at the training sites of simtrap, see docs/results/calibration.md."""
 
-    prediction_correlation: float = 0.8
+    prediction_correlation: float = 0.5
     """Correlation of a track's predictions: each of n gets the weight 1 / (1 + prediction_correlation (n - 1))."""
+    prediction_correlation_on_ground: float = 0.8
+    """The same where the ground is known: its errors and those of the predictions come from the same boxes."""
     box_correlation: float = 0.1
     """The same for boxes whose lower edge stays on its row, as that of a stump does."""
     foot: FootSettings = field(default_factory=FootSettings)
@@ -75,7 +77,8 @@ def fuse_track(
         settings: how far each source is trusted.
         size: the animal's, if known.
     """
-    weight = 1 / (1 + settings.prediction_correlation * (len(distances) - 1))
+    correlation = settings.prediction_correlation if camera is None else settings.prediction_correlation_on_ground
+    weight = 1 / (1 + correlation * (len(distances) - 1))
     evidence = np.stack([_prediction_log_likelihood(distance, size, settings.size) for distance in distances]) * weight
     edges = np.array([np.nan if box is None else box.y2 for box in boxes])
     size_weight = 1 / (1 + settings.size.box_correlation * (np.isfinite(edges).sum() - 1))
