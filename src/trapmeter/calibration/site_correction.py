@@ -110,7 +110,8 @@ def _correct_with_camera(
 def fit_site_camera(facts: SiteFacts, observations: Sequence[Observation] = ()) -> CameraFit | None:
     """The camera by its reference marks and its measured height and pitch, or else by animals of known size.
 
-    observations: the site's rows; their animals count only through a known lens. With reference marks the animals would add errors only (docs/development/log.md).
+    observations: the site's rows; their animals count only through a known lens. With reference marks they would add errors
+    only (docs/development/log.md).
 
     Raises:
         InputError: the camera points too far up to show any ground.
