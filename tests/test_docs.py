@@ -62,7 +62,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_distances_survey(tmp_path / "survey")
     (tmp_path / "SURVEY_TOML").write_text(
         'file = "survey/distances.csv"\ndeployments = "survey/deployments.csv"\nerrors = "deep-chimpact"\n'
-        'key = "half-normal"\ncutpoints = [0, 2, 4, 6, 8, 10]\n'
+        'key = "half-normal"\ncutpoints = [0, 2, 4, 6, 8, 10]\nbootstrap = 50\n'
     )
     row = observation("o1", "m1", eventStart="2024-05-02T06:00:01Z", **bbox(0.4, 0.7, 0.2, 0.2))
     write_package(tmp_path / "CAMTRAP_DP", media=[medium("m1", "media/a.mp4")], observations=[row])
