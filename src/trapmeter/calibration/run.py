@@ -120,8 +120,8 @@ def calibrate(
 ) -> Calibration:
     """Corrects distances by what is known about their sites.
 
-    Writes distances.csv, calibration.csv, calibration.png, cameras.json and run.json into the folder `out`, and with reference
-    points calibration-points.csv.
+    Writes distances.csv, calibration.csv, calibration.png, cameras.json and run.json into the folder `out`, and with
+    reference points calibration-points.csv.
 
     Args:
         results: a folder of `predict`, or its distances.csv.
