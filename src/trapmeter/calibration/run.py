@@ -120,8 +120,8 @@ def calibrate(
 ) -> Calibration:
     """Corrects distances by what is known about their sites.
 
-    Writes distances.csv, calibration.csv, calibration.png and run.json into the folder `out`, and with reference points
-    calibration-points.csv.
+    Writes distances.csv, calibration.csv, calibration.png, cameras.json and run.json into the folder `out`, and with
+    reference points calibration-points.csv.
 
     Args:
         results: a folder of `predict`, or its distances.csv.
@@ -131,7 +131,7 @@ def calibrate(
 
     Raises:
         InputError: a setting is wrong, a table is malformed, it names videos or sites that the results lack, or reference
-            points contradict each other.
+            points can't belong to one camera.
         ModelError: the box model can't be read.
         RunError: the output folder can't be used.
 

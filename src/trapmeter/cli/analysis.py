@@ -31,8 +31,9 @@ def calibrate(
     Give labels (known distances), reference points, camera set-ups, the size of the animals, or several of these. Sites about
     which you know nothing stay unchanged. Writes distances.csv in the same format (with distance, interval and draws
     corrected), calibration.csv (what was corrected at each site), calibration.png and run.json. With reference points,
-    calibration-points.csv shows how far each is from where the others predict it. Points that contradict each other are
-    refused.
+    calibration-points.csv compares each with the others, and cameras.json keeps the fitted cameras. Points that can't belong
+    to one camera are refused. Rows of cameras that moved since their reference photographs are corrected for a small
+    movement, and otherwise left as they were.
 
     For example:
 

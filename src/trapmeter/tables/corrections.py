@@ -20,7 +20,7 @@ class SiteCorrection:
     error of the labelled rows before calibration; label_error_left_out_m: after a correction by the labels of the other
     videos, which shows the real gain; both None when there is nothing to compare. hfov_deg, height_m, pitch_deg, roll_deg: of
     the fitted camera; slope_along_deg, slope_across_deg: of its ground, positive where it rises away from the camera and to
-    the right. All are None without reference points or a measured height and pitch.
+    the right. All are None if no camera was fitted.
     """
 
     site_id: str
