@@ -217,7 +217,8 @@ def print_calibration(done: Calibration, out: Path) -> None:
     from trapmeter.calibration.run import describe_correction
 
     n_rows = sum(estimate.distance is not None for estimate in done.estimates)
-    print(f"{done.n_moved:,} of {n_rows:,} distances corrected, at {len(done.corrections):,} sites")
+    sites = "1 site" if len(done.corrections) == 1 else f"{len(done.corrections):,} sites"
+    print(f"{done.n_moved:,} of {n_rows:,} distances corrected, at {sites}")
     if done.n_labels_unused:
         labels = "label is" if done.n_labels_unused == 1 else "labels are"
         print(f"{done.n_labels_unused:,} {labels} for a second or an animal without an estimate: left out")

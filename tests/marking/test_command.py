@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from terminal import inside
+from trapmeter.marking.run import PointsSettings
 
 pytest.importorskip("fastapi", reason="needs pip install 'trapmeter[review]'")
 
 if TYPE_CHECKING:
     from marking.conftest import Server
+
+
+def test_the_table_is_in_the_folder_of_the_photographs(setup: Path, tmp_path: Path) -> None:
+    photo = next(setup.rglob("*.jpg"))
+    assert PointsSettings((setup,), "folder:1").table == setup / "points.csv"
+    assert PointsSettings((photo,), "S01").table == photo.parent / "points.csv"
+    assert PointsSettings((setup,), "folder:1", tmp_path / "other.csv").table == tmp_path / "other.csv"
 
 
 @pytest.mark.parametrize(

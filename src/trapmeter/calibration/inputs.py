@@ -247,8 +247,8 @@ def _check_not_calibrated(settings: CalibrateSettings, source: Path, estimates: 
     model_ids = {estimate.model_id for estimate in estimates}
     if any(model_id.endswith(CALIBRATED) for model_id in model_ids):
         raise InputError(
-            f"{source} is calibrated already, and its labels would count twice; start from the results of `predict`, with "
-            "all facts at once"
+            f"{source} is calibrated already, and what it was calibrated with would count twice; start from the results of "
+            "`predict`, with all facts at once"
         )
     used = {name for model_id in model_ids for name in facts_used_in(model_id)}
     has_size = settings.species is not None or settings.shoulder_m is not None

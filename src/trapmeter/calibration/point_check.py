@@ -204,7 +204,8 @@ _REFUSALS = {
     Finding.REVERSED: "its farther points are lower in the picture than its nearer ones: {}; y counts from the top, at the "
     "point where the person or pole touches the ground: check the table",
     Finding.CONTRADICTORY: "its points contradict each other as if they were of two cameras, or of one that was moved: {}; "
-    "check the table, and give two cameras, or two positions of a camera, two site names",
+    "check the table, and give two cameras two site names, or two positions of one camera their dates (columns start and "
+    "end)",
 }
 
 

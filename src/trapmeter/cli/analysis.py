@@ -72,7 +72,7 @@ def points(
     /,
     *,
     site: str,
-    out: Annotated[Path, OUT] = Path("points.csv"),
+    out: Annotated[Path | None, OUT] = None,
     start: str = "",
     end: str = "",
     time: tuple[float, ...] = (),
@@ -91,9 +91,9 @@ def points(
 
     For example:
 
-        trapmeter points setup/ --site folder:1 --out points.csv
+        trapmeter points setup/ --site folder:1
         trapmeter points setup/S01.mp4 --site S01 --time 3 --time 8 --time 15
-        trapmeter points setup/ --site sites.csv --cameras cameras.csv --out points.csv
+        trapmeter points setup/ --site sites.csv --cameras cameras.csv --out setup/2024.csv
         trapmeter points pole.jpg --site S01 --start 2024-05-01 --end 2024-06-12
         trapmeter points pole.jpg --site S01 --page points.html
 
@@ -105,7 +105,8 @@ def points(
         The site's name, as in the results; or how to find it, as for `trapmeter predict`: folder:1, regex:(S[0-9]+), or a CSV
         file of media_id (or file, or folder) and site_id, which may have both start and end.
     out
-        The table of marks. Marks that it has already are shown and can be changed; everything else in it stays.
+        The table of marks. Marks that it has already are shown and can be changed; everything else in it stays. Default:
+        points.csv in the folder of the photographs, where `trapmeter calibrate` finds them again.
     start
         Start of the deployment, such as 2024-05-01, if the camera of a site was moved.
     end

@@ -20,7 +20,7 @@ class PointsSettings:
 
     photos: tuple[Path, ...]
     site: str
-    out: Path = Path("points.csv")
+    out: Path | None = None
     start: str = ""
     end: str = ""
     times_s: tuple[float, ...] = ()
@@ -30,10 +30,16 @@ class PointsSettings:
     def __post_init__(self) -> None:
         if not all(0 <= time_s < math.inf for time_s in self.times_s):
             raise InputError(f"--time takes seconds of 0 or more, got {', '.join(f'{one:g}' for one in self.times_s)}")
-        if self.out.suffix.lower() in PAGE_SUFFIXES:
+        if self.out is not None and self.out.suffix.lower() in PAGE_SUFFIXES:
             raise InputError(
                 f"--out {self.out}: expected the table, such as points.csv; for a page give --page {self.out}"
             )
+
+    @property
+    def table(self) -> Path:
+        """The table of marks: by default in the folder of the photographs, from which their names count."""
+        first = self.photos[0]
+        return self.out or (first if first.is_dir() else first.parent) / "points.csv"
 
     def find(self) -> list[Photograph]:
         """The photographs.
@@ -63,11 +69,11 @@ def mark_photographs(
         announce(note)
     serve(
         photographs,
-        settings.out,
+        settings.table,
         Cameras(setups, settings.hfov_deg),
         port,
         opens_browser=opens_browser,
-        announce=lambda address: announce(f"{address}\nCtrl-C ends the page; every mark is in {settings.out}"),
+        announce=lambda address: announce(f"{address}\nCtrl-C ends the page; every mark is in {settings.table}"),
     )
 
 
