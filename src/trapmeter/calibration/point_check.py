@@ -193,7 +193,8 @@ def _notes_on_few(deployments: Sequence[MarkedDeployment]) -> list[str]:
     }
     notes = []
     for count, text in texts.items():
-        sites = [d.site_id for d in deployments if len(d.uprights) == count and all(map(_has_foot, d.uprights))]
+        few = [d.site_id for d in deployments if len(d.uprights) == count and all(map(_has_foot, d.uprights))]
+        sites = list(dict.fromkeys(few))
         if sites:
             more = f" and {len(sites) - MAX_NAMED} more" if len(sites) > MAX_NAMED else ""
             notes.append(f"site {', '.join(sites[:MAX_NAMED])}{more}: {text}; measure five or more")
