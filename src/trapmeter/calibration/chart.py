@@ -18,6 +18,7 @@ from trapmeter.tables.point_misfits import Doubt, PointMisfit, signed_metres
 MAX_PANELS = 12
 """Sites drawn: those with the most rows."""
 COLUMNS = 4
+TICKS_M = (0.5, 1, 2, 3, 5, 10, 15, 20, 30, 50, 100, 200)
 LINE, DOTS, WARNING, GREY = "#2f6f8f", "#2f6f8f", "#b3432f", "#8a8f98"
 
 
@@ -99,6 +100,7 @@ def _draw_ground(axes: Any, site: SitePanel, camera: CameraFit) -> None:
     # y counts from the top of the picture.
     axes.set(title=f"{site.name}: ground", xscale="log", xlim=(start, end), ylim=(1, 0))
     axes.set(xlabel="distance (m)", ylabel="row of the picture (y)")
+    axes.set_xticks([metres for metres in TICKS_M if start <= metres <= end])
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.legend(fontsize=8, frameon=False, loc="lower right")
