@@ -366,11 +366,13 @@ def test_the_box_blind_hides_the_answers_and_what_was_shown_counts_as_known(
     page.get_by_label("blind").check()
     expect(page.locator("#row .facts strong")).to_have_text("? m")
     assert says_an_answer(shown_text(page)) == []
+    # The page has loaded again; keys before its scripts have drawn the boxes would be lost.
+    expect(page.locator("#overlay g").first).to_be_attached()
     press(page, "4.5{Enter}")
     expect(page.locator("#row .was")).to_be_visible()
     page.get_by_label("blind").uncheck()
-    # The page loads again, and a click before that would be lost.
     expect(page.locator("#row-3 .metres")).to_have_text("11.8 m")
+    expect(page.locator("#overlay g").first).to_be_attached()
     page.locator("#row-3 button").click()
     at(page, 3)
     expect(page.locator("#row .facts strong")).to_have_text("11.8 m")
