@@ -392,6 +392,7 @@ def test_the_list_is_in_order_of_time_if_you_like(page: Page, start_live: Callab
     assert listed(page) == [7, 9, 0, 1, 2, 3, 4, 5, 6, 8]
     page.reload()
     expect(page.locator("#rows li").first).to_have_attribute("id", "row-7")
+    page.wait_for_load_state("networkidle")
     page.locator("#row-2 button").click()
     at(page, 2)
     press(page, "j")
