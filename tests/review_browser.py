@@ -1,4 +1,4 @@
-"""The review page in Chromium, driven by Playwright: what its tests share."""
+"""Pages in Chromium, driven by Playwright: what the tests of review and points share."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_given_times_count_rather_than_those_of_the_files(tmp_path: Path) -> Non
     time = datetime(2024, 6, 1, 9, tzinfo=UTC)
     first, second = find_backgrounds(media, {"a.jpg": time}).backgrounds
     assert (first.media_ids, first.first) == (("a.jpg",), time)
-    # A file's time has no zone, so that it can't be told which day of the others it belongs to.
+    # A file's time has no zone, so nobody knows on which of the other days it was taken.
     assert (second.media_ids, second.first) == (("b.jpg",), None)
 
 

@@ -117,11 +117,11 @@ def test_without_marks_the_prior_remains() -> None:
 
 
 def test_what_is_measured_keeps_its_weight() -> None:
-    told = fit_camera(POINTS[:2], camera_prior(CameraSetup(hfov_deg=38.0, height_m=0.8, pitch_deg=-5.0)))
-    untold = fit_camera(POINTS[:2], PRIOR)
+    measured = fit_camera(POINTS[:2], camera_prior(CameraSetup(hfov_deg=38.0, height_m=0.8, pitch_deg=-5.0)))
+    unmeasured = fit_camera(POINTS[:2], PRIOR)
     place = CAMERA.place(12.0, 0.0)
-    assert told.nearness(*place)[1] < untold.nearness(*place)[1]
-    assert 1 / told.nearness(*place)[0] == pytest.approx(12.0, rel=0.35)
+    assert measured.nearness(*place)[1] < unmeasured.nearness(*place)[1]
+    assert 1 / measured.nearness(*place)[0] == pytest.approx(12.0, rel=0.35)
 
 
 def test_intervals_hold_at_other_cameras() -> None:

@@ -3,59 +3,25 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from marking_world import CAMERA, POLES_M, SIZE
+from review_browser import expect
 from trapmeter.tables.reference_marks import Upright, UprightKind, read_reference_marks
 
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("fastapi", reason="needs pip install 'trapmeter[review]'")
-playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
+pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
 
     from marking.conftest import Server
-
-expect = playwright.expect
-TIMEOUT_MS = 600_000  # generous: a loaded machine must not fail the tests
-expect.set_options(timeout=TIMEOUT_MS)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PLAYWRIGHT_STYLE = "Applying inline style violates"
-"""Playwright's own screenshots and scrolling cause this error, since the content policy forbids inline styles."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=TIMEOUT_MS
-        )
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab; an error in its console fails the test."""
-    context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(TIMEOUT_MS)
-    errors: list[str] = []
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page = context.new_page()
-    yield page
-    context.close()
-    # The browser also reports responses by which the server refuses a request on purpose.
-    assert [text for text in errors if PLAYWRIGHT_STYLE not in text and "Failed to load resource" not in text] == []
 
 
 def open_at(page: Page, address: str, number: int = 0) -> None:

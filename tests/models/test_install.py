@@ -19,7 +19,7 @@ from trapmeter.models.bundle import pack_bundle, read_bundle, write_bundle
 from trapmeter.models.download import RetryPolicy
 from trapmeter.models.input_spec import SECOND_PLACE_INPUT, InputSpec
 from trapmeter.models.install import TorchscriptOrigin, digests, import_bundle, import_torchscript, pull
-from trapmeter.models.library import (
+from trapmeter.models.installed import (
     MODELS_VARIABLE,
     find_model,
     installed_models,
@@ -308,7 +308,7 @@ def test_another_process_can_not_install_the_same_model(zipped: Server) -> None:
     import subprocess
 
     code = (
-        "from trapmeter.models.library import locked_model\nfrom trapmeter.errors import RunError\n"
+        "from trapmeter.models.installed import locked_model\nfrom trapmeter.errors import RunError\n"
         "try:\n    locked_model('mean').__enter__()\nexcept RunError as error:\n    print(error)"
     )
     with locked_model("mean"):

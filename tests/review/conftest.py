@@ -20,7 +20,7 @@ from review_rows import AVI, MP4, ODD, ODD_NAME, ROWS, results_of
 from trapmeter.review.results import Results
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    pass
 
 TOKEN = "the-token"
 
@@ -122,34 +122,3 @@ def start_live() -> Iterator[Callable[..., str]]:
 def live(results: Results, start_live: Callable[..., str]) -> str:
     """The address of a server in this process, with its token."""
     return start_live(results)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from review_browser import CHROMIUM, TIMEOUT_MS, playwright
-
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=TIMEOUT_MS
-        )
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab; an error in its console fails the test."""
-    from review_browser import PLAYWRIGHT_STYLE, TIMEOUT_MS
-
-    context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(TIMEOUT_MS)
-    errors: list[str] = []
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page = context.new_page()
-    yield page
-    context.close()
-    # The browser also reports responses by which the server refuses a request on purpose.
-    assert [text for text in errors if PLAYWRIGHT_STYLE not in text and "Failed to load resource" not in text] == []

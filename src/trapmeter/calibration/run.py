@@ -253,7 +253,7 @@ def _correct(site: MeasuredSite, facts: SiteFacts, model: BoxModel | None, train
 
 def _correction(result: SiteResult) -> SiteCorrection:
     site, facts = result.site, result.facts
-    errors = label_errors_m(site.observations, site.distances, result.lens_corrected, facts)
+    errors = label_errors_m(site.observations, site.distances, result.lens_corrected, facts, result.camera)
     fitted = None if result.camera is None else result.camera.camera
     lens_pairs = zip(result.lens_corrected, site.distances, strict=True)
     return SiteCorrection(

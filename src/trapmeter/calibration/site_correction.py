@@ -140,17 +140,18 @@ def label_errors_m(
     distances: Sequence[Distance],
     lens_corrected: Sequence[Distance],
     facts: SiteFacts,
+    camera: CameraFit | None,
 ) -> tuple[float, float] | None:
     """Mean absolute errors of the labelled rows (metres): uncorrected, and corrected by labels of other videos alone.
 
-    distances: before any correction; lens_corrected: after that for the lens. None if fewer than two videos have labels.
+    distances: before any correction; lens_corrected: after that for the lens. camera: the fitted one.
+    None if fewer than two videos have labels.
     """
     labels_of: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for position, metres in facts.labels:
         labels_of[observations[position].media_id].append((position, metres))
     if len(labels_of) < 2:
         return None
-    camera = fit_site_camera(facts, observations)
     before, after = [], []
     for left_out, held_out in labels_of.items():
         others = tuple(label for video, labels in labels_of.items() if video != left_out for label in labels)

@@ -145,7 +145,7 @@ def _moved_reason(i: int, backgrounds: Sequence[Background], placed: dict[int, P
     last = backgrounds[max(before)].last
     since = "" if last is None else f" since {last:%Y-%m-%d %H:%M}"
     if any(j > i for j in usable):
-        return f"it can't be told whether the camera moved, as later pictures show the view again: {reason}"
+        return f"the camera may have moved for a while: this picture doesn't show the view, but later ones do: {reason}"
     return f"the camera moved{since}: {reason}"
 
 

@@ -21,7 +21,7 @@ def list_models(*, registry: Path | None = None) -> None:
     registry
         TOML file of published models, such as your own, instead of the built-in one.
     """
-    from trapmeter.models.library import installed_models, models_folder
+    from trapmeter.models.installed import installed_models, models_folder
     from trapmeter.models.registry import REGISTRY, read_registry
 
     entries, here = read_registry(registry or REGISTRY), installed_models()
@@ -167,7 +167,7 @@ def show_model(model: str) -> None:
 
     from trapmeter.console import terminal_text
     from trapmeter.models.bundle import read_bundle
-    from trapmeter.models.library import find_model
+    from trapmeter.models.installed import find_model
 
     bundle = read_bundle(find_model(model))
     card = {
@@ -194,7 +194,7 @@ def verify_models(models: tuple[str, ...] = (), /) -> int:
         Names or folders of models. Default: all on this machine.
     """
     from trapmeter.errors import ModelError
-    from trapmeter.models.library import find_model, installed_models, models_folder
+    from trapmeter.models.installed import find_model, installed_models, models_folder
     from trapmeter.models.runtimes.onnx_runtime import check_bundle
 
     n_wrong = 0
@@ -247,7 +247,7 @@ def quantise_model(
         Number of windows that set the ranges of values.
     """
     from trapmeter.errors import require_extra
-    from trapmeter.models.library import find_model
+    from trapmeter.models.installed import find_model
     from trapmeter.quantisation import QuantiseSettings, quantise
 
     require_extra("onnx", "train")

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from trapmeter.files import PathLike, lock_file, sha256_of_bytes
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
-from trapmeter.models.library import find_model
+from trapmeter.models.installed import find_model
 from trapmeter.models.network_input import network_input
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble, open_or_fall_back

@@ -27,7 +27,7 @@ from trapmeter.models.bundle import (
 )
 from trapmeter.models.download import DownloadProgress, RetryPolicy, download
 from trapmeter.models.input_spec import SECOND_PLACE_INPUT, InputSpec
-from trapmeter.models.library import download_path, locked_model, model_name_from, models_folder, new_model
+from trapmeter.models.installed import download_path, locked_model, model_name_from, models_folder, new_model
 from trapmeter.models.registry import REGISTRY, PublishedFormat, PublishedModel, check_sha256, published_model
 from trapmeter.progress import Announce
 

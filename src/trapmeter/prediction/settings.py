@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from trapmeter.calibration.settings import HFOV_RANGE, FieldSettings
 from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.errors import InputError
-from trapmeter.models.library import find_model
+from trapmeter.models.installed import find_model
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.settings import Jobs, Parsed, Range, check_ranges, from_values
 from trapmeter.storage.address import AnyPath, parse_path

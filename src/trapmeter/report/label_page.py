@@ -1,7 +1,7 @@
 """The page of the seconds to label that `calibrate --pick` selects: a picture of each, to judge on screen or on paper.
 
-The page is one file that loads and sends nothing. It does not show the measured distances: they would influence whoever
-judges.
+The page is one file that loads and sends nothing. It does not show the measured distances, because they
+would influence the person who judges.
 """
 
 from __future__ import annotations

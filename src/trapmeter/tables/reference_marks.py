@@ -318,7 +318,7 @@ def check_overlaps(path: str | Path, deployments: Iterable[MarkedDeployment]) ->
     """Checks that no two deployments of a site overlap.
 
     Raises:
-        InputError: two do, so that their marks can't be told apart.
+        InputError: two do, so a mark could belong to either.
     """
     by_site: dict[str, list[MarkedDeployment]] = defaultdict(list)
     for deployment in deployments:
@@ -331,7 +331,7 @@ def check_overlaps(path: str | Path, deployments: Iterable[MarkedDeployment]) ->
                 if starts_first and ends_last:
                     raise InputError(
                         f"{path}: two deployments of site {site_id} overlap ({_span(first)} and {_span(second)}), so their "
-                        "reference points can't be told apart; correct start and end, or give them two site names"
+                        "reference points could belong to either; correct start and end, or give them two site names"
                     )
 
 

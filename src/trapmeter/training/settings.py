@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trapmeter.errors import InputError
-from trapmeter.models.library import find_model
+from trapmeter.models.installed import find_model
 from trapmeter.settings import Parsed, Range, check_ranges
 from trapmeter.training.recipes import Recipe, default, find_recipe, student_cpu, write_recipe
 
