@@ -19,7 +19,7 @@ LAYERS = [
     {"", "_version", "errors", "progress"},
     {"files", "settings"},
     {"storage"},
-    {"records"},
+    {"records", "facts"},
     {"folds", "geometry", "metrics", "uncertainty", "windows", "parallel"},
     {"journal"},
     {"media", "tables", "models"},
