@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from training_world import tiny_recipe
 from trapmeter.errors import RunError
 from trapmeter.training.augment.settings import AugmentSettings
-from trapmeter.training.checkpoints import check_settings
+from trapmeter.training.checkpoints import check_settings, start_training
+from trapmeter.training.distributed import ALONE
+from trapmeter.training.network import make_network
 
 
 def rewrite_recipe(folder: Path, **removed: str) -> None:
@@ -55,3 +58,12 @@ def test_a_training_with_the_discs_of_an_earlier_version_is_refused_with_the_rea
     check_settings(tmp_path, {"recipe": tiny_recipe(augment=AugmentSettings(flare_discs=(6, 9))).to_json()})
     with pytest.raises(RunError, match=r"flare_discs was \[6, 9\], is \[6, 10\]"):
         check_settings(tmp_path, {"recipe": tiny_recipe().to_json()})
+
+
+def test_a_training_keeps_channels_last_also_in_its_running_mean() -> None:
+    recipe = tiny_recipe(ema_decay=0.9)
+    training = start_training(recipe, lambda: make_network(recipe.backbone, recipe.input, recipe.weights), ALONE)
+    for network in (training.network, training.evaluated_network):
+        kernels = [weights for weights in network.parameters() if weights.ndim == 4]
+        assert kernels
+        assert all(weights.is_contiguous(memory_format=torch.channels_last) for weights in kernels)

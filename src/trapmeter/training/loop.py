@@ -68,11 +68,7 @@ def train_fold(
     state = checkpoints.load_state(folder, ranks)
     if state is not None:
         announce(training.restore(state))
-    stepped: nn.Module = training.network
-    if ranks.world_size > 1:
-        stepped = DistributedDataParallel(stepped, device_ids=[ranks.local_rank] if device.type == "cuda" else None)
-    if recipe.compile:
-        stepped = torch.compile(stepped)  # type: ignore[assignment]
+    stepped = network_of_steps(recipe, training.network, ranks)
     # One set for both, so that the same loader processes serve training and validation.
     windows = WindowDataset(store, [*train, *held_out], recipe.input, recipe.augment, recipe.seed, recipe.box_dropout)
     val_batches = validation_batches(len(held_out), recipe.batch_size, ranks.rank, ranks.world_size, first=len(train))
@@ -88,7 +84,7 @@ def train_fold(
         batches = training_batches(
             len(train), epoch, recipe.seed, recipe.batch_size, recipe.accumulate, ranks.rank, ranks.world_size
         )
-        loss = _train_epoch(recipe, training, stepped, loader.load(batches), len(batches), rate, device, ranks)
+        loss = train_epoch(recipe, training, stepped, loader.load(batches), len(batches), rate, device, ranks)
         loaded = loader.load(val_batches)
         metres = _validate(recipe, training.evaluated_network, loaded, len(train), len(held_out), device, ranks)
         mae_m = float(np.abs(metres - [sample.distance_m for sample in held_out]).mean()) if len(metres) else math.nan
@@ -128,7 +124,18 @@ def _save_epoch(training: TrainingState, folder: Path, *, is_best: bool, is_vall
     checkpoints.save_state(folder, training.state())
 
 
-def _train_epoch(
+def network_of_steps(recipe: Recipe, network: DistanceNetwork, ranks: Ranks) -> nn.Module:
+    """The network as training steps call it: with gradients shared by all processes, and compiled if the recipe says so."""
+    stepped: nn.Module = network
+    if ranks.world_size > 1:
+        on_gpu = ranks.device.type == "cuda"
+        stepped = DistributedDataParallel(stepped, device_ids=[ranks.local_rank] if on_gpu else None)
+    if recipe.compile:
+        stepped = torch.compile(stepped)  # type: ignore[assignment]
+    return stepped
+
+
+def train_epoch(
     recipe: Recipe,
     training: TrainingState,
     stepped: nn.Module,
@@ -138,7 +145,15 @@ def _train_epoch(
     device: torch.device,
     ranks: Ranks,
 ) -> float:
-    """One pass over the training windows; the mean loss over all processes."""
+    """One pass over the training windows; the mean loss over all processes.
+
+    stepped: what `network_of_steps` makes of the training's network. batches: this process's, each with windows as bytes
+    (n, channels, height, width) and their ground truth, on the CPU. n_batches_of_epoch: of this process. rate: the learning
+    rate.
+
+    Raises:
+        RunError: the loss is not a finite number.
+    """
     training.network.train()
     for group in training.optimiser.param_groups:
         group["lr"] = rate
