@@ -69,13 +69,25 @@ def random_windows(spec: InputSpec, n: int) -> np.ndarray:
 
 def make_network(backbone: str, folder: Path) -> tuple[Path, Path]:
     """A TorchScript file of a timm network with random weights, and its bundle."""
+    file = make_torchscript(backbone, SECOND_PLACE_INPUT, folder)
+    difference_m = convert_torchscript(file, backbone, SECOND_PLACE_INPUT)
+    print(f"converted; differs by {difference_m:.1g} m from the TorchScript file", flush=True)
+    return file, folder
+
+
+def convert_torchscript(file: Path, backbone: str, spec: InputSpec) -> float:
+    """Makes a bundle of the TorchScript file in its folder; the largest difference of their predictions in metres."""
+    from trapmeter.training.torchscript import ConversionJob, convert
+
+    return convert(ConversionJob(file, file.parent, backbone, spec, "random weights", {}))
+
+
+def make_torchscript(backbone: str, spec: InputSpec, folder: Path) -> Path:
+    """A TorchScript file of a timm network with random weights, in evaluation mode."""
     import timm
     import torch
 
-    from trapmeter.training.torchscript import ConversionJob, convert
-
     torch.manual_seed(0)
-    spec = SECOND_PLACE_INPUT
     network = timm.create_model(backbone, pretrained=False, in_chans=spec.n_channels, num_classes=1)
     # Without the statistics of one batch, random weights predict huge numbers.
     for module in network.modules():
@@ -86,9 +98,7 @@ def make_network(backbone: str, folder: Path) -> tuple[Path, Path]:
         torch.nn.init.constant_(network.get_classifier().bias, 6.0)
     file = folder / "network.pt"
     torch.jit.save(torch.jit.script(network.eval()), str(file))
-    difference_m = convert(ConversionJob(file, folder, backbone, spec, "random weights", {}))
-    print(f"converted; differs by {difference_m:.1g} m from the TorchScript file", flush=True)
-    return file, folder
+    return file
 
 
 def load(runtime: str, paths: Paths, threads: int) -> Callable[[np.ndarray], np.ndarray]:
