@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ending
-from trapmeter.training.recipes import Precision, second_place
+from trapmeter.training.recipes import Precision, Recipe, second_place
 
 torch = pytest.importorskip("torch")
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -107,21 +107,23 @@ def workload(folder: Path) -> Any:
     return gpu_measure.Workload(replace(recipe, backbone="test_efficientnet", weights="none", input=spec), 1, 1, folder)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_replaced_by_the_largest_that_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import trapmeter.training.loop
     from trapmeter.training.distributed import ALONE
 
-    def measured(self: Any, workload: Any, ranks: Any, batch: int) -> Any:
-        if batch > most:
+    def epoch(recipe: Recipe, *_: object) -> float:
+        if recipe.batch_size > most:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return gpu_table.Figures(100.0, batch, 70.0, 75.0)
+        return 1.0
 
-    monkeypatch.setattr(gpu_training.Training, "_measure", measured)
-    variant = gpu.Training(Precision.BF16, is_channels_last=True, is_compiled=False, batch=32)
-    most = 21
+    monkeypatch.setattr(trapmeter.training.loop, "train_epoch", epoch)
+    variant = gpu.Training(Precision.BF16, is_channels_last=True, is_compiled=False, batch=8)
+    most = 5
     figures = variant.measure(workload(tmp_path), ALONE)
-    assert (figures.batch, figures.note) == (21, "out of memory with 32; 21 is the largest batch that fits")
+    assert (figures.batch, figures.note) == (5, "out of memory with 8; 5 is the largest batch that fits")
     most = 0
     assert "even with a batch of one" in gpu.attempt(lambda ranks: variant.measure(workload(tmp_path), ranks), ALONE)
     compiled = replace(variant, is_compiled=True)
