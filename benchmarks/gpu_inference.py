@@ -51,7 +51,7 @@ class Inference:
                     predict(windows)
 
             rate, first_s = windows_per_second(calls, workload.steps * self.batch, workload.repeats, ranks.device)
-        note = f"first {workload.steps} calls, with compiling: {first_s:.0f} s" if self.is_compiled else ""
+        note = f"first repeat, with compiling: {first_s:.0f} s" if self.is_compiled else ""
         return Figures(rate, self.batch, *peak_gb(ranks.device), note)
 
     def load(self, workload: Workload, device: torch.device) -> Callable[[np.ndarray], object]:

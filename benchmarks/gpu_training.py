@@ -106,7 +106,7 @@ class Training:
 
             n_windows = workload.steps * self.accumulate * batch
             rate, first_s = windows_per_second(steps, n_windows, workload.repeats, ranks.device)
-        note = f"first {workload.steps} steps, with compiling: {first_s:.0f} s" if self.is_compiled else ""
+        note = f"first repeat, with compiling: {first_s:.0f} s" if self.is_compiled else ""
         return Figures(rate, batch, *peak_gb(ranks.device), note)
 
 
