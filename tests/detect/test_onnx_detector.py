@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,7 +89,7 @@ def test_a_network_of_any_size_gets_that_of_its_metadata(
     path = make_detector(tmp_path / "a.onnx", size_hw=("height", "width"), metadata={**NAMES, **metadata}, batch="n")
     detector = load(path)
     session = Recorded(detector.session)
-    watched = OnnxDetector(**{**vars(detector), "session": session})
+    watched = replace(detector, session=session)
     (boxes,) = watched.detect([paint(720, 1280, (PLACE, RED))])
     assert session.shapes == [shape]
     assert [box.xyxy for box in boxes] == [pytest.approx(PLACE, abs=0.015)]
@@ -98,7 +99,7 @@ def test_a_network_of_any_size_gets_that_of_its_metadata(
 def test_the_picture_lies_between_grey_margins_in_values_from_0_to_1(tmp_path: Path) -> None:
     detector = load(make_detector(tmp_path / "a.onnx", size_hw=(320, 320)))
     session = Recorded(detector.session)
-    OnnxDetector(**{**vars(detector), "session": session}).detect([np.full((180, 320, 3), 255, np.uint8)])
+    replace(detector, session=session).detect([np.full((180, 320, 3), 255, np.uint8)])
     ((picture,),) = session.values
     assert picture.dtype == np.float32
     np.testing.assert_allclose(picture[:, :70], 114 / 255, rtol=1e-6)
@@ -303,7 +304,7 @@ class Replaced:
 
 
 def replaced(detector: OnnxDetector, *outputs: Any) -> OnnxDetector:
-    return OnnxDetector(**{**vars(detector), "session": Replaced(*outputs)})
+    return replace(detector, session=Replaced(*outputs))
 
 
 def test_outputs_that_change_are_refused(tmp_path: Path) -> None:

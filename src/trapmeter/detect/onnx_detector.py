@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class OnnxDetector:
     """A detector from an ONNX file, ready to run. Create it with `load`.
 
     Only boxes whose best class is `animal` count. classes: all of its classes. min_score: boxes below this are dropped.
+    picture_s: how long it took for a picture when it was opened, seconds.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class OnnxDetector:
     head: Head
     classes: tuple[str, ...]
     min_score: float
+    picture_s: float
 
     @classmethod
     def load(cls, path: Path, *, min_score: float, threads: int = 1) -> OnnxDetector:
@@ -73,10 +76,12 @@ class OnnxDetector:
             )
         network_input = read_input(path, session.get_inputs(), metadata)
         grey = np.full((*network_input.size_hw, 3), MARGIN, np.uint8)
+        started = time.perf_counter()
         outputs = _run(path, session, network_input, grey)
+        picture_s = time.perf_counter() - started
         head = find_head(path, [node.name for node in session.get_outputs()], outputs, metadata.classes)
         head.read(path, outputs, network_input.size_hw)
-        return cls(path, session, identity, network_input, head, metadata.classes, min_score)
+        return cls(path, session, identity, network_input, head, metadata.classes, min_score, picture_s)
 
     @property
     def input_hw(self) -> tuple[int, int]:

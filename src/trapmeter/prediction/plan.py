@@ -24,6 +24,7 @@ from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.models.runtimes.choice import RuntimeChoice
 from trapmeter.models.runtimes.network import open_or_fall_back
 from trapmeter.models.runtimes.onnx_runtime import release_memory
+from trapmeter.parallel.workers import TimeLimits
 from trapmeter.prediction.blend import BlendEstimator
 from trapmeter.prediction.camera_correction import CameraInputs, read_camera_inputs
 from trapmeter.prediction.estimators import BoxEstimator, DistanceEstimator, NetworkEstimator, identify_ensemble
@@ -41,6 +42,8 @@ from trapmeter.tables.truth import read_truth, truth_name_by_medium
 
 MEGADETECTOR_MIN_SCORE = 0.2
 """The threshold that MegaDetector's authors recommend for version 5."""
+USUAL_PICTURE_S = 0.25
+"""Seconds per picture that the usual time limits allow for twice; the embedded detector takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class RunModels:
     """The models of a run.
 
     jobs: how many workers there is room for; open_models opens the models in each. notes: what the user should know of them.
+    time_limits: after which a worker counts as hanging.
     """
 
     bundles: tuple[Bundle, ...]
@@ -74,7 +78,8 @@ class RunModels:
     open_models: ModelsOpener
     estimator: DistanceEstimator
     identities: dict[str, ModelIdentity]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    time_limits: TimeLimits
 
 
 def plan_run(settings: PredictSettings) -> RunPlan:
@@ -135,10 +140,10 @@ def load_models(plan: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:
         plan.store.spec.check_serves(opened.networks.spec)
     estimator = _make_estimator(settings, bundles)
     identities = _model_identities(estimator, opened.detector)
-    notes = _detector_notes(opened.detector)
+    notes, time_limits = _detector_notes(opened.detector), time_limits_with(opened.detector)
     del opened
     release_memory()
-    return RunModels(bundles, runtime_choice, workers.jobs, open_models, estimator, identities, notes)
+    return RunModels(bundles, runtime_choice, workers.jobs, open_models, estimator, identities, notes, time_limits)
 
 
 def journal_settings(plan: RunPlan, models: RunModels) -> dict[str, Any]:
@@ -213,6 +218,15 @@ def _make_estimator(settings: PredictSettings, bundles: Sequence[Bundle]) -> Dis
 def _model_identities(estimator: DistanceEstimator, detector: Detector | None) -> dict[str, ModelIdentity]:
     models = {"distance": estimator.identity}
     return models if detector is None else {"detector": detector.identity, **models}
+
+
+def time_limits_with(detector: Detector | None) -> TimeLimits:
+    """The usual time limits; longer in proportion if the user's detector is slow, as large ones are on a processor."""
+    usual = TimeLimits()
+    if not isinstance(detector, OnnxDetector):
+        return usual
+    slower = max(1.0, detector.picture_s / USUAL_PICTURE_S)
+    return TimeLimits(usual.base_s * slower, usual.per_megabyte_s * slower)
 
 
 def _detector_notes(detector: Detector | None) -> tuple[str, ...]:
