@@ -170,7 +170,11 @@ def test_of_a_repeated_option_the_last_counts(clip: Path, tmp_path: Path) -> Non
         ("predict a.mp4 --out", "--out needs a value"),
         ("predict a.mp4 --out x --every soon", "--every: expected a number, got 'soon'"),
         ("predict a.mp4 --out x --jobs 1.5", "--jobs: expected a whole number, got '1.5'"),
-        ("predict a.mp4 --out x --detector big", '"big" for --detector. Choose from: "int8", "float32"'),
+        ("predict a.mp4 --out x --runtime big", '"big" for --runtime. Choose from: "auto"'),
+        (
+            "predict a.mp4 --out x --detector big",
+            "--detector: expected int8, float32 or the ONNX file of a detector, got 'big'",
+        ),
         ("report", "trapmeter report needs RESULTS"),
         ("review export --out x", "trapmeter review export needs RESULTS"),
         ("demo more", "trapmeter demo takes no further argument, got 'more'"),

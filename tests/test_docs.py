@@ -38,6 +38,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         '"frame_rate": 10, "frames_processed": [0, 10], '
         '"detections": [{"category": "1", "conf": 0.8, "bbox": [0.4, 0.7, 0.2, 0.2], "frame_number": 10}]}]}'
     )
+    pytest.importorskip("onnx")
+    from detector_networks import make_detector
+
+    make_detector(tmp_path / "DETECTOR_ONNX", "yolov10")
     (tmp_path / "TIMES_CSV").write_text("video_id,time,distance\na.mp4,1,0\na.mp4,90,0\n")
     (tmp_path / "TRUTH_CSV").write_text("video_id,time,distance\na.mp4,1,5\na.mp4,2,5\n")
     (tmp_path / "LABELS_CSV").write_text("video_id,time,distance\na.mp4,2,5\n")

@@ -63,7 +63,7 @@ class CalibrationPictures(CalibrationDataReader):
     def get_next(self) -> dict[str, Any] | None:
         """The next picture's input."""
         picture = next(self._pictures, None)
-        return None if picture is None else {"pictures": letterbox(picture, SIZE, STEP).canvas[None]}
+        return None if picture is None else {"pictures": letterbox(picture, (SIZE, SIZE), (STEP, STEP)).canvas[None]}
 
 
 def to_int8(model: bytes, pictures: Iterator[Pixels]) -> bytes:

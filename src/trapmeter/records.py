@@ -265,7 +265,7 @@ class Detector(Protocol):
 
     @property
     def input_hw(self) -> tuple[int, int]:
-        """Height and width of the network's input, to which pictures may be scaled down before detection."""
+        """Height and width to which pictures may be scaled down before detection, pixels."""
         ...
 
     def detect(self, pictures: list[Pixels]) -> list[list[Box]]:

@@ -101,10 +101,10 @@ def test_large_networks_get_fewer_workers_with_more_threads(tmp_path: Path) -> N
         bundle.folder.mkdir()
         with bundle.network.open("wb") as file:
             file.truncate(size)
-    assert plan_workers(8, 100, [small]) == WorkerPlan(8, 1)
-    assert plan_workers(8, 2, [small]) == WorkerPlan(2, 4)
-    assert plan_workers(8, 100, [large]) == WorkerPlan(1, 8)
-    assert plan_workers(64, 100, [large], n_machines=8) == WorkerPlan(8, 8)
+    assert plan_workers(8, 100, [small.network]) == WorkerPlan(8, 1)
+    assert plan_workers(8, 2, [small.network]) == WorkerPlan(2, 4)
+    assert plan_workers(8, 100, [large.network]) == WorkerPlan(1, 8)
+    assert plan_workers(64, 100, [large.network], n_machines=8) == WorkerPlan(8, 8)
     assert plan_workers(8, 0, []) == WorkerPlan(1, 8)
 
 

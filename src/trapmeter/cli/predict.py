@@ -40,6 +40,7 @@ def predict(
         trapmeter predict card1/ --out results/
         trapmeter predict survey/ --out results/ --site folder:1 --every 2
         trapmeter predict card1/ --out results/ --hfov 25 --species "red fox"
+        trapmeter predict card1/ --out results/ --detector md_v5a.onnx
         trapmeter predict videos/ --out results/ --times submission_format.csv --boxes metadata.csv
         trapmeter predict survey-dp/ --out results/
         trapmeter predict card1/ --out results/ --model training/fold-0/bundle --model training/fold-1/bundle --flip

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.detect.letterbox import Letterbox, letterbox
+from trapmeter.detect.letterbox import FittedPicture, letterbox
 from trapmeter.detect.precision import DetectorPrecision
+from trapmeter.detect.session import Session, open_session
 from trapmeter.errors import InputError, ModelError, error_text
 from trapmeter.files import sha256_of
 from trapmeter.geometry import nms
@@ -34,12 +35,6 @@ NMS_IOU = 0.45
 """Overlap above which two boxes show one animal: YOLOX's and zamba's setting."""
 
 
-class _Session(Protocol):
-    """The method of onnxruntime.InferenceSession that is used; tests have a fake."""
-
-    def run(self, output_names: list[str] | None, feed: dict[str, Any]) -> list[Any]: ...
-
-
 @dataclass(frozen=True)
 class MegadetectorLite:
     """The detector, ready to run. Create it with `load`.
@@ -51,7 +46,7 @@ class MegadetectorLite:
     min_score: boxes below this are dropped; a score is objectness times probability, 0..1.
     """
 
-    session: _Session
+    session: Session
     identity: ModelIdentity
     size: int
     step: int
@@ -86,7 +81,8 @@ class MegadetectorLite:
         card = _read_card(path.with_suffix(".json"))
         _check_sha256(path, card["sha256"])
         identity = ModelIdentity(card["model_id"], card["sha256"])
-        return cls(_open_session(path, threads), identity, card["input_size"], card["input_step"], min_score)
+        session = open_session(path, threads, "convert the model again")
+        return cls(session, identity, card["input_size"], card["input_step"], min_score)
 
     @property
     def input_hw(self) -> tuple[int, int]:
@@ -98,22 +94,20 @@ class MegadetectorLite:
         # One by one: batches save no time on a CPU and take more memory.
         boxes = []
         for picture in pictures:
-            fitted = letterbox(picture, self.size, self.step)
+            fitted = letterbox(picture, (self.size, self.size), (self.step, self.step))
             (cells,) = self.session.run(None, {"pictures": fitted.canvas[None]})
             boxes.append(_decode_boxes(cells[0], fitted, self.min_score))
         return boxes
 
 
-def _decode_boxes(cells: NDArray[np.float32], fitted: Letterbox, min_score: float) -> list[Box]:
+def _decode_boxes(cells: NDArray[np.float32], fitted: FittedPicture, min_score: float) -> list[Box]:
     """The boxes in the network's output (cells x 6) for one picture."""
     scores = cells[:, 4] * cells[:, 5]
     likely = scores >= min_score
     centre, half, scores = cells[likely, :2], cells[likely, 2:4] / 2, scores[likely]
     xyxy = np.concatenate([centre - half, centre + half], axis=1)
     kept = nms(xyxy, scores, NMS_IOU)
-    boxes = zip(fitted.to_fractions(xyxy[kept]).tolist(), scores[kept].tolist(), strict=True)
-    # A box that lies in the black margin alone has no area once it is clipped to the picture.
-    return [Box(x1, y1, x2, y2, score) for (x1, y1, x2, y2), score in boxes if x1 < x2 and y1 < y2]
+    return fitted.to_boxes(xyxy[kept], scores[kept])
 
 
 def _read_card(path: Path) -> dict[str, Any]:
@@ -149,23 +143,3 @@ def _check_sha256(path: Path, sha256: str) -> None:
             f"{path}: this file is damaged, or another model than its JSON describes: expected sha256 {sha256}, got {found}; "
             "convert the model again, or reinstall trapmeter if it is the built-in one"
         )
-
-
-def _open_session(path: Path, threads: int) -> _Session:
-    import onnxruntime as ort
-
-    ort.disable_telemetry_events()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only
-    # Waiting threads sleep: spinning took 255 instead of 172 ms of CPU time on a busy machine.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        # From the path, because from bytes onnxruntime keeps a second copy of the file in memory.
-        session: _Session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no other base class
-        raise ModelError(
-            f"{path}: expected an ONNX model, but onnxruntime cannot open it ({error}); convert the model again"
-        ) from error
-    return session

@@ -1,7 +1,7 @@
 """Checks the structure of an ONNX file before any runtime opens it.
 
-An ONNX file is a Protocol Buffers message, and may refer to weights in other files anywhere on the machine (external data).
-trapmeter's bundles never do. The check reads the structure without the weights, so that large networks take no longer. The
+An ONNX file is a Protocol Buffers message, and may refer to weights in other files anywhere on the machine (external data),
+which trapmeter never opens. The check reads the structure without the weights, so that large networks take no longer. The
 field numbers are those of onnx.proto of ONNX 1.x.
 """
 
@@ -17,7 +17,7 @@ from trapmeter.errors import ModelError
 MAX_DEPTH = 8
 """Largest depth of nested graphs (branches and loops)."""
 MAX_VALUES = 1_000_000_000
-"""Largest number of values in a tensor: four gigabytes of float32, more than a bundle may have."""
+"""Largest number of values in a tensor: four gigabytes of float32, more than a file may have."""
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
 """Domains of the operators that runtimes have; others would need libraries of the network's maker."""
 
@@ -53,7 +53,7 @@ class _RejectedError(Exception):
 
 
 def check_onnx(path: Path) -> None:
-    """Refuses an ONNX file that can't be from a bundle of trapmeter.
+    """Refuses an ONNX file that is not safe to open.
 
     Raises:
         ModelError: the file is cut off, refers to other files, has tensors of impossible size, or needs unknown operators.
@@ -65,9 +65,9 @@ def check_onnx(path: Path) -> None:
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, memoryview(content) as view:
                     reason = _rejection_reason(view)
     except OSError as error:
-        raise ModelError(f"{path}: can't be read ({error.strerror}); copy the bundle again") from error
+        raise ModelError(f"{path}: can't be read ({error.strerror}); copy it again") from error
     if reason is not None:
-        raise ModelError(f"{path}: not opened, since {reason}; copy the bundle again from its source")
+        raise ModelError(f"{path}: not opened, since {reason}; copy or export it again")
 
 
 def _rejection_reason(model: memoryview) -> str | None:

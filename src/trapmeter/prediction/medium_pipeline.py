@@ -1,7 +1,7 @@
 """Processes one medium: decodes its seconds, detects and tracks its animals, runs the networks.
 
 `process_medium` is all that a worker runs, on this machine or another. A medium that can't be read comes back as failed
-rows; only internal errors are raised.
+rows, as does one whose pictures a network can't process; only internal errors are raised.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trapmeter.detect.tracking import track_animals
-from trapmeter.errors import InputError, MediaError
+from trapmeter.errors import InputError, MediaError, ModelError
 from trapmeter.frames.pictures import decode_scale
 from trapmeter.frames.store import FrameStore
 from trapmeter.frames.windows import Window, decoded_windows, stored_windows
@@ -77,7 +77,7 @@ def process_medium(task: MediumTask, models: WorkerModels) -> MediumResult:
             content = _process_file(task, detector, networks, prefetcher)
         else:
             content = _process_stored(task, models.store, networks, prefetcher)
-    except (MediaError, OSError) as error:
+    except (MediaError, ModelError, OSError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         return failed_result(medium.media_id, *state, task.times_s or (), reason)
     return MediumResult(

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from trapmeter._version import __version__
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
+from trapmeter.detect.onnx_detector import OnnxDetector
 from trapmeter.errors import InputError
 from trapmeter.files import sha256_of
 from trapmeter.frames.pictures import require_codec
@@ -22,6 +24,7 @@ from trapmeter.models.bundle import Bundle, read_bundle
 from trapmeter.models.runtimes.choice import RuntimeChoice
 from trapmeter.models.runtimes.network import open_or_fall_back
 from trapmeter.models.runtimes.onnx_runtime import release_memory
+from trapmeter.parallel.workers import TimeLimits
 from trapmeter.prediction.blend import BlendEstimator
 from trapmeter.prediction.camera_correction import CameraInputs, read_camera_inputs
 from trapmeter.prediction.estimators import BoxEstimator, DistanceEstimator, NetworkEstimator, identify_ensemble
@@ -39,6 +42,8 @@ from trapmeter.tables.truth import read_truth, truth_name_by_medium
 
 MEGADETECTOR_MIN_SCORE = 0.2
 """The threshold that MegaDetector's authors recommend for version 5."""
+USUAL_PICTURE_S = 0.25
+"""Seconds per picture that the usual time limits allow for twice; the embedded detector takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,11 @@ class RunPlan:
 
 @dataclass(frozen=True, slots=True)
 class RunModels:
-    """The models of a run. jobs: how many workers there is room for; open_models opens the models in each."""
+    """The models of a run.
+
+    jobs: how many workers there is room for; open_models opens the models in each. notes: what the user should know of them.
+    time_limits: after which a worker counts as hanging.
+    """
 
     bundles: tuple[Bundle, ...]
     runtime_choice: RuntimeChoice | None
@@ -69,6 +78,8 @@ class RunModels:
     open_models: ModelsOpener
     estimator: DistanceEstimator
     identities: dict[str, ModelIdentity]
+    notes: tuple[str, ...]
+    time_limits: TimeLimits
 
 
 def plan_run(settings: PredictSettings) -> RunPlan:
@@ -105,10 +116,14 @@ def load_models(plan: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:
     """
     settings = plan.settings
     bundles = tuple(read_bundle(folder) for folder in settings.models)
-    workers = plan_workers(worker_count(settings.jobs), n_tasks, bundles, n_machines)
+    detector = settings.detector if _needs_detector(plan) else None
+    networks = [bundle.network for bundle in bundles]
+    if isinstance(detector, Path):
+        networks.append(detector)
+    workers = plan_workers(worker_count(settings.jobs), n_tasks, networks, n_machines)
     open_in = partial(
         open_worker_models,
-        detector=settings.detector if _needs_detector(plan) else None,
+        detector=detector,
         min_score=plan.min_score,
         bundles=bundles,
         flip=settings.flip,
@@ -125,9 +140,10 @@ def load_models(plan: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:
         plan.store.spec.check_serves(opened.networks.spec)
     estimator = _make_estimator(settings, bundles)
     identities = _model_identities(estimator, opened.detector)
+    notes, time_limits = _detector_notes(opened.detector), time_limits_with(opened.detector)
     del opened
     release_memory()
-    return RunModels(bundles, runtime_choice, workers.jobs, open_models, estimator, identities)
+    return RunModels(bundles, runtime_choice, workers.jobs, open_models, estimator, identities, notes, time_limits)
 
 
 def journal_settings(plan: RunPlan, models: RunModels) -> dict[str, Any]:
@@ -185,7 +201,7 @@ def _min_score(settings: PredictSettings, boxes: BoxTable | None) -> float:
     if settings.min_score is not None:
         return settings.min_score
     if boxes is None:
-        return DEFAULT_MIN_SCORE
+        return DEFAULT_MIN_SCORE if settings.own_detector is None else MEGADETECTOR_MIN_SCORE
     # MegaDetector writes every guess; other tables contain boxes that somebody selected.
     return MEGADETECTOR_MIN_SCORE if boxes.kind == MEGADETECTOR else 0.0
 
@@ -202,3 +218,20 @@ def _make_estimator(settings: PredictSettings, bundles: Sequence[Bundle]) -> Dis
 def _model_identities(estimator: DistanceEstimator, detector: Detector | None) -> dict[str, ModelIdentity]:
     models = {"distance": estimator.identity}
     return models if detector is None else {"detector": detector.identity, **models}
+
+
+def time_limits_with(detector: Detector | None) -> TimeLimits:
+    """The usual time limits; longer in proportion if the user's detector is slow, as large ones are on a processor."""
+    usual = TimeLimits()
+    if not isinstance(detector, OnnxDetector):
+        return usual
+    slower = max(1.0, detector.picture_s / USUAL_PICTURE_S)
+    return TimeLimits(usual.base_s * slower, usual.per_megabyte_s * slower)
+
+
+def _detector_notes(detector: Detector | None) -> tuple[str, ...]:
+    if not isinstance(detector, OnnxDetector):
+        return ()
+    others = ", ".join(detector.other_classes[:10])
+    left_out = f"; its boxes of other classes ({others}) were left out" if others else ""
+    return (f"{detector.identity.model_id}, read as {detector.head.name}, found the animals{left_out}",)

@@ -18,6 +18,7 @@ from trapmeter.boxmodel.bundle import read_bundle as read_box_bundle
 from trapmeter.boxmodel.model import EMBEDDED
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.detect.megadetector_lite import EMBEDDED as DETECTORS
+from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.models.bundle import Bundle
 from trapmeter.models.runtimes.choice import RuntimeChoice
 from trapmeter.prediction.camera_correction import count_known_cameras
@@ -25,6 +26,7 @@ from trapmeter.prediction.estimates import RunSummary
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan
 from trapmeter.prediction.settings import PredictSettings
+from trapmeter.records import ModelIdentity
 from trapmeter.settings import to_values
 from trapmeter.uncertainty import FARTHEST_LABEL_M, MAX_M
 
@@ -63,12 +65,12 @@ def describe_run(
         "arguments": to_values(plan.settings),
         "models": {role: asdict(identity) for role, identity in models.identities.items()},
         "runtime": None if models.runtime_choice is None else _runtime_facts(models.runtime_choice),
-        "model_cards": model_cards(plan.settings, models.bundles, has_detector="detector" in models.identities),
+        "model_cards": model_cards(plan.settings, models.bundles, models.identities.get("detector")),
         "cameras": count_known_cameras(media, camera_facts),
         "recorded": _recording_dates(media),
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
         "other_files": dict(plan.found.n_other),
-        "notes": [*plan.sources.notes, *plan.task_plan.notes],
+        "notes": [*plan.sources.notes, *plan.task_plan.notes, *models.notes],
         "errors_of_ours": sum(bool(medium.trace) for medium in media),
         "unreadable_folders": [{"folder": str(folder), "reason": reason} for folder, reason in plan.found.unreadable],
         "failures": [{"media_id": media_id, "reason": reason} for media_id, reason in summary.failures],
@@ -121,14 +123,17 @@ def _argument_text(value: Any) -> str:
 
 
 TRAPMETER_LICENCE = "MIT, as trapmeter itself"
+DETECTOR_ROLE = "finds the animals"
 
 ModelCard = dict[str, str]
 """Plain texts: model_id, role, licence, trained_on, held_out, valid, and attribution, each "" if unknown."""
 
 
-def model_cards(settings: PredictSettings, bundles: Sequence[Bundle], *, has_detector: bool) -> list[ModelCard]:
-    """The cards of a run's models: detector, networks, box model."""
-    cards = [_detector_card(DETECTORS[settings.detector])] if has_detector else []
+def model_cards(
+    settings: PredictSettings, bundles: Sequence[Bundle], detector: ModelIdentity | None
+) -> list[ModelCard]:
+    """The cards of a run's models: detector (None if no detector ran), networks, box model."""
+    cards = [] if detector is None else [_detector_card(settings.detector, detector)]
     cards += [_network_card(bundle) for bundle in bundles]
     if not bundles or settings.blend is not None:
         folder = EMBEDDED if settings.box_model is None else settings.box_model
@@ -136,11 +141,21 @@ def model_cards(settings: PredictSettings, bundles: Sequence[Bundle], *, has_det
     return cards
 
 
-def _detector_card(path: Path) -> ModelCard:
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+def _detector_card(detector: DetectorPrecision | Path, identity: ModelIdentity) -> ModelCard:
+    if isinstance(detector, Path):
+        return {
+            "model_id": identity.model_id,
+            "role": DETECTOR_ROLE,
+            "licence": "as given by the user",
+            "trained_on": "",
+            "held_out": "",
+            "valid": "unknown: trapmeter has not measured how many animals this detector finds",
+            "attribution": f"a file of the user, sha256 {identity.sha256}",
+        }
+    card = json.loads(DETECTORS[detector].with_suffix(".json").read_text(encoding="utf-8"))
     return {
         "model_id": card["model_id"],
-        "role": "finds the animals",
+        "role": DETECTOR_ROLE,
         "licence": f"{card['licence']} ((c) DrivenData Inc.)",
         "trained_on": "camera-trap pictures, with MegaDetector's boxes as the truth",
         "held_out": "",

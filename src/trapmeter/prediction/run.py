@@ -13,7 +13,7 @@ from trapmeter.errors import RunError
 from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import START_OVER, Journal, has_entries
-from trapmeter.parallel.workers import THIS_MACHINE, Engine, TimeLimits
+from trapmeter.parallel.workers import THIS_MACHINE, Engine
 from trapmeter.prediction.camera_correction import find_camera_facts
 from trapmeter.prediction.estimates import RunSummary, count_results, estimate_distances, summarise_run
 from trapmeter.prediction.medium_pipeline import MediumTask
@@ -99,7 +99,7 @@ def process_tasks(
     n_done, n_failed = len(kept), 0
     progress("look", n_done, len(tasks), n_failed)
     jobs = min(models.jobs, max(1, len(left)))
-    for result in process_media(left, models.open_models, jobs, TimeLimits(), engine.run_tasks) if left else ():
+    for result in process_media(left, models.open_models, jobs, models.time_limits, engine.run_tasks) if left else ():
         journal.add(result)
         n_done += 1
         n_failed += result.has_failed

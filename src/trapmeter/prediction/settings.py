@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from trapmeter.calibration.settings import HFOV_RANGE, FieldSettings
-from trapmeter.detect.precision import DetectorPrecision
+from trapmeter.detect.precision import DetectorPrecision, check_detector_file, parse_detector
 from trapmeter.errors import InputError
 from trapmeter.models.installed import find_model
 from trapmeter.models.runtimes.choice import Runtime
@@ -47,10 +47,12 @@ class PredictSettings(FieldSettings):
     site: Annotated[SiteRule, Parsed(parse_site_rule, format_site_rule)] = _NO_SITE
     """How to find the site of a medium: folder:1 (top folder), folder:-1 (last), regex:(S[0-9]+), or a CSV file of media_id
     and site_id. A Camtrap DP states its own sites."""
-    detector: DetectorPrecision = DetectorPrecision.INT8
-    """Which detector finds animals: in 8 bits, or as published (float32), which takes three times the processor time."""
+    detector: Annotated[DetectorPrecision | Path, Parsed(parse_detector)] = DetectorPrecision.INT8
+    """Which detector finds animals: the embedded one in 8 bits (int8) or as published (float32), which takes three times the
+    processor time, or your own: the ONNX file of a MegaDetector or of another YOLO or RT-DETR detector."""
     min_score: Annotated[float | None, Range(least=0.0, most=1.0)] = None
-    """Leave out boxes with a lower score. Default: 0.25; 0.2 for MegaDetector's JSON; 0 for other files."""
+    """Leave out boxes with a lower score. Default: 0.25; 0.2 for MegaDetector's JSON and for a detector of your own; 0 for
+    other files."""
     hfov_deg: Annotated[float | None, Parameter(name="--hfov"), HFOV_RANGE] = None
     """Horizontal field of view of the cameras, if --cameras doesn't state it."""
     exif: bool = False
@@ -81,6 +83,8 @@ class PredictSettings(FieldSettings):
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        if self.own_detector is not None:
+            check_detector_file(self.own_detector)
         if self.models and self.box_model is not None and self.blend is None:
             raise InputError("--model and --box-model exclude each other: give one of them, or --blend for both")
         if self.blend is not None and not self.models:
@@ -92,6 +96,11 @@ class PredictSettings(FieldSettings):
         if self.store is not None and (self.paths or self.times is None):
             raise InputError("--store replaces the videos: give --times with it, and no paths")
 
+    @property
+    def own_detector(self) -> Path | None:
+        """The ONNX file of the user's detector, None for the embedded one."""
+        return self.detector if isinstance(self.detector, Path) else None
+
     def with_absolute_paths(self) -> PredictSettings:
         """The same settings for processes that were started in another folder."""
         here = Path.cwd()
@@ -102,6 +111,8 @@ class PredictSettings(FieldSettings):
             absolute["site"] = CsvSite(here / self.site.path)
         if self.species is not None and Path(self.species).is_file():
             absolute["species"] = str(here / self.species)
+        if self.own_detector is not None:
+            absolute["detector"] = here / self.own_detector
         return replace(
             self,
             paths=tuple(path.absolute() for path in self.paths),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
+from trapmeter.detect.onnx_detector import OnnxDetector
 from trapmeter.detect.precision import DetectorPrecision
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import Bundle
@@ -15,6 +17,7 @@ from trapmeter.models.runtimes.network import Ensemble, open_network
 from trapmeter.parallel.workers import TaskFailure, TaskRunner, TimeLimits, Work, run_tasks
 from trapmeter.prediction.medium_pipeline import MediumTask, WorkerModels, process_medium
 from trapmeter.prediction.medium_result import MediumResult, failed_result
+from trapmeter.records import Detector
 from trapmeter.storage.remote import file_state_or_zeros
 
 MAX_NETWORK_BYTES = 4_000_000_000
@@ -29,12 +32,13 @@ class WorkerPlan:
     threads: int
 
 
-def plan_workers(jobs: int, n_tasks: int, bundles: Sequence[Bundle], n_machines: int = 1) -> WorkerPlan:
+def plan_workers(jobs: int, n_tasks: int, networks: Sequence[Path], n_machines: int = 1) -> WorkerPlan:
     """As many workers as requested, but no more than there are tasks, or than fit with their own copies of the networks.
 
-    n_machines: over which the workers are spread. Cores that get no worker become threads of the others.
+    networks: the files of networks and detector. n_machines: over which the workers are spread. Cores that get no worker
+    become threads of the others.
     """
-    n_bytes = sum(bundle.network.stat().st_size for bundle in bundles)
+    n_bytes = sum(network.stat().st_size for network in networks)
     room = n_machines * max(1, MAX_NETWORK_BYTES // n_bytes) if n_bytes else jobs
     workers = min(jobs, max(1, n_tasks), room)
     return WorkerPlan(workers, max(1, jobs // workers))
@@ -42,7 +46,7 @@ def plan_workers(jobs: int, n_tasks: int, bundles: Sequence[Bundle], n_machines:
 
 def open_worker_models(
     *,
-    detector: DetectorPrecision | None,
+    detector: DetectorPrecision | Path | None,
     min_score: float,
     bundles: Sequence[Bundle],
     flip: bool,
@@ -55,9 +59,7 @@ def open_worker_models(
     Raises:
         ModelError: a file is missing, damaged or of another kind; or the networks take different inputs.
     """
-    loaded = (
-        None if detector is None else MegadetectorLite.load(EMBEDDED[detector], min_score=min_score, threads=threads)
-    )
+    loaded = None if detector is None else _load_detector(detector, min_score, threads)
     networks = None
     if bundles:
         import cv2
@@ -66,6 +68,12 @@ def open_worker_models(
         cv2.setNumThreads(1)
         networks = Ensemble([open_network(bundle, runtime, threads) for bundle in bundles], flip=flip)
     return WorkerModels(loaded, networks, store)
+
+
+def _load_detector(detector: DetectorPrecision | Path, min_score: float, threads: int) -> Detector:
+    if isinstance(detector, Path):
+        return OnnxDetector.load(detector, min_score=min_score, threads=threads)
+    return MegadetectorLite.load(EMBEDDED[detector], min_score=min_score, threads=threads)
 
 
 ModelsOpener = Callable[[], WorkerModels]

@@ -81,7 +81,8 @@ def predict_and_report(
     if is_cluster:
         # Ray's workers may have been started in another folder.
         settings = settings.with_absolute_paths()
-    shared = [path for path in (*settings.paths, *settings.models, settings.store) if path is not None]
+    read_by_workers = (*settings.paths, *settings.models, settings.store, settings.own_detector)
+    shared = [path for path in read_by_workers if path is not None]
     with (
         open_engine(workers, settings.jobs, shared) as opened,
         publish_folder(target, RESULTS_LAYOUT, overwrite=settings.overwrite) as folder,
