@@ -1,8 +1,8 @@
 """Retrains the embedded box model.
 
-    python tools/train_box_model.py TABLES
+    python tools/train_box_model.py TABLES [TABLES ...]
 
-TABLES is the folder of the Deep Chimpact tables.
+TABLES are the folders of the Deep Chimpact tables and of those that tools/simtrap_tables.py makes.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import sys
 
 from trapmeter.boxmodel.model import EMBEDDED
-from trapmeter.boxmodel.settings import deep_chimpact_recipe
+from trapmeter.boxmodel.settings import embedded_recipe
 from trapmeter.boxmodel.training import train_box_model
-from trapmeter.boxmodel.training_data import read_labelled_observations
+from trapmeter.boxmodel.training_data import read_tables
 
 
 def main() -> None:
     """Writes the bundle into the package."""
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    train_box_model(read_labelled_observations(sys.argv[1]), EMBEDDED, deep_chimpact_recipe(), print)
+    train_box_model(read_tables(sys.argv[1:]), EMBEDDED, embedded_recipe(), print)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ class TestLoad:
             ({"features": list(FEATURES[:-1])}, f"trained on {len(FEATURES) - 1} features"),
             ({"features": ["park", *FEATURES[1:]]}, "number 0 is 'park'"),
             ({"features": None}, "list of names"),
-            ({"uncertainty": {"belt_low": [0.1]}}, "not the uncertainty"),
+            ({"uncertainties": {"nothing": {}}}, "one for each of nothing, lens, size"),
         ],
     )
     def test_cards_of_another_version_are_refused(self, bundle, tmp_path, changes, reason):

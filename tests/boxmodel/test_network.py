@@ -23,6 +23,7 @@ def make_table(n: int = 2000, seed: int = 3) -> TrainingTable:
     return TrainingTable(
         {View.FULL: full, View.OTHER_DETECTOR: full, View.SITE_UNKNOWN: full, View.SINGLE: single},
         target.astype(np.float64),
+        np.ones(n),
         np.ones(n, bool),
         np.arange(n) % 10,
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from trapmeter.boxmodel.settings import BoxModelSettings, deep_chimpact_recipe
+from trapmeter.boxmodel.settings import BoxModelSettings, embedded_recipe
 from trapmeter.errors import InputError
 
 
@@ -24,4 +24,4 @@ def test_values_out_of_range_are_refused(change, option):
 
 
 def test_the_recipe_names_the_source_of_its_training_data():
-    assert "Deep Chimpact" in deep_chimpact_recipe().attribution
+    assert "Deep Chimpact" in embedded_recipe().attribution

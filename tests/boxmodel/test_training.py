@@ -13,8 +13,9 @@ from trapmeter.boxmodel.cross_validation import assign_site_folds
 from trapmeter.boxmodel.ensemble import fit_ensemble
 from trapmeter.boxmodel.features import features
 from trapmeter.boxmodel.intervals import to_distances
+from trapmeter.boxmodel.knowledge import Knowledge
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.boxmodel.settings import deep_chimpact_recipe
+from trapmeter.boxmodel.settings import embedded_recipe
 from trapmeter.boxmodel.training import train_box_model
 from trapmeter.boxmodel.training_data import build_training_table, read_labelled_observations
 from trapmeter.errors import MissingExtraError
@@ -82,7 +83,7 @@ class TestTrain:
         held_out = assign_site_folds(samples, 10) == 0
         table = build_training_table(samples)
         quick = replace(
-            deep_chimpact_recipe(),
+            embedded_recipe(),
             bags=1,
             point_rounds=40,
             interval_rounds=1,
@@ -92,7 +93,7 @@ class TestTrain:
             network_epochs=4,
         )
         raw = fit_ensemble(table, ~held_out, quick).predict(table.features["full"][held_out])
-        distances = to_distances(raw, BoxModel.load().card.uncertainty)
+        distances = to_distances(raw, BoxModel.load().card.uncertainties[Knowledge.NOTHING])
         truth = np.array([sample.distance_m for sample in samples])
         median = np.full(held_out.sum(), np.median(truth[~held_out]))
         assert mae([d.distance_m for d in distances], truth[held_out]) < 0.75 * mae(median, truth[held_out])

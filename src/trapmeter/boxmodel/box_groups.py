@@ -7,11 +7,12 @@ rows are sorted before anything is added up, so neither the order of the input n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.records import Observation
 
 Floats = NDArray[np.float64]
@@ -20,6 +21,8 @@ Flags = NDArray[np.bool_]
 Floats32 = NDArray[np.float32]
 
 NO_BOX = -1.0  # replaces NaN while rows are sorted: NaN has no order
+NO_FACT = -999.0  # and an unknown fact: none can have this value
+FACT_NAMES = tuple(field.name for field in fields(Facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ class Columns:
     site_index: Ints
     time_s: Floats
     box: Floats  # n x 5: x1, y1, x2, y2, score; NaN where there is none
+    facts: Floats  # n x len(FACT_NAMES); NaN where unknown
+
+    def fact(self, name: str) -> Floats:
+        """One of the facts of each row (n); NaN where unknown."""
+        return self.facts[:, FACT_NAMES.index(name)]
 
     @property
     def is_boxed(self) -> Flags:
@@ -47,11 +55,12 @@ class Columns:
         return int(self.site_index.max()) + 1
 
 
-def build_columns(observations: Sequence[Observation]) -> tuple[Columns, Ints]:
-    """Columns of the distinct observations, and the row of each observation."""
+def build_columns(observations: Sequence[Observation], facts: Sequence[Facts] = ()) -> tuple[Columns, Ints]:
+    """Columns of the distinct observations, and the row of each observation. facts: of each observation, or none at all."""
     media: dict[str, int] = {}
     sites: dict[tuple[bool, str], int] = {}
-    table = np.full((len(observations), 9), NO_BOX)
+    table = np.full((len(observations), 9 + len(FACT_NAMES)), NO_BOX)
+    table[:, 9:] = NO_FACT
     for i, observation in enumerate(observations):
         table[i, 0] = observation.time_s
         if observation.box is not None:
@@ -59,10 +68,17 @@ def build_columns(observations: Sequence[Observation]) -> tuple[Columns, Ints]:
         table[i, 6] = media.setdefault(observation.media_id, len(media))
         table[i, 7] = observation.animal_id
         table[i, 8] = sites.setdefault(observation.site_key, len(sites))
+        if facts and facts[i] is not NO_FACTS:
+            table[i, 9:] = [NO_FACT if value is None else value for value in _values(facts[i])]
     distinct, row = np.unique(table, axis=0, return_inverse=True)
     box = np.where(distinct[:, 1:2] == NO_BOX, np.nan, distinct[:, 1:6])
     medium, animal, site_index = (distinct[:, j].astype(np.int64) for j in (6, 7, 8))
-    return Columns(medium, animal, site_index, distinct[:, 0], box), row.reshape(-1).astype(np.int64)
+    known = np.where(distinct[:, 9:] == NO_FACT, np.nan, distinct[:, 9:])
+    return Columns(medium, animal, site_index, distinct[:, 0], box, known), row.reshape(-1).astype(np.int64)
+
+
+def _values(facts: Facts) -> tuple[float | None, ...]:
+    return tuple(getattr(facts, name) for name in FACT_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,15 @@ class BoxGroups:
     before: Ints
     after: Ints
     count: int
+
+    def outward_member(self, first: Ints, steps: int) -> tuple[Flags, Ints]:
+        """The member `steps` further out than `first` (n): whether it belongs to the row's group (n), and its row (n)."""
+        position = first + steps
+        inside = (position >= 0) & (position < len(self.member))
+        if not len(self.member):
+            return inside, np.zeros_like(position)
+        position = np.where(inside, position, 0)
+        return inside & (self.member_group[position] == self.of_row), self.member[position]
 
 
 def build_groups(columns: Columns) -> BoxGroups:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter.boxmodel.features import FEATURES
+from trapmeter.boxmodel.knowledge import Knowledge
 from trapmeter.boxmodel.novelty import CHECKED_FEATURES, Ranges
 from trapmeter.errors import InputError, ModelError
 from trapmeter.files import atomic_file, atomic_path, sha256_of_bytes
 from trapmeter.uncertainty import Uncertainty
 
-FORMAT = 2
+FORMAT = 3
 TARGET = "log1p_m"
 MODEL, CARD = "model.onnx", "bundle.json"
 
@@ -25,13 +26,14 @@ class BundleCard:
 
     model_id: str
     onnx_sha256: str
-    uncertainty: Uncertainty
+    uncertainties: Mapping[Knowledge, Uncertainty]
+    """The errors to expect, by what is known."""
     seen: Ranges
     """Where the boxes of the training data lie (novelty.py)."""
     trained_on: Mapping[str, int]
     """Counts of rows, media and sites."""
-    held_out: Mapping[str, float]
-    """Figures at held-out sites."""
+    held_out: Mapping[str, Any]
+    """Figures at held-out sites, of all rows and by park and what the model was told."""
     settings: Mapping[str, Any]
     attribution: str = ""
     features: tuple[str, ...] = FEATURES
@@ -93,10 +95,7 @@ def _read_card(path: Path) -> BundleCard:
         raise ModelError(f"{path}: {_differing_features(content['features'])}; {_RETRAIN}")
     if not isinstance(content["model_id"], str) or not isinstance(content["onnx_sha256"], str):
         raise ModelError(f"{path}: model_id and onnx_sha256 must be texts; {_RETRAIN}")
-    try:
-        uncertainty = Uncertainty.from_json(content["uncertainty"])
-    except InputError as error:
-        raise ModelError(f"{path}: {error}; {_RETRAIN}") from error
+    uncertainties = _read_uncertainties(path, content["uncertainties"])
     ranges = content["seen"]
     if (
         not isinstance(ranges, dict)
@@ -106,7 +105,16 @@ def _read_card(path: Path) -> BundleCard:
         raise ModelError(
             f"{path}: seen must have two numbers for some of {', '.join(CHECKED_FEATURES)}, got {ranges!r}; {_RETRAIN}"
         )
-    return BundleCard(**{**content, "uncertainty": uncertainty, "features": FEATURES})
+    return BundleCard(**{**content, "uncertainties": uncertainties, "features": FEATURES})
+
+
+def _read_uncertainties(path: Path, content: object) -> dict[Knowledge, Uncertainty]:
+    if not isinstance(content, dict) or set(content) != set(Knowledge):
+        raise ModelError(f"{path}: uncertainties must have one for each of {', '.join(Knowledge)}; {_RETRAIN}")
+    try:
+        return {known: Uncertainty.from_json(content[known]) for known in Knowledge}
+    except InputError as error:
+        raise ModelError(f"{path}: {error}; {_RETRAIN}") from error
 
 
 _RETRAIN = "train the bundle with this version"

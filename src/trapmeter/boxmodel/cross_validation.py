@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
-from trapmeter.boxmodel.box_groups import Floats, Ints
+from trapmeter.boxmodel.box_groups import Flags, Floats, Ints
 from trapmeter.boxmodel.ensemble import fit_ensemble
 from trapmeter.boxmodel.intervals import fit_box_uncertainty, to_distances
+from trapmeter.boxmodel.knowledge import Knowledge
 from trapmeter.boxmodel.network import limit_blas_threads
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.training_data import LabelledObservation, TrainingTable, View
+from trapmeter.boxmodel.simulated import simulate_sites
+from trapmeter.boxmodel.training_data import CASES, FULL, Case, LabelledObservation, TrainingTable, View
 from trapmeter.folds import folds_by_size
 from trapmeter.progress import Announce
 from trapmeter.records import Distance
+from trapmeter.uncertainty import MIN_SITES, Uncertainty
 
 
 def assign_site_folds(samples: Sequence[LabelledObservation], count: int) -> Ints:
@@ -32,49 +36,95 @@ def assign_site_folds(samples: Sequence[LabelledObservation], count: int) -> Int
     return np.array([fold_of[site] for site in sites], np.int64)
 
 
-def predict_held_out(
-    table: TrainingTable, fold: Ints, settings: BoxModelSettings, announce: Announce
-) -> dict[View, Floats]:
-    """Point, low and high (n x 3) in each view; every row is predicted by an ensemble trained on the other folds.
+def with_simulated_sites(
+    samples: Sequence[LabelledObservation], settings: BoxModelSettings
+) -> tuple[list[LabelledObservation], Flags]:
+    """The samples followed by those of the settings' simulated sites, and which to ask for when errors are measured (n).
 
-    table: n rows; fold (n): the fold of each row, 0..k-1.
+    Enough simulated sites are asked for to have about as many rows as the samples.
+    """
+    simulated = [
+        replace(sample, weight=settings.simulated_weight)
+        for sample in simulate_sites(settings.simulated_sites, settings.seed)
+    ]
+    asked = np.ones(len(samples) + len(simulated), dtype=bool)
+    if len(simulated) > len(samples) > 0:
+        last = simulated[len(samples)].observation.site_id
+        end = next((i for i in range(len(samples), len(simulated)) if simulated[i].observation.site_id != last), 0)
+        asked[len(samples) + (end or len(simulated)) :] = False
+    return [*samples, *simulated], asked
+
+
+def predict_held_out(
+    samples: Sequence[LabelledObservation],
+    table: TrainingTable,
+    fold: Ints,
+    settings: BoxModelSettings,
+    announce: Announce,
+    asked: Flags,
+) -> dict[Case, Floats]:
+    """Point, low and high (m x 3) of the m samples that are asked for, in each case, by models trained on the other folds.
+
+    table: n rows of the samples; fold, asked (n): the fold of each row, 0..k-1, and whether it is asked for. All rows of a
+    site are asked for or none.
     """
     count = int(fold.max()) + 1
+    questions = [sample for sample, is_asked in zip(samples, asked.tolist(), strict=True) if is_asked]
+    rows = {case: case.features(questions) for case in CASES}
+    truth = np.array([sample.distance_m for sample in questions])
 
-    def predict_fold(index: int) -> dict[View, Floats]:
-        held_out = fold == index
-        ensemble = fit_ensemble(table, ~held_out, settings)
-        predictions = {view: ensemble.predict(table.features[view][held_out]) for view in View}
-        error = np.abs(np.expm1(predictions[View.FULL][:, 0]) - np.expm1(table.target[held_out])).mean()
+    def predict_fold(index: int) -> dict[Case, Floats]:
+        ensemble = fit_ensemble(table, fold != index, settings)
+        held_out = fold[asked] == index
+        predictions = {case: ensemble.predict(rows[case][held_out]) for case in CASES}
+        error = np.abs(np.expm1(predictions[FULL][:, 0]) - truth[held_out]).mean()
         announce(
             f"fold {index + 1} of {count}: mean error {error:.2f} m on {int(held_out.sum())} rows of held-out sites"
         )
         return predictions
 
-    raw = {view: np.zeros((len(fold), 3)) for view in View}
+    raw = {case: np.zeros((len(questions), 3)) for case in CASES}
     with limit_blas_threads(), ThreadPoolExecutor(settings.threads) as pool:
         for index, predictions in enumerate(pool.map(predict_fold, range(count))):
-            for view in View:
-                raw[view][fold == index] = predictions[view]
+            for case in CASES:
+                raw[case][fold[asked] == index] = predictions[case]
     return raw
 
 
+def fit_uncertainties(
+    samples: Sequence[LabelledObservation], raw: Mapping[Case, Floats], kept: Flags
+) -> dict[Knowledge, Uncertainty]:
+    """The errors to expect by what is known, from held-out predictions (n x 3) of the samples marked in kept (n).
+
+    A case that too few sites have facts for gets the errors of nothing known.
+    """
+    truth = np.array([sample.distance_m for sample in samples])
+    sites = np.array([sample.observation.site_or_medium for sample in samples])
+    uncertainties: dict[Knowledge, Uncertainty] = {}
+    for known in Knowledge:
+        case = Case(View.FULL, known)
+        rows = kept & case.applies_to(samples)
+        if known is Knowledge.NOTHING or len(set(sites[rows].tolist())) >= MIN_SITES:
+            uncertainties[known] = fit_box_uncertainty(raw[case][rows], truth[rows], sites[rows].tolist())
+        else:
+            uncertainties[known] = uncertainties[Knowledge.NOTHING]
+    return uncertainties
+
+
 def held_out_distances(
-    samples: Sequence[LabelledObservation], fold: Ints, raw: Mapping[View, Floats]
-) -> dict[View, list[Distance]]:
-    """Distances of all samples in each view, with intervals and draws learned only from other folds' rows.
+    samples: Sequence[LabelledObservation], fold: Ints, raw: Mapping[Case, Floats]
+) -> dict[Case, list[Distance]]:
+    """Distances of all samples in each case, with intervals and draws learned only from other folds' rows.
 
     The ensembles that predicted those other rows were trained on this fold, as in cross-conformal prediction (Vovk 2015):
     separate ensembles for each pair of folds would cost ten times as much.
     """
-    truth = np.array([sample.distance_m for sample in samples])
-    sites = np.array([sample.observation.site_or_medium for sample in samples])
-    distances: dict[View, list[Distance]] = {view: [Distance(0.0, 0.0, 0.0)] * len(fold) for view in raw}
+    distances: dict[Case, list[Distance]] = {case: [Distance(0.0, 0.0, 0.0)] * len(fold) for case in raw}
     for index in range(int(fold.max()) + 1):
         held_out = fold == index
-        uncertainty = fit_box_uncertainty(raw[View.FULL][~held_out], truth[~held_out], sites[~held_out].tolist())
-        for view in raw:
-            of_fold = to_distances(raw[view][held_out], uncertainty)
+        uncertainties = fit_uncertainties(samples, raw, ~held_out)
+        for case in raw:
+            of_fold = to_distances(raw[case][held_out], uncertainties[case.knowledge])
             for row, distance in zip(np.flatnonzero(held_out), of_fold, strict=True):
-                distances[view][row] = distance
+                distances[case][row] = distance
     return distances

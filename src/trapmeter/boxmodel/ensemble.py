@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from trapmeter.boxmodel.box_groups import Flags, Floats, Floats32
+from trapmeter.boxmodel.box_groups import Flags, Floats, Floats32, Ints
 from trapmeter.boxmodel.features import FEATURES
 from trapmeter.boxmodel.intervals import TAIL
 from trapmeter.boxmodel.network import BoxNetwork, fit_networks
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.training_data import TrainingTable, view_weights
+from trapmeter.boxmodel.training_data import TrainingTable, View, view_weights
 from trapmeter.errors import MissingExtraError
 
 
@@ -37,12 +37,12 @@ class Forest:
 def fit_forest(table: TrainingTable, rows: Flags, settings: BoxModelSettings) -> Forest:
     """Fits all trees to the rows of the table that are marked True (n)."""
     lightgbm = load_lightgbm()
-    weights = view_weights(settings)
     params = _params(settings)
+    views = _views_of_rows(table, rows, settings)
     data = lightgbm.Dataset(
-        np.concatenate([table.features[view][rows] for view in weights]),
-        np.tile(table.target[rows], len(weights)),
-        weight=np.repeat(list(weights.values()), int(rows.sum())),
+        np.concatenate([table.features[view][chosen] for view, (chosen, _) in views.items()]),
+        np.concatenate([table.target[chosen] for chosen, _ in views.values()]),
+        weight=np.concatenate([weight for _, weight in views.values()]),
         feature_name=list(FEATURES),
         params=params,
         free_raw_data=False,
@@ -58,6 +58,27 @@ def fit_forest(table: TrainingTable, rows: Flags, settings: BoxModelSettings) ->
         boost(low, settings.interval_rounds, settings.seed),
         boost(high, settings.interval_rounds, settings.seed),
     )
+
+
+def _views_of_rows(table: TrainingTable, rows: Flags, settings: BoxModelSettings) -> dict[View, tuple[Ints, Floats]]:
+    """The rows that are used in each view, and their weights.
+
+    Each row is used in all views, but a simulated one in a single view: there are enough of them.
+    """
+    shares = view_weights(settings)
+    total = sum(shares.values())
+    index = np.flatnonzero(rows)
+    whole = index[table.weight[index] == 1]
+    light = index[table.weight[index] != 1]
+    drawn = np.random.default_rng(settings.seed).choice(
+        len(shares), len(light), p=np.array(list(shares.values())) / total
+    )
+    views = {}
+    for number, (view, share) in enumerate(shares.items()):
+        few = light[drawn == number]
+        weight = np.concatenate([np.full(len(whole), share), total * table.weight[few]])
+        views[view] = np.concatenate([whole, few]), weight
+    return views
 
 
 def load_lightgbm() -> Any:

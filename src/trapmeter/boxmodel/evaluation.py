@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,11 +12,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.boxmodel.box_groups import Flags, Floats, Ints
-from trapmeter.boxmodel.cross_validation import assign_site_folds, held_out_distances, predict_held_out
+from trapmeter.boxmodel.box_groups import Flags, Floats
+from trapmeter.boxmodel.cross_validation import (
+    assign_site_folds,
+    held_out_distances,
+    predict_held_out,
+    with_simulated_sites,
+)
 from trapmeter.boxmodel.ensemble import load_lightgbm
+from trapmeter.boxmodel.knowledge import Knowledge
 from trapmeter.boxmodel.settings import BoxModelSettings
-from trapmeter.boxmodel.training_data import LabelledObservation, View, build_training_table
+from trapmeter.boxmodel.training_data import CASES, FULL, Case, LabelledObservation, View, build_training_table
 from trapmeter.files import PathLike, atomic_file, make_folder
 from trapmeter.metrics import BANDS_M, bias, coverage, mae, mean_width
 from trapmeter.progress import Announce
@@ -27,15 +33,17 @@ from trapmeter.tables.distances import DRAW_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class HeldOutRow:
-    """A sample, and its distance in each view from an ensemble that was not trained on its site."""
+    """A sample, and its distance in each case that applies to it, from an ensemble that was not trained on its site."""
 
     observation: Observation
     truth_m: float
     fold: int
-    full: Distance
-    other_detector: Distance
-    site_unknown: Distance
-    single: Distance
+    distances: Mapping[Case, Distance]
+
+    @property
+    def full(self) -> Distance:
+        """The distance from all boxes of its site, and nothing else."""
+        return self.distances[FULL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +86,35 @@ def evaluate_box_model(
     """Predicts every sample with ensembles and intervals that learned only from other folds' sites.
 
     Subsets: all, with box, without box; other detector, site unknown and single observation (all rows, in the view of that
-    name, see `trapmeter.boxmodel.training_data.View`); bands of true distance; parks. Rows without a box count too.
+    name, see `trapmeter.boxmodel.training_data.View`); told what is known about camera and animal (rows with facts); bands
+    of true distance; parks, each untold and told. Rows without a box count too, those of simulated sites don't.
 
     Raises:
         MissingExtraError: LightGBM or threadpoolctl is not installed.
         InputError: fewer sites than folds.
     """
     load_lightgbm()
-    fold = assign_site_folds(samples, folds)
-    announce(f"features of {len(samples)} rows")
-    table = build_training_table(samples)
-    distances = held_out_distances(samples, fold, predict_held_out(table, fold, settings, announce))
-    truth = np.array([sample.distance_m for sample in samples])
-    park = np.array([sample.park for sample in samples])
+    n = len(samples)
+    everything, asked = with_simulated_sites(samples, settings)
+    fold = assign_site_folds(everything, folds)
+    announce(f"features of {len(everything)} rows")
+    table = build_training_table(everything)
+    raw = predict_held_out(everything, table, fold, settings, announce, asked)
+    questions = [sample for sample, is_asked in zip(everything, asked.tolist(), strict=True) if is_asked]
+    distances = held_out_distances(questions, fold[asked], raw)
+    applies = {case: case.applies_to(samples) for case in CASES}
     rows = tuple(
-        HeldOutRow(sample.observation, sample.distance_m, int(fold[i]), *(distances[view][i] for view in View))
+        HeldOutRow(
+            sample.observation,
+            sample.distance_m,
+            int(fold[i]),
+            {case: distances[case][i] for case in CASES if applies[case][i]},
+        )
         for i, sample in enumerate(samples)
     )
-    return Evaluation(folds, settings, _subsets(truth, fold, table.is_boxed, park, distances), rows)
+    park = np.array([sample.park for sample in samples])
+    of_samples = {case: distances[case][:n] for case in CASES}
+    return Evaluation(folds, settings, _subsets(rows, park, of_samples, applies), rows)
 
 
 def write_evaluation(evaluation: Evaluation, folder: PathLike) -> None:
@@ -112,16 +131,28 @@ def write_evaluation(evaluation: Evaluation, folder: PathLike) -> None:
         file.write("\n")
     with atomic_file(folder / "oof.csv") as file:
         writer = csv.writer(file, lineterminator="\n")
-        ends = [f"{view}_{end}" for view in View for end in ("distance_m", "low_m", "high_m")]
+        ends = [f"{_column(case)}_{end}" for case in CASES for end in ("distance_m", "low_m", "high_m")]
         names = ("media_id", "time_s", "animal_id", "site_id", "has_box", "fold", "truth_m")
         writer.writerow([*names, *ends, *(f"{View.FULL}_{name}" for name in DRAW_COLUMNS)])
         for row in evaluation.rows:
             observation = row.observation
             key = (to_cell(observation.media_id), f"{observation.time_s:g}", observation.animal_id)
             site = (to_cell(observation.site_id), int(observation.box is not None))
-            distances = (row.full, row.other_detector, row.site_unknown, row.single)
-            metres = [value for d in distances for value in (d.distance_m, d.low_m, d.high_m)]
-            writer.writerow([*key, *site, row.fold, row.truth_m, *(f"{m:.3f}" for m in (*metres, *row.full.draws_m))])
+            metres = [cell for case in CASES for cell in _metre_cells(row.distances.get(case))]
+            writer.writerow(
+                [*key, *site, row.fold, row.truth_m, *metres, *(f"{draw:.3f}" for draw in row.full.draws_m)]
+            )
+
+
+def _column(case: Case) -> str:
+    return str(case).replace(" ", "_").replace(",", "")
+
+
+def _metre_cells(distance: Distance | None) -> tuple[str, str, str]:
+    """The cells of a distance; empty if the case doesn't apply to the row."""
+    if distance is None:
+        return "", "", ""
+    return f"{distance.distance_m:.3f}", f"{distance.low_m:.3f}", f"{distance.high_m:.3f}"
 
 
 def format_figures(evaluation: Evaluation) -> str:
@@ -136,33 +167,35 @@ def format_figures(evaluation: Evaluation) -> str:
 
 
 def _subsets(
-    truth_m: Floats,
-    fold: Ints,
-    is_boxed: Flags,
+    rows: Sequence[HeldOutRow],
     park: NDArray[np.str_],
-    distances: dict[View, list[Distance]],
+    distances: Mapping[Case, Sequence[Distance]],
+    applies: Mapping[Case, Flags],
 ) -> tuple[SubsetFigures, ...]:
-    all_rows = np.ones(len(truth_m), dtype=bool)
-    subsets = [
-        ("all", View.FULL, all_rows),
-        ("with box", View.FULL, is_boxed),
-        ("without box", View.FULL, ~is_boxed),
-    ]
+    truth_m = np.array([row.truth_m for row in rows])
+    fold = np.array([row.fold for row in rows])
+    is_boxed = np.array([row.observation.box is not None for row in rows])
+    all_rows = np.ones(len(rows), dtype=bool)
+    subsets = [("all", FULL, all_rows), ("with box", FULL, is_boxed), ("without box", FULL, ~is_boxed)]
     for view, name in (
         (View.OTHER_DETECTOR, "other detector"),
         (View.SITE_UNKNOWN, "site unknown"),
         (View.SINGLE, "single observation"),
     ):
-        subsets += [(name, view, all_rows), (f"{name}, boxed", view, is_boxed)]
+        subsets += [(name, Case(view), all_rows), (f"{name}, boxed", Case(view), is_boxed)]
+    told = [case for case in CASES if case.knowledge is not Knowledge.NOTHING]
+    subsets += [(str(case), case, applies[case]) for case in told]
     for low, high in pairwise(BANDS_M):
         name = f"{low:g}-{high:g} m" if np.isfinite(high) else f"{low:g}+ m"
-        subsets.append((name, View.FULL, (truth_m >= low) & (truth_m < high)))
-    subsets += [(f"park {name}", View.FULL, park == name) for name in sorted(set(park.tolist()) - {""})]
+        subsets.append((name, FULL, (truth_m >= low) & (truth_m < high)))
+    for name in sorted(set(park.tolist()) - {""}):
+        subsets.append((f"park {name}", FULL, park == name))
+        subsets += [(f"park {name}, {case}", case, applies[case] & (park == name)) for case in told]
     medians = np.array([np.median(truth_m[fold != index]) for index in range(int(fold.max()) + 1)])[fold]
     return tuple(
-        _figures(name, truth_m[rows], medians[rows], [distances[view][i] for i in np.flatnonzero(rows)])
-        for name, view, rows in subsets
-        if rows.any()
+        _figures(name, truth_m[chosen], medians[chosen], [distances[case][i] for i in np.flatnonzero(chosen).tolist()])
+        for name, case, chosen in subsets
+        if chosen.any()
     )
 
 

@@ -17,13 +17,15 @@ from trapmeter.boxmodel import grouped
 from trapmeter.boxmodel.box_groups import (
     BoxGroups,
     Columns,
-    Flags,
     Floats,
     Floats32,
     Ints,
     build_columns,
     build_groups,
 )
+from trapmeter.boxmodel.fact_features import fact_features
+from trapmeter.boxmodel.robust_track import repeated_features, robust_features
+from trapmeter.facts import Facts
 from trapmeter.records import Observation
 
 EDGE = 0.004
@@ -50,15 +52,15 @@ MAX_OTHER_MEDIA = 5
 Values = dict[str, Floats]
 
 
-def features(observations: Sequence[Observation]) -> Floats32:
-    """Features of each observation, n x len(FEATURES), NaN where unknown.
+def features(observations: Sequence[Observation], facts: Sequence[Facts] = ()) -> Floats32:
+    """Features of each observation, n x len(FEATURES), NaN where unknown. facts: of each observation, or none at all.
 
     All observations of a run belong in one call, since they are each other's context. Boxes of another site (or of another
     medium, if the site is unknown) change nothing. Permuting the observations permutes the rows.
     """
     if not observations:
         return np.empty((0, len(FEATURES)), dtype=np.float32)
-    columns, row_of = build_columns(observations)
+    columns, row_of = build_columns(observations, facts)
     values = _values(columns)
     return np.stack([values[name] for name in FEATURES], axis=1).astype(np.float32)[row_of]
 
@@ -66,7 +68,7 @@ def features(observations: Sequence[Observation]) -> Floats32:
 def _values(columns: Columns) -> Values:
     groups = build_groups(columns)
     own = _own_box(columns)
-    smoothed = _smoothed(groups, columns.time_s, own)
+    smoothed = _smoothed(groups, columns.time_s, own["score"], {name: own[name] for name in SMOOTHED}, SMOOTHING_S)
     track = _track(groups, own)
     site = _site(columns, own)
     values = own | _neighbours(groups, columns.time_s, own) | smoothed | track | site | _ground(columns, own)
@@ -74,6 +76,8 @@ def _values(columns: Columns) -> Values:
     for name in ("y2", "log_area"):
         values[f"from_track_{name}"] = own[name] - track[f"track_q50_{name}"]
         values[f"smooth_from_site_{name}"] = smoothed[f"sure6_{name}"] - site[f"site_even_q50_{name}"]
+    values |= robust_features(groups, columns, own) | repeated_features(columns)
+    values |= fact_features(columns, values, _ground_near(columns, groups, own["score"]))
     for name in ("y2", "log_h", "log_area"):
         values[f"rank_in_site_{name}"] = grouped.ranks(site_index, own[name], n_sites)
         values[f"smooth_rank_in_site_{name}"] = grouped.ranks(site_index, smoothed[f"sure6_{name}"], n_sites)
@@ -96,63 +100,74 @@ def _own_box(columns: Columns) -> Values:
     }  # fmt: skip
 
 
-def _outward_member(groups: BoxGroups, first: Ints, steps: int) -> tuple[Flags, Ints]:
-    """The member `steps` further out than `first`: whether it belongs to the row's group (n), and its row (n)."""
-    position = first + steps
-    inside = (position >= 0) & (position < len(groups.member))
-    if not len(groups.member):
-        return inside, np.zeros_like(position)
-    position = np.where(inside, position, 0)
-    return inside & (groups.member_group[position] == groups.of_row), groups.member[position]
-
-
 def _neighbours(groups: BoxGroups, time_s: Floats, own: Values) -> Values:
     """The nearest two boxes before and after, and the time to the nearest."""
     values: Values = {}
     for side, first, outward in (("before", groups.before, -1), ("after", groups.after, 1)):
-        found, row = _outward_member(groups, first, 0)
+        found, row = groups.outward_member(first, 0)
         values[f"{side}_gap_s"] = np.where(found, np.abs(time_s[row] - time_s), np.nan)
         for name in ("y2", "log_area", "log_h", "score", "cx"):
             values[f"{side}_{name}"] = np.where(found, own[name][row], np.nan)
-        found, row = _outward_member(groups, first, outward)
+        found, row = groups.outward_member(first, outward)
         for name in ("y2", "log_area", "log_h"):
             values[f"{side}2_{name}"] = np.where(found, own[name][row], np.nan)
     return values
 
 
-def _smoothed(groups: BoxGroups, time_s: Floats, own: Values) -> Values:
-    """Means over neighbours in time and the box itself: smooth* by time alone, sure* also by the detector's score."""
+def _smoothed(  # noqa: PLR0917
+    groups: BoxGroups,
+    time_s: Floats,
+    score: Floats,
+    columns: Values,
+    widths_s: tuple[int, ...],
+    kinds: tuple[str, ...] = ("smooth", "sure"),
+) -> Values:
+    """Means over neighbours in time and the row itself: smooth* by time alone, sure* also by the detector's score.
+
+    columns: known at the same rows, NaN at the others.
+    """
     n = len(time_s)
-    stacked = np.stack([own[name] for name in SMOOTHED], axis=1)
-    sums = {(kind, width): np.zeros((n, len(SMOOTHED) + 1)) for width in SMOOTHING_S for kind in ("smooth", "sure")}
+    stacked = np.stack(list(columns.values()), axis=1)
+    is_known = ~np.isnan(stacked[:, 0])
+    sums = {(kind, width): np.zeros((n, len(columns) + 1)) for width in widths_s for kind in kinds}
 
     def add(target: Ints, source: Ints) -> None:
         value, gap = stacked[source], time_s[source] - time_s[target]
-        for width in SMOOTHING_S:
+        for width in widths_s:
             gaussian = np.exp(-0.5 * (gap / width) ** 2)
-            for kind in ("smooth", "sure"):
-                weight = gaussian if kind == "smooth" else gaussian * (own["score"][source] + SCORE_FLOOR)
+            for kind in kinds:
+                weight = gaussian if kind == "smooth" else gaussian * (score[source] + SCORE_FLOOR)
                 sums[kind, width][target, :-1] += weight[:, None] * value
                 sums[kind, width][target, -1] += weight
 
-    boxed = np.flatnonzero(~np.isnan(own["y2"]))
-    add(boxed, boxed)
-    for steps in range(MAX_NEIGHBOURS):
+    known = np.flatnonzero(is_known)
+    add(known, known)
+    for steps in range(MAX_NEIGHBOURS if len(known) else 0):
         reached = 0
         for first, outward in ((groups.before, -1), (groups.after, 1)):
-            found, source = _outward_member(groups, first, outward * steps)
-            target = np.flatnonzero(found)
+            found, source = groups.outward_member(first, outward * steps)
+            reached += int(found.sum())
+            target = np.flatnonzero(found & is_known[source])
             add(target, source[target])
-            reached += len(target)
         if not reached:
             break
     values: Values = {}
     for (kind, width), total in sums.items():
         # Far from every box, the Gaussian is exactly 0: the mean is unknown.
         weight = np.where(total[:, -1] > 0, total[:, -1], np.nan)
-        for j, name in enumerate(SMOOTHED):
+        for j, name in enumerate(columns):
             values[f"{kind}{width}_{name}"] = total[:, j] / weight
     return values
+
+
+def _ground_near(columns: Columns, groups: BoxGroups, score: Floats) -> Values:
+    """The log distance of the fitted ground at the animal's boxes: mean over neighbours in time, and the track's middle."""
+    with np.errstate(invalid="ignore"):
+        ground_log = np.log(columns.fact("ground_m"))
+    smoothed = _smoothed(groups, columns.time_s, score, {"ground": ground_log}, (6,), ("sure",))
+    even = np.ones(len(groups.member), dtype=np.int64)
+    middle = grouped.quantiles(groups.member_group, ground_log[groups.member], even, groups.count, (0.5,))
+    return {"near": smoothed["sure6_ground"], "middle": middle[groups.of_row, 0]}
 
 
 def _track(groups: BoxGroups, own: Values) -> Values:

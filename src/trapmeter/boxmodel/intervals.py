@@ -6,11 +6,13 @@ are overconfident at new sites: `trapmeter.uncertainty` learns from held-out sit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trapmeter.boxmodel.box_groups import Floats
+from trapmeter.boxmodel.knowledge import Knowledge
 from trapmeter.records import Distance
 from trapmeter.uncertainty import MAX_M, Uncertainty, fit_uncertainty
 
@@ -36,6 +38,18 @@ def fit_box_uncertainty(raw: Floats, truth_m: Floats, site_ids: Sequence[str]) -
 def to_distances(raw: Floats, uncertainty: Uncertainty) -> list[Distance]:
     """Distances with intervals from the model's point, low and high (n x 3)."""
     return uncertainty.distances(_point(raw), *_scales(raw))
+
+
+def distances_by_knowledge(
+    raw: Floats, known: NDArray[np.str_], uncertainties: Mapping[Knowledge, Uncertainty]
+) -> list[Distance]:
+    """As `to_distances`, with the errors to expect by what is known about each row (n)."""
+    distances = [Distance(0.0, 0.0, 0.0)] * len(raw)
+    for knowledge in Knowledge:
+        rows = np.flatnonzero(known == knowledge)
+        for row, distance in zip(rows.tolist(), to_distances(raw[rows], uncertainties[knowledge]), strict=True):
+            distances[row] = distance
+    return distances
 
 
 def _point(raw: Floats) -> Floats:

@@ -11,9 +11,11 @@ import onnxruntime
 
 from trapmeter.boxmodel.bundle import MODEL, BundleCard, read_bundle
 from trapmeter.boxmodel.features import FEATURES, features
-from trapmeter.boxmodel.intervals import to_distances
+from trapmeter.boxmodel.intervals import distances_by_knowledge
+from trapmeter.boxmodel.knowledge import knowledge_of
 from trapmeter.boxmodel.novelty import find_doubts
 from trapmeter.errors import ModelError
+from trapmeter.facts import Facts
 from trapmeter.files import PathLike
 from trapmeter.records import Distance, ModelIdentity, Observation
 
@@ -52,17 +54,24 @@ class BoxModel:
         _check_shapes(folder / MODEL, session)
         return cls(card, session)
 
-    def estimate(self, observations: Sequence[Observation]) -> list[Distance]:
+    def estimate(self, observations: Sequence[Observation], facts: Sequence[Facts] = ()) -> list[Distance]:
         """One distance for each observation, in the same order, including those without a box.
 
-        Pass ALL observations of a run at once: the model knows the camera only from the animal's other seconds and the site's
-        other videos. For a single observation without a box, it predicts about the median of all distances.
+        Pass ALL observations of a run at once: unless it is told, the model knows the camera only from the animal's other
+        seconds and the site's other videos. For a single observation without a box, it predicts about the median of all
+        distances.
+
+        Args:
+            observations: of any number of sites.
+            facts: what is known about each observation's camera and animal; empty if nothing is known.
         """
         if not observations:
             return []
-        rows = features(observations)
+        rows = features(observations, facts)
         (raw,) = self._session.run(None, {self._session.get_inputs()[0].name: rows})
-        distances = to_distances(np.asarray(raw, dtype=np.float64), self.card.uncertainty)
+        distances = distances_by_knowledge(
+            np.asarray(raw, dtype=np.float64), knowledge_of(rows), self.card.uncertainties
+        )
         return [
             replace(distance, doubt=doubt) if doubt else distance
             for distance, doubt in zip(distances, find_doubts(rows, self.card.seen), strict=True)

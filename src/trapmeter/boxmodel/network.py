@@ -114,12 +114,12 @@ def fit_networks(table: TrainingTable, rows: Flags, settings: BoxModelSettings) 
     scaler = fit_feature_scaler(features[View.FULL], np.concatenate(list(features.values())))
     inputs = np.stack([scaler(values) for values in features.values()])
     shares = np.array(list(weights.values())) / sum(weights.values())
-    target, site_index = table.target[rows], table.site_index[rows]
+    target, weight, site_index = table.target[rows], table.weight[rows], table.site_index[rows]
     networks = []
     for index in range(settings.networks):
         rng = np.random.default_rng(settings.seed + index)
         sampled = _sample_sites(site_index, settings.network_site_share, rng)
-        trainer = _fit(inputs[:, sampled], shares, target[sampled], settings, rng)
+        trainer = _fit(inputs, shares, target, sampled, weight[sampled], settings, rng)
         networks.append(BoxNetwork(scaler, tuple(trainer.weights), tuple(trainer.biases)))
     return tuple(networks)
 
@@ -131,19 +131,28 @@ def _sample_sites(site_index: Ints, share: float, rng: np.random.Generator) -> I
     return np.flatnonzero(np.isin(site_index, sampled))
 
 
-def _fit(
-    inputs: Floats32, shares: Floats, target: Floats, settings: BoxModelSettings, rng: np.random.Generator
+def _fit(  # noqa: PLR0917
+    inputs: Floats32,
+    shares: Floats,
+    target: Floats,
+    sampled: Ints,
+    weight: Floats,
+    settings: BoxModelSettings,
+    rng: np.random.Generator,
 ) -> _Trainer:
-    """inputs: views x rows x inputs; shares: how often a row is used in each view."""
-    n, batch = len(target), min(BATCH, len(target))
-    trainer = _Trainer(inputs.shape[2], settings, float(np.median(target)), rng)
+    """inputs: views x rows x inputs. shares: how often each view is used. sampled, weight: the rows, and how often."""
+    n = max(1, round(float(weight.sum())))
+    batch = min(BATCH, n)
+    trainer = _Trainer(inputs.shape[2], settings, float(np.median(target[sampled])), rng)
     steps = settings.network_epochs * (n // batch)
     done = 0
+    chance = weight / weight.sum()
     for _ in range(settings.network_epochs):
-        order, view = rng.permutation(n), rng.choice(len(shares), n, p=shares)
+        order = rng.permutation(sampled) if (weight == 1).all() else rng.choice(sampled, n, p=chance)
+        view = rng.choice(len(shares), n, p=shares)
         for start in range(0, n - batch + 1, batch):
             rows = order[start : start + batch]
-            trainer.step(inputs[view[rows], rows], target[rows], _learning_rate(done / steps))
+            trainer.step(inputs[view[start : start + batch], rows], target[rows], _learning_rate(done / steps))
             done += 1
     return trainer
 

@@ -55,6 +55,10 @@ class BoxModelSettings:
     """Weight of a copy of each row whose site is unknown: it has only its own video as context."""
     single_weight: Weight = 0.2
     """Weight of a copy of each row that has only its own box, like a photo."""
+    simulated_sites: Annotated[int, Range(least=0)] = 0
+    """Simulated sites to train on besides the tables: other lenses, heights and sizes of animals."""
+    simulated_weight: Share = 0.4
+    """Weight of a simulated row; that of a table's row is 1."""
     calibration_folds: Annotated[int, Range(least=2)] = 5
     """Folds by site from which training learns how far to widen the intervals."""
     seed: int = 1
@@ -66,13 +70,20 @@ class BoxModelSettings:
         check_ranges(self)
 
 
-def deep_chimpact_recipe() -> BoxModelSettings:
+def embedded_recipe() -> BoxModelSettings:
     """The settings of the embedded model."""
     return BoxModelSettings(
-        model_id="boxmodel-deepchimpact-2",
+        model_id="boxmodel-3",
+        simulated_sites=3000,
+        networks=6,
+        network_width=256,
+        network_epochs=16,
+        network_share=0.5,
+        calibration_folds=4,
         attribution=(
             "Trained on the label and box tables of the competition 'Deep Chimpact: Depth Estimation for Wildlife "
             "Conservation' (DrivenData, 2021; Max Planck Institute for Evolutionary Anthropology and Wild Chimpanzee "
-            "Foundation), published under the MIT licence in github.com/drivendataorg/deep-chimpact-winners."
+            "Foundation), published under the MIT licence in github.com/drivendataorg/deep-chimpact-winners; on detections "
+            "in rendered videos (art of 0 A.D. by Wildfire Games and contributors, CC BY-SA 3.0); and on simulated sites."
         ),
     )

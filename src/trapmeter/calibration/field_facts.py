@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trapmeter.calibration.lens import TRAINED_HFOV_DEG, lens_changes_boxes
 from trapmeter.errors import InputError
+from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.geometry import DEFAULT_HFOV_DEG
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.species import ShoulderHeight, read_shoulder_heights, read_species, shoulder_height_of
@@ -50,6 +51,11 @@ class FieldFacts:
         camera = self.cameras.get(media_id)
         return DEFAULT_HFOV_DEG if camera is None or camera.hfov_deg is None else camera.hfov_deg
 
+    def known(self, media_id: str) -> Facts:
+        """What models are told about a medium."""
+        camera, shoulder = self.cameras.get(media_id), self.shoulders.get(media_id)
+        return known_facts(camera, shoulder)
+
     def note(self, media_id: str) -> str:
         """The facts used for a medium, as a suffix for its rows' model_id; "" if there are none."""
         camera, shoulder = self.cameras.get(media_id), self.shoulders.get(media_id)
@@ -61,6 +67,20 @@ class FieldFacts:
         if shoulder is not None:
             used.append(f"{SHOULDER} {shoulder.height_m:.2f} m")
         return f"; with {', '.join(used)}" if used else ""
+
+
+def known_facts(camera: CameraSetup | None, shoulder: ShoulderHeight | None) -> Facts:
+    """What models are told about a camera and its animals. Without a lens, height and pitch say nothing."""
+    if camera is None and shoulder is None:
+        return NO_FACTS
+    camera = camera if camera is not None and camera.hfov_deg is not None else None
+    return Facts(
+        hfov_deg=None if camera is None else camera.hfov_deg,
+        aspect_ratio=None if camera is None else camera.aspect_ratio,
+        shoulder_m=None if shoulder is None else shoulder.height_m,
+        camera_height_m=None if camera is None else camera.height_m,
+        pitch_deg=None if camera is None else camera.pitch_deg,
+    )
 
 
 def facts_used_in(model_id: str) -> set[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
+from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.cli.options import (
     EXIT_MEDIA_FAILED,
     OUT,
@@ -25,6 +26,8 @@ from trapmeter.settings import Jobs, Range, from_values, with_changes, worker_co
 from trapmeter.training.recipes import CosineSchedule, Recipe
 from trapmeter.training.settings import DistilSettings, TrainSettings
 from trapmeter.windows import parse_offsets
+
+BOX_MODEL = BoxModelSettings()
 
 if TYPE_CHECKING:
     TrainOptions: TypeAlias = Any
@@ -249,37 +252,52 @@ def blend(
     print(f"blend: {out}")
 
 
-def train_box_model(*, tables: Path, out: Annotated[Path, OUT], name: str = "boxmodel", attribution: str = "") -> None:
+def train_box_model(
+    *,
+    tables: tuple[Path, ...],
+    out: Annotated[Path, OUT],
+    simulated: Annotated[int, Range(least=0)] = BOX_MODEL.simulated_sites,
+    name: str = "boxmodel",
+    attribution: str = "",
+) -> None:
     """Train a box model on labelled boxes.
 
-    Needs `pip install 'trapmeter[boxmodel]'`.
+    Needs `pip install 'trapmeter[boxmodel]'`. The model also learns to use what is known about cameras and animals, from
+    tables that state it and from simulated sites.
 
     For example:
 
         trapmeter boxmodel train --tables deep-chimpact/ --out my-box-model/
+        trapmeter boxmodel train --tables deep-chimpact/ --tables my-labels/ --simulated 3000 --out my-box-model/
 
     Parameters
     ----------
     tables
-        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact.
+        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; give several. The
+        metadata may have columns for what is known: hfov_deg, aspect_ratio, shoulder_m, camera_height_m, pitch_deg.
     out
         Folder for the trained model.
+    simulated
+        Simulated sites with other lenses, heights and animals to train on as well.
     name
         Name of the model in every row that it estimates.
     attribution
         Whose data it was trained on, under which licence.
     """
-    from trapmeter.boxmodel.settings import BoxModelSettings
     from trapmeter.boxmodel.training import train_box_model as train_model
-    from trapmeter.boxmodel.training_data import read_labelled_observations
+    from trapmeter.boxmodel.training_data import read_tables
 
-    settings = BoxModelSettings(model_id=name, attribution=attribution)
-    train_model(read_labelled_observations(tables), out, settings, print_progress)
+    settings = BoxModelSettings(model_id=name, attribution=attribution, simulated_sites=simulated)
+    train_model(read_tables(tables), out, settings, print_progress)
     print(f"model: {out}")
 
 
 def evaluate_box_model(
-    *, tables: Path, out: Annotated[Path | None, OUT] = None, folds: Annotated[int, Range(least=2)] = 10
+    *,
+    tables: tuple[Path, ...],
+    out: Annotated[Path | None, OUT] = None,
+    simulated: Annotated[int, Range(least=0)] = BOX_MODEL.simulated_sites,
+    folds: Annotated[int, Range(least=2)] = 10,
 ) -> None:
     """Evaluate the box model at sites it has not seen.
 
@@ -292,7 +310,9 @@ def evaluate_box_model(
     Parameters
     ----------
     tables
-        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact.
+        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; give several.
+    simulated
+        Simulated sites to train on as well.
     out
         Folder for evaluation.json and oof.csv (every row's prediction).
     folds
@@ -300,14 +320,13 @@ def evaluate_box_model(
     """
     from trapmeter.boxmodel.evaluation import evaluate_box_model as evaluate_model
     from trapmeter.boxmodel.evaluation import format_figures, write_evaluation
-    from trapmeter.boxmodel.settings import BoxModelSettings
-    from trapmeter.boxmodel.training_data import read_labelled_observations
+    from trapmeter.boxmodel.training_data import read_tables
     from trapmeter.files import make_folder
 
-    samples = read_labelled_observations(tables)
+    samples = read_tables(tables)
     if out is not None:
         make_folder(out)  # Fails now rather than after minutes of training.
-    evaluation = evaluate_model(samples, BoxModelSettings(), folds, print_progress)
+    evaluation = evaluate_model(samples, BoxModelSettings(simulated_sites=simulated), folds, print_progress)
     print(format_figures(evaluation))
     if out is not None:
         write_evaluation(evaluation, out)

@@ -192,7 +192,9 @@ class BlendEstimator:
 
     def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
         """A distance for each animal, with the box model's doubts."""
-        by_boxes = self._boxes.estimate([animal.observation for animal in animals])
+        by_boxes = self._boxes.estimate(
+            [animal.observation for animal in animals], [animal.facts for animal in animals]
+        )
         point = [
             blend_log1p(
                 self._blend.shares, animal.observation.box, fmean(animal.network_distances_m), by_box.distance_m

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.models.bundle import Bundle
 from trapmeter.records import Distance, ModelIdentity, Observation
 from trapmeter.uncertainty import mean_uncertainty, unmeasured_distance
@@ -17,10 +18,14 @@ from trapmeter.uncertainty import mean_uncertainty, unmeasured_distance
 
 @dataclass(frozen=True, slots=True)
 class DetectedAnimal:
-    """An animal at one second, with the distance in metres that each network predicted for it, if networks ran."""
+    """An animal at one second, with the distance in metres that each network predicted for it, if networks ran.
+
+    facts: what is known about it and its camera.
+    """
 
     observation: Observation
     network_distances_m: tuple[float, ...] = ()
+    facts: Facts = NO_FACTS
 
 
 class DistanceEstimator(Protocol):
@@ -44,14 +49,14 @@ class BoxDistanceModel(Protocol):
         """The model's name and checksum."""
         ...
 
-    def estimate(self, observations: Sequence[Observation]) -> list[Distance]:
-        """A distance for each observation."""
+    def estimate(self, observations: Sequence[Observation], facts: Sequence[Facts] = ()) -> list[Distance]:
+        """A distance for each observation. facts: what is known about each; empty if nothing is."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BoxEstimator:
-    """Distances by the box model, which uses all boxes of a site and no network."""
+    """Distances by the box model, which uses all boxes of a site, what is known about it, and no network."""
 
     model: BoxDistanceModel
 
@@ -62,7 +67,7 @@ class BoxEstimator:
 
     def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
         """A distance for each animal."""
-        return self.model.estimate([animal.observation for animal in animals])
+        return self.model.estimate([animal.observation for animal in animals], [animal.facts for animal in animals])
 
 
 class NetworkEstimator:

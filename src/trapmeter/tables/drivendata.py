@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
 
+from trapmeter.errors import InputError
+from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.files import atomic_file
 from trapmeter.records import Box, Estimate, Observation, VideoSecond
 from trapmeter.tables.boxcells import COORDINATES, box_cells, read_box
-from trapmeter.tables.csvfile import UniqueRows, read_rows, to_cell
+from trapmeter.tables.csvfile import Row, UniqueRows, read_rows, to_cell
 from trapmeter.tables.metres import known_metres
 
 METADATA_COLUMNS = ("video_id", "time", *COORDINATES, "probability")
 """The columns of a table of boxes; park and site_id may be absent."""
+FACT_COLUMNS = tuple(field.name for field in fields(Facts))
+"""Optional columns of such a table: what is known about the row's camera and animal, empty where it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,17 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class MetadataRow:
-    """A detection at time_s (seconds) of a video (None: nothing found), and where the camera stood, "" when unknown."""
+    """A detection at time_s (seconds) of a video (None: nothing found), and where the camera stood, "" when unknown.
+
+    facts: what the table's FACT_COLUMNS state.
+    """
 
     video_id: str
     time_s: float
     box: Box | None
     park: str = ""
     site_id: str = ""
+    facts: Facts = NO_FACTS
 
     @property
     def second(self) -> VideoSecond:
@@ -85,9 +93,18 @@ def read_metadata(path: str | Path) -> list[MetadataRow]:
             read_box(row, score_column="probability"),
             row.optional_text("park"),
             row.optional_text("site_id"),
+            _read_facts(row),
         )
         for row in read_rows(path, required=METADATA_COLUMNS)
     ]
+
+
+def _read_facts(row: Row) -> Facts:
+    known = {name: value for name in FACT_COLUMNS if (value := row.optional_number(name)) is not None}
+    try:
+        return Facts(**known) if known else NO_FACTS
+    except InputError as error:
+        raise InputError(f"{row.where}: {error}; leave the cell empty if you don't know it") from None
 
 
 def read_video_seconds(path: str | Path) -> list[VideoSecond]:

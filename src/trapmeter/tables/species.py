@@ -145,6 +145,12 @@ def _shoulder_height(row: Row) -> ShoulderHeight | None:
 
 
 @cache
+def usual_shoulder_heights() -> tuple[ShoulderHeight, ...]:
+    """The shoulder height of every listed species, in the table's order."""
+    return tuple(dict.fromkeys(_known_shoulder_heights().values()))
+
+
+@cache
 def _known_shoulder_heights() -> dict[str, ShoulderHeight]:
     known: dict[str, ShoulderHeight] = {}
     for row in read_rows(TABLE, required=("scientific", "english", "low_m", "high_m")):
