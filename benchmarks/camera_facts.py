@@ -67,12 +67,11 @@ def simtrap(folder: Path, split: str) -> None:
     model = BoxModel.load()
     observations, truth = labelled(folder, split)
     rng = np.random.default_rng(0)
-    videos = {row["video_id"]: row for row in read(folder / "videos.csv")}
     cameras = {
         row["site_id"]: CameraSetup(float(row["hfov_deg"]) + rng.normal(0, 1), aspect=16 / 9)
         for row in read(folder / "sites.csv")
     }
-    shoulders = {video: shoulder(row["species"]) for video, row in videos.items() if row["species"]}
+    shoulders = shoulder_heights(folder)
     for name, rows in (("detector's boxes", observations), ("true boxes", true_boxes(folder, observations))):
         distances = model.estimate(rows)
         print(f"\n{name}: {len(rows)} rows")
@@ -84,6 +83,11 @@ def simtrap(folder: Path, split: str) -> None:
         }
         for used, (site_cameras, media_shoulders) in facts.items():
             report(used, [corrected(rows, distances, site_cameras, media_shoulders, model)], truth, rows)
+
+
+def shoulder_heights(folder: Path) -> dict[str, ShoulderHeight]:
+    """The shoulder height that a field team would state for each video with an animal."""
+    return {row["video_id"]: shoulder(row["species"]) for row in read(folder / "videos.csv") if row["species"]}
 
 
 def shoulder(species: str) -> ShoulderHeight:

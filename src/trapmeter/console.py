@@ -118,8 +118,8 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         print(f"{n_doubtful:,} media are damaged and were read as far as possible, see the report")
     if summary.n_animals and not run.facts["cameras"]["n_with_hfov"]:
         print(
-            f"distances and bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; if your cameras "
-            "differ, give it with --hfov or --cameras"
+            f"bearings assume a horizontal field of view of {DEFAULT_HFOV_DEG:g} degrees; if your cameras differ, give it "
+            "with --hfov or --cameras"
         )
     by_exif = run.facts["cameras"]["exif"]
     if by_exif is not None and not run.facts["arguments"]["exif"]:

@@ -16,14 +16,14 @@ LENS, SIZE = ("hfov_deg", "aspect_ratio"), ("shoulder_m",)
 MOUNTING, GROUND = ("camera_height_m", "pitch_deg"), ("ground_m", "ground_sd_log")
 
 SHARES: tuple[tuple[float, tuple[str, ...]], ...] = (
-    (0.36, ()),
-    (0.13, LENS),
-    (0.09, SIZE),
-    (0.18, LENS + SIZE),
-    (0.06, LENS + MOUNTING),
+    (0.28, ()),
+    (0.14, LENS),
+    (0.10, SIZE),
+    (0.20, LENS + SIZE),
+    (0.05, LENS + MOUNTING),
     (0.06, LENS + SIZE + MOUNTING),
-    (0.05, GROUND),
-    (0.05, LENS + SIZE + GROUND),
+    (0.07, GROUND),
+    (0.08, LENS + SIZE + GROUND),
     (0.02, LENS + SIZE + MOUNTING + GROUND),
 )
 """What a model is told about a site in training, and how often."""

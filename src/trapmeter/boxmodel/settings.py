@@ -75,10 +75,10 @@ def embedded_recipe() -> BoxModelSettings:
     return BoxModelSettings(
         model_id="boxmodel-3",
         simulated_sites=3000,
-        networks=6,
+        simulated_weight=0.35,
         network_width=256,
-        network_epochs=16,
-        network_share=0.5,
+        network_epochs=18,
+        network_share=0.55,
         calibration_folds=4,
         attribution=(
             "Trained on the label and box tables of the competition 'Deep Chimpact: Depth Estimation for Wildlife "

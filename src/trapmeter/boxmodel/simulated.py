@@ -25,9 +25,13 @@ from trapmeter.boxmodel.simulated_animals import (
 )
 from trapmeter.boxmodel.simulated_detector import SimulatedDetector, detect, draw_detector
 from trapmeter.boxmodel.training_data import LabelledObservation
-from trapmeter.camera.model import N_PARAMETERS, PinholeCamera, nearness_at
+from trapmeter.camera.fit import CameraFit, fit_camera
+from trapmeter.camera.model import PinholeCamera
+from trapmeter.camera.prior import camera_prior
 from trapmeter.facts import Facts
 from trapmeter.records import Box, Observation
+from trapmeter.tables.cameras import CameraSetup
+from trapmeter.tables.reference_marks import ground_point
 
 SIMULATED = "simulated"
 """The park of simulated sites."""
@@ -35,12 +39,10 @@ MAX_M = 25.0
 """Animals farther away are left out, as in the tables of Deep Chimpact."""
 PHOTOGRAPHS_SHARE = 0.35
 """Share of the sites with photographs instead of videos."""
-MAX_GROUND_M = 100.0
 LENS_SD_LOG, HEIGHT_SD_LOG, PITCH_SD_DEG = 0.03, 0.08, 2.0
 """Errors of a stated lens, and of a height and pitch measured in the field."""
-FIT_SD = np.array([0.05, 0.08, 0.015, 0.01, 0.01, 0.01, 0.02])
-"""Errors of a camera fitted to reference points: usual standard deviations of PinholeCamera.parameters. Those of height and
-pitch are correlated, so that distances in the middle of the picture are good."""
+POINTS_M, READING_SD = (1.5, 16.0), 0.006
+"""Distances of reference points, and the error of reading their place, as a share of the picture."""
 
 
 def simulate_sites(n_sites: int, seed: int, first: int = 0) -> Iterator[LabelledObservation]:
@@ -52,7 +54,10 @@ def simulate_sites(n_sites: int, seed: int, first: int = 0) -> Iterator[Labelled
 def simulate_site(site_id: str, rng: np.random.Generator) -> Iterator[LabelledObservation]:
     """A site's labelled boxes."""
     camera, detector = draw_camera(rng), draw_detector(rng)
-    stated, ground = stated_mounting(camera, rng), _FittedGround(camera, rng)
+    stated = stated_mounting(camera, rng)
+    # Who takes reference points may know the lens or not.
+    hfov_deg = stated.hfov_deg if rng.random() < 0.5 else None
+    fit = fit_to_points(camera, CameraSetup(hfov_deg, aspect=camera.aspect_ratio), rng)
     plants = rng.uniform(0, 0.7)
     herd = [draw_animal(rng) for _ in range(int(rng.integers(1, 5)))]
     is_photographs = rng.random() < PHOTOGRAPHS_SHARE
@@ -63,13 +68,16 @@ def simulate_site(site_id: str, rng: np.random.Generator) -> Iterator[LabelledOb
         medium = _Medium(f"{site_id}/{number}", site_id, camera, animal, detector, plants)
         for time_s, box, distance_m in medium.rows(n, rng):
             observation = Observation(medium.media_id, time_s, box, animal_id=1, site_id=site_id)
+            at = None if fit is None or box is None else fit.ground((box.x1 + box.x2) / 2, box.y2)
+            ground = at or (None, None)
             facts = Facts(
                 hfov_deg=stated.hfov_deg,
                 aspect_ratio=camera.aspect_ratio,
                 shoulder_m=animal.stated_m,
                 camera_height_m=stated.height_m,
                 pitch_deg=stated.pitch_deg,
-                **ground.facts(box),
+                ground_m=ground[0],
+                ground_sd_log=ground[1],
             )
             yield LabelledObservation(observation, distance_m, SIMULATED, facts)
 
@@ -85,29 +93,16 @@ def stated_mounting(camera: PinholeCamera, rng: np.random.Generator) -> PinholeC
     )
 
 
-class _FittedGround:
-    """The ground by a camera that was fitted to a few reference points."""
-
-    def __init__(self, camera: PinholeCamera, rng: np.random.Generator) -> None:
-        self._aspect = camera.aspect_ratio
-        spread = FIT_SD * math.exp(rng.normal(0, 0.6))
-        # A camera that seems too high also seems to look down less: points near the picture's middle stay.
-        self._mixing = np.diag(spread)
-        self._mixing[2, 1] = 0.9 * spread[2] * rng.choice([0.0, 1.0])
-        self._parameters = camera.parameters + self._mixing @ rng.normal(size=N_PARAMETERS)
-        self._camera_parameters = camera.parameters
-
-    def facts(self, box: Box | None) -> dict[str, float | None]:
-        """The distance of the ground at the box's lower edge, with its standard deviation; nothing at the horizon."""
-        if box is None:
-            return {}
-        x, y = np.array((box.x1 + box.x2) / 2), np.array(box.y2)
-        nearness = float(nearness_at(self._parameters, self._aspect, x, y))
-        if nearness < 1 / MAX_GROUND_M:
-            return {}
-        steps = 1e-3 * np.eye(N_PARAMETERS)
-        gradient = (nearness_at(self._parameters + steps, self._aspect, x, y) - nearness) / 1e-3 / nearness
-        return {"ground_m": 1 / nearness, "ground_sd_log": float(np.linalg.norm(gradient @ self._mixing))}
+def fit_to_points(camera: PinholeCamera, stated: CameraSetup, rng: np.random.Generator) -> CameraFit | None:
+    """A camera fitted to a few points on the ground, as a field team would take them; None if it sees fewer than two."""
+    points = []
+    for _ in range(int(rng.integers(2, 9))):
+        metres = math.exp(rng.uniform(*np.log(POINTS_M)))
+        x, y = camera.place(metres, rng.uniform(-0.35, 0.35) * camera.hfov_deg)
+        x, y = x + rng.normal(0, READING_SD), y + rng.normal(0, READING_SD)
+        if 0 <= x <= 1 and 0 <= y <= 1:
+            points.append(ground_point(x, y, metres))
+    return fit_camera(points, camera_prior(stated)) if len(points) >= 2 else None
 
 
 class _Medium:

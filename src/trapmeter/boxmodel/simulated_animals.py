@@ -31,6 +31,8 @@ DISTANCE_M, DISTANCE_SD_LOG, DISTANCE_RANGE_M = 5.0, 0.65, (0.7, 25.0)
 """Where animals of 0.7 m cross the camera's axis, as in simtrap and the tables of Deep Chimpact."""
 SIZE_POWER = 0.25
 """Larger animals are filmed farther away: distances are in proportion to this power of the shoulder height."""
+MAX_FRACTION = 20.0
+"""Corners this many pictures away are of animals that touch the camera."""
 MIN_IN_PICTURE = 0.25
 """Rows with a smaller part of the animal within the picture are left out."""
 
@@ -119,13 +121,15 @@ def boxes_of_walk(
     corner_y = y[:, None] + along * np.sin(heading)[:, None] + across * np.cos(heading)[:, None]
     distance, bearing = np.hypot(corner_x, corner_y), np.arctan2(corner_x, corner_y)
     parameters, aspect = camera.parameters, camera.aspect_ratio
-    foot = project(parameters, aspect, distance, bearing, np.zeros((n, 4)))
-    # The back and the head are narrower than the block's upper corners.
-    back = project(parameters, aspect, np.hypot(x, y)[:, None], np.arctan2(x, y)[:, None], height_m[:, None])
+    with np.errstate(over="ignore", invalid="ignore"):
+        foot = project(parameters, aspect, distance, bearing, np.zeros((n, 4)))
+        # The back and the head are narrower than the block's upper corners.
+        back = project(parameters, aspect, np.hypot(x, y)[:, None], np.arctan2(x, y)[:, None], height_m[:, None])
     across_picture = np.concatenate([foot[0], back[0]], axis=1)
     down_picture = np.concatenate([foot[1], back[1]], axis=1)
     boxes = np.stack([across_picture.min(1), down_picture.min(1), across_picture.max(1), down_picture.max(1)], axis=1)
-    boxes[~np.isfinite(boxes).all(axis=1)] = np.nan
+    # Where the lens model ends, and behind the camera.
+    boxes[~(np.abs(boxes) < MAX_FRACTION).all(axis=1)] = np.nan
     return boxes, np.hypot(x, y)
 
 

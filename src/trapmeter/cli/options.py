@@ -30,13 +30,19 @@ RECIPE_GROUP = Group("Changes to the recipe", help="Without them the recipe's ow
 
 @cache
 def options_of(
-    kind: type, *, has_file: bool = False, shows_defaults: bool = True, only: frozenset[str] | None = None
+    kind: type,
+    *,
+    has_file: bool = False,
+    shows_defaults: bool = True,
+    only: frozenset[str] | None = None,
+    first: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass that cyclopts turns into the options of a verb: the settings of another one, None if not given.
 
     has_file: a file or a recipe gives the other settings, so none is required and every switch has its opposite (`--no-...`).
     shows_defaults: whether help states the defaults of the dataclass; those of a recipe differ. only: the names of those
-    settings that become options; None for all.
+    settings that become options; None for all. first: names of settings that stand before others in help, after the
+    required ones.
     `given_values` returns what was given, for `from_values`. Settings that are dataclasses themselves have no option.
     """
     settings = settings_of(kind)
@@ -49,7 +55,7 @@ def options_of(
             shows_defaults=shows_defaults,
             is_argument=has_arguments and setting.is_positional,
         )
-        for setting in settings
+        for setting in sorted(settings, key=lambda setting: _rank(setting, first))
         if _is_option(setting) and (only is None or setting.name in only)
     ]
     return make_dataclass(f"{kind.__name__}Options", options, namespace={"__module__": kind.__module__})
@@ -82,6 +88,13 @@ def check_limits(verb: Callable[..., Any], values: Mapping[str, Any]) -> None:
             named = (item.name for item in metadata if isinstance(item, Parameter) and item.name)
             option = next(iter(next(named, (f"--{name.replace('_', '-')}",))))
             raise InputError(f"{option}: expected {limits}, got {number}")
+
+
+def _rank(setting: Setting, first: tuple[str, ...]) -> int:
+    """The place of a setting in help; among equals the order of declaration holds."""
+    if setting.is_positional or setting.is_required:
+        return -1
+    return first.index(setting.name) if setting.name in first else len(first)
 
 
 def _is_option(setting: Setting) -> bool:

@@ -14,6 +14,7 @@ from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import START_OVER, Journal, has_entries
 from trapmeter.parallel.workers import THIS_MACHINE, Engine
+from trapmeter.prediction.advice import advise
 from trapmeter.prediction.camera_correction import find_camera_facts
 from trapmeter.prediction.estimates import RunSummary, count_results, estimate_distances, summarise_run
 from trapmeter.prediction.medium_pipeline import MediumTask
@@ -137,6 +138,8 @@ def finish_run(
     with clock.stage("write"):
         _write_tables(settings.out, estimates, plan.sources)
     facts = {**describe_run(plan, models, media, camera_facts, summary, clock), **more}
+    with_animals = {row.observation.media_id for row in estimates if row.distance is not None}
+    facts["notes"] += advise(models.estimator, camera_facts, with_animals)
     facts["changed"] = find_changed_arguments(settings.out / RUN_FILE, facts)
     _write_traces(settings.out / ERROR_LOG, media)
     with atomic_file(settings.out / RUN_FILE) as file:
