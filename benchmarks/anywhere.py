@@ -120,12 +120,12 @@ def answer(question: Path, reply: Path) -> None:
                 shoulders=shoulders,
             )
             of_site_rows, before = [observations[i] for i in index], [untold[i] for i in index]
-            if hasattr(site_correction, "tell_box_model"):
-                told_distances = site_correction.tell_box_model(of_site_rows, before, facts, model)
-                after = site_correction.correct_told_site(of_site_rows, told_distances, facts).distances
+            if hasattr(site_correction, "apply_known_facts"):
+                before, facts = site_correction.apply_known_facts(of_site_rows, before, facts, model)
             else:
+                # Versions whose box model took no facts.
                 before = site_correction.correct_for_lens(of_site_rows, before, facts.camera, 45.0, model)
-                after = site_correction.correct_site(of_site_rows, before, facts).distances
+            after = site_correction.correct_site(of_site_rows, before, facts).distances
             for i, distance in zip(index, after, strict=True):
                 distances[i] = distance
         result[told] = [[d.distance_m, d.low_m, d.high_m] for d in distances]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.calibration.site_correction import SiteFacts, correct_for_lens, correct_site
+from trapmeter.calibration.site_correction import SiteFacts, apply_known_facts, correct_site
 from trapmeter.metrics import bootstrap_interval
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.cameras import CameraSetup
@@ -121,8 +121,8 @@ def corrected(
         camera = cameras.get(site, CameraSetup(aspect=1 / aspects[site]))
         facts = SiteFacts((), tuple(points.get(site, ())), camera)
         rows = [observations[i] for i in index]
-        lens_corrected = correct_for_lens(rows, [distances[i] for i in index], facts.camera, 47.0, model)
-        after = correct_site(rows, lens_corrected, facts).distances
+        informed, left = apply_known_facts(rows, [distances[i] for i in index], facts, model, 47.0)
+        after = correct_site(rows, informed, left).distances
         for i, distance in zip(index, after, strict=True):
             result[i] = distance
     return result

@@ -30,7 +30,7 @@ from trapmeter.boxmodel.model import BoxModel
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import build_training_table, read_labelled_observations
 from trapmeter.calibration.lens import to_training_lens
-from trapmeter.calibration.site_correction import SiteFacts, correct_for_lens, correct_site
+from trapmeter.calibration.site_correction import SiteFacts, apply_known_facts, correct_site
 from trapmeter.records import Box, Distance, Observation
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.species import ShoulderHeight, shoulder_height_of
@@ -122,8 +122,8 @@ def corrected(
     for site, index in of_site.items():
         rows = [observations[i] for i in index]
         facts = SiteFacts(camera=cameras.get(site), shoulders=shoulders)
-        lens_corrected = correct_for_lens(rows, [distances[i] for i in index], facts.camera, TRAINED_HFOV_DEG, model)
-        for i, distance in zip(index, correct_site(rows, lens_corrected, facts).distances, strict=True):
+        informed, left = apply_known_facts(rows, [distances[i] for i in index], facts, model, TRAINED_HFOV_DEG)
+        for i, distance in zip(index, correct_site(rows, informed, left).distances, strict=True):
             result[i] = distance
     return result
 

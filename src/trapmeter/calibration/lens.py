@@ -9,11 +9,10 @@ these boxes; predictions of networks, which use the pixels, can only be multipli
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 from trapmeter.geometry import DEFAULT_HFOV_DEG
-from trapmeter.records import Box, Distance, Observation
+from trapmeter.records import Box, Distance
 from trapmeter.tables.cameras import DEFAULT_ASPECT, CameraSetup
 
 TRAINED_HFOV_DEG = DEFAULT_HFOV_DEG
@@ -58,18 +57,6 @@ def to_training_lens(box: Box, camera: CameraSetup, trained_hfov_deg: float = TR
     x1 = min(max(x1, 0.0), 1.0 - width)
     y1 = min(max(y1, 0.0), 1.0 - MIN_SIDE)
     return Box(x1, y1, min(x1 + width, 1.0), max(min(y2, 1.0), y1 + MIN_SIDE), box.score)
-
-
-def observations_to_training_lens(
-    observations: Sequence[Observation], camera: CameraSetup | None, trained_hfov_deg: float = TRAINED_HFOV_DEG
-) -> list[Observation]:
-    """The observations, with boxes as the training lens would have shown them."""
-    return [
-        row
-        if row.box is None or camera is None
-        else replace(row, box=to_training_lens(row.box, camera, trained_hfov_deg))
-        for row in observations
-    ]
 
 
 def network_lens_factor(camera: CameraSetup | None, trained_hfov_deg: float = TRAINED_HFOV_DEG) -> float:

@@ -31,7 +31,7 @@ from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.site_correction import (
     COVARIANCE,
     SiteFacts,
-    correct_for_lens,
+    apply_known_facts,
     correct_site,
     fit_site_camera,
     label_errors_m,
@@ -87,11 +87,12 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteResult:
-    """A site, what is known about it, and its distances: corrected for the lens alone, and by everything."""
+    """A site, what is known about it, and its distances: with known facts applied, and corrected by what was left."""
 
     site: MeasuredSite
     facts: SiteFacts
-    lens_corrected: tuple[Distance, ...]
+    left: SiteFacts
+    informed: tuple[Distance, ...]
     distances: tuple[Distance, ...]
     camera: CameraFit | None
 
@@ -158,7 +159,7 @@ def run_calibration(settings: CalibrateSettings, progress: Progress = no_progres
             estimates, lambda row: MOVED if views.moved_reason(row.media_id) else inputs.view_of(row)
         )
     ]
-    model = BoxModel.load(settings.box_model) if inputs.cameras else None
+    model = BoxModel.load(settings.box_model) if inputs.cameras or inputs.shoulders else None
 
     _make_output_folder(settings.out, source)
     after = list(estimates)
@@ -243,25 +244,25 @@ def select_seconds(results: str | Path, out: str | Path, n_seconds: int, **setti
 
 def _correct(site: MeasuredSite, facts: SiteFacts, model: BoxModel | None, trained_hfov_deg: float) -> SiteResult:
     box_model = model if model is not None and site.model_ids == {model.identity.model_id} else None
-    lens_corrected = correct_for_lens(site.observations, site.distances, facts.camera, trained_hfov_deg, box_model)
+    informed, left = apply_known_facts(site.observations, site.distances, facts, box_model, trained_hfov_deg)
     try:
-        corrected = correct_site(site.observations, lens_corrected, facts)
+        corrected = correct_site(site.observations, informed, left)
     except InputError as error:
         raise InputError(f"site {site.name}: {error}") from error
-    return SiteResult(site, facts, tuple(lens_corrected), corrected.distances, corrected.camera)
+    return SiteResult(site, facts, left, tuple(informed), corrected.distances, corrected.camera)
 
 
 def _correction(result: SiteResult) -> SiteCorrection:
     site, facts = result.site, result.facts
-    errors = label_errors_m(site.observations, site.distances, result.lens_corrected, facts, result.camera)
+    errors = label_errors_m(site.observations, site.distances, result.informed, result.left, result.camera)
     fitted = None if result.camera is None else result.camera.camera
-    lens_pairs = zip(result.lens_corrected, site.distances, strict=True)
+    pairs = zip(result.informed, site.distances, strict=True)
     return SiteCorrection(
         site.name,
         len(site.positions),
         len(facts.labels),
         len(facts.uprights),
-        median(new.distance_m / max(old.distance_m, 0.1) for new, old in lens_pairs),
+        median(new.distance_m / max(old.distance_m, 0.1) for new, old in pairs),
         median(distance.distance_m for distance in site.distances),
         median(distance.distance_m for distance in result.distances),
         *(errors or (None, None)),

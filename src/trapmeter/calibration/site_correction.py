@@ -1,4 +1,4 @@
-"""Corrects one site's distances: lens first, then labels, then ground and animal size."""
+"""Corrects one site's distances: models are told what they can be told, then come labels, ground and animal size."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from trapmeter.calibration.lens import (
     TRAINED_HFOV_DEG,
     lens_changes_boxes,
     network_lens_factor,
-    observations_to_training_lens,
     scale_distance,
 )
+from trapmeter.calibration.model_facts import facts_of_rows
 from trapmeter.calibration.track_fusion import FusionSettings, fuse_track
 from trapmeter.camera.fit import CameraFit, fit_camera
 from trapmeter.camera.prior import camera_prior, check_sees_ground
 from trapmeter.detect.static_boxes import share_repeated_boxes
+from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.records import Distance, Observation
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.reference_marks import Upright
@@ -41,8 +42,8 @@ and all may be larger or smaller than their species. Chosen so that intervals ho
 class BoxPredictor(Protocol):
     """Estimates distances from boxes alone, as `trapmeter.boxmodel.model.BoxModel` does."""
 
-    def estimate(self, observations: Sequence[Observation]) -> list[Distance]:
-        """A distance for each observation of a site."""
+    def estimate(self, observations: Sequence[Observation], facts: Sequence[Facts] = ()) -> list[Distance]:
+        """A distance for each observation of a site. facts: what is known about each; empty if nothing is."""
         ...
 
 
@@ -68,27 +69,33 @@ class CorrectedSite:
     camera: CameraFit | None = None
 
 
-def correct_for_lens(
+def apply_known_facts(
     observations: Sequence[Observation],
     distances: Sequence[Distance],
-    camera: CameraSetup | None,
-    trained_hfov_deg: float = TRAINED_HFOV_DEG,
+    facts: SiteFacts,
     model: BoxPredictor | None = None,
-) -> list[Distance]:
-    """The distances of a site's measured rows, corrected for its lens; the same objects if the lens is unknown.
+    trained_hfov_deg: float = TRAINED_HFOV_DEG,
+) -> tuple[list[Distance], SiteFacts]:
+    """A site's distances with lens, mounting and animals known, and the facts that are left to correct them by.
 
-    model: the box model that estimated the distances, run again on corrected boxes. Without it the distances are taken
-    as those of networks and multiplied by a factor.
+    model: the box model that estimated them untold; it estimates them again, told all of it. Without it the distances are
+    taken as those of networks: they are multiplied by a factor for the lens, and everything else is left. The same objects
+    if nothing is known.
     """
-    if not lens_changes_boxes(camera, trained_hfov_deg):
-        return list(distances)
-    if model is not None:
-        return model.estimate(observations_to_training_lens(observations, camera, trained_hfov_deg))
-    return [scale_distance(distance, network_lens_factor(camera, trained_hfov_deg)) for distance in distances]
+    if model is None:
+        if not lens_changes_boxes(facts.camera, trained_hfov_deg):
+            return list(distances), facts
+        factor = network_lens_factor(facts.camera, trained_hfov_deg)
+        return [scale_distance(distance, factor) for distance in distances], facts
+    told = facts_of_rows(observations, facts.camera, facts.shoulders)
+    # The lens still shapes the ground by reference points.
+    left = replace(facts, camera=facts.camera if facts.uprights else None, shoulders={})
+    is_untold = all(row is NO_FACTS for row in told)
+    return list(distances) if is_untold else model.estimate(observations, told), left
 
 
 def correct_site(observations: Sequence[Observation], distances: Sequence[Distance], facts: SiteFacts) -> CorrectedSite:
-    """Corrects a site's measured rows by labels, ground and animal size; the lens must have been corrected before.
+    """Corrects a site's measured rows by labels, ground and animal size, as far as `apply_known_facts` has left them.
 
     Distances about which nothing is known stay the same objects.
 
@@ -138,13 +145,13 @@ def fit_site_camera(facts: SiteFacts, observations: Sequence[Observation] = ()) 
 def label_errors_m(
     observations: Sequence[Observation],
     distances: Sequence[Distance],
-    lens_corrected: Sequence[Distance],
+    informed: Sequence[Distance],
     facts: SiteFacts,
     camera: CameraFit | None,
 ) -> tuple[float, float] | None:
     """Mean absolute errors of the labelled rows (metres): uncorrected, and corrected by labels of other videos alone.
 
-    distances: before any correction; lens_corrected: after that for the lens. camera: the fitted one.
+    distances: before any correction; informed, facts: of `apply_known_facts`. camera: the fitted one.
     None if fewer than two videos have labels.
     """
     labels_of: dict[str, list[tuple[int, float]]] = defaultdict(list)
@@ -156,7 +163,7 @@ def label_errors_m(
     for left_out, held_out in labels_of.items():
         others = tuple(label for video, labels in labels_of.items() if video != left_out for label in labels)
         without = replace(facts, labels=others)
-        corrected = _correct_with_camera(observations, lens_corrected, without, camera).distances
+        corrected = _correct_with_camera(observations, informed, without, camera).distances
         for position, metres in held_out:
             before.append(abs(distances[position].distance_m - metres))
             after.append(abs(corrected[position].distance_m - metres))

@@ -15,12 +15,12 @@ from trapmeter.tables.csvfile import to_cell
 class SiteCorrection:
     """What calibration did at a site. The fields are the columns of calibration.csv.
 
-    rows: number of measured rows. labels, points: how many were used. camera_factor: by how much the field of view scaled
-    the distances, a median (1 when it isn't known). before_m, after_m: medians of the site's distances. label_error_m: mean
-    error of the labelled rows before calibration; label_error_left_out_m: after a correction by the labels of the other
-    videos, which shows the real gain; both None when there is nothing to compare. hfov_deg, height_m, pitch_deg, roll_deg: of
-    the fitted camera; slope_along_deg, slope_across_deg: of its ground, positive where it rises away from the camera and to
-    the right. All are None if no camera was fitted.
+    rows: number of measured rows. labels, points: how many were used. camera_factor: by how much the distances changed as
+    lens, mounting and animals became known, a median (1 when they aren't). before_m, after_m: medians of the site's
+    distances. label_error_m: mean error of the labelled rows before calibration; label_error_left_out_m: after a correction
+    by the labels of the other videos, which shows the real gain; both None when there is nothing to compare. hfov_deg,
+    height_m, pitch_deg, roll_deg: of the fitted camera; slope_along_deg, slope_across_deg: of its ground, positive where it
+    rises away from the camera and to the right. All are None if no camera was fitted.
     """
 
     site_id: str
