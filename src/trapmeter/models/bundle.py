@@ -95,7 +95,10 @@ class Bundle:
 
     @property
     def network(self) -> Path:
-        """The ONNX file: input `windows`, uint8 (n, channels, height, width); output `metres`, float32 (n,)."""
+        """The ONNX file: input `windows`, uint8 (n, channels, height, width); output `metres`, float32 (n,).
+
+        If spec.facts names k numbers, a second input `facts`, float32 (n, k), NaN where unknown.
+        """
         return self.folder / NETWORK_FILE
 
 
