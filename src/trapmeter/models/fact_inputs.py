@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trapmeter.facts import Facts
-from trapmeter.records import Box
+
+if TYPE_CHECKING:
+    from trapmeter.records import Box
 
 MAX_PITCH_DEG = 85.0
 """Steeper cameras count as this steep, so that the tangent stays finite."""
@@ -62,7 +65,9 @@ FACT_INPUTS: Mapping[str, FactInput] = {
     LOG_SHOULDER_M: FactInput(lambda facts, _: _log(facts.shoulder_m), -0.5, 0.7),
     LOG_CAMERA_HEIGHT_M: FactInput(lambda facts, _: _log(facts.camera_height_m), -0.2, 0.6),
     TAN_PITCH: FactInput(_tan_pitch, -0.1, 0.15),
-    LOG1P_GROUND_M: FactInput(lambda facts, _: None if facts.ground_m is None else math.log1p(facts.ground_m), 1.9, 0.7),
+    LOG1P_GROUND_M: FactInput(
+        lambda facts, _: None if facts.ground_m is None else math.log1p(facts.ground_m), 1.9, 0.7
+    ),
     GROUND_SD_LOG: FactInput(lambda facts, _: facts.ground_sd_log, 0.2, 0.2),
     LOG_BOX_HEIGHT: FactInput(lambda _, box: None if box is None else math.log(box.y2 - box.y1), -1.7, 0.8),
     BOX_BOTTOM: FactInput(lambda _, box: None if box is None else box.y2, 0.7, 0.2),

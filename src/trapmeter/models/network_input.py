@@ -46,7 +46,9 @@ def fact_input(facts: Facts, box: Box | None, spec: InputSpec) -> NDArray[np.flo
     return np.array(fact_values(facts, box, spec.facts), np.float32)
 
 
-def fact_inputs(boxes: Sequence[Box | None], spec: InputSpec, facts: Sequence[Facts] = ()) -> NDArray[np.float32] | None:
+def fact_inputs(
+    boxes: Sequence[Box | None], spec: InputSpec, facts: Sequence[Facts] = ()
+) -> NDArray[np.float32] | None:
     """The second input of several windows, float32 (n, k); None if the network takes no facts. facts: none are known."""
     if not spec.facts:
         return None

@@ -19,6 +19,7 @@ import torch
 
 from trapmeter._version import __version__
 from trapmeter.errors import ModelError
+from trapmeter.facts import NO_FACTS
 from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.frames.store import FrameStore
 from trapmeter.progress import Announce
@@ -170,7 +171,8 @@ def _train_locked(job: TrainingJob, store: FrameStore, ranks: Ranks, announce: A
 
 def samples_digest(samples: Sequence[Sample]) -> str:
     """A checksum of samples, equal for equal rows. It hashes their repr, so renaming a field changes it."""
-    return hashlib.sha256("\n".join(map(repr, samples)).encode()).hexdigest()
+    rows = (repr(sample) if sample.facts == NO_FACTS else f"{sample!r} {sample.facts!r}" for sample in samples)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def _with_start_weights(network: DistanceNetwork, path: Path) -> DistanceNetwork:

@@ -47,9 +47,7 @@ class PooledNetwork(nn.Module):
 class LocatingNetwork(nn.Module):
     """A backbone's feature maps, and a head that locates the animal in them."""
 
-    def __init__(
-        self, backbone: nn.Module, channels: list[int], *, has_box: bool, facts: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, backbone: nn.Module, channels: list[int], *, has_box: bool, facts: Sequence[str] = ()) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = LocatingHead(channels, facts)
