@@ -62,7 +62,9 @@ class BrightnessNetworks:
     spec: InputSpec
     batches: list[int] = field(default_factory=list)
 
-    def predict_members(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def predict_members(
+        self, windows: NDArray[np.uint8], facts: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float64]:
         self.batches.append(len(windows))
         means = windows[:, : 3 * len(self.spec.offsets_s)].mean(axis=(1, 2, 3))
         boxes = windows[:, -1].mean(axis=(1, 2)) if self.spec.box_channel else 0

@@ -28,8 +28,17 @@ LEAST_VISIBLE = 0.2
 """Smallest visible share of an animal that counts, as in the surveys' labels."""
 COORDINATES = ("x1", "y1", "x2", "y2")
 SIMTRAP_SHOULDERS_M = {
-    **{"duiker": 0.50, "bushbuck": 0.85, "hog": 0.70, "elephant": 2.3, "elephant_calf": 1.15, "leopard": 0.65},
-    **{"golden_cat": 0.50, "fox": 0.38, "buffalo": 1.2, "chimpanzee": 0.75, "monkey": 0.42},
+    "duiker": 0.50,
+    "bushbuck": 0.85,
+    "hog": 0.70,
+    "elephant": 2.3,
+    "elephant_calf": 1.15,
+    "leopard": 0.65,
+    "golden_cat": 0.50,
+    "fox": 0.38,
+    "buffalo": 1.2,
+    "chimpanzee": 0.75,
+    "monkey": 0.42,
 }
 """Usual heights of the renderer's animals, for surveys that don't state those of the individuals."""
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from trapmeter.errors import InputError, ModelError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import Bundle, read_bundle, write_bundle
-from trapmeter.models.network_input import network_input
-from trapmeter.models.runtimes.network import Network
+from trapmeter.models.network_input import fact_inputs, network_input
+from trapmeter.models.runtimes.network import FACTS, WINDOWS, Network
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.progress import Announce
 from trapmeter.records import Box, VideoSecond
@@ -145,7 +145,11 @@ def to_int8(bundle: Bundle, windows: NDArray[np.uint8]) -> bytes:
 
         def get_next(self) -> dict[str, Any] | None:
             batch = next(self._rest, None)
-            return None if batch is None else {"windows": batch}
+            if batch is None:
+                return None
+            # Facts don't reach the backbone, so unknown ones do as well as others.
+            facts = {FACTS: np.full((len(batch), len(bundle.spec.facts)), np.nan, np.float32)}
+            return {WINDOWS: batch, **(facts if bundle.spec.facts else {})}
 
     nodes = quantisable_nodes(onnx.load(str(bundle.network)).graph)
     if not nodes:
@@ -209,11 +213,14 @@ def _errors(
     store: FrameStore,
     boxes: Mapping[VideoSecond, Box | None],
 ) -> NDArray[np.float64]:
-    """Absolute errors in metres: (networks, labels)."""
+    """Absolute errors in metres: (networks, labels). Nothing but the boxes is known of the animals and cameras."""
     batches = []
     for start in range(0, len(labels), BATCH_SIZE):
         windows = _windows(labels[start : start + BATCH_SIZE], store, boxes, networks[0].bundle)
-        batches.append([network.metres(windows) for network in networks])
+        facts = fact_inputs(
+            [boxes.get(label.second) for label in labels[start : start + BATCH_SIZE]], networks[0].bundle.spec
+        )
+        batches.append([network.metres(windows, facts) for network in networks])
     return np.abs(np.concatenate(batches, axis=1) - truth)
 
 

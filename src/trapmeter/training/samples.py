@@ -83,7 +83,7 @@ def read_samples(
     samples = []
     for label in read_labels(labels):
         row = row_of.get(label.second, NO_ROW)
-        facts = _camera_facts(camera_of.get(row.site_id))
+        facts = camera_facts(camera_of.get(row.site_id))
         sample = Sample(label.video_id, label.time_s, label.distance_m, row.box, row.site_id, row.park, facts=facts)
         animals_then = sorted(drawn.get(label.second, ()), key=lambda animal: abs(animal.distance_m - label.distance_m))
         samples.append(_of_animal(sample, animals_then[0]) if animals_then else sample)
@@ -104,7 +104,7 @@ def read_samples(
     return samples
 
 
-def _camera_facts(camera: CameraSetup | None) -> Facts:
+def camera_facts(camera: CameraSetup | None) -> Facts:
     """The facts of a site's camera; a frame store doesn't know the pictures' own aspect ratio."""
     if camera is None:
         return NO_FACTS
@@ -128,7 +128,7 @@ def read_pseudolabels(path: Path, metadata: Path | None, cameras: Path | None = 
         second = VideoSecond(row.text("video_id"), row.non_negative_number("time", "seconds"))
         found = row_of.get(second, NO_ROW)
         distance_m, weight = row.non_negative_number("distance", "metres"), row.number("weight")
-        facts = _camera_facts(camera_of.get(found.site_id))
+        facts = camera_facts(camera_of.get(found.site_id))
         samples.append(Sample(*second, distance_m, found.box, found.site_id, found.park, weight, PSEUDO, facts=facts))
     return samples
 
