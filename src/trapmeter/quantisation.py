@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from trapmeter.errors import InputError, ModelError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import Bundle, read_bundle, write_bundle
+from trapmeter.models.fact_inputs import FACT_INPUTS
 from trapmeter.models.network_input import fact_inputs, network_input
 from trapmeter.models.runtimes.network import FACTS, WINDOWS, Network
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
@@ -147,9 +148,9 @@ def to_int8(bundle: Bundle, windows: NDArray[np.uint8]) -> bytes:
             batch = next(self._rest, None)
             if batch is None:
                 return None
-            # Facts don't reach the backbone, so unknown ones do as well as others.
-            facts = {FACTS: np.full((len(batch), len(bundle.spec.facts)), np.nan, np.float32)}
-            return {WINDOWS: batch, **(facts if bundle.spec.facts else {})}
+            # Facts don't reach the backbone, so usual ones do as well as true ones.
+            usual = np.array([FACT_INPUTS[name].mean for name in bundle.spec.facts], np.float32)
+            return {WINDOWS: batch, FACTS: np.tile(usual, (len(batch), 1))} if len(usual) else {WINDOWS: batch}
 
     nodes = quantisable_nodes(onnx.load(str(bundle.network)).graph)
     if not nodes:

@@ -3,6 +3,7 @@
 import csv
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,21 @@ from trapmeter.models.fact_inputs import FACT_INPUTS, LOG_BOX_HEIGHT
 from trapmeter.models.input_spec import FrameEncoding, InputSpec
 from trapmeter.models.network_input import fact_input
 from trapmeter.models.runtimes.agreement import example_facts, example_windows
+from trapmeter.models.runtimes.onnx_runtime import check_bundle
 from trapmeter.prediction.medium_pipeline import WorkerModels, process_medium
 from trapmeter.records import Box
 from trapmeter.training.augment.apply import apply_plan, sample_rng
 from trapmeter.training.augment.random_plan import draw_plan
 from trapmeter.training.augment.settings import distance_preserving, fact_preserving, no_augmentation
 from trapmeter.training.dataset import DatasetItem, WindowDataset, jittered_box
+from trapmeter.training.distributed import Ranks
 from trapmeter.training.fact_features import FactFeatures
 from trapmeter.training.fact_settings import FactSettings, scaled_hfov_deg, told_facts
 from trapmeter.training.job import samples_digest
+from trapmeter.training.loop import train_fold
 from trapmeter.training.network import make_network
 from trapmeter.training.recipes import Head, Recipe, anywhere, anywhere_cpu
+from trapmeter.training.run import train
 from trapmeter.training.samples import Sample, for_input, read_samples
 
 NAMES = anywhere().input.facts
@@ -288,3 +293,49 @@ def test_every_number_has_a_place_in_a_network() -> None:
     embedded, distances = features(torch.full((2, len(FACT_INPUTS)), math.nan))
     assert embedded.shape == (2, FactFeatures.N_EMBEDDED)
     assert not distances.any()
+
+
+@pytest.mark.slow
+def test_a_training_with_facts_resumes_to_the_same_bytes(world: World, tmp_path: Path) -> None:
+    recipe = fact_recipe(
+        augment=fact_preserving(),
+        facts=FactSettings(),
+        box_dropout=0.2,
+        box_jitter=0.05,
+        single_share=0.3,
+        place_weight=0.3,
+        start_at_median=True,
+        epochs=2,
+    )
+    samples, store = samples_with_facts(world), FrameStore.open(world.store)
+
+    def run(folder: Path, *epochs: int, seed: int = 0) -> bytes:
+        folder.mkdir()
+        for n in epochs:
+            part = replace(recipe, epochs=n, seed=seed)
+            make = partial(make_network, part.backbone, part.input, "none", part.head)
+            train_fold(part, store, samples[16:], samples[:16], make, folder, Ranks(), lambda _: None)
+        return (folder / "last.safetensors").read_bytes()
+
+    straight = run(tmp_path / "straight", 2)
+    assert run(tmp_path / "resumed", 1, 2) == straight
+    assert (tmp_path / "resumed/held_out.csv").read_bytes() == (tmp_path / "straight/held_out.csv").read_bytes()
+    assert run(tmp_path / "other", 2, seed=1) != straight
+
+
+@pytest.mark.slow
+def test_train_reads_the_tables_and_exports_a_bundle_that_takes_facts(world: World, tmp_path: Path) -> None:
+    animals, cameras = tables(world, tmp_path)
+    announced: list[str] = []
+    recipe = fact_recipe(epochs=1, place_weight=0.3, facts=FactSettings())
+    given = train_settings(world, tmp_path / "out", recipe, animals=animals, cameras=cameras)
+    (folder,) = train(given, announced.append)
+    assert "facts known of 48 samples: lens 40, shoulder height 32, camera height 40, pitch 40" in announced
+    bundle = check_bundle(folder)
+    assert bundle.spec.facts == NAMES
+    assert bundle.provenance["recipe"]["facts"]["p_none"] == 0.4
+    announced.clear()
+    plain = replace(given, recipe=tiny_recipe(epochs=1, batch_size=1000), out=tmp_path / "plain")
+    with pytest.raises(InputError, match="too few"):
+        train(plain, announced.append)
+    assert "the recipe tiny takes no facts; --cameras has no effect" in announced
