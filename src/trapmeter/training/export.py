@@ -58,7 +58,7 @@ def export_network(
     expected, exact = _metres(module, inputs), _metres(deepcopy(module).double(), inputs)
     with tempfile.TemporaryDirectory() as trial:
         bundle = write_bundle(Path(trial), onnx, model_id, spec, licence, provenance)
-        found = OnnxNetwork(bundle).metres(inputs[WINDOWS], inputs.get(FACTS))
+        found = OnnxNetwork(bundle).metres(*inputs.values())
     largest_difference(found, expected, exact, "the exported network isn't the trained one")
     return write_bundle(folder, onnx, model_id, spec, licence, provenance, uncertainty)
 
