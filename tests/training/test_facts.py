@@ -277,6 +277,7 @@ def test_facts_change_the_prediction_and_unknown_ones_are_finite() -> None:
     network, windows = untrained(), torch.from_numpy(example_windows(INPUT)[[0, 0, 0]])
     with torch.no_grad():
         told, untold, half = network(windows, torch.from_numpy(example_facts(INPUT))).raw.tolist()
+        assert network(windows[:1]).raw.tolist() == [untold]
     assert len({told, untold, half}) == 3
     assert all(map(math.isfinite, (told, untold, half)))
 

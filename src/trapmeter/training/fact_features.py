@@ -86,6 +86,10 @@ class FactFeatures(nn.Module):
         distances = torch.stack(reckoned, dim=1) if reckoned else values[:, :0]
         return self.embed(torch.cat([values, known, distances], dim=1)), distances
 
+    def unknown(self, n: int) -> Tensor:
+        """Facts of n animals about which nothing is known."""
+        return torch.full((n, len(self.means)), math.nan, device=self.means.device)
+
     def _has(self, names: Sequence[str]) -> bool:
         return set(names) <= self._position.keys()
 

@@ -58,7 +58,7 @@ class LocatingHead(nn.Module):
     ) -> tuple[Tensor, AnimalLocation]:
         """The raw distance (n,) and the location, from maps (finest first) and the box's channel (n, height, width), 0..1.
 
-        facts: (n, numbers) of a head that takes any, NaN where unknown.
+        facts: (n, numbers) of a head that takes any, NaN where unknown; None if nothing is known.
         """
         size = maps[0].shape[-2:]
         summed = torch.stack([
@@ -79,7 +79,7 @@ class LocatingHead(nn.Module):
         if self.facts is None:
             hidden = functional.silu(self.hidden(torch.cat(parts, dim=1)))
         else:
-            embedded, distances = self.facts(facts)
+            embedded, distances = self.facts(self.facts.unknown(len(mask)) if facts is None else facts)
             hidden = functional.silu(self.hidden(torch.cat([*parts, embedded], dim=1)))
             hidden = torch.cat([hidden, distances], dim=1)
         return self.answer(hidden).squeeze(-1), AnimalLocation(cells, box)
