@@ -104,9 +104,8 @@ def quantise(settings: QuantiseSettings, announce: Announce) -> QuantisationResu
         "mae_before_m": before_m,
         "mae_after_m": after_m,
     }
-    quantised = write_bundle(
-        settings.out, network, model_id, bundle.spec, bundle.licence, provenance, bundle.uncertainty
-    )
+    intervals = bundle.uncertainty, bundle.uncertainty_told
+    quantised = write_bundle(settings.out, network, model_id, bundle.spec, bundle.licence, provenance, *intervals)
     return QuantisationResult(quantised, before_m, after_m, len(for_judging))
 
 

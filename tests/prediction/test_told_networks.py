@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.errors import ModelError
 from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.media.reader import MediumFacts
-from trapmeter.models.bundle import read_bundle
+from trapmeter.models.bundle import read_bundle, write_bundle
 from trapmeter.models.fact_inputs import FACT_INPUTS
 from trapmeter.models.input_spec import FrameEncoding, InputSpec
 from trapmeter.models.runtimes.agreement import example_facts, example_windows
@@ -32,7 +33,7 @@ from trapmeter.prediction.camera_correction import (
     ToldFacts,
     told_by_networks,
 )
-from trapmeter.prediction.estimators import DetectedAnimal
+from trapmeter.prediction.estimators import DetectedAnimal, NetworkEstimator
 from trapmeter.prediction.medium_pipeline import WorkerModels, process_medium
 from trapmeter.prediction.network_facts import facts_of_medium, stated_facts
 from trapmeter.prediction.run import run_prediction
@@ -41,6 +42,7 @@ from trapmeter.records import Box, Distance, Observation
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.species import ShoulderHeight
+from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
 BOX = Box(0.4, 0.3, 0.6, 0.5, 0.9)
 NAMES = (
@@ -149,6 +151,50 @@ def test_a_blend_was_told_of_the_lens_only_through_its_networks() -> None:
     assert told_by_networks(("log_shoulder_m",), is_blended=False) == ToldFacts(shoulder=True)
 
 
+def uncertainty(spread: float) -> Uncertainty:
+    points = np.linspace(0.5, 3.0, 200)
+    return fit_uncertainty(points, np.expm1(points + spread * np.sin(np.arange(200))), ["s"] * 200)
+
+
+def width(distance: Distance) -> float:
+    return distance.high_m - distance.low_m
+
+
+def test_animals_of_told_size_have_intervals_of_their_own(tmp_path: Path) -> None:
+    told = write_bundle(tmp_path / "a", b"x", "a", SPEC, "MIT", {}, uncertainty(0.3), uncertainty(0.1))
+    plain = write_bundle(tmp_path / "b", b"x", "b", SPEC, "MIT", {}, uncertainty(0.3))
+    row = Observation("a", 0.0, BOX, 1, "S1")
+    animals = [DetectedAnimal(row, (5.0,)), DetectedAnimal(row, (5.0,), is_size_told=True)]
+    without, known = NetworkEstimator([told], flip=False).estimate(animals)
+    assert width(known) < 0.6 * width(without)
+    same, alike = NetworkEstimator([plain], flip=False).estimate(animals)
+    assert same == alike == without
+    card = json.loads((tmp_path / "b/bundle.json").read_text())
+    assert "uncertainty_told" not in card
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_told"),
+    [
+        (FieldFacts({"a": CameraSetup(40.0)}, {"a": ShoulderHeight(0.5)}), True),
+        (FieldFacts({"a": CameraSetup(40.0)}), False),
+        (FieldFacts({}, {"a": ShoulderHeight(0.5)}), False),
+    ],
+)
+def test_a_size_is_told_by_lens_and_shoulder_height(facts: FieldFacts, *, is_told: bool) -> None:
+    received: list[DetectedAnimal] = []
+
+    class Recorder(Fixed):
+        def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
+            received.extend(animals)
+            return super().estimate(animals)
+
+    animal = DetectedAnimal(Observation("a", 0.0, BOX, 1, "S1"), (5.0,))
+    CameraCorrection(Recorder(), facts, told_by_networks(NAMES, is_blended=False)).estimate([animal])
+    CameraCorrection(Recorder(), facts).estimate([animal])
+    assert [animal.is_size_told for animal in received] == [is_told, False]
+
+
 # With an exported network.
 
 
@@ -209,8 +255,6 @@ def test_an_ensemble_passes_facts_to_both_views(bundle: Path) -> None:
 
 @pytest.mark.slow
 def test_a_network_must_take_the_facts_that_its_card_names(bundle: Path, tmp_path: Path) -> None:
-    from trapmeter.models.bundle import write_bundle
-
     network = (bundle / "model.onnx").read_bytes()
     for wrong in ((), NAMES[:-1]):
         card = write_bundle(tmp_path / str(len(wrong)), network, "wrong", replace(SPEC, facts=wrong), "MIT", {})

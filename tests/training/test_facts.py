@@ -26,10 +26,11 @@ from trapmeter.models.runtimes.agreement import example_facts, example_windows
 from trapmeter.models.runtimes.onnx_runtime import check_bundle
 from trapmeter.prediction.medium_pipeline import WorkerModels, process_medium
 from trapmeter.records import Box
+from trapmeter.training import job
 from trapmeter.training.augment.apply import apply_plan, sample_rng
 from trapmeter.training.augment.random_plan import draw_plan
 from trapmeter.training.augment.settings import distance_preserving, fact_preserving, no_augmentation
-from trapmeter.training.dataset import DatasetItem, WindowDataset, jittered_box
+from trapmeter.training.dataset import DatasetItem, WindowDataset, is_size_told, jittered_box
 from trapmeter.training.distributed import Ranks
 from trapmeter.training.fact_features import FactFeatures
 from trapmeter.training.fact_settings import FactSettings, scaled_hfov_deg, told_facts
@@ -39,6 +40,7 @@ from trapmeter.training.network import make_network
 from trapmeter.training.recipes import Head, Recipe, anywhere, anywhere_cpu
 from trapmeter.training.run import train
 from trapmeter.training.samples import Sample, for_input, read_samples
+from trapmeter.training.training_log import TrainingLog, read_held_out
 
 NAMES = anywhere().input.facts
 INPUT = replace(tiny_recipe().input, frames=FrameEncoding.MOTION, box_channel=True, facts=NAMES)
@@ -294,6 +296,42 @@ def test_every_number_has_a_place_in_a_network() -> None:
     embedded, distances = features(torch.full((2, len(FACT_INPUTS)), math.nan))
     assert embedded.shape == (2, FactFeatures.N_EMBEDDED)
     assert not distances.any()
+
+
+def test_the_log_says_which_held_out_sizes_were_told(world: World, tmp_path: Path) -> None:
+    samples = samples_with_facts(world)[:3]
+    log = TrainingLog(tmp_path, 0)
+    log.write_held_out(samples, np.array([1.0, 2.0, 3.0]), [True, False, True])
+    assert [row.is_told for row in read_held_out(tmp_path)] == [True, False, True]
+    log.write_held_out(samples, np.array([1.0, 2.0, 3.0]))
+    assert (tmp_path / "held_out.csv").read_text().startswith("video_id,time,distance,truth,site_id\n")
+    assert not any(row.is_told for row in read_held_out(tmp_path))
+
+
+def test_told_sizes_get_intervals_of_their_own_if_there_are_enough(tmp_path: Path) -> None:
+    def write(n_told: int) -> None:
+        rows = [
+            f"v{i},0,{5 + (0.1 if i < n_told else 2.0) * math.sin(i):.4f},5,s{i % 7},{int(i < n_told)}"
+            for i in range(400)
+        ]
+        (tmp_path / "held_out.csv").write_text("\n".join(["video_id,time,distance,truth,site_id,told", *rows, ""]))
+
+    write(200)
+    untold, told = job._uncertainties(tmp_path)
+    assert untold is not None
+    assert told is not None
+    (narrow,), (wide,) = told.distances(np.log1p([5.0])), untold.distances(np.log1p([5.0]))
+    assert narrow.high_m - narrow.low_m < 0.5 * (wide.high_m - wide.low_m)
+    write(20)
+    assert job._uncertainties(tmp_path)[1] is None
+
+
+def test_a_size_is_told_by_lens_shoulder_height_and_box() -> None:
+    box = Box(0.4, 0.4, 0.6, 0.6, 0.9)
+    assert is_size_told(KNOWN, box)
+    assert not is_size_told(KNOWN, None)
+    assert not is_size_told(replace(KNOWN, shoulder_m=None), box)
+    assert not is_size_told(replace(KNOWN, aspect_ratio=None), box)
 
 
 @pytest.mark.slow

@@ -113,7 +113,14 @@ class CameraCorrection:
         factor = 1.0 if self._told.network_lens else network_lens_factor(camera, trained_hfov_deg)
         box = None if observation.box is None else to_training_lens(observation.box, camera, trained_hfov_deg)
         distances_m = tuple(distance_m * factor for distance_m in animal.network_distances_m)
-        return DetectedAnimal(replace(observation, box=box), distances_m)
+        is_size_told = (
+            self._told.network_lens
+            and self._told.shoulder
+            and camera.hfov_deg is not None
+            and observation.media_id in self._facts.shoulders
+            and box is not None
+        )
+        return DetectedAnimal(replace(observation, box=box), distances_m, is_size_told)
 
 
 def read_camera_inputs(

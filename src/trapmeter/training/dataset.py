@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from trapmeter.errors import InputError
+from trapmeter.facts import Facts
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import FrameEncoding, InputSpec
 from trapmeter.models.network_input import as_photo, fact_input, network_input
@@ -75,10 +76,12 @@ class WindowDataset(Dataset[tuple[Tensor, Tensor, GroundTruth]]):
         Held-out windows are not augmented, but their facts are hidden like those of training.
         """
         sample, recipe, spec = self._samples[item.index], self._recipe, self._recipe.input
-        rng = sample_rng(recipe.seed, HELD_OUT_EPOCH if item.epoch is None else item.epoch, item.index)
         frames = self._store.window(sample.video_id, sample.time_s, spec.offsets_s, spec.edge)
         box, animal, distance_m, facts = sample.box, animal_box(sample), sample.distance_m, sample.facts
-        if item.epoch is not None:
+        if item.epoch is None:
+            facts = held_out_facts(sample, recipe, item.index)
+        else:
+            rng = sample_rng(recipe.seed, item.epoch, item.index)
             plan = keep_animal_visible(draw_plan(recipe.augment, spec.size_hw, rng), animal)
             # Another animal of a second always keeps its box: it alone shows which animal is meant.
             is_shown = sample.source == OTHER_ANIMAL or rng.random() >= recipe.box_dropout
@@ -97,12 +100,24 @@ class WindowDataset(Dataset[tuple[Tensor, Tensor, GroundTruth]]):
                 box = jittered_box(box, recipe.box_jitter, rng)
             if not is_shown:
                 box = None
-        if spec.facts:
-            facts = told_facts(facts, recipe.facts, rng)
+            if spec.facts:
+                facts = told_facts(facts, recipe.facts, rng)
         window, told = network_input(frames, box, spec), fact_input(facts, box, spec)
         xyxy, box_weight = (NO_BOX, 0.0) if animal is None else (animal.xyxy, animal.score)
         truth = (distance_m, sample.weight, xyxy, box_weight, item.index)
         return torch.from_numpy(window), torch.from_numpy(told), GroundTruth(*map(torch.tensor, truth))
+
+
+def held_out_facts(sample: Sample, recipe: Recipe, index: int) -> Facts:
+    """What a network is told about a held-out sample, the same after every epoch. index: the sample's number in its set."""
+    if not recipe.input.facts:
+        return sample.facts
+    return told_facts(sample.facts, recipe.facts, sample_rng(recipe.seed, HELD_OUT_EPOCH, index))
+
+
+def is_size_told(facts: Facts, box: Box | None) -> bool:
+    """Whether lens, shoulder height and box are known, from which the distance follows by size."""
+    return None not in (facts.hfov_deg, facts.aspect_ratio, facts.shoulder_m, box)
 
 
 def jittered_box(box: Box, sd: float, rng: np.random.Generator) -> Box:

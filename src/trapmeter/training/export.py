@@ -44,6 +44,7 @@ def export_network(
     licence: str,
     provenance: dict[str, Any],
     uncertainty: Uncertainty | None = None,
+    uncertainty_told: Uncertainty | None = None,
 ) -> Bundle:
     """Writes a network as a bundle in float32, after a check that onnxruntime's predictions equal torch's.
 
@@ -60,7 +61,7 @@ def export_network(
         bundle = write_bundle(Path(trial), onnx, model_id, spec, licence, provenance)
         found = OnnxNetwork(bundle).metres(*inputs.values())
     largest_difference(found, expected, exact, "the exported network isn't the trained one")
-    return write_bundle(folder, onnx, model_id, spec, licence, provenance, uncertainty)
+    return write_bundle(folder, onnx, model_id, spec, licence, provenance, uncertainty, uncertainty_told)
 
 
 def _metres(module: nn.Module, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:

@@ -24,6 +24,8 @@ from trapmeter.training.dataset import (
     WindowDataset,
     deals_whole_batches,
     describe_shares,
+    held_out_facts,
+    is_size_told,
     training_batches,
     validation_batches,
 )
@@ -76,6 +78,10 @@ def train_fold(
     loader = WindowLoader(windows, n_workers, is_pinned=device.type == "cuda")
     with failing_together(ranks):
         log = TrainingLog(folder, training.epoch) if ranks.is_first else None
+    told = None
+    if recipe.input.facts:
+        facts = (held_out_facts(sample, recipe, len(train) + n) for n, sample in enumerate(held_out))
+        told = [is_size_told(known, sample.box) for known, sample in zip(facts, held_out, strict=True)]
     for epoch in range(training.epoch, recipe.epochs):
         started = time.perf_counter()
         rate = recipe.schedule.rate(epoch)
@@ -95,7 +101,7 @@ def train_fold(
         with failing_together(ranks):
             if log is not None:
                 if is_best:
-                    log.write_held_out(held_out, metres)
+                    log.write_held_out(held_out, metres, told)
                 log.add(record)
                 _save_epoch(training, folder, is_best=is_best, is_valley=recipe.schedule.is_valley(epoch))
         announce(
