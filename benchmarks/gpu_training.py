@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -132,7 +133,7 @@ class Loading:
 
         recipe, store = workload.recipe, _demo_store(workload)
         samples = [Sample(video, float(second), 5.0) for video in sorted(store.video_ids()) for second in range(2, 6)]
-        windows = WindowDataset(store, samples, recipe.input, recipe.augment, recipe.seed, recipe.box_dropout)
+        windows = WindowDataset(store, samples, recipe)
         n_batches = max(1, self.workers) * workload.steps
         items = [DatasetItem(n % len(samples), n // len(samples)) for n in range(n_batches * self.batch)]
         batches = [items[start : start + self.batch] for start in range(0, len(items), self.batch)]
@@ -164,7 +165,8 @@ def _random_batches(recipe: Recipe, ranks: Ranks) -> list[Any]:
         distance_m = torch.rand(n, generator=generator) * 15
         truth = GroundTruth(distance_m, torch.ones(n), box, torch.ones(n), torch.arange(n))
         # The loader hands over pinned memory too.
-        batches.append((windows.pin_memory() if ranks.device.type == "cuda" else windows, truth))
+        facts = torch.full((n, len(recipe.input.facts)), math.nan)
+        batches.append((windows.pin_memory() if ranks.device.type == "cuda" else windows, facts, truth))
     return batches
 
 

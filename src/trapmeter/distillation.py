@@ -21,11 +21,21 @@ from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble, open_or_fall_back
 from trapmeter.progress import Announce, Progress, no_progress
 from trapmeter.records import VideoSecond
+from trapmeter.tables.cameras import read_cameras
 from trapmeter.tables.drivendata import best_box_rows, read_video_seconds
 from trapmeter.training.dataset import check_frames_stored
 from trapmeter.training.distributed import process_group, ranks_from_environment
 from trapmeter.training.job import TrainingJob, prepare_process, train_one
-from trapmeter.training.samples import NO_ROW, OTHER_ANIMAL, PSEUDO, Sample, read_samples, without_other_animals
+from trapmeter.training.samples import (
+    NO_ROW,
+    OTHER_ANIMAL,
+    PSEUDO,
+    Sample,
+    camera_facts,
+    for_input,
+    read_samples,
+    without_other_animals,
+)
 from trapmeter.training.settings import DistilSettings, PseudolabelSettings
 from trapmeter.training.training_log import held_out_videos
 from trapmeter.uncertainty import mean_uncertainty
@@ -162,6 +172,7 @@ def distil(
             flip=settings.flip,
             progress=progress,
             runtime=chosen.runtime,
+            facts={sample.second: sample.facts for sample in tasks.samples},
         )
     predictions = teacher_predictions(tasks, metres, [held_out_videos(folder) for folder in settings.teachers])
     samples = make_targets(tasks, predictions, settings.label_share, settings.pseudolabels)
@@ -180,7 +191,7 @@ def distil(
         name=STUDENT_NAME,
         folder=settings.out / STUDENT_NAME,
         recipe=settings.recipe,
-        train=samples,
+        train=for_input(samples, settings.recipe.input),
         held_out=(),
         facts={"distilled": True},
         held_out_provenance={},
@@ -206,7 +217,8 @@ def plan_teacher_tasks(settings: DistilSettings, store: FrameStore) -> TeacherTa
     """
     samples: list[Sample] = []
     if settings.labels is not None:
-        samples = read_samples(settings.labels, settings.metadata, settings.animals)
+        samples = read_samples(settings.labels, settings.metadata, settings.animals, settings.cameras)
+    camera_of = {} if settings.cameras is None else read_cameras(settings.cameras)
     row_of = best_box_rows(settings.metadata)
     if settings.moments is None:
         seconds = complete_windows(store, settings.recipe.input)
@@ -218,7 +230,8 @@ def plan_teacher_tasks(settings: DistilSettings, store: FrameStore) -> TeacherTa
         row = row_of.get(second, NO_ROW)
         if second in labelled or (settings.metadata is not None and row.box is None):
             continue
-        unlabelled.append(Sample(*second, 0.0, row.box, row.site_id, row.park, source=PSEUDO))
+        facts = camera_facts(camera_of.get(row.site_id))
+        unlabelled.append(Sample(*second, 0.0, row.box, row.site_id, row.park, source=PSEUDO, facts=facts))
     if not samples and not unlabelled:
         raise InputError(
             "there is no second for the teachers to predict; give --labels or --moments, or fill the store"

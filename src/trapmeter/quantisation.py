@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from trapmeter.errors import InputError, ModelError
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import Bundle, read_bundle, write_bundle
-from trapmeter.models.network_input import network_input
-from trapmeter.models.runtimes.network import Network
+from trapmeter.models.fact_inputs import FACT_INPUTS
+from trapmeter.models.network_input import fact_inputs, network_input
+from trapmeter.models.runtimes.network import FACTS, WINDOWS, Network
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.progress import Announce
 from trapmeter.records import Box, VideoSecond
@@ -103,9 +104,8 @@ def quantise(settings: QuantiseSettings, announce: Announce) -> QuantisationResu
         "mae_before_m": before_m,
         "mae_after_m": after_m,
     }
-    quantised = write_bundle(
-        settings.out, network, model_id, bundle.spec, bundle.licence, provenance, bundle.uncertainty
-    )
+    intervals = bundle.uncertainty, bundle.uncertainty_told
+    quantised = write_bundle(settings.out, network, model_id, bundle.spec, bundle.licence, provenance, *intervals)
     return QuantisationResult(quantised, before_m, after_m, len(for_judging))
 
 
@@ -145,7 +145,11 @@ def to_int8(bundle: Bundle, windows: NDArray[np.uint8]) -> bytes:
 
         def get_next(self) -> dict[str, Any] | None:
             batch = next(self._rest, None)
-            return None if batch is None else {"windows": batch}
+            if batch is None:
+                return None
+            # Facts don't reach the backbone, so usual ones do as well as true ones.
+            usual = np.array([FACT_INPUTS[name].mean for name in bundle.spec.facts], np.float32)
+            return {WINDOWS: batch, FACTS: np.tile(usual, (len(batch), 1))} if len(usual) else {WINDOWS: batch}
 
     nodes = quantisable_nodes(onnx.load(str(bundle.network)).graph)
     if not nodes:
@@ -209,11 +213,14 @@ def _errors(
     store: FrameStore,
     boxes: Mapping[VideoSecond, Box | None],
 ) -> NDArray[np.float64]:
-    """Absolute errors in metres: (networks, labels)."""
+    """Absolute errors in metres: (networks, labels). Nothing but the boxes is known of the animals and cameras."""
     batches = []
     for start in range(0, len(labels), BATCH_SIZE):
         windows = _windows(labels[start : start + BATCH_SIZE], store, boxes, networks[0].bundle)
-        batches.append([network.metres(windows) for network in networks])
+        facts = fact_inputs(
+            [boxes.get(label.second) for label in labels[start : start + BATCH_SIZE]], networks[0].bundle.spec
+        )
+        batches.append([network.metres(windows, facts) for network in networks])
     return np.abs(np.concatenate(batches, axis=1) - truth)
 
 

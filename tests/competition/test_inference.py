@@ -86,7 +86,7 @@ def test_an_interrupted_call_resumes_and_another_ensemble_is_refused(
 def test_answers_for_other_boxes_are_refused(world: World, bundles: list[Path], tmp_path: Path) -> None:
     bundle = read_bundle(bundles[0])
     bundle = replace(bundle, spec=replace(bundle.spec, box_channel=True))
-    network: Any = SimpleNamespace(bundle=bundle, metres=lambda windows: np.ones(len(windows)))
+    network: Any = SimpleNamespace(bundle=bundle, metres=lambda windows, facts=None: np.ones(len(windows)))
     ensemble, store, journal = Ensemble([network], flip=False), FrameStore.open(world.store), tmp_path / "answers.jsonl"
     predict_by_member(ensemble, store, STORED, {}, journal, flip=False)
     boxes = {STORED[0]: Box(0.1, 0.1, 0.5, 0.5, 0.9)}

@@ -121,8 +121,8 @@ def test_a_locating_network_is_exported(tmp_path: Path, spec: InputSpec) -> None
 
 def dataset(world: World, *, dropout: float = 0.0, **augment: object) -> WindowDataset:
     samples = read_samples(world.labels, world.metadata)
-    settings = replace(no_augmentation(), **augment)
-    return WindowDataset(FrameStore.open(world.store), samples, INPUT, settings, 0, dropout)
+    recipe = tiny_recipe(input=INPUT, augment=replace(no_augmentation(), **augment), box_dropout=dropout)
+    return WindowDataset(FrameStore.open(world.store), samples, recipe)
 
 
 def test_box_dropout_hides_boxes_only_in_training(world: World) -> None:
@@ -135,8 +135,8 @@ def test_box_dropout_hides_boxes_only_in_training(world: World) -> None:
 def test_a_zoom_moves_pixels_box_and_distance_together(world: World) -> None:
     plain, zoomed = dataset(world), dataset(world, p_zoom=1.0, zoom=(1.5, 1.5))
     sample = read_samples(world.labels, world.metadata)[4]
-    before, truth = plain[DatasetItem(4, 0)]
-    after, nearer_truth = zoomed[DatasetItem(4, 0)]
+    before, _, truth = plain[DatasetItem(4, 0)]
+    after, _, nearer_truth = zoomed[DatasetItem(4, 0)]
     assert float(truth.distance_m) == pytest.approx(sample.distance_m)
     assert float(nearer_truth.distance_m) == pytest.approx(sample.distance_m / 1.5)
     height = [int((window[-1].amax(dim=1) > 0).sum()) for window in (before, after)]
@@ -208,7 +208,7 @@ def test_seconds_outside_the_video_show_no_motion_after_augmentation(world: Worl
     spec = replace(INPUT, frames=FrameEncoding.MOTION)
     samples = read_samples(world.labels, world.metadata)
     hazy = replace(no_augmentation(), p_brightness_contrast=1.0, brightness=(0.2, 0.2), p_fog=1.0)
-    windows = WindowDataset(FrameStore.open(world.store), samples, spec, hazy, 0)
+    windows = WindowDataset(FrameStore.open(world.store), samples, tiny_recipe(input=spec, augment=hazy))
     first = next(i for i, sample in enumerate(samples) if sample.time_s == 0)
     before, after = windows[DatasetItem(first, 0)][0][3:5]
     assert not before.any()
@@ -219,8 +219,9 @@ def test_a_drawn_box_is_the_truth_and_not_the_input(world: World, tmp_path: Path
     samples = without_other_animals(
         read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv"))
     )
-    windows = WindowDataset(FrameStore.open(world.store), samples, INPUT, no_augmentation(), 0)
-    window, truth = windows[DatasetItem(3, None)]
+    recipe = tiny_recipe(input=INPUT, augment=no_augmentation())
+    windows = WindowDataset(FrameStore.open(world.store), samples, recipe)
+    window, _, truth = windows[DatasetItem(3, None)]
     assert truth.box.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
     assert float(truth.box_weight) == 1.0
     assert samples[3].box is not None
@@ -239,7 +240,8 @@ def test_every_other_animal_is_a_sample_with_its_own_box(world: World, tmp_path:
 
 def test_box_dropout_never_hides_other_animals(world: World, tmp_path: Path) -> None:
     samples = read_samples(world.labels, world.metadata, drawn_animals(world, tmp_path / "animals.csv"))
-    windows = WindowDataset(FrameStore.open(world.store), samples, INPUT, no_augmentation(), 0, box_dropout=1.0)
+    recipe = tiny_recipe(input=INPUT, augment=no_augmentation(), box_dropout=1.0)
+    windows = WindowDataset(FrameStore.open(world.store), samples, recipe)
     assert not windows[DatasetItem(6, 0)][0][-1].any()
     assert windows[DatasetItem(7, 0)][0][-1].any()
 

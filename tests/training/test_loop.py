@@ -200,7 +200,7 @@ def test_windows_depend_on_sample_and_epoch_only(world: World) -> None:
     samples = read_samples(world.labels, world.metadata)
     store = FrameStore.open(world.store)
     first, second = (
-        WindowDataset(store, samples, tiny_recipe().input, second_place_augmentation(), 5) for _ in range(2)
+        WindowDataset(store, samples, tiny_recipe(augment=second_place_augmentation(), seed=5)) for _ in range(2)
     )
     assert torch.equal(first[DatasetItem(3, 1)][0], second[DatasetItem(3, 1)][0])
     assert not torch.equal(first[DatasetItem(3, 1)][0], first[DatasetItem(3, 2)][0])
@@ -209,7 +209,7 @@ def test_windows_depend_on_sample_and_epoch_only(world: World) -> None:
 
 def test_the_loader_processes_stay_from_epoch_to_epoch(world: World) -> None:
     samples = read_samples(world.labels, world.metadata)
-    windows = WindowDataset(FrameStore.open(world.store), samples, tiny_recipe().input, no_augmentation(), 5)
+    windows = WindowDataset(FrameStore.open(world.store), samples, tiny_recipe(augment=no_augmentation()))
     batches = [training_batches(len(samples), epoch, 0, 16, 1, 0, 1) for epoch in range(2)]
     batches += [validation_batches(5, 4, 0, 1, first=43), []]
     here, there = (WindowLoader(windows, n_workers, is_pinned=False) for n_workers in (0, 2))
@@ -219,7 +219,7 @@ def test_the_loader_processes_stay_from_epoch_to_epoch(world: World) -> None:
     for wanted in batches:
         loaded = list(there.load(wanted))
         workers.append({process.pid for process in multiprocessing.active_children()} - before)
-        for (found, truth), (expected, _), items in zip(loaded, here.load(wanted), wanted, strict=True):
+        for (found, _, truth), (expected, *_), items in zip(loaded, here.load(wanted), wanted, strict=True):
             assert torch.equal(found, expected)
             assert truth.sample.tolist() == [item.index for item in items]
     assert len(workers[0]) == 2
@@ -232,7 +232,7 @@ def test_the_loader_processes_stay_from_epoch_to_epoch(world: World) -> None:
 
 def test_an_error_in_a_loader_process_has_its_own_message(world: World, tmp_path: Path) -> None:
     samples = [replace(sample, video_id="gone.mp4") for sample in read_samples(world.labels, world.metadata)]
-    windows = WindowDataset(FrameStore.open(world.store), samples, tiny_recipe().input, no_augmentation(), 5)
+    windows = WindowDataset(FrameStore.open(world.store), samples, tiny_recipe(augment=no_augmentation()))
     with pytest.raises(InputError) as caught:
         list(WindowLoader(windows, 1, is_pinned=False).load(validation_batches(2, 1, 0, 1)))
     assert "Traceback" not in str(caught.value)

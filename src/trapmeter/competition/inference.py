@@ -6,16 +6,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import numpy as np
 from cyclopts import Parameter
 
+from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.files import PathLike, lock_file, sha256_of_bytes
 from trapmeter.frames.store import FrameStore
 from trapmeter.journal import Journal
 from trapmeter.models.installed import find_model
-from trapmeter.models.network_input import network_input
+from trapmeter.models.network_input import fact_inputs, network_input
 from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble, open_or_fall_back
 from trapmeter.progress import Announce, Progress, no_progress
@@ -24,6 +26,7 @@ from trapmeter.settings import Parsed, Range, check_ranges, worker_count
 from trapmeter.tables.drivendata import best_box_rows
 
 BATCH_SIZE = 8
+NOTHING_KNOWN: Mapping[VideoSecond, Facts] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +131,12 @@ def predict_by_member(
     flip: bool,
     progress: Progress = no_progress,
     runtime: Runtime = Runtime.ONNXRUNTIME,
+    facts: Mapping[VideoSecond, Facts] = NOTHING_KNOWN,
 ) -> dict[VideoSecond, tuple[float, ...]]:
     """The distances in metres by every member, in the order of `Ensemble.predict_members`.
 
-    The result has only the seconds that the store has frames of. runtime: the one in which the ensemble was loaded.
+    The result has only the seconds that the store has frames of. runtime: the one in which the ensemble was loaded. facts:
+    for networks that take any.
 
     Raises:
         InputError: the store's frames are not of the ensemble's size or kind.
@@ -149,6 +154,8 @@ def predict_by_member(
         "runtime": runtime,
         "boxes": _checksum(boxes) if ensemble.spec.box_channel else None,
     }
+    if ensemble.spec.facts:
+        settings["facts"] = _checksum(facts)
     remedy = f"choose another --out, or delete {journal_path}"
     predictions: dict[VideoSecond, tuple[float, ...]] = {}
     with lock_file(journal_path), Journal(journal_path, settings, VideoPredictions.from_json, remedy) as journal:
@@ -156,16 +163,16 @@ def predict_by_member(
             times_s = tuple(sorted(times))
             key = VideoPredictions(video_id, times_s, ()).key
             if key not in journal.done:
-                journal.add(_predict_video(ensemble, store, video_id, times_s, boxes))
+                journal.add(_predict_video(ensemble, store, video_id, times_s, boxes, facts))
             for time_s, metres in zip(times_s, journal.done[key].metres, strict=True):
                 predictions[VideoSecond(video_id, time_s)] = metres
             progress("answer", n_done, len(times_by_video), 0)
     return predictions
 
 
-def _checksum(boxes: Mapping[VideoSecond, Box | None]) -> str:
-    text = "\n".join(sorted(f"{second} {box}" for second, box in boxes.items()))
-    return sha256_of_bytes(text.encode())[:16] if boxes else "none"
+def _checksum(known: Mapping[VideoSecond, object]) -> str:
+    text = "\n".join(sorted(f"{second} {value}" for second, value in known.items()))
+    return sha256_of_bytes(text.encode())[:16] if known else "none"
 
 
 def _predict_video(
@@ -174,17 +181,17 @@ def _predict_video(
     video_id: str,
     times_s: tuple[float, ...],
     boxes: Mapping[VideoSecond, Box | None],
+    facts: Mapping[VideoSecond, Facts],
 ) -> VideoPredictions:
     spec = ensemble.spec
     metres: list[tuple[float, ...]] = []
     for start in range(0, len(times_s), BATCH_SIZE):
+        seconds = [VideoSecond(video_id, time_s) for time_s in times_s[start : start + BATCH_SIZE]]
+        shown = [boxes.get(second) for second in seconds]
         windows = [
-            network_input(
-                store.window(video_id, time_s, spec.offsets_s, spec.edge),
-                boxes.get(VideoSecond(video_id, time_s)),
-                spec,
-            )
-            for time_s in times_s[start : start + BATCH_SIZE]
+            network_input(store.window(*second, spec.offsets_s, spec.edge), box, spec)
+            for second, box in zip(seconds, shown, strict=True)
         ]
-        metres += [tuple(row) for row in ensemble.predict_members(np.stack(windows)).T.tolist()]
+        told = fact_inputs(shown, spec, [facts.get(second, NO_FACTS) for second in seconds])
+        metres += [tuple(row) for row in ensemble.predict_members(np.stack(windows), told).T.tolist()]
     return VideoPredictions(video_id, times_s, tuple(metres))

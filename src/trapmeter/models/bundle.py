@@ -83,7 +83,8 @@ class Bundle:
     """A network's card.
 
     uncertainty: of its predictions, None if no held-out samples were there to estimate it. licence: of the weights.
-    provenance: how and on what it was trained, as plain values.
+    provenance: how and on what it was trained, as plain values. uncertainty_told: of predictions for animals whose distance
+    by size the network was told (lens, shoulder height and box); None if it is the same.
     """
 
     identity: ModelIdentity
@@ -92,10 +93,14 @@ class Bundle:
     licence: str
     provenance: dict[str, Any]
     folder: Path
+    uncertainty_told: Uncertainty | None = None
 
     @property
     def network(self) -> Path:
-        """The ONNX file: input `windows`, uint8 (n, channels, height, width); output `metres`, float32 (n,)."""
+        """The ONNX file: input `windows`, uint8 (n, channels, height, width); output `metres`, float32 (n,).
+
+        If spec.facts names k numbers, a second input `facts`, float32 (n, k), NaN where unknown.
+        """
         return self.folder / NETWORK_FILE
 
 
@@ -107,6 +112,7 @@ def write_bundle(
     licence: str,
     provenance: dict[str, Any],
     uncertainty: Uncertainty | None = None,
+    uncertainty_told: Uncertainty | None = None,
 ) -> Bundle:
     """Writes a bundle; the card comes last, so that a folder with a card is complete."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,10 +129,12 @@ def write_bundle(
         "licence": licence,
         "provenance": provenance,
     }
+    if uncertainty_told is not None:
+        card["uncertainty_told"] = uncertainty_told.to_json()
     with atomic_file(folder / CARD_FILE) as file:
         json.dump(card, file, indent=1)
         file.write("\n")
-    return Bundle(ModelIdentity(model_id, sha256), spec, uncertainty, licence, provenance, folder)
+    return Bundle(ModelIdentity(model_id, sha256), spec, uncertainty, licence, provenance, folder, uncertainty_told)
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -146,9 +154,11 @@ def read_bundle(folder: str | Path) -> Bundle:
             )
         spec = InputSpec.from_json(card["input"])
         identity = ModelIdentity(_short_text(card, "model_id"), _short_text(card, "sha256"))
-        stored = card["uncertainty"]
-        uncertainty = None if stored is None else Uncertainty.from_json(stored)
-        bundle = Bundle(identity, spec, uncertainty, str(card["licence"]), dict(card["provenance"]), folder)
+        uncertainty, told = (
+            None if stored is None else Uncertainty.from_json(stored)
+            for stored in (card["uncertainty"], card.get("uncertainty_told"))
+        )
+        bundle = Bundle(identity, spec, uncertainty, str(card["licence"]), dict(card["provenance"]), folder, told)
     except OSError as error:
         raise ModelError(
             f"{folder}: no bundle there ({error.strerror}); expected the files {CARD_FILE} and {NETWORK_FILE}"

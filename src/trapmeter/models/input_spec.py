@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from trapmeter.errors import InputError, error_text
+from trapmeter.models.fact_inputs import FACT_INPUTS
 from trapmeter.windows import SECOND_PLACE_OFFSETS_S, TIME_ORDER_OFFSETS_S, Edge
 
 MAX_OFFSET_S = 3600.0
@@ -62,6 +63,9 @@ class InputSpec:
     """Add a last channel with the score of the animal's box inside the box and 0 elsewhere."""
     target: Target = Target.METRES
     """Meaning of the output: metres or log1p, log(1 + metres)."""
+    facts: tuple[str, ...] = ()
+    """Numbers about animal and camera that the network takes in a second input, float32, NaN where unknown; they need a box
+    channel."""
 
     def __post_init__(self) -> None:
         if min(self.size_hw) < 32 or max(self.size_hw) > 4096:
@@ -78,6 +82,11 @@ class InputSpec:
         n_bytes = self.n_channels * self.size_hw[0] * self.size_hw[1]
         if n_bytes > MAX_WINDOW_BYTES:
             raise InputError(f"a window has at most {MAX_WINDOW_BYTES:,} bytes, got {n_bytes:,}")
+        unknown = [name for name in self.facts if name not in FACT_INPUTS]
+        if unknown or len(set(self.facts)) != len(self.facts):
+            raise InputError(f"facts: expected any of {', '.join(FACT_INPUTS)}, each once, got {', '.join(self.facts)}")
+        if self.facts and not self.box_channel:
+            raise InputError("facts are about the animal in a box, so the input needs a box channel")
 
     @property
     def n_channels(self) -> int:
@@ -86,8 +95,11 @@ class InputSpec:
         return (3 * n_frames if self.frames is FrameEncoding.RGB else 3 + n_frames - 1) + self.box_channel
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for JSON."""
-        return asdict(self)
+        """As plain values for JSON; without `facts` if there are none, as before networks took any."""
+        values = asdict(self)
+        if not self.facts:
+            del values["facts"]
+        return values
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> InputSpec:
@@ -106,6 +118,7 @@ class InputSpec:
                     "edge": Edge(data["edge"]),
                     "frames": FrameEncoding(data["frames"]),
                     "target": Target(data["target"]),
+                    "facts": tuple(str(name) for name in data.get("facts", ())),
                 }
             )
         except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:

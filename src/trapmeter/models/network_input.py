@@ -1,12 +1,17 @@
-"""Turns a window's frames and a box into a network's input, for training and prediction alike."""
+"""Turns a window's frames, a box and facts into a network's inputs, for training and prediction alike."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.facts import NO_FACTS, Facts
+from trapmeter.models.fact_inputs import fact_values
 from trapmeter.models.input_spec import FrameEncoding, InputSpec
 from trapmeter.records import Box
+from trapmeter.windows import Edge
 
 MIN_MASK_VALUE = 40
 """Value of a box with score 0: well above 0, so that even the least certain box differs from none."""
@@ -31,6 +36,32 @@ def network_input(frames: NDArray[np.uint8], box: Box | None, spec: InputSpec) -
     if spec.box_channel:
         channels[-1] = box_mask(box, height, width)
     return channels
+
+
+def fact_input(facts: Facts, box: Box | None, spec: InputSpec) -> NDArray[np.float32]:
+    """The second input of one window: float32 (k,) in the order of spec.facts, NaN where unknown.
+
+    box: the same that the window shows.
+    """
+    return np.array(fact_values(facts, box, spec.facts), np.float32)
+
+
+def fact_inputs(
+    boxes: Sequence[Box | None], spec: InputSpec, facts: Sequence[Facts] = ()
+) -> NDArray[np.float32] | None:
+    """The second input of several windows, float32 (n, k); None if the network takes no facts. facts: none are known."""
+    if not spec.facts:
+        return None
+    known = facts or [NO_FACTS] * len(boxes)
+    return np.stack([fact_input(one, box, spec) for one, box in zip(known, boxes, strict=True)])
+
+
+def as_photo(frames: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
+    """The window of a photo that shows the frame of offset 0: seconds outside it are black, or repeat it."""
+    now = spec.offsets_s.index(0.0)
+    shown = np.zeros_like(frames) if spec.edge is Edge.BLACK else np.repeat(frames[now : now + 1], len(frames), axis=0)
+    shown[now] = frames[now]
+    return shown
 
 
 def motion_channels(others: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
@@ -14,6 +14,7 @@ from trapmeter.calibration.lens import network_lens_factor, to_training_lens
 from trapmeter.calibration.site_correction import SiteFacts, correct_site
 from trapmeter.camera.prior import camera_prior, check_sees_ground
 from trapmeter.errors import InputError
+from trapmeter.models.fact_inputs import LOG_SHOULDER_M, TOLD_LENS, TOLD_MOUNTING, takes_size
 from trapmeter.prediction.estimators import DetectedAnimal, DistanceEstimator
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.settings import PredictSettings
@@ -37,15 +38,44 @@ class CameraInputs:
     mountings: Mapping[str, CameraSetup] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ToldFacts:
+    """What models took as inputs, which their distances must not be corrected for again.
+
+    network_lens: the networks took the field of view. boxes: the box model, if there is one, took all facts. mounting,
+    shoulder: the estimator as a whole took the camera's height and pitch, or the animal's shoulder height.
+    """
+
+    network_lens: bool = True
+    boxes: bool = True
+    mounting: bool = True
+    shoulder: bool = True
+
+
+TOLD_ALL = ToldFacts()
+"""What the box model alone is told."""
+
+
+def told_by_networks(names: Collection[str], *, is_blended: bool) -> ToldFacts:
+    """What networks that take facts of these names were told, and the box model of a blend with them.
+
+    The shares of a blend were learned from two models that both knew the animals' size, or both did not.
+    """
+    lens, size = not TOLD_LENS.isdisjoint(names), takes_size(names)
+    if is_blended:
+        return ToldFacts(lens, boxes=size, mounting=size, shoulder=size)
+    return ToldFacts(lens, mounting=TOLD_MOUNTING.issubset(names), shoulder=LOG_SHOULDER_M in names)
+
+
 class CameraCorrection:
     """Another estimator's distances, corrected. Satisfies `trapmeter.prediction.estimators.DistanceEstimator`.
 
-    Boxes are converted to what the training cameras would have shown before the models get them; ground and body size are
-    combined with the predictions afterwards. Without any facts a distance stays the same to the last bit.
+    Models that take facts get them. For others, boxes are converted to what the training cameras would have shown; ground
+    and body size are combined with the predictions afterwards. Without any facts a distance stays the same to the last bit.
     """
 
-    def __init__(self, estimator: DistanceEstimator, facts: FieldFacts) -> None:
-        self._estimator, self._facts = estimator, facts
+    def __init__(self, estimator: DistanceEstimator, facts: FieldFacts, told: ToldFacts = TOLD_ALL) -> None:
+        self._estimator, self._facts, self._told = estimator, facts, told
 
     @property
     def identity(self) -> ModelIdentity:
@@ -54,7 +84,7 @@ class CameraCorrection:
 
     def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
         """A distance for each animal, in the same order."""
-        distances = self._estimator.estimate([self._to_training_lens(animal) for animal in animals])
+        distances = self._estimator.estimate([self._inform(animal) for animal in animals])
         setups: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for i, animal in enumerate(animals):
             observation = animal.observation
@@ -66,8 +96,11 @@ class CameraCorrection:
         for rows in setups.values():
             observations = [animals[i].observation for i in rows]
             media_ids = {observation.media_id for observation in observations}
-            shoulders = {name: self._facts.shoulders[name] for name in media_ids & self._facts.shoulders.keys()}
+            known = {} if self._told.shoulder else self._facts.shoulders
+            shoulders = {name: known[name] for name in media_ids & known.keys()}
             camera = self._facts.cameras.get(observations[0].media_id)
+            if camera is not None and self._told.mounting:
+                camera = replace(camera, height_m=None, pitch_deg=None)
             if camera is None and not shoulders:
                 continue
             facts = SiteFacts(camera=camera, shoulders=shoulders)
@@ -76,15 +109,18 @@ class CameraCorrection:
                 distances[i] = distance
         return distances
 
-    def _to_training_lens(self, animal: DetectedAnimal) -> DetectedAnimal:
+    def _inform(self, animal: DetectedAnimal) -> DetectedAnimal:
+        """The animal with its facts, or as the training lens would have shown it."""
         observation, trained_hfov_deg = animal.observation, self._facts.trained_hfov_deg
         camera = self._facts.cameras.get(observation.media_id)
-        if camera is None:
-            return animal
-        factor = network_lens_factor(camera, trained_hfov_deg)
-        box = None if observation.box is None else to_training_lens(observation.box, camera, trained_hfov_deg)
+        factor = 1.0 if self._told.network_lens else network_lens_factor(camera, trained_hfov_deg)
         distances_m = tuple(distance_m * factor for distance_m in animal.network_distances_m)
-        return DetectedAnimal(replace(observation, box=box), distances_m)
+        if self._told.boxes:
+            return DetectedAnimal(observation, distances_m, self._facts.known(observation.media_id))
+        if camera is not None and observation.box is not None:
+            box = to_training_lens(observation.box, camera, trained_hfov_deg)
+            observation = replace(observation, box=box)
+        return DetectedAnimal(observation, distances_m)
 
 
 def read_camera_inputs(

@@ -10,7 +10,7 @@ from statistics import median
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.detect.static_boxes import static_reasons
 from trapmeter.geometry import bearing_deg
-from trapmeter.prediction.camera_correction import CameraCorrection
+from trapmeter.prediction.camera_correction import TOLD_ALL, CameraCorrection, ToldFacts
 from trapmeter.prediction.estimators import DetectedAnimal, DistanceEstimator
 from trapmeter.prediction.medium_result import MediumResult, SecondResult
 from trapmeter.records import Estimate, Observation, Status, row_order
@@ -24,15 +24,16 @@ def estimate_distances(
     model: DistanceEstimator,
     facts: FieldFacts | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    told: ToldFacts = TOLD_ALL,
 ) -> list[Estimate]:
     """Estimates for every second and animal, in the order of media_id, time and animal_id.
 
     site_ids: the site of each media_id; media without a site share no context. facts: known cameras and animals by media_id;
     distances are corrected for them, and the model_id of each row names them. progress: called with the number of media that
-    were finished since the last call.
+    were finished since the last call. told: what the estimator knew itself.
     """
     facts = facts or FieldFacts()
-    model = CameraCorrection(model, facts)
+    model = CameraCorrection(model, facts, told)
     by_site: dict[str, list[MediumResult]] = defaultdict(list)
     for medium in media:
         by_site[site_ids.get(medium.media_id, "")].append(medium)

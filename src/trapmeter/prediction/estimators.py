@@ -12,20 +12,27 @@ import numpy as np
 
 from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.models.bundle import Bundle
+from trapmeter.models.fact_inputs import takes_size
 from trapmeter.records import Distance, ModelIdentity, Observation
-from trapmeter.uncertainty import mean_uncertainty, unmeasured_distance
+from trapmeter.uncertainty import Uncertainty, mean_uncertainty, unmeasured_distance
 
 
 @dataclass(frozen=True, slots=True)
 class DetectedAnimal:
     """An animal at one second, with the distance in metres that each network predicted for it, if networks ran.
 
-    facts: what is known about it and its camera.
+    facts: what is known about it and its camera, for models that take facts.
     """
 
     observation: Observation
     network_distances_m: tuple[float, ...] = ()
     facts: Facts = NO_FACTS
+
+    @property
+    def is_size_known(self) -> bool:
+        """Whether lens, shoulder height and box state a distance by size."""
+        facts = self.facts
+        return self.observation.box is not None and None not in {facts.hfov_deg, facts.shoulder_m}
 
 
 class DistanceEstimator(Protocol):
@@ -75,15 +82,26 @@ class NetworkEstimator:
 
     def __init__(self, bundles: Sequence[Bundle], *, flip: bool) -> None:
         self.identity = identify_ensemble(bundles, flip=flip)
-        uncertainties = [bundle.uncertainty for bundle in bundles if bundle.uncertainty is not None]
-        self._uncertainty = mean_uncertainty(uncertainties) if len(uncertainties) == len(bundles) else None
+        self._untold = _mean_of_all([bundle.uncertainty for bundle in bundles])
+        self._told = _mean_of_all([bundle.uncertainty_told or bundle.uncertainty for bundle in bundles])
+        self._takes_size = all(takes_size(bundle.spec.facts) for bundle in bundles)
 
     def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
         """A distance for each animal."""
         means_m = [fmean(animal.network_distances_m) for animal in animals]
-        if self._uncertainty is None:
+        if self._untold is None or self._told is None:
             return [unmeasured_distance(mean_m) for mean_m in means_m]
-        return self._uncertainty.distances(np.log1p(means_m))
+        untold, told = (uncertainty.distances(np.log1p(means_m)) for uncertainty in (self._untold, self._told))
+        return [
+            told[number] if self._takes_size and animal.is_size_known else untold[number]
+            for number, animal in enumerate(animals)
+        ]
+
+
+def _mean_of_all(uncertainties: Sequence[Uncertainty | None]) -> Uncertainty | None:
+    """None if that of a network is missing."""
+    known = [uncertainty for uncertainty in uncertainties if uncertainty is not None]
+    return mean_uncertainty(known) if len(known) == len(uncertainties) else None
 
 
 def identify_ensemble(bundles: Sequence[Bundle], *, flip: bool) -> ModelIdentity:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from trapmeter.detect.tracking import track_animals
 from trapmeter.errors import InputError, MediaError, ModelError
+from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.frames.pictures import decode_scale
 from trapmeter.frames.store import FrameStore
 from trapmeter.frames.windows import Window, decoded_windows, stored_windows
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import FitWithin, MediumFacts, MissingFrame, Scale
 from trapmeter.prediction.medium_result import MediumResult, SecondResult, UntrackedSecond, failed_result
+from trapmeter.prediction.network_facts import facts_of_medium
 from trapmeter.prediction.stages import (
     DetectorStage,
     NetworkStage,
@@ -52,7 +54,7 @@ class MediumTask:
     """What to process in a medium.
 
     times_s: the requested seconds, ascending; None for every every_s seconds. boxes: known animals, in place of a detector;
-    boxes below min_score are left out.
+    boxes below min_score are left out. facts: what networks are told that take facts; with exif also the lens in the file.
     """
 
     medium: Medium
@@ -60,6 +62,13 @@ class MediumTask:
     every_s: float
     boxes: MediumBoxes | None = None
     min_score: float = 0.0
+    facts: Facts = NO_FACTS
+    exif: bool = False
+
+    @property
+    def told(self) -> str:
+        """The facts as text, to compare with `MediumResult.told`."""
+        return f"{self.facts}{' or EXIF' if self.exif else ''}"
 
 
 def process_medium(task: MediumTask, models: WorkerModels) -> MediumResult:
@@ -94,6 +103,7 @@ def process_medium(task: MediumTask, models: WorkerModels) -> MediumResult:
         recorded=content.recorded,
         camera_make=content.camera_make,
         camera_model=content.camera_model,
+        told=task.told if networks is not None and networks.spec.facts else "",
         is_night=None if detector is None else detector.is_night,
         decode_s=prefetcher.spent_s,
         detect_s=0.0 if detector is None else detector.spent_s,
@@ -125,7 +135,8 @@ def _process_file(
         facts = reader.facts
         times_s = reader.regular_times(task.every_s) if task.times_s is None else task.times_s
         if detector is not None and networks is not None:
-            seconds = list(run_stages(reader, times_s, detector, networks, prefetcher))
+            told = facts_of_medium(task.facts, facts, exif=task.exif)
+            seconds = list(run_stages(reader, times_s, detector, networks, prefetcher, told))
             return _file_content(seconds, reader.facts)
         if detector is not None:
             pictures = zip(times_s, reader.frames(times_s), strict=True)
@@ -137,7 +148,8 @@ def _process_file(
     if networks is not None:
         with_animals = [second.time_s for second in seconds if second.boxes]
         windows = decoded_windows(task.medium, with_animals, networks.spec) if with_animals else iter(())
-        seconds = _run_networks(networks, seconds, prefetcher.prefetch(windows))
+        told = facts_of_medium(task.facts, facts, exif=task.exif)
+        seconds = _run_networks(networks, seconds, prefetcher.prefetch(windows), told)
     return _file_content(seconds, facts)
 
 
@@ -166,15 +178,16 @@ def _process_stored(
     if networks is not None:
         with_animals = [second.time_s for second in seconds if second.boxes]
         windows = stored_windows(store, media_id, with_animals, networks.spec)
-        seconds = _run_networks(networks, seconds, prefetcher.prefetch(windows))
+        told = facts_of_medium(task.facts, None, exif=False)
+        seconds = _run_networks(networks, seconds, prefetcher.prefetch(windows), told)
     return _Content(seconds, length_s)
 
 
 def _run_networks(
-    networks: NetworkStage, seconds: Sequence[UntrackedSecond], windows: Iterator[Window | MissingFrame]
+    networks: NetworkStage, seconds: Sequence[UntrackedSecond], windows: Iterator[Window | MissingFrame], facts: Facts
 ) -> list[UntrackedSecond]:
     """windows: one for each second that has animals."""
-    return list(networks.predict((second, next(windows) if second.boxes else None) for second in seconds))
+    return list(networks.predict(((second, next(windows) if second.boxes else None) for second in seconds), facts))
 
 
 def _known_seconds(

@@ -49,7 +49,7 @@ class MediumResult:
     size_bytes and modified_ns identify the state of the file that was read. failure: why nothing could be read, with the
     trace of an internal error. decode_s, detect_s and network_s: seconds of work. hfov_deg: the lens in a photo's EXIF;
     aspect: width over height of the pictures; is_night: most of the processed pictures have no colours; each None if unknown.
-    recorded, camera_make, camera_model: as in MediumFacts.
+    recorded, camera_make, camera_model: as in MediumFacts. told: the facts that networks were told, "" if they take none.
     """
 
     media_id: str
@@ -69,6 +69,7 @@ class MediumResult:
     recorded: str = ""
     camera_make: str = ""
     camera_model: str = ""
+    told: str = ""
 
     @property
     def key(self) -> str:

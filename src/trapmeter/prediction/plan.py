@@ -6,7 +6,7 @@ A plan is the same on every machine that has the same files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,15 @@ from trapmeter.models.runtimes.network import open_or_fall_back
 from trapmeter.models.runtimes.onnx_runtime import release_memory
 from trapmeter.parallel.workers import TimeLimits
 from trapmeter.prediction.blend import BlendEstimator
-from trapmeter.prediction.camera_correction import CameraInputs, read_camera_inputs
+from trapmeter.prediction.camera_correction import (
+    TOLD_ALL,
+    CameraInputs,
+    ToldFacts,
+    read_camera_inputs,
+    told_by_networks,
+)
 from trapmeter.prediction.estimators import BoxEstimator, DistanceEstimator, NetworkEstimator, identify_ensemble
+from trapmeter.prediction.network_facts import stated_facts
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.prediction.sources import Sources, find_sources
 from trapmeter.prediction.tasks import TaskPlan, plan_tasks
@@ -77,6 +84,7 @@ class RunModels:
     jobs: int
     open_models: ModelsOpener
     estimator: DistanceEstimator
+    told: ToldFacts
     identities: dict[str, ModelIdentity]
     notes: tuple[str, ...]
     time_limits: TimeLimits
@@ -102,6 +110,11 @@ def plan_run(settings: PredictSettings) -> RunPlan:
     if not task_plan.tasks and not task_plan.missing:
         raise InputError("there is nothing to do: no medium is requested")
     camera_inputs = read_camera_inputs(settings, media, sources.cameras, sources.species)
+    tasks = (
+        replace(task, facts=stated_facts(task.medium.media_id, camera_inputs, settings), exif=settings.exif)
+        for task in task_plan.tasks
+    )
+    task_plan = replace(task_plan, tasks=tuple(tasks))
     return RunPlan(settings, store, sources, boxes is not None, min_score, task_plan, camera_inputs)
 
 
@@ -143,11 +156,17 @@ def load_models(plan: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:
     notes, time_limits = _detector_notes(opened.detector), time_limits_with(opened.detector)
     del opened
     release_memory()
-    return RunModels(bundles, runtime_choice, workers.jobs, open_models, estimator, identities, notes, time_limits)
+    told = told_by_networks(bundles[0].spec.facts, is_blended=settings.blend is not None) if bundles else TOLD_ALL
+    return RunModels(
+        bundles, runtime_choice, workers.jobs, open_models, estimator, told, identities, notes, time_limits
+    )
 
 
 def journal_settings(plan: RunPlan, models: RunModels) -> dict[str, Any]:
-    """All that the result of a medium depends on: a run can't be resumed with any of them changed."""
+    """What all media's results depend on: a run can't be resumed with any of them changed.
+
+    What networks are told differs from medium to medium, and is in each result (`MediumResult.told`).
+    """
     settings = plan.settings
     return {
         "trapmeter": __version__,

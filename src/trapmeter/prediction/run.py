@@ -90,11 +90,18 @@ def process_tasks(
     progress: Progress = no_progress,
     engine: Engine = THIS_MACHINE,
 ) -> list[MediumResult]:
-    """Processes the media that the journal lacks in their present state, and those that failed before."""
+    """Processes the media that the journal lacks in their present state, and those that failed before.
+
+    Networks that take facts also run again on the media about which others are stated now.
+    """
+    takes_facts = any(bundle.spec.facts for bundle in models.bundles)
     kept = {
         task.medium.media_id
         for task in tasks
-        if (result := journal.done.get(task.medium.media_id)) and not result.failure and is_unchanged(task, result)
+        if (result := journal.done.get(task.medium.media_id))
+        and not result.failure
+        and is_unchanged(task, result)
+        and (not takes_facts or result.told == task.told)
     }
     left = [task for task in tasks if task.medium.media_id not in kept]
     n_done, n_failed = len(kept), 0
@@ -128,7 +135,9 @@ def finish_run(
             n_done += n_media
             progress("measure", n_done, len(media), 0)
 
-        estimates = estimate_distances(media, plan.camera_inputs.site_ids, models.estimator, camera_facts, count)
+        estimates = estimate_distances(
+            media, plan.camera_inputs.site_ids, models.estimator, camera_facts, count, models.told
+        )
     doubts = sorted((medium.media_id, medium.doubts) for medium in media)
     summary = summarise_run(
         estimates,

@@ -7,18 +7,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.frames.extraction import PHOTO_LENGTH_S
 from trapmeter.frames.pictures import resize_picture
 from trapmeter.frames.windows import Window, all_window_times, cut_windows, needed_seconds
 from trapmeter.media.infrared import is_infrared
 from trapmeter.media.reader import MediumReader, MissingFrame
 from trapmeter.models.input_spec import InputSpec
-from trapmeter.models.network_input import network_input
+from trapmeter.models.network_input import fact_input, network_input
 from trapmeter.prediction.medium_result import UntrackedSecond
 from trapmeter.records import Box, Detector, Frame, Pixels, Status
 
@@ -87,9 +88,18 @@ class WindowEnsemble(Protocol):
         """The input of all of them."""
         ...
 
-    def predict_members(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Every member's distances in metres: (members, windows)."""
+    def predict_members(
+        self, windows: NDArray[np.uint8], facts: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float64]:
+        """Every member's distances in metres: (members, windows). facts: of networks that take any."""
         ...
+
+
+class AnimalInput(NamedTuple):
+    """What networks get for one animal: bytes (channels, height, width), and facts (numbers)."""
+
+    window: NDArray[np.uint8]
+    facts: NDArray[np.float32]
 
 
 class NetworkStage:
@@ -101,11 +111,14 @@ class NetworkStage:
         self.spent_s = 0.0
 
     def predict(
-        self, seconds: Iterable[tuple[UntrackedSecond, Window | MissingFrame | None]]
+        self, seconds: Iterable[tuple[UntrackedSecond, Window | MissingFrame | None]], facts: Facts = NO_FACTS
     ) -> Iterator[UntrackedSecond]:
-        """The seconds with the networks' predictions for their animals. Windows of seconds without animals are not used."""
+        """The seconds with the networks' predictions for their animals. Windows of seconds without animals are not used.
+
+        facts: about the camera and all animals of the medium.
+        """
         batch: list[UntrackedSecond] = []
-        inputs: list[NDArray[np.uint8]] = []
+        inputs: list[AnimalInput] = []
         for second, window in seconds:
             if len(inputs) >= BATCH_SIZE:
                 yield from self._predict_batch(batch, inputs)
@@ -116,7 +129,10 @@ class NetworkStage:
                 batch.append(UntrackedSecond(second.time_s, window.status, window.reason))
             else:
                 assert window is not None, "a second with animals has a window"
-                inputs += [network_input(window, box, self.spec) for box in self._input_boxes(second)]
+                inputs += [
+                    AnimalInput(network_input(window, box, self.spec), fact_input(facts, box, self.spec))
+                    for box in self._input_boxes(second)
+                ]
                 batch.append(second)
         yield from self._predict_batch(batch, inputs)
 
@@ -125,14 +141,11 @@ class NetworkStage:
         return second.boxes if self.spec.box_channel else second.boxes[:1]
 
     def _predict_batch(
-        self, batch: Sequence[UntrackedSecond], inputs: Sequence[NDArray[np.uint8]]
+        self, batch: Sequence[UntrackedSecond], inputs: Sequence[AnimalInput]
     ) -> Iterator[UntrackedSecond]:
         started = time.perf_counter()
         # A second with a herd may have more windows than one batch.
-        calls = [
-            self._networks.predict_members(np.stack(inputs[i : i + BATCH_SIZE]))
-            for i in range(0, len(inputs), BATCH_SIZE)
-        ]
+        calls = [self._predict_members(inputs[i : i + BATCH_SIZE]) for i in range(0, len(inputs), BATCH_SIZE)]
         self.spent_s += time.perf_counter() - started
         predictions = iter([tuple(row) for members_by_window in calls for row in members_by_window.T.tolist()])
         for second in batch:
@@ -142,6 +155,12 @@ class NetworkStage:
                 yield replace(second, reason=reason, answers=tuple(answers * len(second.boxes)))
             else:
                 yield replace(second, answers=tuple(answers))
+
+    def _predict_members(self, inputs: Sequence[AnimalInput]) -> NDArray[np.float64]:
+        windows, facts = (np.stack(parts) for parts in zip(*inputs, strict=True))
+        if not self.spec.facts:
+            return self._networks.predict_members(windows)
+        return self._networks.predict_members(windows, facts)
 
 
 class Prefetcher:
@@ -174,12 +193,13 @@ def run_stages(
     detector: DetectorStage,
     networks: NetworkStage,
     prefetcher: Prefetcher,
+    facts: Facts = NO_FACTS,
 ) -> Iterator[UntrackedSecond]:
     """The animals at each second (ascending), with the networks' predictions for them, from a single decoding pass.
 
-    reader: opened for the detector's size first, for the networks' second. All seconds that any window could need are
-    decoded, since it turns out too late which windows are needed. Memory holds the pictures of one window, and those between
-    the second at which the detector is and the last one of its window.
+    reader: opened for the detector's size first, for the networks' second. facts: as for `NetworkStage.predict`.
+    All seconds that any window could need are decoded, since it turns out too late which windows are needed. Memory holds the
+    pictures of one window, and those between the second at which the detector is and the last one of its window.
     """
     length_s, spec = reader.facts.length_s, networks.spec
     inside = [time_s for time_s in times_s if 0 <= time_s < max(length_s, PHOTO_LENGTH_S)]
@@ -189,7 +209,9 @@ def run_stages(
     is_requested, has_window = frozenset(times_s), frozenset(inside)
     seconds = detector.detect((time_s, picture) for time_s, picture in for_detector if time_s in is_requested)
     windows = cut_windows(for_windows, window_times, spec.size_hw)
-    return networks.predict((second, next(windows) if second.time_s in has_window else None) for second in seconds)
+    return networks.predict(
+        ((second, next(windows) if second.time_s in has_window else None) for second in seconds), facts
+    )
 
 
 def _both_sizes(

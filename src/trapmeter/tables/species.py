@@ -68,6 +68,13 @@ def shoulder_height_of(species: str) -> ShoulderHeight:
     return found
 
 
+@cache
+def usual_shoulder_m(species: str) -> float | None:
+    """The shoulder height of a species in metres; None if the table lacks it."""
+    found = _known_shoulder_heights().get(_normalised(species))
+    return None if found is None else found.height_m
+
+
 def read_shoulder_heights(path: str | Path, media: Iterable[tuple[str, str]]) -> dict[str, ShoulderHeight]:
     """Reads the shoulder height of each medium from a table.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from trapmeter.tables.csvfile import Row, UniqueRows, read_columns, read_rows, t
 from trapmeter.tables.drivendata import read_labels
 from trapmeter.tables.file_names import NameIndex
 from trapmeter.tables.metres import known_metres
+from trapmeter.tables.species import MAX_SHOULDER_M, MIN_SHOULDER_M, usual_shoulder_m
 
 BLIND_COLUMN = "blind"
 """1 if a person judged the distance without knowing the model's."""
@@ -24,16 +25,22 @@ BLIND_COLUMN = "blind"
 
 @dataclass(frozen=True, slots=True)
 class TruthRow:
-    """The known distance (metres) of an animal at time_s (seconds); box is None when it is unknown or not visible."""
+    """The known distance (metres) of an animal at time_s (seconds); box is None when it is unknown or not visible.
+
+    shoulder_m: its shoulder height, or that of its species; None if unknown.
+    """
 
     video_id: str
     time_s: float
     distance_m: float
     box: Box | None = None
+    shoulder_m: float | None = None
 
 
 def read_truth(path: str | Path) -> list[TruthRow]:
     """Reads labels (video_id, time, distance) or simtrap's truth.csv (video_id, time, distance_m, x1, y1, x2, y2).
+
+    The latter may also have shoulder_m or species.
 
     Raises:
         InputError: the file is neither, a cell is wrong, or a row appears twice.
@@ -96,12 +103,21 @@ def _read_animals(path: str | Path, *, has_ids: bool) -> list[TruthRow]:
     rows = []
     animals = UniqueRows()
     for row in read_rows(path, required=("video_id", "time", "distance_m", *COORDINATES)):
-        truth = _truth_row(row, "distance_m")
+        truth = replace(_truth_row(row, "distance_m"), shoulder_m=_shoulder_m(row))
         rows.append(truth)
         if has_ids:
             key = (truth.video_id, truth.time_s, row.text("animal_id"))
             animals.check(row, key, f"animal {key[2]} of {truth.video_id} at {truth.time_s:g} s")
     return rows
+
+
+def _shoulder_m(row: Row) -> float | None:
+    shoulder_m = row.optional_number("shoulder_m")
+    if shoulder_m is None:
+        return usual_shoulder_m(row.optional_text("species"))
+    if not MIN_SHOULDER_M <= shoulder_m <= MAX_SHOULDER_M:
+        raise row.error("shoulder_m", f"a shoulder height of {MIN_SHOULDER_M} to {MAX_SHOULDER_M} m, or nothing")
+    return shoulder_m
 
 
 def _truth_row(row: Row, distance_column: str) -> TruthRow:

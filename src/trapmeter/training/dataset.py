@@ -14,19 +14,25 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from trapmeter.errors import InputError
+from trapmeter.facts import Facts
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.input_spec import FrameEncoding, InputSpec
-from trapmeter.models.network_input import network_input
+from trapmeter.models.network_input import as_photo, fact_input, network_input
 from trapmeter.records import CONFIDENT_SCORE, Box
 from trapmeter.training.augment.apply import apply_plan, sample_rng
 from trapmeter.training.augment.plan import AugmentPlan
 from trapmeter.training.augment.random_plan import draw_plan
-from trapmeter.training.augment.settings import AugmentSettings
 from trapmeter.training.augment.warps import flip_box
-from trapmeter.training.samples import OTHER_ANIMAL, Sample
+from trapmeter.training.fact_settings import scaled_hfov_deg, told_facts
+from trapmeter.training.recipes import Recipe
+from trapmeter.training.samples import DRAWN_SCORE, OTHER_ANIMAL, Sample
 
 MIN_VISIBLE_SHARE = 0.5
 NO_BOX = (0.0, 0.0, 0.0, 0.0)
+HELD_OUT_EPOCH = 2**31 - 1
+"""Stands for the epoch where held-out windows need random numbers: the same after every epoch of training."""
+JITTERED_SCORES = (0.3, 1.0)
+"""Scores of jittered boxes that were drawn, as a detector's could be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,47 +57,83 @@ class GroundTruth(NamedTuple):
     sample: Tensor
 
 
-class WindowDataset(Dataset[tuple[torch.Tensor, GroundTruth]]):
-    """Windows of samples from a frame store: input bytes and ground truth.
+class WindowDataset(Dataset[tuple[Tensor, Tensor, GroundTruth]]):
+    """Windows of samples from a frame store: input bytes, facts (float32, NaN where unknown or hidden) and ground truth.
 
-    It reads frames on request and keeps none, so that many loader processes can share the store.
+    The recipe states the input and the random changes. It reads frames on request and keeps none, so that many loader
+    processes can share the store.
     """
 
-    def __init__(
-        self,
-        store: FrameStore,
-        samples: Sequence[Sample],
-        spec: InputSpec,
-        settings: AugmentSettings,
-        seed: int,
-        box_dropout: float = 0.0,
-    ) -> None:
-        self._store, self._samples, self._spec = store, tuple(samples), spec
-        self._settings, self._seed, self._box_dropout = settings, seed, box_dropout
+    def __init__(self, store: FrameStore, samples: Sequence[Sample], recipe: Recipe) -> None:
+        self._store, self._samples, self._recipe = store, tuple(samples), recipe
 
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, item: DatasetItem) -> tuple[torch.Tensor, GroundTruth]:
-        """The window of one sample; its augmentation depends on sample and epoch, not on the process that loads it."""
-        sample, spec = self._samples[item.index], self._spec
+    def __getitem__(self, item: DatasetItem) -> tuple[Tensor, Tensor, GroundTruth]:
+        """The window of one sample; its random changes depend on sample and epoch, not on the process that loads it.
+
+        Held-out windows are not augmented, but their facts are hidden like those of training.
+        """
+        sample, recipe, spec = self._samples[item.index], self._recipe, self._recipe.input
         frames = self._store.window(sample.video_id, sample.time_s, spec.offsets_s, spec.edge)
-        box, animal, distance_m, is_shown = sample.box, animal_box(sample), sample.distance_m, True
-        if item.epoch is not None:
-            rng = sample_rng(self._seed, item.epoch, item.index)
-            plan = keep_animal_visible(draw_plan(self._settings, spec.size_hw, rng), animal)
+        box, animal, distance_m, facts = sample.box, animal_box(sample), sample.distance_m, sample.facts
+        if item.epoch is None:
+            facts = held_out_facts(sample, recipe, item.index)
+        else:
+            rng = sample_rng(recipe.seed, item.epoch, item.index)
+            plan = keep_animal_visible(draw_plan(recipe.augment, spec.size_hw, rng), animal)
+            # Another animal of a second always keeps its box: it alone shows which animal is meant.
+            is_shown = sample.source == OTHER_ANIMAL or rng.random() >= recipe.box_dropout
+            if recipe.single_share and rng.random() < recipe.single_share:
+                frames = as_photo(frames, spec)
             is_outside = ~frames.any(axis=(1, 2, 3))
             frames, (box, animal) = apply_plan(plan, frames, (box, animal))
             if spec.frames is FrameEncoding.MOTION:
                 # Haze on a frame outside the video would look like motion everywhere.
                 frames[is_outside] = 0
-            distance_m /= plan.zoom.scale if plan.zoom else 1.0
-            # Another animal of a second always keeps its box: it alone shows which animal is meant.
-            is_shown = sample.source == OTHER_ANIMAL or rng.random() >= self._box_dropout
-        window = torch.from_numpy(network_input(frames, box if is_shown else None, spec))
+            if plan.zoom is not None and plan.zoom.is_lens:
+                facts = replace(facts, hfov_deg=scaled_hfov_deg(facts.hfov_deg, 1 / plan.zoom.scale))
+            elif plan.zoom is not None:
+                distance_m /= plan.zoom.scale
+            if box is not None and recipe.box_jitter:
+                box = jittered_box(box, recipe.box_jitter, rng)
+            if not is_shown:
+                box = None
+            if spec.facts:
+                facts = told_facts(facts, recipe.facts, rng)
+        window, told = network_input(frames, box, spec), fact_input(facts, box, spec)
         xyxy, box_weight = (NO_BOX, 0.0) if animal is None else (animal.xyxy, animal.score)
         truth = (distance_m, sample.weight, xyxy, box_weight, item.index)
-        return window, GroundTruth(*map(torch.tensor, truth))
+        return torch.from_numpy(window), torch.from_numpy(told), GroundTruth(*map(torch.tensor, truth))
+
+
+def held_out_facts(sample: Sample, recipe: Recipe, index: int) -> Facts:
+    """What a network is told about a held-out sample, the same after every epoch. index: the sample's number in its set."""
+    if not recipe.input.facts:
+        return sample.facts
+    return told_facts(sample.facts, recipe.facts, sample_rng(recipe.seed, HELD_OUT_EPOCH, index))
+
+
+def is_size_told(facts: Facts, box: Box | None) -> bool:
+    """Whether lens, shoulder height and box are known, from which the distance follows by size."""
+    return None not in (facts.hfov_deg, facts.aspect_ratio, facts.shoulder_m, box)
+
+
+def jittered_box(box: Box, sd: float, rng: np.random.Generator) -> Box:
+    """The box with each edge shifted at random by sd of the box's side, inside the picture; it always draws five numbers.
+
+    A score as sure as a person's becomes a random one.
+    """
+    shifts = sd * rng.standard_normal(4)
+    score = float(rng.uniform(*JITTERED_SCORES))
+    edges = []
+    for low, high, shift_low, shift_high in ((box.x1, box.x2, *shifts[:2]), (box.y1, box.y2, *shifts[2:])):
+        # Less than half of a side, so that the edges stay in order.
+        limits = [max(-0.4, min(shift, 0.4)) * (high - low) for shift in (shift_low, shift_high)]
+        edges.append((max(0.0, low + limits[0]), min(1.0, high + limits[1])))
+    (x1, x2), (y1, y2) = edges
+    return replace(box, x1=x1, y1=y1, x2=x2, y2=y2, score=score if box.score >= DRAWN_SCORE else box.score)
 
 
 def animal_box(sample: Sample) -> Box | None:

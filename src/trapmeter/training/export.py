@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 
 from trapmeter.models.bundle import Bundle, write_bundle
 from trapmeter.models.input_spec import InputSpec
-from trapmeter.models.runtimes.agreement import example_windows, largest_difference
+from trapmeter.models.runtimes.agreement import example_facts, example_windows, largest_difference
+from trapmeter.models.runtimes.network import FACTS, WINDOWS
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 from trapmeter.training.network import DistanceNetwork
 from trapmeter.uncertainty import Uncertainty
@@ -24,14 +26,14 @@ N_TRACED = 2
 
 
 class _MetresNetwork(nn.Module):
-    """Bytes in, metres out: the network as the bundle holds it."""
+    """Bytes and facts, if any, in, metres out: the network as the bundle holds it."""
 
     def __init__(self, network: DistanceNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, windows: Tensor) -> Tensor:
-        return self.network.metres(self.network(windows).raw)
+    def forward(self, windows: Tensor, facts: Tensor | None = None) -> Tensor:
+        return self.network.metres(self.network(windows, facts).raw)
 
 
 def export_network(
@@ -42,6 +44,7 @@ def export_network(
     licence: str,
     provenance: dict[str, Any],
     uncertainty: Uncertainty | None = None,
+    uncertainty_told: Uncertainty | None = None,
 ) -> Bundle:
     """Writes a network as a bundle in float32, after a check that onnxruntime's predictions equal torch's.
 
@@ -49,28 +52,32 @@ def export_network(
         ModelError: the predictions differ on example windows; folder was not changed.
     """
     module = _MetresNetwork(network).float().cpu().eval()
-    windows = example_windows(spec)
-    onnx = _to_onnx(module, torch.from_numpy(windows[:N_TRACED]))
-    expected, exact = _metres(module, windows), _metres(deepcopy(module).double(), windows)
+    inputs: dict[str, NDArray[Any]] = {WINDOWS: example_windows(spec)}
+    if spec.facts:
+        inputs[FACTS] = example_facts(spec)
+    onnx = _to_onnx(module, {name: torch.from_numpy(values[:N_TRACED]) for name, values in inputs.items()})
+    expected, exact = _metres(module, inputs), _metres(deepcopy(module).double(), inputs)
     with tempfile.TemporaryDirectory() as trial:
-        found = OnnxNetwork(write_bundle(Path(trial), onnx, model_id, spec, licence, provenance)).metres(windows)
+        bundle = write_bundle(Path(trial), onnx, model_id, spec, licence, provenance)
+        found = OnnxNetwork(bundle).metres(*inputs.values())
     largest_difference(found, expected, exact, "the exported network isn't the trained one")
-    return write_bundle(folder, onnx, model_id, spec, licence, provenance, uncertainty)
+    return write_bundle(folder, onnx, model_id, spec, licence, provenance, uncertainty, uncertainty_told)
 
 
-def _metres(module: nn.Module, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _metres(module: nn.Module, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
     with torch.no_grad():
-        metres: NDArray[np.float64] = module(torch.from_numpy(windows)).double().numpy()
+        metres: NDArray[np.float64] = module(*map(torch.from_numpy, inputs.values())).double().numpy()
     return np.maximum(metres, 0.0)
 
 
-def _to_onnx(module: nn.Module, windows: Tensor) -> bytes:
+def _to_onnx(module: nn.Module, inputs: Mapping[str, Tensor]) -> bytes:
+    n_windows = torch.export.Dim("n", min=1, max=4096)
     program = torch.onnx.export(
         module,
-        (windows,),
-        input_names=["windows"],
+        tuple(inputs.values()),
+        input_names=list(inputs),
         output_names=["metres"],
-        dynamic_shapes={"windows": {0: torch.export.Dim("n", min=1, max=4096)}},
+        dynamic_shapes={name: {0: n_windows} for name in inputs},
         dynamo=True,
         verbose=False,
     )

@@ -19,6 +19,7 @@ import torch
 
 from trapmeter._version import __version__
 from trapmeter.errors import ModelError
+from trapmeter.facts import NO_FACTS
 from trapmeter.files import atomic_file, lock_folder, sha256_of
 from trapmeter.frames.store import FrameStore
 from trapmeter.progress import Announce
@@ -30,12 +31,14 @@ from trapmeter.training.network import DistanceNetwork, make_network
 from trapmeter.training.rank_checks import check_ranks_agree, check_shared_folder, failing_together
 from trapmeter.training.recipes import NO_WEIGHTS, Precision, Recipe
 from trapmeter.training.samples import PSEUDO, Sample
-from trapmeter.training.training_log import read_held_out
+from trapmeter.training.training_log import HeldOutPrediction, read_held_out
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """From glibc's malloc.h."""
 MAX_TRIM_BYTES = 2**31 - 1
+MIN_ROWS_OF_PART = 100
+"""Fewer held-out rows don't get intervals of their own."""
 
 
 def keep_freed_memory() -> bool:
@@ -170,7 +173,8 @@ def _train_locked(job: TrainingJob, store: FrameStore, ranks: Ranks, announce: A
 
 def samples_digest(samples: Sequence[Sample]) -> str:
     """A checksum of samples, equal for equal rows. It hashes their repr, so renaming a field changes it."""
-    return hashlib.sha256("\n".join(map(repr, samples)).encode()).hexdigest()
+    rows = (repr(sample) if sample.facts == NO_FACTS else f"{sample!r} {sample.facts!r}" for sample in samples)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def _with_start_weights(network: DistanceNetwork, path: Path) -> DistanceNetwork:
@@ -197,10 +201,10 @@ def _export(job: TrainingJob, network: DistanceNetwork, n_added: int, mae_m: flo
     }
     if job.held_out:
         provenance["held_out"] = {**job.held_out_provenance, "moments": len(job.held_out), "mae_m": mae_m}
-    uncertainty = _uncertainty(job.folder) if job.held_out else job.uncertainty
+    uncertainty, told = _uncertainties(job.folder) if job.held_out else (job.uncertainty, None)
     try:
         export_network(
-            network, job.recipe.input, job.folder / BUNDLE, job.model_id, job.licence, provenance, uncertainty
+            network, job.recipe.input, job.folder / BUNDLE, job.model_id, job.licence, provenance, uncertainty, told
         )
     except ModelError as error:
         raise ModelError(
@@ -210,9 +214,20 @@ def _export(job: TrainingJob, network: DistanceNetwork, n_added: int, mae_m: flo
         ) from error
 
 
-def _uncertainty(folder: Path) -> Uncertainty | None:
-    """Fitted to the held-out predictions; None if there are none."""
+def _uncertainties(folder: Path) -> tuple[Uncertainty | None, Uncertainty | None]:
+    """Fitted to the held-out predictions; None if there are none.
+
+    The second one is for animals whose distance by size the network was told, the first one then for the others; None if one
+    of them would rest on few rows.
+    """
     rows = read_held_out(folder)
+    told, untold = ([row for row in rows if row.is_told is wanted] for wanted in (True, False))
+    if min(len(told), len(untold)) < MIN_ROWS_OF_PART:
+        return _fitted(rows), None
+    return _fitted(untold), _fitted(told)
+
+
+def _fitted(rows: Sequence[HeldOutPrediction]) -> Uncertainty | None:
     if not rows:
         return None
     point_log = [math.log1p(max(row.prediction_m, 0.0)) for row in rows]

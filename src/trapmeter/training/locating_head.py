@@ -1,7 +1,8 @@
 """A network head that locates the animal in the feature maps and estimates the distance there.
 
 A mean over the feature map loses an animal's position, and a small animal hardly counts in it. This head weights the map's
-cells, and estimates the distance from the weighted features, from position and spread of the weights, and from the given box.
+cells, and estimates the distance from the weighted features, from position and spread of the weights, from the given box, and
+from facts about animal and camera, if the network takes any.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from trapmeter.training.fact_features import FactFeatures
 
 MIN_VARIANCE = 1e-5
 
@@ -33,8 +36,10 @@ class LocatingHead(nn.Module):
     N_SCENE = 48
     N_HIDDEN = 128
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], facts: Sequence[str] = ()) -> None:
         super().__init__()
+        self.facts = FactFeatures(facts) if facts else None
+        n_embedded, n_distances = (FactFeatures.N_EMBEDDED, self.facts.n_distances) if self.facts else (0, 0)
         self.levels = nn.ModuleList(nn.Conv2d(n, self.N_MAP, 1) for n in channels)
         # Three more channels: the row and column of each cell, and its overlap with the box.
         self.mix = nn.Sequential(
@@ -44,11 +49,17 @@ class LocatingHead(nn.Module):
         self.scene = nn.Linear(channels[-1], self.N_SCENE)
         n_located = self.N_MAP + N_SPREAD_FEATURES
         self.box = nn.Sequential(nn.Linear(n_located, 64), nn.SiLU(), nn.Linear(64, 4))
-        self.hidden = nn.Linear(n_located + 4 + self.N_SCENE + N_BOX_FEATURES, self.N_HIDDEN)
-        self.answer = nn.Linear(self.N_HIDDEN, 1)
+        self.hidden = nn.Linear(n_located + 4 + self.N_SCENE + N_BOX_FEATURES + n_embedded, self.N_HIDDEN)
+        # With distances by geometry in the last layer, the answer can be a correction to them.
+        self.answer = nn.Linear(self.N_HIDDEN + n_distances, 1)
 
-    def forward(self, maps: Sequence[Tensor], mask: Tensor) -> tuple[Tensor, AnimalLocation]:
-        """The raw distance (n,) and the location, from maps (finest first) and the box's channel (n, height, width), 0..1."""
+    def forward(
+        self, maps: Sequence[Tensor], mask: Tensor, facts: Tensor | None = None
+    ) -> tuple[Tensor, AnimalLocation]:
+        """The raw distance (n,) and the location, from maps (finest first) and the box's channel (n, height, width), 0..1.
+
+        facts: (n, numbers) of a head that takes any, NaN where unknown; None if nothing is known.
+        """
         size = maps[0].shape[-2:]
         summed = torch.stack([
             functional.interpolate(level(features), size=size, mode="bilinear", align_corners=False)
@@ -64,9 +75,14 @@ class LocatingHead(nn.Module):
         weighted = (mixed * weights[:, None]).sum(dim=(2, 3))
         located = torch.cat([weighted, spread_features(weights, rows, columns)], dim=1)
         box = self.box(located)
-        combined = torch.cat([located, box, self.scene(maps[-1].mean(dim=(2, 3))), given_box], dim=1)
-        raw = self.answer(functional.silu(self.hidden(combined))).squeeze(-1)
-        return raw, AnimalLocation(cells, box)
+        parts = [located, box, self.scene(maps[-1].mean(dim=(2, 3))), given_box]
+        if self.facts is None:
+            hidden = functional.silu(self.hidden(torch.cat(parts, dim=1)))
+        else:
+            embedded, distances = self.facts(self.facts.unknown(len(mask)) if facts is None else facts)
+            hidden = functional.silu(self.hidden(torch.cat([*parts, embedded], dim=1)))
+            hidden = torch.cat([hidden, distances], dim=1)
+        return self.answer(hidden).squeeze(-1), AnimalLocation(cells, box)
 
 
 N_SPREAD_FEATURES = 6

@@ -24,6 +24,8 @@ from trapmeter.training.dataset import (
     WindowDataset,
     deals_whole_batches,
     describe_shares,
+    held_out_facts,
+    is_size_told,
     training_batches,
     validation_batches,
 )
@@ -70,12 +72,16 @@ def train_fold(
         announce(training.restore(state))
     stepped = network_of_steps(recipe, training.network, ranks)
     # One set for both, so that the same loader processes serve training and validation.
-    windows = WindowDataset(store, [*train, *held_out], recipe.input, recipe.augment, recipe.seed, recipe.box_dropout)
+    windows = WindowDataset(store, [*train, *held_out], recipe)
     val_batches = validation_batches(len(held_out), recipe.batch_size, ranks.rank, ranks.world_size, first=len(train))
     n_workers = min(recipe.workers, max(len(train) // recipe.batch_size, len(val_batches)))
     loader = WindowLoader(windows, n_workers, is_pinned=device.type == "cuda")
     with failing_together(ranks):
         log = TrainingLog(folder, training.epoch) if ranks.is_first else None
+    told = None
+    if recipe.input.facts:
+        facts = (held_out_facts(sample, recipe, len(train) + n) for n, sample in enumerate(held_out))
+        told = [is_size_told(known, sample.box) for known, sample in zip(facts, held_out, strict=True)]
     for epoch in range(training.epoch, recipe.epochs):
         started = time.perf_counter()
         rate = recipe.schedule.rate(epoch)
@@ -95,7 +101,7 @@ def train_fold(
         with failing_together(ranks):
             if log is not None:
                 if is_best:
-                    log.write_held_out(held_out, metres)
+                    log.write_held_out(held_out, metres, told)
                 log.add(record)
                 _save_epoch(training, folder, is_best=is_best, is_valley=recipe.schedule.is_valley(epoch))
         announce(
@@ -166,12 +172,13 @@ def train_epoch(
         if recipe.warm_up and training.epoch == 0:
             for group in training.optimiser.param_groups:
                 group["lr"] = rate * (number + 1) / n_batches_of_epoch
-        windows, truth = batch[0].to(device, non_blocking=True), GroundTruth(*(part.to(device) for part in batch[1]))
+        windows, facts = (part.to(device, non_blocking=True) for part in batch[:2])
+        truth = GroundTruth(*(part.to(device) for part in batch[2]))
         is_step = (number + 1) % n_batches_per_step == 0
         no_sync = nullcontext() if is_step or ranks.world_size == 1 else stepped.no_sync()  # type: ignore[operator]
         with no_sync:
             with _autocast(recipe, device):
-                output: NetworkOutput = stepped(windows)
+                output: NetworkOutput = stepped(windows, facts)
             loss = batch_loss(recipe, training.network, output, truth, sharing)
             training.scaler.scale(loss / n_batches_per_step).backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
@@ -212,9 +219,9 @@ def _validate(
     broadcast_buffers(network, ranks)
     predictions, indices = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
     for batch in batches:
-        windows, truth = batch
+        windows, facts, truth = batch
         with _autocast(recipe, device):
-            raw = network(windows.to(device)).raw
+            raw = network(windows.to(device), facts.to(device)).raw
         predictions.append(network.metres(at_least_fp32(raw)).double().cpu())
         indices.append(truth.sample.double() - first)
     metres = np.zeros(n_samples)

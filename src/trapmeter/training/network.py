@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -31,8 +32,8 @@ class PooledNetwork(nn.Module):
         super().__init__()
         self.backbone = backbone
 
-    def forward(self, inputs: Tensor) -> NetworkOutput:
-        """From inputs of 0..1 (n, channels, height, width)."""
+    def forward(self, inputs: Tensor, _: Tensor | None = None) -> NetworkOutput:
+        """From inputs of 0..1 (n, channels, height, width). It takes no facts."""
         return NetworkOutput(self.backbone(inputs).squeeze(-1))
 
     @property
@@ -46,16 +47,16 @@ class PooledNetwork(nn.Module):
 class LocatingNetwork(nn.Module):
     """A backbone's feature maps, and a head that locates the animal in them."""
 
-    def __init__(self, backbone: nn.Module, channels: list[int], *, has_box: bool) -> None:
+    def __init__(self, backbone: nn.Module, channels: list[int], *, has_box: bool, facts: Sequence[str] = ()) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = LocatingHead(channels)
+        self.head = LocatingHead(channels, facts)
         self._has_box = has_box
 
-    def forward(self, inputs: Tensor) -> NetworkOutput:
+    def forward(self, inputs: Tensor, facts: Tensor | None = None) -> NetworkOutput:
         """From inputs of 0..1 (n, channels, height, width); the last channel is the box's if the input has one."""
         box = inputs[:, -1] if self._has_box else torch.zeros_like(inputs[:, -1])
-        return NetworkOutput(*self.head(self.backbone(inputs), box))
+        return NetworkOutput(*self.head(self.backbone(inputs), box, facts))
 
     @property
     def output_layer(self) -> nn.Linear:
@@ -64,17 +65,20 @@ class LocatingNetwork(nn.Module):
 
 
 class DistanceNetwork(nn.Module):
-    """A network that takes windows of bytes: uint8 (n, channels, height, width). `metres` converts its raw output."""
+    """A network that takes windows of bytes, uint8 (n, channels, height, width), and facts, float32 (n, numbers), if any.
+
+    `metres` converts its raw output.
+    """
 
     def __init__(self, body: PooledNetwork | LocatingNetwork, target: Target) -> None:
         super().__init__()
         self.body = body
         self.target = target
 
-    def forward(self, windows: Tensor) -> NetworkOutput:
+    def forward(self, windows: Tensor, facts: Tensor | None = None) -> NetworkOutput:
         """The raw output of each window."""
         # The network divides by 255 itself, so that no caller can forget it; there is no other normalisation.
-        output: NetworkOutput = self.body(windows.to(next(self.body.parameters()).dtype) / 255.0)
+        output: NetworkOutput = self.body(windows.to(next(self.body.parameters()).dtype) / 255.0, facts)
         return output
 
     def metres(self, raw: Tensor) -> Tensor:
@@ -100,14 +104,16 @@ def make_network(backbone: str, spec: InputSpec, weights: str, head: Head = Head
     channels and scaled, as timm does.
 
     Raises:
-        ModelError: the backbone is unknown, or the weights are unavailable or don't fit.
+        ModelError: the backbone is unknown, the weights are unavailable or don't fit, or a pooled head should take facts.
     """
+    if head is Head.POOLED and spec.facts:
+        raise ModelError("only the locating head takes facts")
     if head is Head.POOLED:
         return DistanceNetwork(PooledNetwork(_backbone(backbone, spec, weights, num_classes=1)), spec.target)
     maps = _backbone(backbone, spec, weights, features_only=True, out_indices=_map_levels(backbone))
     # All timm networks with feature maps have it, but torch's types don't know.
     channels: list[int] = maps.feature_info.channels()  # type: ignore[operator, union-attr]
-    return DistanceNetwork(LocatingNetwork(maps, channels, has_box=spec.box_channel), spec.target)
+    return DistanceNetwork(LocatingNetwork(maps, channels, has_box=spec.box_channel, facts=spec.facts), spec.target)
 
 
 def _map_levels(backbone: str) -> tuple[int, ...]:

@@ -11,10 +11,25 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from trapmeter.errors import InputError
+from trapmeter.models.fact_inputs import (
+    BOX_BOTTOM,
+    LOG_BOX_HEIGHT,
+    LOG_CAMERA_HEIGHT_M,
+    LOG_SHOULDER_M,
+    LOG_TAN_HALF_HFOV,
+    LOG_TAN_HALF_VFOV,
+    TAN_PITCH,
+)
 from trapmeter.models.input_spec import SECOND_PLACE_INPUT, FrameEncoding, InputSpec, Target
 from trapmeter.settings import Range, check_ranges
-from trapmeter.training.augment.settings import AugmentSettings, distance_preserving, second_place_augmentation
-from trapmeter.windows import WIDE_OFFSETS_S
+from trapmeter.training.augment.settings import (
+    AugmentSettings,
+    distance_preserving,
+    fact_preserving,
+    second_place_augmentation,
+)
+from trapmeter.training.fact_settings import FactSettings
+from trapmeter.windows import TIME_ORDER_OFFSETS_S, WIDE_OFFSETS_S
 
 HUB, PACKAGE, NO_WEIGHTS = "hub", "package", "none"
 """Sources of a backbone's start weights besides a file."""
@@ -113,6 +128,14 @@ class Recipe:
     """Compile the network with torch.compile: pays off on GPUs after some minutes."""
     box_dropout: Annotated[float, Range(0, 1)] = 0.0
     """Share of the training windows shown without their box, so that the network also works without one."""
+    box_jitter: Annotated[float, Range(0, 0.5)] = 0.0
+    """Standard deviation of random shifts of each edge of an input box, as a share of the box's side, so that drawn boxes
+    look like a detector's. Sure boxes then also get random scores."""
+    single_share: Annotated[float, Range(0, 1)] = 0.0
+    """Share of the training windows shown as a photo would be, without other frames, so that the network also works on
+    single photos."""
+    facts: FactSettings = field(default_factory=FactSettings)
+    """Which facts about animal and camera are hidden from a network that takes any."""
     head: Head = Head.POOLED
     """How feature maps become a distance: pooled (mean over the map) or locating (from where the animal is)."""
     place_weight: Annotated[float, Range(least=0)] = 0.0
@@ -128,8 +151,22 @@ class Recipe:
         check_ranges(self)
         if self.box_dropout and not self.input.box_channel:
             raise InputError("box_dropout needs an input with a box channel")
+        if self.box_jitter and not self.input.box_channel:
+            raise InputError("box_jitter needs an input with a box channel")
         if self.place_weight and self.head is not Head.LOCATING:
             raise InputError("place_weight needs the locating head")
+        if self.input.facts:
+            self._check_facts()
+
+    def _check_facts(self) -> None:
+        if self.head is not Head.LOCATING:
+            raise InputError("only the locating head takes facts")
+        augment = self.augment
+        if augment.p_turn or augment.p_distortion or (augment.p_zoom and not augment.zoom_is_lens):
+            raise InputError(
+                "augmentation: facts about the camera can't follow p_turn, p_distortion, or p_zoom without zoom_is_lens; set "
+                "those probabilities to 0, and zoom_is_lens for zooms"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """As plain values: two trainings with equal values are the same training."""
@@ -239,6 +276,56 @@ def small() -> Recipe:
     )
 
 
+def anywhere() -> Recipe:
+    """One network for all cameras and animals: takes facts about them as inputs, each hidden at random in training.
+
+    Its backbone is small enough that a bundle in 8 bits has less than 12 MB, and made for 8 bits.
+    """
+    return Recipe(
+        name="anywhere",
+        backbone="tf_efficientnet_lite3.in1k",
+        weights=HUB,
+        input=InputSpec(
+            size_hw=(256, 448),
+            # Fewer frames than `default` decode faster, and photos have one only.
+            offsets_s=TIME_ORDER_OFFSETS_S,
+            frames=FrameEncoding.MOTION,
+            box_channel=True,
+            target=Target.LOG1P,
+            facts=(
+                *(LOG_TAN_HALF_VFOV, LOG_TAN_HALF_HFOV, LOG_SHOULDER_M, LOG_CAMERA_HEIGHT_M, TAN_PITCH),
+                *(LOG_BOX_HEIGHT, BOX_BOTTOM),
+            ),
+        ),
+        augment=fact_preserving(),
+        schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=25),
+        epochs=26,
+        warm_up=True,
+        precision=Precision.BF16,
+        box_dropout=0.15,
+        box_jitter=0.04,
+        single_share=0.3,
+        head=Head.LOCATING,
+        place_weight=0.3,
+        start_at_median=True,
+    )
+
+
+def anywhere_cpu() -> Recipe:
+    """`anywhere` at the scale of `student_cpu`: a small network, half the height and width, 12 epochs."""
+    return replace(
+        anywhere(),
+        name="anywhere_cpu",
+        backbone=LITE0,
+        weights=PACKAGE,
+        input=replace(anywhere().input, size_hw=(128, 224)),
+        schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=11),
+        epochs=12,
+        precision=Precision.FP32,
+        workers=1,
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "second_place": second_place,
     "second_place_cpu": second_place_cpu,
@@ -246,6 +333,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "default_cpu": default_cpu,
     "student_cpu": student_cpu,
     "small": small,
+    "anywhere": anywhere,
+    "anywhere_cpu": anywhere_cpu,
 }
 
 

@@ -15,7 +15,9 @@ from trapmeter.training.job import TrainingJob, prepare_process, train_one
 from trapmeter.training.rank_checks import failing_together
 from trapmeter.training.samples import (
     Sample,
+    describe_facts,
     distances_by_video,
+    for_input,
     read_pseudolabels,
     read_samples,
     without_other_animals,
@@ -44,6 +46,10 @@ def train(settings: TrainSettings, announce: Announce = print) -> list[Path]:
         folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
         if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
             announce_once(f"the recipe {settings.recipe.name} makes no use of drawn boxes; --animals has no effect")
+        if settings.recipe.input.facts:
+            announce_once(describe_facts(samples))
+        elif settings.cameras is not None:
+            announce_once(f"the recipe {settings.recipe.name} takes no facts; --cameras has no effect")
         announce_once(describe_folds(without_other_animals(samples), fold_of, settings))
         jobs = [_fold_job(settings, samples, extra, fold_of, fold) for fold in folds]
         _check_sizes(jobs, ranks.world_size)
@@ -79,11 +85,8 @@ def _check_sizes(jobs: Sequence[TrainingJob], n_processes: int) -> None:
 
 def _read_labelled(settings: TrainSettings) -> list[Sample]:
     """The labelled samples that the recipe can use."""
-    samples = read_samples(settings.labels, settings.metadata, settings.animals)
-    if not settings.recipe.input.box_channel:
-        # Without a box channel, nothing shows the network which animal is meant.
-        samples = without_other_animals(samples)
-    return samples
+    samples = read_samples(settings.labels, settings.metadata, settings.animals, settings.cameras)
+    return for_input(samples, settings.recipe.input)
 
 
 def _read_inputs(settings: TrainSettings) -> tuple[list[Sample], list[Sample], FrameStore, dict[str, int]]:
@@ -92,7 +95,10 @@ def _read_inputs(settings: TrainSettings) -> tuple[list[Sample], list[Sample], F
     extra = (
         []
         if settings.extra is None
-        else read_pseudolabels(settings.extra, settings.extra_metadata or settings.metadata)
+        else for_input(
+            read_pseudolabels(settings.extra, settings.extra_metadata or settings.metadata, settings.cameras),
+            settings.recipe.input,
+        )
     )
     store = FrameStore.open(settings.store)
     check_frames_stored(store, [*samples, *extra], settings.recipe.input)

@@ -39,7 +39,8 @@ class TrainSettings:
     out: Annotated[Path, Parameter(name=("--out", "-o"))]
     """Folder for the folds. An interrupted training resumes there."""
     recipe: Annotated[Recipe, Parsed(find_recipe, write_recipe)] = field(default_factory=default)
-    """Name of the recipe: default or second_place, for GPUs; default_cpu, second_place_cpu or small."""
+    """Name of the recipe: default, anywhere or second_place, for GPUs; default_cpu, anywhere_cpu, second_place_cpu or
+    small."""
     folds_by: FoldsBy = FoldsBy.SITE
     """What stays together in a fold: site (all videos of a site, so that the error is the one at new sites) or video (as in
     the 2nd-place system, with the error at known sites)."""
@@ -54,8 +55,12 @@ class TrainSettings:
     licence: str = "not stated"
     """Licence of the trained weights; stored in each bundle."""
     animals: Path | None = None
-    """CSV file of every animal with its drawn box and distance: video_id, time, distance_m, x1, y1, x2, y2. It teaches a
-    locating head where the animal is, and networks with a box channel to estimate the animal in the box."""
+    """CSV file of every animal with its drawn box and distance: video_id, time, distance_m, x1, y1, x2, y2, and shoulder_m or
+    species for networks that take facts. It teaches a locating head where the animal is, and networks with a box channel to
+    estimate the animal in the box."""
+    cameras: Path | None = None
+    """CSV file of site_id, hfov_deg or focal_35mm, height_m, pitch_deg, aspect: each site's camera, for networks that take
+    facts (the recipes anywhere and anywhere_cpu)."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -63,6 +68,8 @@ class TrainSettings:
             raise InputError(f"--folds: expected a number from 0 to {self.n_folds - 1}, got {self.fold}")
         if self.extra_metadata is not None and self.extra is None:
             raise InputError("--extra-metadata is of the pseudolabels' videos; also give --extra")
+        if self.cameras is not None and self.metadata is None:
+            raise InputError("--cameras are found by the sites of the videos; also give --metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,11 @@ class DistilSettings:
     """CSV file of the unlabelled seconds to train on: video_id, time. Without it all seconds are used whose windows are
     complete in the store."""
     animals: Path | None = None
-    """CSV file of every animal with its drawn box and distance: video_id, time, distance_m, x1, y1, x2, y2."""
+    """CSV file of every animal with its drawn box and distance: video_id, time, distance_m, x1, y1, x2, y2, and shoulder_m or
+    species for networks that take facts."""
+    cameras: Path | None = None
+    """CSV file of site_id, hfov_deg or focal_35mm, height_m, pitch_deg, aspect: each site's camera, for networks that take
+    facts."""
     flip: Annotated[bool, Parameter(negative="--no-flip")] = True
     """Also run each teacher on the mirror image."""
     label_share: Annotated[float, Range(0, 1)] = LABEL_SHARE
@@ -123,3 +134,5 @@ class DistilSettings:
         check_ranges(self)
         if self.animals is not None and self.labels is None:
             raise InputError("--animals shows which animal a label belongs to; also give --labels")
+        if self.cameras is not None and self.metadata is None:
+            raise InputError("--cameras are found by the sites of the videos; also give --metadata")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 METRICS = "metrics.csv"
 HELD_OUT = "held_out.csv"
+TOLD = "told"
 CURVE = "curve.png"
 ALL_CURVES = "curves.png"
 
@@ -50,6 +51,7 @@ class HeldOutPrediction:
     site_id: str
     prediction_m: float
     truth_m: float
+    is_told: bool = False
 
 
 class TrainingLog:
@@ -74,18 +76,22 @@ class TrainingLog:
             self._board.add_scalar("learning_rate", record.learning_rate, record.epoch)
             self._board.flush()
 
-    def write_held_out(self, samples: Sequence[Sample], metres: np.ndarray) -> None:
-        """Writes the predictions (n,) in metres for the held-out samples."""
+    def write_held_out(self, samples: Sequence[Sample], metres: np.ndarray, told: Sequence[bool] | None = None) -> None:
+        """Writes the predictions (n,) in metres for the held-out samples.
+
+        told: of a network that takes facts, whether each distance by size was known to it.
+        """
         with atomic_file(self._folder / HELD_OUT) as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("video_id", "time", "distance", "truth", "site_id"))
-            for sample, prediction_m in zip(samples, metres.tolist(), strict=True):
+            writer.writerow(("video_id", "time", "distance", "truth", "site_id", *(() if told is None else (TOLD,))))
+            for number, (sample, prediction_m) in enumerate(zip(samples, metres.tolist(), strict=True)):
                 row = (
                     sample.video_id,
                     f"{sample.time_s:g}",
                     f"{prediction_m:.4f}",
                     f"{sample.distance_m:g}",
                     sample.site_id,
+                    *(() if told is None else (int(told[number]),)),
                 )
                 writer.writerow(row)
 
@@ -131,7 +137,9 @@ def read_held_out(folder: Path) -> list[HeldOutPrediction]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            HeldOutPrediction(row["video_id"], row["site_id"], float(row["distance"]), float(row["truth"]))
+            HeldOutPrediction(
+                row["video_id"], row["site_id"], float(row["distance"]), float(row["truth"]), row.get(TOLD) == "1"
+            )
             for row in csv.DictReader(file)
         ]
 

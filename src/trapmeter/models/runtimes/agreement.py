@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.errors import ModelError
+from trapmeter.models.fact_inputs import FACT_INPUTS
 from trapmeter.models.input_spec import InputSpec
 from trapmeter.models.network_input import network_input
 from trapmeter.records import Box
@@ -64,6 +65,17 @@ def example_windows(spec: InputSpec) -> NDArray[np.uint8]:
         night[outside[0]] = 0
     boxes = [_box(size) for size in (0.5, 0.12, 0.3)]
     return np.stack([network_input(frames, box, spec) for frames, box in zip((near, far, night), boxes, strict=True)])
+
+
+def example_facts(spec: InputSpec) -> NDArray[np.float32]:
+    """Facts for these windows: (3, numbers of spec.facts). All of the first window, none of the second, half of the third."""
+    inputs = [FACT_INPUTS[name] for name in spec.facts]
+    usual = np.array([number.mean for number in inputs]).reshape(1, -1)
+    spread = np.array([number.sd for number in inputs]).reshape(1, -1)
+    facts = usual + spread * np.array([[0.5], [0.0], [-0.5]])
+    facts[1] = np.nan
+    facts[2, ::2] = np.nan
+    return np.asarray(facts, np.float32)
 
 
 def _frames(spec: InputSpec, rng: np.random.Generator, size: float, brightness: float) -> NDArray[np.uint8]:

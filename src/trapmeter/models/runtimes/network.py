@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,15 @@ from trapmeter.models.runtimes.choice import Runtime, RuntimeChoice, choose_runt
 
 Opened = TypeVar("Opened")
 
+WINDOWS, FACTS = "windows", "facts"
+"""The names of a network's inputs."""
+
+
+Windows = NDArray[np.uint8]
+"""n x channels x height x width."""
+FactRows = NDArray[np.float32]
+"""n x numbers of the network's spec.facts, NaN where unknown."""
+
 
 class Network(Protocol):
     """An opened bundle, as trapmeter uses it; tests can replace it."""
@@ -26,8 +35,8 @@ class Network(Protocol):
         """The bundle that it was opened from."""
         ...
 
-    def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Distances in metres, at least 0, of windows (n, channels, height, width)."""
+    def metres(self, windows: Windows, facts: FactRows | None = None) -> NDArray[np.float64]:
+        """Distances in metres, at least 0, of windows. facts: of a network that takes any; None if nothing is known."""
         ...
 
 
@@ -42,13 +51,20 @@ class RuntimeNetwork(ABC):
         """The bundle that it was opened from."""
         return self._bundle
 
-    def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Distances in metres, at least 0, of windows (n, channels, height, width).
+    def metres(self, windows: Windows, facts: FactRows | None = None) -> NDArray[np.float64]:
+        """Distances in metres, at least 0, of windows. facts: of a network that takes any; None if nothing is known.
 
         Raises:
             ModelError: the network fails, or doesn't predict one finite number for each window.
+            ValueError: the facts are not those of the network's spec.
         """
-        metres, n = np.asarray(self._run(windows), dtype=np.float64), len(windows)
+        n, names = len(windows), self._bundle.spec.facts
+        if facts is None:
+            facts = np.full((n, len(names)), np.nan, np.float32)
+        if facts.shape != (n, len(names)) or facts.dtype != np.float32:
+            raise ValueError(f"expected facts float32 {(n, len(names))}, got {facts.dtype} {facts.shape}")
+        inputs: dict[str, NDArray[Any]] = {WINDOWS: windows, FACTS: facts} if names else {WINDOWS: windows}
+        metres = np.asarray(self._run(inputs), dtype=np.float64)
         if metres.size != n or not np.isfinite(metres).all():
             raise ModelError(
                 f"{self._bundle.network}: expected a number for each of {n} windows, got {metres.size}, "
@@ -57,8 +73,8 @@ class RuntimeNetwork(ABC):
         return np.maximum(metres.reshape(n), 0.0)
 
     @abstractmethod
-    def _run(self, windows: NDArray[np.uint8]) -> object:
-        """The runtime's output for the windows.
+    def _run(self, inputs: Mapping[str, NDArray[Any]]) -> object:
+        """The runtime's output for inputs by name, in the order of the network's.
 
         Raises:
             ModelError: the runtime can't run the network.
@@ -133,11 +149,11 @@ class Ensemble:
         """The bundles, in the order given."""
         return tuple(network.bundle for network in self._networks)
 
-    def predict_members(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def predict_members(self, windows: Windows, facts: FactRows | None = None) -> NDArray[np.float64]:
         """Every member's prediction in metres: (members, windows), with flip twice as many rows as members."""
         views = [windows, mirror_input(windows)] if self._flip else [windows]
-        return np.stack([network.metres(view) for network in self._networks for view in views])
+        return np.stack([network.metres(view, facts) for network in self._networks for view in views])
 
-    def metres(self, windows: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """The mean prediction in metres (n,) for windows (n, channels, height, width)."""
-        return np.asarray(self.predict_members(windows).mean(axis=0))
+    def metres(self, windows: Windows, facts: FactRows | None = None) -> NDArray[np.float64]:
+        """The mean prediction in metres (n,)."""
+        return np.asarray(self.predict_members(windows, facts).mean(axis=0))

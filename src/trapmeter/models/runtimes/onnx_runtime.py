@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle, read_bundle
-from trapmeter.models.runtimes.network import RuntimeNetwork
+from trapmeter.models.runtimes.network import FACTS, WINDOWS, RuntimeNetwork
 
 
 def release_memory() -> None:
@@ -46,7 +48,9 @@ class OnnxNetwork(RuntimeNetwork):
         # onnxruntime has rearranged the weights and freed the copy that it read.
         release_memory()
         found = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
-        expected = [("windows", "tensor(uint8)", [bundle.spec.n_channels, *bundle.spec.size_hw])]
+        expected = [(WINDOWS, "tensor(uint8)", [bundle.spec.n_channels, *bundle.spec.size_hw])]
+        if bundle.spec.facts:
+            expected.append((FACTS, "tensor(float)", [len(bundle.spec.facts)]))
         if found != expected:
             raise ModelError(f"{bundle.network}: expected the input {expected}, got {found}; export the bundle again")
         outputs = [(node.name, node.type) for node in self._session.get_outputs()]
@@ -55,9 +59,9 @@ class OnnxNetwork(RuntimeNetwork):
                 f"{bundle.network}: expected the output metres, tensor(float), got {outputs}; export the bundle again"
             )
 
-    def _run(self, windows: NDArray[np.uint8]) -> object:
+    def _run(self, inputs: Mapping[str, NDArray[Any]]) -> object:
         try:
-            (output,) = self._session.run(["metres"], {"windows": windows})
+            (output,) = self._session.run(["metres"], dict(inputs))
         except Exception as error:  # onnxruntime's exceptions have no other common base class
             raise ModelError(f"{self._bundle.network}: onnxruntime can't run it: {error}") from error
         return output

@@ -7,6 +7,7 @@ doesn't use them; to be safe, that package is kept from loading.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle
-from trapmeter.models.runtimes.network import RuntimeNetwork
+from trapmeter.models.runtimes.network import FACTS, WINDOWS, RuntimeNetwork
 
 TELEMETRY = "openvino_telemetry"
 
@@ -42,22 +43,23 @@ class OpenvinoNetwork(RuntimeNetwork):
         try:
             core = openvino.Core()
             model = core.read_model(str(bundle.network))
-            expected = f"[?,{bundle.spec.n_channels},{bundle.spec.size_hw[0]},{bundle.spec.size_hw[1]}]"
+            height, width = bundle.spec.size_hw
+            expected = [(WINDOWS, "<Type: 'uint8_t'>", f"[?,{bundle.spec.n_channels},{height},{width}]")]
+            if bundle.spec.facts:
+                expected.append((FACTS, "<Type: 'float32'>", f"[?,{len(bundle.spec.facts)}]"))
             found = [(port.get_any_name(), str(port.element_type), str(port.partial_shape)) for port in model.inputs]
-            if [(name, kind, shape) for name, kind, shape in found] != [
-                ("windows", "<Type: 'uint8_t'>", expected)
-            ] or len(model.outputs) != 1:
+            if found != expected or len(model.outputs) != 1:
                 raise ModelError(
-                    f"{bundle.network}: expected the input windows, uint8, {expected}, and one output, got {found} and "
+                    f"{bundle.network}: expected the input {expected} and one output, got {found} and "
                     f"{len(model.outputs)} outputs; export the bundle again"
                 )
             self._request = core.compile_model(model, "CPU", properties).create_infer_request()
         except RuntimeError as error:
             raise ModelError(f"{bundle.network}: OpenVINO can't open it: {error}") from error
 
-    def _run(self, windows: NDArray[np.uint8]) -> object:
+    def _run(self, inputs: Mapping[str, NDArray[Any]]) -> object:
         try:
-            return self._request.infer([np.ascontiguousarray(windows)])[0]
+            return self._request.infer([np.ascontiguousarray(values) for values in inputs.values()])[0]
         except RuntimeError as error:
             raise ModelError(f"{self._bundle.network}: OpenVINO can't run it: {error}") from error
 

@@ -148,6 +148,7 @@ OPERATORS: Mapping[str, Operator] = {
     "InstanceNormalization": layers.instance_norm,
     "LayerNormalization": layers.layer_norm,
     "LeakyRelu": lambda x, **attributes: functional.leaky_relu(x, attributes.get("alpha", 0.01)),
+    "IsNaN": torch.isnan,
     "Less": torch.lt,
     "LessOrEqual": torch.le,
     "Log": torch.log,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import ModelError
 from trapmeter.models.bundle import Bundle
+from trapmeter.models.runtimes.agreement import example_facts
 from trapmeter.models.runtimes.network import RuntimeNetwork
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork
 
@@ -45,14 +46,15 @@ class TorchNetwork(RuntimeNetwork):
         self._graph = OnnxGraph(bundle, self._device)
         shape = (2, bundle.spec.n_channels, *bundle.spec.size_hw)
         noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        expected, found = reference.metres(noise), self.metres(noise)
+        facts = example_facts(bundle.spec)[: len(noise)]
+        expected, found = reference.metres(noise, facts), self.metres(noise, facts)
         difference_m = float(np.abs(found - expected).max())
         if not difference_m <= TOLERANCE_M * max(1.0, float(expected.max()) / RELATIVE_ABOVE_M):
             raise ModelError(
                 f"{bundle.network}: torch and onnxruntime differ by {difference_m:.2g} m; use --runtime onnxruntime"
             )
 
-    def _run(self, windows: NDArray[np.uint8]) -> object:
+    def _run(self, inputs: Mapping[str, NDArray[Any]]) -> object:
         import torch
 
         # torch has one thread count for the entire process, which a training may have set.
@@ -60,7 +62,10 @@ class TorchNetwork(RuntimeNetwork):
         torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
-                output = self._graph.run(torch.from_numpy(np.ascontiguousarray(windows)).to(self._device))
+                output = self._graph.run({
+                    name: torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+                    for name, values in inputs.items()
+                })  # fmt: skip
         except (RuntimeError, NotImplementedError, TypeError, IndexError, KeyError, ValueError) as error:
             raise ModelError(
                 f"{self._bundle.network}: torch can't run it ({error}); use --runtime onnxruntime"
@@ -110,13 +115,13 @@ class OnnxGraph:
         self._result = graph.output[0].name
         self._last_use = {name: number for number, node in enumerate(self._nodes) for name in node.inputs}
 
-    def run(self, windows: torch.Tensor) -> torch.Tensor:
-        """The output for windows (n, channels, height, width) of bytes on the device."""
+    def run(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The output for the graph's inputs by name, on the device."""
         import torch
 
         from trapmeter.models.runtimes.torch_operators import OPERATORS
 
-        values: dict[str, torch.Tensor] = {"windows": windows}
+        values = dict(inputs)
         for number, node in enumerate(self._nodes):
             made = OPERATORS[node.kind](*self._inputs(values, node), **node.attributes)
             # Of an operator with several results, torch may give only the first.

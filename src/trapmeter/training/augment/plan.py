@@ -188,11 +188,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Zoom:
-    """Magnification about a point (fractions of width and height); the distance is divided by the scale."""
+    """Magnification about a point (fractions of width and height).
+
+    The distance is divided by the scale, or, with is_lens, the picture is that of a lens whose tangents are.
+    """
 
     scale: float
     x: float
     y: float
+    is_lens: bool = False
 
 
 Blur: TypeAlias = BoxBlur | GaussianBlur | MedianBlur | MotionBlur | GlassBlur

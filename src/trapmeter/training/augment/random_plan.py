@@ -77,7 +77,7 @@ def draw_plan(settings: AugmentSettings, size_hw: tuple[int, int], rng: np.rando
 def _draw_zoom(s: AugmentSettings, rng: np.random.Generator) -> Zoom:
     scale = math.exp(rng.uniform(math.log(s.zoom[0]), math.log(s.zoom[1])))
     x, y = rng.uniform(size=2).tolist()
-    return Zoom(scale, x, y) if scale > 1 else Zoom(scale, 0.5, 0.5)
+    return Zoom(scale, x, y) if scale > 1 and not s.zoom_is_lens else Zoom(scale, 0.5, 0.5, s.zoom_is_lens)
 
 
 def _draw_integer(rng: np.random.Generator, least: int, most: int) -> int:

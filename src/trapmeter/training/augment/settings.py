@@ -174,6 +174,9 @@ class AugmentSettings:
     """Probability of a zoom that also changes the distance: an animal twice as large counts as half as far away."""
     zoom: Annotated[Interval, Range(above=0)] = (0.75, 1.6)
     """Zoom factor, uniform in its logarithm. Above 1 about any point; below 1 about the middle, with black around it."""
+    zoom_is_lens: bool = False
+    """A zoom, always about the middle, changes the lens that facts state, and the distance stays: exactly what a camera with
+    a longer or shorter focal length sees from the same place."""
 
     p_grey: Probability = 0.0
     """Probability of removing colour, as in pictures taken with an infrared flash."""
@@ -218,6 +221,14 @@ def distance_preserving() -> AugmentSettings:
         p_zoom=0.5,
         p_grey=0.25,
     )
+
+
+def fact_preserving() -> AugmentSettings:
+    """`distance_preserving` without a change that facts about the camera can't follow: a zoom is another lens.
+
+    A turned camera would see the ground elsewhere, and a turned animal fills a higher box.
+    """
+    return replace(distance_preserving(), p_turn=0.0, zoom=(1.0, 1.6), zoom_is_lens=True)
 
 
 def no_augmentation() -> AugmentSettings:
