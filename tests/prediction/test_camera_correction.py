@@ -15,6 +15,7 @@ from trapmeter.errors import InputError
 from trapmeter.prediction.camera_correction import (
     CameraCorrection,
     CameraInputs,
+    ToldFacts,
     count_known_cameras,
     find_camera_facts,
     read_camera_inputs,
@@ -119,18 +120,24 @@ def test_the_pictures_own_aspect_counts_unless_the_table_has_one() -> None:
     assert cameras(result("S1/a.jpg", aspect=4 / 3), table=table)["S1/a.jpg"].aspect == 1.5
 
 
-def test_boxes_are_converted_to_the_lens_of_the_training_cameras() -> None:
+def test_a_box_model_is_told_the_lens_and_gets_the_detected_boxes() -> None:
     facts = FieldFacts({"S1/a.jpg": CameraSetup(20.0, aspect=16 / 9)})
     first, other = estimate_distances(
         [result("S1/a.jpg"), result("S2/c.jpg")], SITES, BoxEstimator(HeightModel()), facts
     )
     assert first.distance is not None
     assert other.distance is not None
-    assert first.distance.distance_m == pytest.approx(5 / box_scale(lens_ratio(CameraSetup(20.0))))
+    assert first.distance.distance_m == pytest.approx(5 * lens_ratio(CameraSetup(20.0)))
     assert first.model_id == "height; with lens 20 deg"
     assert (other.distance.distance_m, other.model_id) == (pytest.approx(5.0), "height")
-    # The row keeps the detected box.
     assert first.observation.box == BOX
+
+
+def test_boxes_are_converted_for_a_model_that_is_told_nothing() -> None:
+    facts = FieldFacts({"S1/a.jpg": CameraSetup(20.0, aspect=16 / 9)})
+    animal = DetectedAnimal(Observation("S1/a.jpg", 0.0, BOX, 1, "S1"))
+    (distance,) = CameraCorrection(BoxEstimator(HeightModel()), facts, ToldFacts()).estimate([animal])
+    assert distance.distance_m == pytest.approx(5 / box_scale(lens_ratio(CameraSetup(20.0))))
 
 
 def test_a_small_animal_is_estimated_nearer() -> None:
@@ -157,7 +164,7 @@ def test_network_predictions_are_multiplied() -> None:
 
     animal = DetectedAnimal(Observation("S1/a.jpg", 0.0, BOX, 1, "S1"), (4.0, 6.0))
     ratio = lens_ratio(CameraSetup(20.0)) ** 0.5
-    CameraCorrection(Recorder(), FieldFacts({"S1/a.jpg": CameraSetup(20.0)})).estimate([animal])
+    CameraCorrection(Recorder(), FieldFacts({"S1/a.jpg": CameraSetup(20.0)}), ToldFacts()).estimate([animal])
     assert [animal.network_distances_m for animal in received] == [pytest.approx((4 * ratio, 6 * ratio))]
 
 

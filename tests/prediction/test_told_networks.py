@@ -28,6 +28,7 @@ from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.models.runtimes.network import Ensemble, open_network
 from trapmeter.models.runtimes.onnx_runtime import OnnxNetwork, check_bundle
 from trapmeter.prediction.camera_correction import (
+    TOLD_ALL,
     CameraCorrection,
     CameraInputs,
     ToldFacts,
@@ -144,11 +145,14 @@ def test_distances_are_not_corrected_for_what_networks_were_told(told: ToldFacts
     assert (distance.distance_m != pytest.approx(5.0)) == changes
 
 
-def test_a_blend_was_told_of_the_lens_only_through_its_networks() -> None:
-    assert told_by_networks((), is_blended=False) == ToldFacts()
-    assert told_by_networks(NAMES, is_blended=False) == ToldFacts(network_lens=True, mounting=True, shoulder=True)
-    assert told_by_networks(NAMES, is_blended=True) == ToldFacts(network_lens=True)
-    assert told_by_networks(("log_shoulder_m",), is_blended=False) == ToldFacts(shoulder=True)
+def test_what_networks_and_blends_were_told() -> None:
+    assert told_by_networks((), is_blended=False) == ToldFacts(boxes=True)
+    assert told_by_networks(NAMES, is_blended=False) == TOLD_ALL
+    assert told_by_networks(("log_shoulder_m",), is_blended=False) == ToldFacts(boxes=True, shoulder=True)
+    # Both models of a blend know the size, or none.
+    assert told_by_networks(NAMES, is_blended=True) == TOLD_ALL
+    assert told_by_networks(("log_shoulder_m",), is_blended=True) == ToldFacts()
+    assert told_by_networks(("log_tan_half_hfov",), is_blended=True) == ToldFacts(network_lens=True)
 
 
 def uncertainty(spread: float) -> Uncertainty:
@@ -164,7 +168,7 @@ def test_animals_of_told_size_have_intervals_of_their_own(tmp_path: Path) -> Non
     told = write_bundle(tmp_path / "a", b"x", "a", SPEC, "MIT", {}, uncertainty(0.3), uncertainty(0.1))
     plain = write_bundle(tmp_path / "b", b"x", "b", SPEC, "MIT", {}, uncertainty(0.3))
     row = Observation("a", 0.0, BOX, 1, "S1")
-    animals = [DetectedAnimal(row, (5.0,)), DetectedAnimal(row, (5.0,), is_size_told=True)]
+    animals = [DetectedAnimal(row, (5.0,)), DetectedAnimal(row, (5.0,), Facts(hfov_deg=40, shoulder_m=0.5))]
     without, known = NetworkEstimator([told], flip=False).estimate(animals)
     assert width(known) < 0.6 * width(without)
     same, alike = NetworkEstimator([plain], flip=False).estimate(animals)

@@ -46,13 +46,13 @@ class ToldFacts:
     shoulder: the estimator as a whole took the camera's height and pitch, or the animal's shoulder height.
     """
 
-    network_lens: bool = True
-    boxes: bool = True
-    mounting: bool = True
-    shoulder: bool = True
+    network_lens: bool = False
+    boxes: bool = False
+    mounting: bool = False
+    shoulder: bool = False
 
 
-TOLD_ALL = ToldFacts()
+TOLD_ALL = ToldFacts(network_lens=True, boxes=True, mounting=True, shoulder=True)
 """What the box model alone is told."""
 
 
@@ -64,7 +64,8 @@ def told_by_networks(names: Collection[str], *, is_blended: bool) -> ToldFacts:
     lens, size = not TOLD_LENS.isdisjoint(names), takes_size(names)
     if is_blended:
         return ToldFacts(lens, boxes=size, mounting=size, shoulder=size)
-    return ToldFacts(lens, mounting=TOLD_MOUNTING.issubset(names), shoulder=LOG_SHOULDER_M in names)
+    # There is no box model, but intervals depend on what is known.
+    return ToldFacts(lens, boxes=True, mounting=TOLD_MOUNTING.issubset(names), shoulder=LOG_SHOULDER_M in names)
 
 
 class CameraCorrection:
