@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration_world import distance, make_estimates, point_at
+from fakes import HeightModel
 from trapmeter.calibration.lens import lens_ratio
-from trapmeter.calibration.site_correction import SiteFacts, correct_site
+from trapmeter.calibration.site_correction import SiteFacts, apply_known_facts, correct_site
 from trapmeter.records import Observation
 from trapmeter.tables.cameras import CameraSetup
+from trapmeter.tables.species import ShoulderHeight
 
 TRUTHS_M = (4.0, 5.0, 8.0, 9.0, 6.0, 7.0)
 ROWS = [estimate.observation for estimate in make_estimates(TRUTHS_M, lambda m: m)]
@@ -46,3 +48,30 @@ def test_points_and_labels_together_beat_labels_alone() -> None:
     both = correct_site(ROWS, predictions, facts).distances
     labels_alone = correct_site(ROWS, predictions, replace(facts, uprights=())).distances
     assert abs(both[2].distance_m - 8.0) < abs(labels_alone[2].distance_m - 8.0) < 4.0
+
+
+def test_a_box_model_is_told_lens_and_size_which_are_then_used_up() -> None:
+    shoulders = {row.media_id: ShoulderHeight(0.45) for row in ROWS}
+    facts = SiteFacts(camera=CameraSetup(45.0), shoulders=shoulders, labels=((0, 4.0),), uprights=POINTS)
+    informed, left = apply_known_facts(ROWS, PREDICTIONS, facts, HeightModel())
+    untold = HeightModel().estimate(ROWS)
+    assert [d.distance_m for d in informed] == pytest.approx([d.distance_m / 2 for d in untold])
+    assert left == SiteFacts(camera=CameraSetup(45.0), labels=((0, 4.0),), uprights=POINTS)
+
+
+def test_without_points_nothing_of_the_camera_is_left() -> None:
+    _, left = apply_known_facts(ROWS, PREDICTIONS, SiteFacts(camera=CameraSetup(45.0, 1.2, -5.0)), HeightModel())
+    assert left == SiteFacts()
+
+
+def test_other_models_are_corrected_for_the_lens_by_a_factor_and_the_rest_is_left() -> None:
+    facts = SiteFacts(camera=CameraSetup(20.0), shoulders={ROWS[0].media_id: ShoulderHeight(0.4)})
+    informed, left = apply_known_facts(ROWS, PREDICTIONS, facts)
+    assert informed[0].distance_m == pytest.approx(TRUTHS_M[0] * lens_ratio(CameraSetup(20.0)) ** 0.5)
+    assert left is facts
+
+
+def test_where_nothing_is_known_the_distances_are_the_same_objects() -> None:
+    for model in (None, HeightModel()):
+        informed, _ = apply_known_facts(ROWS, PREDICTIONS, SiteFacts(uprights=POINTS), model)
+        assert all(new is old for new, old in zip(informed, PREDICTIONS, strict=True))

@@ -195,8 +195,8 @@ def test_a_size_is_told_by_lens_and_shoulder_height(facts: FieldFacts, *, is_tol
 
     animal = DetectedAnimal(Observation("a", 0.0, BOX, 1, "S1"), (5.0,))
     CameraCorrection(Recorder(), facts, told_by_networks(NAMES, is_blended=False)).estimate([animal])
-    CameraCorrection(Recorder(), facts).estimate([animal])
-    assert [animal.is_size_told for animal in received] == [is_told, False]
+    CameraCorrection(Recorder(), facts, ToldFacts()).estimate([animal])
+    assert [animal.is_size_known for animal in received] == [is_told, False]
 
 
 # With an exported network.
