@@ -1,9 +1,10 @@
-"""Makes training tables for the box model from a folder of simtrap, with what a field team would know.
+r"""Makes training tables for the box model from a folder of simtrap, with what a field team would know.
 
-    PYTHONPATH=benchmarks python tools/simtrap_tables.py --simtrap DIR --split train --out tables/
+    PYTHONPATH=benchmarks python tools/simtrap_tables.py --simtrap DIR --split train --without S0007 S0011 S0073 S0079 \
+        --out tables/
     trapmeter boxmodel train --tables deep-chimpact/ --tables tables/ --simulated 3000 --out model/
 
-DIR is simtrap or what its renderer exports. The tables are the folder's labels and metadata, with columns for the lens, the
+DIR is simtrap or what its renderer exports; the sites left out are those of the demo's clips. The tables are the folder's labels and metadata, with columns for the lens, the
 camera's height and pitch as they would be stated in the field, and the shoulder height of the nearest visible animal: of its
 species, or where the truth states an individual's (the renderer draws sizes at random), that one with an error. The ground
 is by a camera fitted to reference points, see benchmarks/calibration_ground.py.
@@ -52,6 +53,9 @@ def main() -> None:
     parser.add_argument(
         "--name", default="", help="set before the names of videos, sites and parks, to tell several folders apart"
     )
+    parser.add_argument(
+        "--without", nargs="*", default=[], metavar="SITE", help="sites to leave out, such as the demo's"
+    )
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -59,8 +63,11 @@ def main() -> None:
     name = arguments.name
     sites = {row["site_id"]: row for row in read(arguments.simtrap / "sites.csv")}
     nearest = nearest_animals(arguments.simtrap / "truth.csv")
-    labels = read(arguments.simtrap / f"{prefix}labels.csv")
-    metadata = read(arguments.simtrap / f"{prefix}metadata.csv")
+    metadata = [
+        row for row in read(arguments.simtrap / f"{prefix}metadata.csv") if row["site_id"] not in arguments.without
+    ]
+    videos = {row["video_id"] for row in metadata}
+    labels = [row for row in read(arguments.simtrap / f"{prefix}labels.csv") if row["video_id"] in videos]
     fits = fits_to_points(arguments.simtrap, sites)
     for row in metadata:
         row.update(facts_of_site(sites[row["site_id"]]))
