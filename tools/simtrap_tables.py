@@ -4,10 +4,11 @@ r"""Makes training tables for the box model from a folder of simtrap, with what 
         --out tables/
     trapmeter boxmodel train --tables deep-chimpact/ --tables tables/ --simulated 3000 --out model/
 
-DIR is simtrap or what its renderer exports; the sites left out are those of the demo's clips. The tables are the folder's labels and metadata, with columns for the lens, the
-camera's height and pitch as they would be stated in the field, and the shoulder height of the nearest visible animal: of its
-species, or where the truth states an individual's (the renderer draws sizes at random), that one with an error. The ground
-is by a camera fitted to reference points, see benchmarks/calibration_ground.py.
+DIR is simtrap or what its renderer exports; the sites left out are those of the demo's clips. The tables are the folder's
+labels and metadata, with columns for the lens, the camera's height and pitch as they would be stated in the field, and the
+shoulder height of the nearest visible animal: of its species, or where the truth states an individual's (the renderer draws
+sizes at random), that one with an error. The ground is by a camera fitted to reference points, see
+benchmarks/calibration_ground.py.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class FieldSettings:
     shoulder_m: Annotated[float | None, Parameter(name="--shoulder-height"), Range(above=0.0, unit="metres")] = None
     """Shoulder height of the animals, instead of --species."""
     trained_hfov_deg: Annotated[float, Parameter(name="--trained-hfov"), HFOV_RANGE] = DEFAULT_HFOV_DEG
-    """Horizontal field of view of the cameras that the model was trained on."""
+    """Horizontal field of view of the cameras that the networks were trained on, if they don't take the lens themselves."""
     box_model: Path | None = None
     """Folder of a box model, if it isn't the built-in one."""
     timezone: TimeZone = None
