@@ -1,14 +1,13 @@
 r"""Makes training tables for the box model from a folder of simtrap, with what a field team would know.
 
-    PYTHONPATH=benchmarks python tools/simtrap_tables.py --simtrap DIR --split train --without S0007 S0011 S0073 S0079 \
+    python tools/simtrap_tables.py --simtrap DIR --split train --without S0007 S0011 S0073 S0079 \
         --out tables/
     trapmeter boxmodel train --tables deep-chimpact/ --tables tables/ --simulated 3000 --out model/
 
 DIR is simtrap or what its renderer exports; the sites left out are those of the demo's clips. The tables are the folder's
 labels and metadata, with columns for the lens, the camera's height and pitch as they would be stated in the field, and the
 shoulder height of the nearest visible animal: of its species, or where the truth states an individual's (the renderer draws
-sizes at random), that one with an error. The ground is by a camera fitted to reference points, see
-benchmarks/calibration_ground.py.
+sizes at random), that one with an error.
 """
 
 from __future__ import annotations
@@ -21,12 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration_ground import reference_points, true_feet
 from trapmeter.boxmodel.simulated import stated_mounting
-from trapmeter.camera.fit import CameraFit, fit_camera
 from trapmeter.camera.model import PinholeCamera
-from trapmeter.camera.prior import camera_prior
-from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.drivendata import FACT_COLUMNS
 from trapmeter.tables.species import shoulder_height_of
 
@@ -69,10 +64,8 @@ def main() -> None:
     ]
     videos = {row["video_id"] for row in metadata}
     labels = [row for row in read(arguments.simtrap / f"{prefix}labels.csv") if row["video_id"] in videos]
-    fits = fits_to_points(arguments.simtrap, sites)
     for row in metadata:
         row.update(facts_of_site(sites[row["site_id"]]))
-        row.update(ground_of(row, fits.get(row["site_id"])))
         row["shoulder_m"] = shoulder_of(nearest.get((row["video_id"], row["time"])))
     for row in (*labels, *metadata):
         row.update({column: f"{name}{row[column]}" for column in ("video_id", "site_id", "park") if column in row})
@@ -88,33 +81,6 @@ def facts_of_site(site: Row) -> Row:
     stated = stated_mounting(camera, np.random.default_rng(zlib.crc32(site["site_id"].encode())))
     cells = {"hfov_deg": stated.hfov_deg, "camera_height_m": stated.height_m, "pitch_deg": stated.pitch_deg}
     return {"aspect_ratio": f"{16 / 9:.4f}"} | {name: f"{value:.3f}" for name, value in cells.items()}
-
-
-def fits_to_points(simtrap: Path, sites: dict[str, Row]) -> dict[str, CameraFit]:
-    """A camera for each site, fitted to two to six reference points; at half of the sites its lens is known."""
-    feet, aspects = true_feet(simtrap)
-    fits = {}
-    for site in sorted(feet):
-        rng = np.random.default_rng(zlib.crc32(site.encode()) + 1)
-        points = reference_points(sites[site], feet[site], aspects[site], rng)
-        chosen = sorted(rng.permutation(len(points))[: int(rng.integers(2, 7))].tolist())
-        hfov_deg = float(facts_of_site(sites[site])["hfov_deg"]) if rng.random() < 0.5 else None
-        if len(chosen) >= 2:
-            prior = camera_prior(CameraSetup(hfov_deg, aspect=1 / aspects[site]))
-            fits[site] = fit_camera([points[i] for i in chosen], prior)
-    return fits
-
-
-def ground_of(row: Row, fit: CameraFit | None) -> Row:
-    """The ground at the lower edge of a row's box; empty without a fit or a box, and near the horizon."""
-    at = None
-    if fit is not None and row["x1"]:
-        at = fit.ground((float(row["x1"]) + float(row["x2"])) / 2, float(row["y2"]))
-    return (
-        {"ground_m": "", "ground_sd_log": ""}
-        if at is None
-        else {"ground_m": f"{at[0]:.3f}", "ground_sd_log": f"{at[1]:.4f}"}
-    )
 
 
 def nearest_animals(truth: Path) -> dict[tuple[str, str], Row]:

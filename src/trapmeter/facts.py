@@ -25,16 +25,14 @@ class Facts:
     """Of the lens above the ground."""
     pitch_deg: float | None = None
     """Of the camera; negative if it looks down."""
-    ground_m: float | None = None
-    """How far away the ground at the lower edge of the animal's box is, by a camera fitted to reference points."""
-    ground_sd_log: float | None = None
-    """Standard deviation of log(ground_m) by that fit."""
 
     def __post_init__(self) -> None:
-        for name in ("hfov_deg", "aspect_ratio", "shoulder_m", "camera_height_m", "ground_m", "ground_sd_log"):
+        for name in ("hfov_deg", "aspect_ratio", "shoulder_m", "camera_height_m"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be a number above 0, got {value}")
+        if self.hfov_deg is not None and self.hfov_deg >= 180:
+            raise InputError(f"hfov_deg must be below 180, got {self.hfov_deg}")
         if self.pitch_deg is not None and not -90 <= self.pitch_deg <= 90:
             raise InputError(f"pitch_deg must be -90 to 90, got {self.pitch_deg}")
 

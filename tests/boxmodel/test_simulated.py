@@ -17,6 +17,7 @@ from trapmeter.boxmodel.simulated_animals import (
     share_in_picture,
 )
 from trapmeter.camera.model import PinholeCamera
+from trapmeter.tables.species import usual_shoulder_heights
 
 LEVEL = PinholeCamera(hfov_deg=45, height_m=1.0, pitch_deg=0.0)
 BLOCK = SimulatedAnimal(shoulder_m=0.7, stated_m=0.7, height=1.2, length=1.3, width=0.4)
@@ -46,7 +47,6 @@ def test_rows_are_what_a_detector_and_a_field_team_would_state(rows):
     boxed = [row for row in rows if row.observation.box is not None]
     assert 0.6 < len(boxed) / len(rows) < 0.97
     assert all(row.facts.shoulder_m and row.facts.hfov_deg and row.facts.camera_height_m for row in rows)
-    assert all(row.facts.ground_m is None for row in rows if row.observation.box is None)
 
 
 def test_lenses_and_sizes_are_wide(rows):
@@ -63,12 +63,6 @@ def test_size_and_lens_tell_the_distance_of_most_boxes(rows):
         if box is not None and box.y1 > 0.01 and box.y2 < 0.99:
             down = math.tan(math.radians(facts.hfov_deg) / 2) / facts.aspect_ratio
             errors.append(math.log(1.17 * facts.shoulder_m / (2 * down * (box.y2 - box.y1)) / row.distance_m))
-    assert abs(np.median(errors)) < 0.25
-    assert np.mean(np.abs(errors) < 0.5) > 0.6
-
-
-def test_the_ground_tells_the_distance_of_most_boxes(rows):
-    errors = [math.log(row.facts.ground_m / row.distance_m) for row in rows if row.facts.ground_m is not None]
     assert abs(np.median(errors)) < 0.25
     assert np.mean(np.abs(errors) < 0.5) > 0.6
 
@@ -103,9 +97,11 @@ def test_every_camera_sees_ground():
         assert math.isfinite(camera.distance_m(0.5, 1.0))
 
 
-def test_half_of_the_animals_are_of_a_listed_species():
+def test_animals_of_any_size_stand_beside_listed_species():
     rng = np.random.default_rng(2)
     animals = [draw_animal(rng) for _ in range(400)]
+    listed = {height.height_m for height in usual_shoulder_heights()}
+    assert 0.4 < np.mean([animal.stated_m in listed for animal in animals]) < 0.6
+    # Individuals differ from what is stated.
     ratios = np.log([animal.shoulder_m / animal.stated_m for animal in animals])
-    assert np.abs(ratios).max() < 0.8
-    assert abs(ratios.mean()) < 0.02
+    assert 0.03 < ratios.std() < 0.2

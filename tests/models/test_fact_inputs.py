@@ -22,7 +22,7 @@ SPEC = InputSpec(size_hw=(32, 48), box_channel=True, facts=ALL)
 
 
 def test_numbers_come_in_the_order_of_their_names() -> None:
-    facts = Facts(90.0, 2.0, 0.5, 1.5, -45.0, ground_m=7.0, ground_sd_log=0.3)
+    facts = Facts(90.0, 2.0, 0.5, 1.5, -45.0)
     values = dict(zip(ALL, fact_values(facts, BOX, ALL), strict=True))
     assert values == {
         "log_tan_half_vfov": pytest.approx(math.log(0.5)),
@@ -30,8 +30,6 @@ def test_numbers_come_in_the_order_of_their_names() -> None:
         "log_shoulder_m": pytest.approx(math.log(0.5)),
         "log_camera_height_m": pytest.approx(math.log(1.5)),
         "tan_pitch": pytest.approx(-1.0),
-        "log1p_ground_m": pytest.approx(math.log(8.0)),
-        "ground_sd_log": 0.3,
         "log_box_height": pytest.approx(math.log(0.5)),
         "box_bottom": 0.8,
     }

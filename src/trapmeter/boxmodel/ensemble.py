@@ -68,15 +68,14 @@ def _views_of_rows(table: TrainingTable, rows: Flags, settings: BoxModelSettings
     shares = view_weights(settings)
     total = sum(shares.values())
     index = np.flatnonzero(rows)
-    whole = index[table.weight[index] == 1]
-    light = index[table.weight[index] != 1]
+    whole, light = index[~table.is_simulated[index]], index[table.is_simulated[index]]
     drawn = np.random.default_rng(settings.seed).choice(
         len(shares), len(light), p=np.array(list(shares.values())) / total
     )
     views = {}
     for number, (view, share) in enumerate(shares.items()):
         few = light[drawn == number]
-        weight = np.concatenate([np.full(len(whole), share), total * table.weight[few]])
+        weight = np.concatenate([share * table.weight[whole], total * table.weight[few]])
         views[view] = np.concatenate([whole, few]), weight
     return views
 

@@ -1,8 +1,9 @@
 """Computes the box model's input: a row of numbers for each observation, from boxes alone.
 
-They describe its own box, its animal's boxes through time, and the boxes of its site, which show how the camera views the
-ground. The park, times and counts of rows are left out on purpose, since they differ between the training tables and the
-surveys where the model is used (one second or two between rows, photos, one video per site).
+Where the lens is known, boxes are those that a usual lens would show, so that a model learns from one lens what it then
+knows of all. They describe its own box, its animal's boxes through time, and the boxes of its site, which show how the
+camera views the ground. The park, times and counts of rows are left out on purpose, since they differ between the training
+tables and the surveys where the model is used (one second or two between rows, photos, one video per site).
 
 Time enters in seconds, never in rows: smoothed values weight neighbours by a Gaussian with a width of 2, 6 or 20 s.
 """
@@ -28,6 +29,9 @@ from trapmeter.boxmodel.robust_track import repeated_features, robust_features
 from trapmeter.facts import Facts
 from trapmeter.records import Observation
 
+USUAL_HFOV_DEG, USUAL_ASPECT = 45.0, 16 / 9
+"""Trail cameras have 38 to 55 degrees. The lenses of the Deep Chimpact tables are unknown, and taken for these."""
+USUAL_TAN = float(np.tan(np.radians(USUAL_HFOV_DEG) / 2))
 EDGE = 0.004
 """A box this close to the picture's border may be cut off (share of the picture)."""
 SCORE_FLOOR = 0.02
@@ -68,7 +72,7 @@ def features(observations: Sequence[Observation], facts: Sequence[Facts] = ()) -
 def _values(columns: Columns) -> Values:
     groups = build_groups(columns)
     own = _own_box(columns)
-    smoothed = _smoothed(groups, columns.time_s, own["score"], {name: own[name] for name in SMOOTHED}, SMOOTHING_S)
+    smoothed = _smoothed(groups, columns.time_s, own)
     track = _track(groups, own)
     site = _site(columns, own)
     values = own | _neighbours(groups, columns.time_s, own) | smoothed | track | site | _ground(columns, own)
@@ -77,7 +81,7 @@ def _values(columns: Columns) -> Values:
         values[f"from_track_{name}"] = own[name] - track[f"track_q50_{name}"]
         values[f"smooth_from_site_{name}"] = smoothed[f"sure6_{name}"] - site[f"site_even_q50_{name}"]
     values |= robust_features(groups, columns, own) | repeated_features(columns)
-    values |= fact_features(columns, values, _ground_near(columns, groups, own["score"]))
+    values |= fact_features(columns, values, USUAL_TAN / USUAL_ASPECT)
     for name in ("y2", "log_h", "log_area"):
         values[f"rank_in_site_{name}"] = grouped.ranks(site_index, own[name], n_sites)
         values[f"smooth_rank_in_site_{name}"] = grouped.ranks(site_index, smoothed[f"sure6_{name}"], n_sites)
@@ -86,7 +90,10 @@ def _values(columns: Columns) -> Values:
 
 
 def _own_box(columns: Columns) -> Values:
-    x1, y1, x2, y2, score = columns.box.T
+    """The row's box as USUAL_HFOV_DEG would show it. Only what the picture's border cuts is of the box as it is."""
+    x1, x2 = _through_usual_lens(columns, columns.box[:, [0, 2]].T, is_vertical=False)
+    y1, y2 = _through_usual_lens(columns, columns.box[:, [1, 3]].T, is_vertical=True)
+    left, top, right, bottom, score = columns.box.T
     width, height = x2 - x1, y2 - y1
     log_w, log_h = np.log(width), np.log(height)
     boxed = columns.is_boxed
@@ -94,10 +101,22 @@ def _own_box(columns: Columns) -> Values:
         "x1": x1, "y1": y1, "x2": x2, "y2": y2, "w": width, "h": height, "log_w": log_w, "log_h": log_h,
         "log_area": log_w + log_h, "log_aspect": log_w - log_h, "cx": (x1 + x2) / 2, "cy": (y1 + y2) / 2,
         "off_axis": np.abs((x1 + x2) / 2 - 0.5), "score": score,
-        "cut_sides": np.where(boxed, (x1 < EDGE) * 1.0 + (x2 > 1 - EDGE), np.nan),
-        "cut_top": np.where(boxed, y1 < EDGE, np.nan),
-        "cut_bottom": np.where(boxed, y2 > 1 - EDGE, np.nan),
+        "cut_sides": np.where(boxed, (left < EDGE) * 1.0 + (right > 1 - EDGE), np.nan),
+        "cut_top": np.where(boxed, top < EDGE, np.nan),
+        "cut_bottom": np.where(boxed, bottom > 1 - EDGE, np.nan),
     }  # fmt: skip
+
+
+def _through_usual_lens(columns: Columns, places: Floats, *, is_vertical: bool) -> Floats:
+    """Places (... x n, fractions of the picture) as a lens of USUAL_HFOV_DEG shows them in a 16:9 picture.
+
+    Unchanged where the lens is unknown. They may lie beyond that picture.
+    """
+    scale = np.tan(np.radians(columns.fact("hfov_deg")) / 2) / USUAL_TAN
+    if is_vertical:
+        aspect = columns.fact("aspect_ratio")
+        scale = scale * USUAL_ASPECT / np.where(np.isnan(aspect), USUAL_ASPECT, aspect)
+    return 0.5 + (places - 0.5) * np.where(np.isnan(scale), 1.0, scale)
 
 
 def _neighbours(groups: BoxGroups, time_s: Floats, own: Values) -> Values:
@@ -114,60 +133,39 @@ def _neighbours(groups: BoxGroups, time_s: Floats, own: Values) -> Values:
     return values
 
 
-def _smoothed(  # noqa: PLR0917
-    groups: BoxGroups,
-    time_s: Floats,
-    score: Floats,
-    columns: Values,
-    widths_s: tuple[int, ...],
-    kinds: tuple[str, ...] = ("smooth", "sure"),
-) -> Values:
-    """Means over neighbours in time and the row itself: smooth* by time alone, sure* also by the detector's score.
-
-    columns: known at the same rows, NaN at the others.
-    """
+def _smoothed(groups: BoxGroups, time_s: Floats, own: Values) -> Values:
+    """Means over neighbours in time and the box itself: smooth* by time alone, sure* also by the detector's score."""
     n = len(time_s)
-    stacked = np.stack(list(columns.values()), axis=1)
-    is_known = ~np.isnan(stacked[:, 0])
-    sums = {(kind, width): np.zeros((n, len(columns) + 1)) for width in widths_s for kind in kinds}
+    stacked = np.stack([own[name] for name in SMOOTHED], axis=1)
+    sums = {(kind, width): np.zeros((n, len(SMOOTHED) + 1)) for width in SMOOTHING_S for kind in ("smooth", "sure")}
 
     def add(target: Ints, source: Ints) -> None:
         value, gap = stacked[source], time_s[source] - time_s[target]
-        for width in widths_s:
+        for width in SMOOTHING_S:
             gaussian = np.exp(-0.5 * (gap / width) ** 2)
-            for kind in kinds:
-                weight = gaussian if kind == "smooth" else gaussian * (score[source] + SCORE_FLOOR)
+            for kind in ("smooth", "sure"):
+                weight = gaussian if kind == "smooth" else gaussian * (own["score"][source] + SCORE_FLOOR)
                 sums[kind, width][target, :-1] += weight[:, None] * value
                 sums[kind, width][target, -1] += weight
 
-    known = np.flatnonzero(is_known)
-    add(known, known)
-    for steps in range(MAX_NEIGHBOURS if len(known) else 0):
+    boxed = np.flatnonzero(~np.isnan(own["y2"]))
+    add(boxed, boxed)
+    for steps in range(MAX_NEIGHBOURS):
         reached = 0
         for first, outward in ((groups.before, -1), (groups.after, 1)):
             found, source = groups.outward_member(first, outward * steps)
-            reached += int(found.sum())
-            target = np.flatnonzero(found & is_known[source])
+            target = np.flatnonzero(found)
             add(target, source[target])
+            reached += len(target)
         if not reached:
             break
     values: Values = {}
     for (kind, width), total in sums.items():
         # Far from every box, the Gaussian is exactly 0: the mean is unknown.
         weight = np.where(total[:, -1] > 0, total[:, -1], np.nan)
-        for j, name in enumerate(columns):
+        for j, name in enumerate(SMOOTHED):
             values[f"{kind}{width}_{name}"] = total[:, j] / weight
     return values
-
-
-def _ground_near(columns: Columns, groups: BoxGroups, score: Floats) -> Values:
-    """The log distance of the fitted ground at the animal's boxes: mean over neighbours in time, and the track's middle."""
-    with np.errstate(invalid="ignore"):
-        ground_log = np.log(columns.fact("ground_m"))
-    smoothed = _smoothed(groups, columns.time_s, score, {"ground": ground_log}, (6,), ("sure",))
-    even = np.ones(len(groups.member), dtype=np.int64)
-    middle = grouped.quantiles(groups.member_group, ground_log[groups.member], even, groups.count, (0.5,))
-    return {"near": smoothed["sure6_ground"], "middle": middle[groups.of_row, 0]}
 
 
 def _track(groups: BoxGroups, own: Values) -> Values:

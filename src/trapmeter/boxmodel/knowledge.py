@@ -12,33 +12,26 @@ from trapmeter.boxmodel.box_groups import Floats32
 from trapmeter.boxmodel.features import FEATURES
 from trapmeter.facts import NO_FACTS, Facts
 
-LENS, SIZE = ("hfov_deg", "aspect_ratio"), ("shoulder_m",)
-MOUNTING, GROUND = ("camera_height_m", "pitch_deg"), ("ground_m", "ground_sd_log")
+LENS, SIZE, MOUNTING = ("hfov_deg", "aspect_ratio"), ("shoulder_m",), ("camera_height_m", "pitch_deg")
 
 SHARES: tuple[tuple[float, tuple[str, ...]], ...] = (
-    (0.28, ()),
-    (0.14, LENS),
-    (0.10, SIZE),
-    (0.20, LENS + SIZE),
-    (0.05, LENS + MOUNTING),
-    (0.06, LENS + SIZE + MOUNTING),
-    (0.07, GROUND),
-    (0.08, LENS + SIZE + GROUND),
-    (0.02, LENS + SIZE + MOUNTING + GROUND),
+    (0.32, ()),
+    (0.15, LENS),
+    (0.11, SIZE),
+    (0.27, LENS + SIZE),
+    (0.06, LENS + MOUNTING),
+    (0.09, LENS + SIZE + MOUNTING),
 )
 """What a model is told about a site in training, and how often."""
 
 
 class Knowledge(StrEnum):
-    """What decides how large errors are. Height and pitch alone reduce them little."""
+    """What decides how large errors are. Height and pitch reduce them little."""
 
     NOTHING = "nothing"
     LENS = "lens"
     SIZE = "size"
     LENS_AND_SIZE = "lens and size"
-    GROUND = "ground"
-    """By reference points."""
-    EVERYTHING = "lens, size and ground"
 
 
 FACTS_OF: dict[Knowledge, tuple[str, ...]] = {
@@ -46,18 +39,10 @@ FACTS_OF: dict[Knowledge, tuple[str, ...]] = {
     Knowledge.LENS: LENS,
     Knowledge.SIZE: SIZE,
     Knowledge.LENS_AND_SIZE: LENS + SIZE,
-    Knowledge.GROUND: GROUND,
-    Knowledge.EVERYTHING: LENS + SIZE + GROUND,
 }
-MARKS = ("fact_tan_log", "fact_shoulder_log", "ground_distance_middle")
-"""Features that are unknown unless the lens, the size, or the ground at one of the animal's boxes is known."""
-_KNOWLEDGE_BY_MARKS = {
-    (False, False, False): Knowledge.NOTHING,
-    (True, False, False): Knowledge.LENS,
-    (False, True, False): Knowledge.SIZE,
-    (True, True, False): Knowledge.LENS_AND_SIZE,
-    (True, True, True): Knowledge.EVERYTHING,
-}
+MARKS = ("fact_tan_log", "fact_shoulder_log")
+"""Features that are unknown unless the lens, or the size, is known."""
+_KNOWLEDGE_BY_MARKS = np.array([[Knowledge.NOTHING, Knowledge.SIZE], [Knowledge.LENS, Knowledge.LENS_AND_SIZE]])
 
 
 def show(facts: Facts, names: Sequence[str]) -> Facts:
@@ -78,7 +63,5 @@ def drawn_facts(facts: Facts, draw: float) -> Facts:
 
 def knowledge_of(rows: Floats32) -> NDArray[np.str_]:
     """What is known about each row of features (n x len(FEATURES))."""
-    known = ~np.isnan(rows[:, [FEATURES.index(name) for name in MARKS]])
-    return np.array(
-        [_KNOWLEDGE_BY_MARKS.get(tuple(marks), Knowledge.GROUND) for marks in known.tolist()], dtype=np.str_
-    )
+    has_lens, has_size = (~np.isnan(rows[:, FEATURES.index(name)]) for name in MARKS)
+    return np.asarray(_KNOWLEDGE_BY_MARKS[has_lens.astype(int), has_size.astype(int)])

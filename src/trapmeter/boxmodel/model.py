@@ -14,8 +14,8 @@ from trapmeter.boxmodel.features import FEATURES, features
 from trapmeter.boxmodel.intervals import distances_by_knowledge
 from trapmeter.boxmodel.knowledge import knowledge_of
 from trapmeter.boxmodel.novelty import find_doubts
-from trapmeter.errors import ModelError
-from trapmeter.facts import Facts
+from trapmeter.errors import InputError, ModelError
+from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.files import PathLike
 from trapmeter.records import Distance, ModelIdentity, Observation
 
@@ -33,6 +33,11 @@ class BoxModel:
         self.card = card
         self.identity = ModelIdentity(card.model_id, card.onnx_sha256)
         self._session = session
+
+    @property
+    def takes_facts(self) -> bool:
+        """Whether the model has learned to use what is known about cameras and animals."""
+        return self.card.trained_on.get("rows_with_facts", 0) > 0
 
     @classmethod
     def load(cls, folder: PathLike | None = None) -> BoxModel:
@@ -64,9 +69,17 @@ class BoxModel:
         Args:
             observations: of any number of sites.
             facts: what is known about each observation's camera and animal; empty if nothing is known.
+
+        Raises:
+            InputError: something is known, but the model was trained without facts.
         """
         if not observations:
             return []
+        if not self.takes_facts and any(known != NO_FACTS for known in facts):
+            raise InputError(
+                f"the box model {self.identity.model_id} was trained without lenses and sizes of animals, so it can't use "
+                "them; leave them out, use the built-in model, or train it with --simulated"
+            )
         rows = features(observations, facts)
         (raw,) = self._session.run(None, {self._session.get_inputs()[0].name: rows})
         distances = distances_by_knowledge(

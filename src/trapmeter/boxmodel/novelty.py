@@ -15,6 +15,8 @@ CHECKED_FEATURES = {
     "log_aspect": "shape",
     "y2": "lower edge",
     "from_ground_h_at_y2": "height for its place in this site's pictures",
+    "fact_tan_log": "lens",
+    "fact_shoulder_log": "size of the animal",
 }
 """The features that are checked, and their names in a doubt."""
 TAIL = 0.001

@@ -6,9 +6,11 @@ leave such boxes out are closer to the animal, and how far a box lies from them 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from trapmeter.boxmodel.box_groups import BoxGroups, Columns, Floats
+from trapmeter.boxmodel.box_groups import BoxGroups, Columns, Flags, Floats, Ints
 from trapmeter.geometry import iou
 
 Values = dict[str, Floats]
@@ -25,7 +27,7 @@ SCORE_FLOOR = 0.02
 MIN_WEIGHT = 1e-3
 SAME_BOX_IOU = 0.6
 MAX_COMPARED = 4000
-"""Boxes of a site that others are compared with. Bounds the work at sites with many thousands."""
+"""Boxes of a site or medium that others are compared with. Bounds the work where there are many thousands."""
 ROWS_PER_BLOCK = 500
 
 
@@ -80,35 +82,53 @@ def _sums_over_neighbours(
 
 
 def repeated_features(columns: Columns) -> Values:
-    """The share of the site's other media, and of the medium's other boxes, that have about the same box (n each)."""
+    """The share of the site's other media, and of the medium's other boxes, that have about the same box (n each).
+
+    At sites and in media with many boxes, boxes are compared with a part of them, evenly chosen by place.
+    """
     n = len(columns.box)
     elsewhere, here = np.full(n, np.nan), np.full(n, np.nan)
     boxed = np.flatnonzero(columns.is_boxed)
     for rows in _by_group(boxed, columns.site_index[boxed]):
-        media, medium = np.unique(columns.medium[rows], return_inverse=True)
-        if len(media) < 2:
-            continue
-        compared = np.arange(0, len(rows), -(-len(rows) // MAX_COMPARED))
-        in_medium = np.eye(len(media), dtype=np.float32)[medium[compared]]
-        for start in range(0, len(rows), ROWS_PER_BLOCK):
-            block = rows[start : start + ROWS_PER_BLOCK]
-            is_same = _is_same(columns, block, rows[compared])
-            is_same &= columns.medium[block][:, None] != columns.medium[rows[compared]]
-            elsewhere[block] = (is_same.astype(np.float32) @ in_medium > 0).sum(axis=1) / (len(media) - 1)
+        compared = _part_of(columns, rows)
+        media = columns.medium[compared]
+        starts = np.flatnonzero(np.diff(media, prepend=-1))
+        for block in _blocks(rows):
+            is_same = _is_same(columns, block, compared)
+            is_own = columns.medium[block][:, None] == media[starts]
+            n_others = len(starts) - is_own.sum(axis=1)
+            found = np.logical_or.reduceat(is_same, starts, axis=1) & ~is_own
+            elsewhere[block] = found.sum(axis=1) / np.where(n_others > 0, n_others, np.nan)
     for rows in _by_group(boxed, columns.medium[boxed]):
-        if len(rows) < 2:
-            continue
-        for start in range(0, len(rows), ROWS_PER_BLOCK):
-            block = rows[start : start + ROWS_PER_BLOCK]
-            # Every box is the same as itself.
-            here[block] = (_is_same(columns, block, rows).sum(axis=1) - 1) / (len(rows) - 1)
+        compared = _part_of(columns, rows)
+        for block in _blocks(rows):
+            # A box is the same as itself.
+            is_own = np.isin(block, compared)
+            n_others = len(compared) - is_own
+            found = _is_same(columns, block, compared).sum(axis=1) - is_own
+            here[block] = found / np.where(n_others > 0, n_others, np.nan)
     return {"repeated_elsewhere": elsewhere, "repeated_here": here}
 
 
-def _by_group(rows: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
+def _part_of(columns: Columns, rows: Ints) -> Ints:
+    """At most MAX_COMPARED of the rows, sorted by medium. Which ones depends on the boxes alone, not on names or order."""
+    if len(rows) > MAX_COMPARED:
+        order = np.lexsort((columns.time_s[rows], *columns.box[rows].T))
+        rows = rows[order][:: -(-len(rows) // MAX_COMPARED)]
+    return rows[np.argsort(columns.medium[rows], kind="stable")]
+
+
+def _blocks(rows: Ints) -> Iterator[Ints]:
+    for start in range(0, len(rows), ROWS_PER_BLOCK):
+        yield rows[start : start + ROWS_PER_BLOCK]
+
+
+def _by_group(rows: Ints, group: Ints) -> list[Ints]:
+    if not len(rows):
+        return []
     order = np.argsort(group, kind="stable")
-    return np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1) if len(rows) else []
+    return np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
 
 
-def _is_same(columns: Columns, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return iou(columns.box[first, :4], columns.box[second, :4]) >= SAME_BOX_IOU
+def _is_same(columns: Columns, first: Ints, second: Ints) -> Flags:
+    return np.asarray(iou(columns.box[first, :4], columns.box[second, :4]) >= SAME_BOX_IOU)

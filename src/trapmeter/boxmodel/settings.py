@@ -39,11 +39,11 @@ class BoxModelSettings:
     """Share of the rows that a tree is trained on."""
     networks: Annotated[int, Range(least=0)] = 8
     """Neural networks, with different initial weights and training sites, whose mean is averaged with the forests'."""
-    network_share: ShareBelowOne = 0.6
+    network_share: ShareBelowOne = 0.55
     """Weight of the networks' mean in the distance; the rest is the forests'."""
-    network_epochs: Count = 28
+    network_epochs: Count = 18
     """How often a network is trained on each row."""
-    network_width: Count = 128
+    network_width: Count = 256
     """Units in each of a network's two hidden layers."""
     network_dropout: ShareBelowOne = 0.1
     """Share of a network's hidden units that are left out in a training step."""
@@ -55,9 +55,10 @@ class BoxModelSettings:
     """Weight of a copy of each row whose site is unknown: it has only its own video as context."""
     single_weight: Weight = 0.2
     """Weight of a copy of each row that has only its own box, like a photo."""
-    simulated_sites: Annotated[int, Range(least=0)] = 0
-    """Simulated sites to train on besides the tables: other lenses, heights and sizes of animals."""
-    simulated_weight: Share = 0.4
+    simulated_sites: Annotated[int, Range(least=0)] = 1000
+    """Simulated sites to train on besides the tables, with other lenses, heights and sizes of animals. They teach the model
+    to use what is known about them."""
+    simulated_weight: Share = 0.35
     """Weight of a simulated row; that of a table's row is 1."""
     calibration_folds: Annotated[int, Range(least=2)] = 5
     """Folds by site from which training learns how far to widen the intervals."""
@@ -75,10 +76,6 @@ def embedded_recipe() -> BoxModelSettings:
     return BoxModelSettings(
         model_id="boxmodel-3",
         simulated_sites=3000,
-        simulated_weight=0.35,
-        network_width=256,
-        network_epochs=18,
-        network_share=0.55,
         calibration_folds=4,
         attribution=(
             "Trained on the label and box tables of the competition 'Deep Chimpact: Depth Estimation for Wildlife "

@@ -24,25 +24,17 @@ from trapmeter.boxmodel.simulated_animals import (
     walk,
 )
 from trapmeter.boxmodel.simulated_detector import SimulatedDetector, detect, draw_detector
-from trapmeter.boxmodel.training_data import LabelledObservation
-from trapmeter.camera.fit import CameraFit, fit_camera
+from trapmeter.boxmodel.training_data import SIMULATED, LabelledObservation
 from trapmeter.camera.model import PinholeCamera
-from trapmeter.camera.prior import camera_prior
 from trapmeter.facts import Facts
 from trapmeter.records import Box, Observation
-from trapmeter.tables.cameras import CameraSetup
-from trapmeter.tables.reference_marks import ground_point
 
-SIMULATED = "simulated"
-"""The park of simulated sites."""
 MAX_M = 25.0
 """Animals farther away are left out, as in the tables of Deep Chimpact."""
 PHOTOGRAPHS_SHARE = 0.35
 """Share of the sites with photographs instead of videos."""
 LENS_SD_LOG, HEIGHT_SD_LOG, PITCH_SD_DEG = 0.03, 0.08, 2.0
 """Errors of a stated lens, and of a height and pitch measured in the field."""
-POINTS_M, READING_SD = (1.5, 16.0), 0.006
-"""Distances of reference points, and the error of reading their place, as a share of the picture."""
 
 
 def simulate_sites(n_sites: int, seed: int, first: int = 0) -> Iterator[LabelledObservation]:
@@ -55,9 +47,6 @@ def simulate_site(site_id: str, rng: np.random.Generator) -> Iterator[LabelledOb
     """A site's labelled boxes."""
     camera, detector = draw_camera(rng), draw_detector(rng)
     stated = stated_mounting(camera, rng)
-    # Who takes reference points may know the lens or not.
-    hfov_deg = stated.hfov_deg if rng.random() < 0.5 else None
-    fit = fit_to_points(camera, CameraSetup(hfov_deg, aspect=camera.aspect_ratio), rng)
     plants = rng.uniform(0, 0.7)
     herd = [draw_animal(rng) for _ in range(int(rng.integers(1, 5)))]
     is_photographs = rng.random() < PHOTOGRAPHS_SHARE
@@ -68,16 +57,12 @@ def simulate_site(site_id: str, rng: np.random.Generator) -> Iterator[LabelledOb
         medium = _Medium(f"{site_id}/{number}", site_id, camera, animal, detector, plants)
         for time_s, box, distance_m in medium.rows(n, rng):
             observation = Observation(medium.media_id, time_s, box, animal_id=1, site_id=site_id)
-            at = None if fit is None or box is None else fit.ground((box.x1 + box.x2) / 2, box.y2)
-            ground = at or (None, None)
             facts = Facts(
                 hfov_deg=stated.hfov_deg,
                 aspect_ratio=camera.aspect_ratio,
                 shoulder_m=animal.stated_m,
                 camera_height_m=stated.height_m,
                 pitch_deg=stated.pitch_deg,
-                ground_m=ground[0],
-                ground_sd_log=ground[1],
             )
             yield LabelledObservation(observation, distance_m, SIMULATED, facts)
 
@@ -91,18 +76,6 @@ def stated_mounting(camera: PinholeCamera, rng: np.random.Generator) -> PinholeC
         height_m=camera.height_m * math.exp(rng.normal(0, HEIGHT_SD_LOG)),
         pitch_deg=camera.pitch_deg + rng.normal(0, PITCH_SD_DEG),
     )
-
-
-def fit_to_points(camera: PinholeCamera, stated: CameraSetup, rng: np.random.Generator) -> CameraFit | None:
-    """A camera fitted to a few points on the ground, as a field team would take them; None if it sees fewer than two."""
-    points = []
-    for _ in range(int(rng.integers(2, 9))):
-        metres = math.exp(rng.uniform(*np.log(POINTS_M)))
-        x, y = camera.place(metres, rng.uniform(-0.35, 0.35) * camera.hfov_deg)
-        x, y = x + rng.normal(0, READING_SD), y + rng.normal(0, READING_SD)
-        if 0 <= x <= 1 and 0 <= y <= 1:
-            points.append(ground_point(x, y, metres))
-    return fit_camera(points, camera_prior(stated)) if len(points) >= 2 else None
 
 
 class _Medium:

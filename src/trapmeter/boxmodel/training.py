@@ -23,6 +23,7 @@ from trapmeter.boxmodel.novelty import learn_ranges
 from trapmeter.boxmodel.onnx_export import to_onnx
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import CASES, FULL, Case, LabelledObservation, View, build_training_table
+from trapmeter.facts import NO_FACTS
 from trapmeter.files import PathLike, make_folder, sha256_of_bytes
 from trapmeter.metrics import coverage, mae, mean_width
 from trapmeter.progress import Announce
@@ -70,6 +71,7 @@ def train_box_model(
             "media": len({sample.observation.media_id for sample in samples[:n_labelled]}),
             "sites": len({sample.observation.site_id for sample in samples[:n_labelled]}),
             "simulated_rows": len(samples) - n_labelled,
+            "rows_with_facts": sum(sample.facts != NO_FACTS for sample in samples),
         },
         held_out={
             "folds_by_site": settings.calibration_folds,

@@ -94,6 +94,10 @@ def read_tables(folders: Sequence[PathLike]) -> list[LabelledObservation]:
     return samples
 
 
+SIMULATED = "simulated"
+"""The park of simulated sites."""
+
+
 class View(StrEnum):
     """What the features of a row are computed from; see `apply_view`."""
 
@@ -172,7 +176,9 @@ CASES = (*map(Case, View), *(Case(View.FULL, known) for known in Knowledge if kn
 
 @dataclass(frozen=True, slots=True)
 class TrainingTable:
-    """Rows to train on: features in each view (n x len(FEATURES)), target, weight, and whether there is a box (n each).
+    """Rows to train on: features in each view (n x len(FEATURES)), target and weight (n each).
+
+    is_simulated (n): the row is of a simulated site.
 
     site_index (n): 0..k-1, the number of the row's site, or of its medium if the site is unknown.
     """
@@ -180,7 +186,7 @@ class TrainingTable:
     features: Mapping[View, Floats32]
     target: Floats
     weight: Floats
-    is_boxed: Flags
+    is_simulated: Flags
     site_index: Ints
 
 
@@ -191,7 +197,7 @@ def build_training_table(samples: Sequence[LabelledObservation]) -> TrainingTabl
         {view: features(apply_view(observations, view), _drawn_facts(samples, view)) for view in View},
         to_target(np.array([sample.distance_m for sample in samples])),
         np.array([sample.weight for sample in samples]),
-        np.array([observation.box is not None for observation in observations]),
+        np.array([sample.park == SIMULATED for sample in samples]),
         np.unique([observation.site_or_medium for observation in observations], return_inverse=True)[1].astype(
             np.int64
         ),

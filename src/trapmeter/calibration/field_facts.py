@@ -71,9 +71,9 @@ class FieldFacts:
 
 def known_facts(camera: CameraSetup | None, shoulder: ShoulderHeight | None) -> Facts:
     """What models are told about a camera and its animals. Without a lens, height and pitch say nothing."""
+    camera = camera if camera is not None and camera.hfov_deg is not None else None
     if camera is None and shoulder is None:
         return NO_FACTS
-    camera = camera if camera is not None and camera.hfov_deg is not None else None
     return Facts(
         hfov_deg=None if camera is None else camera.hfov_deg,
         aspect_ratio=None if camera is None else camera.aspect_ratio,

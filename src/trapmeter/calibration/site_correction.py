@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trapmeter.calibration.animal_marks import animal_uprights
 from trapmeter.calibration.animal_size import AnimalSize
+from trapmeter.calibration.field_facts import known_facts
 from trapmeter.calibration.gaussian_process import Covariance, fit_label_correction, make_site_rows
 from trapmeter.calibration.lens import (
     TRAINED_HFOV_DEG,
@@ -19,7 +20,6 @@ from trapmeter.calibration.lens import (
     network_lens_factor,
     scale_distance,
 )
-from trapmeter.calibration.model_facts import facts_of_rows
 from trapmeter.calibration.track_fusion import FusionSettings, fuse_track
 from trapmeter.camera.fit import CameraFit, fit_camera
 from trapmeter.camera.prior import camera_prior, check_sees_ground
@@ -87,10 +87,10 @@ def apply_known_facts(
             return list(distances), facts
         factor = network_lens_factor(facts.camera, trained_hfov_deg)
         return [scale_distance(distance, factor) for distance in distances], facts
-    told = facts_of_rows(observations, facts.camera, facts.shoulders)
+    told = [known_facts(facts.camera, facts.shoulders.get(row.media_id)) for row in observations]
     # The lens still shapes the ground by reference points.
     left = replace(facts, camera=facts.camera if facts.uprights else None, shoulders={})
-    is_untold = all(row is NO_FACTS for row in told)
+    is_untold = all(row == NO_FACTS for row in told)
     return list(distances) if is_untold else model.estimate(observations, told), left
 
 

@@ -35,11 +35,6 @@ SCALES = (30.0, 8.0, 2.0, 1.0)
 contradict the others lose their weight step by step (graduated non-convexity, Blake and Zisserman 1987)."""
 
 
-HORIZON_M = 100.0
-"""Ground that seems farther away is as good as the horizon: its place in the picture says nothing about its distance."""
-MIN_SD_LOG = 1e-6
-
-
 @dataclass(frozen=True, slots=True)
 class MarkErrors:
     """How exact measured distances are, and how even the ground is."""
@@ -81,11 +76,6 @@ class CameraFit:
         values = nearness_at(steps, self.aspect_ratio, np.array(x), np.array(y))
         gradient = (values[1:] - values[0]) / STEP
         return float(values[0]), float(np.sqrt(gradient @ self.covariance @ gradient))
-
-    def ground(self, x: float, y: float) -> tuple[float, float] | None:
-        """The distance of the ground at a place in metres, and the standard deviation of its log; None near the horizon."""
-        nearness, sd = self.nearness(x, y)
-        return None if nearness < 1 / HORIZON_M else (1 / nearness, max(sd / nearness, MIN_SD_LOG))
 
     def slope(self, x: float, y: float) -> float:
         """How 1/d grows down the picture at a place, in 1/m per picture height."""

@@ -55,7 +55,6 @@ def _log(value: float | None) -> float | None:
 
 LOG_TAN_HALF_VFOV, LOG_TAN_HALF_HFOV, TAN_PITCH = "log_tan_half_vfov", "log_tan_half_hfov", "tan_pitch"
 LOG_SHOULDER_M, LOG_CAMERA_HEIGHT_M = "log_shoulder_m", "log_camera_height_m"
-LOG1P_GROUND_M, GROUND_SD_LOG = "log1p_ground_m", "ground_sd_log"
 LOG_BOX_HEIGHT, BOX_BOTTOM = "log_box_height", "box_bottom"
 
 FACT_INPUTS: Mapping[str, FactInput] = {
@@ -65,10 +64,6 @@ FACT_INPUTS: Mapping[str, FactInput] = {
     LOG_SHOULDER_M: FactInput(lambda facts, _: _log(facts.shoulder_m), -0.5, 0.7),
     LOG_CAMERA_HEIGHT_M: FactInput(lambda facts, _: _log(facts.camera_height_m), -0.2, 0.6),
     TAN_PITCH: FactInput(_tan_pitch, -0.1, 0.15),
-    LOG1P_GROUND_M: FactInput(
-        lambda facts, _: None if facts.ground_m is None else math.log1p(facts.ground_m), 1.9, 0.7
-    ),
-    GROUND_SD_LOG: FactInput(lambda facts, _: facts.ground_sd_log, 0.2, 0.2),
     LOG_BOX_HEIGHT: FactInput(lambda _, box: None if box is None else math.log(box.y2 - box.y1), -1.7, 0.8),
     BOX_BOTTOM: FactInput(lambda _, box: None if box is None else box.y2, 0.7, 0.2),
 }

@@ -16,20 +16,21 @@ _HOW = {
     Knowledge.LENS: "the lens (--hfov or --cameras; --exif for photos)",
     Knowledge.SIZE: "the species (--species)",
     Knowledge.LENS_AND_SIZE: "lens and species (--hfov, --species)",
-    Knowledge.EVERYTHING: "reference points of each camera (`trapmeter points`, then `trapmeter calibrate`)",
 }
 _NEXT = {
     Knowledge.NOTHING: (Knowledge.LENS, Knowledge.SIZE, Knowledge.LENS_AND_SIZE),
     Knowledge.LENS: (Knowledge.LENS_AND_SIZE,),
     Knowledge.SIZE: (Knowledge.LENS_AND_SIZE,),
-    Knowledge.LENS_AND_SIZE: (Knowledge.EVERYTHING,),
 }
 _NAMES = {
-    Knowledge.NOTHING: "nothing was known about cameras and animals",
-    Knowledge.LENS: "the lens was known",
-    Knowledge.SIZE: "the size of the animals was known",
-    Knowledge.LENS_AND_SIZE: "lens and size of the animals were known",
+    Knowledge.NOTHING: "nothing was known about the cameras and animals of most media",
+    Knowledge.LENS: "the lens of most media was known, but not the size of their animals",
+    Knowledge.SIZE: "the size of the animals of most media was known, but not the lens",
 }
+_POINTS = (
+    "lens and size of the animals of most media were known; what helps now are reference points of each camera (`trapmeter "
+    "points`, then `trapmeter calibrate`)"
+)
 
 
 def advise(estimator: DistanceEstimator, facts: FieldFacts, with_animals: Collection[str]) -> list[str]:
@@ -40,12 +41,14 @@ def advise(estimator: DistanceEstimator, facts: FieldFacts, with_animals: Collec
     if not with_animals or not isinstance(estimator, BoxEstimator) or not isinstance(estimator.model, BoxModel):
         return []
     known = _usual_knowledge(facts, with_animals)
+    if known is Knowledge.LENS_AND_SIZE:
+        return [_POINTS]
     ratios = {after: error_ratio(estimator.model.card.held_out, known, after) for after in _NEXT[known]}
     gains = {after: ratio for after, ratio in ratios.items() if ratio is not None and ratio < WORTH_TELLING}
     if not gains:
         return []
     options = [f"{1 - ratio:.0%} smaller with {_HOW[_told(known, after)]}" for after, ratio in gains.items()]
-    return [f"{_NAMES[known]}; errors at new sites are about {', '.join(options)}"]
+    return [f"{_NAMES[known]}; errors at rendered and simulated sites are {', '.join(options)}"]
 
 
 def _told(known: Knowledge, after: Knowledge) -> Knowledge:

@@ -39,14 +39,13 @@ MAX_PITCH_DEG = 90.0
 
 def told_facts(facts: Facts, settings: FactSettings, rng: np.random.Generator) -> Facts:
     """The facts as one window's network is told them: each with its error or None. It always draws as many numbers."""
-    shows_none, *hidden = rng.random(6).tolist()
-    lens, shoulder, camera_height, pitch, ground = (
+    shows_none, *hidden = rng.random(5).tolist()
+    lens, shoulder, camera_height, pitch = (
         shows_none >= settings.p_none and draw >= settings.p_hidden for draw in hidden
     )
     lens_error, shoulder_error, height_error, pitch_error = rng.standard_normal(4).tolist()
-    told_ground = facts if ground else replace(facts, ground_m=None, ground_sd_log=None)
     return replace(
-        told_ground,
+        facts,
         hfov_deg=scaled_hfov_deg(facts.hfov_deg, math.exp(settings.lens_sd_log * lens_error)) if lens else None,
         shoulder_m=_scaled(facts.shoulder_m, math.exp(settings.shoulder_sd_log * shoulder_error)) if shoulder else None,
         camera_height_m=_scaled(facts.camera_height_m, math.exp(settings.camera_height_sd_log * height_error))
