@@ -29,8 +29,8 @@ from trapmeter.boxmodel.features import features
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.boxmodel.settings import BoxModelSettings
 from trapmeter.boxmodel.training_data import build_training_table, read_labelled_observations
-from trapmeter.calibration.lens import to_training_lens
 from trapmeter.calibration.site_correction import SiteFacts, apply_known_facts, correct_site
+from trapmeter.facts import Facts
 from trapmeter.records import Box, Distance, Observation
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.species import ShoulderHeight, shoulder_height_of
@@ -136,28 +136,29 @@ def narrow_lenses(folder: Path) -> None:
     forests = [fit_forest(table, fold != k, BoxModelSettings(bags=1)) for k in range(3)]
     truth = np.array([sample.distance_m for sample in samples])
     print(
-        "| lens, times longer | rows | plain picture, m | as predicted, m | times root, m | times ratio, m | boxes, m |"
+        "| lens, times longer | rows | plain picture, m | as predicted, m | times root, m | times ratio, m | lens told, m |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for longer in LONGER:
-        camera = CameraSetup(math.degrees(2 * math.atan(math.tan(math.radians(TRAINED_HFOV_DEG) / 2) / longer)))
+        hfov_deg = math.degrees(2 * math.atan(math.tan(math.radians(TRAINED_HFOV_DEG) / 2) / longer))
         visible: dict[int, Observation] = {}
         for i, sample in enumerate(samples):
             box = None if sample.observation.box is None else enlarged(sample.observation.box, longer)
             if box is not None:
                 visible[i] = replace(sample.observation, box=box)
         rows = np.array(list(visible))
-        trained = [
-            replace(row, box=to_training_lens(row.box, camera)) for row in visible.values() if row.box is not None
-        ]
+        lens = Facts(hfov_deg=hfov_deg, aspect_ratio=16 / 9)
 
-        def predict_m(observations: Sequence[Observation], folds: np.ndarray = fold[rows]) -> Floats:
-            values = features(observations)
+        def predict_m(
+            observations: Sequence[Observation], facts: Sequence[Facts] = (), folds: np.ndarray = fold[rows]
+        ) -> Floats:
+            values = features(observations, facts)
             predictions = np.stack([np.expm1(forest.predict(values)[:, 0]) for forest in forests])
             return np.asarray(predictions[folds, np.arange(len(folds))], np.float64)
 
         plain, enlarged_m = predict_m([samples[i].observation for i in rows]), predict_m(list(visible.values()))
-        columns = [plain, enlarged_m, enlarged_m * math.sqrt(longer), enlarged_m * longer, predict_m(trained)]
+        told_m = predict_m(list(visible.values()), [lens] * len(visible))
+        columns = [plain, enlarged_m, enlarged_m * math.sqrt(longer), enlarged_m * longer, told_m]
         errors = " | ".join(f"{np.abs(column - truth[rows]).mean():.3f}" for column in columns)
         print(f"| {longer:g} | {len(rows)} | {errors} |", flush=True)
 

@@ -10,8 +10,9 @@ import pytest
 
 from fakes import HEIGHT, HeightModel
 from trapmeter.calibration.field_facts import FieldFacts, LensSource, facts_used_in, shoulders_by_medium
-from trapmeter.calibration.lens import box_scale, lens_ratio
+from trapmeter.calibration.lens import lens_ratio
 from trapmeter.errors import InputError
+from trapmeter.facts import Facts
 from trapmeter.prediction.camera_correction import (
     CameraCorrection,
     CameraInputs,
@@ -133,11 +134,19 @@ def test_a_box_model_is_told_the_lens_and_gets_the_detected_boxes() -> None:
     assert first.observation.box == BOX
 
 
-def test_boxes_are_converted_for_a_model_that_is_told_nothing() -> None:
-    facts = FieldFacts({"S1/a.jpg": CameraSetup(20.0, aspect=16 / 9)})
+def test_the_box_model_of_a_blend_is_told_the_lens_and_the_size_follows_afterwards() -> None:
+    facts = FieldFacts({"S1/a.jpg": CameraSetup(20.0, aspect=16 / 9)}, {"S1/a.jpg": ShoulderHeight(0.3)})
+    received: list[DetectedAnimal] = []
+
+    class Recorder(BoxEstimator):
+        def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
+            received.extend(animals)
+            return super().estimate(animals)
+
     animal = DetectedAnimal(Observation("S1/a.jpg", 0.0, BOX, 1, "S1"))
-    (distance,) = CameraCorrection(BoxEstimator(HeightModel()), facts, ToldFacts()).estimate([animal])
-    assert distance.distance_m == pytest.approx(5 / box_scale(lens_ratio(CameraSetup(20.0))))
+    CameraCorrection(Recorder(HeightModel()), facts, ToldFacts(network_lens=True)).estimate([animal])
+    CameraCorrection(Recorder(HeightModel()), facts).estimate([animal])
+    assert [animal.facts for animal in received] == [Facts(20.0, 16 / 9), Facts(20.0, 16 / 9, 0.3)]
 
 
 def test_a_small_animal_is_estimated_nearer() -> None:

@@ -146,9 +146,9 @@ def test_distances_are_not_corrected_for_what_networks_were_told(told: ToldFacts
 
 
 def test_what_networks_and_blends_were_told() -> None:
-    assert told_by_networks((), is_blended=False) == ToldFacts(boxes=True)
+    assert told_by_networks((), is_blended=False) == ToldFacts()
     assert told_by_networks(NAMES, is_blended=False) == TOLD_ALL
-    assert told_by_networks(("log_shoulder_m",), is_blended=False) == ToldFacts(boxes=True, shoulder=True)
+    assert told_by_networks(("log_shoulder_m",), is_blended=False) == ToldFacts(shoulder=True)
     # Both models of a blend know the size, or none.
     assert told_by_networks(NAMES, is_blended=True) == TOLD_ALL
     assert told_by_networks(("log_shoulder_m",), is_blended=True) == ToldFacts()

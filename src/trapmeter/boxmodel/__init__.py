@@ -1,1 +1,1 @@
-"""Distance from boxes alone, without pixels: a second opinion beside the network, trained on real labels."""
+"""Distance from boxes and what is known about cameras and animals, without pixels."""

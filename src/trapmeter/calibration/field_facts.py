@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from trapmeter.calibration.lens import TRAINED_HFOV_DEG, lens_changes_boxes
+from trapmeter.calibration.lens import TRAINED_HFOV_DEG
+from trapmeter.camera.prior import camera_prior, check_sees_ground
 from trapmeter.errors import InputError
 from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.geometry import DEFAULT_HFOV_DEG
@@ -60,7 +61,7 @@ class FieldFacts:
         """The facts used for a medium, as a suffix for its rows' model_id; "" if there are none."""
         camera, shoulder = self.cameras.get(media_id), self.shoulders.get(media_id)
         used = []
-        if lens_changes_boxes(camera, self.trained_hfov_deg):
+        if camera is not None and camera.hfov_deg is not None:
             used.append(f"{LENS} {self.hfov_deg(media_id):.3g} deg{_LENS_NOTES[self.lens_source(media_id)]}")
         if camera is not None and camera.height_m is not None:
             used.append(GROUND)
@@ -81,6 +82,20 @@ def known_facts(camera: CameraSetup | None, shoulder: ShoulderHeight | None) -> 
         camera_height_m=None if camera is None else camera.height_m,
         pitch_deg=None if camera is None else camera.pitch_deg,
     )
+
+
+def check_cameras(path: Path, cameras: Mapping[str, CameraSetup]) -> None:
+    """Refuses cameras that, mounted as the table states, would see no ground.
+
+    Raises:
+        InputError: with the site, and what to correct.
+    """
+    for site_id, camera in cameras.items():
+        if camera.height_m is not None:
+            try:
+                check_sees_ground(camera_prior(camera))
+            except InputError as error:
+                raise InputError(f"{path}: site {site_id}: {error}") from None
 
 
 def facts_used_in(model_id: str) -> set[str]:

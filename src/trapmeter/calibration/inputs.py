@@ -9,7 +9,14 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from statistics import median
 
-from trapmeter.calibration.field_facts import GROUND, LENS, SHOULDER, facts_used_in, shoulders_by_medium
+from trapmeter.calibration.field_facts import (
+    GROUND,
+    LENS,
+    SHOULDER,
+    check_cameras,
+    facts_used_in,
+    shoulders_by_medium,
+)
 from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.site_correction import SiteFacts
 from trapmeter.errors import InputError
@@ -175,6 +182,8 @@ def read_inputs(settings: CalibrateSettings, source: Path, estimates: Sequence[E
     starts = _read_starts(settings, source, measured, times) if any(d.is_dated for d in deployments) else {}
     _check_zones(settings.points, deployments, starts)
     cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
+    if settings.cameras is not None:
+        check_cameras(settings.cameras, cameras)
     marked = list(dict.fromkeys(deployment.site_id for deployment in deployments))
     for path, named in ((settings.points, marked), (settings.cameras, list(cameras))):
         _check_sites(path, named, site_ids, source)

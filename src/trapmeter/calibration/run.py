@@ -244,6 +244,13 @@ def select_seconds(results: str | Path, out: str | Path, n_seconds: int, **setti
 
 def _correct(site: MeasuredSite, facts: SiteFacts, model: BoxModel | None, trained_hfov_deg: float) -> SiteResult:
     box_model = model if model is not None and site.model_ids == {model.identity.model_id} else None
+    base_ids = {model_id.partition("; with ")[0] for model_id in site.model_ids}
+    if model is not None and box_model is None and base_ids == {model.identity.model_id}:
+        raise InputError(
+            f"site {site.name}: `predict` has told the box model something already, and it takes all facts at once; start "
+            "from a run without --hfov, --cameras, --species and --exif, or give `predict` all of them (its detections are "
+            "kept)"
+        )
     informed, left = apply_known_facts(site.observations, site.distances, facts, box_model, trained_hfov_deg)
     try:
         corrected = correct_site(site.observations, informed, left)

@@ -16,7 +16,6 @@ from trapmeter.calibration.field_facts import known_facts
 from trapmeter.calibration.gaussian_process import Covariance, fit_label_correction, make_site_rows
 from trapmeter.calibration.lens import (
     TRAINED_HFOV_DEG,
-    lens_changes_boxes,
     network_lens_factor,
     scale_distance,
 )
@@ -83,8 +82,6 @@ def apply_known_facts(
     if nothing is known.
     """
     if model is None:
-        if not lens_changes_boxes(facts.camera, trained_hfov_deg):
-            return list(distances), facts
         factor = network_lens_factor(facts.camera, trained_hfov_deg)
         return [scale_distance(distance, factor) for distance in distances], facts
     told = [known_facts(facts.camera, facts.shoulders.get(row.media_id)) for row in observations]
@@ -127,7 +124,7 @@ def fit_site_camera(facts: SiteFacts, observations: Sequence[Observation] = ()) 
     uprights: Sequence[Upright] = facts.uprights
     if not uprights and not has_mounting:
         # Through an unknown lens, a larger animal farther away looks the same.
-        if facts.camera is None or facts.camera.hfov_deg is None:
+        if facts.camera is None or facts.camera.hfov_deg is None or not facts.shoulders:
             return None
         uprights = animal_uprights(
             observations, facts.shoulders, share_repeated_boxes(observations).tolist(), FUSION.size

@@ -9,8 +9,14 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from trapmeter.calibration.field_facts import FieldFacts, LensSource, shoulders_by_medium, species_by_medium
-from trapmeter.calibration.lens import network_lens_factor, to_training_lens
+from trapmeter.calibration.field_facts import (
+    FieldFacts,
+    LensSource,
+    check_cameras,
+    shoulders_by_medium,
+    species_by_medium,
+)
+from trapmeter.calibration.lens import network_lens_factor
 from trapmeter.calibration.site_correction import SiteFacts, correct_site
 from trapmeter.camera.prior import camera_prior, check_sees_ground
 from trapmeter.errors import InputError
@@ -42,37 +48,35 @@ class CameraInputs:
 class ToldFacts:
     """What models took as inputs, which their distances must not be corrected for again.
 
-    network_lens: the networks took the field of view. boxes: the box model, if there is one, took all facts. mounting,
-    shoulder: the estimator as a whole took the camera's height and pitch, or the animal's shoulder height.
+    network_lens: the networks took the field of view; the box model always does. mounting, shoulder: the estimator as a whole
+    took the camera's height and pitch, or the animal's shoulder height.
     """
 
     network_lens: bool = False
-    boxes: bool = False
     mounting: bool = False
     shoulder: bool = False
 
 
-TOLD_ALL = ToldFacts(network_lens=True, boxes=True, mounting=True, shoulder=True)
+TOLD_ALL = ToldFacts(network_lens=True, mounting=True, shoulder=True)
 """What the box model alone is told."""
 
 
 def told_by_networks(names: Collection[str], *, is_blended: bool) -> ToldFacts:
     """What networks that take facts of these names were told, and the box model of a blend with them.
 
-    The shares of a blend were learned from two models that both knew the animals' size, or both did not.
+    The box model of a blend is told as much about size as its networks are.
     """
     lens, size = not TOLD_LENS.isdisjoint(names), takes_size(names)
     if is_blended:
-        return ToldFacts(lens, boxes=size, mounting=size, shoulder=size)
-    # There is no box model, but intervals depend on what is known.
-    return ToldFacts(lens, boxes=True, mounting=TOLD_MOUNTING.issubset(names), shoulder=LOG_SHOULDER_M in names)
+        return ToldFacts(lens, mounting=size, shoulder=size)
+    return ToldFacts(lens, mounting=TOLD_MOUNTING.issubset(names), shoulder=LOG_SHOULDER_M in names)
 
 
 class CameraCorrection:
     """Another estimator's distances, corrected. Satisfies `trapmeter.prediction.estimators.DistanceEstimator`.
 
-    Models that take facts get them. For others, boxes are converted to what the training cameras would have shown; ground
-    and body size are combined with the predictions afterwards. Without any facts a distance stays the same to the last bit.
+    Models that take facts get them. Ground and body size are combined afterwards with the predictions of others. Without any
+    facts a distance stays the same to the last bit.
     """
 
     def __init__(self, estimator: DistanceEstimator, facts: FieldFacts, told: ToldFacts = TOLD_ALL) -> None:
@@ -111,17 +115,16 @@ class CameraCorrection:
         return distances
 
     def _inform(self, animal: DetectedAnimal) -> DetectedAnimal:
-        """The animal with its facts, or as the training lens would have shown it."""
-        observation, trained_hfov_deg = animal.observation, self._facts.trained_hfov_deg
-        camera = self._facts.cameras.get(observation.media_id)
-        factor = 1.0 if self._told.network_lens else network_lens_factor(camera, trained_hfov_deg)
+        """The animal with the facts that its models take."""
+        media_id = animal.observation.media_id
+        camera, known = self._facts.cameras.get(media_id), self._facts.known(media_id)
+        if not self._told.shoulder:
+            known = replace(known, shoulder_m=None)
+        if not self._told.mounting:
+            known = replace(known, camera_height_m=None, pitch_deg=None)
+        factor = 1.0 if self._told.network_lens else network_lens_factor(camera, self._facts.trained_hfov_deg)
         distances_m = tuple(distance_m * factor for distance_m in animal.network_distances_m)
-        if self._told.boxes:
-            return DetectedAnimal(observation, distances_m, self._facts.known(observation.media_id))
-        if camera is not None and observation.box is not None:
-            box = to_training_lens(observation.box, camera, trained_hfov_deg)
-            observation = replace(observation, box=box)
-        return DetectedAnimal(observation, distances_m)
+        return DetectedAnimal(animal.observation, distances_m, known)
 
 
 def read_camera_inputs(
@@ -142,6 +145,8 @@ def read_camera_inputs(
     shoulders = shoulders_by_medium(settings.species, settings.shoulder_m, site_ids.items())
     species = {**(package_species or {}), **species_by_medium(settings.species, site_ids.items())}
     cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
+    if settings.cameras is not None:
+        check_cameras(settings.cameras, cameras)
     sites = sorted(set(site_ids.values()) - {""})
     if settings.cameras is not None and not cameras.keys() & set(sites):
         hint = f"the sites are {', '.join(sites[:8])}" if sites else "the media have no site; give it with --site"

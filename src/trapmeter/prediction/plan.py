@@ -89,6 +89,11 @@ class RunModels:
     notes: tuple[str, ...]
     time_limits: TimeLimits
 
+    @property
+    def take_facts(self) -> bool:
+        """Whether networks take what is known about cameras and animals."""
+        return any(bundle.spec.facts for bundle in self.bundles)
+
 
 def plan_run(settings: PredictSettings) -> RunPlan:
     """Finds the media and reads the tables.

@@ -168,12 +168,15 @@ def _box_model_card(card: BundleCard, *, is_embedded: bool) -> ModelCard:
     counts, figures = card.trained_on, card.held_out
     low, high = card.seen.get("log_h", (-math.inf, 0.0))
     heights = f"boxes of {math.exp(low):.0%} to {math.exp(min(high, 0.0)):.0%} of the picture's height; "
+    simulated = f", and {counts['simulated_rows']:,} simulated rows" if counts.get("simulated_rows") else ""
+    held_out = "real and rendered sites held out of training" if is_embedded else "sites held out of training"
     return {
         "model_id": card.model_id,
-        "role": "predicts distances from boxes alone",
+        "role": "predicts distances from boxes and what is known about cameras and animals",
         "licence": TRAPMETER_LICENCE if is_embedded else "",
-        "trained_on": ", ".join(f"{counts[name]:,} {name}" for name in ("rows", "media", "sites") if name in counts),
-        "held_out": _error_text(figures.get("mae_m"), "sites held out of training", figures.get("coverage")),
+        "trained_on": ", ".join(f"{counts[name]:,} {name}" for name in ("rows", "media", "sites") if name in counts)
+        + simulated,
+        "held_out": _error_text(figures.get("mae_m"), held_out, figures.get("coverage")),
         "valid": f"{heights}distances up to {FARTHEST_LABEL_M:g} m, intervals end at {MAX_M:g} m; for other places, species "
         "and lenses, check with --truth",
         "attribution": card.attribution,

@@ -94,14 +94,13 @@ def process_tasks(
 
     Networks that take facts also run again on the media about which others are stated now.
     """
-    takes_facts = any(bundle.spec.facts for bundle in models.bundles)
     kept = {
         task.medium.media_id
         for task in tasks
         if (result := journal.done.get(task.medium.media_id))
         and not result.failure
         and is_unchanged(task, result)
-        and (not takes_facts or result.told == task.told)
+        and (not models.take_facts or result.told == task.told)
     }
     left = [task for task in tasks if task.medium.media_id not in kept]
     n_done, n_failed = len(kept), 0

@@ -221,6 +221,7 @@ def _join_shards(shards: Sequence[_FinishedShard], plan: RunPlan, models: RunMod
                 is_better = key not in results or bool(results[key][0].failure)
             else:
                 is_better = key in tasks and is_unchanged(tasks[key], result)
+                is_better &= not models.take_facts or result.told == tasks[key].told
             if is_better:
                 results[key] = result, position
     if left := [task for key, task in tasks.items() if key not in results]:
