@@ -1,4 +1,4 @@
-"""Computes the box model's input: a row of numbers for each observation, from boxes alone.
+"""Computes the box model's input: a row of numbers for each observation.
 
 Where the lens is known, boxes are those that a usual lens would show, so that a model learns from one lens what it then
 knows of all. They describe its own box, its animal's boxes through time, and the boxes of its site, which show how the

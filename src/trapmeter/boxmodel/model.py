@@ -23,7 +23,7 @@ EMBEDDED = Path(__file__).parent / "embedded"
 
 
 class BoxModel:
-    """Estimates distances in metres with 90 % intervals from boxes alone.
+    """Estimates distances in metres with 90 % intervals from boxes and what is known about cameras and animals.
 
     >>> model = BoxModel.load()
     >>> distances = model.estimate(observations)    # all media of a run in one call

@@ -39,7 +39,7 @@ and all may be larger or smaller than their species. Chosen so that intervals ho
 
 
 class BoxPredictor(Protocol):
-    """Estimates distances from boxes alone, as `trapmeter.boxmodel.model.BoxModel` does."""
+    """Estimates distances from boxes and facts, as `trapmeter.boxmodel.model.BoxModel` does."""
 
     def estimate(self, observations: Sequence[Observation], facts: Sequence[Facts] = ()) -> list[Distance]:
         """A distance for each observation of a site. facts: what is known about each; empty if nothing is."""

@@ -58,7 +58,7 @@ VERBS = (
 """Group, verb, module and function, and the first sentence of its help."""
 
 GROUPED_VERBS = {
-    ("boxmodel", "Train and evaluate the model that estimates distances from boxes alone."): (
+    ("boxmodel", "Train and evaluate the model that estimates distances from boxes."): (
         ("train", "training:train_box_model", "Train a box model on labelled boxes."),
         ("evaluate", "training:evaluate_box_model", "Evaluate the box model at sites it has not seen."),
     ),

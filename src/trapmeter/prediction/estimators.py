@@ -49,7 +49,7 @@ class DistanceEstimator(Protocol):
 
 
 class BoxDistanceModel(Protocol):
-    """Predicts distances from boxes alone, as `trapmeter.boxmodel.model.BoxModel` does."""
+    """Predicts distances from boxes and facts, as `trapmeter.boxmodel.model.BoxModel` does."""
 
     @property
     def identity(self) -> ModelIdentity:
