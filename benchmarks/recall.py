@@ -3,11 +3,11 @@
     python benchmarks/recall.py --simtrap DIR [--split test] [--videos N]
     python benchmarks/recall.py --clips DIR... [--sheet FILE.jpg]
 
-The first form is on the videos of simtrap (rendered, every box known), one picture per second, through the same pipeline as
-`predict`. An animal counts if at least 20 % of it are visible. It is found if a box overlaps it by IoU >= 0.3 (each box belongs
-to one animal at most); boxes on less visible animals count neither way, and all others are false. CPU time is that of decoding
-and detection on one thread, both ways in turn for each video. A change of id: an animal's id differs from its last one. The
-rules were learned on the training sites (`benchmarks/learn_evidence.py`).
+The first form is on the videos of simtrap (rendered, every box known), one picture per second, through the same
+pipeline as `predict`. An animal counts if at least 20 % of it are visible. It is found if a box overlaps it by IoU >=
+0.3; each box is for one animal at most. Boxes on less visible animals count neither way, and all others are false. CPU
+time is that of decoding and detection on one thread, both ways in turn for each video. A change of id: an animal's id
+differs from its last one. The rules were learned on the training sites (`benchmarks/learn_evidence.py`).
 
 The second form lists the boxes that the second look loses and adds in videos without truth, and draws the seconds with added
 ones (green) and lost ones (red).
