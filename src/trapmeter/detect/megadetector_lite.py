@@ -9,7 +9,7 @@ In pictures below about 106 x 60 pixels it detects nothing.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,13 @@ class MegadetectorLite:
         identity = ModelIdentity(card["model_id"], card["sha256"])
         session = open_session(path, threads, "convert the model again")
         return cls(session, identity, card["input_size"], card["input_step"], min_score)
+
+    def for_size(self, size: int) -> MegadetectorLite:
+        """The same detector for pictures scaled to fit within size x size. It shares the network.
+
+        The published network has a fixed input, so there the rest is black and takes as long.
+        """
+        return replace(self, size=size)
 
     @property
     def input_hw(self) -> tuple[int, int]:

@@ -103,7 +103,7 @@ def _match(
     animals = sorted(animals, key=lambda animal: (animal.time_s, animal.box.xyxy))
     order = sorted(range(len(boxes)), key=lambda index: boxes[index].xyxy)
     gaps_s = np.array([time_s - animal.time_s for animal in animals])
-    cost, possible = _costs(
+    cost, possible = match_costs(
         np.array([animal.box.xyxy for animal in animals]),
         np.array([boxes[index].xyxy for index in order]),
         gaps_s,
@@ -129,7 +129,7 @@ def _assigned(cost: NDArray[np.float64]) -> list[tuple[int, int]]:
     return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
-def _costs(
+def match_costs(
     last: NDArray[np.float64], now: NDArray[np.float64], gaps_s: NDArray[np.float64], settings: TrackSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The cost of matching each animal (n) with each box (m), and whether they can match: both n x m.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from trapmeter.detect.second_look import SecondLook
 from trapmeter.detect.tracking import track_animals
 from trapmeter.errors import InputError, MediaError, ModelError
 from trapmeter.facts import NO_FACTS, Facts
@@ -41,12 +42,14 @@ class WorkerModels:
     """The models of a worker.
 
     A task's own boxes take the place of the detector; without either, each second is measured as a single animal, wherever
-    it is. With a store no video is opened: pictures and lengths come from there.
+    it is. With a store no video is opened: pictures and lengths come from there. second_look: decides which of the detector's
+    boxes are animals, and finds more; None if all of them are.
     """
 
     detector: Detector | None = None
     networks: WindowEnsemble | None = None
     store: FrameStore | None = None
+    second_look: SecondLook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,11 @@ def process_medium(task: MediumTask, models: WorkerModels) -> MediumResult:
     medium = task.medium
     state = FileState(0, 0)
     prefetcher = Prefetcher()
-    detector = None if models.detector is None or task.boxes is not None else DetectorStage(models.detector)
+    detector = (
+        None
+        if models.detector is None or task.boxes is not None
+        else DetectorStage(models.detector, models.second_look)
+    )
     networks = None if models.networks is None else NetworkStage(models.networks)
     try:
         if task.boxes is not None and task.boxes.failure:

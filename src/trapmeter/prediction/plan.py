@@ -13,6 +13,7 @@ from typing import Any
 
 from trapmeter._version import __version__
 from trapmeter.boxmodel.model import BoxModel
+from trapmeter.detect.evidence import WEIGHTS
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
 from trapmeter.detect.onnx_detector import OnnxDetector
 from trapmeter.errors import InputError
@@ -181,6 +182,7 @@ def journal_settings(plan: RunPlan, models: RunModels) -> dict[str, Any]:
         "boxes_sha256": plan.sources.sha256 if settings.boxes is None else sha256_of(settings.boxes),
         "min_score": plan.min_score,
         "detector_sha256": models.identities["detector"].sha256 if "detector" in models.identities else None,
+        "evidence_sha256": sha256_of(WEIGHTS) if "detector" in models.identities else None,
         "networks_sha256": identify_ensemble(models.bundles, flip=settings.flip).sha256 if models.bundles else None,
         "flip": settings.flip,
         # Runtimes round differently, so a run must not mix their predictions.

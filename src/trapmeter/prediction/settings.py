@@ -52,7 +52,8 @@ class PredictSettings(FieldSettings):
     processor time, or your own: the ONNX file of a MegaDetector or of another YOLO or RT-DETR detector."""
     min_score: Annotated[float | None, Range(least=0.0, most=1.0)] = None
     """Leave out boxes with a lower score. Default: 0.25; 0.2 for MegaDetector's JSON and for a detector of your own; 0 for
-    other files."""
+    other files. In videos, the embedded detector's boxes below it count too if something moves in them and the neighbouring
+    seconds support them."""
     hfov_deg: Annotated[float | None, Parameter(name="--hfov"), HFOV_RANGE] = None
     """Horizontal field of view of the cameras, if --cameras doesn't state it."""
     exif: bool = False

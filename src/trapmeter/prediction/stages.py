@@ -6,12 +6,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.detect.second_look import BLOCK_PICTURES, FirstLook, SecondLook, small_copy
 from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.frames.extraction import PHOTO_LENGTH_S
 from trapmeter.frames.pictures import resize_picture
@@ -34,14 +35,30 @@ BATCH_SIZE = 8
 N_PREFETCHED = 4
 """Pictures or windows that are decoded, and held, in advance: enough to bridge one that takes longer than the others."""
 
+EMPTY_PICTURE = np.zeros((0, 0, 3), np.uint8)
+
 Item = TypeVar("Item")
 
 
-class DetectorStage:
-    """Runs the detector on a medium's pictures one by one: on a processor a batch saves no time and costs memory."""
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A second after the first look: what was seen, or why there is no picture."""
 
-    def __init__(self, detector: Detector) -> None:
+    time_s: float
+    look: FirstLook | MissingFrame
+    is_corrupt: bool = False
+
+
+class DetectorStage:
+    """Runs the detector on a medium's pictures one by one: on a processor a batch saves no time and costs memory.
+
+    With a second look it holds small copies of the pictures, at most twice BLOCK_PICTURES, until it has judged them together;
+    without one all boxes of the detector are animals, and each second is out before the next picture is taken.
+    """
+
+    def __init__(self, detector: Detector, second_look: SecondLook | None = None) -> None:
         self._detector = detector
+        self._second_look = second_look
         self.input_hw = detector.input_hw
         self.spent_s = 0.0
         self._nights: list[bool] = []
@@ -53,26 +70,52 @@ class DetectorStage:
 
     def detect(self, pictures: Iterable[tuple[float, Frame | MissingFrame]]) -> Iterator[UntrackedSecond]:
         """The animals at each second. A picture with the same pixels as the previous one takes over its boxes."""
+        n_in_block = 1 if self._second_look is None else BLOCK_PICTURES
+        waiting: list[_Looked] = []
+        for looked in self._first_looks(pictures):
+            waiting.append(looked)
+            # A short block at the end would tell too little, so the last one is up to twice as long.
+            if n_in_block == 1 or len(waiting) >= 2 * n_in_block:
+                yield from self._judge(waiting[:n_in_block])
+                del waiting[:n_in_block]
+        yield from self._judge(waiting)
+
+    def _first_looks(self, pictures: Iterable[tuple[float, Frame | MissingFrame]]) -> Iterator[_Looked]:
         previous: Frame | None = None
-        boxes: tuple[Box, ...] = ()
+        look = FirstLook((), EMPTY_PICTURE)
         for time_s, picture in pictures:
             if isinstance(picture, MissingFrame):
-                yield UntrackedSecond(time_s, picture.status, picture.reason)
+                yield _Looked(time_s, picture)
                 continue
             if previous is None or not np.array_equal(picture.pixels, previous.pixels):
-                boxes = self._detect(picture)
+                look = self._look(picture)
                 self._nights.append(is_infrared(picture.pixels))
             previous = picture
-            if picture.is_corrupt and not boxes:
-                yield UntrackedSecond(time_s, Status.UNKNOWN, CORRUPT_REASON)
-            else:
-                yield untracked_second(time_s, boxes, CORRUPT_DOUBT if picture.is_corrupt else "")
+            yield _Looked(time_s, look, picture.is_corrupt)
 
-    def _detect(self, picture: Frame) -> tuple[Box, ...]:
+    def _look(self, picture: Frame) -> FirstLook:
         started = time.perf_counter()
         (boxes,) = self._detector.detect([picture.pixels])
+        small = EMPTY_PICTURE if self._second_look is None else small_copy(picture.pixels)
         self.spent_s += time.perf_counter() - started
-        return tuple(boxes)
+        return FirstLook(tuple(boxes), small)
+
+    def _judge(self, block: Sequence[_Looked]) -> Iterator[UntrackedSecond]:
+        """The animals of some seconds in succession."""
+        seen = [(second.time_s, second.look) for second in block if isinstance(second.look, FirstLook)]
+        started = time.perf_counter()
+        judged = [look.boxes for _, look in seen] if self._second_look is None else self._second_look.find(seen)
+        found = iter(judged)
+        self.spent_s += time.perf_counter() - started
+        for second in block:
+            if isinstance(second.look, MissingFrame):
+                yield UntrackedSecond(second.time_s, second.look.status, second.look.reason)
+                continue
+            boxes = next(found)
+            if second.is_corrupt and not boxes:
+                yield UntrackedSecond(second.time_s, Status.UNKNOWN, CORRUPT_REASON)
+            else:
+                yield untracked_second(second.time_s, boxes, CORRUPT_DOUBT if second.is_corrupt else "")
 
 
 def untracked_second(time_s: float, boxes: tuple[Box, ...], reason: str) -> UntrackedSecond:
@@ -199,7 +242,8 @@ def run_stages(
 
     reader: opened for the detector's size first, for the networks' second. facts: as for `NetworkStage.predict`.
     All seconds that any window could need are decoded, since it turns out too late which windows are needed. Memory holds the
-    pictures of one window, and those between the second at which the detector is and the last one of its window.
+    pictures of one window, and those between the first second that the detector has not decided on and the last one of the
+    window at which it is.
     """
     length_s, spec = reader.facts.length_s, networks.spec
     inside = [time_s for time_s in times_s if 0 <= time_s < max(length_s, PHOTO_LENGTH_S)]

@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from trapmeter.detect.megadetector_lite import EMBEDDED, MegadetectorLite
+from trapmeter.detect.motion import WIDTH
 from trapmeter.detect.onnx_detector import OnnxDetector
 from trapmeter.detect.precision import DetectorPrecision
+from trapmeter.detect.second_look import LEAST_SCORE, SecondLook
 from trapmeter.frames.store import FrameStore
 from trapmeter.models.bundle import Bundle
 from trapmeter.models.runtimes.choice import Runtime
@@ -59,7 +61,7 @@ def open_worker_models(
     Raises:
         ModelError: a file is missing, damaged or of another kind; or the networks take different inputs.
     """
-    loaded = None if detector is None else _load_detector(detector, min_score, threads)
+    loaded, second_look = (None, None) if detector is None else _load_detector(detector, min_score, threads)
     networks = None
     if bundles:
         import cv2
@@ -67,13 +69,17 @@ def open_worker_models(
         # Each worker has a core to itself: more threads would only compete.
         cv2.setNumThreads(1)
         networks = Ensemble([open_network(bundle, runtime, threads) for bundle in bundles], flip=flip)
-    return WorkerModels(loaded, networks, store)
+    return WorkerModels(loaded, networks, store, second_look)
 
 
-def _load_detector(detector: DetectorPrecision | Path, min_score: float, threads: int) -> Detector:
+def _load_detector(
+    detector: DetectorPrecision | Path, min_score: float, threads: int
+) -> tuple[Detector, SecondLook | None]:
+    """The detector, and the second look for the built-in one: its rules were learned from that detector's scores."""
     if isinstance(detector, Path):
-        return OnnxDetector.load(detector, min_score=min_score, threads=threads)
-    return MegadetectorLite.load(EMBEDDED[detector], min_score=min_score, threads=threads)
+        return OnnxDetector.load(detector, min_score=min_score, threads=threads), None
+    loaded = MegadetectorLite.load(EMBEDDED[detector], min_score=min(min_score, LEAST_SCORE), threads=threads)
+    return loaded, SecondLook(loaded.for_size(WIDTH), min_score)
 
 
 ModelsOpener = Callable[[], WorkerModels]
