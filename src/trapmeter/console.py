@@ -366,8 +366,8 @@ def _count(score: Score | None) -> str:
 
 
 REAL_FOOTAGE = (
-    "On real footage, at sites held out of training, the box model's mean error is 2.05 m; always guessing\n"
+    "On real footage, at sites held out of training, the box model's mean error is 2.10 m; always guessing\n"
     "the median has an error of 3.42 m (15,229 labelled seconds, two West African parks). The network was\n"
     "trained on rendered scenes only: don't use it on real footage."
 )
-"""From docs/results/boxmodel.md."""
+"""From docs/results/anywhere.md."""
