@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from calibration.conftest import TRUTHS_M
 from calibration_world import CAMERA, points_csv
+from trapmeter.boxmodel.model import BoxModel
 from trapmeter.calibration.run import calibrate, describe_correction, select_seconds
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Estimate, Status
@@ -213,3 +215,42 @@ def test_a_correction_that_worsens_the_labels_is_marked() -> None:
     unknown = replace(correction, label_error_m=None, label_error_left_out_m=None)
     assert "labels of a single video can't show" in describe_correction(unknown)
     assert describe_correction(replace(unknown, labels=0)).endswith("7.5 m after")
+
+
+def of_the_box_model(results: Path, note: str = "") -> str:
+    """Makes the results those of the built-in box model; returns its name."""
+    model_id = BoxModel.load().identity.model_id
+    table = results / "distances.csv"
+    estimates = read_distances(table)
+    rows = [replace(row, model_id=f"{model_id}{note}") if row.distance is not None else row for row in estimates]
+    write_distances(table, rows)
+    return model_id
+
+
+def test_the_box_model_estimates_again_with_what_is_known(results: Path, tmp_path: Path) -> None:
+    model_id = of_the_box_model(results)
+    calibrate(results, tmp_path / "small", shoulder_m=0.3)
+    calibrate(results, tmp_path / "large", shoulder_m=1.2)
+    small, large = (of_site(read_distances(tmp_path / name / "distances.csv"), "S1") for name in ("small", "large"))
+    for near, far in zip(small, large, strict=True):
+        assert near.distance is not None
+        assert far.distance is not None
+        assert near.distance.distance_m < far.distance.distance_m
+        assert near.model_id == f"{model_id}; calibrated"
+    run = json.loads((tmp_path / "small/run.json").read_text())
+    assert run["box_model"]["model_id"] == model_id
+
+
+def test_a_box_model_that_predict_has_told_something_is_not_told_the_rest_alone(results: Path, tmp_path: Path) -> None:
+    of_the_box_model(results, "; with lens 39 deg")
+    with pytest.raises(InputError, match="site S1: `predict` has told the box model something already"):
+        calibrate(results, tmp_path / "out", species="red fox")
+    # Reference points come on top of it.
+    points = write(tmp_path / "points.csv", points_csv("S1", 3.0, 5.0, 8.0, 12.0))
+    assert calibrate(results, tmp_path / "out", points=points).n_moved > 0
+
+
+def test_a_camera_that_sees_no_ground_is_refused(results: Path, tmp_path: Path) -> None:
+    cameras = write(tmp_path / "cameras.csv", "site_id,hfov_deg,height_m,pitch_deg\nS1,40,1.2,40\n")
+    with pytest.raises(InputError, match=r"cameras\.csv: site S1: .*sees no ground"):
+        calibrate(results, tmp_path / "out", cameras=cameras)

@@ -195,3 +195,16 @@ def test_species_and_height_exclude_each_other() -> None:
 def test_an_impossible_lens_is_refused(degrees: float) -> None:
     with pytest.raises(InputError, match="--hfov: expected at least 5 and at most 170 degrees"):
         settings(hfov_deg=degrees)
+
+
+def test_a_camera_that_sees_no_ground_is_refused_with_its_site(tmp_path: Path) -> None:
+    table = tmp_path / "cameras.csv"
+    table.write_text("site_id,hfov_deg,height_m,pitch_deg\nS1,40,1.2,40\n")
+    media = [Medium("S1/a.jpg", Path("S1/a.jpg"), MediumKind.PHOTO, "S1")]
+    with pytest.raises(InputError, match=r"cameras\.csv: site S1: .*sees no ground"):
+        read_camera_inputs(settings(cameras=table), media)
+
+
+def test_a_lens_is_noted_whenever_it_was_told() -> None:
+    facts = FieldFacts({"a": CameraSetup(45.0, aspect=16 / 9), "b": CameraSetup(aspect=16 / 9)})
+    assert (facts.note("a"), facts.note("b"), facts.note("c")) == ("; with lens 45 deg", "", "")

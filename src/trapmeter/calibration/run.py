@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -199,7 +199,7 @@ def run_calibration(settings: CalibrateSettings, progress: Progress = no_progres
         (*inputs.notes, *checked.notes, *views.notes, *_notes_on_moved(views)),
         checked.misfits,
     )
-    _write_run_json(settings, source, calibration)
+    _write_run_json(settings, source, calibration, model)
     return calibration
 
 
@@ -381,17 +381,24 @@ def _make_output_folder(out: Path, source: Path) -> None:
         raise RunError(f"{out}: can't be written: {error.strerror or error}; choose another --out") from error
 
 
-def _write_run_json(settings: CalibrateSettings, source: Path, calibration: Calibration) -> None:
+def _write_run_json(
+    settings: CalibrateSettings, source: Path, calibration: Calibration, model: BoxModel | None
+) -> None:
+    """model: the box model that estimated again, told what is known."""
+
     def checksum(path: Path) -> str:
         return checksum_of_observations(path) if is_package(path) else sha256_of(path)
 
     files = {"results": source, "labels": settings.labels, "points": settings.points, "cameras": settings.cameras}
+    if settings.species is not None and Path(settings.species).is_file():
+        files["species"] = Path(settings.species)
     facts: dict[str, Any] = {
         "trapmeter": __version__,
         "inputs": {name: {"file": str(path), "sha256": checksum(path)} for name, path in files.items() if path},
         # Where `review` finds the photographs that cameras.json names.
         "photo_folders": [str(folder.resolve()) for folder in _photo_folders(settings)],
         "trained_hfov_deg": settings.trained_hfov_deg,
+        "box_model": None if model is None else asdict(model.identity),
         "species": settings.species,
         "shoulder_m": settings.shoulder_m,
         "counts": {
