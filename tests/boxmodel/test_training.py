@@ -61,7 +61,13 @@ class TestTrain:
 
     def test_the_card_counts_the_training_data(self, bundle, world):
         card = json.loads((bundle / "bundle.json").read_text())
-        assert card["trained_on"] == {"rows": len(world), "media": 96, "sites": 16}
+        assert card["trained_on"] == {
+            "rows": len(world),
+            "media": 96,
+            "sites": 16,
+            "simulated_rows": 0,
+            "rows_with_facts": 0,
+        }
         assert 0.8 < card["held_out"]["coverage"] < 1.0
 
     @needs_lightgbm
