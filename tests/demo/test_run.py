@@ -76,7 +76,7 @@ def test_the_output_has_a_line_for_each_method_and_the_error_on_real_footage(
         assert column in head.split()
         assert [line for line in lines if line.startswith(f"  {column} ")], f"{column} is explained"
     text = "\n".join(lines)
-    assert "2.05 m" in text and "3.42 m" in text
+    assert "2.10 m" in text and "3.42 m" in text
     assert f"pictures: {demo.report}" in lines
     assert len(lines) <= 30
 
