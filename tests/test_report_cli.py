@@ -10,6 +10,7 @@ import pytest
 from conftest import MakeClip
 from report.pages import Page
 from terminal import inside
+from trapmeter.boxmodel.model import BoxModel
 from trapmeter.demo.clips import CLIPS
 from trapmeter.tables.distances import read_distances
 
@@ -33,7 +34,9 @@ def test_the_report_has_the_same_bytes_as_that_of_the_run(results: Path) -> None
     text = Page(first.decode()).text
     assert "By day and night" in text
     assert "Model cards" in text
-    assert "15,229 rows, 2,072 media, 153 sites" in text
+    counts = BoxModel.load().card.trained_on
+    assert f"{counts['rows']:,} rows, {counts['media']:,} media, {counts['sites']:,} sites" in text
+    assert f"{counts['simulated_rows']:,} simulated rows" in text
 
 
 def test_rows_know_that_it_was_day(results: Path) -> None:

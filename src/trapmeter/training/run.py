@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trapmeter.errors import InputError
+from trapmeter.files import remove_partial_files
 from trapmeter.folds import SECOND_PLACE_SEED, folds_by_site, folds_by_video, leaking_sites
 from trapmeter.frames.store import FrameStore
 from trapmeter.progress import Announce
@@ -23,7 +24,7 @@ from trapmeter.training.samples import (
     without_other_animals,
 )
 from trapmeter.training.settings import FoldsBy, TrainSettings
-from trapmeter.training.training_log import draw_all_curves
+from trapmeter.training.training_log import ALL_CURVES, draw_all_curves
 
 
 def train(settings: TrainSettings, announce: Announce = print) -> list[Path]:
@@ -43,6 +44,8 @@ def train(settings: TrainSettings, announce: Announce = print) -> list[Path]:
     with process_group(ranks):
         with failing_together(ranks):
             samples, extra, store, fold_of = _read_inputs(settings)
+            if ranks.is_first:
+                remove_partial_files(settings.out, {ALL_CURVES})
         folds = range(settings.n_folds) if settings.fold is None else [settings.fold]
         if settings.animals is not None and not (settings.recipe.place_weight or settings.recipe.input.box_channel):
             announce_once(f"the recipe {settings.recipe.name} makes no use of drawn boxes; --animals has no effect")

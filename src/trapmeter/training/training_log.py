@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -190,6 +191,9 @@ def draw_all_curves(folder: Path) -> Path | None:
     lower.legend(title="lowest error", ncols=2, fontsize="small")
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
+    # Drawing takes seconds: only the finished picture is written, so that hardly any kill leaves a part of it behind.
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
     with atomic_path(folder / ALL_CURVES) as partial:
-        figure.savefig(partial, format="png", dpi=110)
+        partial.write_bytes(picture.getvalue())
     return folder / ALL_CURVES
