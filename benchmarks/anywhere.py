@@ -1,10 +1,10 @@
-"""Measures the box model at sites, lenses and animals that it has not seen, by what it is told, beside an earlier version.
+"""Compares the box model with an earlier version, at sites, lenses and animals that neither has seen.
 
     python benchmarks/anywhere.py --simtrap DIR --before ../trapmeter-1.0/src --out anywhere.json
 
 Grounds: simtrap's test sites (the detector's best box of each labelled second), and simulated sites by lens and by size of
-animal. Told: nothing; the lens (with an error of 3 %); lens and species; both and three or six reference points, read with
-an error of 0.6 % of the picture. Every version answers in a process of its own, from the same rows.
+animal. Each version answers several times, given more each time: nothing; the lens (with an error of 3 %); lens and species;
+lens, species and three or six reference points, whose places in the picture have an error of 0.6 %. Every version answers in a process of its own, from the same rows.
 """
 
 from __future__ import annotations
