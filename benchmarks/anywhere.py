@@ -4,7 +4,8 @@
 
 Grounds: simtrap's test sites (the detector's best box of each labelled second), and simulated sites by lens and by size of
 animal. Each version answers several times, given more each time: nothing; the lens (with an error of 3 %); lens and species;
-lens, species and three or six reference points, whose places in the picture have an error of 0.6 %. Every version answers in a process of its own, from the same rows.
+lens, species and three or six reference points, whose places in the picture have an error of 0.6 %. Every version answers in
+a process of its own, from the same rows.
 """
 
 from __future__ import annotations
