@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -63,21 +63,18 @@ def exif_hfov_deg(image: Image.Image) -> float | None:
 
 def exif_recording_time(image: Image.Image) -> str:
     """When the photo was taken, by the camera's clock (ISO 8601); "" if EXIF has no plausible time."""
+    text = str(_exif(image).get(Base.DateTimeOriginal)).strip("\0 ")
     try:
-        text = image.getexif().get_ifd(IFD.Exif).get(Base.DateTimeOriginal)
-        when = datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  EXIF has no zone
-    except Exception:
+        when = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  EXIF has no zone
+    except ValueError:
         return ""
     return when.isoformat() if when.year >= FIRST_YEAR else ""
 
 
 def exif_camera(image: Image.Image) -> tuple[str, str]:
     """Make and model of the camera; "" for each that EXIF lacks."""
-    try:
-        exif = image.getexif()
-        return printable_tag(exif.get(Base.Make)), printable_tag(exif.get(Base.Model))
-    except Exception:
-        return "", ""
+    exif = _exif(image)
+    return printable_tag(exif.get(Base.Make)), printable_tag(exif.get(Base.Model))
 
 
 def displayed_size(image: Image.Image) -> tuple[int, int]:
@@ -86,19 +83,24 @@ def displayed_size(image: Image.Image) -> tuple[int, int]:
     return (height, width) if _is_turned(_tags(image)) else (width, height)
 
 
+def _exif(image: Image.Image) -> dict[int, Any]:
+    """All tags by number, as far as they can be read: Pillow's reader fails in many ways on crafted bytes."""
+    tags: dict[int, Any] = {}
+    with suppress(Exception):
+        exif = image.getexif()
+        tags.update(exif)
+        tags.update(exif.get_ifd(IFD.Exif))
+    return tags
+
+
 def _is_turned(tags: dict[int, float]) -> bool:
     return tags.get(Base.Orientation) in TURNED_ORIENTATIONS
 
 
 def _tags(image: Image.Image) -> dict[int, float]:
-    """The tags with numbers above 0. Pillow's EXIF reader fails in many ways on crafted bytes."""
-    try:
-        exif = image.getexif()
-        values = {**exif, **exif.get_ifd(IFD.Exif)}
-    except Exception:
-        return {}
+    """The tags with numbers above 0."""
     numbers: dict[int, float] = {}
-    for tag, value in values.items():
+    for tag, value in _exif(image).items():
         try:
             number = float(value)
         except (TypeError, ValueError, ArithmeticError):

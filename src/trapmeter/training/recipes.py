@@ -237,12 +237,17 @@ def default() -> Recipe:
 
 def default_cpu() -> Recipe:
     """`default` at the scale of `second_place_cpu`: a small network, half the height and width, 12 epochs."""
+    return _at_cpu_scale(default(), "default_cpu", (135, 240))
+
+
+def _at_cpu_scale(recipe: Recipe, name: str, size_hw: tuple[int, int]) -> Recipe:
+    """The recipe for a CPU: the small network that the package has weights for, smaller pictures, 12 epochs."""
     return replace(
-        default(),
-        name="default_cpu",
+        recipe,
+        name=name,
         backbone=LITE0,
         weights=PACKAGE,
-        input=replace(default().input, size_hw=(135, 240)),
+        input=replace(recipe.input, size_hw=size_hw),
         schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=11),
         epochs=12,
         precision=Precision.FP32,
@@ -281,49 +286,29 @@ def anywhere() -> Recipe:
 
     Its backbone is small enough that a bundle in 8 bits has less than 12 MB, and made for 8 bits.
     """
-    return Recipe(
+    return replace(
+        default(),
         name="anywhere",
         backbone="tf_efficientnet_lite3.in1k",
-        weights=HUB,
-        input=InputSpec(
+        input=replace(
+            default().input,
             size_hw=(256, 448),
             # Fewer frames than `default` decode faster, and photos have one only.
             offsets_s=TIME_ORDER_OFFSETS_S,
-            frames=FrameEncoding.MOTION,
-            box_channel=True,
-            target=Target.LOG1P,
             facts=(
                 *(LOG_TAN_HALF_VFOV, LOG_TAN_HALF_HFOV, LOG_SHOULDER_M, LOG_CAMERA_HEIGHT_M, TAN_PITCH),
                 *(LOG_BOX_HEIGHT, BOX_BOTTOM),
             ),
         ),
         augment=fact_preserving(),
-        schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=25),
-        epochs=26,
-        warm_up=True,
-        precision=Precision.BF16,
-        box_dropout=0.15,
         box_jitter=0.04,
         single_share=0.3,
-        head=Head.LOCATING,
-        place_weight=0.3,
-        start_at_median=True,
     )
 
 
 def anywhere_cpu() -> Recipe:
     """`anywhere` at the scale of `student_cpu`: a small network, half the height and width, 12 epochs."""
-    return replace(
-        anywhere(),
-        name="anywhere_cpu",
-        backbone=LITE0,
-        weights=PACKAGE,
-        input=replace(anywhere().input, size_hw=(128, 224)),
-        schedule=CosineSchedule(lr=1e-3, eta_min=1e-5, t_max=11),
-        epochs=12,
-        precision=Precision.FP32,
-        workers=1,
-    )
+    return _at_cpu_scale(anywhere(), "anywhere_cpu", (128, 224))
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
