@@ -175,10 +175,6 @@ def _second_look_models() -> WorkerModels:
     return open_worker_models(
         detector=DetectorPrecision.INT8,
         min_score=DEFAULT_MIN_SCORE,
-        bundles=(),
-        flip=False,
-        store=None,
-        threads=1,
     )
 
 

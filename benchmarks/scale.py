@@ -236,10 +236,6 @@ def data(folder: Path, _: int) -> None:
         open_worker_models,
         detector=DetectorPrecision.INT8,
         min_score=DEFAULT_MIN_SCORE,
-        bundles=(),
-        flip=False,
-        store=None,
-        threads=1,
     )
 
     def by_core() -> int:

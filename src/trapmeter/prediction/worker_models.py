@@ -50,10 +50,10 @@ def open_worker_models(
     *,
     detector: DetectorPrecision | Path | None,
     min_score: float,
-    bundles: Sequence[Bundle],
-    flip: bool,
-    store: FrameStore | None,
-    threads: int,
+    bundles: Sequence[Bundle] = (),
+    flip: bool = False,
+    store: FrameStore | None = None,
+    threads: int = 1,
     runtime: Runtime = Runtime.ONNXRUNTIME,
 ) -> WorkerModels:
     """Loads the detector, if any, and the networks.
