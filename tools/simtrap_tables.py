@@ -1,6 +1,6 @@
 r"""Makes training tables for the box model from a folder of simtrap, with what a field team would know.
 
-    python tools/simtrap_tables.py --simtrap DIR --split train --without S0007 S0011 S0073 S0079 \
+    PYTHONPATH=benchmarks python tools/simtrap_tables.py --simtrap DIR --split train --without S0007 S0011 S0073 S0079 \
         --out tables/
     trapmeter boxmodel train --tables deep-chimpact/ --tables tables/ --simulated 3000 --out model/
 
@@ -20,21 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
+from camera_facts import shoulder
 from trapmeter.boxmodel.simulated import stated_mounting
 from trapmeter.camera.model import PinholeCamera
 from trapmeter.tables.drivendata import FACT_COLUMNS
-from trapmeter.tables.species import shoulder_height_of
 
-NAMES = {
-    "elephant": "forest elephant",
-    "hog": "red river hog",
-    "buffalo": "forest buffalo",
-    "monkey": "sooty mangabey",
-    "golden_cat": "African golden cat",
-    "fox": "red fox",
-}
-"""The names in field guides of simtrap's species."""
-CALF_M = 1.2
 MIN_VISIBLE = 0.2
 INDIVIDUAL_SD_LOG = 0.07
 
@@ -102,8 +92,7 @@ def shoulder_of(animal: Row | None) -> str:
     if "shoulder_m" in animal:
         rng = np.random.default_rng(zlib.crc32(animal["individual"].encode()))
         return f"{min(float(animal['shoulder_m']) * math.exp(rng.normal(0, INDIVIDUAL_SD_LOG)), 4.0):.3f}"
-    species = animal["species"]
-    return f"{CALF_M if species == 'elephant_calf' else shoulder_height_of(NAMES.get(species, species)).height_m:.3f}"
+    return f"{shoulder(animal['species']).height_m:.3f}"
 
 
 def read(path: Path) -> list[Row]:
