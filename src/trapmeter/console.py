@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import ProgressColumn
 
-    from trapmeter.calibration.run import Calibration, LabelSelection
+    from trapmeter.calibration.pick import LabelSelection
+    from trapmeter.calibration.run import Calibration
     from trapmeter.demo.run import Demo
     from trapmeter.demo.scores import Score
     from trapmeter.density.run import DensityRun

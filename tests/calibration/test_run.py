@@ -12,7 +12,8 @@ import pytest
 from calibration.conftest import TRUTHS_M
 from calibration_world import CAMERA, points_csv
 from trapmeter.boxmodel.model import BoxModel
-from trapmeter.calibration.run import calibrate, describe_correction, select_seconds
+from trapmeter.calibration.pick import select_seconds
+from trapmeter.calibration.run import calibrate, describe_correction
 from trapmeter.errors import InputError, RunError
 from trapmeter.records import Estimate, Status
 from trapmeter.tables.corrections import SiteCorrection

@@ -26,7 +26,7 @@ ROUNDS = 4
 SCORE_FLOOR = 0.02
 MIN_WEIGHT = 1e-3
 SAME_BOX_IOU = 0.6
-MAX_COMPARED = 4000
+MAX_COMPARED = 1200
 """Boxes of a site or medium that others are compared with. Bounds the work where there are many thousands."""
 ROWS_PER_BLOCK = 500
 

@@ -1,4 +1,4 @@
-"""Calibrates a folder of results and writes the corrected tables and a chart, or selects the seconds to label."""
+"""Calibrates a folder of results, and writes the corrected tables and a chart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any
 from trapmeter._version import __version__
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.calibration.chart import SitePanel, draw_site_panels
-from trapmeter.calibration.gaussian_process import make_site_rows
 from trapmeter.calibration.inputs import (
     CALIBRATED,
     MOVED,
@@ -24,18 +23,15 @@ from trapmeter.calibration.inputs import (
     nothing_measured,
     read_inputs,
 )
-from trapmeter.calibration.label_selection import select_labels
 from trapmeter.calibration.moved_cameras import CheckedViews, check_views, media_by_deployment
 from trapmeter.calibration.point_check import PointCheck, check_points
 from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.site_correction import (
-    COVARIANCE,
     SiteFacts,
     apply_known_facts,
     correct_site,
     fit_site_camera,
     label_errors_m,
-    log_distances,
 )
 from trapmeter.calibration.view_chart import MOVED_CHART, draw_views
 from trapmeter.camera.fit import CameraFit
@@ -57,11 +53,9 @@ from trapmeter.tables.distances import (
 )
 from trapmeter.tables.point_misfits import PointMisfit, write_point_misfits
 from trapmeter.tables.reference_marks import Upright
-from trapmeter.tables.truth import write_seconds_to_label
 
 CORRECTIONS, CHART, RUN = "calibration.csv", "calibration.png", "run.json"
 POINTS = "calibration-points.csv"
-TO_LABEL = "to-label.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +89,6 @@ class SiteResult:
     informed: tuple[Distance, ...]
     distances: tuple[Distance, ...]
     camera: CameraFit | None
-
-
-@dataclass(frozen=True, slots=True)
-class LabelSelection:
-    """The table of seconds to label, its rows in their order, the number of sites, and notes for the user.
-
-    source: the table of results from which they were selected.
-    """
-
-    path: Path
-    source: Path
-    estimates: tuple[Estimate, ...]
-    n_sites: int
-    notes: tuple[str, ...] = ()
-
-    @property
-    def n_rows(self) -> int:
-        """How many seconds of animals there are to label."""
-        return len(self.estimates)
 
 
 def calibrate(
@@ -161,7 +136,7 @@ def run_calibration(settings: CalibrateSettings, progress: Progress = no_progres
     ]
     model = BoxModel.load(settings.box_model) if inputs.cameras or inputs.shoulders else None
 
-    _make_output_folder(settings.out, source)
+    make_output_folder(settings.out, source)
     after = list(estimates)
     corrected = []
     for site in sites:
@@ -211,35 +186,6 @@ def describe_correction(correction: SiteCorrection) -> str:
         return f"{line}; labels of a single video can't show whether that is better" if correction.labels else line
     line += f"; error at labelled seconds {before:.2f} m, {after:.2f} m if corrected by the labels of other videos"
     return f"{line}: WORSE; check the labels and facts of this site, or leave them out" if after > before else line
-
-
-def select_seconds(results: str | Path, out: str | Path, n_seconds: int, **settings: Any) -> LabelSelection:
-    """Writes to-label.csv: the n_seconds seconds of each site whose labels help most.
-
-    Raises:
-        InputError: the results hold no measured animal, n_seconds is less than 1, or other settings are given.
-        RunError: the output folder can't be used.
-    """
-    if n_seconds < 1:
-        raise InputError(f"--pick needs a number of seconds of 1 or more for each site, got {n_seconds}")
-    if settings:
-        raise InputError("--pick selects seconds from the results alone: leave out everything but --out")
-    source, path = find_distances(Path(results)), Path(out) / TO_LABEL
-    estimates = read_distances(source)
-    sites = measured_sites(estimates)
-    selected = []
-    for site in sites:
-        rows = make_site_rows(site.observations, log_distances(site.distances))
-        selected += [estimates[site.positions[i]] for i in select_labels(rows, n_seconds, COVARIANCE)]
-    _make_output_folder(path.parent, source)
-    write_seconds_to_label(path, (estimate.observation for estimate in selected))
-    note = (
-        f"some rows have no site, so each of their videos counts as a site ({len(sites)} in all); run `predict` with --site "
-        "to select seconds by camera"
-    )
-    return LabelSelection(
-        path, source, tuple(selected), len(sites), () if all(site.site_id for site in sites) else (note,)
-    )
 
 
 def _correct(site: MeasuredSite, facts: SiteFacts, model: BoxModel | None, trained_hfov_deg: float) -> SiteResult:
@@ -370,7 +316,7 @@ def _panel(result: SiteResult, checked: PointCheck) -> SitePanel:
     )
 
 
-def _make_output_folder(out: Path, source: Path) -> None:
+def make_output_folder(out: Path, source: Path) -> None:
     """Creates the output folder; refuses one that holds the results to calibrate or those of another run."""
     if (out / DISTANCES_CSV).exists() and not (out / CORRECTIONS).exists():
         content = "the results to calibrate" if (out / DISTANCES_CSV).resolve() == source.resolve() else "other results"

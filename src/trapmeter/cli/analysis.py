@@ -47,8 +47,8 @@ def calibrate(
         Only choose, for each site, this many seconds whose labels help most: to-label.csv, and their pictures in
         to-label.html.
     """
+    from trapmeter.calibration.pick import select_seconds
     from trapmeter.calibration.run import calibrate as correct
-    from trapmeter.calibration.run import select_seconds
     from trapmeter.console import print_calibration, print_selection, progress_bars
     from trapmeter.report.label_page import LABEL_PAGE, write_label_page
 

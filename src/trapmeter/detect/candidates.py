@@ -9,11 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.detect.megadetector_lite import NMS_IOU
 from trapmeter.geometry import iou
 from trapmeter.records import Box
-
-SAME_BOX_IOU = 0.45
-"""Overlap from which boxes of the two looks show the same animal: as for two boxes of one look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def _pairs(first: Sequence[Box], second: Sequence[Box]) -> list[tuple[Box | None
         if (look, i) in paired:
             continue
         overlaps = overlap[i] if look == 0 else overlap[:, i]
-        free = [j for j in range(len(looks[1 - look])) if (1 - look, j) not in paired and overlaps[j] >= SAME_BOX_IOU]
+        free = [j for j in range(len(looks[1 - look])) if (1 - look, j) not in paired and overlaps[j] >= NMS_IOU]
         partner = max(free, key=lambda j: overlaps[j], default=None)
         paired.add((look, i))
         boxes: list[Box | None] = [None, None]

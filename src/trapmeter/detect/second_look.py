@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from trapmeter.detect.candidates import Candidate, make_candidates
 from trapmeter.detect.evidence import Evidence, embedded_evidence, log_odds
+from trapmeter.detect.megadetector_lite import NMS_IOU
 from trapmeter.detect.motion import WIDTH, Scene
 from trapmeter.errors import InputError
 from trapmeter.geometry import nms
@@ -33,8 +34,6 @@ SURE_SCORE = 0.5
 """A first look's box from this score on counts whatever the evidence, if it reaches the threshold of scores."""
 LEAST_MOVING = 0.1
 """The least movement in a box that doesn't reach the threshold of scores: where nothing moves, scores alone decide."""
-SAME_ANIMAL_IOU = 0.45
-"""Overlap above which two candidates show one animal, as in the detector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class SecondLook:
                 ranks.append(is_own + likely)
         if not boxes:
             return ()
-        kept = nms(np.array([box.xyxy for box in boxes]), np.array(ranks), SAME_ANIMAL_IOU)
+        kept = nms(np.array([box.xyxy for box in boxes]), np.array(ranks), NMS_IOU)
         return tuple(sorted((boxes[i] for i in kept), key=lambda box: -box.score))
 
 
