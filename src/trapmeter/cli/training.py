@@ -273,7 +273,7 @@ def train_box_model(
     Parameters
     ----------
     tables
-        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; give several. The
+        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; may be given more than once. The
         metadata may have columns for what is known: hfov_deg, aspect_ratio, shoulder_m, camera_height_m, pitch_deg.
     out
         Folder for the trained model.
@@ -310,7 +310,7 @@ def evaluate_box_model(
     Parameters
     ----------
     tables
-        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; give several.
+        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; may be given more than once.
     simulated
         Simulated sites to train on as well.
     out

@@ -35,7 +35,7 @@ NETWORK = Path(__file__).parent / "network"
 """A small network that was trained on 32 rendered sites, none of them in the clips."""
 
 TRAINING_MEDIAN_M = 5.5
-"""Median of the training labels, both of the box model (15,229 real ones) and of the network (1,452 rendered ones)."""
+"""Median of the training labels, both of the box model (24,291 real and rendered ones) and of the network (1,452)."""
 
 
 def demo_settings(out: Path, jobs: int | None) -> PredictSettings:
