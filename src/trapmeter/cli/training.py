@@ -273,8 +273,9 @@ def train_box_model(
     Parameters
     ----------
     tables
-        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; may be given more than
-        once. The metadata may have columns for what is known: hfov_deg, aspect_ratio, shoulder_m, camera_height_m, pitch_deg.
+        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; may be given more
+        than once. The metadata may have columns for what is known: hfov_deg, aspect_ratio, shoulder_m, camera_height_m,
+        pitch_deg.
     out
         Folder for the trained model.
     simulated
@@ -310,8 +311,8 @@ def evaluate_box_model(
     Parameters
     ----------
     tables
-        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; may be given more than
-        once.
+        Folder with train_labels.csv and train_metadata.csv, in the format of DrivenData's Deep Chimpact; may be given more
+        than once.
     simulated
         Simulated sites to train on as well.
     out
