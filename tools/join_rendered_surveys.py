@@ -1,6 +1,6 @@
 """Joins rendered surveys into the tables that a network for anywhere is trained on.
 
-    python tools/join_rendered_surveys.py SURVEY [SURVEY ...] --out JOINED
+    python tools/join_rendered_surveys.py SURVEY [SURVEY ...] [--without SITE ...] --out JOINED
 
 Each SURVEY is a folder with the tables of simtrap or of an export of its renderer: (train_)labels.csv, (train_)metadata.csv,
 truth.csv, sites.csv and the folder (train_)videos. Only its training sites are taken. JOINED gets
@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from trapmeter.geometry import match_boxes
@@ -50,12 +50,15 @@ def main() -> None:
     """Writes the joined tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("surveys", nargs="+", type=Path)
+    parser.add_argument(
+        "--without", nargs="*", default=[], metavar="SITE", help="sites to leave out, such as the demo's"
+    )
     parser.add_argument("--out", required=True, type=Path)
     arguments = parser.parse_args()
     tables: dict[str, list[tuple[object, ...]]] = defaultdict(list)
     (arguments.out / "videos").mkdir(parents=True, exist_ok=True)
     for survey in arguments.surveys:
-        join_survey(survey, tables, arguments.out / "videos")
+        join_survey(survey, tables, arguments.out / "videos", without=set(arguments.without))
     headers = {
         "labels": ("video_id", "time", "distance"),
         "metadata": ("video_id", "time", *COORDINATES, "probability", "park", "site_id"),
@@ -68,8 +71,10 @@ def main() -> None:
         print(f"{name}.csv: {len(tables[name])} rows")
 
 
-def join_survey(survey: Path, tables: dict[str, list[tuple[object, ...]]], videos: Path) -> None:
-    """Adds a survey's rows to the tables, and links to its videos."""
+def join_survey(
+    survey: Path, tables: dict[str, list[tuple[object, ...]]], videos: Path, without: Collection[str] = ()
+) -> None:
+    """Adds a survey's rows to the tables, except those of the sites to leave out, and links to its videos."""
     prefix = "train_" if (survey / "train_metadata.csv").exists() else ""
     metadata = {second(row): row for row in read(survey / f"{prefix}metadata.csv")}
     animals: dict[Second, list[Row]] = defaultdict(list)
@@ -80,7 +85,7 @@ def join_survey(survey: Path, tables: dict[str, list[tuple[object, ...]]], video
     aspects: dict[str, float] = {}
     for label in read(survey / f"{prefix}labels.csv"):
         found, seen = metadata[second(label)], animals[second(label)]
-        if not seen:
+        if not seen or found["site_id"] in without:
             continue
         nearest = min(seen, key=lambda row: float(row["distance_m"]))
         aspects[found["site_id"]] = sizes[label["video_id"]]
