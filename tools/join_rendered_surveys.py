@@ -95,7 +95,7 @@ def join_survey(
             shoulder_m = min(float(row.get("shoulder_m") or SIMTRAP_SHOULDERS_M[row["species"]]), MAX_SHOULDER_M)
             box = (row[name] for name in COORDINATES)
             tables["animals"].append((*second(row), row["animal_id"], row["distance_m"], *box, shoulder_m))
-        link, source = videos / label["video_id"], survey.resolve() / f"{prefix}videos" / label["video_id"]
+        link, source = videos / label["video_id"], (survey / f"{prefix}videos" / label["video_id"]).resolve()
         if not link.exists():
             link.symlink_to(source)
         elif link.resolve() != source:
