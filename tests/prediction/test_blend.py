@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from conftest import MakeClip
 from terminal import inside
 from training_world import make_bundles
+from trapmeter.boxmodel.knowledge import Knowledge
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.errors import InputError, ModelError
 from trapmeter.prediction.blend import (
     CANDIDATE_SHARES,
+    Blend,
     BoxSituation,
     HeldOutPair,
     blend_log1p,
@@ -45,6 +47,10 @@ def rows(n: int = 400, networks_off: float = 0.1, boxes_off: float = 0.1, box: B
     return [HeldOutPair(f"s{i % 20}", box, *map(float, numbers)) for i, numbers in enumerate(pairs)]
 
 
+def shares_of(blend: Blend, known: Knowledge = Knowledge.NOTHING) -> dict[BoxSituation, float]:
+    return blend.for_knowledge(known).shares
+
+
 @pytest.mark.parametrize(
     ("box", "expected"),
     [
@@ -67,7 +73,7 @@ def test_a_blend_lies_between_both_predictions(share: float, networks_m: float, 
 
 def test_the_model_with_smaller_errors_gets_the_larger_share() -> None:
     both = rows(networks_off=0.1, boxes_off=0.4, box=SURE) + rows(networks_off=0.4, boxes_off=0.1, box=CUT)
-    shares = fit_blend(both, "").shares
+    shares = shares_of(fit_blend(both, ""))
     assert shares[BoxSituation.SURE] > 0.7
     assert shares[BoxSituation.CUT_OFF] < 0.5
 
@@ -77,12 +83,30 @@ def test_two_equally_good_models_are_better_together() -> None:
     alone = np.mean([abs(row.networks_m - row.truth_m) for row in pairs])
     together = np.abs(predict_held_out(pairs) - [row.truth_m for row in pairs]).mean()
     assert together < 0.8 * alone
-    assert 0.3 <= fit_blend(pairs, "").shares[BoxSituation.SURE] <= 0.7
+    assert 0.3 <= shares_of(fit_blend(pairs, ""))[BoxSituation.SURE] <= 0.7
+
+
+def test_each_state_of_knowledge_has_its_own_shares_and_intervals() -> None:
+    told = [replace(row, known=Knowledge.LENS_AND_SIZE) for row in rows(1000, networks_off=0.05, boxes_off=0.5)]
+    blend = fit_blend(rows(1000, networks_off=0.5) + told, "")
+    assert shares_of(blend, Knowledge.LENS_AND_SIZE)[BoxSituation.SURE] > 0.8
+    assert shares_of(blend)[BoxSituation.SURE] < 0.3
+    assert blend.for_knowledge(Knowledge.LENS) is blend.for_knowledge(Knowledge.NOTHING)
+    widths = [
+        blend.for_knowledge(known).uncertainty.distances(np.log1p([5.0]))[0]
+        for known in (Knowledge.NOTHING, told[0].known)
+    ]
+    assert widths[1].high_m - widths[1].low_m < widths[0].high_m - widths[0].low_m
+
+
+def test_without_untold_rows_there_is_no_blend() -> None:
+    with pytest.raises(InputError, match="no held-out predictions"):
+        fit_blend([replace(row, known=Knowledge.SIZE) for row in rows()], "")
 
 
 def test_a_rare_situation_gets_about_the_shares_of_the_others() -> None:
     few = rows(4, networks_off=0.5, boxes_off=0.01, box=None)
-    shares = fit_blend(rows(1000, boxes_off=0.5) + few, "").shares
+    shares = shares_of(fit_blend(rows(1000, boxes_off=0.5) + few, ""))
     assert shares[BoxSituation.NO_BOX] == pytest.approx(shares[BoxSituation.SURE], abs=0.15)
 
 
@@ -93,7 +117,7 @@ def test_a_blend_survives_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"trapmeter_blend": 9}', '{"trapmeter_blend": 1, "shares_of_networks": {}}']
+    "text", ["", "[]", "{}", '{"trapmeter_blend": 9}', '{"trapmeter_blend": 2, "by_knowledge": {}}']
 )
 def test_a_file_that_is_no_blend_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "blend.json").write_text(text)
@@ -139,7 +163,7 @@ def test_predict_uses_the_blend_that_the_command_fitted(
     assert inside(*arguments) == 0
     assert "60 seconds at 6 held-out sites" in capsys.readouterr().out
     content = json.loads(path.read_text())
-    content["shares_of_networks"] = dict.fromkeys(BoxSituation, 0.5)
+    content["by_knowledge"][Knowledge.NOTHING]["shares_of_networks"] = dict.fromkeys(BoxSituation, 0.5)
     path.write_text(json.dumps(content))
 
     clip = make_clip("blend.mp4", n=30, rate=10)
@@ -208,8 +232,16 @@ def test_held_out_predictions_of_a_box_model_replace_its_own(tmp_path: Path, tra
     assert (fit.n_seconds, fit.n_sites) == (60, 6)
     assert fit.boxes_mae_m == 0
     # A model without errors gets everything.
-    assert set(fit.blend.shares.values()) == {0.0}
+    assert set(shares_of(fit.blend).values()) == {0.0}
     assert fit.blend_mae_m == pytest.approx(0.0)
+
+
+def test_seconds_of_which_only_the_network_was_told_are_left_out(tmp_path: Path, training: tuple[Path, Path]) -> None:
+    held_out = training[0] / "fold-0" / "held_out.csv"
+    header, *lines = held_out.read_text().splitlines()
+    told = [f"{header},told", *(f"{line},{int(number < 10)}" for number, line in enumerate(lines))]
+    held_out.write_text("\n".join(told))
+    assert fit_blend_of_training(*training, tmp_path / "blend.json").n_seconds == 50
 
 
 def test_tables_of_other_videos_are_refused(tmp_path: Path, training: tuple[Path, Path]) -> None:

@@ -240,6 +240,7 @@ def blend(
     box_answers
         oof.csv of `boxmodel evaluate`, for a box model trained on the same labels as the networks.
     """
+    from trapmeter.boxmodel.knowledge import Knowledge
     from trapmeter.prediction.fit_blend import fit_blend_of_training
 
     fit = fit_blend_of_training(training, metadata, out, box_model, box_answers)
@@ -247,7 +248,8 @@ def blend(
     print(f"  networks  {fit.networks_mae_m:.2f} m")
     print(f"  box model {fit.boxes_mae_m:.2f} m")
     print(f"  blend     {fit.blend_mae_m:.2f} m")
-    shares = ", ".join(f"{kind} {share:.0%}" for kind, share in fit.blend.shares.items())
+    untold = fit.blend.for_knowledge(Knowledge.NOTHING)
+    shares = ", ".join(f"{kind} {share:.0%}" for kind, share in untold.shares.items())
     print(f"share of the networks: {shares}")
     print(f"blend: {out}")
 

@@ -1,24 +1,28 @@
 """Blends the predictions of networks, which use pixels, and of the box model, which uses all boxes of a site.
 
-Their errors differ, so a weighted mean of both is better than either. The weights depend on the box, and are fitted to
-seconds at sites held out of both trainings.
+Their errors differ, so a weighted mean of both is better than either. The weights depend on the box and on what the models
+were told, and are fitted to seconds at sites held out of both trainings.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trapmeter.boxmodel.features import EDGE
+from trapmeter.boxmodel.knowledge import Knowledge
 from trapmeter.errors import InputError, ModelError, error_text
+from trapmeter.facts import Facts
 from trapmeter.files import atomic_file, sha256_of_bytes
 from trapmeter.folds import folds_by_size
 from trapmeter.models.bundle import Bundle
@@ -26,7 +30,7 @@ from trapmeter.prediction.estimators import BoxDistanceModel, DetectedAnimal, id
 from trapmeter.records import CONFIDENT_SCORE, Box, Distance, ModelIdentity
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
-FORMAT = 1
+FORMAT = 2
 _FORMAT_KEY = "trapmeter_blend"
 MAX_BYTES = 1_000_000
 CANDIDATE_SHARES = tuple(round(0.05 * step, 2) for step in range(21))
@@ -55,33 +59,70 @@ def box_situation(box: Box | None) -> BoxSituation:
     return BoxSituation.SURE if box.score >= CONFIDENT_SCORE else BoxSituation.UNSURE
 
 
+def knowledge_of_facts(facts: Facts) -> Knowledge:
+    """What models were told about lens and size."""
+    has_lens, has_size = facts.hfov_deg is not None, facts.shoulder_m is not None
+    if has_lens:
+        return Knowledge.LENS_AND_SIZE if has_size else Knowledge.LENS
+    return Knowledge.SIZE if has_size else Knowledge.NOTHING
+
+
 @dataclass(frozen=True, slots=True)
 class HeldOutPair:
-    """The predictions of both models, in metres, for an animal of known distance at a site held out of both trainings."""
+    """The predictions of both models, in metres, for an animal of known distance at a site held out of both trainings.
+
+    known: what both models were told.
+    """
 
     site_id: str
     box: Box | None
     networks_m: float
     boxes_m: float
     truth_m: float
+    known: Knowledge = Knowledge.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBlend:
+    """A blend for animals about which the same is known.
+
+    shares: the networks' weight (0..1) in log(1 + metres); the rest is the box model's. uncertainty: the blend's.
+    """
+
+    shares: dict[BoxSituation, float]
+    uncertainty: Uncertainty
+
+    def __post_init__(self) -> None:
+        if set(self.shares) != set(BoxSituation) or not all(0 <= share <= 1 for share in self.shares.values()):
+            raise InputError(f"a blend has a share of 0 to 1 for each of {', '.join(BoxSituation)}, got {self.shares}")
+
+    def distances(
+        self, boxes: Sequence[Box | None], networks_m: Sequence[float], boxes_m: Sequence[float]
+    ) -> list[Distance]:
+        """The blends of n pairs of predictions in metres, with their intervals."""
+        pairs = zip(boxes, networks_m, boxes_m, strict=True)
+        return self.uncertainty.distances(np.array([blend_log1p(self.shares, *pair) for pair in pairs]))
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
     """A fitted blend.
 
-    shares: the networks' weight (0..1) in log(1 + metres); the rest is the box model's. networks_sha256: of the networks that
-    it was fitted with; a prediction may use any of them.
+    by_knowledge: at least that for animals about which nothing is known, which also serves where a state has none of its own.
+    networks_sha256: of the networks that it was fitted with; a prediction may use any of them.
     """
 
-    shares: dict[BoxSituation, float]
-    uncertainty: Uncertainty
+    by_knowledge: dict[Knowledge, KnownBlend]
     box_model_sha256: str
     networks_sha256: frozenset[str]
 
     def __post_init__(self) -> None:
-        if set(self.shares) != set(BoxSituation) or not all(0 <= share <= 1 for share in self.shares.values()):
-            raise InputError(f"a blend has a share of 0 to 1 for each of {', '.join(BoxSituation)}, got {self.shares}")
+        if Knowledge.NOTHING not in self.by_knowledge:
+            raise InputError(f"a blend has shares for {Knowledge.NOTHING!r}, got {', '.join(self.by_knowledge)}")
+
+    def for_knowledge(self, known: Knowledge) -> KnownBlend:
+        """The blend for animals about which this is known."""
+        return self.by_knowledge.get(known, self.by_knowledge[Knowledge.NOTHING])
 
 
 def blend_log1p(shares: Mapping[BoxSituation, float], box: Box | None, networks_m: float, boxes_m: float) -> float:
@@ -91,19 +132,24 @@ def blend_log1p(shares: Mapping[BoxSituation, float], box: Box | None, networks_
 
 
 def fit_blend(rows: Sequence[HeldOutPair], box_model_sha256: str, networks_sha256: Collection[str] = ()) -> Blend:
-    """Fits the shares with the smallest mean absolute error in metres, and the blend's uncertainty.
+    """Fits the shares with the smallest mean absolute error in metres, and the blend's uncertainty, for each knowledge.
 
-    A situation with few rows gets about the share that is best over all rows.
+    A situation with few rows gets about the share that is best over all rows with the same knowledge.
 
     Raises:
-        InputError: no rows.
+        InputError: no rows about whose animals nothing is known.
     """
-    if not rows:
+    by_knowledge = _by_knowledge(rows)
+    if Knowledge.NOTHING not in by_knowledge:
         raise InputError("no held-out predictions to fit a blend to")
+    fitted = {known: _fit_known(of_knowledge) for known, of_knowledge in by_knowledge.items()}
+    return Blend(fitted, box_model_sha256, frozenset(networks_sha256))
+
+
+def _fit_known(rows: Sequence[HeldOutPair]) -> KnownBlend:
     shares = _fit_shares(rows)
     point = [blend_log1p(shares, row.box, row.networks_m, row.boxes_m) for row in rows]
-    uncertainty = fit_uncertainty(point, [row.truth_m for row in rows], [row.site_id for row in rows])
-    return Blend(shares, uncertainty, box_model_sha256, frozenset(networks_sha256))
+    return KnownBlend(shares, fit_uncertainty(point, [row.truth_m for row in rows], [row.site_id for row in rows]))
 
 
 def predict_held_out(rows: Sequence[HeldOutPair], groups: int = 5) -> NDArray[np.float64]:
@@ -111,11 +157,18 @@ def predict_held_out(rows: Sequence[HeldOutPair], groups: int = 5) -> NDArray[np
     group_of = folds_by_size({row.site_id for row in rows}, groups)
     distances_m = np.zeros(len(rows))
     for group in range(groups):
-        shares = _fit_shares([row for row in rows if group_of[row.site_id] != group])
+        others = [row for row in rows if group_of[row.site_id] != group]
+        of_all = _fit_shares(others)
+        shares = {known: _fit_shares(chosen) for known, chosen in _by_knowledge(others).items()}
         for number, row in enumerate(rows):
             if group_of[row.site_id] == group:
-                distances_m[number] = math.expm1(blend_log1p(shares, row.box, row.networks_m, row.boxes_m))
+                blended = blend_log1p(shares.get(row.known, of_all), row.box, row.networks_m, row.boxes_m)
+                distances_m[number] = math.expm1(blended)
     return distances_m
+
+
+def _by_knowledge(rows: Sequence[HeldOutPair]) -> dict[Knowledge, list[HeldOutPair]]:
+    return {known: chosen for known in Knowledge if (chosen := [row for row in rows if row.known is known])}
 
 
 def write_blend(path: str | Path, blend: Blend) -> None:
@@ -125,8 +178,10 @@ def write_blend(path: str | Path, blend: Blend) -> None:
             _FORMAT_KEY: FORMAT,
             "box_model_sha256": blend.box_model_sha256,
             "networks_sha256": sorted(blend.networks_sha256),
-            "shares_of_networks": blend.shares,
-            "uncertainty": blend.uncertainty.to_json(),
+            "by_knowledge": {
+                known: {"shares_of_networks": part.shares, "uncertainty": part.uncertainty.to_json()}
+                for known, part in blend.by_knowledge.items()
+            },
         }
         json.dump(content, file, indent=1)
         file.write("\n")
@@ -150,9 +205,9 @@ def read_blend(path: str | Path) -> tuple[Blend, str]:
             raise ModelError(
                 f"{path}: format {content[_FORMAT_KEY]}, this version reads {FORMAT}; fit it again with `trapmeter blend`"
             )
-        shares = {BoxSituation(name): float(share) for name, share in content["shares_of_networks"].items()}
+        by_knowledge = {Knowledge(known): _read_part(part) for known, part in content["by_knowledge"].items()}
         networks = frozenset(map(str, content["networks_sha256"]))
-        blend = Blend(shares, Uncertainty.from_json(content["uncertainty"]), str(content["box_model_sha256"]), networks)
+        blend = Blend(by_knowledge, str(content["box_model_sha256"]), networks)
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror}); expected what `trapmeter blend` wrote") from error
     except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
@@ -160,6 +215,11 @@ def read_blend(path: str | Path) -> tuple[Blend, str]:
             f"{path}: not a blend of trapmeter ({error_text(error)}); make one with `trapmeter blend`"
         ) from error
     return blend, sha256_of_bytes(text)
+
+
+def _read_part(content: Mapping[str, Any]) -> KnownBlend:
+    shares = {BoxSituation(name): float(share) for name, share in content["shares_of_networks"].items()}
+    return KnownBlend(shares, Uncertainty.from_json(content["uncertainty"]))
 
 
 class BlendEstimator:
@@ -195,17 +255,20 @@ class BlendEstimator:
         by_boxes = self._boxes.estimate(
             [animal.observation for animal in animals], [animal.facts for animal in animals]
         )
-        point = [
-            blend_log1p(
-                self._blend.shares, animal.observation.box, fmean(animal.network_distances_m), by_box.distance_m
+        rows_of: dict[Knowledge, list[int]] = defaultdict(list)
+        for row, animal in enumerate(animals):
+            rows_of[knowledge_of_facts(animal.facts)].append(row)
+        distances = list(by_boxes)
+        for known, rows in rows_of.items():
+            part = self._blend.for_knowledge(known)
+            blended = part.distances(
+                [animals[row].observation.box for row in rows],
+                [fmean(animals[row].network_distances_m) for row in rows],
+                [by_boxes[row].distance_m for row in rows],
             )
-            for animal, by_box in zip(animals, by_boxes, strict=True)
-        ]
-        distances = self._blend.uncertainty.distances(np.array(point))
-        return [
-            replace(distance, doubt=by_box.doubt) if by_box.doubt else distance
-            for distance, by_box in zip(distances, by_boxes, strict=True)
-        ]
+            for row, distance in zip(rows, blended, strict=True):
+                distances[row] = replace(distance, doubt=by_boxes[row].doubt)
+        return distances
 
 
 def _fit_shares(rows: Sequence[HeldOutPair]) -> dict[BoxSituation, float]:

@@ -14,8 +14,8 @@ from trapmeter.records import Observation, VideoSecond
 from trapmeter.tables.csvfile import read_rows
 from trapmeter.tables.drivendata import best_box_rows
 
-HELD_OUT, BUNDLE = "held_out.csv", "bundle"
-"""The results of `train` in the folder of each finished fold."""
+HELD_OUT, BUNDLE, TOLD = "held_out.csv", "bundle", "told"
+"""The results of `train` in the folder of each finished fold, and a column of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,9 @@ def fit_blend_of_training(
         for row in read_rows(path, required=("video_id", "time", "distance", "truth", "site_id")):
             second = VideoSecond(row.text("video_id"), row.non_negative_number("time", "seconds"))
             if second not in by_boxes or second not in observations:
+                continue
+            if row.optional_text(TOLD) == "1":
+                # The box model wasn't told the same.
                 continue
             distances_m = max(row.number("distance"), 0.0), by_boxes[second], row.non_negative_number("truth", "metres")
             observation = observations[second]
