@@ -20,6 +20,7 @@ from trapmeter.review.state import ReviewState, RowState, Verdict, replay_decisi
 from trapmeter.tables.density_inputs import write_excluded_animals
 from trapmeter.tables.distances import DISTANCES_CSV, RUN_KEY, read_run_facts, write_distances
 from trapmeter.tables.drivendata import write_metadata, write_nearest_distances
+from trapmeter.tables.medium_times import copy_media
 from trapmeter.tables.truth import write_labels
 
 LABELS, TRAIN_LABELS, TRAIN_METADATA = "labels.csv", "train_labels.csv", "train_metadata.csv"
@@ -58,6 +59,7 @@ def export_review(results: str | Path, out: str | Path) -> list[str]:
     }
     with lock_folder(out):
         write_distances(out / DISTANCES_CSV, sorted(reviewed_estimates(state, rows), key=row_order))
+        copy_media(reviewed.source, out)
         write_labels(out / LABELS, ((_observation(row), _current_distance_m(row), row.is_blind) for row in labelled))
         write_nearest_distances(out / TRAIN_LABELS, nearest)
         write_metadata(out / TRAIN_METADATA, (estimate.observation for estimate in nearest))
