@@ -91,7 +91,7 @@ def _groups(by_site: Mapping[str, list[MediumResult]]) -> Iterator[tuple[str, li
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Counts of a run. Rows are those of distances.csv; n_animals counts tracks.
+    """Counts of a run. Rows are those of distances.csv; an animal counts once in each event.
 
     n_unasked: media that the table of times does not name. failures, doubts: pairs of media_id and reason.
     """
@@ -118,8 +118,8 @@ def summarise_run(
 ) -> RunSummary:
     """Counts the rows.
 
-    counts: fields of the summary that the rows may not tell (n_media, n_seconds, n_animals, n_unasked), as the run counted
-    them; those that are missing are counted from the rows.
+    counts: fields of the summary that the rows may not tell (n_media, n_seconds, n_unasked), as the run counted them; those
+    that are missing are counted from the rows.
     """
     observations = [estimate.observation for estimate in estimates]
     statuses = Counter(estimate.status for estimate in estimates)
@@ -128,7 +128,7 @@ def summarise_run(
     from_rows = {
         "n_media": len({row.media_id for row in observations}),
         "n_seconds": len({(row.media_id, row.time_s) for row in observations}),
-        "n_animals": len({(row.media_id, row.animal_id) for row in observations if row.animal_id}),
+        "n_animals": len({row.animal_key for row in observations if row.animal_id}),
         "n_unasked": 0,
     }
     return RunSummary(
@@ -152,7 +152,6 @@ def count_results(media: Sequence[MediumResult], n_unasked: int) -> dict[str, in
     return {
         "n_media": len(media),
         "n_seconds": sum(len(medium.seconds) for medium in media),
-        "n_animals": sum(max((i for s in medium.seconds for i in s.animal_ids), default=0) for medium in media),
         "n_unasked": n_unasked,
     }
 

@@ -111,6 +111,8 @@ RECOMPUTED = {
     "deployments": "--deployments",
     "clock_offset": "--clock-offset",
     "timezone": "--timezone",
+    "burst_gap_s": "--burst-gap",
+    "independence_min": "--independence",
     "box_model": "--box-model",
     "blend": "--blend",
 }

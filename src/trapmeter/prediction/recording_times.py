@@ -40,13 +40,15 @@ class TimeInputs:
     """What is known of times before any medium is opened.
 
     zone: of times that carry none. table, package: when media were taken, by media_id. events: the events of the package, by
-    media_id. stays: the deployments of each site, by start. offsets: of the clocks, by site.
+    media_id, and package_deployments the ids of its deployments. stays: the deployments of each site, by start. offsets: of
+    the clocks, by site.
     """
 
     zone: tzinfo | None = None
     table: Mapping[str, datetime] = field(default_factory=dict)
     package: Mapping[str, datetime] = field(default_factory=dict)
     events: Mapping[str, str] = field(default_factory=dict)
+    package_deployments: Mapping[str, str] = field(default_factory=dict)
     stays: Mapping[str, tuple[Stay, ...]] = field(default_factory=dict)
     offsets: Mapping[str, timedelta] = field(default_factory=dict)
 
@@ -88,6 +90,7 @@ def read_time_inputs(settings: PredictSettings, media: Sequence[Medium], sources
         {} if settings.media_times is None else _read_table(settings, [medium.media_id for medium in media], times),
         sources.starts,
         sources.events,
+        {} if settings.deployments is not None else sources.deployment_of,
         {site_id: tuple(sorted(found, key=lambda stay: stay.start)) for site_id, found in stays.items()},
         offsets,
     )

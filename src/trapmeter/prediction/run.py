@@ -18,6 +18,7 @@ from trapmeter.prediction.advice import advise
 from trapmeter.prediction.camera_correction import find_camera_facts
 from trapmeter.prediction.clock_checks import check_clocks
 from trapmeter.prediction.estimates import RunSummary, count_results, estimate_distances, summarise_run
+from trapmeter.prediction.event_animals import assign_events
 from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
@@ -141,6 +142,8 @@ def finish_run(
         estimates = estimate_distances(
             media, plan.camera_inputs.site_ids, models.estimator, camera_facts, count, models.told
         )
+    dated = assign_events(estimates, times, media, plan.time_inputs, settings)
+    estimates, times = dated.estimates, dated.media
     doubts = sorted((medium.media_id, medium.doubts) for medium in media)
     summary = summarise_run(
         estimates,
@@ -150,7 +153,8 @@ def finish_run(
     with clock.stage("write"):
         _write_tables(settings.out, estimates, times)
     facts = {**describe_run(plan, models, media, camera_facts, times, summary, clock), **more}
-    facts["notes"] += time_notes
+    facts["notes"] += [*time_notes, *dated.notes]
+    facts["events"] = {"n_events": dated.n_events, "n_sequences": dated.n_sequences}
     with_animals = {row.observation.media_id for row in estimates if row.distance is not None}
     facts["notes"] += advise(models.estimator, camera_facts, with_animals)
     facts["changed"] = find_changed_arguments(settings.out / RUN_FILE, facts)

@@ -75,6 +75,11 @@ class PredictSettings(FieldSettings):
     """Add to the times of a camera whose clock was wrong: SITE=HH:MM:SS, such as S01=-01:00:00 or, for a clock that was never
     set, S01=8887d03:12:00. Give it several times for several sites; or fill in a column clock_offset of the deployments or
     the cameras."""
+    burst_gap_s: Annotated[float, Parameter(name="--burst-gap"), Range(least=0.0, unit="seconds")] = 60.0
+    """Photos and videos of a site that follow each other within this time are a sequence, through which an animal keeps its
+    animal_id."""
+    independence_min: Annotated[float, Parameter(name="--independence"), Range(least=0.0, unit="minutes")] = 30.0
+    """Animals of a site that follow each other within this time are one event."""
     models: Annotated[tuple[Path, ...], Parsed(find_model), Parameter(name="--model")] = ()
     """Folder of a network's bundle, or the name of a downloaded one (`trapmeter models`), to use instead of the box model;
     give several for an ensemble."""

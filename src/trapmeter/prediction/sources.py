@@ -45,8 +45,8 @@ class Sources:
     """The media of a run, and the facts that a Camtrap DP has for them, all by media_id.
 
     boxes: known animals, or why a medium is not available. cameras: height and pitch of the camera. starts: when a medium
-    starts. events: the event that it belongs to. species: of its animals. deployments: of the package. needs_detector: the
-    animals of some media are unknown. notes: what the user should know about the package.
+    starts. events, deployment_of: the event and the deployment that it belongs to. species: of its animals. needs_detector:
+    the animals of some media are unknown. notes: what the user should know about the package.
     """
 
     found: FoundMedia
@@ -54,6 +54,7 @@ class Sources:
     cameras: Mapping[str, CameraSetup] = field(default_factory=dict)
     starts: Mapping[str, datetime] = field(default_factory=dict)
     events: Mapping[str, str] = field(default_factory=dict)
+    deployment_of: Mapping[str, str] = field(default_factory=dict)
     deployments: tuple[DeploymentRow, ...] = ()
     species: Mapping[str, str] = field(default_factory=dict)
     needs_detector: bool = True
@@ -142,6 +143,7 @@ def _package_sources(path: Path, out: Path, zone: tzinfo | None) -> Sources:
         cameras={name: setup for name, setup in setups.items() if setup is not None},
         starts={name: row.time for name, row in media_rows.items()},
         events={name: known_events[row.media_id] for name, row in media_rows.items() if row.media_id in known_events},
+        deployment_of={name: row.deployment_id for name, row in media_rows.items()},
         deployments=package.deployments,
         species={
             name: known_species[row.media_id] for name, row in media_rows.items() if row.media_id in known_species
