@@ -94,6 +94,9 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         + (f", {summary.n_unknown:,} unknown (the column reason says why)" if summary.n_unknown else "")
     )
     print(_times_text(run.facts["recorded"]["sources"]))
+    events = run.facts["events"]
+    if events["n_events"]:
+        print(f"events with animals: {events['n_events']:,}; sequences of several media: {events['n_sequences']:,}")
     if run.facts["changed"]:
         print(
             f"all rows were computed again because {terminal_text('; '.join(run.facts['changed']))}; detections were kept"

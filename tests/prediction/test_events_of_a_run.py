@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +12,20 @@ import pytest
 
 from packages import SITE, bbox, medium, observation, write_package
 from photo_world import LEFT, RIGHT, Photo, photo_settings
+from trapmeter.boxmodel.model import BoxModel
 from trapmeter.calibration.run import calibrate
 from trapmeter.export import ExportFormat, export_results
+from trapmeter.prediction.event_animals import mark_first_positions
 from trapmeter.prediction.results import read_run
 from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import predict_settings
+from trapmeter.records import Box, Observation
+from trapmeter.report.run_report import render_report
+from trapmeter.report.sequence_examples import choose_sequences
+from trapmeter.review.decisions import Decision, DecisionKind
+from trapmeter.review.export import reviewed_estimates
+from trapmeter.review.results import read_results
+from trapmeter.review.state import replay_decisions
 from trapmeter.tables.distances import OPTIONAL_COLUMNS, read_distances
 
 MAY = datetime(2024, 5, 1, 6)  # noqa: DTZ001 - a camera's clock
@@ -167,3 +177,44 @@ def test_an_event_of_the_package_holds_its_media(tmp_path: Path, package: Path) 
     for estimate in run.estimates:
         found[estimate.observation.event_id].append(estimate.observation.media_id)
     assert found == {"e9": ["0.jpg", "1.jpg"], "S1@20240501T060002": ["2.jpg"]}
+
+
+def test_the_box_model_sees_a_burst_as_one_medium(tmp_path: Path) -> None:
+    steps = [(0.1 + 0.05 * n, 0.4, 0.2 + 0.05 * n, 0.7 + 0.02 * n) for n in range(3)]
+    photos = {f"S1/{n}.jpg": Photo(MAY + n * SECOND, [place]) for n, place in enumerate(steps)}
+    run = run_prediction(photo_settings(tmp_path / "burst", photos))
+    seen = [Observation("burst", float(n), Box(*place, 0.9), 1, "S1") for n, place in enumerate(steps)]
+    together = BoxModel.load(None).estimate(seen)
+    assert [row.measured_distance.distance_m for row in run.estimates] == [found.distance_m for found in together]
+    apart = {f"S1/{n}.jpg": Photo(MAY + n * 10 * MINUTE, [place]) for n, place in enumerate(steps)}
+    alone = run_prediction(photo_settings(tmp_path / "apart", apart))
+    each = BoxModel.load(None).estimate([replace(row, media_id=f"{n}", time_s=0.0) for n, row in enumerate(seen)])
+    assert [row.measured_distance.distance_m for row in alone.estimates] == [found.distance_m for found in each]
+
+
+def test_a_review_adds_and_removes_animals_of_an_event(tmp_path: Path) -> None:
+    run_prediction(photo_settings(tmp_path, BURST))
+    results = read_results(tmp_path / "out")
+    first = next(number for number, row in enumerate(results.rows) if row.observation.media_id == "S1/a.jpg")
+    row = ("2024-06-01T00:00:00+00:00", first, "S1/a.jpg", 0.0, 1)
+    add = Decision(1, row[0], DecisionKind.ADD, *row[1:], xyxy=(0.4, 0.4, 0.5, 0.5), distance_m=5.0)
+    state = replay_decisions(results, [add, Decision(2, row[0], DecisionKind.DELETE, *row[1:])])
+    rows = [row for media_id in results.media for row in state.of_medium(media_id)]
+    corrected = mark_first_positions(reviewed_estimates(state, rows))
+    found = {(row.media_id[3:4], row.animal_id): row for row in (estimate.observation for estimate in corrected)}
+    assert ("a", 1) not in found
+    new = found["a", 4]
+    assert (new.event_id, new.taken_at, new.is_first) == (EVENT, MAY, True)
+    assert found["b", 1].is_first is True
+
+
+def test_the_report_shows_the_way_of_each_animal(tmp_path: Path) -> None:
+    run = run_prediction(photo_settings(tmp_path, BURST))
+    (shown,) = choose_sequences(run.estimates)
+    assert (shown.event_id, shown.n_media) == (EVENT, 4)
+    assert sorted(len(way) for way in shown.seconds[1].ways) == [1, 2]
+    assert shown.caption.startswith("animal 1: ")
+    page = render_report(run)
+    assert "1 sequence of photos" in page
+    assert f'<span class="name">{EVENT}</span>: animal 1: ' in page
+    assert "sequence" not in render_report(replace(run, estimates=())).partition("Pictures</h2>")[2][:500]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from trapmeter.detect.photo_tracking import PHOTO_TRACKING, Sighting, follow_animals
+from trapmeter.media.discovery import medium_kind
 from trapmeter.prediction.clock_checks import find_mixed_sites
+from trapmeter.prediction.estimates import BurstPlace
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.recording_times import TimeInputs
 from trapmeter.prediction.sequences import MediaSequence, Span, find_sequences
 from trapmeter.prediction.settings import PredictSettings
-from trapmeter.records import Estimate, Observation, row_order
+from trapmeter.records import Box, Estimate, MediumKind, Observation, row_order
 from trapmeter.tables.medium_times import MediumTime
 
 
@@ -45,13 +49,15 @@ def assign_events(
     rows: dict[str, list[Estimate]] = defaultdict(list)
     for estimate in estimates:
         rows[estimate.observation.media_id].append(estimate)
-    spans = _spans(media, results, rows, inputs)
+    # Boxes of leaves and stumps would join all events of a day.
+    with_animals = {row.observation.media_id for row in estimates if row.distance is not None and not row.is_static}
+    spans = _spans(media, results, with_animals, inputs)
     sequences = find_sequences(spans, settings.burst_gap_s, settings.independence_min * 60)
     event_of = {medium.media_id: medium.media_id for medium in media}
     numbers: dict[str, dict[int, int]] = {}
     n_animals: Counter[str] = Counter()
     for sequence in sequences:
-        found = _follow(sequence, rows, settings.burst_gap_s)
+        found = _follow(sequence, lambda media_id: _rows_in(rows.get(media_id, ())), settings.burst_gap_s)
         for span, of_medium in zip(sequence.spans, found, strict=True):
             event_of[span.media_id] = sequence.event_id
             numbers[span.media_id] = {old: new + n_animals[sequence.event_id] for old, new in of_medium.items()}
@@ -61,14 +67,41 @@ def assign_events(
         for medium in media
         for estimate in rows[medium.media_id]
     ]
-    with_animals = {estimate.observation.event_id for estimate in dated if estimate.distance is not None}
+    events = {estimate.observation.event_id for estimate in dated if estimate.distance is not None}
     return DatedRows(
         sorted(mark_first_positions(dated), key=row_order),
         [replace(medium, event_id=event_of[medium.media_id]) for medium in media],
-        len(with_animals),
+        len(events),
         sum(len(sequence.spans) > 1 for sequence in sequences),
         _notes(media, spans, settings),
     )
+
+
+def find_bursts(
+    media: Sequence[MediumTime], results: Sequence[MediumResult], inputs: TimeInputs, burst_gap_s: float
+) -> dict[tuple[str, int], BurstPlace]:
+    """The animals of all photos in bursts of several photos with animals, by media_id and animal_id.
+
+    Videos are left out: their own seconds are enough.
+    """
+    photos = {
+        result.media_id: result
+        for result in results
+        if medium_kind(PurePosixPath(result.media_id)) is MediumKind.PHOTO
+        and any(second.boxes for second in result.seconds)
+    }
+    dated = [medium for medium in media if medium.media_id in photos]
+    places: dict[tuple[str, int], BurstPlace] = {}
+    for burst in find_sequences(_spans(dated, results, photos, inputs), burst_gap_s, burst_gap_s):
+        if len(burst.spans) < 2:
+            continue
+        first = burst.spans[0]
+        found = _follow(burst, lambda media_id: _boxes_in(photos[media_id]), burst_gap_s)
+        for span, numbers in zip(burst.spans, found, strict=True):
+            time_s = (span.start - first.start).total_seconds()
+            for animal_id, number in numbers.items():
+                places[span.media_id, animal_id] = BurstPlace(first.media_id, time_s, number)
+    return places
 
 
 def mark_first_positions(estimates: Iterable[Estimate]) -> list[Estimate]:
@@ -105,7 +138,7 @@ def _dated(
 def _spans(
     media: Sequence[MediumTime],
     results: Sequence[MediumResult],
-    rows: Mapping[str, Sequence[Estimate]],
+    with_animals: Collection[str],
     inputs: TimeInputs,
 ) -> list[Span]:
     cameras = {result.media_id: result.camera for result in results}
@@ -118,8 +151,7 @@ def _spans(
             continue
         place = inputs.package_deployments.get(media_id) or inputs.stay_of(medium)
         camera = cameras.get(media_id, "") if site_id in mixed else ""
-        # Boxes of leaves and stumps would join all events of a day.
-        has_animal = any(row.distance is not None and not row.is_static for row in rows.get(media_id, ()))
+        has_animal = media_id in with_animals
         stream = site_id, place, camera, start.tzinfo is None
         event_id = inputs.events.get(media_id, "")
         spans.append(Span(media_id, site_id, place, stream, start, lengths_s.get(media_id, 0.0), has_animal, event_id))
@@ -127,25 +159,41 @@ def _spans(
 
 
 def _follow(
-    sequence: MediaSequence, rows: Mapping[str, Sequence[Estimate]], burst_gap_s: float
+    sequence: MediaSequence, boxes_in: Callable[[str], Iterable[_BoxOfAnimal]], burst_gap_s: float
 ) -> list[dict[int, int]]:
     """The number in the sequence of each animal of each medium."""
     first = sequence.spans[0].start
-    sightings = [
-        ((span.start - first).total_seconds(), _sightings(rows.get(span.media_id, ()))) for span in sequence.spans
-    ]
+    sightings = [((span.start - first).total_seconds(), _sightings(boxes_in(span.media_id))) for span in sequence.spans]
     # A photo without the animal may lie between.
     return follow_animals(sightings, replace(PHOTO_TRACKING, max_gap_s=max(2 * burst_gap_s, 1.0)))
 
 
-def _sightings(rows: Iterable[Estimate]) -> list[Sighting]:
-    """The animals of a medium; boxes are in order of time."""
-    found: dict[int, Sighting] = {}
+class _BoxOfAnimal(NamedTuple):
+    time_s: float
+    animal_id: int
+    box: Box
+    species: str
+
+
+def _rows_in(rows: Iterable[Estimate]) -> Iterator[_BoxOfAnimal]:
     for row in (estimate.observation for estimate in rows):
         if row.box is not None and row.animal_id:
-            before = found.get(row.animal_id)
-            first = row.box if before is None else before.first
-            found[row.animal_id] = Sighting(row.animal_id, first, row.box, row.time_s, row.species)
+            yield _BoxOfAnimal(row.time_s, row.animal_id, row.box, row.species)
+
+
+def _boxes_in(result: MediumResult) -> Iterator[_BoxOfAnimal]:
+    for second in result.seconds:
+        for animal_id, box in zip(second.animal_ids, second.boxes, strict=True):
+            if box is not None and animal_id:
+                yield _BoxOfAnimal(second.time_s, animal_id, box, box.species)
+
+
+def _sightings(boxes: Iterable[_BoxOfAnimal]) -> list[Sighting]:
+    """The animals of a medium, from its boxes in order of time."""
+    found: dict[int, Sighting] = {}
+    for time_s, animal_id, box, species in boxes:
+        first = found[animal_id].first if animal_id in found else box
+        found[animal_id] = Sighting(animal_id, first, box, time_s, species)
     return list(found.values())
 
 

@@ -18,7 +18,7 @@ from trapmeter.prediction.advice import advise
 from trapmeter.prediction.camera_correction import find_camera_facts
 from trapmeter.prediction.clock_checks import check_clocks
 from trapmeter.prediction.estimates import RunSummary, count_results, estimate_distances, summarise_run
-from trapmeter.prediction.event_animals import assign_events
+from trapmeter.prediction.event_animals import assign_events, find_bursts
 from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
@@ -140,7 +140,13 @@ def finish_run(
             progress("measure", n_done, len(media), 0)
 
         estimates = estimate_distances(
-            media, plan.camera_inputs.site_ids, models.estimator, camera_facts, count, models.told
+            media,
+            plan.camera_inputs.site_ids,
+            models.estimator,
+            camera_facts,
+            count,
+            models.told,
+            find_bursts(times, media, plan.time_inputs, settings.burst_gap_s),
         )
     dated = assign_events(estimates, times, media, plan.time_inputs, settings)
     estimates, times = dated.estimates, dated.media
