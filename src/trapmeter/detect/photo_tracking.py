@@ -45,8 +45,10 @@ def follow_animals(
     numbers: list[dict[int, int]] = []
     for start_s, unordered in media:
         sightings = sorted(unordered, key=lambda sighting: sighting.animal_id)
-        known = [animal for animal in animals.values() if start_s - animal.time_s <= settings.max_gap_s]
-        matches = match_animals(known, [sighting.first for sighting in sightings], start_s, settings)
+        animals = {
+            number: animal for number, animal in animals.items() if start_s - animal.time_s <= settings.max_gap_s
+        }
+        matches = match_animals(list(animals.values()), [sighting.first for sighting in sightings], start_s, settings)
         found: dict[int, int] = {}
         for index, sighting in enumerate(sightings):
             number = matches.get(index, 0)

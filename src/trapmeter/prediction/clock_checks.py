@@ -103,7 +103,8 @@ def _jumps_back(media: Sequence[MediumTime], cameras: Mapping[str, str]) -> Iter
     for medium in media:
         name = PurePosixPath(medium.media_id)
         numbers = [int(digits) for digits in _DIGITS.findall(name.name)]
-        if numbers and medium.source in (TimeSource.EXIF, TimeSource.CONTAINER) and medium.taken_at is not None:
+        is_by_file = medium.source in (TimeSource.EXIF, TimeSource.CONTAINER)
+        if numbers and is_by_file and medium.is_date_known and medium.taken_at is not None:
             is_local = medium.taken_at.tzinfo is None
             camera = cameras.get(medium.media_id, "")
             key = medium.site_id, name.parent, _DIGITS.sub("#", name.name), camera, is_local

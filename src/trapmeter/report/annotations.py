@@ -61,7 +61,7 @@ def draw_animals(
         (
             rectangle(animal.observation.box, image.size),
             animal.distance,
-            f"#{animal.observation.animal_id} " if ways else "",
+            f"#{animal.observation.animal_id}: " if ways else "",
         )
         for animal in animals
         if animal.observation.box is not None and animal.distance is not None
