@@ -145,9 +145,14 @@ class Observation:
         return self.site_id or self.media_id
 
     @property
+    def event_key(self) -> tuple[bool, str]:
+        """The event; if it is unknown, the medium. Marked as event (True) or medium: they may have the same name."""
+        return bool(self.event_id), self.event_id or self.media_id
+
+    @property
     def animal_key(self) -> tuple[bool, str, int]:
-        """What tells an animal from all others of a run: its event, or else its medium, and its animal_id."""
-        return bool(self.event_id), self.event_id or self.media_id, self.animal_id
+        """What tells an animal from all others of a run; animals without a number are those of their medium."""
+        return (*self.event_key, self.animal_id) if self.animal_id else (False, self.media_id, 0)
 
     @property
     def site_key(self) -> tuple[bool, str]:

@@ -71,11 +71,11 @@ class Results:
 
     @cached_property
     def highest_ids(self) -> dict[tuple[bool, str], int]:
-        """The highest animal_id in each event, or else medium, by the first two parts of `Observation.animal_key`."""
+        """The highest animal_id in each event, by `Observation.event_key`."""
         highest: dict[tuple[bool, str], int] = defaultdict(int)
         for row in self.rows:
-            key = row.observation.animal_key
-            highest[key[:2]] = max(highest[key[:2]], key[2])
+            event = row.observation.event_key
+            highest[event] = max(highest[event], row.observation.animal_id)
         return highest
 
     @cached_property

@@ -203,9 +203,8 @@ def _added_row(results: Results, decision: Decision, others: Iterable[RowState])
     assert decision.xyxy is not None and decision.distance_m is not None, "checked when the decision was made"
     others = list(others)
     second = results.rows[decision.row].observation
-    keys = [row.measured.observation.animal_key for row in others]
-    event = second.animal_key[:2]
-    highest = max(results.highest_ids[event], *(key[2] for key in keys if key[:2] == event), 0)
+    added = [row.measured.observation for row in others if row.measured.observation.event_key == second.event_key]
+    highest = max(results.highest_ids[second.event_key], *(row.animal_id for row in added), 0)
     observation = Observation(
         second.media_id,
         second.time_s,
