@@ -26,7 +26,7 @@ from trapmeter.export import ExportFormat, export_results
 from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Status
-from trapmeter.tables.density_inputs import read_media_starts
+from trapmeter.tables.medium_times import read_medium_times
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_folder_a_descriptor_and_an_archive_are_measured_alike(package: Path, 
     assert again.estimates == run.estimates
     more = (tmp_path / "out/seen.jsonl").read_text().splitlines()[len(journal) :]
     assert sorted(json.loads(line)["media_id"] for line in more) == sorted(reasons)
-    assert read_media_starts(tmp_path / "out/media-times.csv")["S1/b.mp4"].minute == 10
+    assert read_medium_times(tmp_path / "out")["S1/b.mp4"].minute == 10
 
 
 def test_media_without_boxes_are_left_to_the_detector(tmp_path: Path, make_clip: MakeClip) -> None:

@@ -86,7 +86,7 @@ def test_missing_values_of_the_standard_count_as_empty_cells(package: Path, tmp_
         False,
         True,
     ]
-    assert (observations["o1"]["individualID"], observations["o2"]["count"]) == ("m1:1", "NA")
+    assert (observations["o1"]["individualID"], observations["o2"]["count"]) == ("e1:1", "NA")
     assert problems(tmp_path / "new") == problems(package)
 
 

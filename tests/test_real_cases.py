@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from trapmeter.density.run import run_density
 from trapmeter.errors import InputError
 from trapmeter.prediction.run import PredictRun, run_prediction
 from trapmeter.prediction.settings import PredictSettings
+from trapmeter.tables.density_inputs import read_media_starts
+from trapmeter.tables.medium_times import MEDIA_CSV, MediumTime, TimeSource, write_media
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +69,14 @@ def test_of_a_burst_one_moment_counts(cases: Path) -> None:
     assert density(cases / "bursts/package", theta_deg=42, snapshot_s=2) == pytest.approx(burst)
 
 
+def test_the_times_of_the_results_do_as_well(cases: Path, tmp_path: Path) -> None:
+    shutil.copy(cases / "bursts/burst.csv", tmp_path / "distances.csv")
+    starts = read_media_starts(cases / "bursts/burst_times.csv")
+    write_media(tmp_path / MEDIA_CSV, [MediumTime(name, "", start, TimeSource.EXIF) for name, start in starts.items()])
+    found = density(tmp_path / "distances.csv", points=True, deployments=cases / "bursts/dep.csv")
+    assert found == pytest.approx(1.01, rel=REL)
+
+
 def test_mixed_zones_of_activity_are_refused_until_one_is_named(cases: Path) -> None:
     tables = {"deployments": cases / "bursts/dep.csv", "activity": cases / "bursts/act_mix.csv"}
     with pytest.raises(InputError, match="--timezone"):
@@ -95,7 +106,7 @@ def test_boxes_of_other_programs(
 ) -> None:
     run = measure(cases / "boxes" / media, tmp_path / "out", cases / f"boxes/{boxes}.json")
     assert statuses(run, media_id) == expected
-    assert any("named as below" in note for note in run.facts["notes"]) == (boxes in ("renamed", "md", "md_abs"))
+    assert any("match below it" in note for note in run.facts["notes"]) == (boxes in ("renamed", "md", "md_abs"))
 
 
 def test_effort_in_days_is_refused_and_in_hours_noted(cases: Path) -> None:

@@ -17,7 +17,7 @@ from trapmeter.density.settings import density_settings
 from trapmeter.density.survey.survey import Survey
 from trapmeter.prediction.run import run_prediction
 from trapmeter.prediction.settings import PredictSettings
-from trapmeter.tables.density_inputs import read_media_starts
+from trapmeter.tables.medium_times import read_medium_times
 from trapmeter.tables.times import to_instant
 
 START = datetime(2024, 5, 1, 6, tzinfo=timezone(timedelta(hours=2)))
@@ -120,6 +120,6 @@ def test_boxes_of_events_are_at_their_second_whatever_the_zone(
     run = run_prediction(PredictSettings((path,), out=tmp_path / "out"))
     measured = [row.observation.time_s for row in run.estimates if row.distance is not None]
     assert measured == [1, 3]
-    starts = read_media_starts(tmp_path / "out/media-times.csv")
+    starts = read_medium_times(tmp_path / "out")
     assert starts["S1/b.mp4"] == to_instant(START + timedelta(seconds=60), None)
     assert np.isclose(starts["S1/b.mp4"].timestamp(), START.timestamp() + 60)

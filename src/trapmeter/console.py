@@ -93,6 +93,10 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         f"{summary.n_past_end:,} past the end, {summary.n_failed:,} failed"
         + (f", {summary.n_unknown:,} unknown (the column reason says why)" if summary.n_unknown else "")
     )
+    print(_times_text(run.facts["recorded"]["sources"]))
+    events = run.facts["events"]
+    if events["n_events"]:
+        print(f"events with animals: {events['n_events']:,}; sequences of several media: {events['n_sequences']:,}")
     if run.facts["changed"]:
         print(
             f"all rows were computed again because {terminal_text('; '.join(run.facts['changed']))}; detections were kept"
@@ -138,6 +142,17 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         print(f"note: {terminal_text(note)}")
     print(f"model:   {terminal_text(run.facts['models']['distance']['model_id'])}")
     print(f"results: {out / 'distances.csv'}\nreport:  {report}")
+
+
+def _times_text(sources: dict[str, int]) -> str:
+    """How many media have a known time, and from where."""
+    known = {name: n for name, n in sources.items() if name != "unknown"}
+    n_unknown = sources.get("unknown", 0)
+    if not known:
+        return "times: no medium says when it was taken, so each is an event of its own; --media-times gives times"
+    listed = ", ".join(f"{n:,} {name}" for name, n in known.items())
+    unknown = f"; {n_unknown:,} unknown, each an event of its own" if n_unknown else ""
+    return f"times: {sum(known.values()):,} media ({listed}){unknown}"
 
 
 def print_shard(run: ShardRun, out: str) -> None:

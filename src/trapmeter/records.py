@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple, Protocol
@@ -114,9 +115,11 @@ class Frame:
 class Observation:
     """One animal (or none: box is None) at one second of one medium.
 
-    animal_id counts from 1 within a medium and follows an animal from second to second; 0 if there is no animal. is_night:
-    the medium's pictures have no colours, as under infrared flash; None if unknown. species: "" if unknown. species_score:
-    confidence of the classifier that named the species, 0..1; None if no classifier did.
+    animal_id counts from 1 within an event and follows an animal from second to second, and from photo to photo of a
+    sequence; 0 if there is no animal. is_night: the medium's pictures have no colours, as under infrared flash; None if
+    unknown. species: "" if unknown. species_score: confidence of the classifier that named the species, 0..1; None if no
+    classifier did. taken_at: date and time of the second. event_id: "" if the medium is an event of its own. is_first:
+    whether this is the animal's first position in its event. The last three are unknown in a run without any time.
     """
 
     media_id: str
@@ -127,6 +130,9 @@ class Observation:
     is_night: bool | None = None
     species: str = ""
     species_score: float | None = None
+    taken_at: datetime | None = None
+    event_id: str = ""
+    is_first: bool | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time_s) and self.time_s >= 0):
@@ -137,6 +143,16 @@ class Observation:
     def site_or_medium(self) -> str:
         """The site; if it is unknown, the medium, which then counts as a site of its own."""
         return self.site_id or self.media_id
+
+    @property
+    def event_key(self) -> tuple[bool, str]:
+        """The event; if it is unknown, the medium. Marked as event (True) or medium: they may have the same name."""
+        return bool(self.event_id), self.event_id or self.media_id
+
+    @property
+    def animal_key(self) -> tuple[bool, str, int]:
+        """What tells an animal from all others of a run; animals without a number are those of their medium."""
+        return (*self.event_key, self.animal_id) if self.animal_id else (False, self.media_id, 0)
 
     @property
     def site_key(self) -> tuple[bool, str]:

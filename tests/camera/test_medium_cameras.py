@@ -11,9 +11,15 @@ import pytest
 from fitted_world import fitted, write_cameras
 from trapmeter.camera.medium_cameras import MediumCameras, read_medium_cameras
 from trapmeter.errors import InputError
-from trapmeter.tables.density_inputs import MEDIA_STARTS, write_media_starts
 from trapmeter.tables.distances import JOURNAL, write_distances
-from trapmeter.tables.medium_times import read_medium_times
+from trapmeter.tables.medium_times import (
+    MEDIA_CSV,
+    MediumTime,
+    TimeSource,
+    copy_media,
+    read_medium_times,
+    write_media,
+)
 
 MARCH, APRIL, MAY, JUNE = (datetime(2024, month, 1) for month in (3, 4, 5, 6))  # noqa: DTZ001 - a camera's clock
 ALWAYS = fitted("S1")
@@ -61,7 +67,7 @@ def test_the_fits_of_many_media_come_with_each_reason_once() -> None:
     assert notes == ("site S2 has 2 fitted cameras, and nothing says when c.mp4 was recorded",)
 
 
-def test_times_come_from_the_package_or_the_files_themselves(tmp_path: Path) -> None:
+def test_times_come_from_media_csv_or_the_journal_of_an_earlier_version(tmp_path: Path) -> None:
     write_distances(tmp_path / "distances.csv", [])
     assert read_medium_times(tmp_path) == {}
     entries = [
@@ -72,22 +78,26 @@ def test_times_come_from_the_package_or_the_files_themselves(tmp_path: Path) -> 
     entries += [{"media_id": "c.jpg", "recorded": "2024-06-01T00:00:00"}]
     (tmp_path / JOURNAL).write_text("\n".join([*map(json.dumps, entries), '{"media_id": "d']))
     assert read_medium_times(tmp_path) == {"a.jpg": APRIL, "c.jpg": JUNE}
-    write_media_starts(tmp_path / MEDIA_STARTS, {"c.jpg": MAY})
-    assert read_medium_times(tmp_path / "distances.csv") == {"a.jpg": APRIL, "c.jpg": MAY}
+    reset = datetime(2000, 1, 1)  # noqa: DTZ001 - a camera's clock
+    known = [MediumTime("c.jpg", "S2", MAY, TimeSource.TABLE), MediumTime("d.jpg", "S2", reset, TimeSource.EXIF)]
+    write_media(tmp_path / MEDIA_CSV, [*known, MediumTime("e.jpg")])
+    assert read_medium_times(tmp_path / "distances.csv") == {"c.jpg": MAY}
 
 
-def test_calibrated_results_know_the_times_of_those_that_were_measured(tmp_path: Path) -> None:
+def test_corrected_results_know_the_times_of_those_that_were_measured(tmp_path: Path) -> None:
     for folder in ("measured", "calibrated"):
         (tmp_path / folder).mkdir()
         write_distances(tmp_path / folder / "distances.csv", [])
-    write_media_starts(tmp_path / "measured" / MEDIA_STARTS, {"a.mp4": APRIL})
-    inputs = {"results": {"file": str(tmp_path / "measured/distances.csv")}}
-    (tmp_path / "calibrated/run.json").write_text(json.dumps({"inputs": inputs}))
+    write_media(tmp_path / "measured" / MEDIA_CSV, [MediumTime("a.mp4", "S2", APRIL, TimeSource.EXIF)])
+    copy_media(tmp_path / "measured/distances.csv", tmp_path / "calibrated")
     write_cameras(tmp_path / "calibrated", SPRING, SUMMER)
     cameras = read_medium_cameras(tmp_path / "calibrated")
     found = cameras.find("a.mp4", "S2")
     assert found is not None
     assert found.end == MAY
+    (tmp_path / "measured" / MEDIA_CSV).unlink()
+    copy_media(tmp_path / "measured/distances.csv", tmp_path / "calibrated")
+    assert read_medium_times(tmp_path / "calibrated") == {}
 
 
 def test_results_that_do_not_exist_are_refused(tmp_path: Path) -> None:

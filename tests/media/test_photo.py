@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from trapmeter.errors import MediaError
-from trapmeter.media.photo import DAMAGE, exif_camera, exif_hfov_deg, open_photo, register_heif
+from trapmeter.media.photo import DAMAGE, exif_camera, exif_hfov_deg, exif_recording_time, open_photo, register_heif
 from trapmeter.media.reader import FitWithin, MissingFrame
 from trapmeter.records import Frame
 
@@ -191,6 +191,32 @@ def test_make_and_model_are_read_without_what_fills_them_up(tmp_path: Path) -> N
         assert (reader.facts.camera_make, reader.facts.camera_model) == ("RECONYX", "HC600 HYPERFIRE")
     with open_photo(photo_with(tmp_path, {})) as reader:
         assert (reader.facts.camera_make, reader.facts.camera_model) == ("", "")
+
+
+TAKEN, FRACTION, ZONE, SERIAL = 36867, 37521, 36881, 42033
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({TAKEN: "2024:05:01 06:00:00"}, "2024-05-01T06:00:00"),
+        ({TAKEN: "2024:05:01 06:00:00\0", FRACTION: "7", ZONE: "+02:00"}, "2024-05-01T06:00:00.700000+02:00"),
+        ({TAKEN: "2024:05:01 06:00:00", FRACTION: "1234567", ZONE: "   :  "}, "2024-05-01T06:00:00.123456"),
+        ({TAKEN: "2024:05:01 06:00:00", FRACTION: "x", ZONE: "+99:00"}, "2024-05-01T06:00:00"),
+        ({TAKEN: "1970:01:01 00:00:12"}, "1970-01-01T00:00:12"),
+        ({TAKEN: "0000:00:00 00:00:00"}, ""),
+        ({TAKEN: "    :  :     :  :  "}, ""),
+        ({}, ""),
+    ],
+)
+def test_exif_tells_when_a_photo_was_taken(tmp_path: Path, tags: dict[int, str], expected: str) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({**tags, SERIAL: "H500 1"})
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (40, 30)).save(path, exif=exif)
+    with Image.open(path) as image:
+        assert exif_recording_time(image) == expected
+        assert exif_camera(image) == ("", "", "H500 1")
 
 
 @given(st.binary(max_size=80))

@@ -19,10 +19,9 @@ pytest.importorskip("playwright.sync_api", reason="needs pip install playwright"
 from fitted_world import LEVEL, fitted, write_cameras
 from review_browser import at, expect, open_at, press
 from review_rows import AVI, MP4, ROWS, results_of, row
-from trapmeter.prediction.run import MEDIA_STARTS
 from trapmeter.review.decisions import read_log
 from trapmeter.review.results import Results, read_results
-from trapmeter.tables.density_inputs import write_media_starts
+from trapmeter.tables.medium_times import MEDIA_CSV, MediumTime, TimeSource, write_media
 from trapmeter.tables.truth import write_seconds_to_label
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def test_lines_are_left_out_with_a_reason_where_they_would_be_wrong(
         fitted("S02", camera=photo_format),
         fitted("S03", None, spring),
     )
-    write_media_starts(results.source.with_name(MEDIA_STARTS), {"odd.mp4": summer})
+    write_media(results.source.with_name(MEDIA_CSV), [MediumTime("odd.mp4", "", summer, TimeSource.TABLE)])
     address = start_live(read_results(results.source))
     open_at(page, address, 1)
     note = page.locator("#linesnote")

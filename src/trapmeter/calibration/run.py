@@ -51,6 +51,7 @@ from trapmeter.tables.distances import (
     read_run_facts,
     write_distances,
 )
+from trapmeter.tables.medium_times import copy_media
 from trapmeter.tables.point_misfits import PointMisfit, write_point_misfits
 from trapmeter.tables.reference_marks import Upright
 
@@ -155,6 +156,7 @@ def run_calibration(settings: CalibrateSettings, progress: Progress = no_progres
             corrected.append(result)
     corrections = [_correction(result) for result in corrected]
     write_distances(settings.out / DISTANCES_CSV, after)
+    copy_media(source, settings.out)
     write_corrections(settings.out / CORRECTIONS, corrections)
     _write_points(settings, checked)
     _write_views(settings, inputs, views)

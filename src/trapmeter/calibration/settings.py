@@ -32,7 +32,7 @@ class FieldSettings:
     box_model: Path | None = None
     """Folder of a box model, if it isn't the built-in one."""
     timezone: TimeZone = None
-    """For a Camtrap DP: the zone of times that carry none, such as Europe/Berlin or +02:00."""
+    """Zone of times that carry none, such as Europe/Berlin or +02:00."""
 
 
 @dataclass(frozen=True, slots=True)

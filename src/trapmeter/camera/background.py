@@ -18,6 +18,7 @@ from trapmeter.media.infrared import is_infrared
 from trapmeter.media.opening import open_medium
 from trapmeter.media.reader import FitWithin
 from trapmeter.records import Frame, Medium, MediumKind, Pixels
+from trapmeter.tables.times import is_clock_set, time_of_file
 
 SIZE = FitWithin(height=960, width=960)
 N_PICTURES = 15
@@ -146,9 +147,9 @@ def _with_times(
         except (MediaError, OSError) as error:
             skipped.append(SkippedMedium(medium.media_id, _reason(error)))
         else:
-            # A file's time has no zone. It can't be compared with times that have one.
-            is_comparable = all(time.tzinfo is None for time in times.values())
-            yield _TimedMedium(medium, datetime.fromisoformat(recorded) if recorded and is_comparable else None)
+            # Most files' times have no zone, and can't be compared with times that have one.
+            time = time_of_file(recorded) if all(time.tzinfo is None for time in times.values()) else None
+            yield _TimedMedium(medium, time.replace(tzinfo=None) if time and is_clock_set(time) else None)
 
 
 def _backgrounds_of_day(media: Sequence[_TimedMedium], skipped: list[SkippedMedium]) -> list[Background]:

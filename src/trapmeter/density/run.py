@@ -25,8 +25,9 @@ from trapmeter.tables.camtrapdp.container import is_package, table_files
 from trapmeter.tables.csvfile import find_ignored_columns, read_columns
 from trapmeter.tables.density_inputs import read_activity_times
 from trapmeter.tables.distances import COLUMNS as DISTANCE_COLUMNS
-from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN, SPECIES_SCORE_COLUMN
+from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN, OPTIONAL_COLUMNS
 from trapmeter.tables.flatfile import COLUMNS, LABEL_COLUMNS, read_flat_file
+from trapmeter.tables.medium_times import MEDIA_CSV
 
 BY_FORMULA, BY_BOOTSTRAP = "by formula", "bootstrap, lognormal"
 
@@ -149,8 +150,8 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
     _refuse_unused(settings, survey_format)
     if survey_format is SurveyFormat.DISTANCES:
         survey = _with_areas(read_measured_survey(settings), settings)
-        species_columns = settings.species_column or SPECIES_COLUMN, SPECIES_SCORE_COLUMN
-        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *species_columns)
+        optional = [settings.species_column or name if name == SPECIES_COLUMN else name for name in OPTIONAL_COLUMNS]
+        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *optional)
         return replace(survey, notes=(*survey.notes, *_note_ignored(settings, known))), None
     if survey_format is SurveyFormat.CAMTRAP_DP:
         return _with_areas(read_camtrap_survey(settings), settings), None
@@ -190,7 +191,7 @@ def list_inputs(settings: DensitySettings) -> list[Path]:
     if survey_format is SurveyFormat.CAMTRAP_DP:
         inputs += table_files(settings.file)
     elif survey_format is SurveyFormat.DISTANCES:
-        inputs.append(settings.file.with_name("run.json"))
+        inputs += [settings.file.with_name(name) for name in ("run.json", MEDIA_CSV)]
     return inputs
 
 

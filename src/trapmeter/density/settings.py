@@ -82,7 +82,8 @@ class DensitySettings:
     """Zone of times that carry none, and of hours of the day, such as Europe/Berlin or +02:00. Default: the zone that times
     carry; if none does, all are local times."""
     media_times: Path | None = None
-    """CSV file of media_id, start: leaves out animals outside of deployments and operating hours."""
+    """When media start: a CSV file of media_id, start, in place of the media.csv that `predict` wrote beside distances.csv.
+    Animals outside of deployments and operating hours are left out."""
     leave_out: Path | None = None
     """CSV file of media_id, animal_id to leave out, such as animals that react to the camera."""
     keep_static: bool = False

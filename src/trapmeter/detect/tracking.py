@@ -44,7 +44,7 @@ class TrackSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _TrackedAnimal:
+class TrackedAnimal:
     """Time and box of an animal's latest detection."""
 
     time_s: float
@@ -73,7 +73,7 @@ def track_animals(
         [[1], [2, 1]]
     """
     ids: list[list[int]] = []
-    animals: list[_TrackedAnimal] = []
+    animals: list[TrackedAnimal] = []
     n_animals = 0
     previous_s = -np.inf
     for time_s, boxes in seconds:
@@ -81,20 +81,20 @@ def track_animals(
             raise InputError(f"tracking needs ascending times, got {time_s:g} s after {previous_s:g} s")
         previous_s = time_s
         animals = [animal for animal in animals if time_s - animal.time_s <= settings.max_gap_s]
-        matches = _match(animals, boxes, time_s, settings)
+        matches = match_animals(animals, boxes, time_s, settings)
         present = []
         for index in range(len(boxes)):
             if index not in matches:
                 n_animals += 1
             present.append(matches.get(index, n_animals))
         ids.append(present)
-        updated = [_TrackedAnimal(time_s, box, animal_id) for box, animal_id in zip(boxes, present, strict=True)]
+        updated = [TrackedAnimal(time_s, box, animal_id) for box, animal_id in zip(boxes, present, strict=True)]
         animals = [animal for animal in animals if animal.animal_id not in present] + updated
     return ids
 
 
-def _match(
-    animals: Sequence[_TrackedAnimal], boxes: Sequence[Box], time_s: float, settings: TrackSettings
+def match_animals(
+    animals: Sequence[TrackedAnimal], boxes: Sequence[Box], time_s: float, settings: TrackSettings
 ) -> dict[int, int]:
     """The animal id of each box (by its index) that matches an animal."""
     if not animals or not boxes:

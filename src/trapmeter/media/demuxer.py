@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 
 from trapmeter.errors import MediaError
 from trapmeter.media.medium_file import MediumFile
-from trapmeter.media.reader import FIRST_YEAR, Scale, printable_tag, scaled_size, transpose_scale
+from trapmeter.media.reader import Scale, printable_tag, scaled_size, transpose_scale
 from trapmeter.media.timeline import PACKET, Timeline
 from trapmeter.records import Pixels
 from trapmeter.storage.filesystems import RemoteError
 
 MAX_VIDEO_PIXELS = 100_000_000
 """Larger pictures are refused: no camera trap makes them, and a damaged header can claim any size."""
+EPOCHS = (1904, 1970)
+"""The years from which containers count their time: one of these means that nothing was stated."""
 
 # FFmpeg's errors arrive as exceptions with their text; printed as well, they would fill the user's terminal.
 av.logging.set_level(av.logging.PANIC)
@@ -80,12 +82,20 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 
 def container_recording_time(container: InputContainer) -> str:
-    """When the container says it was recorded, by the camera's clock (ISO 8601); "" if it has no plausible time."""
-    try:
-        when = datetime.fromisoformat(container.metadata.get("creation_time", "")).replace(tzinfo=None, microsecond=0)
-    except ValueError:
-        return ""
-    return when.isoformat() if when.year >= FIRST_YEAR else ""
+    """When the container says it was recorded (ISO 8601); "" if it doesn't.
+
+    MP4 and QuickTime count the seconds in UTC, and QuickTime may add the local time with its zone. AVI has the camera's time
+    without a zone.
+    """
+    tags = container.metadata
+    for name in ("com.apple.quicktime.creationdate", "creation_time"):
+        try:
+            when = datetime.fromisoformat(tags.get(name, "").strip()).replace(microsecond=0)
+        except ValueError:
+            continue
+        if when.year not in EPOCHS:
+            return when.isoformat()
+    return ""
 
 
 def container_camera(container: InputContainer) -> tuple[str, str]:

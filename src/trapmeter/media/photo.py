@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +22,6 @@ from trapmeter.geometry import FILM_WIDTH_MM
 from trapmeter.media.discovery import HEIF_SUFFIXES
 from trapmeter.media.medium_file import MediumFile, open_medium_file
 from trapmeter.media.reader import (
-    FIRST_YEAR,
     ExactSize,
     FitWithin,
     MediumFacts,
@@ -61,20 +61,35 @@ def exif_hfov_deg(image: Image.Image) -> float | None:
     return hfov_deg if PLAUSIBLE_DEG[0] <= hfov_deg <= PLAUSIBLE_DEG[1] else None
 
 
+_OFFSET = re.compile(r"[+-](?:0\d|1[0-4]):[0-5]\d", re.ASCII)
+
+
 def exif_recording_time(image: Image.Image) -> str:
-    """When the photo was taken, by the camera's clock (ISO 8601); "" if EXIF has no plausible time."""
-    text = str(_exif(image).get(Base.DateTimeOriginal)).strip("\0 ")
+    """When the photo was taken, by the camera's clock (ISO 8601); "" if EXIF states no date.
+
+    From DateTimeOriginal, with the fraction of SubSecTimeOriginal and the zone of OffsetTimeOriginal if they are there. The
+    clock need not have been set.
+    """
+    tags = _exif(image)
     try:
-        when = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  EXIF has no zone
+        when = datetime.strptime(_text(tags, Base.DateTimeOriginal), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
     except ValueError:
         return ""
-    return when.isoformat() if when.year >= FIRST_YEAR else ""
+    fraction, offset = _text(tags, Base.SubsecTimeOriginal), _text(tags, Base.OffsetTimeOriginal)
+    if fraction.isdecimal() and fraction.isascii():
+        when = when.replace(microsecond=int(fraction[:6].ljust(6, "0")))
+    return f"{when.isoformat()}{offset if _OFFSET.fullmatch(offset) else ''}"
 
 
-def exif_camera(image: Image.Image) -> tuple[str, str]:
-    """Make and model of the camera; "" for each that EXIF lacks."""
+def _text(tags: dict[int, Any], tag: int) -> str:
+    return str(tags.get(tag, "")).strip("\0 ")
+
+
+def exif_camera(image: Image.Image) -> tuple[str, str, str]:
+    """Make, model and serial number of the camera; "" for each that EXIF lacks."""
     exif = _exif(image)
-    return printable_tag(exif.get(Base.Make)), printable_tag(exif.get(Base.Model))
+    make, model, serial = (printable_tag(exif.get(tag)) for tag in (Base.Make, Base.Model, Base.BodySerialNumber))
+    return make, model, serial
 
 
 def displayed_size(image: Image.Image) -> tuple[int, int]:
@@ -126,7 +141,7 @@ class PhotoReader:
             self._codec, (self._width, self._height) = (image.format or "").lower(), displayed_size(image)
             self._hfov_deg = exif_hfov_deg(image)
             self._recorded = exif_recording_time(image)
-            self._camera_make, self._camera_model = exif_camera(image)
+            self._camera_make, self._camera_model, self._camera_serial = exif_camera(image)
         if self._width * self._height > MAX_PHOTO_PIXELS:
             raise MediaError(f"{self._width} x {self._height} pixels; at most {MAX_PHOTO_PIXELS:,} are decoded")
 
@@ -145,6 +160,7 @@ class PhotoReader:
             recorded=self._recorded,
             camera_make=self._camera_make,
             camera_model=self._camera_model,
+            camera_serial=self._camera_serial,
         )
 
     def regular_times(self, every_s: float) -> list[float]:

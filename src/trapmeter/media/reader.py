@@ -9,9 +9,6 @@ from typing import Protocol, TypeAlias
 from trapmeter.errors import InputError
 from trapmeter.records import Frame, Status
 
-FIRST_YEAR = 1990
-"""Recording times before this year are ignored: they come from clocks that were never set."""
-
 
 @dataclass(frozen=True, slots=True)
 class MediumFacts:
@@ -19,8 +16,8 @@ class MediumFacts:
 
     frame_rate: pictures a second, None for a photo; declared_s: the length that the file declares; length_s: the length of
     what can be read; doubts: sentences on what is wrong with a file that can be read nonetheless; hfov_deg: the horizontal
-    field of view from a photo's EXIF, or None; recorded: when the medium was recorded according to the file (ISO 8601, no
-    zone), or ""; camera_make, camera_model: the camera according to the file, or "".
+    field of view from a photo's EXIF, or None; recorded: when the medium was recorded according to the file (ISO 8601, with a
+    zone if the file states it), or ""; camera_make, camera_model, camera_serial: the camera according to the file, or "".
     """
 
     codec: str
@@ -34,6 +31,7 @@ class MediumFacts:
     recorded: str = ""
     camera_make: str = ""
     camera_model: str = ""
+    camera_serial: str = ""
 
     @property
     def aspect(self) -> float:

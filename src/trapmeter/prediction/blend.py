@@ -253,7 +253,7 @@ class BlendEstimator:
     def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
         """A distance for each animal, with the box model's doubts."""
         by_boxes = self._boxes.estimate(
-            [animal.observation for animal in animals], [animal.facts for animal in animals]
+            [animal.for_box_model for animal in animals], [animal.facts for animal in animals]
         )
         rows_of: dict[Knowledge, list[int]] = defaultdict(list)
         for row, animal in enumerate(animals):

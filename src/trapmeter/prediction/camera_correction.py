@@ -124,7 +124,7 @@ class CameraCorrection:
             known = replace(known, camera_height_m=None, pitch_deg=None)
         factor = 1.0 if self._told.network_lens else network_lens_factor(camera, self._facts.trained_hfov_deg)
         distances_m = tuple(distance_m * factor for distance_m in animal.network_distances_m)
-        return DetectedAnimal(animal.observation, distances_m, known)
+        return replace(animal, network_distances_m=distances_m, facts=known)
 
 
 def read_camera_inputs(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
+from types import MappingProxyType
+from typing import NamedTuple
 
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.detect.static_boxes import static_reasons
@@ -18,6 +20,17 @@ from trapmeter.records import Estimate, Observation, Status, row_order
 MEDIA_PER_GROUP = 1000
 
 
+class BurstPlace(NamedTuple):
+    """The place of a photo's animal in a burst.
+
+    burst_id: of the burst as a medium. time_s: seconds since its first photo. animal_id: in the burst.
+    """
+
+    burst_id: str
+    time_s: float
+    animal_id: int
+
+
 def estimate_distances(
     media: Sequence[MediumResult],
     site_ids: Mapping[str, str],
@@ -25,12 +38,14 @@ def estimate_distances(
     facts: FieldFacts | None = None,
     progress: Callable[[int], None] = lambda _: None,
     told: ToldFacts = TOLD_ALL,
+    bursts: Mapping[tuple[str, int], BurstPlace] = MappingProxyType({}),
 ) -> list[Estimate]:
     """Estimates for every second and animal, in the order of media_id, time and animal_id.
 
     site_ids: the site of each media_id; media without a site share no context. facts: known cameras and animals by media_id;
     distances are corrected for them, and the model_id of each row names them. progress: called with the number of media that
-    were finished since the last call. told: what the estimator knew itself.
+    were finished since the last call. told: what the estimator knew itself. bursts: the animals of photos in bursts, by
+    media_id and animal_id.
     """
     facts = facts or FieldFacts()
     model = CameraCorrection(model, facts, told)
@@ -43,7 +58,7 @@ def estimate_distances(
             row
             for medium in group
             for second in medium.seconds
-            for row in _rows(medium, second, site_id, facts.species.get(medium.media_id, ""))
+            for row in _rows(medium, second, site_id, facts.species.get(medium.media_id, ""), bursts)
         ]
         # The model gets animals only, not the seconds without one.
         animals = [animal for animal, second in rows if second.status is Status.MEASURED]
@@ -70,7 +85,11 @@ def estimate_distances(
 
 
 def _rows(
-    medium: MediumResult, second: SecondResult, site_id: str, species: str
+    medium: MediumResult,
+    second: SecondResult,
+    site_id: str,
+    species: str,
+    bursts: Mapping[tuple[str, int], BurstPlace],
 ) -> Iterator[tuple[DetectedAnimal, SecondResult]]:
     """A row for each animal of a second, or a single one if there are none."""
     predictions = second.answers or ((),) * len(second.boxes)
@@ -78,7 +97,11 @@ def _rows(
     for box, animal_id, distances_m in animals:
         named = (box.species, box.species_score) if box and not species else (species, None)
         observation = Observation(medium.media_id, second.time_s, box, animal_id, site_id, medium.is_night, *named)
-        yield DetectedAnimal(observation, distances_m), second
+        place = bursts.get((medium.media_id, animal_id))
+        in_burst = None
+        if place is not None:
+            in_burst = replace(observation, media_id=place.burst_id, time_s=place.time_s, animal_id=place.animal_id)
+        yield DetectedAnimal(observation, distances_m, in_burst=in_burst), second
 
 
 def _groups(by_site: Mapping[str, list[MediumResult]]) -> Iterator[tuple[str, list[MediumResult]]]:
@@ -91,7 +114,7 @@ def _groups(by_site: Mapping[str, list[MediumResult]]) -> Iterator[tuple[str, li
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Counts of a run. Rows are those of distances.csv; n_animals counts tracks.
+    """Counts of a run. Rows are those of distances.csv; an animal counts once in each event.
 
     n_unasked: media that the table of times does not name. failures, doubts: pairs of media_id and reason.
     """
@@ -118,8 +141,8 @@ def summarise_run(
 ) -> RunSummary:
     """Counts the rows.
 
-    counts: fields of the summary that the rows may not tell (n_media, n_seconds, n_animals, n_unasked), as the run counted
-    them; those that are missing are counted from the rows.
+    counts: fields of the summary that the rows may not tell (n_media, n_seconds, n_unasked), as the run counted them; those
+    that are missing are counted from the rows.
     """
     observations = [estimate.observation for estimate in estimates]
     statuses = Counter(estimate.status for estimate in estimates)
@@ -128,7 +151,7 @@ def summarise_run(
     from_rows = {
         "n_media": len({row.media_id for row in observations}),
         "n_seconds": len({(row.media_id, row.time_s) for row in observations}),
-        "n_animals": len({(row.media_id, row.animal_id) for row in observations if row.animal_id}),
+        "n_animals": len({row.animal_key for row in observations if row.animal_id}),
         "n_unasked": 0,
     }
     return RunSummary(
@@ -152,7 +175,6 @@ def count_results(media: Sequence[MediumResult], n_unasked: int) -> dict[str, in
     return {
         "n_media": len(media),
         "n_seconds": sum(len(medium.seconds) for medium in media),
-        "n_animals": sum(max((i for s in medium.seconds for i in s.animal_ids), default=0) for medium in media),
         "n_unasked": n_unasked,
     }
 

@@ -21,12 +21,19 @@ from trapmeter.uncertainty import Uncertainty, mean_uncertainty, unmeasured_dist
 class DetectedAnimal:
     """An animal at one second, with the distance in metres that each network predicted for it, if networks ran.
 
-    facts: what is known about it and its camera, for models that take facts.
+    facts: what is known about it and its camera, for models that take facts. in_burst: the observation with the burst as its
+    medium, if its photo is part of one: the box model measures a burst as it does a video.
     """
 
     observation: Observation
     network_distances_m: tuple[float, ...] = ()
     facts: Facts = NO_FACTS
+    in_burst: Observation | None = None
+
+    @property
+    def for_box_model(self) -> Observation:
+        """The observation with the medium and the time by which the box model finds the animal's other boxes."""
+        return self.in_burst or self.observation
 
     @property
     def is_size_known(self) -> bool:
@@ -74,7 +81,7 @@ class BoxEstimator:
 
     def estimate(self, animals: Sequence[DetectedAnimal]) -> list[Distance]:
         """A distance for each animal."""
-        return self.model.estimate([animal.observation for animal in animals], [animal.facts for animal in animals])
+        return self.model.estimate([animal.for_box_model for animal in animals], [animal.facts for animal in animals])
 
 
 class NetworkEstimator:

@@ -110,6 +110,7 @@ def process_medium(task: MediumTask, models: WorkerModels) -> MediumResult:
         recorded=content.recorded,
         camera_make=content.camera_make,
         camera_model=content.camera_model,
+        camera_serial=content.camera_serial,
         told=task.told if networks is not None and networks.spec.facts else "",
         is_night=None if detector is None else detector.is_night,
         decode_s=prefetcher.spent_s,
@@ -130,6 +131,7 @@ class _Content:
     recorded: str = ""
     camera_make: str = ""
     camera_model: str = ""
+    camera_serial: str = ""
 
 
 def _process_file(
@@ -170,6 +172,7 @@ def _file_content(seconds: Sequence[UntrackedSecond], facts: MediumFacts) -> _Co
         facts.recorded,
         facts.camera_make,
         facts.camera_model,
+        facts.camera_serial,
     )
 
 

@@ -49,7 +49,8 @@ class MediumResult:
     size_bytes and modified_ns identify the state of the file that was read. failure: why nothing could be read, with the
     trace of an internal error. decode_s, detect_s and network_s: seconds of work. hfov_deg: the lens in a photo's EXIF;
     aspect: width over height of the pictures; is_night: most of the processed pictures have no colours; each None if unknown.
-    recorded, camera_make, camera_model: as in MediumFacts. told: the facts that networks were told, "" if they take none.
+    recorded, camera_make, camera_model, camera_serial: as in MediumFacts. told: the facts that networks were told, "" if they
+    take none.
     """
 
     media_id: str
@@ -69,12 +70,18 @@ class MediumResult:
     recorded: str = ""
     camera_make: str = ""
     camera_model: str = ""
+    camera_serial: str = ""
     told: str = ""
 
     @property
     def key(self) -> str:
         """The journal's key."""
         return self.media_id
+
+    @property
+    def camera(self) -> str:
+        """Make, model and serial number of the camera as one text; "" if the file says nothing."""
+        return " ".join(filter(None, (self.camera_make, self.camera_model, self.camera_serial)))
 
     @property
     def has_failed(self) -> bool:

@@ -36,6 +36,7 @@ from trapmeter.prediction.camera_correction import (
 )
 from trapmeter.prediction.estimators import BoxEstimator, DistanceEstimator, NetworkEstimator, identify_ensemble
 from trapmeter.prediction.network_facts import stated_facts
+from trapmeter.prediction.recording_times import TimeInputs, read_time_inputs
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.prediction.sources import Sources, find_sources
 from trapmeter.prediction.tasks import TaskPlan, plan_tasks
@@ -56,7 +57,7 @@ USUAL_PICTURE_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """The media of a run, the work on them, and the user's facts of cameras and animals."""
+    """The media of a run, the work on them, and the user's facts of cameras, animals and times."""
 
     settings: PredictSettings
     store: FrameStore | None
@@ -65,6 +66,7 @@ class RunPlan:
     min_score: float
     task_plan: TaskPlan
     camera_inputs: CameraInputs
+    time_inputs: TimeInputs
 
     @property
     def found(self) -> FoundMedia:
@@ -116,12 +118,13 @@ def plan_run(settings: PredictSettings) -> RunPlan:
     if not task_plan.tasks and not task_plan.missing:
         raise InputError("there is nothing to do: no medium is requested")
     camera_inputs = read_camera_inputs(settings, media, sources.cameras, sources.species)
+    time_inputs = read_time_inputs(settings, media, sources)
     tasks = (
         replace(task, facts=stated_facts(task.medium.media_id, camera_inputs, settings), exif=settings.exif)
         for task in task_plan.tasks
     )
     task_plan = replace(task_plan, tasks=tuple(tasks))
-    return RunPlan(settings, store, sources, boxes is not None, min_score, task_plan, camera_inputs)
+    return RunPlan(settings, store, sources, boxes is not None, min_score, task_plan, camera_inputs, time_inputs)
 
 
 def load_models(plan: RunPlan, n_tasks: int, n_machines: int = 1) -> RunModels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -28,6 +29,7 @@ from trapmeter.prediction.plan import RunModels, RunPlan
 from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import ModelIdentity
 from trapmeter.settings import to_values
+from trapmeter.tables.medium_times import MediumTime
 from trapmeter.uncertainty import FARTHEST_LABEL_M, MAX_M
 
 
@@ -53,6 +55,7 @@ def describe_run(
     models: RunModels,
     media: Sequence[MediumResult],
     camera_facts: FieldFacts,
+    times: Sequence[MediumTime],
     summary: RunSummary,
     clock: RunClock,
 ) -> dict[str, Any]:
@@ -67,7 +70,7 @@ def describe_run(
         "runtime": None if models.runtime_choice is None else _runtime_facts(models.runtime_choice),
         "model_cards": model_cards(plan.settings, models.bundles, models.identities.get("detector")),
         "cameras": count_known_cameras(media, camera_facts),
-        "recorded": _recording_dates(media),
+        "recorded": _recording_dates(times),
         "counts": {name: value for name, value in asdict(summary).items() if name not in ("failures", "doubts")},
         "other_files": dict(plan.found.n_other),
         "notes": [*plan.sources.notes, *plan.task_plan.notes, *models.notes],
@@ -88,10 +91,12 @@ def _runtime_facts(choice: RuntimeChoice) -> dict[str, str]:
     return {"runtime": choice.runtime, "why": choice.reason}
 
 
-def _recording_dates(media: Sequence[MediumResult]) -> dict[str, Any]:
-    """The number of media with a known date, and the first and last date."""
-    dates = sorted(medium.recorded for medium in media if medium.recorded)
-    return {"n_media": len(dates), "first": dates[0] if dates else None, "last": dates[-1] if dates else None}
+def _recording_dates(times: Sequence[MediumTime]) -> dict[str, Any]:
+    """The number of media with a known date, the first and last date, and how many media each source dated."""
+    dates = sorted(medium.taken_at.isoformat() for medium in times if medium.taken_at and medium.is_date_known)
+    sources = Counter("unknown" if medium.source is None else medium.source.value for medium in times)
+    first, last = (dates[0], dates[-1]) if dates else (None, None)
+    return {"n_media": len(dates), "first": first, "last": last, "sources": dict(sorted(sources.items()))}
 
 
 RECOMPUTED = {
@@ -102,6 +107,12 @@ RECOMPUTED = {
     "trained_hfov_deg": "--trained-hfov",
     "species": "--species",
     "shoulder_m": "--shoulder-height",
+    "media_times": "--media-times",
+    "deployments": "--deployments",
+    "clock_offset": "--clock-offset",
+    "timezone": "--timezone",
+    "burst_gap_s": "--burst-gap",
+    "independence_min": "--independence",
     "box_model": "--box-model",
     "blend": "--blend",
 }

@@ -107,8 +107,8 @@ def _open_store(facts: dict[str, Any]) -> FrameStore | None:
 
 
 def _run_counts(facts: dict[str, Any]) -> dict[str, int]:
-    """What the rows can't tell, such as media without rows. A review removes and adds animals, so that their rows count."""
-    names = ("n_media", "n_seconds", "n_unasked") + (() if "review" in facts else ("n_animals",))
+    """What the rows can't tell, such as media without rows."""
+    names = "n_media", "n_seconds", "n_unasked"
     counts = as_mapping(facts.get("counts"))
     return {name: counts[name] for name in names if isinstance(counts.get(name), int)}
 

@@ -16,20 +16,22 @@ from trapmeter.journal import START_OVER, Journal, has_entries
 from trapmeter.parallel.workers import THIS_MACHINE, Engine
 from trapmeter.prediction.advice import advise
 from trapmeter.prediction.camera_correction import find_camera_facts
+from trapmeter.prediction.clock_checks import check_clocks
 from trapmeter.prediction.estimates import RunSummary, count_results, estimate_distances, summarise_run
+from trapmeter.prediction.event_animals import assign_events, find_bursts
 from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.medium_result import MediumResult
 from trapmeter.prediction.plan import RunModels, RunPlan, journal_settings, load_models, plan_run
 from trapmeter.prediction.provenance import RunClock, describe_run, find_changed_arguments
+from trapmeter.prediction.recording_times import find_times
 from trapmeter.prediction.settings import PredictSettings
-from trapmeter.prediction.sources import Sources
 from trapmeter.prediction.worker_models import process_media
 from trapmeter.progress import Progress, no_progress
 from trapmeter.records import Estimate
 from trapmeter.storage.address import AnyPath
 from trapmeter.storage.remote import file_state_or_zeros
-from trapmeter.tables.density_inputs import MEDIA_STARTS, write_media_starts
 from trapmeter.tables.distances import DISTANCES_CSV, JOURNAL, REVIEW_LOG, write_distances
+from trapmeter.tables.medium_times import MEDIA_CSV, MediumTime, write_media
 
 RUN_FILE = "run.json"
 ERROR_LOG = "errors.log"
@@ -125,6 +127,9 @@ def finish_run(
     """Estimates the distances of all processed media, and writes the run's files; more: further facts for run.json."""
     settings = plan.settings
     media = [*processed, *plan.task_plan.missing]
+    times = find_times(media, plan.camera_inputs.site_ids, plan.time_inputs)
+    cameras = {medium.media_id: medium.camera for medium in media}
+    times, time_notes = check_clocks(times, cameras, plan.time_inputs, clock.started_at)
     with clock.stage("measure"):
         camera_facts = find_camera_facts(media, plan.camera_inputs, settings)
         n_done = 0
@@ -135,8 +140,16 @@ def finish_run(
             progress("measure", n_done, len(media), 0)
 
         estimates = estimate_distances(
-            media, plan.camera_inputs.site_ids, models.estimator, camera_facts, count, models.told
+            media,
+            plan.camera_inputs.site_ids,
+            models.estimator,
+            camera_facts,
+            count,
+            models.told,
+            find_bursts(times, media, plan.time_inputs, settings.burst_gap_s),
         )
+    dated = assign_events(estimates, times, media, plan.time_inputs, settings)
+    estimates, times = dated.estimates, dated.media
     doubts = sorted((medium.media_id, medium.doubts) for medium in media)
     summary = summarise_run(
         estimates,
@@ -144,8 +157,10 @@ def finish_run(
         ((media_id, doubt) for media_id, texts in doubts for doubt in texts),
     )
     with clock.stage("write"):
-        _write_tables(settings.out, estimates, plan.sources)
-    facts = {**describe_run(plan, models, media, camera_facts, summary, clock), **more}
+        _write_tables(settings.out, estimates, times)
+    facts = {**describe_run(plan, models, media, camera_facts, times, summary, clock), **more}
+    facts["notes"] += [*time_notes, *dated.notes]
+    facts["events"] = {"n_events": dated.n_events, "n_sequences": dated.n_sequences}
     with_animals = {row.observation.media_id for row in estimates if row.distance is not None}
     facts["notes"] += advise(models.estimator, camera_facts, with_animals)
     facts["changed"] = find_changed_arguments(settings.out / RUN_FILE, facts)
@@ -178,7 +193,7 @@ def claim_output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
             raise RunError(f"{out} has been reviewed; choose another --out, or move {REVIEW_LOG} away")
         if (out / DISTANCES_CSV).exists() and not (out / JOURNAL).exists() and not overwrite:
             raise RunError(f"{out} holds other results, such as corrected ones; choose another --out")
-        for name in (JOURNAL, DISTANCES_CSV, MEDIA_STARTS, RUN_FILE, ERROR_LOG) if overwrite else ():
+        for name in (JOURNAL, DISTANCES_CSV, MEDIA_CSV, RUN_FILE, ERROR_LOG) if overwrite else ():
             try:
                 (out / name).unlink(missing_ok=True)
             except OSError as error:
@@ -186,14 +201,13 @@ def claim_output_folder(out: Path, *, overwrite: bool) -> Iterator[None]:
         yield
 
 
-def _write_tables(out: Path, estimates: Sequence[Estimate], sources: Sources) -> None:
+def _write_tables(out: Path, estimates: Sequence[Estimate], times: Sequence[MediumTime]) -> None:
     table = out / DISTANCES_CSV
     if table.exists() and _is_reviewed(out):
         _check_unchanged_table(table, estimates)
     else:
         write_distances(table, estimates)
-    if sources.starts:
-        write_media_starts(out / MEDIA_STARTS, sources.starts)
+    write_media(out / MEDIA_CSV, times)
 
 
 def _is_reviewed(out: Path) -> bool:

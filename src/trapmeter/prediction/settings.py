@@ -17,6 +17,7 @@ from trapmeter.models.runtimes.choice import Runtime
 from trapmeter.settings import Jobs, Parsed, Range, check_ranges, from_values
 from trapmeter.storage.address import AnyPath, parse_path
 from trapmeter.storage.publish import FolderLayout
+from trapmeter.tables.clock_offsets import SiteOffset, format_site_offset, parse_site_offset
 from trapmeter.tables.distances import JOURNAL
 from trapmeter.tables.site_rules import CsvSite, NoSite, SiteRule, format_site_rule, parse_site_rule
 
@@ -64,6 +65,21 @@ class PredictSettings(FieldSettings):
     places: Path | None = None
     """Where the sites are, for the map in the report: a CSV file of site_id, latitude, longitude, or a Camtrap DP or its
     deployments.csv. A Camtrap DP that is measured states its own."""
+    media_times: Path | None = None
+    """When media were taken: a CSV file of media_id, start. Media that it doesn't name are dated by their Camtrap DP, their
+    EXIF data, their container, or their name."""
+    deployments: Path | None = None
+    """When each camera stood where: a CSV file of site_id, start, end, and optionally clock_offset. Media from outside are
+    named, and no event spans two deployments."""
+    clock_offset: Annotated[tuple[SiteOffset, ...], Parsed(parse_site_offset, format_site_offset)] = ()
+    """Add to the times of a camera whose clock was wrong: SITE=HH:MM:SS, such as S01=-01:00:00 or, for a clock that was never
+    set, S01=8887d03:12:00. Give it several times for several sites; or fill in a column clock_offset of the deployments or
+    the cameras."""
+    burst_gap_s: Annotated[float, Parameter(name="--burst-gap"), Range(least=0.0, unit="seconds")] = 60.0
+    """Photos and videos of a site that follow each other within this time are a sequence, through which an animal keeps its
+    animal_id."""
+    independence_min: Annotated[float, Parameter(name="--independence"), Range(least=0.0, unit="minutes")] = 30.0
+    """Animals of a site that follow each other within this time are one event."""
     models: Annotated[tuple[Path, ...], Parsed(find_model), Parameter(name="--model")] = ()
     """Folder of a network's bundle, or the name of a downloaded one (`trapmeter models`), to use instead of the box model;
     give several for an ensemble."""
@@ -136,5 +152,19 @@ def predict_settings(
     return from_values(PredictSettings, given | settings)
 
 
-PATH_FIELDS = ("out", "times", "boxes", "cameras", "truth", "places", "box_model", "blend", "store")
+PATH_FIELDS = (
+    *(
+        "out",
+        "times",
+        "boxes",
+        "cameras",
+        "truth",
+        "places",
+        "media_times",
+        "deployments",
+        "box_model",
+        "blend",
+        "store",
+    ),
+)
 """The settings that are one local path."""

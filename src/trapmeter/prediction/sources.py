@@ -26,8 +26,13 @@ from trapmeter.tables.camtrapdp.container import (
     is_package,
     open_package,
 )
-from trapmeter.tables.camtrapdp.media_observations import boxes_by_medium, media_by_path, species_by_medium
-from trapmeter.tables.camtrapdp.package import camera_setup_of, read_package
+from trapmeter.tables.camtrapdp.media_observations import (
+    boxes_by_medium,
+    events_by_medium,
+    media_by_path,
+    species_by_medium,
+)
+from trapmeter.tables.camtrapdp.package import DeploymentRow, camera_setup_of, read_package
 from trapmeter.tables.file_names import leaves_root
 from trapmeter.tables.times import TimeReader
 
@@ -40,14 +45,17 @@ class Sources:
     """The media of a run, and the facts that a Camtrap DP has for them, all by media_id.
 
     boxes: known animals, or why a medium is not available. cameras: height and pitch of the camera. starts: when a medium
-    starts. species: of its animals. needs_detector: the animals of some media are
-    unknown. notes: what the user should know about the package.
+    starts. events, deployment_of: the event and the deployment that it belongs to. species: of its animals. needs_detector:
+    the animals of some media are unknown. notes: what the user should know about the package.
     """
 
     found: FoundMedia
     boxes: Mapping[str, MediumBoxes] = field(default_factory=dict)
     cameras: Mapping[str, CameraSetup] = field(default_factory=dict)
     starts: Mapping[str, datetime] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    deployment_of: Mapping[str, str] = field(default_factory=dict)
+    deployments: tuple[DeploymentRow, ...] = ()
     species: Mapping[str, str] = field(default_factory=dict)
     needs_detector: bool = True
     notes: tuple[str, ...] = ()
@@ -123,7 +131,7 @@ def _package_sources(path: Path, out: Path, zone: tzinfo | None) -> Sources:
     needs_detector = len(boxes) < len(media_rows)
     boxes |= {name: MediumBoxes(name, failure=problem) for name, problem in problems.items() if problem}
     setups = {name: camera_setup_of(deployments[row.deployment_id]) for name, row in media_rows.items()}
-    known_species = species_by_medium(package)
+    known_species, known_events = species_by_medium(package), events_by_medium(package)
     return Sources(
         FoundMedia(
             root,
@@ -134,6 +142,9 @@ def _package_sources(path: Path, out: Path, zone: tzinfo | None) -> Sources:
         boxes,
         cameras={name: setup for name, setup in setups.items() if setup is not None},
         starts={name: row.time for name, row in media_rows.items()},
+        events={name: known_events[row.media_id] for name, row in media_rows.items() if row.media_id in known_events},
+        deployment_of={name: row.deployment_id for name, row in media_rows.items()},
+        deployments=package.deployments,
         species={
             name: known_species[row.media_id] for name, row in media_rows.items() if row.media_id in known_species
         },

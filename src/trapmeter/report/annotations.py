@@ -30,6 +30,8 @@ _FINER = 3
 
 Rectangle = tuple[int, int, int, int]
 """left, top, right, bottom in pixels; the column `right` and the row `bottom` belong to it."""
+Way = Sequence[tuple[float, float]]
+"""Places as fractions of the picture's width and height, in order of time."""
 
 
 def draw_animals(
@@ -37,14 +39,16 @@ def draw_animals(
     animals: Sequence[Estimate],
     lines: Sequence[DistanceLine] = (),
     *,
+    ways: Sequence[Way] = (),
     min_side: int = MIN_SIDE,
     has_labels: bool = True,
 ) -> Image:
     """A copy of the picture with the box and the label of each measured animal; labels lie inside the picture.
 
     Animals without a box are left out: their position in the picture is unknown. lines: drawn below the boxes, with their
-    metres. min_side: pixels of the longer side to which smaller pictures are enlarged. has_labels: False leaves out the
-    distances of the animals, for people who are to judge them.
+    metres. ways: of each animal up to here; with them, labels begin with the animal's number. min_side: pixels of the
+    longer side to which smaller pictures are enlarged. has_labels: False leaves out the distances of the animals, for people
+    who are to judge them.
     """
     from PIL import Image, ImageDraw
 
@@ -54,20 +58,26 @@ def draw_animals(
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         image = image.resize(size, Image.Resampling.BICUBIC)
     marked = [
-        (rectangle(animal.observation.box, image.size), animal.distance)
+        (
+            rectangle(animal.observation.box, image.size),
+            animal.distance,
+            f"#{animal.observation.animal_id}: " if ways else "",
+        )
         for animal in animals
         if animal.observation.box is not None and animal.distance is not None
     ]
-    boxes = [box for box, _ in marked]
+    boxes = [box for box, _, _ in marked]
     draw_lines(image, lines, boxes)
     draw = ImageDraw.Draw(image)
+    for way in ways:
+        _draw_way(draw, way, image.size)
     for box in boxes:
         _draw_box(draw, box, image.size)
     # Labels come after all boxes: no line crosses a label.
     labels: list[Rectangle] = []
-    for i, (box, distance) in enumerate(marked if has_labels else ()):
+    for i, (box, distance, number) in enumerate(marked if has_labels else ()):
         others = [other for j, other in enumerate(boxes) if j != i]
-        labels.append(_draw_label(draw, distance, box, image.size, labels, others))
+        labels.append(_draw_label(draw, number, distance, box, image.size, labels, others))
     return image
 
 
@@ -177,8 +187,20 @@ def _draw_box(draw: ImageDraw, box: Rectangle, size_wh: tuple[int, int]) -> None
     draw.rectangle(box, outline=LINE, width=min(2, *_sides(box)))
 
 
+def _draw_way(draw: ImageDraw, way: Way, size_wh: tuple[int, int]) -> None:
+    """The places where an animal stood, joined in their order."""
+    width, height = size_wh
+    places = [(min(x * width, width - 1), min(y * height, height - 1)) for x, y in way]
+    for colour, line_width, radius in ((EDGE, 5, 6), (LINE, 2, 4)):
+        if len(places) > 1:
+            draw.line(places, colour, line_width, joint="curve")
+        for x, y in places:
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+
+
 def _draw_label(
     draw: ImageDraw,
+    number: str,
     distance: Distance,
     box: Rectangle,
     size_wh: tuple[int, int],
@@ -187,7 +209,7 @@ def _draw_label(
 ) -> Rectangle:
     large, small = _font(_LARGE), _font(_SMALL)
     # A hyphen, since the built-in font has no dash.
-    value, interval = f"{distance.distance_m:.1f} m", f"{distance.low_m:.1f}-{distance.high_m:.1f}"
+    value, interval = f"{number}{distance.distance_m:.1f} m", f"{distance.low_m:.1f}-{distance.high_m:.1f}"
     value_width, interval_width = round(large.getlength(value)), round(small.getlength(interval))
     label_wh = value_width + interval_width + 4 * _PADDING, _LARGE + 2 * _PADDING
     spot = place_label(box, size_wh, label_wh, labels, others)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trapmeter.progress import Progress
 from trapmeter.report.examples import choose_examples
+from trapmeter.report.sequence_examples import choose_sequences
 from trapmeter.report.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ def picture_values(
 ) -> dict[str, Any]:
     """What the section of pictures shows. cameras: the fitted ones; the others as for `run_report.render_report`."""
     doubtful, others = choose_examples(run.estimates)
-    shown = [*doubtful, *others]
+    sequences = choose_sequences(run.estimates)
+    shown = [*doubtful, *others, *(second for sequence in sequences for second in sequence.seconds)]
     n_done = 0
 
     def report_progress(n: int) -> None:
@@ -29,10 +31,15 @@ def picture_values(
     media = [(second.media_id, second.site_id) for second in shown]
     fits, line_notes = ({}, ()) if cameras is None else cameras.fits(media)
     pictures, unread = make_thumbnails(run.root, shown, report_progress, run.store, jobs, cameras=fits)
-    doubtful_keys = {second.key for second in doubtful}
+    of_second = {picture.second: picture for picture in pictures}
     return {
-        "doubtful": [picture for picture in pictures if picture.second.key in doubtful_keys],
-        "others": [picture for picture in pictures if picture.second.key not in doubtful_keys],
+        "doubtful": [of_second[second] for second in doubtful if second in of_second],
+        "others": [of_second[second] for second in others if second in of_second],
+        "sequences": [
+            (sequence, found)
+            for sequence in sequences
+            if (found := [of_second[second] for second in sequence.seconds if second in of_second])
+        ],
         "has_lines": any(picture.has_lines for picture in pictures),
         "line_notes": line_notes,
         "unread": unread,

@@ -22,12 +22,16 @@ MAX_CAPTION_ANIMALS = 4
 
 @dataclass(frozen=True, slots=True)
 class ExampleSecond:
-    """A second of a medium and all animals measured in it, the nearest first."""
+    """A second of a medium and all animals measured in it, the nearest first.
+
+    ways: where each of them stood in the photos of its sequence up to this one, as fractions of the picture; () elsewhere.
+    """
 
     media_id: str
     time_s: float
     site_id: str
     animals: tuple[Estimate, ...]
+    ways: tuple[tuple[tuple[float, float], ...], ...] = ()
 
     @property
     def key(self) -> tuple[str, float]:

@@ -150,7 +150,10 @@ def _from_store(store: FrameStore, task: ThumbnailTask) -> list[Thumbnail]:
 def _thumbnail(task: ThumbnailTask, second: ExampleSecond, pixels: Pixels) -> Thumbnail:
     height, width = pixels.shape[:2]
     lines = () if task.camera is None or not has_same_view(task.camera, width, height) else distance_lines(task.camera)
-    image = draw_animals(pixels, second.animals, lines, min_side=task.style.side, has_labels=task.style.has_labels)
+    style = task.style
+    image = draw_animals(
+        pixels, second.animals, lines, ways=second.ways, min_side=style.side, has_labels=style.has_labels
+    )
     return Thumbnail(second, jpeg_data_uri(image, JPEG_QUALITY), image.width, image.height, bool(lines))
 
 

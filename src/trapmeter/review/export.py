@@ -12,6 +12,7 @@ from pathlib import Path
 from trapmeter._version import __version__
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file, lock_folder, sha256_of
+from trapmeter.prediction.event_animals import mark_first_positions
 from trapmeter.records import REVIEW_MODEL_ID, REVIEW_PREFIX, Estimate, Observation, Status, row_order
 from trapmeter.report.words import counted
 from trapmeter.review.decisions import read_log
@@ -20,6 +21,7 @@ from trapmeter.review.state import ReviewState, RowState, Verdict, replay_decisi
 from trapmeter.tables.density_inputs import write_excluded_animals
 from trapmeter.tables.distances import DISTANCES_CSV, RUN_KEY, read_run_facts, write_distances
 from trapmeter.tables.drivendata import write_metadata, write_nearest_distances
+from trapmeter.tables.medium_times import copy_media
 from trapmeter.tables.truth import write_labels
 
 LABELS, TRAIN_LABELS, TRAIN_METADATA = "labels.csv", "train_labels.csv", "train_metadata.csv"
@@ -57,7 +59,9 @@ def export_review(results: str | Path, out: str | Path) -> list[str]:
         RUN_KEY: read_run_facts(reviewed.source),
     }
     with lock_folder(out):
-        write_distances(out / DISTANCES_CSV, sorted(reviewed_estimates(state, rows), key=row_order))
+        corrected = mark_first_positions(reviewed_estimates(state, rows))
+        write_distances(out / DISTANCES_CSV, sorted(corrected, key=row_order))
+        copy_media(reviewed.source, out)
         write_labels(out / LABELS, ((_observation(row), _current_distance_m(row), row.is_blind) for row in labelled))
         write_nearest_distances(out / TRAIN_LABELS, nearest)
         write_metadata(out / TRAIN_METADATA, (estimate.observation for estimate in nearest))

@@ -61,13 +61,22 @@ class Results:
         return rows
 
     @cached_property
-    def tracks(self) -> dict[tuple[str, int], list[int]]:
-        """The rows of each animal, by medium and animal_id; animals without a number share the animal_id 0."""
-        rows: dict[tuple[str, int], list[int]] = defaultdict(list)
+    def tracks(self) -> dict[tuple[bool, str, int], list[int]]:
+        """The rows of each animal, by `Observation.animal_key`; animals without a number share the animal_id 0."""
+        rows: dict[tuple[bool, str, int], list[int]] = defaultdict(list)
         for number, row in enumerate(self.rows):
             if row.distance is not None:
-                rows[row.observation.media_id, row.observation.animal_id].append(number)
+                rows[row.observation.animal_key].append(number)
         return rows
+
+    @cached_property
+    def highest_ids(self) -> dict[tuple[bool, str], int]:
+        """The highest animal_id in each event, by `Observation.event_key`."""
+        highest: dict[tuple[bool, str], int] = defaultdict(int)
+        for row in self.rows:
+            event = row.observation.event_key
+            highest[event] = max(highest[event], row.observation.animal_id)
+        return highest
 
     @cached_property
     def static_rows(self) -> list[int]:

@@ -194,7 +194,7 @@ class _Tracks:
             return self._results.static_rows
         if decision.kind in (DecisionKind.REACTS, DecisionKind.CALM) and decision.row < len(self._results.rows):
             observation = self._results.rows[decision.row].observation
-            return self._results.tracks[observation.media_id, observation.animal_id]
+            return self._results.tracks[observation.animal_key]
         return (decision.row,)
 
 
@@ -203,12 +203,17 @@ def _added_row(results: Results, decision: Decision, others: Iterable[RowState])
     assert decision.xyxy is not None and decision.distance_m is not None, "checked when the decision was made"
     others = list(others)
     second = results.rows[decision.row].observation
-    used = [results.rows[number].observation.animal_id for number in results.rows_of[second.media_id]]
-    used += [
-        row.measured.observation.animal_id for row in others if row.measured.observation.media_id == second.media_id
-    ]
-    box = Box(*decision.xyxy, 1.0)
-    observation = Observation(second.media_id, second.time_s, box, max(used) + 1, site_id=second.site_id)
+    added = [row.measured.observation for row in others if row.measured.observation.event_key == second.event_key]
+    highest = max(results.highest_ids[second.event_key], *(row.animal_id for row in added), 0)
+    observation = Observation(
+        second.media_id,
+        second.time_s,
+        Box(*decision.xyxy, 1.0),
+        highest + 1,
+        site_id=second.site_id,
+        taken_at=second.taken_at,
+        event_id=second.event_id,
+    )
     distance = Distance(decision.distance_m, decision.distance_m, decision.distance_m)
     return RowState(
         len(results.rows) + len(others),

@@ -2,7 +2,8 @@
 
 One row per site: site_id, and any of hfov_deg (horizontal field of view), focal_35mm (focal length in 35 mm equivalents, as
 in EXIF: the picture's width corresponds to 36 mm of film), height_m (of the lens above the ground), pitch_deg (negative when
-the camera looks down), and aspect (width over height of the picture; 16:9 unless given).
+the camera looks down), aspect (width over height of the picture; 16:9 unless given), and clock_offset (what must be added to
+the camera's time, which `predict` does).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.geometry import FILM_WIDTH_MM
+from trapmeter.tables import clock_offsets
 from trapmeter.tables.csvfile import Row, UniqueRows, read_rows
 
 DEFAULT_ASPECT = 16 / 9
 MIN_HEIGHT_M, MAX_HEIGHT_M = 0.05, 30.0
 MIN_PITCH_DEG, MAX_PITCH_DEG = -85.0, 45.0
-COLUMNS = ("site_id", "hfov_deg", "focal_35mm", "height_m", "pitch_deg", "aspect")
+COLUMNS = ("site_id", "hfov_deg", "focal_35mm", "height_m", "pitch_deg", "aspect", clock_offsets.COLUMN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,6 @@ from trapmeter.files import atomic_file
 from trapmeter.tables.csvfile import UniqueRows, read_rows, to_cell
 from trapmeter.tables.times import TimeReader, hour_of_day, hour_or_time
 
-MEDIA_STARTS = "media-times.csv"
-"""When each medium starts, if a Camtrap DP says so: what `predict` writes into its results."""
-
 
 @dataclass(frozen=True, slots=True)
 class ActivityTime:
@@ -89,18 +86,6 @@ def read_media_starts(path: str | Path, times: TimeReader | None = None) -> dict
         media.check(row, name, name)
         starts[name] = times.read(row, "start")
     return starts
-
-
-def write_media_starts(path: Path, starts: Mapping[str, datetime]) -> None:
-    """Writes the table that `read_media_starts` reads, in the order of media_id.
-
-    Raises:
-        RunError: the file can't be written.
-    """
-    with atomic_file(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("media_id", "start"))
-        writer.writerows((to_cell(name), starts[name].isoformat()) for name in sorted(starts))
 
 
 def read_excluded_animals(path: str | Path) -> set[tuple[str, int | None]]:

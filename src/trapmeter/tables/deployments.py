@@ -1,8 +1,9 @@
 """Deployments: when a camera worked, its angle of view and snapshot interval.
 
 Columns: site_id, start, end, theta_deg, snapshot_s, and optionally hours (such as 06:00-18:00; two ranges are separated by a
-blank), stratum and area_km2. Camtrap DP's deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well. It
-has neither angle nor interval, so you give these for all sites, or in columns theta_deg and snapshot_s beside its own.
+blank), stratum, area_km2 and clock_offset (what must be added to the camera's time, which `predict` does). Camtrap DP's
+deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well. It has neither angle nor interval, so you give
+these for all sites, or in columns theta_deg and snapshot_s beside its own.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from datetime import datetime, time, timedelta, tzinfo
 from pathlib import Path
 
 from trapmeter.errors import InputError
+from trapmeter.tables import clock_offsets
 from trapmeter.tables.camtrapdp.package import DeploymentRow, deployment_row, with_missing_emptied
 from trapmeter.tables.csvfile import Row, read_columns, read_rows
 from trapmeter.tables.times import Hours, TimeReader, hour_of_day, in_zone, is_within_hours, parse_hours, to_instant
 
 REQUIRED_COLUMNS = ("site_id", "start", "end")
-OPTIONAL_COLUMNS = ("theta_deg", "snapshot_s", "hours", "stratum", "area_km2")
+OPTIONAL_COLUMNS = ("theta_deg", "snapshot_s", "hours", "stratum", "area_km2", clock_offsets.COLUMN)
 CAMTRAP_DP_COLUMNS = ("deploymentStart", "deploymentEnd")
 
 
@@ -27,7 +29,8 @@ class Deployment:
 
     theta_deg: horizontal angle of view. snapshot_s: seconds from one snapshot (the moments at which animals are counted) to
     the next. hours: ranges of the day in which the camera worked, as hours from 0 to 24; () for all day. zone: whose clocks
-    show these hours; None if times carry no zone, and are those of the camera's clock.
+    show these hours; None if times carry no zone, and are those of the camera's clock. clock_offset: what must be added to
+    the camera's time.
     """
 
     where: str
@@ -40,6 +43,7 @@ class Deployment:
     stratum: str
     area_km2: float | None
     zone: tzinfo | None = None
+    clock_offset: timedelta | None = None
 
     def working_s(self) -> float:
         """How long the camera worked, in seconds of real time, also across a change to or from daylight saving."""
@@ -115,6 +119,7 @@ def _deployment(row: Row, site_id: str, start: datetime, end: datetime, zone: tz
         stratum=row.optional_text("stratum"),
         area_km2=area,
         zone=zone or start.tzinfo,
+        clock_offset=clock_offsets.clock_offset(row),
     )
 
 

@@ -14,6 +14,7 @@ from trapmeter.files import atomic_file
 from trapmeter.records import Distance, Estimate, Observation, Status
 from trapmeter.tables.boxcells import COORDINATES, box_cells, read_box
 from trapmeter.tables.csvfile import Row, fixed_decimals, from_cell, read_rows, to_cell
+from trapmeter.tables.times import time_of_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,9 @@ COLUMNS = (
 DRAW_COLUMNS = tuple(f"q{percent:02d}_m" for percent in range(5, 100, 10))
 """q05_m, q15_m, ... q95_m: quantiles of where the animal may stand, the middle of each tenth."""
 NIGHT_COLUMN, SPECIES_COLUMN, SPECIES_SCORE_COLUMN = "night", "species", "species_score"
-"""Columns that earlier versions lack. The last two are written only when some row has a value."""
+TAKEN_COLUMN, EVENT_COLUMN, FIRST_COLUMN = "taken_at", "event_id", "first_position"
+OPTIONAL_COLUMNS = (SPECIES_COLUMN, SPECIES_SCORE_COLUMN, TAKEN_COLUMN, EVENT_COLUMN, FIRST_COLUMN)
+"""Columns that earlier versions lack, as they lack NIGHT_COLUMN. Each is written only when some row has a value."""
 
 
 def write_distances(path: str | Path, estimates: Iterable[Estimate]) -> None:
@@ -53,15 +56,16 @@ def write_distances(path: str | Path, estimates: Iterable[Estimate]) -> None:
         RunError: the file can't be written.
     """
     rows = estimates if isinstance(estimates, Sequence) else list(estimates)
-    has_species = any(estimate.observation.species for estimate in rows)
-    has_scores = any(estimate.observation.species_score is not None for estimate in rows)
-    further = [SPECIES_COLUMN] * has_species + [SPECIES_SCORE_COLUMN] * has_scores
+    found: set[str] = set()
+    for estimate in rows:
+        found |= {column for column, cell in _optional_cells(estimate.observation).items() if cell}
+    further = [column for column in OPTIONAL_COLUMNS if column in found]
     with atomic_file(Path(path)) as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
         writer.writerow((*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *further))
         for estimate in rows:
-            species = _species_cells(estimate.observation)
-            writer.writerow((*_cells(estimate), *(species[column] for column in further)))
+            optional = _optional_cells(estimate.observation)
+            writer.writerow((*_cells(estimate), *(optional[column] for column in further)))
 
 
 def find_distances(results: str | Path) -> Path:
@@ -180,11 +184,14 @@ def _cells(estimate: Estimate) -> list[str]:
     ]
 
 
-def _species_cells(observation: Observation) -> dict[str, str]:
-    score = observation.species_score
+def _optional_cells(observation: Observation) -> dict[str, str]:
+    score, taken_at, is_first = observation.species_score, observation.taken_at, observation.is_first
     return {
         SPECIES_COLUMN: to_cell(observation.species),
         SPECIES_SCORE_COLUMN: "" if score is None else fixed_decimals(score, 3),
+        TAKEN_COLUMN: "" if taken_at is None else taken_at.isoformat(),
+        EVENT_COLUMN: to_cell(observation.event_id),
+        FIRST_COLUMN: "" if is_first is None else str(int(is_first)),
     }
 
 
@@ -202,9 +209,12 @@ def _estimate(row: Row) -> Estimate:
                 box=read_box(row, score_column="score"),
                 animal_id=_animal_id(row),
                 site_id=from_cell(row.raw("site_id")),
-                is_night=_is_night(row),
+                is_night=_yes_or_no(row, NIGHT_COLUMN, "1 (pictures without colours)"),
                 species=row.optional_text(SPECIES_COLUMN),
                 species_score=row.optional_number(SPECIES_SCORE_COLUMN),
+                taken_at=_taken_at(row),
+                event_id=from_cell(row.raw(EVENT_COLUMN)),
+                is_first=_yes_or_no(row, FIRST_COLUMN, "1 (the animal's first position in its event)"),
             ),
             status,
             distance=_distance(row),
@@ -223,11 +233,19 @@ def _animal_id(row: Row) -> int:
     return int(number)
 
 
-def _is_night(row: Row) -> bool | None:
-    number = row.optional_number(NIGHT_COLUMN)
+def _yes_or_no(row: Row, column: str, yes: str) -> bool | None:
+    number = row.optional_number(column)
     if number not in (None, 0, 1):
-        raise row.error(NIGHT_COLUMN, "1 (pictures without colours), 0 or nothing")
+        raise row.error(column, f"{yes}, 0 or nothing")
     return None if number is None else bool(number)
+
+
+def _taken_at(row: Row) -> datetime | None:
+    text = row.optional_text(TAKEN_COLUMN)
+    time = time_of_file(text)
+    if text and time is None:
+        raise row.error(TAKEN_COLUMN, "a date and time such as 2024-05-01T06:00:00+02:00, or nothing")
+    return time
 
 
 def _distance(row: Row) -> Distance | None:
@@ -254,7 +272,7 @@ def to_frame(estimates: Iterable[Estimate]) -> pd.DataFrame:
         raise MissingExtraError("pandas", "notebook") from error
     return pd.DataFrame(
         [_dataframe_row(estimate) for estimate in estimates],
-        columns=[*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, SPECIES_COLUMN, SPECIES_SCORE_COLUMN],
+        columns=[*COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *OPTIONAL_COLUMNS],
     )
 
 
@@ -272,6 +290,9 @@ def _dataframe_row(estimate: Estimate) -> dict[str, object]:
         NIGHT_COLUMN: observation.is_night,
         SPECIES_COLUMN: observation.species,
         SPECIES_SCORE_COLUMN: observation.species_score,
+        TAKEN_COLUMN: observation.taken_at,
+        EVENT_COLUMN: observation.event_id,
+        FIRST_COLUMN: observation.is_first,
     }
     if box is not None:
         cells |= dict(zip(COORDINATES, box.xyxy, strict=True)) | {"score": box.score}

@@ -11,6 +11,7 @@ import difflib
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -23,6 +24,12 @@ from trapmeter.tables.csvfile import Row
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?")
 _OFFSET = re.compile(r"(?:UTC)?([+-])(\d{2}):?(\d{2})")
 _DATE_LENGTH = len("2024-05-01")
+_TIME_IN_NAME = re.compile(
+    r"(?<!\d)((?:19|20)\d{2})([-_.]?)(\d{2})\2(\d{2})[-_. T]{0,3}(\d{2})([-_.:]?)(\d{2})\6(\d{2})(\d{3})?(?!\d)"
+)
+_CLOCK_OFFSET = re.compile(r"([+-]?)(?:(\d{1,5})d ?)?(\d{1,6}):([0-5]\d)(?::([0-5]\d))?")
+FIRST_YEAR, UNSET_YEAR = 1990, 2000
+"""Cameras whose clock was never set, or lost its battery, count from 1970, 1980 or the first minute of 2000."""
 Hours = tuple[tuple[float, float], ...]
 """Ranges of the day in which cameras worked, as hours from 0 to 24; () for all day."""
 
@@ -98,6 +105,78 @@ def to_instant(time: datetime, zone: tzinfo | None) -> datetime:
 def in_zone(time: datetime, zone: tzinfo | None) -> datetime:
     """What a clock of the zone shows at an instant, without zone. Times without zone, or no zone, change nothing."""
     return (time.astimezone(zone) if time.tzinfo and zone else time).replace(tzinfo=None)
+
+
+def in_clock_of(time: datetime, zone: tzinfo | None) -> datetime:
+    """The time as an instant with the offset that the zone has then, whatever its own; unchanged without a zone.
+
+    A time without zone is what a clock of the zone shows.
+    """
+    if zone is None:
+        return to_instant(time, None) if time.tzinfo else time
+    return to_instant((time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(zone), None)
+
+
+def is_clock_set(time: datetime) -> bool:
+    """Whether a camera's clock that shows this time was set: cameras start in a year before 1990 or in 2000."""
+    return time.year >= FIRST_YEAR and time.year != UNSET_YEAR
+
+
+def time_of_file(recorded: str) -> datetime | None:
+    """The time in `MediumFacts.recorded`, with its zone if it has one; None if there is none."""
+    try:
+        return datetime.fromisoformat(recorded)
+    except ValueError:
+        return None
+
+
+def time_in_name(name: str) -> datetime | None:
+    """The date and time in the name of a file, None without one; folders don't count.
+
+    Year to second, with or without separators; a fraction of three digits may follow, as phones write it. A name such as
+    RCNX0001.JPG or IMG_0001.JPG has a counter alone.
+
+    Example:
+        >>> time_in_name("S01/IMG_20240131_235959.JPG")
+        datetime.datetime(2024, 1, 31, 23, 59, 59)
+    """
+    for found in _TIME_IN_NAME.finditer(PurePosixPath(name).name):
+        year, _, month, day, hour, _, minute, second, fraction = found.groups()
+        try:
+            return datetime.fromisoformat(f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction or '000'}")
+        except ValueError:
+            continue
+    return None
+
+
+def parse_clock_offset(text: str) -> timedelta:
+    """What must be added to a camera's time, from hours, minutes and seconds, with days in front if need be.
+
+    Raises:
+        InputError: it has another form.
+
+    Example:
+        >>> parse_clock_offset("-00:05:30")
+        datetime.timedelta(days=-1, seconds=86070)
+        >>> parse_clock_offset("8887d03:12:00").days
+        8887
+    """
+    found = _CLOCK_OFFSET.fullmatch(text.strip())
+    if found is None:
+        raise InputError(
+            f"expected what must be added to the camera's time, such as +01:00:00, -00:05:30 or 8887d03:12:00, got {text!r}"
+        )
+    sign, days, hours, minutes, seconds = found.groups()
+    offset = timedelta(days=int(days or 0), hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0))
+    return -offset if sign == "-" else offset
+
+
+def format_clock_offset(offset: timedelta) -> str:
+    """The text of which `parse_clock_offset` makes this offset, without fractions of a second."""
+    size = abs(offset)
+    minutes, seconds = divmod(size.seconds, 60)
+    days = f"{size.days}d" if size.days else ""
+    return f"{'-' if offset < timedelta() else '+'}{days}{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def hour_of_day(time: datetime, zone: tzinfo | None = None) -> float:

@@ -27,6 +27,7 @@ from trapmeter.density.survey.effort import (
     offset_from_multiple_s,
     read_effort,
 )
+from trapmeter.density.survey.media_starts import find_media_starts
 from trapmeter.density.survey.species import (
     Filter,
     apply_filters,
@@ -38,9 +39,8 @@ from trapmeter.density.survey.species import (
 from trapmeter.density.survey.survey import Survey
 from trapmeter.errors import InputError
 from trapmeter.records import N_DRAWS, Estimate, Status
-from trapmeter.tables.density_inputs import read_excluded_animals, read_media_starts
+from trapmeter.tables.density_inputs import read_excluded_animals
 from trapmeter.tables.distances import read_distances, read_distances_with_column
-from trapmeter.tables.file_names import NameIndex
 from trapmeter.tables.times import TimeReader
 
 ERRORS_ADVICE = (
@@ -89,21 +89,17 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
         if is_any_species(settings.species):  # otherwise names may be those of other species
             exclusion_notes = _note_unknown_names(excluded, estimates, settings.leave_out)
         filters.append((f"named in {settings.leave_out.name}", lambda rows: _drop_excluded(rows, excluded)))
-    media_times = settings.media_times
-    if media_times is not None:
-        names = dict.fromkeys(estimate.observation.media_id for estimate in measured)
-        by_name = read_media_starts(media_times, times)
-        starts = {media_id: by_name[name] for media_id, name in NameIndex(by_name).match(names, media_times).items()}
-        filters += [
-            ("outside deployments and hours", lambda rows: _keep_while_working(rows, sites, starts, media_times)),
-            ("in photos within an interval of an earlier one", lambda rows: _keep_first_photos(rows, sites, starts)),
-        ]
+    starts = find_media_starts(settings, (estimate.observation.media_id for estimate in measured), sites, times)
+    filters += [
+        ("outside deployments and hours", lambda rows: _keep_while_working(rows, sites, starts.dated)),
+        ("in photos within an interval of an earlier one", lambda rows: _keep_first_photos(rows, sites, starts.all)),
+    ]
     kept, filter_notes = apply_filters(measured, filters)
     if not kept:
         raise nothing_counts(path, len(measured))
     distance_m, distance_note = _distances(kept, settings)
-    notes = [*effort_notes, *unknown_notes, *interval_notes, *filter_notes, *exclusion_notes]
-    if media_times is None and not any(map(_is_of_video, estimates)):
+    notes = [*effort_notes, *unknown_notes, *interval_notes, *filter_notes, *exclusion_notes, *starts.notes]
+    if not starts.all and not any(map(_is_of_video, estimates)):
         notes.append(
             "every medium has one time, as photos have: each counts as a snapshot, however soon after another; give "
             "--media-times, so that of photos within a snapshot interval only the first counts"
@@ -217,15 +213,14 @@ def _drop_excluded(rows: Iterable[Estimate], excluded: Excluded) -> list[Estimat
 
 
 def _keep_while_working(
-    rows: Iterable[Estimate], sites: Mapping[str, StationEffort], starts: Mapping[str, datetime], media_times: Path
+    rows: Iterable[Estimate], sites: Mapping[str, StationEffort], starts: Mapping[str, datetime]
 ) -> list[Estimate]:
+    """The rows at times when a camera worked, and those whose time isn't known."""
+
     def is_while_working(estimate: Estimate) -> bool:
         observation = estimate.observation
-        if observation.media_id not in starts:
-            raise InputError(
-                f"{media_times} has no row for {observation.media_id}; give the start of every medium with animals"
-            )
-        return sites[observation.site_id].works_at(starts[observation.media_id] + timedelta(seconds=observation.time_s))
+        start = starts.get(observation.media_id)
+        return start is None or sites[observation.site_id].works_at(start + timedelta(seconds=observation.time_s))
 
     return [estimate for estimate in rows if is_while_working(estimate)]
 
@@ -237,15 +232,19 @@ def _is_of_video(estimate: Estimate) -> bool:
 def _keep_first_photos(
     rows: Iterable[Estimate], sites: Mapping[str, StationEffort], starts: Mapping[str, datetime]
 ) -> list[Estimate]:
-    """All rows of videos, and those of the first photo in each snapshot interval."""
+    """All rows of videos and of photos without a known time, and those of the first photo in each snapshot interval."""
     rows = list(rows)
-    photos = keep_one_medium_per_interval(
-        [row for row in rows if not _is_of_video(row)],
-        lambda row: (row.observation.site_id, starts[row.observation.media_id], row.observation.media_id),
-        lambda site_id: sites[site_id].snapshot_s,
-    )
-    kept = set(map(id, photos))
-    return [row for row in rows if id(row) in kept or _is_of_video(row)]
+    photos = [row for row in rows if not _is_of_video(row) and row.observation.media_id in starts]
+    kept = set(map(id, rows)) - set(map(id, photos))
+    # Times with and without a zone can't be compared.
+    for has_zone in (False, True):
+        first = keep_one_medium_per_interval(
+            [row for row in photos if (starts[row.observation.media_id].tzinfo is not None) == has_zone],
+            lambda row: (row.observation.site_id, starts[row.observation.media_id], row.observation.media_id),
+            lambda site_id: sites[site_id].snapshot_s,
+        )
+        kept |= set(map(id, first))
+    return [row for row in rows if id(row) in kept]
 
 
 def _distances(kept: Sequence[Estimate], settings: DensitySettings) -> tuple[Floats, str]:

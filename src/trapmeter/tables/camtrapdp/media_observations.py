@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
+from itertools import accumulate
 
 from trapmeter.errors import InputError
 from trapmeter.records import Box, MediumKind
@@ -130,6 +133,44 @@ def species_by_medium(package: Package) -> dict[str, str]:
         if observation.species:
             found[observation.media_id].add(observation.species)
     return {media_id: next(iter(names)) for media_id, names in found.items() if len(names) == 1}
+
+
+def events_by_medium(package: Package) -> dict[str, str]:
+    """The eventID of each medium, by mediaID: that of its own observations, or else of the one event that it lies in.
+
+    Media without an event, or with several, are left out.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    spans: dict[str, set[tuple[datetime, datetime, str]]] = defaultdict(set)
+    for observation in package.observations:
+        if observation.event_id and observation.media_id:
+            found[observation.media_id].add(observation.event_id)
+        elif observation.event_id:
+            spans[observation.deployment_id].add((observation.start, observation.end, observation.event_id))
+    events = {deployment_id: _Events(found_spans) for deployment_id, found_spans in spans.items()}
+    for medium in package.media:
+        if medium.media_id not in found and medium.deployment_id in events:
+            found[medium.media_id] = events[medium.deployment_id].at(medium.time)
+    return {media_id: next(iter(names)) for media_id, names in found.items() if len(names) == 1}
+
+
+class _Events:
+    """The events of a deployment, to be searched by time."""
+
+    def __init__(self, spans: Iterable[tuple[datetime, datetime, str]]) -> None:
+        self._spans = sorted(spans)
+        self._starts = [start for start, _, _ in self._spans]
+        self._last_end = list(accumulate((end for _, end, _ in self._spans), max))
+
+    def at(self, time: datetime) -> set[str]:
+        """The events that had begun and not ended."""
+        found: set[str] = set()
+        position = bisect_right(self._starts, time) - 1
+        while position >= 0 and self._last_end[position] >= time:
+            _, end, event_id = self._spans[position]
+            found |= {event_id} if end >= time else set()
+            position -= 1
+        return found
 
 
 def media_by_path(media: Iterable[MediumRow]) -> dict[str, MediumRow]:

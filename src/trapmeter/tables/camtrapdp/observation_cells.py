@@ -91,7 +91,7 @@ def new_row_cells(medium: MediumRow, estimate: Estimate, agreed: AgreedValues, c
         "observationID": observation_id(medium, estimate),
         "deploymentID": medium.row.raw("deploymentID"),
         "mediaID": medium.row.raw("mediaID"),
-        "eventID": agreed.event_id,
+        "eventID": agreed.event_id or _event_id(estimate),
         "eventStart": time,
         "eventEnd": time,
         "observationLevel": "media",
@@ -109,7 +109,7 @@ def new_row_cells(medium: MediumRow, estimate: Estimate, agreed: AgreedValues, c
 def updated_cells(
     estimate: Estimate, medium: MediumRow, observation: ObservationRow, row: dict[str, str], classified_at: str
 ) -> dict[str, str]:
-    """The cells to change in an existing row of this animal: its position, and individual and box if they are empty.
+    """The cells to change in an existing row of this animal: its position, and event, individual and box if they are empty.
 
     row: its present cells by column. classified_at: date and time of the run. The classification stays unless trapmeter made
     it.
@@ -120,6 +120,8 @@ def updated_cells(
         del changes["individualPositionAngle"]
     angle_tag = changes.get("individualPositionAngle", "")
     changes["observationTags"] = _tags(tags, estimate, angle_tag, has_species_of_medium=_SPECIES in tags)
+    if not observation.event_id and _event_id(estimate):
+        changes["eventID"] = _event_id(estimate)
     if not observation.individual_id and observation.count in (None, 1):
         changes["individualID"] = _individual_id(medium, estimate)
     is_own_row = row.get("classifiedBy", "").startswith("trapmeter ") and (
@@ -162,7 +164,11 @@ def _method(estimate: Estimate) -> str:
 
 def _individual_id(medium: MediumRow, estimate: Estimate) -> str:
     number = estimate.observation.animal_id
-    return to_cell(f"{medium.media_id}:{number}") if number else ""
+    return to_cell(f"{estimate.observation.event_id or medium.media_id}:{number}") if number else ""
+
+
+def _event_id(estimate: Estimate) -> str:
+    return to_cell(estimate.observation.event_id)
 
 
 def _classification(estimate: Estimate, classified_at: str) -> dict[str, str]:

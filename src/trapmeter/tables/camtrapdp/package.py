@@ -69,10 +69,10 @@ class ObservationRow:
     """A row of observations.
 
     level: media or event; a `Package` has none with another, which a later version of the standard may add. kind:
-    observationType, such as animal or blank. media_id: "" for an observation of an event. count: None when it isn't stated.
-    radius_m, angle_deg: position of the individual, None when nobody measured it. tags: of behavior and observationTags.
-    bbox: left, top, width, height as fractions of the picture. method: human or machine, "" when it isn't stated.
-    probability: of its classification, as it is in the file.
+    observationType, such as animal or blank. media_id: "" for an observation of an event. start, end: of its event; end is
+    the start if the cell can't be read. count: None when it isn't stated. radius_m, angle_deg: position of the individual,
+    None when nobody measured it. tags: of behavior and observationTags. bbox: left, top, width, height as fractions of the
+    picture. method: human or machine, "" when it isn't stated. probability: of its classification, as it is in the file.
     """
 
     where: str
@@ -81,6 +81,7 @@ class ObservationRow:
     media_id: str
     event_id: str
     start: datetime
+    end: datetime
     level: str
     kind: str
     species: str
@@ -254,6 +255,7 @@ def observation_row(row: Row, deployments: Collection[str], times: TimeReader) -
         media_id=row.optional_text("mediaID"),
         event_id=row.optional_text("eventID"),
         start=times.read(row, "eventStart"),
+        end=_event_end(row, times),
         level=level,
         kind=row.text("observationType"),
         species=row.optional_text("scientificName"),
@@ -271,6 +273,14 @@ def observation_row(row: Row, deployments: Collection[str], times: TimeReader) -
         method=row.optional_text("classificationMethod"),
         probability=row.optional_text("classificationProbability"),
     )
+
+
+def _event_end(row: Row, times: TimeReader) -> datetime:
+    """The end of an observation's event; its start if eventEnd can't be read, since little depends on it."""
+    try:
+        return times.read(row, "eventEnd")
+    except InputError:
+        return times.read(row, "eventStart")
 
 
 def _deployment_id(row: Row, deployments: Collection[str]) -> str:

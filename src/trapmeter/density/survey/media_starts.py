@@ -1,0 +1,73 @@
+"""When the media of a survey start: by a table that the user gives, or else by the media.csv of their results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from trapmeter.density.settings import DensitySettings
+from trapmeter.density.survey.effort import StationEffort
+from trapmeter.errors import InputError
+from trapmeter.tables.density_inputs import read_media_starts
+from trapmeter.tables.file_names import NameIndex
+from trapmeter.tables.medium_times import MEDIA_CSV, read_media
+from trapmeter.tables.times import TimeReader, to_instant
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStarts:
+    """The starts of media by media_id.
+
+    all: as clocks show them, which tells the order and the gaps. dated: those that can be compared with the deployments.
+    notes: what the user should know about the others.
+    """
+
+    all: Mapping[str, datetime] = field(default_factory=dict)
+    dated: Mapping[str, datetime] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def find_media_starts(
+    settings: DensitySettings, media: Iterable[str], sites: Mapping[str, StationEffort], times: TimeReader
+) -> MediaStarts:
+    """The starts of the media with animals. times: has read the deployments.
+
+    Raises:
+        InputError: a table is damaged; or the user's own lacks a medium, or can't be compared with the deployments.
+    """
+    names = list(dict.fromkeys(media))
+    if settings.media_times is not None:
+        by_name = read_media_starts(settings.media_times, times)
+        found = {name: by_name[entry] for name, entry in NameIndex(by_name).match(names, settings.media_times).items()}
+        for name in names:
+            if name not in found:
+                raise InputError(
+                    f"{settings.media_times} has no row for {name}; give the start of every medium with animals"
+                )
+        return MediaStarts(found, found)
+    path = settings.file.with_name(MEDIA_CSV)
+    if not path.is_file():
+        return MediaStarts()
+    media_rows = read_media(path)
+    known = {
+        name: to_instant(row.taken_at, settings.timezone) if settings.timezone or row.taken_at.tzinfo else row.taken_at
+        for name in names
+        if (row := media_rows.get(name)) is not None and row.taken_at is not None
+    }
+    if not known:
+        return MediaStarts()
+    has_zone = next(iter(sites.values())).deployments[0].start.tzinfo is not None
+    set_clocks = {name: time for name, time in known.items() if media_rows[name].is_date_known}
+    dated = {name: time for name, time in set_clocks.items() if (time.tzinfo is not None) == has_zone}
+    counts = [
+        (len(names) - len(known), "have no known time: each counts, however soon after another"),
+        (len(known) - len(set_clocks), "are from a clock that was not set: none is left out as outside of deployments"),
+        (
+            len(set_clocks) - len(dated),
+            f"have {'no zone' if has_zone else 'a zone'}, but deployments have {'one' if has_zone else 'none'}: none is left "
+            "out as outside of deployments; name the zone of times without one with --timezone",
+        ),
+    ]
+    notes = tuple(f"{n:,} of {len(names):,} media with animals {text} ({MEDIA_CSV})" for n, text in counts if n)
+    return MediaStarts(known, dated, notes)
