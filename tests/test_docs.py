@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from density.surveys import flat_text, write_distances_survey
+from density.surveys import flat_text, write_distances_survey, write_photograph_survey
 from packages import bbox, medium, observation, write_package
 from trapmeter.cli import main
 from trapmeter.demo.clips import CLIPS
@@ -65,6 +65,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "TABLES/train_metadata.csv").write_text("\n".join(metadata))
     (tmp_path / "FLAT_CSV").write_text(flat_text())
     write_distances_survey(tmp_path / "survey")
+    write_photograph_survey(tmp_path / "PHOTOGRAPHS", retrigger_s=15.0, n_visits=30)
     (tmp_path / "SURVEY_TOML").write_text(
         'file = "survey/distances.csv"\ndeployments = "survey/deployments.csv"\nerrors = "deep-chimpact"\n'
         'key = "half-normal"\ncutpoints = [0, 2, 4, 6, 8, 10]\nbootstrap = 50\n'

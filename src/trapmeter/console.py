@@ -281,6 +281,8 @@ def print_density(run: DensityRun) -> None:
         f"{distances.n:,.0f} detections between {distances.left_m:g} and {distances.right_m:g} m at "
         f"{best.density.n_stations:,} stations, {best.density.effort_snapshots:,.0f} snapshots"
     )
+    if analysis.survey.basis:
+        print(f"effort: {analysis.survey.basis}")
     names = [model.fit.function.name for model in analysis.models]
     width = max(len("model"), *map(len, names))
     heads = f"{'AIC':>10}  {'QAIC':>9}  {'chi2/df':>7}  {'Pa':>6}  {'EDR m':>6}  {'per km2':>8}  {'CV':>6}"

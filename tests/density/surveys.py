@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -104,3 +105,50 @@ def write_camtrap_dp(folder, n_sites, n_seconds):
         media="mediaID,deploymentID,timestamp,filePath\n",
         observations=head + "".join(rows),
     )
+
+
+def write_photograph_survey(folder, retrigger_s, n_photos=3, spacing_s=1.0, n_sites=12, n_visits=50, seed=4):
+    """Writes distances.csv, deployments.csv and media-times.csv of motion-triggered photographs; returns the true density.
+
+    Half of the animals stay for a few seconds, half for a minute, and each is at another distance in each photograph. The
+    true density is that of the mean number of detected animals in view at any time.
+    """
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(seed)
+    days, start = 20, datetime(2024, 5, 1)
+    rows, starts, stays_s = [], ["media_id,start"], 0.0
+    for site in range(n_sites):
+        comes = np.sort(rng.uniform(0, (days - 1) * 86_400, n_visits))
+        ready, number = 0.0, 0
+        for come in comes.tolist():
+            leave = come + rng.exponential(rng.choice([6.0, 60.0]))
+            stays_s += leave - come
+            at = max(come, ready)
+            while at < leave:
+                for shot in range(n_photos):
+                    name, when = f"S{site}/{number:05d}.jpg", at + shot * spacing_s
+                    is_there = when < leave
+                    row = {"media_id": name, "time_s": "0", "site_id": f"S{site}"}
+                    metres = detected_distances(rng, 100, RIGHT_M, half_normal(SIGMA_M))[0]
+                    seen = {
+                        "animal_id": "1",
+                        "distance_m": f"{metres:.3f}",
+                        "low_m": "0",
+                        "high_m": "30",
+                        "status": "measured",
+                    }
+                    rows.append({**row, **seen} if is_there else {**row, "status": "no_animal"})
+                    starts.append(f"{name},{(start + timedelta(seconds=when)).isoformat()}")
+                    number += 1
+                ready = at + (n_photos - 1) * spacing_s + retrigger_s
+                at = ready + rng.exponential(1.0)
+    (folder / "media-times.csv").write_text("\n".join(starts) + "\n")
+    deployments = ["site_id,start,end,theta_deg"]
+    deployments += [
+        f"S{site},{start.isoformat()},{(start + timedelta(days=days)).isoformat()},42" for site in range(n_sites)
+    ]
+    (folder / "deployments.csv").write_text("\n".join(deployments) + "\n")
+    write_distances_rows(folder / "distances.csv", rows)
+    pa = 2 * SIGMA_M**2 / RIGHT_M**2 * (1 - math.exp(-((RIGHT_M / SIGMA_M) ** 2) / 2))
+    in_view = stays_s / (n_sites * days * 86_400)
+    return in_view / (42 / 360 * math.pi * RIGHT_M**2 * pa) * 1e6

@@ -68,3 +68,24 @@ def test_camtrap_dps_deployments_are_read(write):
 def test_wrong_cells_are_named(write, row, message):
     with pytest.raises(InputError, match=message):
         read_deployments(write(HEADER + row + "\n"))
+
+
+def test_periods_may_be_named_from_and_to_and_gaps_are_cut_out(tmp_path):
+    from trapmeter.tables.deployments import read_gaps
+
+    path = tmp_path / "d.csv"
+    path.write_text("site_id,from,to,hours\nS1,2024-05-01,2024-05-11,06:00-18:00\n")
+    (deployment,) = read_deployments(path)
+    assert deployment.working_s() == 10 * 12 * 3600
+    (tmp_path / "g.csv").write_text(
+        "site_id,start,end\nS1,2024-05-02T12:00:00,2024-05-03T12:00:00\nS1,2024-05-03,2024-05-04\nS1,2024-05-10,2024-06-01\n"
+    )
+    gaps = read_gaps(tmp_path / "g.csv")
+    shorter = deployment.with_gaps(gaps["S1"])
+    assert len(shorter.gaps) == 2
+    assert shorter.working_s() == (10 * 12 - 18 - 12) * 3600
+    assert not shorter.is_working_at(datetime.fromisoformat("2024-05-03T10:00:00"))
+    assert shorter.is_working_at(datetime.fromisoformat("2024-05-04T10:00:00"))
+    (tmp_path / "g.csv").write_text("site_id,from,to\nS1,2024-05-02,2024-05-02\n")
+    with pytest.raises(InputError, match="line 2, column 'to': expected a time after the start of the gap"):
+        read_gaps(tmp_path / "g.csv")

@@ -34,6 +34,10 @@ def _head(analysis: Analysis, flat_file: str) -> list[str]:
     ]
     if survey.n_draws > 1:
         lines.append("# Each distance is the median of its draws, so results differ from those of trapmeter.")
+    if survey.weight is not None:
+        lines.append(
+            "# Photographs stand for different times, which this script ignores, so results differ from those of trapmeter."
+        )
     if survey.errors is not None:
         lines.append("# This script ignores the error of distances, so results differ from those of trapmeter.")
     weights = survey.stratum_weights()

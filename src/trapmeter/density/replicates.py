@@ -60,8 +60,8 @@ class ReplicationPlan:
     """All that a worker needs.
 
     starts: parameters from which fits start. station, distance_m: of the survey. efforts, stratum: by station. shares: weight
-    of each stratum, summing to 1. per_rate: animals per km2 for an encounter rate of 1 if all animals are detected. counts:
-    observations by station and bin, if they are the same in every replicate.
+    of each stratum, summing to 1. weight: of each observation (n). per_rate: animals per km2 for an encounter rate of 1 if
+    all animals are detected. counts: weights by station and bin, if they are the same in every replicate.
     """
 
     settings: AnalysisSettings
@@ -72,6 +72,7 @@ class ReplicationPlan:
     left_m: float
     right_m: float
     station: NDArray[np.intp]
+    weight: Floats
     distance_m: Floats
     error_matrices: ErrorMatrices | None
     counts: Floats | None
@@ -91,13 +92,14 @@ def make_plan(analysis: Analysis, settings: BootstrapSettings) -> ReplicationPla
     survey, distances = analysis.survey, analysis.distances
     edges = distances.edges_m if isinstance(distances, BinnedDistances) else None
     strata, weights = survey.strata, survey.stratum_weights()
+    weight = survey.observation_weights()
     is_certain = survey.n_draws == 1 and not settings.scale_sd and not settings.site_scale_sd
     counts = None
     if is_certain and edges is not None:
         bin_index = find_bins(edges, survey.distance_m[:, 0])
         inside = bin_index >= 0
         counts = np.zeros((len(survey.stations), len(edges) - 1))
-        np.add.at(counts, (survey.station[inside], bin_index[inside]), 1.0)
+        np.add.at(counts, (survey.station[inside], bin_index[inside]), weight[inside])
     return ReplicationPlan(
         settings=analysis.settings,
         bootstrap=settings,
@@ -107,6 +109,7 @@ def make_plan(analysis: Analysis, settings: BootstrapSettings) -> ReplicationPla
         left_m=distances.left_m,
         right_m=distances.right_m,
         station=survey.station,
+        weight=weight,
         distance_m=survey.distance_m,
         error_matrices=None if survey.errors is None or edges is None else survey.errors.matrices_for_bins(edges),
         counts=counts,
@@ -154,7 +157,7 @@ def _draw_survey(plan: ReplicationPlan, times_drawn: Floats, rng: np.random.Gene
     """The distances of a replicate, and the detections that each station contributes (stations)."""
     if plan.counts is not None and plan.edges_m is not None:
         return BinnedDistances(plan.edges_m, times_drawn @ plan.counts), times_drawn * plan.counts.sum(axis=1)
-    weight = times_drawn[plan.station]
+    weight = times_drawn[plan.station] * plan.weight
     metres = _draw_distances(plan, rng)
     inside = (weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m)
     metres, weight = metres[inside], weight[inside]

@@ -51,6 +51,7 @@ def to_record(run: DensityRun) -> dict[str, Any]:
                 not station.n for station in survey.count_detections(distances.left_m, distances.right_m)
             ),
             "effort_snapshots": density.effort_snapshots,
+            "effort_basis": survey.basis,
             "multiplier": survey.multiplier,
             "left_m": distances.left_m,
             "right_m": distances.right_m,

@@ -202,7 +202,8 @@ _OF_DISTANCES = {"mediaid", "distancem"}
 def _refuse_unused(settings: DensitySettings, survey_format: SurveyFormat) -> None:
     """Refuses settings that this format doesn't use."""
     for name, formats in _ONLY_FOR.items():
-        if getattr(settings, name) and survey_format not in formats:
+        value = getattr(settings, name)
+        if value is not None and value is not False and value != () and survey_format not in formats:
             raise InputError(
                 f"{name} is for {' and '.join(formats)} only, but {settings.file} is read as {survey_format}; leave it out, "
                 f"or give --format {formats[0]}{_INSTEAD.get(name, '')}"
@@ -212,6 +213,10 @@ def _refuse_unused(settings: DensitySettings, survey_format: SurveyFormat) -> No
 _ONLY_FOR = {
     "deployments": (SurveyFormat.DISTANCES, SurveyFormat.CAMTRAP_DP),
     "snapshot_s": (SurveyFormat.DISTANCES, SurveyFormat.CAMTRAP_DP),
+    "burst": (SurveyFormat.DISTANCES, SurveyFormat.CAMTRAP_DP),
+    "retrigger_s": (SurveyFormat.DISTANCES, SurveyFormat.CAMTRAP_DP),
+    "gaps": (SurveyFormat.DISTANCES, SurveyFormat.CAMTRAP_DP),
+    "silence": (SurveyFormat.DISTANCES, SurveyFormat.CAMTRAP_DP),
     "media_times": (SurveyFormat.DISTANCES,),
     "leave_out": (SurveyFormat.DISTANCES,),
     "points": (SurveyFormat.DISTANCES,),

@@ -14,6 +14,8 @@ from trapmeter.density.detection.held_out_errors import read_held_out
 from trapmeter.density.detection.measurement_error import MeasurementError, RandomError
 from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.replicates import DEFAULT_REPLICATES, BootstrapSettings
+from trapmeter.density.survey.silence import SilenceRule
+from trapmeter.density.survey.triggers import BurstSetting
 from trapmeter.errors import InputError
 from trapmeter.settings import Jobs, Numbers, Range, Texts, check_ranges, from_values, read_toml, worker_count
 from trapmeter.tables.times import Hours, TimeZone, parse_hours
@@ -71,6 +73,18 @@ class DensitySettings:
     snapshot_s: Annotated[float | None, Parameter(name="--snapshot"), Range(above=0.0, unit="seconds")] = None
     """Seconds from one snapshot to the next, for deployments that don't state it. (Snapshots are the moments at which a
     camera counts animals.)"""
+    burst: BurstSetting = None
+    """For motion-triggered photographs: how many the camera takes at a trigger, and how many seconds apart, such as "3 x 1";
+    or 1. Effort then follows from the triggers, not from a snapshot interval. Default: learnt from the times of photographs,
+    if no snapshot interval is given."""
+    retrigger_s: Annotated[float | None, Parameter(name="--retrigger"), Range(least=0.0, unit="seconds")] = None
+    """For motion-triggered photographs: seconds after the last one of a burst until the camera can be triggered again.
+    Default: learnt from their times."""
+    gaps: Path | None = None
+    """CSV file of site_id, from, to: times in which a camera did not work, which are no effort."""
+    silence: SilenceRule | None = None
+    """Which silent stretches, without media, are no effort, if times of media are known: clear (default), of cameras that
+    take pictures at regular times; all, also those that are unusually long for the site; or none."""
     points: bool = False
     """Use distance_m instead of the ten draws q05_m to q95_m (distances that are equally likely)."""
     errors: Literal["deep-chimpact"] | Path | None = None

@@ -1,14 +1,15 @@
-"""Deployments: when a camera worked, its angle of view and snapshot interval.
+"""Deployments: when a camera worked, its angle of view and snapshot interval; and gaps, in which it did not.
 
-Columns: site_id, start, end, theta_deg, snapshot_s, and optionally hours (such as 06:00-18:00; two ranges are separated by a
-blank), stratum, area_km2 and clock_offset (what must be added to the camera's time, which `predict` does). Camtrap DP's
-deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well. It has neither angle nor interval, so you give
-these for all sites, or in columns theta_deg and snapshot_s beside its own.
+Columns: site_id, start, end (or from, to), theta_deg, snapshot_s, and optionally hours (such as 06:00-18:00; two ranges are
+separated by a blank), stratum, area_km2 and clock_offset (what must be added to the camera's time, which `predict` does).
+Camtrap DP's deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well. It has neither angle nor interval,
+so you give these for all sites, or in columns theta_deg and snapshot_s beside its own. Gaps have site_id, from and to.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta, tzinfo
 from pathlib import Path
 
@@ -19,8 +20,12 @@ from trapmeter.tables.csvfile import Row, read_columns, read_rows
 from trapmeter.tables.times import Hours, TimeReader, hour_of_day, in_zone, is_within_hours, parse_hours, to_instant
 
 REQUIRED_COLUMNS = ("site_id", "start", "end")
+PERIOD_COLUMNS = (("start", "end"), ("from", "to"))
+"""The names that the columns of a period may have."""
 OPTIONAL_COLUMNS = ("theta_deg", "snapshot_s", "hours", "stratum", "area_km2", clock_offsets.COLUMN)
 CAMTRAP_DP_COLUMNS = ("deploymentStart", "deploymentEnd")
+Period = tuple[datetime, datetime]
+"""From a time to a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Deployment:
     theta_deg: horizontal angle of view. snapshot_s: seconds from one snapshot (the moments at which animals are counted) to
     the next. hours: ranges of the day in which the camera worked, as hours from 0 to 24; () for all day. zone: whose clocks
     show these hours; None if times carry no zone, and are those of the camera's clock. clock_offset: what must be added to
-    the camera's time.
+    the camera's time. gaps: periods within start and end, in order and apart, in which the camera did not work.
     """
 
     where: str
@@ -44,27 +49,50 @@ class Deployment:
     area_km2: float | None
     zone: tzinfo | None = None
     clock_offset: timedelta | None = None
+    gaps: tuple[Period, ...] = ()
+
+    def with_gaps(self, gaps: Iterable[Period]) -> Deployment:
+        """The deployment without these periods too, which may overlap each other and its start and end."""
+        merged: list[Period] = []
+        inside = [(max(start, self.start), min(end, self.end)) for start, end in (*self.gaps, *gaps)]
+        for start, end in sorted(period for period in inside if period[0] < period[1]):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = merged[-1][0], max(merged[-1][1], end)
+            else:
+                merged.append((start, end))
+        return replace(self, gaps=tuple(merged))
 
     def working_s(self) -> float:
         """How long the camera worked, in seconds of real time, also across a change to or from daylight saving."""
+        stopped_s = sum(self.hours_s(start, end) for start, end in self.gaps)
+        return max(self.hours_s(self.start, self.end) - stopped_s, 0.0)
+
+    def hours_s(self, first: datetime, last: datetime) -> float:
+        """The seconds from first to last that lie in the hours of the day in which the camera worked."""
         if not self.hours:
-            return (self.end - self.start).total_seconds()
+            return (last - first).total_seconds()
         # The clocks of the zone show the hours, so days are counted in its time.
-        day = datetime.combine(in_zone(self.start, self.zone).date(), time()) - timedelta(days=1)
-        last_day = in_zone(self.end, self.zone)
+        day = datetime.combine(in_zone(first, self.zone).date(), time()) - timedelta(days=1)
+        last_day = in_zone(last, self.zone)
         total = 0.0
         while day <= last_day:
-            for first, last in self.hours:
-                length = last - first if first < last else last + 24 - first
-                start, end = (to_instant(day + timedelta(hours=hour), self.zone) for hour in (first, first + length))
-                overlap = min(self.end, end) - max(self.start, start)
+            for from_hour, to_hour in self.hours:
+                length = to_hour - from_hour if from_hour < to_hour else to_hour + 24 - from_hour
+                start, end = (
+                    to_instant(day + timedelta(hours=hour), self.zone) for hour in (from_hour, from_hour + length)
+                )
+                overlap = min(last, end) - max(first, start)
                 total += max(overlap.total_seconds(), 0.0)
             day += timedelta(days=1)
         return total
 
     def is_working_at(self, when: datetime) -> bool:
-        """Whether the camera worked at this time; the last instant of the deployment belongs to it."""
-        return is_within_hours(hour_of_day(when, self.zone), self.hours) and self.start <= when <= self.end
+        """Whether the camera worked at this time; the last instant belongs to it, as do both ends of a gap."""
+        return (
+            self.start <= when <= self.end
+            and is_within_hours(hour_of_day(when, self.zone), self.hours)
+            and not any(start < when < end for start, end in self.gaps)
+        )
 
 
 def read_deployments(path: str | Path, times: TimeReader | None = None) -> list[Deployment]:
@@ -81,10 +109,36 @@ def read_deployments(path: str | Path, times: TimeReader | None = None) -> list[
             deployment_from_row(deployment_row(with_missing_emptied(row), times), times.zone)
             for row in read_rows(path, required=CAMTRAP_DP_COLUMNS)
         ]
+    first, last = period_columns(path)
     return [
-        _deployment(row, row.text("site_id"), times.read(row, "start"), times.read(row, "end"), times.zone)
-        for row in read_rows(path, required=REQUIRED_COLUMNS)
+        _deployment(row, row.text("site_id"), times.read(row, first), times.read(row, last), times.zone)
+        for row in read_rows(path, required=("site_id", first, last))
     ]
+
+
+def period_columns(path: str | Path) -> tuple[str, str]:
+    """The columns of a table in which periods start and end: from and to, or else start and end."""
+    columns = read_columns(path)
+    return next((pair for pair in PERIOD_COLUMNS if set(pair) <= set(columns)), PERIOD_COLUMNS[0])
+
+
+def read_gaps(path: str | Path, times: TimeReader | None = None) -> dict[str, list[Period]]:
+    """Reads a CSV file with site_id, from and to (or start and end): periods in which the camera of a site did not work.
+
+    times: reads the times of this table and of those that are compared with it.
+
+    Raises:
+        InputError: a column is missing, a cell is not a date and time, or a gap ends before it starts; names file and line.
+    """
+    times = times or TimeReader()
+    first, last = period_columns(path) if set(PERIOD_COLUMNS[0]) <= set(read_columns(path)) else PERIOD_COLUMNS[1]
+    gaps: dict[str, list[Period]] = {}
+    for row in read_rows(path, required=("site_id", first, last)):
+        start, end = times.read(row, first), times.read(row, last)
+        if end <= start:
+            raise row.error(last, f"a time after the start of the gap, {start.isoformat()}")
+        gaps.setdefault(row.text("site_id"), []).append((start, end))
+    return gaps
 
 
 def deployment_from_row(found: DeploymentRow, zone: tzinfo | None = None) -> Deployment:
@@ -100,7 +154,7 @@ def deployment_from_row(found: DeploymentRow, zone: tzinfo | None = None) -> Dep
 
 def _deployment(row: Row, site_id: str, start: datetime, end: datetime, zone: tzinfo | None) -> Deployment:
     if end <= start:
-        column = "end" if "end" in row.cells else "deploymentEnd"
+        column = next(name for name in ("end", "to", "deploymentEnd") if name in row.cells)
         raise row.error(column, f"a time after the start, {start.isoformat()} (leave out a camera that never worked)")
     snapshot_s = row.optional_number("snapshot_s")
     if snapshot_s is not None and snapshot_s <= 0:

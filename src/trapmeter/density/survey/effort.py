@@ -1,13 +1,9 @@
-"""Survey effort: snapshots and field of view of each station, checked against the times that were measured.
-
-Effort counts a snapshot at every interval while a camera worked. If fewer times were measured than that, density is too low
-by the snapshots that were never processed.
-"""
+"""Survey effort: snapshots and field of view of each station, from its deployments."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -22,23 +18,17 @@ from trapmeter.density.settings import DensitySettings
 from trapmeter.density.survey.species import MAX_LISTED
 from trapmeter.density.survey.survey import Station, Survey, circle_share
 from trapmeter.errors import InputError
-from trapmeter.media.discovery import medium_kind
-from trapmeter.records import Estimate, MediumKind
 from trapmeter.tables.csvfile import find_ignored_columns, find_misspelt_columns, read_columns
 from trapmeter.tables.deployments import (
     CAMTRAP_DP_COLUMNS,
     OPTIONAL_COLUMNS,
+    PERIOD_COLUMNS,
     REQUIRED_COLUMNS,
     Deployment,
     read_deployments,
+    read_gaps,
 )
-from trapmeter.tables.distances import read_run_facts
 from trapmeter.tables.times import Hours, TimeReader
-
-TIME_TOLERANCE_S = 1e-3
-ROUNDING_TOLERANCE_S = 1e-5
-"""`predict --every` writes times to a microsecond; a table of times may have fewer decimals."""
-
 
 Row = TypeVar("Row")
 
@@ -88,9 +78,11 @@ def _station_effort(site_id: str, rows: Sequence[Deployment], settings: DensityS
     (interval,) = intervals
     snapshots = [row.working_s() / interval for row in rows]
     if not sum(snapshots) > 0:
+        has_gaps = any(row.gaps for row in rows)
         raise InputError(
-            f"{rows[0].where}: site {site_id!r} has an effort of 0 snapshots, because its hours never fall between start and "
-            "end; correct them or leave the row out"
+            f"{rows[0].where}: site {site_id!r} has an effort of 0 snapshots, because "
+            f"{'gaps cover all of its time' if has_gaps else 'its hours never fall between start and end'}; correct them or "
+            "leave the row out"
         )
     for row, n in zip(rows, snapshots, strict=True):
         if 0 < n < 1:
@@ -121,25 +113,45 @@ def _value_or_default(row: Deployment, own: float | None, default: float | None,
     return value
 
 
-def read_effort(
-    path: Path, settings: DensitySettings, times: TimeReader
-) -> tuple[dict[str, StationEffort], tuple[str, ...]]:
-    """Reads the effort by site from a table of deployments; notes ignored columns and settings that the table overrides."""
+def read_periods(path: Path, settings: DensitySettings, times: TimeReader) -> tuple[list[Deployment], tuple[str, ...]]:
+    """Reads a table of deployments; notes ignored columns and settings that the table overrides."""
     deployments = read_deployments(path, times)
     # A Camtrap DP has many columns of its own.
     is_of_package = set(CAMTRAP_DP_COLUMNS) <= set(read_columns(path))
     find_columns = find_misspelt_columns if is_of_package else find_ignored_columns
-    notes = [*find_columns(path, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))]
+    notes = [*find_columns(path, (*REQUIRED_COLUMNS, *PERIOD_COLUMNS[1], *OPTIONAL_COLUMNS))]
     for name, default in (("theta_deg", settings.theta_deg), ("snapshot_s", settings.snapshot_s)):
         differing = {getattr(deployment, name) for deployment in deployments} - {default}
         if default is not None and differing and None not in differing:
             notes.append(f"{name} = {default:g} was not used: {path.name} has a value in each row")
-    return compute_effort(deployments, settings), tuple(notes)
+    return deployments, tuple(notes)
 
 
-def check_has_deployment(
-    site_id: str, sites: Mapping[str, StationEffort], *, where: str, deployments: Path, advice: str
-) -> None:
+def without_known_gaps(
+    deployments: Sequence[Deployment], settings: DensitySettings, times: TimeReader
+) -> tuple[list[Deployment], tuple[str, ...]]:
+    """The deployments without the gaps that a table of the user names, and a note on their share.
+
+    Raises:
+        InputError: the table is invalid, or a gap is of a site without deployments.
+    """
+    if settings.gaps is None:
+        return list(deployments), ()
+    gaps = read_gaps(settings.gaps, times)
+    unknown = sorted(gaps.keys() - {deployment.site_id for deployment in deployments})
+    if unknown:
+        raise InputError(
+            f"{settings.gaps}: there is no deployment of site {unknown[0]!r}, so it has no gaps; use the site_id of the "
+            "deployments"
+        )
+    shorter = [deployment.with_gaps(gaps.get(deployment.site_id, ())) for deployment in deployments]
+    before_s, after_s = (sum(deployment.working_s() for deployment in rows) for rows in (deployments, shorter))
+    return shorter, (
+        f"{settings.gaps.name}: {1 - after_s / before_s:.1%} of the effort left out, in which cameras had stopped",
+    )
+
+
+def check_has_deployment(site_id: str, sites: Collection[str], *, where: str, deployments: Path, advice: str) -> None:
     """Raises InputError for a site without deployment. where: names the row. deployments: the table that lacks the site."""
     if site_id not in sites:
         raise InputError(
@@ -156,11 +168,13 @@ def build_survey(
     is_by_person: Sequence[bool],
     settings: DensitySettings,
     notes: Sequence[str],
+    weight: Floats | None = None,
+    basis: str = "",
 ) -> Survey:
     """The survey of all sites, with or without detections.
 
     site_ids, is_by_person: the site of each observation, and whether a person measured its distance (n). distance_m: metres
-    (n, draws). notes: what users should know about how the observations were read.
+    (n, draws). notes: what users should know about how the observations were read. weight, basis: as in `Survey`.
     """
     index = {site_id: number for number, site_id in enumerate(sites)}
     errors, error_notes = exempt_known_distances(settings.error_model(), is_by_person)
@@ -172,6 +186,8 @@ def build_survey(
         errors=errors,
         hours=_snapshots_by_hours(sites),
         zones={site_id: zone for site_id, site in sites.items() if (zone := site.deployments[0].zone)},
+        weight=weight,
+        basis=basis,
         notes=(*notes, *error_notes),
     )
 
@@ -218,76 +234,3 @@ def keep_one_medium_per_interval(
             if (when, media_id) == snapshot:
                 kept.append(row)
     return kept
-
-
-def is_video(media_id: str) -> bool:
-    """Whether a medium is a video, by the suffix of its name."""
-    return medium_kind(Path(media_id)) is MediumKind.VIDEO
-
-
-def check_snapshot_interval(
-    path: Path, estimates: Sequence[Estimate], sites: Mapping[str, StationEffort]
-) -> tuple[str, ...]:
-    """Refuses effort with more snapshots than were measured; returns a note on sites for which that can't be checked.
-
-    The interval between a site's measured times is the shortest one within any of its media. If its videos have one time
-    each, the run.json beside the table gives the interval. Irregular times come from a table of times; then a snapshot
-    needn't be a multiple.
-
-    Raises:
-        InputError: the times of a site are farther apart than its snapshots, or snapshots lie between them.
-    """
-    times: dict[str, dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
-    for estimate in estimates:
-        observation = estimate.observation
-        times[observation.site_id][observation.media_id].add(observation.time_s)
-    every_s = _read_every_s(path)
-    unchecked = []
-    for site_id in [name for name in times if name in sites]:
-        gaps = [b - a for media_times in times[site_id].values() for a, b in pairwise(sorted(media_times))]
-        if not gaps and any(map(is_video, times[site_id])):
-            if every_s is None:
-                unchecked.append(site_id)
-            else:
-                gaps = [every_s]
-        if gaps:
-            _check_station_interval(path, site_id, sites[site_id].snapshot_s, gaps)
-    if not unchecked:
-        return ()
-    others = f" and {len(unchecked) - 1:,} others" if len(unchecked) > 1 else ""
-    snapshot_s = sites[unchecked[0]].snapshot_s
-    return (
-        f"effort counts a snapshot every {snapshot_s:g} s, but each video of site {unchecked[0]!r}{others} was measured "
-        f"once: density is too low if videos last longer; measure them again with --every {snapshot_s:g}",
-    )
-
-
-def _check_station_interval(path: Path, site_id: str, snapshot_s: float, gaps: Sequence[float]) -> None:
-    shortest = min(gaps)
-    problem = (
-        f"{path}: the measured times of site {site_id!r} are {shortest:g} s apart, but its effort counts a snapshot "
-    )
-    problem += f"every {snapshot_s:g} s"
-    if shortest > snapshot_s + TIME_TOLERANCE_S:
-        raise InputError(f"{problem}; measure again with --every {snapshot_s:g}, or give snapshot_s = {shortest:g}")
-    is_regular = all(offset_from_multiple_s(gap, shortest) < ROUNDING_TOLERANCE_S for gap in gaps)
-    if is_regular and offset_from_multiple_s(snapshot_s, shortest) > TIME_TOLERANCE_S:
-        below = snapshot_s // shortest * shortest
-        raise InputError(
-            f"{problem}, so some snapshots lie between two measured times; measure again with --every {snapshot_s:g}, or "
-            f"give snapshot_s = {below:g} or {below + shortest:g}, multiples of {shortest:g}"
-        )
-
-
-def offset_from_multiple_s(time_s: float, unit_s: float) -> float:
-    """The distance of a time or length from the nearest multiple of the unit, seconds."""
-    return abs(time_s / unit_s - round(time_s / unit_s)) * unit_s
-
-
-def _read_every_s(path: Path) -> float | None:
-    """The --every of the run beside the table; None if it is unknown or a table gave the times."""
-    arguments = read_run_facts(path).get("arguments")
-    if not isinstance(arguments, dict) or arguments.get("times") is not None:
-        return None
-    every_s = arguments.get("every_s")
-    return every_s if isinstance(every_s, int | float) and every_s > 0 else None

@@ -1,7 +1,8 @@
 """Reads a survey from distances.csv and a table of deployments.
 
 Snapshots are times that are multiples of the snapshot interval. Effort counts them while a camera worked, and observations at
-other times are left out, so both count the same thing (Howe et al. 2017). An animal counts once in a snapshot.
+other times are left out, so both count the same thing (Howe et al. 2017). An animal counts once in a snapshot. The effort of
+motion-triggered photographs follows from their triggers instead (`photographs`).
 """
 
 from __future__ import annotations
@@ -9,25 +10,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.settings import DensitySettings
+from trapmeter.density.survey.countable import (
+    drop_duplicates,
+    drop_excluded,
+    is_of_video,
+    keep_at_snapshots,
+    keep_first_photos,
+    keep_while_working,
+    note_unknown_names,
+)
 from trapmeter.density.survey.effort import (
-    TIME_TOLERANCE_S,
     StationEffort,
     build_survey,
     check_has_deployment,
-    check_snapshot_interval,
-    is_video,
-    keep_one_medium_per_interval,
-    offset_from_multiple_s,
-    read_effort,
+    compute_effort,
+    read_periods,
+    without_known_gaps,
 )
-from trapmeter.density.survey.media_starts import find_media_starts
+from trapmeter.density.survey.interval import TIME_TOLERANCE_S, check_snapshot_interval, offset_from_multiple_s
+from trapmeter.density.survey.media_starts import MediaStarts, find_media_starts
+from trapmeter.density.survey.photographs import WeighedPhotographs, counts_triggers, in_seconds, weigh_photographs
+from trapmeter.density.survey.silence import SilenceRule, judge_silence
 from trapmeter.density.survey.species import (
     Filter,
     apply_filters,
@@ -47,8 +56,6 @@ ERRORS_ADVICE = (
     "allow for it with --errors: deep-chimpact for the embedded box model, or a file of held-out predictions and their "
     "true distances"
 )
-Excluded = set[tuple[str, int | None]]
-"""Media and animals in them; None for all animals of a medium."""
 
 
 def read_measured_survey(settings: DensitySettings) -> Survey:
@@ -56,25 +63,83 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
 
     Raises:
         InputError: a table is missing or invalid; a site has no deployment; effort counts snapshots that were not measured;
-            or no animal counts.
+            photographs contradict their burst; or no animal counts.
     """
-    path, deployments = settings.file, settings.deployments
-    if deployments is None:
+    path = settings.file
+    if settings.deployments is None:
         raise InputError(
             "distances.csv contains no effort; give --deployments, a CSV file with site_id, start, end, theta_deg and "
             "snapshot_s, or another --format"
         )
     times = TimeReader(settings.timezone)
-    sites, effort_notes = read_effort(deployments, settings, times)
-    estimates = _read_species(settings)
-    sites, unknown_notes = _without_unknown(sites, estimates)
-    interval_notes = check_snapshot_interval(path, estimates, sites)
+    all_deployments, table_notes = read_periods(settings.deployments, settings, times)
+    deployments, gap_notes = without_known_gaps(all_deployments, settings, times)
+    everything, estimates = _read_estimates(settings)
+    is_photos = not any(map(is_of_video, everything))
+    is_triggered = counts_triggers(settings, deployments, is_photos=is_photos)
+    if is_triggered and not is_photos:
+        video = next(row for row in everything if is_of_video(row))
+        raise InputError(
+            f"{path}: {video.observation.media_id} is a video, and --burst and --retrigger are for photographs; leave them "
+            "out and give the snapshot interval, or estimate videos and photographs separately"
+        )
     measured = [estimate for estimate in estimates if estimate.distance is not None]
+    starts = find_media_starts(settings, everything, measured, deployments, times)
+    if is_triggered:
+        starts.check_triggers(measured, path)
+    silence_notes: tuple[str, ...] = ()
+    if starts.dated:
+        media = {site_id: sorted(taken.values()) for site_id, taken in starts.by_site(everything).items()}
+        rule = settings.silence or SilenceRule.CLEAR
+        deployments, silence_notes = judge_silence(
+            deployments, media, rule, snapshot_s=settings.snapshot_s, is_photos=is_photos
+        )
+    notes = [*table_notes, *gap_notes, *silence_notes]
+    if is_triggered:
+        deployments, interval_notes = in_seconds(deployments)
+        sites = compute_effort(deployments, settings)
+    else:
+        sites, unknown_notes = _without_unknown(compute_effort(deployments, settings), estimates)
+        interval_notes = (*unknown_notes, *check_snapshot_interval(path, estimates, sites))
+    notes += interval_notes
     for estimate in measured:
-        _check_site(path, estimate, sites, deployments)
+        _check_site(path, estimate, sites, settings.deployments)
+    kept, filter_notes = _select_counted(measured, estimates, sites, starts, settings, is_triggered=is_triggered)
+    if not kept:
+        raise nothing_counts(path, len(measured))
+    notes += (*filter_notes, *starts.notes)
+    if not starts.all and is_photos:
+        notes.append(
+            "every medium has one time, as photos have: each counts as a snapshot, however soon after another; give "
+            "--media-times, so that of photos within a snapshot interval only the first counts"
+        )
+    weighed = _weigh(kept, everything, sites, starts, settings) if is_triggered else None
+    distance_m, distance_note = _distances(kept, settings)
+    return build_survey(
+        sites if weighed is None else weighed.sites,
+        [estimate.observation.site_id for estimate in kept],
+        distance_m,
+        is_by_person=[estimate.is_by_hand for estimate in kept],
+        settings=settings,
+        notes=[*notes, *(weighed.notes if weighed else ()), *([distance_note] if distance_note else ())],
+        weight=weighed.weight if weighed else None,
+        basis=weighed.basis if weighed else "",
+    )
+
+
+def _select_counted(
+    measured: Sequence[Estimate],
+    estimates: Sequence[Estimate],
+    sites: Mapping[str, StationEffort],
+    starts: MediaStarts,
+    settings: DensitySettings,
+    *,
+    is_triggered: bool,
+) -> tuple[list[Estimate], tuple[str, ...]]:
+    """The measured animals that count, and notes on the others."""
     filters: list[Filter[Estimate]] = [
-        ("at times between two snapshots", lambda rows: _keep_at_snapshots(rows, sites)),
-        ("repeated rows of an animal at one time", _drop_duplicates),
+        ("at times between two snapshots", lambda rows: keep_at_snapshots(rows, sites)),
+        ("repeated rows of an animal at one time", drop_duplicates),
     ]
     if not settings.keep_static:
         filters.append(
@@ -87,43 +152,47 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
     if settings.leave_out is not None:
         excluded = read_excluded_animals(settings.leave_out)
         if is_any_species(settings.species):  # otherwise names may be those of other species
-            exclusion_notes = _note_unknown_names(excluded, estimates, settings.leave_out)
-        filters.append((f"named in {settings.leave_out.name}", lambda rows: _drop_excluded(rows, excluded)))
-    starts = find_media_starts(settings, (estimate.observation.media_id for estimate in measured), sites, times)
-    filters += [
-        ("outside deployments and hours", lambda rows: _keep_while_working(rows, sites, starts.dated)),
-        ("in photos within an interval of an earlier one", lambda rows: _keep_first_photos(rows, sites, starts.all)),
-    ]
-    kept, filter_notes = apply_filters(measured, filters)
-    if not kept:
-        raise nothing_counts(path, len(measured))
-    distance_m, distance_note = _distances(kept, settings)
-    notes = [*effort_notes, *unknown_notes, *interval_notes, *filter_notes, *exclusion_notes, *starts.notes]
-    if not starts.all and not any(map(_is_of_video, estimates)):
-        notes.append(
-            "every medium has one time, as photos have: each counts as a snapshot, however soon after another; give "
-            "--media-times, so that of photos within a snapshot interval only the first counts"
+            exclusion_notes = note_unknown_names(excluded, estimates, settings.leave_out)
+        filters.append((f"named in {settings.leave_out.name}", lambda rows: drop_excluded(rows, excluded)))
+    filters.append(("outside deployments and hours", lambda rows: keep_while_working(rows, sites, starts.dated)))
+    if not is_triggered:
+        filters.append(
+            ("in photos within an interval of an earlier one", lambda rows: keep_first_photos(rows, sites, starts.all))
         )
-    return build_survey(
-        sites,
-        [estimate.observation.site_id for estimate in kept],
-        distance_m,
-        is_by_person=[estimate.is_by_hand for estimate in kept],
-        settings=settings,
-        notes=[*notes, distance_note] if distance_note else notes,
-    )
+    kept, filter_notes = apply_filters(measured, filters)
+    return kept, (*filter_notes, *exclusion_notes)
 
 
-def _read_species(settings: DensitySettings) -> list[Estimate]:
-    """All estimates but those of other species. Without a species column every animal counts."""
+def _weigh(
+    kept: Sequence[Estimate],
+    everything: Sequence[Estimate],
+    sites: Mapping[str, StationEffort],
+    starts: MediaStarts,
+    settings: DensitySettings,
+) -> WeighedPhotographs:
+    photographs = {site_id: taken for site_id, taken in starts.by_site(everything).items() if site_id in sites}
+    unknown = {
+        (row.observation.site_id, row.observation.media_id)
+        for row in everything
+        if row.status in (Status.UNKNOWN, Status.FAILED)
+        and row.observation.media_id in photographs.get(row.observation.site_id, {})
+    }
+    animals = [(row.observation.site_id, row.observation.media_id) for row in kept]
+    return weigh_photographs(sites, photographs, animals, settings, unknown=unknown)
+
+
+def _read_estimates(settings: DensitySettings) -> tuple[list[Estimate], list[Estimate]]:
+    """All estimates, and those of the species: without a species column, all."""
     path = settings.file
     column = find_species_column(path, settings.species_column, settings.species)
     if column is None:
-        return read_distances(path)
-    rows = read_distances_with_column(path, column)
-    check_species(path, column, (name for row, name in rows if row.distance is not None), settings.species)
+        rows = read_distances(path)
+        return rows, rows
+    named = read_distances_with_column(path, column)
+    check_species(path, column, (name for row, name in named if row.distance is not None), settings.species)
     is_any = is_any_species(settings.species)
-    return [row for row, name in rows if is_any or row.distance is None or name == settings.species]
+    of_species = [row for row, name in named if is_any or row.distance is None or name == settings.species]
+    return [row for row, _ in named], of_species
 
 
 def _check_site(path: Path, estimate: Estimate, sites: Mapping[str, StationEffort], deployments: Path) -> None:
@@ -169,82 +238,6 @@ def _without_unknown(
         f"{n_lost.total():,} snapshots are no effort, since their status is unknown or failed: whether they show an animal "
         "can't be said",
     )
-
-
-def _keep_at_snapshots(rows: Iterable[Estimate], sites: Mapping[str, StationEffort]) -> list[Estimate]:
-    def is_at_snapshot(estimate: Estimate) -> bool:
-        interval_s = sites[estimate.observation.site_id].snapshot_s
-        return offset_from_multiple_s(estimate.observation.time_s, interval_s) < TIME_TOLERANCE_S
-
-    return [estimate for estimate in rows if is_at_snapshot(estimate)]
-
-
-def _drop_duplicates(rows: Iterable[Estimate]) -> list[Estimate]:
-    """The first row of each animal at each time; animals without a number, in frames measured as one, count as one."""
-    first: dict[tuple[str, float, int | None], Estimate] = {}
-    for estimate in rows:
-        observation = estimate.observation
-        first.setdefault((observation.media_id, observation.time_s, observation.animal_id), estimate)
-    return list(first.values())
-
-
-def _note_unknown_names(excluded: Excluded, estimates: Iterable[Estimate], path: Path) -> tuple[str, ...]:
-    """A note on names that match no row: probably typing errors, whose animals still count."""
-    observations = {estimate.observation for estimate in estimates}
-    known = {(row.media_id, row.animal_id) for row in observations} | {(row.media_id, None) for row in observations}
-    unknown = sorted(excluded - known, key=str)
-    if not unknown:
-        return ()
-    media_id, animal_id = unknown[0]
-    animal = "" if animal_id is None else f", animal {animal_id}"
-    return (
-        f"{len(unknown):,} of {len(excluded):,} names in {path.name} match no row of the distances, such as "
-        f"{media_id}{animal}; correct them, because the animals still count",
-    )
-
-
-def _drop_excluded(rows: Iterable[Estimate], excluded: Excluded) -> list[Estimate]:
-    return [
-        estimate
-        for estimate in rows
-        if not {(estimate.observation.media_id, None), (estimate.observation.media_id, estimate.observation.animal_id)}
-        & excluded
-    ]
-
-
-def _keep_while_working(
-    rows: Iterable[Estimate], sites: Mapping[str, StationEffort], starts: Mapping[str, datetime]
-) -> list[Estimate]:
-    """The rows at times when a camera worked, and those whose time isn't known."""
-
-    def is_while_working(estimate: Estimate) -> bool:
-        observation = estimate.observation
-        start = starts.get(observation.media_id)
-        return start is None or sites[observation.site_id].works_at(start + timedelta(seconds=observation.time_s))
-
-    return [estimate for estimate in rows if is_while_working(estimate)]
-
-
-def _is_of_video(estimate: Estimate) -> bool:
-    return bool(estimate.observation.time_s) or is_video(estimate.observation.media_id)
-
-
-def _keep_first_photos(
-    rows: Iterable[Estimate], sites: Mapping[str, StationEffort], starts: Mapping[str, datetime]
-) -> list[Estimate]:
-    """All rows of videos and of photos without a known time, and those of the first photo in each snapshot interval."""
-    rows = list(rows)
-    photos = [row for row in rows if not _is_of_video(row) and row.observation.media_id in starts]
-    kept = set(map(id, rows)) - set(map(id, photos))
-    # Times with and without a zone can't be compared.
-    for has_zone in (False, True):
-        first = keep_one_medium_per_interval(
-            [row for row in photos if (starts[row.observation.media_id].tzinfo is not None) == has_zone],
-            lambda row: (row.observation.site_id, starts[row.observation.media_id], row.observation.media_id),
-            lambda site_id: sites[site_id].snapshot_s,
-        )
-        kept |= set(map(id, first))
-    return [row for row in rows if id(row) in kept]
 
 
 def _distances(kept: Sequence[Estimate], settings: DensitySettings) -> tuple[Floats, str]:

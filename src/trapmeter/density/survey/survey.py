@@ -145,6 +145,8 @@ class Survey:
     errors: MeasurementError | None = None
     hours: Mapping[Hours, float] = field(default_factory=dict)
     zones: Mapping[str, tzinfo] = field(default_factory=dict)
+    weight: Floats | None = None
+    basis: str = ""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -152,6 +154,8 @@ class Survey:
             raise ValueError(
                 f"expected (n) stations and (n, draws) metres, got {self.station.shape} {self.distance_m.shape}"
             )
+        if self.weight is not None and self.weight.shape != self.station.shape:
+            raise ValueError(f"expected a weight for each of {len(self.station)} observations, got {self.weight.shape}")
         names = [station.station_id for station in self.stations]
         if len(set(names)) < len(names):
             raise ValueError("expected stations with different names")
@@ -183,8 +187,12 @@ class Survey:
         return np.array([station.effort_snapshots * station.multiplier / mean for station in self.stations])
 
     def weights(self) -> Floats:
-        """Weights of the distances (n, draws): those of an observation sum to 1."""
-        return np.full(self.distance_m.shape, 1.0 / self.n_draws)
+        """Weights of the distances (n, draws): those of an observation sum to its weight."""
+        return np.repeat(self.observation_weights()[:, None] / self.n_draws, self.n_draws, axis=1)
+
+    def observation_weights(self) -> Floats:
+        """The weight of each observation (n)."""
+        return np.ones(len(self.distance_m)) if self.weight is None else self.weight
 
     def count_detections(self, left_m: float, right_m: float) -> list[StationCounts]:
         """The detections at each station between left_m and right_m."""
