@@ -16,8 +16,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
 from trapmeter.density.bootstrap import bootstrap_density
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.selection import candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.density.survey.survey import Station, Survey

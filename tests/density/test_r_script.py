@@ -9,7 +9,8 @@ import re
 import numpy as np
 import pytest
 
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.selection import candidate_functions
 from trapmeter.density.r_script import make_r_script
 from trapmeter.density.survey.flat_file import rows_from_survey

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter._version import __version__
-from trapmeter.density.analysis import Analysis, FittedModel
+from trapmeter.density.analysis import Analysis
 from trapmeter.density.detection.distances import BinnedDistances, ExactDistances
 from trapmeter.density.estimate import DensityEstimate
+from trapmeter.density.models import FittedModel
 from trapmeter.density.run import DensityRun
 from trapmeter.files import atomic_file
 from trapmeter.tables.csvfile import to_cell

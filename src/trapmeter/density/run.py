@@ -15,6 +15,7 @@ from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
 from trapmeter.density.replicates import DEFAULT_REPLICATES
 from trapmeter.density.settings import DensitySettings, SurveyFormat, density_settings
 from trapmeter.density.survey.camtrap_dp import read_camtrap_survey
+from trapmeter.density.survey.columns import check_columns
 from trapmeter.density.survey.flat_file import availability_from_rows, survey_from_rows
 from trapmeter.density.survey.measured_distances import read_measured_survey
 from trapmeter.density.survey.species import SPECIES_COLUMN, check_species, find_species_column, is_any_species
@@ -26,7 +27,7 @@ from trapmeter.tables.csvfile import find_ignored_columns, read_columns
 from trapmeter.tables.density_inputs import read_activity_times
 from trapmeter.tables.distances import COLUMNS as DISTANCE_COLUMNS
 from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN, OPTIONAL_COLUMNS
-from trapmeter.tables.flatfile import COLUMNS, LABEL_COLUMNS, read_flat_file
+from trapmeter.tables.flatfile import COLUMNS, LABEL_COLUMNS, SIZE_COLUMN, read_flat_file
 from trapmeter.tables.medium_times import MEDIA_CSV
 
 BY_FORMULA, BY_BOOTSTRAP = "by formula", "bootstrap, lognormal"
@@ -151,19 +152,25 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
     if survey_format is SurveyFormat.DISTANCES:
         survey = _with_areas(read_measured_survey(settings), settings)
         optional = [settings.species_column or name if name == SPECIES_COLUMN else name for name in OPTIONAL_COLUMNS]
-        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *optional)
+        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *optional, *settings.columns)
         return replace(survey, notes=(*survey.notes, *_note_ignored(settings, known))), None
     if survey_format is SurveyFormat.CAMTRAP_DP:
         return _with_areas(read_camtrap_survey(settings), settings), None
-    column = find_species_column(settings.file, settings.species_column, settings.species)
-    rows = read_flat_file(settings.file, column)
+    species = settings.requested_species
+    column = find_species_column(settings.file, settings.species_column, species)
+    check_columns(settings.file, settings.columns)
+    rows = read_flat_file(settings.file, column, settings.columns)
     if column is not None:
-        check_species(
-            settings.file, column, (row.species for row in rows if row.distance_m is not None), settings.species
-        )
-    share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
-    survey = survey_from_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
-    notes = (*survey.notes, *_note_ignored(settings, (*COLUMNS, *LABEL_COLUMNS, "size", column or SPECIES_COLUMN)))
+        check_species(settings.file, column, (row.species for row in rows if row.distance_m is not None), species)
+    survey = survey_from_rows(
+        rows,
+        species=species,
+        has_strata=settings.strata,
+        multiplier=None if settings.theta_deg is None else circle_share(settings.theta_deg),
+        of_observations=(SIZE_COLUMN, *settings.species_columns),
+    )
+    known = (*COLUMNS, *LABEL_COLUMNS, SIZE_COLUMN, column or SPECIES_COLUMN, *settings.columns)
+    notes = (*survey.notes, *_note_ignored(settings, known))
     hours = {settings.operating_hours: 1.0} if settings.hours else {}
     survey = replace(_with_areas(survey, settings), errors=settings.error_model(), hours=hours, notes=notes)
     return survey, availability_from_rows(rows)
