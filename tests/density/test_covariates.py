@@ -44,7 +44,11 @@ def test_every_model_of_r_is_compared(covariate_models):
 @pytest.mark.parametrize("model", MODELS)
 def test_covariates_and_sizes_agree_with_r(ctds, without_sizes, covariate_models, model):
     key, formula = MODELS[model]
-    r = {name: float(text) for name, text in covariate_models[model].items() if text[-1:].isdigit() and not set(" ~") & set(text)}
+    r = {
+        name: float(text)
+        for name, text in covariate_models[model].items()
+        if text[-1:].isdigit() and not set(" ~") & set(text)
+    }
     path = ctds / "amakihi_covariates.csv" if "size" in model else without_sizes
     run = run_density(path, key=key, formula=formula, truncation=82.5, **CHOICES)
     name = key if formula == "~1" else f"{key} ~ {formula.removeprefix('~')}"

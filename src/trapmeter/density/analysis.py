@@ -19,7 +19,7 @@ from trapmeter.density.detection.distances import Distances
 from trapmeter.density.detection.fit import DetectionFit
 from trapmeter.density.detection.selection import SelectBy, overdispersion_of_key, plausible_fits, select_fit
 from trapmeter.density.diagnostics import diagnose
-from trapmeter.density.levels import AvailabilityByLevel
+from trapmeter.density.levels import AvailabilityByLevel, find_levels
 from trapmeter.density.models import FittedModel, ModelEstimator
 from trapmeter.density.survey.survey import Availability, Survey
 from trapmeter.errors import InputError
@@ -82,6 +82,8 @@ def run_analysis(
     best_model = models[selected]
     warnings = (
         *survey.notes,
+        *_note_levels(survey, settings, best_model, distances),
+        *_note_rate(availability),
         *diagnose(
             survey,
             distances,
@@ -104,6 +106,30 @@ def run_analysis(
         availability_by_level=availability if isinstance(availability, AvailabilityByLevel) else None,
         warnings=warnings,
     )
+
+
+def _note_levels(survey: Survey, settings: AnalysisSettings, model: FittedModel, distances: Distances) -> list[str]:
+    """A note on levels without a density of their own, because too few stations have them."""
+    if settings.by is None:
+        return []
+    known = {found.level for found in model.by_level if found.column == settings.by}
+    levels = find_levels(survey, settings.by, distances.left_m, distances.right_m)
+    without = [repr(level.name) for level in levels if level.name not in known]
+    if not without:
+        return []
+    return [
+        f"{settings.by} {', '.join(without)}: no density, because fewer than two stations (of a stratum) have it; merge "
+        "levels or strata (--no-strata)"
+    ]
+
+
+def _note_rate(availability: Availability | AvailabilityByLevel) -> list[str]:
+    if isinstance(availability, Availability) and availability.share > 1:
+        return [
+            f"an availability of {availability.share:g} is a rate: each animal gives that many cues in a snapshot on average"
+            "; if it is a share in per cent, divide it by 100"
+        ]
+    return []
 
 
 def _overdispersion(fits: Sequence[DetectionFit], plausible: Sequence[DetectionFit], key: str) -> float | None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from trapmeter._version import __version__
 from trapmeter.density.analysis import Analysis
+from trapmeter.density.bootstrap import PartInterval
 from trapmeter.density.detection.distances import BinnedDistances, ExactDistances
-from trapmeter.density.estimate import DensityEstimate
+from trapmeter.density.estimate import DensityEstimate, GroupSize
 from trapmeter.density.models import FittedModel
 from trapmeter.density.run import DensityRun
 from trapmeter.files import atomic_file
@@ -19,7 +20,8 @@ from trapmeter.tables.csvfile import to_cell
 
 CSV_COLUMNS = (
     "model", "stratum", "selected", "key", "adjustments", "parameters", "n", "n_stations", "effort_snapshots", "lnl", "aic",
-    "qaic", "chat", "pa", "pa_se", "edr_m", "density_km2", "se", "cv", "low", "high", "df",
+    "qaic", "chat", "pa", "pa_se", "edr_m", "density_km2", "se", "cv", "low", "high", "df", "column", "level", "group_size",
+    "group_size_se",
 )  # fmt: skip
 
 
@@ -60,6 +62,9 @@ def to_record(run: DensityRun) -> dict[str, Any]:
             "draws": survey.n_draws,
             "errors": None if survey.errors is None else survey.errors.name,
             "availability": {"share": analysis.availability.share, "se": analysis.availability.se},
+            "availability_by": _availability_record(analysis),
+            "formulas": [formula.name for formula in analysis.settings.formulas],
+            "by": analysis.settings.by,
             "fits": [
                 _fit_record(model, analysis, index == analysis.selected) for index, model in enumerate(analysis.models)
             ],
@@ -83,7 +88,7 @@ def write_json(path: str | Path, run: DensityRun) -> None:
 
 
 def write_csv(path: str | Path, run: DensityRun) -> None:
-    """Writes a row for each fit, and one for each of several strata, atomically.
+    """Writes a row for each fit, one for each of several strata, and one for each level, atomically.
 
     Raises:
         RunError: the file can't be written.
@@ -92,7 +97,9 @@ def write_csv(path: str | Path, run: DensityRun) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
         for fit in to_record(run)["fits"]:
-            for row in (fit, *({**fit, **stratum} for stratum in fit["strata"])):
+            parts = [{**fit, "group_size": None, "group_size_se": None, **stratum} for stratum in fit["strata"]]
+            parts += [{**fit, "pa_se": None, "edr_m": None, **level} for level in fit["levels"]]
+            for row in (fit, *parts):
                 writer.writerow([_to_cell(row.get(column)) for column in CSV_COLUMNS])
 
 
@@ -106,7 +113,8 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
         "selected": is_selected,
         "key": fit.key,
         "adjustments": "none" if fit.adjustment is None else fit.adjustment.name,
-        "parameters": dict(zip(fit.function.parameter_names, fit.parameters, strict=True)),
+        "formula": None if fit.function.scale is None else fit.function.scale.formula.name,
+        "parameters": fit.reported_parameters,
         "coefficients": list(fit.coefficients),
         "n": fit.n,
         "lnl": fit.lnl,
@@ -124,11 +132,39 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
         "pa_se": fit.pa_se,
         "edr_m": fit.edr_m,
         **_density_record(model.density),
+        **_group_record(model.group_size),
         "at_bound": list(fit.at_bound),
         "converged": fit.is_converged,
         "doubts": list(fit.doubts),
         "strata": [{"stratum": name, **_density_record(density)} for name, density in model.by_stratum.items()],
+        "levels": [
+            {
+                "column": found.column,
+                "level": found.level,
+                "pa": found.pa,
+                "availability": {"share": found.availability.share, "se": found.availability.se},
+                "of_stations": found.is_of_stations,
+                **_density_record(found.density),
+                **_group_record(found.group_size),
+            }
+            for found in model.by_level
+        ],
     }
+
+
+def _group_record(size: GroupSize | None) -> dict[str, Any]:
+    """The density of groups and their mean size; None if all animals are single."""
+    if size is None:
+        return {"group_size": None, "group_size_se": None, "groups": None}
+    return {"group_size": size.mean, "group_size_se": size.se, "groups": _density_record(size.density)}
+
+
+def _availability_record(analysis: Analysis) -> dict[str, Any] | None:
+    by_level = analysis.availability_by_level
+    if by_level is None:
+        return None
+    shares = {level: {"share": known.share, "se": known.se} for level, known in by_level.by_level.items()}
+    return {"column": by_level.column, "levels": shares}
 
 
 def _density_record(density: DensityEstimate) -> dict[str, Any]:
@@ -168,7 +204,19 @@ def _bootstrap_record(run: DensityRun) -> dict[str, Any] | None:
         "failures": dict(bootstrap.failures),
         "chosen": dict(bootstrap.chosen),
         "densities": list(bootstrap.densities),
+        "groups": _part_record(bootstrap.groups),
+        "group_size_se": bootstrap.group_size_se,
+        "levels": [
+            {"column": found.column, "level": found.level, **(_part_record(interval) or {})}
+            for found, interval in zip(run.analysis.best.by_level, bootstrap.by_level, strict=True)
+        ],
     }
+
+
+def _part_record(interval: PartInterval | None) -> dict[str, Any] | None:
+    if interval is None:
+        return None
+    return {"log_low": interval.low_km2, "log_high": interval.high_km2, "cv": interval.cv, "replicates": interval.n}
 
 
 def _to_json_value(value: Any) -> Any:
