@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
 
 from density.simulated import detected_distances, half_normal, hazard_rate
+from terminal import call
 from trapmeter.density.run import run_density
 from trapmeter.errors import InputError
 
@@ -241,3 +243,73 @@ def test_replicates_have_densities_of_groups_and_levels(tmp_path):
         assert interval.cv == pytest.approx(level.density.cv, rel=0.5)
     assert found.groups.low_km2 < best.group_size.density.density_km2 < found.groups.high_km2
     assert found.group_size_se == pytest.approx(best.group_size.se, rel=0.5)
+
+
+def test_files_of_the_results_have_levels_groups_and_curves(tmp_path, capsys):
+    path = write_survey(tmp_path / "flat.csv", columns=("species", "size", "height"))
+    out = tmp_path / "out"
+    options = [
+        "--truncation",
+        "1,10",
+        "--formula",
+        "species + height",
+        "--by",
+        "species",
+        "--key",
+        "hn",
+        "--adjust",
+        "none",
+    ]
+    status, output, _ = call(capsys, "density", path, *options, "--bootstrap", 20, "--jobs", 1, "--out", out)
+    assert status == 0
+    assert "species elephant: " in output
+    assert "groups: " in output
+    found = json.loads((out / "density.json").read_text())
+    best = next(fit for fit in found["fits"] if fit["selected"])
+    assert (found["formulas"], found["by"], best["formula"]) == (["species + height"], "species", "species + height")
+    assert [level["level"] for level in best["levels"]] == ["duiker", "elephant"]
+    assert best["group_size"] == pytest.approx(2, abs=0.2)
+    assert best["groups"]["density_km2"] == pytest.approx(best["density_km2"] / best["group_size"])
+    assert found["bootstrap"]["levels"][0]["replicates"] == 20
+    assert found["near_camera"]["n_nearer"] > 0
+    with (out / "density.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["selected"] == "yes"]
+    assert [row["level"] for row in rows] == ["", "duiker", "elephant"]
+    page = (out / "density.html").read_text()
+    assert "Detection functions by species, averaged over the other covariates." in page
+    assert "Detection functions by height" in page
+    again = run_density(out / "flatfile.csv", key="hn", formula="species + height", truncation=[1, 10], **CHOICES)
+    assert again.analysis.best.density.density_km2 == pytest.approx(found["density_km2"])
+
+
+def test_each_species_has_its_own_activity(tmp_path):
+    path = write_survey(tmp_path / "flat.csv")
+    rng = np.random.default_rng(1)
+    hours = [("duiker", hour) for hour in rng.uniform(0, 24, 200)] + [
+        ("elephant", hour) for hour in rng.normal(12, 1, 200)
+    ]
+    times = tmp_path / "times.csv"
+    times.write_text("time,species\n" + "".join(f"{int(h):02d}:{int(h % 1 * 60):02d},{name}\n" for name, h in hours))
+    choices = {"key": "hn", "formula": "species", "by": "species", "truncation": RIGHT_M, "adjust": "none"}
+    plain = run_density(path, bootstrap=0, **choices).analysis.best
+    run = run_density(path, activity=times, activity_by="species", bootstrap=20, jobs=1, **choices)
+    duiker, elephant = run.analysis.best.by_level
+    assert duiker.availability.share > 2 * elephant.availability.share
+    for found, without in zip((duiker, elephant), plain.by_level, strict=True):
+        assert found.density.density_km2 == pytest.approx(without.density.density_km2 / found.availability.share)
+        assert found.density.cv > without.density.cv
+    total = run.analysis.best.density
+    assert total.density_km2 == pytest.approx(duiker.density.density_km2 + elephant.density.density_km2)
+    assert total.availability_cv == pytest.approx(run.analysis.availability.se)
+    assert run.bootstrap.n_failed == 0
+    times.write_text(times.read_text().replace("duiker", "fox"))
+    with pytest.raises(InputError, match="times.csv: species 'duiker': 0 times of day are too few"):
+        run_density(path, activity=times, activity_by="species", bootstrap=0, **choices)
+
+
+def test_a_rate_above_1_divides_the_density_and_is_noted(tmp_path):
+    path = write_survey(tmp_path / "flat.csv")
+    choices = {"key": "hn", "species": "all", "truncation": RIGHT_M, **CHOICES}
+    plain, cues = run_density(path, **choices), run_density(path, availability=3.5, availability_se=0.7, **choices)
+    assert cues.headline.density_km2 == pytest.approx(plain.headline.density_km2 / 3.5)
+    assert any("an availability of 3.5 is a rate" in note for note in cues.warnings)

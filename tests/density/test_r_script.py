@@ -86,7 +86,7 @@ def test_the_arguments_of_dht2():
     assert "dht2(model, flatfile = data, strat_formula = ~Region.Label, sample_fraction = share" in script
     assert 'er_est = "P2"' in script
     assert "multipliers <- list(creation = data.frame(rate = 0.5, SE = 0))" in script
-    assert "ci_width = 0.9)" in script
+    assert "ci_width = 0.9," in script
     assert "dht$" not in script
     survey, choices, _ = CASES["bins"]
     script = make_r_script(run_analysis(survey, AnalysisSettings(FUNCTIONS, **choices)), "f.csv")

@@ -12,6 +12,7 @@ from trapmeter._version import __version__
 from trapmeter.density.analysis import Analysis
 from trapmeter.density.bootstrap import PartInterval
 from trapmeter.density.detection.distances import BinnedDistances, ExactDistances
+from trapmeter.density.detection.near_camera import find_misfit_near_camera
 from trapmeter.density.estimate import DensityEstimate, GroupSize
 from trapmeter.density.models import FittedModel
 from trapmeter.density.run import DensityRun
@@ -63,6 +64,7 @@ def to_record(run: DensityRun) -> dict[str, Any]:
             "errors": None if survey.errors is None else survey.errors.name,
             "availability": {"share": analysis.availability.share, "se": analysis.availability.se},
             "availability_by": _availability_record(analysis),
+            "near_camera": _near_camera_record(analysis),
             "formulas": [formula.name for formula in analysis.settings.formulas],
             "by": analysis.settings.by,
             "fits": [
@@ -149,6 +151,24 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
             }
             for found in model.by_level
         ],
+    }
+
+
+def _near_camera_record(analysis: Analysis) -> dict[str, Any]:
+    """What was left out near the camera, and what the selected function can't explain there."""
+    distances = analysis.distances
+    misfit = find_misfit_near_camera(analysis.best.fit, distances)
+    return {
+        "left_m": distances.left_m,
+        "n_nearer": float((analysis.survey.distance_m < distances.left_m).mean(axis=1).sum()),
+        "misfit": None
+        if misfit is None
+        else {
+            "end_m": misfit.end_m,
+            "observed": misfit.observed,
+            "expected": misfit.expected,
+            "is_excess": misfit.is_excess,
+        },
     }
 
 
