@@ -303,7 +303,7 @@ def test_each_species_has_its_own_activity(tmp_path):
     assert total.availability_cv == pytest.approx(run.analysis.availability.se)
     assert run.bootstrap.n_failed == 0
     times.write_text(times.read_text().replace("duiker", "fox"))
-    with pytest.raises(InputError, match="times.csv: species 'duiker': 0 times of day are too few"):
+    with pytest.raises(InputError, match=r"times\.csv: species 'duiker': 0 times of day are too few"):
         run_density(path, activity=times, activity_by="species", bootstrap=0, **choices)
 
 
