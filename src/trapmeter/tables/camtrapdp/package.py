@@ -72,8 +72,8 @@ class ObservationRow:
     observationType, such as animal or blank. media_id: "" for an observation of an event. start, end: of its event; end is
     the start if the cell can't be read. count: None when it isn't stated. radius_m, angle_deg: position of the individual,
     None when nobody measured it. tags: of behavior and observationTags. bbox: left, top, width, height as fractions of the
-    picture. method: human or machine, "" when it isn't stated. probability: of its classification, as it is in the file. row: as it is
-    in the file.
+    picture. method: human or machine, "" when it isn't stated. probability: of its classification, as it is in the file.
+    row: as it is in the file.
     """
 
     where: str
