@@ -38,7 +38,7 @@ def flat(tmp_path):
         (["--availability", "0"], ["--availability: expected more than 0"]),
         (["--formula", "season * site"], ["interactions and functions of columns aren't supported; write columns"]),
         (["--formula", "season"], ["has no column 'season', which --formula or --by names; there are 'Region.Label'"]),
-        (["--by", "species"], ["has no column 'species' for the species"]),
+        (["--by", "species"], ["has no column 'species', which --formula or --by names"]),
         (["--activity-by", "stratum"], ["--activity-by needs --activity"]),
         (["--activity", "times.csv", "--activity-by", "species"], ["--activity-by species needs --by species"]),
         (["--availability-se", "0.1"], ["--availability-se needs --availability"]),
