@@ -48,10 +48,10 @@ class Deployment:
     hours: Hours
     stratum: str
     area_km2: float | None
-    row: Row = field(compare=False, repr=False)
     zone: tzinfo | None = None
     clock_offset: timedelta | None = None
     gaps: tuple[Period, ...] = ()
+    row: Row = field(default=Row(Path(), 0, {}), compare=False, repr=False)
 
     def with_gaps(self, gaps: Iterable[Period]) -> Deployment:
         """The deployment without these periods too, which may overlap each other and its start and end."""
