@@ -3,7 +3,9 @@
     python benchmarks/density.py [--surveys 200] [--replicates 200]
 
 Fits the eight detection functions of Howe et al. (2019) to 6,000 binned distances at 21 stations. A bootstrap replicate
-resamples the stations, fits all eight and selects one. Times are CPU times of one process.
+resamples the stations, fits all eight and selects one. The same with covariates: a factor of three levels, and a number with
+a different value for each of 300 visits, each with both keys and compared with the two functions without covariates. Times
+are CPU times of one process.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
 from trapmeter.density.bootstrap import bootstrap_density
-from trapmeter.density.detection.selection import candidate_functions
+from trapmeter.density.candidates import AnalysisSettings
+from trapmeter.density.detection.formula import parse_formula
+from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
-from trapmeter.density.survey.survey import Station, Survey
+from trapmeter.density.survey.survey import Column, Station, Survey
 
 EDGES_M = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0)
 RIGHT_M = EDGES_M[-1]
@@ -50,6 +54,7 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=200)
     arguments = parser.parse_args()
     speed(arguments.replicates)
+    speed_with_covariates(arguments.replicates)
     print("| key | distances | bias of density | coverage of 95 % intervals |")
     print("| --- | --- | --- | --- |")
     for key, (adjust, g) in KEYS.items():
@@ -74,6 +79,36 @@ def speed(replicates: int) -> None:
     seconds = time.process_time() - start
     print(f"bootstrap replicates of eight models per second: {replicates / seconds:.0f}; {bootstrap.n_failed} failed")
     print(f"1,000 replicates on 2 cores: {1000 / replicates * seconds / 2:.0f} s of CPU time on each\n")
+
+
+def speed_with_covariates(replicates: int) -> None:
+    """Prints the time of a bootstrap with a covariate beside that of the same keys without."""
+    rng = np.random.default_rng(0)
+    station = rng.choice(21, size=6000, p=rng.dirichlet(np.full(21, 0.8)))
+    season, visit = rng.integers(0, 3, 6000), rng.integers(0, 300, 6000)
+    metres = np.minimum(rng.rayleigh(3.0 + season), RIGHT_M)[:, None]
+    columns = {
+        "season": Column(tuple("abc"[index] for index in season)),
+        "hour": Column(tuple(f"{24 * index / 300:.2f}" for index in visit)),
+    }
+    survey = Survey(tuple(Station(f"c{index}", 1e5, 0.1) for index in range(21)), station, metres, columns=columns)
+    functions = candidate_functions(["half-normal", "hazard-rate"], ["none"])
+    print("| distances | covariate | CPU seconds of 1,000 replicates | on each of two cores |")
+    print("| --- | --- | --- | --- |")
+    for is_binned in (True, False):
+        for formula in ("1", "season", "hour"):
+            cutpoints = EDGES_M if is_binned else ()
+            settings = AnalysisSettings(
+                functions, cutpoints, right_m=RIGHT_M, select_by=SelectBy.AIC, formulas=(parse_formula(formula),)
+            )
+            analysis = run_analysis(survey, settings)
+            start = time.process_time()
+            bootstrap_density(analysis, BootstrapSettings(replicates))
+            seconds = 1000 / replicates * (time.process_time() - start)
+            name = "none (baseline)" if formula == "1" else formula
+            kind = "binned" if is_binned else "exact"
+            print(f"| {kind} | {name} | {seconds:.0f} | {seconds / 2:.0f} |", flush=True)
+    print()
 
 
 def recover(key: str, adjust: str, g: Callable[[Floats], Floats], n_surveys: int, *, is_binned: bool) -> None:

@@ -28,8 +28,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
 from trapmeter.density.bootstrap import bootstrap_density
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.distances import BinnedDistances, bin_distances
 from trapmeter.density.detection.fit import fit_detection
 from trapmeter.density.detection.function import detection_function

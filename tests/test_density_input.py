@@ -35,7 +35,12 @@ def flat(tmp_path):
         (["--select", "bic"], ['Invalid value "bic" for --select']),
         (["--key", "half-normal,hazard-rate", "--select", "qaic"], ["QAIC needs a chi-square by bin"]),
         (["--theta", "0.73"], ["looks like radians; give 41.83"]),
-        (["--availability", "1.4"], ["--availability: expected more than 0 and at most 1"]),
+        (["--availability", "0"], ["--availability: expected more than 0"]),
+        (["--formula", "season * site"], ["interactions and functions of columns aren't supported; write columns"]),
+        (["--formula", "season"], ["has no column 'season', which --formula or --by names; there are 'Region.Label'"]),
+        (["--by", "species"], ["has no column 'species', which --formula or --by names"]),
+        (["--activity-by", "stratum"], ["--activity-by needs --activity"]),
+        (["--activity", "times.csv", "--activity-by", "species"], ["--activity-by species needs --by species"]),
         (["--availability-se", "0.1"], ["--availability-se needs --availability"]),
         (["--species", "fox"], ["species is missing"]),
         (

@@ -64,6 +64,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "TABLES/train_labels.csv").write_text("\n".join(labels))
     (tmp_path / "TABLES/train_metadata.csv").write_text("\n".join(metadata))
     (tmp_path / "FLAT_CSV").write_text(flat_text())
+    head, *lines = flat_text().splitlines()
+    groups = [
+        f"{line},{'dry' if n % 3 else 'wet'},{'ant' if n % 2 else 'bee'},{1 + n % 4}" for n, line in enumerate(lines)
+    ]
+    (tmp_path / "GROUPS_CSV").write_text("\n".join([f"{head},season,species,size", *groups]) + "\n")
     write_distances_survey(tmp_path / "survey")
     write_photograph_survey(tmp_path / "PHOTOGRAPHS", retrigger_s=15.0, n_visits=30)
     (tmp_path / "SURVEY_TOML").write_text(

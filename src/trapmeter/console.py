@@ -308,6 +308,24 @@ def print_density(run: DensityRun) -> None:
             f"  stratum {terminal_text(stratum) or '(no name)'}: {density.density_km2:.4g} per km2 "
             f"({_interval_text(density.low_km2, density.high_km2)})"
         )
+    for part, low, high in run.level_intervals:
+        size = part.group_size
+        of_groups = "" if size is None else f", {size.mean:.3g} animals per group (se {size.se:.2g})"
+        print(
+            f"  {part.column} {terminal_text(part.level)}: {part.density.density_km2:.4g} per km2 "
+            f"({_interval_text(low, high)}), {part.density.n:,.0f} detections, Pa {part.pa:.4f}{of_groups}"
+        )
+    if best.group_size is not None:
+        groups = best.group_size
+        print(
+            f"groups: {groups.density.density_km2:.4g} per km2 "
+            f"({_interval_text(groups.density.low_km2, groups.density.high_km2)} by formula), mean size {groups.mean:.3g} "
+            f"(se {groups.se:.2g})"
+        )
+    for name, curve in run.activity_by_level.items():
+        print(
+            f"{terminal_text(name)} active {curve.share:.1%} of the time (se {curve.se:.1%}), from {curve.n:,} times of day"
+        )
     if run.activity is not None:
         print(
             f"active {run.activity.share:.1%} of the time (se {run.activity.se:.1%}), from {run.activity.n:,} times of day"

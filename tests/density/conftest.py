@@ -68,6 +68,12 @@ def peak(ctds: Path) -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
+def covariate_models(ctds: Path) -> dict[str, dict[str, str]]:
+    """R's results for point transects with covariates and group sizes, by model."""
+    return {row["model"]: row for row in read_table(ctds / "ref_covariates.csv")}
+
+
+@pytest.fixture(scope="session")
 def points(ctds: Path) -> dict[str, dict[str, str]]:
     """R's results for ordinary point transects, by case."""
     return {row["case"]: row for row in read_table(ctds / "ref_points.csv")}

@@ -7,7 +7,8 @@ import pytest
 
 from density.simulated import make_survey
 from density.surveys import EDGES, true_density
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.fit import fit_detection
 from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.survey.survey import Station, Survey
@@ -157,7 +158,7 @@ def test_a_candidate_that_fails_in_any_way_is_left_out(monkeypatch, survey, erro
             raise error
         return fit_detection(function, *arguments, **options)
 
-    monkeypatch.setattr("trapmeter.density.analysis.fit_detection", fit)
+    monkeypatch.setattr("trapmeter.density.candidates.fit_detection", fit)
     functions = candidate_functions(["half-normal", "hazard-rate"], ["none"])
     found = run_analysis(survey, AnalysisSettings(functions, cutpoints_m=EDGES))
     assert found.best.fit.key == "half-normal"

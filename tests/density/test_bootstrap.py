@@ -5,8 +5,9 @@ import pytest
 
 from density.simulated import make_survey
 from density.surveys import EDGES
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
 from trapmeter.density.bootstrap import bootstrap_density
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.selection import candidate_functions
 from trapmeter.density.replicates import BootstrapSettings
 from trapmeter.density.survey.survey import Availability

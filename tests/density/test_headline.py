@@ -7,7 +7,8 @@ import pytest
 
 from density.simulated import make_survey
 from density.surveys import write_flat
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.replicates import DEFAULT_REPLICATES
 from trapmeter.density.run import BY_BOOTSTRAP, BY_FORMULA, run_density
 

@@ -9,9 +9,11 @@ import re
 import numpy as np
 import pytest
 
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.selection import candidate_functions
 from trapmeter.density.r_script import make_r_script
+from trapmeter.density.run import run_density
 from trapmeter.density.survey.flat_file import rows_from_survey
 from trapmeter.density.survey.survey import Availability, Station, Survey
 from trapmeter.tables.flatfile import write_flat_file
@@ -84,11 +86,38 @@ def test_the_arguments_of_dht2():
     assert "dht2(model, flatfile = data, strat_formula = ~Region.Label, sample_fraction = share" in script
     assert 'er_est = "P2"' in script
     assert "multipliers <- list(creation = data.frame(rate = 0.5, SE = 0))" in script
-    assert "ci_width = 0.9)" in script
+    assert "ci_width = 0.9," in script
     assert "dht$" not in script
     survey, choices, _ = CASES["bins"]
     script = make_r_script(run_analysis(survey, AnalysisSettings(FUNCTIONS, **choices)), "f.csv")
     assert "strat_formula = ~1" in script
     assert "multipliers <- NULL" in script
     assert 'c("all" = 1)' in script
+    assert script.count("(") == script.count(")")
+
+
+def test_covariates_groups_and_levels_are_in_the_script(tmp_path):
+    lines = [
+        f"s{number % 9},100,0.1,{1 + number % 6},{'cow' if number % 4 else 'ant'},{number % 7},{1 + number % 3}"
+        for number in range(120)
+    ]
+    (tmp_path / "flat.csv").write_text("Sample.Label,Effort,multiplier,distance,species,hour,size\n" + "\n".join(lines))
+    run = run_density(
+        tmp_path / "flat.csv",
+        key="hn",
+        adjust="none",
+        formula="species + hour",
+        by="species",
+        truncation=8,
+        bootstrap=0,
+    )
+    write_flat_file(tmp_path / "again.csv", rows_from_survey(run.analysis.survey))
+    with (tmp_path / "again.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [rows[0][name] for name in ("species", "hour", "size")] == ["ant", "0", "1"]
+    script = make_r_script(run.analysis, "again.csv")
+    assert 'data[["species"]] <- factor(data[["species"]], levels = c("ant", "cow"))' in script
+    assert '"half-normal ~ species + hour" = fit("hn", NULL, NULL, formula = ~`species` + `hour`)' in script
+    assert "innes <- TRUE" in script
+    assert 'strat_formula = ~`species`, stratification = "object"' in script
     assert script.count("(") == script.count(")")

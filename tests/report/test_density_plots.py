@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from density.simulated import detected_distances, half_normal, make_survey
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.measurement_error import RandomError
 from trapmeter.density.detection.selection import candidate_functions
 from trapmeter.report.density_plots import _corrected_shares, detection_svg, pdf_svg

@@ -50,9 +50,17 @@ def test_wrong_cells_are_named(write, row, message):
         read_flat_file(write(HEADER + row + "\n"))
 
 
-def test_groups_are_refused(write):
-    with pytest.raises(InputError, match=r"column 'size'.*a row of its own"):
-        read_flat_file(write("Sample.Label,Effort,distance,size\na,1,3,2\n"))
+def test_sizes_of_groups_and_other_columns_are_read(write):
+    head = "Sample.Label;Effort;distance;size;season;height\n"
+    first, second = read_flat_file(write(head + "a;1;3,5;2;dry;1,5\na;1;NA;NA;NA;2\n"), columns=("season", "height"))
+    assert (first.size, first.cells) == (2, {"season": "dry", "height": "1.5"})
+    assert (second.size, second.cells) == (1, {"season": "", "height": "2"})
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "2.5", "two"])
+def test_a_size_is_a_whole_number_of_animals(write, size):
+    with pytest.raises(InputError, match="line 2, column 'size'"):
+        read_flat_file(write(f"Sample.Label,Effort,distance,size\na,1,3,{size}\n"))
 
 
 rows = st.builds(

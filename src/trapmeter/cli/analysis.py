@@ -161,6 +161,7 @@ def density(
 
         trapmeter density peak.csv --key hazard-rate --adjust none --cutpoints 2,3,4,5,6,7,8,10,12,15 --json peak.json
         trapmeter density results/distances.csv --deployments deployments.csv --cutpoints 0,2,4,6,8,12 --errors deep-chimpact
+        trapmeter density birds.csv --formula "observer + hour" --by species --truncation 80 --select aic
         trapmeter density --config survey.toml --out density/
 
     Parameters

@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 
 from trapmeter.density.analysis import Analysis
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.estimate import lognormal_interval
 from trapmeter.density.replicates import (
     DEFAULT_REPLICATES,
@@ -41,6 +42,19 @@ FEW_REPLICATES = 200
 
 
 @dataclass(frozen=True, slots=True)
+class PartInterval:
+    """The lognormal interval of the density of groups or of a level, animals (or groups) per km2, from the replicates.
+
+    n: replicates that have such a density. cv: of the replicates.
+    """
+
+    low_km2: float
+    high_km2: float
+    cv: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bootstrap:
     """The densities of the replicates, and intervals from them; all densities are animals per km2.
 
@@ -49,6 +63,8 @@ class Bootstrap:
     log_low_km2, log_high_km2: `lognormal_interval` of the estimate with this cv and Student's t of the stations. With few
     stations it covers the truth more often than percentiles, whose lower limit follows a few stations with many detections.
     se_km2, cv: standard deviation of the replicates, and that divided by their mean. df: degrees of freedom of Student's t.
+    groups: the interval of the density of groups, group_size_se: the standard error of their mean size; None if all animals
+    are single. by_level: the intervals of the selected model's levels, in its order; None for one with too few replicates.
     """
 
     settings: BootstrapSettings
@@ -64,6 +80,9 @@ class Bootstrap:
     se_km2: float
     cv: float
     df: int
+    groups: PartInterval | None = None
+    group_size_se: float | None = None
+    by_level: tuple[PartInterval | None, ...] = ()
 
     @property
     def percentiles_km2(self) -> tuple[float, float]:
@@ -137,8 +156,10 @@ def _tail_probability(level: float, n_stations: int, df: int) -> float:
 
 
 def _summarise(outcomes: Sequence[ReplicateOutcome], analysis: Analysis, settings: BootstrapSettings) -> Bootstrap:
-    densities = [density for density, _ in outcomes if math.isfinite(density)]
-    failures = Counter(reason for density, reason in outcomes if not math.isfinite(density))
+    fitted = [outcome for outcome in outcomes if outcome.densities]
+    parts = np.array([outcome.densities for outcome in fitted]).reshape(len(fitted), -1)
+    densities = parts[:, 0].tolist() if fitted else []
+    failures = Counter(outcome.text for outcome in outcomes if not outcome.densities)
     if len(densities) < max(MIN_REPLICATES, settings.replicates / 2):
         reason = failures.most_common(1)[0][0]
         raise InputError(
@@ -152,11 +173,17 @@ def _summarise(outcomes: Sequence[ReplicateOutcome], analysis: Analysis, setting
     low, median, high = (float(np.quantile(densities, share)) for share in (tail, 0.5, 1 - tail))
     se = float(np.std(densities, ddof=1))
     cv = se / float(np.mean(densities))
-    log_low, log_high = lognormal_interval(analysis.best.density.density_km2, cv, df, level)
+    best = analysis.best
+    log_low, log_high = lognormal_interval(best.density.density_km2, cv, df, level)
+    size, groups, group_size_se = best.group_size, None, None
+    if size is not None:
+        groups = _part_interval(parts[:, 1], size.density.density_km2, df, level)
+        group_size_se = float(np.std(parts[:, 0] / parts[:, 1], ddof=1))
+    of_levels = parts[:, 1 + (size is not None) :].T
     return Bootstrap(
         settings=settings,
         densities=tuple(densities),
-        chosen=Counter(name for density, name in outcomes if math.isfinite(density)),
+        chosen=Counter(outcome.text for outcome in fitted),
         failures=failures,
         level=level,
         median_km2=median,
@@ -167,4 +194,20 @@ def _summarise(outcomes: Sequence[ReplicateOutcome], analysis: Analysis, setting
         se_km2=se,
         cv=cv,
         df=df,
+        groups=groups,
+        group_size_se=group_size_se,
+        by_level=tuple(
+            _part_interval(replicates, found.density.density_km2, df, level)
+            for replicates, found in zip(of_levels, best.by_level, strict=True)
+        ),
     )
+
+
+def _part_interval(replicates: Floats, estimate_km2: float, df: int, level: float) -> PartInterval | None:
+    """The interval of a part from the densities of its replicates (n) but for those that are NaN; None if few are left."""
+    known = replicates[np.isfinite(replicates)]
+    if len(known) < MIN_REPLICATES or not known.any():
+        return None
+    cv = float(np.std(known, ddof=1) / np.mean(known))
+    low, high = lognormal_interval(estimate_km2, cv, df, level)
+    return PartInterval(low, high, cv, len(known))

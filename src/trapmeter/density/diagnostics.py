@@ -142,7 +142,7 @@ def _note_near_camera(fit: DetectionFit, distances: Distances) -> list[str]:
         option = f"--truncation {misfit.end_m:.3g},{distances.right_m:.3g}"
     return [
         f"{counts}: {cause}. Leave these distances out with {option}, and animals that react to the camera with --leave-out "
-        "(in a flat file, their rows)"
+        "or --leave-out-tags (in a flat file, leave out their rows)"
     ]
 
 

@@ -4,6 +4,9 @@ D = n / (m pi w^2 Pa T), with n detections, w the truncation, Pa the share detec
 and m the share of a full circle that a camera covers, theta / 360. This is Howe et al. (2017) with theta in degrees, and the
 form of R's flat files (Effort in snapshots, multiplier m). Ordinary point transects have m = 1 and T visits.
 
+With groups or covariates, n / Pa becomes the sum of size / Pa(z) over detections (Horvitz and Thompson 1952), and the
+variance between stations is that of this sum (Innes et al. 2002), as in R's mrds.
+
 The uncertainty of the detection function assumes independent snapshots. Camera traps detect one animal many times, so the
 interval is too narrow in this respect; the interval of a bootstrap over stations isn't.
 """
@@ -13,10 +16,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import variance
+from typing import NamedTuple
 
+import numpy as np
+
+from trapmeter.density.detection.doubts import delta_variance
 from trapmeter.density.detection.fit import DetectionFit
+from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.survey.survey import Availability, StationCounts, check_circle_share
 from trapmeter.errors import InputError
 
@@ -48,8 +56,17 @@ class DensityEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSize:
+    """The density of groups, and their mean size with its standard error."""
+
+    density: DensityEstimate
+    mean: float
+    se: float
+
+
+@dataclass(frozen=True, slots=True)
 class EncounterRate:
-    """Detections per snapshot and their variance; df: stations - 1."""
+    """Detections per snapshot, or animals that they stand for, and their variance; df: stations - 1."""
 
     rate: float
     variance: float
@@ -64,6 +81,8 @@ def covered_area_m2(multiplier: float, right_m: float) -> float:
 def estimate_encounter_rate(stations: Sequence[StationCounts]) -> EncounterRate:
     """Detections per snapshot over all stations, with the variance P2 of Fewster et al. (2009, web appendix).
 
+    If the stations know the animals that their detections stand for, the rate is that of these.
+
     With K stations, n_k detections and T_k snapshots at each: 1 / (K (K - 1)) times the sum of (n_k / T_k - mean of these)^2.
     As in R's mrds, stations have equal weight in the variance whatever their effort; the rate is weighted by effort.
 
@@ -76,9 +95,10 @@ def estimate_encounter_rate(stations: Sequence[StationCounts]) -> EncounterRate:
             f"the variance between stations needs at least 2 of them, got {k}; name the station of each observation, and "
             "include stations without detections"
         )
-    n, effort = _totals(stations)
-    rates = [station.n / station.effort_snapshots for station in stations]
-    return EncounterRate(n / effort, variance(rates) / k, k - 1)
+    amounts = [station.n if station.animals is None else station.animals for station in stations]
+    efforts = [station.effort_snapshots for station in stations]
+    rates = [amount / effort for amount, effort in zip(amounts, efforts, strict=True)]
+    return EncounterRate(sum(amounts) / sum(efforts), variance(rates) / k, k - 1)
 
 
 def estimate_density(
@@ -98,7 +118,8 @@ def estimate_density(
 
     Args:
         fit: of the same observations.
-        stations: all of them, with their detections inside the fit's truncation.
+        stations: all of them, with their detections inside the fit's truncation, and the animals that these stand for if
+            there are groups or covariates (`horvitz_thompson.py`).
         multiplier: m above, the share (0..1) of a circle that cameras cover; see `circle_share`.
         areas_km2: of each stratum, required if there are several; any unit, because they are weights.
         availability: 1 by default.
@@ -110,23 +131,14 @@ def estimate_density(
     """
     _check_inputs(fit, stations, multiplier, level)
     availability = availability or Availability(1.0)
-    area_m2 = covered_area_m2(multiplier, fit.right_m)
-    per_rate = SQUARE_METRES_IN_KM2 / (area_m2 * fit.pa * availability.share)
-    strata = _group_by_stratum(stations)
-    single = [stratum for stratum, members in strata.items() if len(members) < 2]
-    if single and len(strata) > 1:
-        raise InputError(
-            f"stratum {single[0]!r} has 1 station, expected 2 or more for a variance between stations; merge the strata "
-            "(--no-strata), or leave this one out"
-        )
-    shares = _area_shares(strata, areas_km2)
-    rates = {stratum: estimate_encounter_rate(members) for stratum, members in strata.items()}
-    density = per_rate * sum(shares[stratum] * rate.rate for stratum, rate in rates.items())
-    rate_variances = [((per_rate * shares[stratum]) ** 2 * rate.variance, rate.df) for stratum, rate in rates.items()]
-    availability_cv = availability.se / availability.share
-    # (squared cv, degrees of freedom)
-    components = [(rate_variance / density**2, float(df)) for rate_variance, df in rate_variances]
-    components += [(fit.pa_cv**2, fit.n - fit.n_parameters), (availability_cv**2, math.inf)]
+    rates = _rates(fit, stations, areas_km2)
+    per_animal = SQUARE_METRES_IN_KM2 / (covered_area_m2(multiplier, fit.right_m) * availability.share)
+    density = per_animal * rates.rate
+    encounter = [
+        (square / rates.rate**2, float(df)) for square, df in rates.variances
+    ]  # squared cv, degrees of freedom
+    detection_cv = math.sqrt(delta_variance(rates.slopes / rates.rate, fit.information)[0])
+    components = [*encounter, (detection_cv**2, fit.n - fit.n_parameters), (availability.cv**2, math.inf)]
     cv = math.sqrt(sum(square for square, _ in components))
     df = _satterthwaite(components)
     low, high = lognormal_interval(density, cv, df, level)
@@ -142,10 +154,84 @@ def estimate_density(
         n=n,
         n_stations=len(stations),
         effort_snapshots=effort,
-        encounter_cv=math.sqrt(sum(rate_variance for rate_variance, _ in rate_variances)) / density,
-        detection_cv=fit.pa_cv,
-        availability_cv=availability_cv,
+        encounter_cv=math.sqrt(sum(square for square, _ in encounter)),
+        detection_cv=detection_cv,
+        availability_cv=availability.cv,
     )
+
+
+def estimate_group_size(
+    fit: DetectionFit,
+    groups: Sequence[StationCounts],
+    animals: Sequence[StationCounts],
+    areas_km2: Mapping[str, float] | None = None,
+) -> tuple[float, float]:
+    """The mean size of all groups, detected or not, and its standard error.
+
+    It is the density of animals divided by that of groups, so large groups, which are seen from farther away, don't count too
+    often. The variance is that of a ratio (delta method), with the covariance of both between stations and through the
+    detection function, as in R's mrds (`dht`).
+
+    Args:
+        fit: of the same observations.
+        groups: stations with the number of groups in `StationCounts.animals`.
+        animals: the same stations with the number of animals in these groups.
+        areas_km2: as for `estimate_density`.
+    """
+    n_groups = _rates(fit, groups, areas_km2).rate
+    mean = _rates(fit, animals, areas_km2).rate / n_groups
+    # The variance of a ratio is that of numerator - ratio x denominator.
+    residuals = []
+    for one, many in zip(groups, animals, strict=True):
+        assert (
+            one.animals is not None and many.animals is not None and one.slopes is not None and many.slopes is not None
+        )
+        residuals.append(
+            replace(many, animals=many.animals - mean * one.animals, slopes=many.slopes - mean * one.slopes)
+        )
+    rates = _rates(fit, residuals, areas_km2)
+    between = sum(square for square, _ in rates.variances)
+    return mean, math.sqrt(between + delta_variance(rates.slopes, fit.information)[0]) / n_groups
+
+
+class _Rates(NamedTuple):
+    """Animals per snapshot if all strata are weighted. variances: between stations of each stratum, with degrees of freedom.
+
+    slopes: of the rate in the parameters of the detection function (parameters).
+    """
+
+    rate: float
+    variances: list[tuple[float, int]]
+    slopes: Floats
+
+
+def _rates(fit: DetectionFit, stations: Sequence[StationCounts], areas_km2: Mapping[str, float] | None) -> _Rates:
+    strata = _group_by_stratum(stations)
+    single = [stratum for stratum, members in strata.items() if len(members) < 2]
+    if single and len(strata) > 1:
+        raise InputError(
+            f"stratum {single[0]!r} has 1 station, expected 2 or more for a variance between stations; merge the strata "
+            "(--no-strata), or leave this one out"
+        )
+    shares = _area_shares(strata, areas_km2)
+    rate, variances, slopes = 0.0, [], np.zeros(fit.n_parameters)
+    for stratum, members in strata.items():
+        counted = [_with_animals(station, fit) for station in members]
+        found, share = estimate_encounter_rate(counted), shares[stratum]
+        rate += share * found.rate
+        variances.append((share**2 * found.variance, found.df))
+        effort = sum(station.effort_snapshots for station in members)
+        for station in counted:
+            if station.slopes is not None:
+                slopes = slopes + share / effort * station.slopes
+    return _Rates(rate, variances, slopes)
+
+
+def _with_animals(station: StationCounts, fit: DetectionFit) -> StationCounts:
+    """The station with the animals that its detections stand for: by default n / Pa."""
+    if station.animals is not None:
+        return station
+    return replace(station, animals=station.n / fit.pa, slopes=-station.n / fit.pa**2 * fit.pa_slopes)
 
 
 def lognormal_interval(estimate: float, cv: float, df: float, level: float = 0.95) -> tuple[float, float]:

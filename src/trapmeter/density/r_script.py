@@ -3,6 +3,9 @@
 `ds` fits the same functions, and `dht2` estimates density from them with the same effort and share of a circle. `dht2`
 divides by the area up to the right truncation, as Pa is the share detected within it. (The estimate that `ds` makes by itself
 divides by the area beyond the left truncation.)
+
+Covariates are columns of the flat file. With these or with sizes of groups, `dht2` takes the variance between stations from
+the animals that detections stand for (`innes`), as trapmeter does.
 """
 
 from __future__ import annotations
@@ -56,6 +59,20 @@ def _head(analysis: Analysis, flat_file: str) -> list[str]:
         f"share <- {survey.multiplier:.10g}  # of a circle that cameras cover, averaged over snapshots",
         "# A camera with twice the angle covers as much as two others.",
         "data$Effort <- data$Effort * data$multiplier / share",
+        *_factors(analysis),
+    ]
+
+
+def _factors(analysis: Analysis) -> list[str]:
+    """Lines that make factors of the columns with levels, with the levels in the same order."""
+    levels: dict[str, tuple[str, ...]] = {}
+    for function in analysis.candidates.functions:
+        for covariate in function.scale.covariates if function.scale else ():
+            if covariate.levels:
+                levels[covariate.column] = covariate.levels
+    return [
+        f"data[[{_text(column)}]] <- factor(data[[{_text(column)}]], levels = c({', '.join(map(_text, names))}))"
+        for column, names in levels.items()
     ]
 
 
@@ -68,9 +85,9 @@ def _fits(analysis: Analysis) -> list[str]:
         'units <- convert_units("meter", NULL, "square kilometer")',
         f"truncation <- list(left = {distances.left_m:.10g}, right = {distances.right_m:.10g})",
         f"cutpoints <- {cutpoints}",
-        "fit <- function(key, adjustment, order) {",
-        '  ds(data, transect = "point", key = key, adjustment = adjustment, order = order, cutpoints = cutpoints,',
-        f'     truncation = truncation, convert_units = units, er_var = "P2"{rule})',
+        "fit <- function(key, adjustment, order, formula = ~1) {",
+        '  ds(data, transect = "point", key = key, adjustment = adjustment, order = order, formula = formula,',
+        f'     cutpoints = cutpoints, truncation = truncation, convert_units = units, er_var = "P2"{rule})',
         "}",
         "fits <- list(",
         ",\n".join(f"  {_text(model.fit.function.name)} = {_call(model.fit)}" for model in analysis.models),
@@ -79,28 +96,62 @@ def _fits(analysis: Analysis) -> list[str]:
 
 
 def _densities(analysis: Analysis) -> list[str]:
-    availability = analysis.availability
-    multipliers = "NULL"
-    if availability.share < 1 or availability.se:
+    availability, by_level = analysis.availability, analysis.availability_by_level
+    multipliers, notes = "NULL", []
+    if by_level is not None:
+        notes = ["# This script ignores that availability differs by level, so divide its densities by these:"]
+        notes += [
+            f"# {_text(level)}: {known.share:.10g} (SE {known.se:.10g})" for level, known in by_level.by_level.items()
+        ]
+    elif availability.share != 1 or availability.se:
         rate = f"rate = {availability.share:.10g}, SE = {availability.se:.10g}"
         multipliers = f"list(creation = data.frame({rate}))  # the availability"
+    has_weights = analysis.survey.sizes is not None or bool(analysis.candidates.groups)
     strata = "~Region.Label" if len(analysis.survey.strata) > 1 else "~1"
     return [
+        *notes,
         f"multipliers <- {multipliers}",
+        f"innes <- {'TRUE' if has_weights else 'FALSE'}  # variance between stations of animals, or of detections",
         "for (name in names(fits)) {",
         "  model <- fits[[name]]",
         f'  found <- dht2(model, flatfile = data, strat_formula = {strata}, sample_fraction = share, er_est = "P2",',
-        f"                multipliers = multipliers, convert_units = units, ci_width = {analysis.settings.level:.10g})",
+        f"                multipliers = multipliers, convert_units = units, ci_width = {analysis.settings.level:.10g},",
+        "                innes = innes)",
         "  total <- as.data.frame(found)[nrow(found), ]",
         '  cat(sprintf("%-32s AIC %.2f  Pa %.6f  D %.4f  (%.4f to %.4f)\\n", name, AIC(model)$AIC,',
         "              summary(model)$ds$average.p, total$Abundance, total$LCI, total$UCI))",
+        *_levels(analysis),
         "}",
     ]
 
 
+def _levels(analysis: Analysis) -> list[str]:
+    """Lines that print the density of each level of the column that was asked for, if strata allow it."""
+    by = analysis.settings.by
+    if by is None:
+        return []
+    if len(analysis.survey.strata) > 1:
+        return [f"  # dht2 can't divide strata by {json.dumps(by, ensure_ascii=True)} as well."]
+    is_of_stations = analysis.survey.columns[by].at_stations is not None
+    stratification = "geographical" if is_of_stations else "object"
+    return [
+        f"  parts <- dht2(model, flatfile = data, strat_formula = ~{_name(by)}, stratification = {_text(stratification)},",
+        '                sample_fraction = share, er_est = "P2", multipliers = multipliers, convert_units = units,',
+        f"                ci_width = {analysis.settings.level:.10g}, innes = innes)",
+        '  print(parts, report = "density")',
+    ]
+
+
+def _name(column: str) -> str:
+    """A column as a name of R."""
+    return f"`{column}`"
+
+
 def _call(fit: DetectionFit) -> str:
-    adjustment = fit.adjustment
+    adjustment, scale = fit.adjustment, fit.function.scale
     key = R_KEY_NAMES[fit.key]
+    if scale is not None:
+        return f'fit("{key}", NULL, NULL, formula = ~{" + ".join(map(_name, scale.formula.columns))})'
     if adjustment is None:
         return f'fit("{key}", NULL, NULL)'
     return f'fit("{key}", "{R_SERIES_NAMES[adjustment.series]}", {_vector(adjustment.orders)})'

@@ -8,17 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trapmeter.density.analysis import Analysis, AnalysisSettings, fit_candidates
+from trapmeter.density.analysis import Analysis
+from trapmeter.density.candidates import Candidates, fit_candidates, group_distances
 from trapmeter.density.detection.distances import BinnedDistances, Distances, find_bins, truncate
+from trapmeter.density.detection.fit import DetectionFit
 from trapmeter.density.detection.function import DetectionFunction
 from trapmeter.density.detection.measurement_error import ErrorMatrices
 from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.detection.selection import SelectBy, plausible_fits, select_fit
 from trapmeter.density.estimate import SQUARE_METRES_IN_KM2, covered_area_m2
+from trapmeter.density.horvitz_thompson import detection_of_observations
+from trapmeter.density.levels import find_levels
+from trapmeter.density.models import count_each
 from trapmeter.density.survey.survey import Availability
 from trapmeter.errors import InputError
 
@@ -56,15 +62,28 @@ class BootstrapSettings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A part of the survey whose density is replicated: all animals, their groups, or the animals of a level.
+
+    each: what each observation counts if all are detected and available (n). stations: whose effort counts (stations).
+    """
+
+    each: Floats
+    stations: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ReplicationPlan:
     """All that a worker needs.
 
-    starts: parameters from which fits start. station, distance_m: of the survey. efforts, stratum: by station. shares: weight
-    of each stratum, summing to 1. weight: of each observation (n). per_rate: animals per km2 for an encounter rate of 1 if
-    all animals are detected. counts: weights by station and bin, if they are the same in every replicate.
+    starts: parameters from which fits start. station, distance_m: of the survey. efforts, stratum: by station. weights: of
+    the strata. per_rate: animals per km2 for an encounter rate of 1 if all animals are detected. counts: observations by
+    station and bin, if they are the same in every replicate. parts: see `find_parts`. availabilities: one for all
+    observations, or of each level. available: index in these of each observation (n). weight: of each observation (n).
     """
 
-    settings: AnalysisSettings
+    candidates: Candidates
+    is_monotone: bool
     bootstrap: BootstrapSettings
     starts: Mapping[DetectionFunction, tuple[float, ...]]
     select_by: SelectBy
@@ -78,13 +97,19 @@ class ReplicationPlan:
     counts: Floats | None
     efforts: Floats
     stratum: NDArray[np.intp]
-    shares: Floats
+    weights: Floats
     per_rate: float
-    availability: Availability
+    parts: tuple[Part, ...]
+    availabilities: tuple[Availability, ...]
+    available: NDArray[np.intp]
 
 
-ReplicateOutcome = tuple[float, str]
-"""Density per km2 and the name of the selected function; or NaN and the reason for the failure."""
+@dataclass(frozen=True, slots=True)
+class ReplicateOutcome:
+    """Densities per km2 of the parts of the plan, and the name of the selected function; or () and why it failed."""
+
+    densities: tuple[float, ...]
+    text: str
 
 
 def make_plan(analysis: Analysis, settings: BootstrapSettings) -> ReplicationPlan:
@@ -100,8 +125,10 @@ def make_plan(analysis: Analysis, settings: BootstrapSettings) -> ReplicationPla
         inside = bin_index >= 0
         counts = np.zeros((len(survey.stations), len(edges) - 1))
         np.add.at(counts, (survey.station[inside], bin_index[inside]), weight[inside])
+    availabilities, available = _availabilities(analysis)
     return ReplicationPlan(
-        settings=analysis.settings,
+        candidates=analysis.candidates,
+        is_monotone=analysis.settings.is_monotone,
         bootstrap=settings,
         starts={model.fit.function: model.fit.parameters for model in analysis.models},
         select_by=analysis.select_by,
@@ -115,10 +142,38 @@ def make_plan(analysis: Analysis, settings: BootstrapSettings) -> ReplicationPla
         counts=counts,
         efforts=survey.efforts(),
         stratum=np.array([strata.index(station.stratum) for station in survey.stations]),
-        shares=np.array([weights[stratum] for stratum in strata]) / sum(weights.values()),
+        weights=np.array([weights[stratum] for stratum in strata]),
         per_rate=SQUARE_METRES_IN_KM2 / covered_area_m2(survey.multiplier, distances.right_m),
-        availability=analysis.availability,
+        parts=find_parts(analysis),
+        availabilities=availabilities,
+        available=available,
     )
+
+
+def find_parts(analysis: Analysis) -> tuple[Part, ...]:
+    """The parts of a survey: all animals, their groups if some have several, and the levels of the selected model in turn."""
+    survey = analysis.survey
+    everywhere = np.ones(len(survey.stations), bool)
+    sizes = count_each(survey, None)
+    parts = [Part(sizes, everywhere)]
+    if survey.sizes is not None:
+        parts.append(Part(np.ones(len(sizes)), everywhere))
+    left_m, right_m = analysis.distances.left_m, analysis.distances.right_m
+    for found in analysis.best.by_level:
+        levels = find_levels(survey, found.column, left_m, right_m)
+        level = next(level for level in levels if level.name == found.level)
+        parts.append(Part(sizes * level.observations, level.stations))
+    return tuple(parts)
+
+
+def _availabilities(analysis: Analysis) -> tuple[tuple[Availability, ...], NDArray[np.intp]]:
+    """The availabilities, and the index in them of each observation (n)."""
+    by_level = analysis.availability_by_level
+    if by_level is None:
+        return (analysis.availability,), np.zeros(len(analysis.survey.station), np.intp)
+    names = list(by_level.by_level)
+    index = [names.index(level) for level in by_level.of_observations(analysis.survey)]
+    return tuple(by_level.by_level.values()), np.array(index, np.intp)
 
 
 def run_replicates(plan: ReplicationPlan, numbers: range) -> list[ReplicateOutcome]:
@@ -129,19 +184,50 @@ def run_replicates(plan: ReplicationPlan, numbers: range) -> list[ReplicateOutco
 def _replicate(plan: ReplicationPlan, rng: np.random.Generator) -> ReplicateOutcome:
     times_drawn = _draw_stations(plan.stratum, rng)
     try:
-        distances, n = _draw_survey(plan, times_drawn, rng)
+        drawn = _draw_survey(plan, times_drawn, rng)
+        distances = drawn.distances
         if plan.error_matrices is not None and isinstance(distances, BinnedDistances):
             distances = replace(distances, error_matrix=plan.error_matrices.draw(rng))
-        fits, failures = fit_candidates(plan.settings, distances, plan.starts)
+        grouped = {
+            scale: group_distances(groups, distances, drawn.metres, drawn.weights, drawn.observation)
+            for scale, groups in plan.candidates.groups.items()
+        }
+        fits, failures = fit_candidates(
+            plan.candidates.functions,
+            distances,
+            grouped,
+            criterion=plan.select_by,
+            is_monotone=plan.is_monotone,
+            starts=plan.starts,
+        )
         if not fits:
-            return math.nan, failures[0][1]
-        best = select_fit(plausible_fits(fits, plan.settings.functions), plan.select_by)
+            return ReplicateOutcome((), failures[0][1])
+        best = select_fit(plausible_fits(fits, plan.candidates.functions), plan.select_by)
     except InputError as error:
-        return math.nan, str(error)
-    effort = np.bincount(plan.stratum, times_drawn * plan.efforts)
-    rate = float(plan.shares @ (np.bincount(plan.stratum, n) / effort))
-    share = _draw_availability(plan.availability, rng)
-    return plan.per_rate * rate / (best.pa * share), best.function.name
+        return ReplicateOutcome((), str(error))
+    return ReplicateOutcome(_densities(plan, times_drawn, drawn, best, rng), best.function.name)
+
+
+def _densities(
+    plan: ReplicationPlan, times_drawn: Floats, drawn: DrawnSurvey, fit: DetectionFit, rng: np.random.Generator
+) -> tuple[float, ...]:
+    """The density of each part per km2; NaN if none of its stations was drawn."""
+    shares = np.array([_draw_availability(availability, rng) for availability in plan.availabilities])
+    pa, _ = detection_of_observations(fit, plan.candidates.groups_of(fit.function), len(plan.station))
+    index = drawn.observation
+    stands_for = drawn.weights / (pa[index] * shares[plan.available[index]])
+    stratum = plan.stratum[plan.station[index]]
+    densities = []
+    for part in plan.parts:
+        has_part = np.bincount(plan.stratum, part.stations) > 0
+        animals = np.bincount(stratum, stands_for * part.each[index], minlength=len(has_part))[has_part]
+        effort = np.bincount(plan.stratum, times_drawn * plan.efforts * part.stations)[has_part]
+        if effort.all():
+            weights = plan.weights[has_part]
+            densities.append(plan.per_rate * float(weights @ (animals / effort)) / float(weights.sum()))
+        else:
+            densities.append(math.nan)
+    return tuple(densities)
 
 
 def _draw_stations(stratum: NDArray[np.intp], rng: np.random.Generator) -> Floats:
@@ -153,19 +239,31 @@ def _draw_stations(stratum: NDArray[np.intp], rng: np.random.Generator) -> Float
     return times_drawn
 
 
-def _draw_survey(plan: ReplicationPlan, times_drawn: Floats, rng: np.random.Generator) -> tuple[Distances, Floats]:
-    """The distances of a replicate, and the detections that each station contributes (stations)."""
-    if plan.counts is not None and plan.edges_m is not None:
-        return BinnedDistances(plan.edges_m, times_drawn @ plan.counts), times_drawn * plan.counts.sum(axis=1)
+class DrawnSurvey(NamedTuple):
+    """A replicate's distances, and of each of them metres, weight and observation of the survey (m)."""
+
+    distances: Distances
+    metres: Floats
+    weights: Floats
+    observation: NDArray[np.intp]
+
+
+def _draw_survey(plan: ReplicationPlan, times_drawn: Floats, rng: np.random.Generator) -> DrawnSurvey:
+    """The distances of a replicate with these stations."""
     weight = times_drawn[plan.station] * plan.weight
     metres = _draw_distances(plan, rng)
-    inside = (weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m)
-    metres, weight = metres[inside], weight[inside]
-    n = np.bincount(plan.station[inside], weight, minlength=len(times_drawn)).astype(np.float64)
+    observation = np.flatnonzero((weight > 0) & (metres >= plan.left_m) & (metres <= plan.right_m))
+    metres, weight = metres[observation], weight[observation]
+    distances: Distances
     if plan.edges_m is None:
-        return truncate(metres, left_m=plan.left_m, right_m=plan.right_m, weights=weight), n
-    counts = np.bincount(find_bins(plan.edges_m, metres), weight, minlength=len(plan.edges_m) - 1).astype(np.float64)
-    return BinnedDistances(plan.edges_m, counts), n
+        distances = truncate(metres, left_m=plan.left_m, right_m=plan.right_m, weights=weight)
+    elif plan.counts is not None:
+        distances = BinnedDistances(plan.edges_m, times_drawn @ plan.counts)
+    else:
+        bins = find_bins(plan.edges_m, metres)
+        counts = np.bincount(bins, weight, minlength=len(plan.edges_m) - 1).astype(np.float64)
+        distances = BinnedDistances(plan.edges_m, counts)
+    return DrawnSurvey(distances, metres, weight, observation)
 
 
 def _draw_distances(plan: ReplicationPlan, rng: np.random.Generator) -> Floats:
@@ -182,6 +280,6 @@ def _draw_distances(plan: ReplicationPlan, rng: np.random.Generator) -> Floats:
 
 
 def _draw_availability(availability: Availability, rng: np.random.Generator) -> float:
-    """A random availability: normal around the estimate, kept above 0 and at most 1."""
+    """A random availability: normal around the estimate, kept above 0, and at most 1 unless it is a rate above 1."""
     drawn = availability.share + availability.se * rng.standard_normal()
-    return float(np.clip(drawn, availability.share / 10, 1.0))
+    return float(np.clip(drawn, availability.share / 10, 1.0 if availability.share <= 1 else np.inf))

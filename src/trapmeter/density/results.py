@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from trapmeter._version import __version__
-from trapmeter.density.analysis import Analysis, FittedModel
+from trapmeter.density.analysis import Analysis
+from trapmeter.density.bootstrap import PartInterval
 from trapmeter.density.detection.distances import BinnedDistances, ExactDistances
-from trapmeter.density.estimate import DensityEstimate
+from trapmeter.density.detection.near_camera import find_misfit_near_camera
+from trapmeter.density.estimate import DensityEstimate, GroupSize
+from trapmeter.density.models import FittedModel
 from trapmeter.density.run import DensityRun
 from trapmeter.files import atomic_file
 from trapmeter.tables.csvfile import to_cell
 
 CSV_COLUMNS = (
     "model", "stratum", "selected", "key", "adjustments", "parameters", "n", "n_stations", "effort_snapshots", "lnl", "aic",
-    "qaic", "chat", "pa", "pa_se", "edr_m", "density_km2", "se", "cv", "low", "high", "df",
+    "qaic", "chat", "pa", "pa_se", "edr_m", "density_km2", "se", "cv", "low", "high", "df", "column", "level", "group_size",
+    "group_size_se",
 )  # fmt: skip
 
 
@@ -59,6 +63,10 @@ def to_record(run: DensityRun) -> dict[str, Any]:
             "draws": survey.n_draws,
             "errors": None if survey.errors is None else survey.errors.name,
             "availability": {"share": analysis.availability.share, "se": analysis.availability.se},
+            "availability_by": _availability_record(analysis),
+            "near_camera": _near_camera_record(analysis),
+            "formulas": [formula.name for formula in analysis.settings.formulas],
+            "by": analysis.settings.by,
             "fits": [
                 _fit_record(model, analysis, index == analysis.selected) for index, model in enumerate(analysis.models)
             ],
@@ -82,7 +90,7 @@ def write_json(path: str | Path, run: DensityRun) -> None:
 
 
 def write_csv(path: str | Path, run: DensityRun) -> None:
-    """Writes a row for each fit, and one for each of several strata, atomically.
+    """Writes a row for each fit, one for each of several strata, and one for each level, atomically.
 
     Raises:
         RunError: the file can't be written.
@@ -91,7 +99,9 @@ def write_csv(path: str | Path, run: DensityRun) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
         for fit in to_record(run)["fits"]:
-            for row in (fit, *({**fit, **stratum} for stratum in fit["strata"])):
+            parts = [{**fit, "group_size": None, "group_size_se": None, **stratum} for stratum in fit["strata"]]
+            parts += [{**fit, "pa_se": None, "edr_m": None, **level} for level in fit["levels"]]
+            for row in (fit, *parts):
                 writer.writerow([_to_cell(row.get(column)) for column in CSV_COLUMNS])
 
 
@@ -105,7 +115,8 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
         "selected": is_selected,
         "key": fit.key,
         "adjustments": "none" if fit.adjustment is None else fit.adjustment.name,
-        "parameters": dict(zip(fit.function.parameter_names, fit.parameters, strict=True)),
+        "formula": None if fit.function.scale is None else fit.function.scale.formula.name,
+        "parameters": fit.reported_parameters,
         "coefficients": list(fit.coefficients),
         "n": fit.n,
         "lnl": fit.lnl,
@@ -123,11 +134,57 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
         "pa_se": fit.pa_se,
         "edr_m": fit.edr_m,
         **_density_record(model.density),
+        **_group_record(model.group_size),
         "at_bound": list(fit.at_bound),
         "converged": fit.is_converged,
         "doubts": list(fit.doubts),
         "strata": [{"stratum": name, **_density_record(density)} for name, density in model.by_stratum.items()],
+        "levels": [
+            {
+                "column": found.column,
+                "level": found.level,
+                "pa": found.pa,
+                "availability": {"share": found.availability.share, "se": found.availability.se},
+                "of_stations": found.is_of_stations,
+                **_density_record(found.density),
+                **_group_record(found.group_size),
+            }
+            for found in model.by_level
+        ],
     }
+
+
+def _near_camera_record(analysis: Analysis) -> dict[str, Any]:
+    """What was left out near the camera, and what the selected function can't explain there."""
+    distances = analysis.distances
+    misfit = find_misfit_near_camera(analysis.best.fit, distances)
+    return {
+        "left_m": distances.left_m,
+        "n_nearer": float((analysis.survey.distance_m < distances.left_m).mean(axis=1).sum()),
+        "misfit": None
+        if misfit is None
+        else {
+            "end_m": misfit.end_m,
+            "observed": misfit.observed,
+            "expected": misfit.expected,
+            "is_excess": misfit.is_excess,
+        },
+    }
+
+
+def _group_record(size: GroupSize | None) -> dict[str, Any]:
+    """The density of groups and their mean size; None if all animals are single."""
+    if size is None:
+        return {"group_size": None, "group_size_se": None, "groups": None}
+    return {"group_size": size.mean, "group_size_se": size.se, "groups": _density_record(size.density)}
+
+
+def _availability_record(analysis: Analysis) -> dict[str, Any] | None:
+    by_level = analysis.availability_by_level
+    if by_level is None:
+        return None
+    shares = {level: {"share": known.share, "se": known.se} for level, known in by_level.by_level.items()}
+    return {"column": by_level.column, "levels": shares}
 
 
 def _density_record(density: DensityEstimate) -> dict[str, Any]:
@@ -167,7 +224,19 @@ def _bootstrap_record(run: DensityRun) -> dict[str, Any] | None:
         "failures": dict(bootstrap.failures),
         "chosen": dict(bootstrap.chosen),
         "densities": list(bootstrap.densities),
+        "groups": _part_record(bootstrap.groups),
+        "group_size_se": bootstrap.group_size_se,
+        "levels": [
+            {"column": found.column, "level": found.level, **(_part_record(interval) or {})}
+            for found, interval in zip(run.analysis.best.by_level, bootstrap.by_level, strict=True)
+        ],
     }
+
+
+def _part_record(interval: PartInterval | None) -> dict[str, Any] | None:
+    if interval is None:
+        return None
+    return {"log_low": interval.low_km2, "log_high": interval.high_km2, "cv": interval.cv, "replicates": interval.n}
 
 
 def _to_json_value(value: Any) -> Any:

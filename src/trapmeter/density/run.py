@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from trapmeter.density.activity import ActivityCurve, fit_activity, note_hours
+from trapmeter.density.activity import ActivityCurve, note_hours
 from trapmeter.density.analysis import Analysis, run_analysis
+from trapmeter.density.availability import find_availability
 from trapmeter.density.bootstrap import Bootstrap, bootstrap_density
+from trapmeter.density.models import LevelEstimate
 from trapmeter.density.replicates import DEFAULT_REPLICATES
 from trapmeter.density.settings import DensitySettings, SurveyFormat, density_settings
 from trapmeter.density.survey.camtrap_dp import read_camtrap_survey
+from trapmeter.density.survey.columns import check_columns
 from trapmeter.density.survey.flat_file import availability_from_rows, survey_from_rows
 from trapmeter.density.survey.measured_distances import read_measured_survey
-from trapmeter.density.survey.species import SPECIES_COLUMN, check_species, find_species_column, is_any_species
+from trapmeter.density.survey.species import SPECIES_COLUMN, check_species, find_species_column
 from trapmeter.density.survey.survey import Availability, Survey, check_effort_of_detections, circle_share
 from trapmeter.errors import InputError
 from trapmeter.progress import Progress, no_progress
 from trapmeter.tables.camtrapdp.container import is_package, table_files
 from trapmeter.tables.csvfile import find_ignored_columns, read_columns
-from trapmeter.tables.density_inputs import read_activity_times
 from trapmeter.tables.distances import COLUMNS as DISTANCE_COLUMNS
 from trapmeter.tables.distances import DRAW_COLUMNS, NIGHT_COLUMN, OPTIONAL_COLUMNS
-from trapmeter.tables.flatfile import COLUMNS, LABEL_COLUMNS, read_flat_file
+from trapmeter.tables.flatfile import COLUMNS, LABEL_COLUMNS, SIZE_COLUMN, read_flat_file
 from trapmeter.tables.medium_times import MEDIA_CSV
 
 BY_FORMULA, BY_BOOTSTRAP = "by formula", "bootstrap, lognormal"
@@ -51,18 +53,24 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class DensityRun:
-    """The settings of an analysis and its results; bootstrap_failure: why there is no bootstrap although it was wanted."""
+    """The settings of an analysis and its results.
+
+    activity: of all animals. activity_by_level: of each species or stratum instead. bootstrap_failure: why there is no
+    bootstrap although it was wanted.
+    """
 
     settings: DensitySettings
     analysis: Analysis
     activity: ActivityCurve | None = None
     bootstrap: Bootstrap | None = None
     bootstrap_failure: str = ""
+    activity_by_level: Mapping[str, ActivityCurve] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings about the data, the fit, the activity and the interval."""
-        activity = [] if self.activity is None else note_hours(self.activity, self.analysis.survey)
+        curves = [*self.activity_by_level.values()] if self.activity is None else [self.activity]
+        activity = dict.fromkeys(note for curve in curves for note in note_hours(curve, self.analysis.survey))
         interval = self.bootstrap.notes if self.bootstrap else (self._note_formula(),)
         return (*self.analysis.warnings, *activity, *interval)
 
@@ -76,6 +84,18 @@ class DensityRun:
         # As the interval: the coefficient of variation of the replicates, around the estimate.
         limits = found.log_low_km2, found.log_high_km2, float(found.df), BY_BOOTSTRAP
         return Headline(density.density_km2, found.cv * density.density_km2, found.cv, *limits)
+
+    @property
+    def level_intervals(self) -> list[tuple[LevelEstimate, float, float]]:
+        """The levels of the selected function with the limits of their intervals, animals per km2: as of the headline."""
+        levels, found = self.analysis.best.by_level, self.bootstrap
+        intervals = (None,) * len(levels) if found is None else found.by_level
+        return [
+            (level, level.density.low_km2, level.density.high_km2)
+            if interval is None
+            else (level, interval.low_km2, interval.high_km2)
+            for level, interval in zip(levels, intervals, strict=True)
+        ]
 
     def _note_formula(self) -> str:
         assumed = "snapshots are independent, and those of one animal are not"
@@ -118,13 +138,9 @@ def run_survey(settings: DensitySettings, progress: Progress = no_progress) -> D
         option = "--availability" if settings.activity is None else "--activity"
         note = f"the column 'availability' ({availability.share:g}) was not used, because {option} is given"
         survey = replace(survey, notes=(*survey.notes, note))
-    activity = None if settings.activity is None else _estimate_activity(settings, survey)
-    if settings.availability is not None:
-        availability = Availability(settings.availability, settings.availability_se)
-    elif activity is not None:
-        availability = activity.availability
-    analysis = run_analysis(survey, settings.analysis(), availability)
-    run = DensityRun(settings, analysis, activity)
+    known = find_availability(settings, survey, availability)
+    analysis = run_analysis(survey, settings.analysis(), known.availability)
+    run = DensityRun(settings, analysis, known.activity, activity_by_level=known.by_level)
     replication = settings.replication()
     if replication is None:
         return run
@@ -151,19 +167,25 @@ def _read_tables(settings: DensitySettings) -> tuple[Survey, Availability | None
     if survey_format is SurveyFormat.DISTANCES:
         survey = _with_areas(read_measured_survey(settings), settings)
         optional = [settings.species_column or name if name == SPECIES_COLUMN else name for name in OPTIONAL_COLUMNS]
-        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *optional)
+        known = (*DISTANCE_COLUMNS, *DRAW_COLUMNS, NIGHT_COLUMN, *optional, *settings.columns)
         return replace(survey, notes=(*survey.notes, *_note_ignored(settings, known))), None
     if survey_format is SurveyFormat.CAMTRAP_DP:
         return _with_areas(read_camtrap_survey(settings), settings), None
-    column = find_species_column(settings.file, settings.species_column, settings.species)
-    rows = read_flat_file(settings.file, column)
+    species = settings.requested_species
+    column = find_species_column(settings.file, settings.species_column, species)
+    check_columns(settings.file, settings.columns)
+    rows = read_flat_file(settings.file, column, settings.columns)
     if column is not None:
-        check_species(
-            settings.file, column, (row.species for row in rows if row.distance_m is not None), settings.species
-        )
-    share = None if settings.theta_deg is None else circle_share(settings.theta_deg)
-    survey = survey_from_rows(rows, species=settings.species, has_strata=settings.strata, multiplier=share)
-    notes = (*survey.notes, *_note_ignored(settings, (*COLUMNS, *LABEL_COLUMNS, "size", column or SPECIES_COLUMN)))
+        check_species(settings.file, column, (row.species for row in rows if row.distance_m is not None), species)
+    survey = survey_from_rows(
+        rows,
+        species=species,
+        has_strata=settings.strata,
+        multiplier=None if settings.theta_deg is None else circle_share(settings.theta_deg),
+        of_observations=(SIZE_COLUMN, *settings.species_columns),
+    )
+    known = (*COLUMNS, *LABEL_COLUMNS, SIZE_COLUMN, column or SPECIES_COLUMN, *settings.columns)
+    notes = (*survey.notes, *_note_ignored(settings, known))
     hours = {settings.operating_hours: 1.0} if settings.hours else {}
     survey = replace(_with_areas(survey, settings), errors=settings.error_model(), hours=hours, notes=notes)
     return survey, availability_from_rows(rows)
@@ -256,15 +278,3 @@ def _with_areas(survey: Survey, settings: DensitySettings) -> Survey:
         if not 0 < area < math.inf:
             raise InputError(f"areas: expected an area above 0 of stratum {stratum!r}, got {area:g}; correct it")
     return replace(survey, areas={**survey.areas, **settings.areas})
-
-
-def _estimate_activity(settings: DensitySettings, survey: Survey) -> ActivityCurve:
-    assert settings.activity is not None, "the caller checks it"
-    column = None if is_any_species(settings.species) else settings.species_column or SPECIES_COLUMN
-    times = read_activity_times(
-        settings.activity, species=settings.species, species_column=column, zone=settings.timezone, zones=survey.zones
-    )
-    sites = [time.site_id for time in times]
-    return fit_activity(
-        [time.hour for time in times], sites if all(sites) else None, operating_hours=survey.hours, seed=settings.seed
-    )

@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from trapmeter.density.analysis import AnalysisSettings
+from trapmeter.density.candidates import AnalysisSettings
+from trapmeter.density.detection.formula import Formula, parse_formula
 from trapmeter.density.detection.held_out_errors import read_held_out
 from trapmeter.density.detection.measurement_error import MeasurementError, RandomError
 from trapmeter.density.detection.selection import SelectBy, candidate_functions
 from trapmeter.density.replicates import DEFAULT_REPLICATES, BootstrapSettings
 from trapmeter.density.survey.silence import SilenceRule
+from trapmeter.density.survey.species import ALL_SPECIES, SPECIES_COLUMN
 from trapmeter.density.survey.triggers import BurstSetting
 from trapmeter.errors import InputError
 from trapmeter.settings import Jobs, Numbers, Range, Texts, check_ranges, from_values, read_toml, worker_count
@@ -55,12 +57,18 @@ class DensitySettings:
     """Left and right truncation in metres, such as 2,15; or the right one alone. Default: the outer cutpoints."""
     select: SelectBy | None = None
     """Criterion that selects the detection function: qaic (default with cutpoints) or aic (default without)."""
+    formula: Texts = ()
+    """Covariates: columns of the distances or deployments that the scale of half-normal and hazard-rate depends on, such as
+    'species + season'. May be given several times; each is compared with the functions without covariates."""
+    by: str | None = None
+    """Column for whose values to estimate densities too, such as species or habitat: with one detection function for all, or
+    with one scale each, if the formula names it."""
     monotone: Annotated[bool, Parameter(negative="--no-monotone")] = True
     """Don't let adjusted functions rise with distance."""
     level: Annotated[float, Range(above=0.0, below=1.0)] = 0.95
     """Confidence level of all intervals."""
     species: str | None = None
-    """The species to use; `all` uses every row. Default: all, if the table has only one."""
+    """The species to use; `all` uses every row. Default: all, if the table has only one, or --by or the formula names it."""
     species_column: str | None = None
     """Column that holds the species. Default: species, if it exists."""
     strata: Annotated[bool, Parameter(negative="--no-strata")] = True
@@ -104,12 +112,15 @@ class DensitySettings:
     """For distances.csv: count boxes that are marked static too, which probably show leaves or stumps."""
     leave_out_tags: Texts = ()
     """For a Camtrap DP: leave out observations with one of these in behavior or observationTags."""
-    availability: Annotated[float | None, Range(above=0.0, most=1.0)] = None
-    """Share of the effort in which animals can be detected at all."""
+    availability: Annotated[float | None, Range(above=0.0)] = None
+    """Share of the effort in which animals can be detected at all; above 1 for cues (signs, calls): those that an animal
+    gives in a snapshot on average."""
     availability_se: Annotated[float, Range(least=0.0)] = 0.0
     """Standard error of the availability."""
     activity: Path | None = None
     """Estimate availability from times of day: CSV file of time, and optionally site_id and species."""
+    activity_by: Literal["species", "stratum"] | None = None
+    """Estimate the activity of each species (with --by species) or of each stratum."""
     hours: Annotated[Texts, Parameter(consume_multiple=True)] = ()
     """With `activity` and a flat file: hours of the day that its effort counts, such as 06:00-18:00 20:00-22:00. Default: all
     day. Deployments have them in their column hours."""
@@ -136,6 +147,11 @@ class DensitySettings:
         if self.hours and self.activity is None:
             raise InputError("--hours needs --activity, since availability is relative to these hours: give both")
         self.operating_hours  # noqa: B018 - refuses other texts
+        self.formulas  # noqa: B018 - refuses what isn't a formula
+        if self.activity_by is not None and self.activity is None:
+            raise InputError("--activity-by needs --activity: give both")
+        if self.activity_by == SPECIES_COLUMN and not self._is_by_species:
+            raise InputError("--activity-by species needs --by species: give both")
         if self.availability_se and self.availability is None:
             raise InputError("--availability-se needs --availability: give both")
         if (self.scale_error or self.site_scale_error) and not self.bootstrap:
@@ -158,7 +174,40 @@ class DensitySettings:
             select_by=self.select,
             is_monotone=self.monotone,
             level=self.level,
+            formulas=self.formulas,
+            by=self.by,
         )
+
+    @property
+    def formulas(self) -> tuple[Formula, ...]:
+        """The formulas of covariates.
+
+        Raises:
+            InputError: one isn't a formula.
+        """
+        return tuple(map(parse_formula, self.formula))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that formulas and `by` name."""
+        names = [name for formula in self.formulas for name in formula.columns]
+        return tuple(dict.fromkeys(names if self.by is None else [*names, self.by]))
+
+    @property
+    def species_columns(self) -> tuple[str, ...]:
+        """Names of the column of species in any table."""
+        return (self.species_column or SPECIES_COLUMN, "scientificName")
+
+    @property
+    def requested_species(self) -> str | None:
+        """The species that count: all if the species are covariates or levels, unless one is chosen."""
+        if self.species is None and set(self.columns) & set(self.species_columns):
+            return ALL_SPECIES
+        return self.species
+
+    @property
+    def _is_by_species(self) -> bool:
+        return self.by in self.species_columns
 
     @property
     def has_error_model(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +74,21 @@ def _corrected_shares(fit: DetectionFit, counts: NDArray[np.float64]) -> NDArray
     expected = np.array([count.expected for count in bins])
     edges = np.array([*(count.low_m for count in bins), fit.right_m])
     return np.asarray(counts / expected * np.diff(fit.cdf(edges)))
+
+
+def level_svg(fit: DetectionFit, column: str, curves: Mapping[str, NDArray[np.bool_]]) -> str:
+    """The detection functions of the levels of a covariate. curves: the groups of the fit that each level has, by name."""
+    label = f"Detection functions by {column}: {', '.join(curves)}"
+    with svg_figure("levels", label) as (figure, result):
+        axes = figure.add_subplot()
+        r = np.linspace(1e-6, fit.right_m, CURVE_POINTS)
+        for name, groups in curves.items():
+            axes.plot(r, fit.g_of_groups(r, groups), linewidth=1.8, label=name)
+        axes.legend(frameon=False)
+        axes.set_ylabel("Share of animals detected")
+        _distance_axis(axes, fit.right_m)
+        axes.set_ylim(0, 1.05)
+    return result[0]
 
 
 def preview_svg(fits: Sequence[DetectionFit], distances: Distances) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from trapmeter._version import __version__
 from trapmeter.density.detection.distances import ExactDistances
+from trapmeter.density.level_curves import level_curves
 from trapmeter.density.r_script import make_r_script
 from trapmeter.density.results import write_csv, write_json
 from trapmeter.density.run import BY_BOOTSTRAP, BY_FORMULA, DensityRun, list_inputs, run_survey
@@ -142,6 +143,8 @@ def render_density(run: DensityRun) -> str:
         headline=run.headline,
         distances=distances,
         stations=stations,
+        levels=run.level_intervals,
+        curves=[(name, safe(plots.level_svg(best.fit, name, curves))) for name, curves in level_curves(run.analysis)],
         bins=square.bins if square else (),
         square=square,
         intervals=_intervals(run),

@@ -23,6 +23,8 @@ from trapmeter.errors import InputError
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MIN_SIMILARITY = 0.65
 """From this ratio on (difflib's), two names count as one misspelt: theta and theta_deg, hfov and hfov_deg."""
+MISSING_VALUES = frozenset({"", "NA", "NaN", "na", "nan"})
+"""Cells without a value, as R and others write them."""
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|\\(?=u[0-9a-f]{4})")
 _CODE = re.compile(r"\\u([0-9a-f]{4})")
 # The full-width signs start formulas too, in spreadsheets that run in Japanese.
@@ -75,6 +77,14 @@ class Row:
     def optional_text(self, column: str) -> str:
         """The text of a cell without blanks around it; "" when the cell is empty or the file lacks the column."""
         return from_cell(self.raw(column).strip())
+
+    def value_text(self, column: str) -> str:
+        """The text of a cell that may hold a number or a name: numbers with a decimal point, "" for a missing value."""
+        text = self.optional_text(column)
+        if text in MISSING_VALUES:
+            return ""
+        as_number = text.replace(self.decimal, ".")
+        return as_number if re.fullmatch(r"[-+]?[\d.]+", as_number) else text
 
     def text(self, column: str) -> str:
         """The text of a cell without blanks around it, which must not be empty."""

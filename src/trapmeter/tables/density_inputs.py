@@ -17,10 +17,14 @@ from trapmeter.tables.times import TimeReader, hour_of_day, hour_or_time
 
 @dataclass(frozen=True, slots=True)
 class ActivityTime:
-    """The hour of the day (0 up to 24) at which an animal was recorded, and the site, "" when it isn't known."""
+    """The hour of the day (0 up to 24) at which an animal was recorded, and the site, "" when it isn't known.
+
+    label: text of the column that was asked for, such as the species.
+    """
 
     hour: float
     site_id: str = ""
+    label: str = ""
 
 
 def read_activity_times(
@@ -28,6 +32,7 @@ def read_activity_times(
     *,
     species: str | None = None,
     species_column: str | None = None,
+    label_column: str | None = None,
     zone: tzinfo | None = None,
     zones: Mapping[str, tzinfo] = MappingProxyType({}),
 ) -> list[ActivityTime]:
@@ -40,6 +45,7 @@ def read_activity_times(
         path: the CSV file.
         species: with species_column, only its rows count.
         species_column: the column of the species; None takes all rows.
+        label_column: a column whose text each time keeps.
         zone: the zone whose hours count.
         zones: of the deployments of each site.
 
@@ -47,7 +53,7 @@ def read_activity_times(
         InputError: a column is missing, a cell is not a time, or times carry different zones, or only some of them carry one,
             and none was named; names file, line and column.
     """
-    required = ("time",) if species_column is None else ("time", species_column)
+    required = ["time", *(column for column in (species_column, label_column) if column is not None)]
     common = next(iter(set(zones.values()))) if len(set(zones.values())) == 1 else None
     times, first = [], None
     for row in read_rows(path, required=required):
@@ -65,7 +71,7 @@ def read_activity_times(
                     "were recorded with --timezone, such as --timezone Europe/Berlin"
                 )
         hour = hour_of_day(time, known_zone) if isinstance(time, datetime) else time
-        times.append(ActivityTime(hour, site_id))
+        times.append(ActivityTime(hour, site_id, "" if label_column is None else row.text(label_column)))
     return times
 
 

@@ -9,7 +9,7 @@ so you give these for all sites, or in columns theta_deg and snapshot_s beside i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta, tzinfo
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Deployment:
     the next. hours: ranges of the day in which the camera worked, as hours from 0 to 24; () for all day. zone: whose clocks
     show these hours; None if times carry no zone, and are those of the camera's clock. clock_offset: what must be added to
     the camera's time. gaps: periods within start and end, in order and apart, in which the camera did not work.
+    row: as it is in the file.
     """
 
     where: str
@@ -50,6 +51,7 @@ class Deployment:
     zone: tzinfo | None = None
     clock_offset: timedelta | None = None
     gaps: tuple[Period, ...] = ()
+    row: Row = field(default=Row(Path(), 0, {}), compare=False, repr=False)
 
     def with_gaps(self, gaps: Iterable[Period]) -> Deployment:
         """The deployment without these periods too, which may overlap each other and its start and end."""
@@ -172,6 +174,7 @@ def _deployment(row: Row, site_id: str, start: datetime, end: datetime, zone: tz
         hours=_hours(row),
         stratum=row.optional_text("stratum"),
         area_km2=area,
+        row=row,
         zone=zone or start.tzinfo,
         clock_offset=clock_offsets.clock_offset(row),
     )

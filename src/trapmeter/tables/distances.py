@@ -152,13 +152,13 @@ def read_distances(path: str | Path) -> list[Estimate]:
     return [_estimate(row) for row in read_rows(path, required=COLUMNS)]
 
 
-def read_distances_with_column(path: str | Path, column: str) -> list[tuple[Estimate, str]]:
-    """Reads a distances.csv with a further column of texts, such as species; returns each estimate with its text.
+def read_distances_with_rows(path: str | Path, columns: Sequence[str]) -> list[tuple[Estimate, Row]]:
+    """Reads a distances.csv with further columns, such as species; returns each estimate with its row in the file.
 
     Raises:
-        InputError: the column is missing or a cell is wrong; names file, line and column.
+        InputError: a column is missing or a cell is wrong; names file, line and column.
     """
-    return [(_estimate(row), row.optional_text(column)) for row in read_rows(path, required=(*COLUMNS, column))]
+    return [(_estimate(row), row) for row in read_rows(path, required=(*COLUMNS, *columns))]
 
 
 def _cells(estimate: Estimate) -> list[str]:

@@ -3,25 +3,26 @@
 One row per observation, and one row without a distance for each station without observations. Columns: Region.Label, Area,
 Sample.Label, Effort, distance and object, as `Distance::flatfile` describes them; multiplier (the share of a circle that the
 camera covers, theta / 360) and availability (the share of the effort in which animals could be seen), as analyses of camera
-traps add them. Sample.Label, Effort and distance are required. NA is an empty cell.
+traps add them; size (the animals of a group that is one observation). Sample.Label, Effort and distance are required. NA is
+an empty cell. Any other column may be read as a text.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
-from trapmeter.tables.csvfile import Row, read_columns, read_rows, to_cell
+from trapmeter.tables.csvfile import MISSING_VALUES, Row, read_columns, read_rows, to_cell
 
 REQUIRED_COLUMNS = ("Sample.Label", "Effort", "distance")
 COLUMNS = ("Region.Label", "Area", "multiplier", "availability", "Sample.Label", "Effort", "distance", "object")
+SIZE_COLUMN = "size"
 LABEL_COLUMNS = ("Study.Area",)
 """Columns of R's flat files that name things and change no result."""
-MISSING_VALUES = frozenset({"", "NA", "NaN", "na", "nan"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class FlatRow:
     """A row of a flat file; None for an empty cell or a missing column.
 
     effort_snapshots: snapshots (point transects: visits) of the whole station. distance_m: None for a station without
-    observations. species: the cell of the requested species column. where: file and line, for messages.
+    observations. species: the cell of the requested species column. size: animals of a group, 1 if it isn't stated. cells:
+    texts of further columns that were requested, "" for missing values. where: file and line, for messages.
     """
 
     where: str
@@ -41,35 +43,41 @@ class FlatRow:
     effort_snapshots: float
     distance_m: float | None
     species: str = ""
+    size: float = 1.0
+    cells: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_flat_file(path: str | Path, species_column: str | None = None) -> list[FlatRow]:
-    """Reads a flat file, in the order of its lines.
+def read_flat_file(path: str | Path, species_column: str | None = None, columns: Sequence[str] = ()) -> list[FlatRow]:
+    """Reads a flat file, in the order of its lines, with the texts of these further columns.
 
     Raises:
         InputError: a column is missing or a cell is wrong; names file, line and column.
     """
     required = REQUIRED_COLUMNS if species_column is None else (*REQUIRED_COLUMNS, species_column)
-    columns = read_columns(path)
-    if "distbegin" in columns and "distance" not in columns:
+    found = read_columns(path)
+    if "distbegin" in found and "distance" not in found:
         raise InputError(
             f"{path} has the ends of bins (distbegin), expected the column 'distance'; add it with the middle of each bin, "
             "and give the ends with --cutpoints"
         )
-    return [_flat_row(row, species_column) for row in read_rows(path, required=required)]
+    return [_flat_row(row, species_column, columns) for row in read_rows(path, required=required)]
 
 
 def write_flat_file(path: str | Path, rows: Iterable[FlatRow], species_column: str = "species") -> None:
-    """Writes rows as R reads them: NA for unknown values, objects numbered from 1.
+    """Writes rows as R reads them: NA for unknown values, objects numbered from 1, sizes if some aren't 1, and all cells.
 
     Raises:
         RunError: the file can't be written.
     """
     rows = list(rows)
     with_species = any(row.species for row in rows)
+    with_sizes = any(row.size != 1 for row in rows)
+    others = [name for name in dict.fromkeys(name for row in rows for name in row.cells) if name not in _WRITTEN]
     with atomic_file(Path(path)) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*COLUMNS, species_column) if with_species else COLUMNS)
+        writer.writerow(
+            (*COLUMNS, *[species_column] * with_species, *[SIZE_COLUMN] * with_sizes, *others),
+        )
         number = 0
         for row in rows:
             number += row.distance_m is not None
@@ -83,25 +91,34 @@ def write_flat_file(path: str | Path, rows: Iterable[FlatRow], species_column: s
                 _cell(row.distance_m),
                 "NA" if row.distance_m is None else str(number),
             ]
-            writer.writerow([*cells, to_cell(row.species)] if with_species else cells)
+            cells += [to_cell(row.species)] * with_species
+            cells += ["NA" if row.distance_m is None else _cell(row.size)] * with_sizes
+            writer.writerow([*cells, *(to_cell(row.cells.get(name, "")) or "NA" for name in others)])
 
 
-def _flat_row(row: Row, species_column: str | None) -> FlatRow:
+_WRITTEN = frozenset({*COLUMNS, SIZE_COLUMN})
+
+
+def _flat_row(row: Row, species_column: str | None, columns: Sequence[str]) -> FlatRow:
     effort = _optional(row, "Effort")
     if effort is None or effort <= 0:
         raise row.error("Effort", "the snapshots of the station, more than 0 (leave out stations that never worked)")
-    size = _optional(row, "size")
+    size = _optional(row, SIZE_COLUMN)
     distance = _optional(row, "distance")
     if distance is not None and distance < 0:
         raise row.error("distance", "metres >= 0, or NA for a station without detections")
-    if size not in (None, 1.0) and distance is not None:
-        raise row.error(
-            "size", "1, since animals are counted one by one (give each animal of a group a row of its own)"
-        )
+    if size is not None and (size < 1 or size != int(size)) and distance is not None:
+        raise row.error(SIZE_COLUMN, "the animals of the group, a whole number of 1 or more (leave out groups of none)")
     for column, expected in _EXPECTED_SHARES.items():
         share = _optional(row, column)
         if share is not None and not 0 < share <= 1:
             raise row.error(column, expected)
+    availability = _optional(row, "availability")
+    if availability is not None and availability <= 0:
+        raise row.error(
+            "availability",
+            "the share of the effort in which animals could be seen, above 0, or above 1 the cues of an animal in a snapshot",
+        )
     area = _optional(row, "Area")
     if area is not None and area < 0:
         raise row.error("Area", "the area of the stratum >= 0, or NA")
@@ -110,17 +127,18 @@ def _flat_row(row: Row, species_column: str | None) -> FlatRow:
         stratum=row.optional_text("Region.Label"),
         area=area,
         multiplier=_optional(row, "multiplier"),
-        availability=_optional(row, "availability"),
+        availability=availability,
         station_id=row.text("Sample.Label"),
         effort_snapshots=effort,
         distance_m=distance,
         species="" if species_column is None else row.optional_text(species_column),
+        size=1.0 if size is None else size,
+        cells={column: row.value_text(column) for column in columns},
     )
 
 
 _EXPECTED_SHARES = {
     "multiplier": "the share of a circle that the camera covers, above 0 and up to 1 (divide degrees by 360)",
-    "availability": "the share of the effort in which animals could be seen, above 0 and up to 1",
 }
 
 

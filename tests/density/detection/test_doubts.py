@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from density.simulated import detected_distances, half_normal, hazard_rate, make_survey
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
 from trapmeter.density.bootstrap import bootstrap_density
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.distances import bin_distances, truncate
 from trapmeter.density.detection.doubts import delta_variance
 from trapmeter.density.detection.fit import fit_detection

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from density.simulated import detected_distances, half_normal, make_survey
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.distances import bin_distances
 from trapmeter.density.detection.fit import fit_detection
 from trapmeter.density.detection.function import detection_function

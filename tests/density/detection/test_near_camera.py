@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from density.simulated import detected_distances, half_normal, make_survey
-from trapmeter.density.analysis import AnalysisSettings, run_analysis
+from trapmeter.density.analysis import run_analysis
+from trapmeter.density.candidates import AnalysisSettings
 from trapmeter.density.detection.selection import candidate_functions
 
 EDGES = (0.0, 1, 2, 3, 4, 6, 8, 10)

@@ -83,7 +83,6 @@ def test_held_out_errors_exempt_distances_that_people_measured(tmp_path):
         ([row(second, 4 + second) for second in range(5)], {}, [4, 6, 8], "2 of 5 measured animals left out: within"),
         ([row(0, 4), row(0, 5), row(1, 6)], {}, [4, 5], "within an interval"),
         ([row(0, 4, individual="a"), row(0, 5, individual="b"), row(0, 6, individual="a")], {}, [4, 5], "1 of 3"),
-        ([row(0, 4, n="3"), row(2, 5)], {}, [4, 4, 4, 5], "1 observations are groups"),
         ([row(0, 4), row(2, "")], {}, [4], "1 of 2 animal observations have no individualPositionRadius"),
         ([row(0, 4), row(0, 4, level="event")], {}, [4], "1 event-based observations left out"),
         ([row(0, 4, level="event"), row(9, 5, level="event")], {}, [4, 5], "distances are event-based"),
@@ -100,6 +99,22 @@ def test_only_snapshots_of_working_cameras_count_and_a_note_says_what_was_left_o
     found = survey(tmp_path, rows, **settings)
     assert found.distance_m.ravel().tolist() == metres
     assert any(note in given for given in found.notes)
+
+
+def test_a_count_is_the_size_of_a_group_at_one_distance(tmp_path):
+    found = survey(tmp_path, [row(0, 4, n="3"), row(2, 5), row(4, 6, n="1")])
+    assert found.distance_m.ravel().tolist() == [4, 5, 6]
+    assert found.sizes.tolist() == [3, 1, 1]
+    assert survey(tmp_path, [row(0, 4), row(2, 5, n="1")]).sizes is None
+
+
+def test_columns_of_observations_and_deployments_are_covariates(tmp_path):
+    rows = [row(0, 4, n="3"), row(2, 5, species="deer"), row(0, 6, deployment="d3", day="01")]
+    found = survey(tmp_path, rows, formula=("species + size",))
+    assert found.columns["species"].values == ("fox", "deer", "fox")
+    assert found.columns["size"].values == ("3", "1", "1")
+    with pytest.raises(InputError, match=r"has no column 'bait', which --formula or --by names; there are"):
+        survey(tmp_path, rows, by="bait", species="all")
 
 
 def test_only_the_requested_species_counts(tmp_path):

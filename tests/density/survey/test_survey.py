@@ -40,7 +40,6 @@ def test_a_wider_camera_counts_as_more_effort():
         (lambda: circle_share(-42), "above 0 and up to 360"),
         (lambda: circle_share(361), "above 0 and up to 360"),
         (lambda: Availability(0), "an availability above 0"),
-        (lambda: Availability(1.2), "an availability above 0 and up to 1"),
         (lambda: Availability(0.5, -0.1), "standard error"),
     ],
 )

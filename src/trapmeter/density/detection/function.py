@@ -1,4 +1,4 @@
-"""The detection function g(r): a key function, with or without an adjustment series.
+"""The detection function g(r): a key function, with an adjustment series, with covariates in its scale, or with neither.
 
 Books write g(r) = k(r) (1 + sum_j a_j p_j(z)), divided by its value at 0 so that g(0) = 1 (Buckland et al. 2001, chapter 2).
 Here the same functions are written g(r) = k(r) (1 + sum_j b_j (p_j(z) - p_j(0))): linear in b_j, without scaling, and without
@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from trapmeter.density.detection.covariates import ScaleModel
 from trapmeter.density.detection.key_functions import HalfNormal, HazardRate, KeyFunction, Uniform
 from trapmeter.density.detection.quadrature import Floats
 from trapmeter.errors import InputError
@@ -125,13 +126,19 @@ KEY_FUNCTIONS: Mapping[str, KeyFunction] = {key.name: key for key in (HalfNormal
 class DetectionFunction:
     """The form of a detection function; its parameters come from a fit.
 
-    Parameters stand in one array: those of the key (see `KeyFunction`), then a coefficient b_j for each order.
+    Parameters stand in one array: those of the key (see `KeyFunction`), then a coefficient b_j for each order, or one for
+    each standardised x of the covariates. With covariates, log_sigma is that of their means.
     """
 
     key: KeyFunction
     adjustment: Adjustment | None = None
+    scale: ScaleModel | None = None
 
     def __post_init__(self) -> None:
+        if self.scale is not None and (self.is_uniform or self.adjustment is not None):
+            raise InputError(
+                "covariates change the scale of a half-normal or hazard-rate key without adjustments; choose one of these"
+            )
         if self.adjustment is None:
             return
         (lowest,) = default_orders(self.adjustment.series, 1, key_is_uniform=self.is_uniform)
@@ -150,19 +157,23 @@ class DetectionFunction:
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
-        """Names of the key's parameters, then b2, b3 and so on by order."""
+        """Names of the key's parameters, then b2, b3 and so on by order, or those of the covariates."""
+        if self.scale is not None:
+            return (*self.key.parameter_names, *self.scale.parameter_names)
         orders = () if self.adjustment is None else self.adjustment.orders
         return (*self.key.parameter_names, *(f"b{order}" for order in orders))
 
     @property
     def name(self) -> str:
-        """Such as 'half-normal + cosine(2, 3)'."""
+        """Such as 'half-normal + cosine(2, 3)' or 'half-normal ~ species + season'."""
+        if self.scale is not None:
+            return f"{self.key.name} ~ {self.scale.formula.name}"
         return self.key.name if self.adjustment is None else f"{self.key.name} + {self.adjustment.name}"
 
     def g(self, r_m: Floats, parameters: Floats, right_m: float) -> tuple[Floats, Floats]:
         """The share (0..1) of animals detected at distances (m, metres), and its slopes in the parameters (m, parameters).
 
-        right_m: the truncation w (metres), by which terms may be scaled.
+        right_m: the truncation w (metres), by which terms may be scaled. With covariates, see `g_scaled`.
         """
         n_key = len(self.key.parameter_names)
         key, key_slopes = self.key.g(r_m, parameters[:n_key])
@@ -176,6 +187,26 @@ class DetectionFunction:
         if is_by_sigma:
             slopes[:, 0] -= key * z * (term_slopes @ parameters[n_key:])
         return key * factor, slopes
+
+    def log_sigma(self, parameters: Floats, x: Floats) -> Floats:
+        """The logarithm of the scale (metres) for standardised covariates x (groups, x): (groups)."""
+        return np.asarray(parameters[0] + x @ parameters[len(self.key.parameter_names) :])
+
+    def g_scaled(self, r_m: Floats, log_sigma: Floats, parameters: Floats) -> tuple[Floats, Floats]:
+        """As `g` of the key at distances (m, metres) with a scale for each (m), and the slopes in the key's parameters.
+
+        The key depends on r / sigma only, so the slope in the first parameter is that in log_sigma.
+        """
+        shape = np.concatenate([[0.0], parameters[1 : len(self.key.parameter_names)]])
+        return self.key.g(r_m * np.exp(-log_sigma), shape)
+
+    def reported(self, parameters: Floats) -> dict[str, float]:
+        """The parameters by name; with covariates, for x that aren't standardised, as in R."""
+        values = np.array(parameters, np.float64)
+        if self.scale is not None:
+            n_key = len(self.key.parameter_names)
+            values[0], values[n_key:] = self.scale.unscale(float(values[0]), values[n_key:])
+        return dict(zip(self.parameter_names, values.tolist(), strict=True))
 
     def coefficients(self, parameters: Floats) -> Floats:
         """The coefficients a_j of books and R's mrds, one for each order: a_j = b_j / (1 - sum_i b_i p_i(0))."""

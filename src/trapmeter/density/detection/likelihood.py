@@ -94,9 +94,7 @@ class BinnedLikelihood(Likelihood):
         nodes = nodes_in_bins(distances.edges_m) if matrix is None else (matrix.nodes_m, matrix.weights_m)
         super().__init__(function, distances, *nodes)
         self._bin_counts = distances.counts
-        n_bins = len(distances.counts)
-        # The share of animals at each node that is measured in each bin (bins, nodes).
-        self._shares = np.repeat(np.eye(n_bins), nodes[0].shape[1], axis=1) if matrix is None else matrix.shares
+        self._shares = measured_shares(distances)
 
     @property
     def _counts(self) -> Floats:
@@ -117,8 +115,16 @@ class BinnedLikelihood(Likelihood):
 
     def _logs(self, parameters: Floats) -> ValueAndGradient:
         shares, slopes = self.shares(parameters)
-        logs, log_slopes = _floored_log(shares)
+        logs, log_slopes = floored_log(shares)
         return ValueAndGradient(logs, log_slopes[:, None] * slopes)
+
+
+def measured_shares(distances: BinnedDistances) -> Floats:
+    """The share of animals at each node that is measured in each bin (bins, nodes)."""
+    if distances.error_matrix is not None:
+        return distances.error_matrix.shares
+    nodes, _ = nodes_in_bins(distances.edges_m)
+    return np.repeat(np.eye(len(nodes)), nodes.shape[1], axis=1)
 
 
 class ExactLikelihood(Likelihood):
@@ -141,20 +147,20 @@ class ExactLikelihood(Likelihood):
         at, at_slopes = self.function.g(self._distances, parameters, self.right_m)
         # Divided by w squared, so that the floor is a share without a unit. The constant factor r is added as a logarithm.
         scale = self.right_m**2 / total
-        logs, log_slopes = _floored_log(scale * at)
+        logs, log_slopes = floored_log(scale * at)
         share_slopes = scale * (at_slopes - (at / total)[:, None] * total_slopes)
         rings = np.log(np.maximum(self._distances, NEAREST_SHARE * self.right_m)) - 2 * np.log(self.right_m)
         return ValueAndGradient(logs + rings, log_slopes[:, None] * share_slopes)
 
 
 def make_likelihood(function: DetectionFunction, distances: Distances) -> BinnedLikelihood | ExactLikelihood:
-    """The likelihood for binned or exact distances."""
+    """The likelihood for binned or exact distances under a function without covariates."""
     if isinstance(distances, BinnedDistances):
         return BinnedLikelihood(function, distances)
     return ExactLikelihood(function, distances)
 
 
-def _floored_log(share: Floats) -> tuple[Floats, Floats]:
+def floored_log(share: Floats) -> tuple[Floats, Floats]:
     """The logarithm and its slope; below MIN_SHARE, 0 and negative numbers included, its tangent at MIN_SHARE."""
     above = np.maximum(share, MIN_SHARE)
     return np.log(above) + (share - above) / MIN_SHARE, 1.0 / above

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trapmeter.density.detection.covariates import MAX_COEFFICIENT as MAX_COVARIATE_COEFFICIENT
 from trapmeter.density.detection.distances import BinnedDistances, Distances
 from trapmeter.density.detection.function import Adjustment, DetectionFunction, monotonicity_points
 from trapmeter.density.detection.likelihood import Likelihood, make_likelihood
@@ -66,9 +67,11 @@ def _check_data(function: DetectionFunction, distances: Distances) -> None:
     n_parameters = len(function.parameter_names)
     if isinstance(distances, BinnedDistances):
         n_different, what = int((distances.counts > 0).sum()), "bin"
-        if len(distances.counts) <= n_parameters:
+        # Each group of equal covariates has bins of its own.
+        n_of_bins = n_parameters if function.scale is None else len(function.key.parameter_names)
+        if len(distances.counts) <= n_of_bins:
             raise InputError(
-                f"{function.name} has {n_parameters} parameters and needs {n_parameters + 1} bins, got "
+                f"{function.name} has {n_of_bins} parameters and needs {n_of_bins + 1} bins, got "
                 f"{len(distances.counts)}; give more cutpoints or leave out adjustments"
             )
     else:
@@ -88,15 +91,23 @@ def _check_data(function: DetectionFunction, distances: Distances) -> None:
 def _bounds(likelihood: Likelihood) -> list[tuple[float, float]]:
     function = likelihood.function
     key_bounds = function.key.bounds(likelihood.left_m, likelihood.right_m)
-    return key_bounds + [(-MAX_COEFFICIENT, MAX_COEFFICIENT)] * (len(function.parameter_names) - len(key_bounds))
+    most = MAX_COEFFICIENT if function.scale is None else MAX_COVARIATE_COEFFICIENT
+    return key_bounds + [(-most, most)] * (len(function.parameter_names) - len(key_bounds))
 
 
 def _default_starts(function: DetectionFunction, distances: Distances, is_monotone: bool) -> list[Floats]:
-    """For a key alone, its own starts; otherwise the best fit with one term less, and functions close to it.
+    """For a key alone, its own starts; otherwise the best fit with one term less or without covariates, and others.
 
     A narrow key widened by terms and a wide one narrowed by them may be two maxima of the likelihood. So each start of the
     key is combined with the coefficients that come closest to the smaller fit.
     """
+    if function.scale is not None:
+        plain = DetectionFunction(function.key)
+        likelihood = make_likelihood(plain, distances)
+        alone = maximise_likelihood(likelihood, distances, start=None, is_monotone=is_monotone).parameters
+        n_parameters = len(function.parameter_names)
+        own = [np.array(start) for start in function.key.starts(distances.right_m)]
+        return [_pad_start(start.tolist(), n_parameters) for start in (alone, *own)]
     if function.adjustment is None:
         return [np.array(start) for start in function.key.starts(distances.right_m)]
     series, orders, scaled_by = function.adjustment.series, function.adjustment.orders, function.adjustment.scaled_by

@@ -4,6 +4,7 @@ Howe et al. (2017) count an animal at every snapshot in which it is detected. Me
 media are at least an interval apart; of closer ones the first in each interval counts, with all animals at that time. Without
 an interval, the effort of photographs follows from their triggers (`photographs`).
 Event-based observations give one distance for an animal's whole stay; they count only if no media-based one has a distance.
+An observation with a count above 1 is a group at one distance.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime
 import numpy as np
 
 from trapmeter.density.settings import DensitySettings
+from trapmeter.density.survey.columns import check_value, missing_column
 from trapmeter.density.survey.effort import (
     StationEffort,
     build_survey,
@@ -25,16 +27,26 @@ from trapmeter.density.survey.effort import (
 )
 from trapmeter.density.survey.photographs import WeighedPhotographs, counts_triggers, in_seconds, weigh_photographs
 from trapmeter.density.survey.silence import SilenceRule, judge_silence
-from trapmeter.density.survey.species import Filter, apply_filters, check_species, is_any_species, nothing_counts
+from trapmeter.density.survey.species import (
+    SPECIES_COLUMN,
+    Filter,
+    apply_filters,
+    check_species,
+    is_any_species,
+    nothing_counts,
+)
 from trapmeter.density.survey.survey import Survey
 from trapmeter.errors import InputError
 from trapmeter.records import MediumKind
 from trapmeter.tables.camtrapdp.observation_cells import is_measured_by_person
 from trapmeter.tables.camtrapdp.package import ObservationRow, Package, read_package
 from trapmeter.tables.deployments import Deployment, deployment_from_row
+from trapmeter.tables.flatfile import SIZE_COLUMN
 from trapmeter.tables.times import TimeReader
 
 ANIMAL = "animal"
+_OWN_NAMES = {SPECIES_COLUMN: "scientificName", SIZE_COLUMN: "count"}
+"""Columns of observations by the names of other tables."""
 
 
 def read_camtrap_survey(settings: DensitySettings) -> Survey:
@@ -52,7 +64,7 @@ def read_camtrap_survey(settings: DensitySettings) -> Survey:
         deployments, interval_notes = in_seconds(deployments)
         effort_notes = (*effort_notes, *interval_notes)
     sites = compute_effort(deployments, settings)
-    measured, measured_notes = _select_measured(package, settings.species)
+    measured, measured_notes = _select_measured(package, settings.requested_species)
     rows, level_notes = _select_level(measured)
     if is_triggered:
         _check_photographs(package, rows, is_photos=is_photos)
@@ -75,24 +87,42 @@ def read_camtrap_survey(settings: DensitySettings) -> Survey:
     kept, filter_notes = apply_filters(rows, filters)
     if not kept:
         raise nothing_counts(settings.file, len(measured))
-    # A group is one observation, but each of its animals counts.
-    animals = [row for row in kept for _ in range(row.count or 1)]
-    n_groups = sum((row.count or 1) > 1 for row in kept)
-    group_note = f"{n_groups:,} observations are groups: each animal counts, at the one distance of its group"
     notes = (*package.notes, *effort_notes, *measured_notes, *level_notes, *tag_notes, *filter_notes)
-    station_ids = [sites_of_deployments[row.deployment_id].station.station_id for row in animals]
-    weighed = _weigh(package, animals, station_ids, sites, settings) if is_triggered else None
-    notes = (*notes, *(weighed.notes if weighed else ()))
+    station_ids = [sites_of_deployments[row.deployment_id].station.station_id for row in kept]
+    weighed = _weigh(package, kept, station_ids, sites, settings) if is_triggered else None
     return build_survey(
         weighed.sites if weighed else sites,
         station_ids,
-        np.array([[row.radius_m] for row in animals], np.float64),
-        is_by_person=[is_measured_by_person(row) for row in animals],
+        np.array([[row.radius_m] for row in kept], np.float64),
+        is_by_person=[is_measured_by_person(row) for row in kept],
         settings=settings,
-        notes=(*notes, group_note) if n_groups else notes,
+        notes=(*notes, *(weighed.notes if weighed else ())),
         weight=weighed.weight if weighed else None,
         basis=weighed.basis if weighed else "",
+        observed=_observed_columns(kept, sites, settings),
+        sizes=np.array([row.count or 1 for row in kept], np.float64),
     )
+
+
+def _observed_columns(
+    kept: Sequence[ObservationRow], sites: Mapping[str, StationEffort], settings: DensitySettings
+) -> dict[str, list[str]]:
+    """The requested columns of observations by name; `species` and `size` stand for scientificName and count.
+
+    Raises:
+        InputError: neither observations nor deployments have one of them, or a cell is empty.
+    """
+    of_observations = kept[0].row.cells.keys() | _OWN_NAMES.keys()
+    of_deployments = next(iter(sites.values())).deployments[0].row.cells.keys()
+    observed = {}
+    for name in settings.columns:
+        if name in of_observations:
+            column = _OWN_NAMES.get(name, name)
+            texts = [row.row.value_text(column) or ("1" if column == "count" else "") for row in kept]
+            observed[name] = [check_value(row.where, column, text) for row, text in zip(kept, texts, strict=True)]
+        elif name not in of_deployments:
+            raise missing_column(name, [settings.file], sorted(of_observations | of_deployments))
+    return observed
 
 
 def _read_deployments(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -15,8 +16,9 @@ import numpy as np
 from trapmeter.density.detection.held_out_errors import exempt_known_distances
 from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.settings import DensitySettings
+from trapmeter.density.survey.columns import column_of_sites
 from trapmeter.density.survey.species import MAX_LISTED
-from trapmeter.density.survey.survey import Station, Survey, circle_share
+from trapmeter.density.survey.survey import Column, Station, Survey, circle_share
 from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import find_ignored_columns, find_misspelt_columns, read_columns
 from trapmeter.tables.deployments import (
@@ -119,7 +121,7 @@ def read_periods(path: Path, settings: DensitySettings, times: TimeReader) -> tu
     # A Camtrap DP has many columns of its own.
     is_of_package = set(CAMTRAP_DP_COLUMNS) <= set(read_columns(path))
     find_columns = find_misspelt_columns if is_of_package else find_ignored_columns
-    notes = [*find_columns(path, (*REQUIRED_COLUMNS, *PERIOD_COLUMNS[1], *OPTIONAL_COLUMNS))]
+    notes = [*find_columns(path, (*REQUIRED_COLUMNS, *PERIOD_COLUMNS[1], *OPTIONAL_COLUMNS, *settings.columns))]
     for name, default in (("theta_deg", settings.theta_deg), ("snapshot_s", settings.snapshot_s)):
         differing = {getattr(deployment, name) for deployment in deployments} - {default}
         if default is not None and differing and None not in differing:
@@ -170,11 +172,15 @@ def build_survey(
     notes: Sequence[str],
     weight: Floats | None = None,
     basis: str = "",
+    observed: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    sizes: Floats | None = None,
 ) -> Survey:
     """The survey of all sites, with or without detections.
 
     site_ids, is_by_person: the site of each observation, and whether a person measured its distance (n). distance_m: metres
-    (n, draws). notes: what users should know about how the observations were read. weight, basis: as in `Survey`.
+    (n, draws). notes: what users should know about how the observations were read. weight, basis: as in
+    `Survey`. observed: columns of the settings that describe observations (n); the others are those of the deployments.
+    sizes: of groups (n).
     """
     index = {site_id: number for number, site_id in enumerate(sites)}
     errors, error_notes = exempt_known_distances(settings.error_model(), is_by_person)
@@ -189,6 +195,13 @@ def build_survey(
         weight=weight,
         basis=basis,
         notes=(*notes, *error_notes),
+        sizes=sizes if sizes is not None and (sizes > 1).any() else None,
+        columns={
+            name: Column(tuple(observed[name]))
+            if name in observed
+            else column_of_sites(name, {site_id: site.deployments for site_id, site in sites.items()}, site_ids)
+            for name in settings.columns
+        },
     )
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from trapmeter.density.survey.columns import check_value, column_of_rows
 from trapmeter.density.survey.species import is_any_species
 from trapmeter.density.survey.survey import Availability, Station, Survey
 from trapmeter.errors import InputError
-from trapmeter.tables.flatfile import FlatRow
+from trapmeter.tables.flatfile import SIZE_COLUMN, FlatRow
 
 NO_STRATUM = "all"
 """The Region.Label of stations without a stratum, which R requires."""
@@ -22,7 +23,12 @@ FULL_CIRCLE_NOTE = (
 
 
 def survey_from_rows(
-    rows: Sequence[FlatRow], *, species: str | None = None, has_strata: bool = True, multiplier: float | None = None
+    rows: Sequence[FlatRow],
+    *,
+    species: str | None = None,
+    has_strata: bool = True,
+    multiplier: float | None = None,
+    of_observations: Collection[str] = (SIZE_COLUMN,),
 ) -> Survey:
     """The survey in rows of a flat file: stations of all rows, and the distances of the species.
 
@@ -31,9 +37,11 @@ def survey_from_rows(
         species: the requested species; rows of others still count for the stations. None or "all" takes every row.
         has_strata: whether each Region.Label is a stratum. If not, a Sample.Label is one station whatever its region.
         multiplier: the share of a circle for rows without one; 1 by default, as for ordinary point transects.
+        of_observations: columns that never describe stations, such as that of the species.
 
     Raises:
-        InputError: there are no rows or no detections of the species, or rows of a station or stratum contradict each other.
+        InputError: there are no rows or no detections of the species, rows of a station or stratum contradict each other, or
+            a detection lacks a value in a column that was read.
     """
     if not rows:
         raise InputError(
@@ -66,12 +74,26 @@ def survey_from_rows(
         raise InputError(
             f"{file} has no detection in {len(rows)} rows, so there is no density to estimate; check the column 'distance'"
         )
+    sizes = np.array([row.size for row in detections], np.float64)
+
+    def key(row: FlatRow) -> int:
+        return index[row.stratum if has_strata else "", row.station_id]
+
+    columns = {}
+    for name in rows[0].cells:
+        values = [check_value(row.where, name, row.cells[name]) for row in detections]
+        by_station: list[set[str]] = [set() for _ in stations]
+        for row in rows:
+            by_station[key(row)].add(row.cells[name])
+        columns[name] = column_of_rows(values, by_station, may_describe_stations=name not in of_observations)
     return Survey(
         stations,
-        np.array([index[row.stratum if has_strata else "", row.station_id] for row in detections], np.intp),
+        np.array([key(row) for row in detections], np.intp),
         np.array([[row.distance_m] for row in detections], np.float64),
         {stratum: row.area for stratum, row in areas.items() if row.area},
         notes=tuple(_notes(rows, has_strata=has_strata, multiplier=multiplier)),
+        sizes=sizes if (sizes > 1).any() else None,
+        columns=columns,
     )
 
 
@@ -133,14 +155,22 @@ def availability_from_rows(rows: Sequence[FlatRow]) -> Availability | None:
 
 
 def rows_from_survey(survey: Survey, availability: float | None = None) -> Iterator[FlatRow]:
-    """The survey as rows of a flat file: distances unchanged, or the median of each row's draws."""
+    """The survey as rows of a flat file: distances unchanged, or the median of each row's draws; sizes and columns too."""
     # R reads 0 as unknown. It would weight by areas even if only some strata have one.
     areas = survey.areas if survey.has_areas else {}
-    by_station: dict[int, list[float]] = {}
-    for index, metres in zip(survey.station.tolist(), np.median(survey.distance_m, axis=1).tolist(), strict=True):
-        by_station.setdefault(index, []).append(metres)
+    metres = np.median(survey.distance_m, axis=1).tolist()
+    by_station: dict[int, list[int | None]] = {}
+    for observation, index in enumerate(survey.station.tolist()):
+        by_station.setdefault(index, []).append(observation)
     for index, station in enumerate(survey.stations):
-        for metres in by_station.get(index, [None]):
+        of_station = {
+            name: "" if column.at_stations is None else column.at_stations[index]
+            for name, column in survey.columns.items()
+        }
+        for number in by_station.get(index, [None]):
+            of_observation = {
+                name: column.values[number] for name, column in survey.columns.items() if number is not None
+            }
             yield FlatRow(
                 where="",
                 stratum=station.stratum or NO_STRATUM,
@@ -149,7 +179,9 @@ def rows_from_survey(survey: Survey, availability: float | None = None) -> Itera
                 availability=availability,
                 station_id=station.station_id,
                 effort_snapshots=station.effort_snapshots,
-                distance_m=metres,
+                distance_m=None if number is None else metres[number],
+                size=1.0 if number is None or survey.sizes is None else float(survey.sizes[number]),
+                cells=of_observation or of_station,
             )
 
 

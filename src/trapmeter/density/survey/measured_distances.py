@@ -16,6 +16,7 @@ import numpy as np
 
 from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.settings import DensitySettings
+from trapmeter.density.survey.columns import check_value, missing_column
 from trapmeter.density.survey.countable import (
     drop_duplicates,
     drop_excluded,
@@ -48,8 +49,9 @@ from trapmeter.density.survey.species import (
 from trapmeter.density.survey.survey import Survey
 from trapmeter.errors import InputError
 from trapmeter.records import N_DRAWS, Estimate, Status
+from trapmeter.tables.csvfile import Row, read_columns
 from trapmeter.tables.density_inputs import read_excluded_animals
-from trapmeter.tables.distances import read_distances, read_distances_with_column
+from trapmeter.tables.distances import read_distances_with_rows
 from trapmeter.tables.times import TimeReader
 
 ERRORS_ADVICE = (
@@ -74,7 +76,7 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
     times = TimeReader(settings.timezone)
     all_deployments, table_notes = read_periods(settings.deployments, settings, times)
     deployments, gap_notes = without_known_gaps(all_deployments, settings, times)
-    everything, estimates = _read_estimates(settings)
+    everything, estimates, rows = _read_estimates(settings)
     is_photos = not any(map(is_of_video, everything))
     is_triggered = counts_triggers(settings, deployments, is_photos=is_photos)
     if is_triggered and not is_photos:
@@ -124,6 +126,7 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
         notes=[*notes, *(weighed.notes if weighed else ()), *([distance_note] if distance_note else ())],
         weight=weighed.weight if weighed else None,
         basis=weighed.basis if weighed else "",
+        observed=_observed_columns(kept, rows, settings.deployments, settings),
     )
 
 
@@ -151,7 +154,7 @@ def _select_counted(
     exclusion_notes: tuple[str, ...] = ()
     if settings.leave_out is not None:
         excluded = read_excluded_animals(settings.leave_out)
-        if is_any_species(settings.species):  # otherwise names may be those of other species
+        if is_any_species(settings.requested_species):  # otherwise names may be those of other species
             exclusion_notes = note_unknown_names(excluded, estimates, settings.leave_out)
         filters.append((f"named in {settings.leave_out.name}", lambda rows: drop_excluded(rows, excluded)))
     filters.append(("outside deployments and hours", lambda rows: keep_while_working(rows, sites, starts.dated)))
@@ -181,18 +184,40 @@ def _weigh(
     return weigh_photographs(sites, photographs, animals, settings, unknown=unknown)
 
 
-def _read_estimates(settings: DensitySettings) -> tuple[list[Estimate], list[Estimate]]:
-    """All estimates, and those of the species: without a species column, all."""
-    path = settings.file
-    column = find_species_column(path, settings.species_column, settings.species)
+def _read_estimates(settings: DensitySettings) -> tuple[list[Estimate], list[Estimate], dict[int, Row]]:
+    """All estimates, those of the species (without a species column, all), and the row of each by its id."""
+    path, species = settings.file, settings.requested_species
+    column = find_species_column(path, settings.species_column, species)
+    rows = read_distances_with_rows(path, () if column is None else (column,))
+    everything = [estimate for estimate, _ in rows]
+    by_id = {id(estimate): row for estimate, row in rows}
     if column is None:
-        rows = read_distances(path)
-        return rows, rows
-    named = read_distances_with_column(path, column)
-    check_species(path, column, (name for row, name in named if row.distance is not None), settings.species)
-    is_any = is_any_species(settings.species)
-    of_species = [row for row, name in named if is_any or row.distance is None or name == settings.species]
-    return [row for row, _ in named], of_species
+        return everything, everything, by_id
+    names = [row.optional_text(column) for _, row in rows]
+    named = list(zip(everything, names, strict=True))
+    check_species(path, column, (name for row, name in named if row.distance is not None), species)
+    is_any = is_any_species(species)
+    return everything, [row for row, name in named if is_any or row.distance is None or name == species], by_id
+
+
+def _observed_columns(
+    kept: Sequence[Estimate], rows: Mapping[int, Row], deployments: Path, settings: DensitySettings
+) -> dict[str, list[str]]:
+    """The requested columns that the table of distances has, for each animal; the deployments must have the others.
+
+    Raises:
+        InputError: neither has one of them, or a cell is empty.
+    """
+    found, others = read_columns(settings.file), read_columns(deployments)
+    for name in settings.columns:
+        if name not in (*found, *others):
+            raise missing_column(name, [settings.file, deployments], (*found, *others))
+    own = [rows[id(estimate)] for estimate in kept]
+    return {
+        name: [check_value(row.where, name, row.value_text(name)) for row in own]
+        for name in settings.columns
+        if name in found
+    }
 
 
 def _check_site(path: Path, estimate: Estimate, sites: Mapping[str, StationEffort], deployments: Path) -> None:

@@ -63,7 +63,7 @@ def check_species(path: Path, column: str, detected: Iterable[str], species: str
     if species is None and len(names) > 1:
         raise InputError(
             f"{path}, column {column!r}: there are {len(names)} species, {listed}; choose one with --species, or "
-            "--species all"
+            f"--species all; --by {column} estimates the density of each"
         )
     if not is_any_species(species) and species not in names:
         raise InputError(

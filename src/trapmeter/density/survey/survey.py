@@ -21,30 +21,42 @@ USUAL_DETECTIONS_PER_SNAPSHOT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Share (0..1) of the effort during which animals could be detected at all, and its standard error."""
+    """Share of the effort during which animals could be detected at all, and its standard error.
+
+    A share above 1 is a rate: cues, such as calls or visits, that an animal gives during a snapshot on average.
+    """
 
     share: float
     se: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.share <= 1 and 0 <= self.se < math.inf):
+        if not (0 < self.share < math.inf and 0 <= self.se < math.inf):
             raise InputError(
-                f"expected an availability above 0 and up to 1 and its standard error, got {self.share:g} and {self.se:g}; "
+                f"expected an availability above 0 and its standard error, got {self.share:g} and {self.se:g}; "
                 "give 1 if effort was counted only while all animals are active"
             )
+
+    @property
+    def cv(self) -> float:
+        """The coefficient of variation."""
+        return self.se / self.share
 
 
 @dataclass(frozen=True, slots=True)
 class StationCounts:
     """A station: its effort in snapshots (visits in point transects) and its detections inside the truncation.
 
-    n: the sum of the detections' weights, 0 without detections; such stations count as much as the others.
+    n: the sum of the detections' weights, 0 without detections; such stations count as much as the others. animals: those
+    that the detections stand for, the sum of size / Pa(z) (Horvitz and Thompson 1952); None if it is n / Pa. slopes: of
+    animals in the parameters of the detection function (parameters).
     """
 
     station_id: str
     effort_snapshots: float
     n: float
     stratum: str = ""
+    animals: float | None = None
+    slopes: Floats | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _check_effort(self.station_id, self.effort_snapshots)
@@ -127,6 +139,18 @@ def circle_share(theta_deg: float) -> float:
     return theta_deg / 360
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that a formula or a grouping names.
+
+    values: text of each observation (n). at_stations: text of each station, if the column describes stations; None if it
+    describes observations.
+    """
+
+    values: tuple[str, ...]
+    at_stations: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Survey:
     """Stations and observations.
@@ -135,7 +159,8 @@ class Survey:
     equally likely draws of where each animal may have stood. areas: of strata; empty if unknown. errors: the measurement
     error of point estimates, if known. hours: snapshots by the hours of the day in which cameras worked; empty if that isn't
     known. zones: by station, whose clocks show these hours; stations whose times carry no zone are left out. notes: what
-    users should know about how the survey was read.
+    users should know about how the survey was read. sizes: animals of each observation (n), if some are groups. columns:
+    those that were asked for, by name.
     """
 
     stations: tuple[Station, ...]
@@ -148,6 +173,8 @@ class Survey:
     weight: Floats | None = None
     basis: str = ""
     notes: tuple[str, ...] = ()
+    sizes: Floats | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.distance_m.ndim != 2 or self.station.shape != (len(self.distance_m),):
@@ -159,6 +186,9 @@ class Survey:
         names = [station.station_id for station in self.stations]
         if len(set(names)) < len(names):
             raise ValueError("expected stations with different names")
+        lengths = {len(column.values) for column in self.columns.values()}
+        if lengths - {len(self.station)} or (self.sizes is not None and self.sizes.shape != self.station.shape):
+            raise ValueError("expected a size and a value of each column for every observation")
         if self.errors is not None and self.n_draws > 1:
             raise ValueError("expected one distance per observation with a measurement error, got draws")
 
@@ -194,10 +224,14 @@ class Survey:
         """The weight of each observation (n)."""
         return np.ones(len(self.distance_m)) if self.weight is None else self.weight
 
+    def inside(self, left_m: float, right_m: float) -> Floats:
+        """The weight of each observation (n) between left_m and right_m: its own, times the share of its draws there."""
+        is_inside = (self.distance_m >= left_m) & (self.distance_m <= right_m)
+        return np.asarray(self.observation_weights() * is_inside.mean(axis=1))
+
     def count_detections(self, left_m: float, right_m: float) -> list[StationCounts]:
         """The detections at each station between left_m and right_m."""
-        inside = (self.weights() * ((self.distance_m >= left_m) & (self.distance_m <= right_m))).sum(axis=1)
-        counts = np.bincount(self.station, inside, minlength=len(self.stations))
+        counts = np.bincount(self.station, self.inside(left_m, right_m), minlength=len(self.stations))
         return [
             StationCounts(station.station_id, effort, n, station.stratum)
             for station, effort, n in zip(self.stations, self.efforts().tolist(), counts.tolist(), strict=True)

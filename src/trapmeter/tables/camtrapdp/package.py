@@ -6,7 +6,7 @@ import mimetypes
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -73,6 +73,7 @@ class ObservationRow:
     the start if the cell can't be read. count: None when it isn't stated. radius_m, angle_deg: position of the individual,
     None when nobody measured it. tags: of behavior and observationTags. bbox: left, top, width, height as fractions of the
     picture. method: human or machine, "" when it isn't stated. probability: of its classification, as it is in the file.
+    row: as it is in the file.
     """
 
     where: str
@@ -93,6 +94,7 @@ class ObservationRow:
     bbox: tuple[float, float, float, float] | None
     method: str
     probability: str
+    row: Row = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,7 @@ def observation_row(row: Row, deployments: Collection[str], times: TimeReader) -
         bbox=_bbox(row),
         method=row.optional_text("classificationMethod"),
         probability=row.optional_text("classificationProbability"),
+        row=row,
     )
 
 
