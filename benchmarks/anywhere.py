@@ -110,11 +110,12 @@ def answer(question: Path, reply: Path) -> None:
         for index in of_site.values() if names else ():
             first = rows[index[0]]
             points = first["points"][:: 1 if "6" in names else 2] if {"3", "6"} & set(names) else []
-            shoulders = {
-                rows[i]["media_id"]: ShoulderHeight(rows[i]["shoulder_m"], rows[i]["shoulder_sd_log"])
-                for i in index
+            shoulders = tuple(
+                ShoulderHeight(rows[i]["shoulder_m"], rows[i]["shoulder_sd_log"])
                 if SPECIES in names and rows[i]["shoulder_m"]
-            }
+                else None
+                for i in index
+            )
             facts = SiteFacts(
                 uprights=tuple(ground_point(*point) for point in points),
                 camera=CameraSetup(first["hfov_deg"], aspect=first["aspect_ratio"]),

@@ -121,7 +121,8 @@ def corrected(
     result = list(distances)
     for site, index in of_site.items():
         rows = [observations[i] for i in index]
-        facts = SiteFacts(camera=cameras.get(site), shoulders=shoulders)
+        heights = tuple(shoulders.get(row.media_id) for row in rows)
+        facts = SiteFacts(camera=cameras.get(site), shoulders=heights)
         informed, left = apply_known_facts(rows, [distances[i] for i in index], facts, model, TRAINED_HFOV_DEG)
         for i, distance in zip(index, correct_site(rows, informed, left).distances, strict=True):
             result[i] = distance

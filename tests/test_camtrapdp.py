@@ -52,12 +52,14 @@ def test_a_folder_a_descriptor_and_an_archive_are_measured_alike(package: Path, 
     assert fox.observation.box is not None
     assert (fox.observation.box.xyxy, fox.observation.box.score) == (pytest.approx((0.3, 0.4, 0.6, 0.8)), 1.0)
     assert {e.observation.site_id for e in run.estimates} == {"S1"}
-    # The results keep the species of the package; its size counts only if --species names it.
+    # The results keep the species of the package, whose size counts as if --species named it.
     assert fox.observation.species == "Vulpes vulpes"
     assert {e.observation.species for e in run.estimates if e is not fox} == {""}
     assert fox.distance is not None
     sized = measure(source, tmp_path / "sized", species="red fox").estimates
-    assert fox.distance not in [e.distance for e in sized]
+    assert fox.distance in [e.distance for e in sized]
+    heights = measure(source, tmp_path / "heights", shoulder_m=0.3).estimates
+    assert fox.distance not in [e.distance for e in heights]
     reasons = dict(run.summary.failures)
     assert "leads out of the package" in reasons["../secret.jpg"]
     assert "no such file" in reasons["S1/gone.jpg"]

@@ -74,7 +74,7 @@ def test_frames_are_numbered_by_the_frame_rate_of_the_video(make_clip, tmp_path:
 
 
 def test_species_survive_megadetector_json_and_distances(tmp_path: Path) -> None:
-    named = [("red fox", 0.75), ("Sus scrofa", None), ("", None)]
+    named = [("Vulpes vulpes", 0.75), ("Sus scrofa", None), ("", None)]
     rows = [
         replace(row, observation=replace(row.observation, species=species, species_score=score))
         for (species, score), row in zip(named, (measured("v.mp4", second, 4.0) for second in range(3)), strict=True)
@@ -85,7 +85,7 @@ def test_species_survive_megadetector_json_and_distances(tmp_path: Path) -> None
     write_megadetector(tmp_path / "md.json", rows, {"v.mp4": 10.0}, "bright")
     (video,) = read_megadetector(tmp_path / "md.json")
     # A species that a person named is certain.
-    expected = [("red fox", 0.75), ("Sus scrofa", 1.0), ("", None)]
+    expected = [("Vulpes vulpes", 0.75), ("Sus scrofa", 1.0), ("", None)]
     assert [(found.box.species, found.box.species_score) for found in video.detections] == expected
 
 

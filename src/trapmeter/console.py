@@ -109,6 +109,11 @@ def print_summary(run: PredictRun, out: AnyPath, report: AnyPath, notes: Sequenc
         )
     if run.facts["errors_of_ours"]:
         print(f"{run.facts['errors_of_ours']:,} media caused an internal error: please report {out / 'errors.log'}")
+    if summary.n_people or summary.n_vehicles:
+        print(
+            f"{summary.n_people:,} boxes of people and {summary.n_vehicles:,} of vehicles were kept apart: they have no "
+            "distance, and their column species says what they are"
+        )
     if summary.n_static:
         print(
             f"{summary.n_static:,} boxes stay in place and are marked static in the column reason; density leaves them out"

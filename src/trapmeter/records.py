@@ -44,8 +44,9 @@ class Box:
     """A detected animal's bounding box.
 
     x1, y1 (top left) and x2, y2 (bottom right) are fractions of picture width and height, 0 <= x1 < x2 <= 1 and the same
-    for y. score is the detector's confidence, 0..1. species: of the animal, as a classifier names it, "" if unknown.
-    species_score: the classifier's confidence in it, 0..1, None if unknown.
+    for y. score is the detector's confidence, 0..1. species: the canonical name of the animal's species, "" if unknown; also
+    that of a person or vehicle (see `trapmeter.tables.species_names`). species_score: the classifier's confidence in the
+    species, 0..1, None if unknown. species_label: what the classifier or a person said, if that is another name.
     """
 
     x1: float
@@ -55,6 +56,7 @@ class Box:
     score: float
     species: str = ""
     species_score: float | None = None
+    species_label: str = ""
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.x1 < self.x2 <= 1.0 and 0.0 <= self.y1 < self.y2 <= 1.0):
@@ -117,9 +119,11 @@ class Observation:
 
     animal_id counts from 1 within an event and follows an animal from second to second, and from photo to photo of a
     sequence; 0 if there is no animal. is_night: the medium's pictures have no colours, as under infrared flash; None if
-    unknown. species: "" if unknown. species_score: confidence of the classifier that named the species, 0..1; None if no
-    classifier did. taken_at: date and time of the second. event_id: "" if the medium is an event of its own. is_first:
-    whether this is the animal's first position in its event. The last three are unknown in a run without any time.
+    unknown. species: its canonical name, "" if unknown. species_score: confidence of the classifier that named it, 0..1; None
+    if no classifier did. species_label: what the classifier or a person said, if that is another name. A person or vehicle
+    has a box and a species, but animal_id 0. taken_at: date and time of the second. event_id: "" if the medium is an event of
+    its own. is_first: whether this is the animal's first position in its event. The last three are unknown in a run without
+    any time.
     """
 
     media_id: str
@@ -133,6 +137,7 @@ class Observation:
     taken_at: datetime | None = None
     event_id: str = ""
     is_first: bool | None = None
+    species_label: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time_s) and self.time_s >= 0):

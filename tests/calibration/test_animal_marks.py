@@ -32,11 +32,11 @@ HERD = [
         (float(metres), float(bearing)) for metres in np.linspace(3, 14, 8) for bearing in (-9, 0, 9)
     )
 ]
-SHOULDERS = {observation.media_id: SHOULDER for observation in HERD}
+SHOULDERS = (SHOULDER,) * len(HERD)
 
 
 def uprights(observations: list[Observation], repeated: float = 0.0) -> int:
-    return len(animal_uprights(observations, SHOULDERS, [repeated] * len(observations), SIZE))
+    return len(animal_uprights(observations, [SHOULDER] * len(observations), [repeated] * len(observations), SIZE))
 
 
 def test_animals_of_known_size_show_the_ground() -> None:
@@ -55,13 +55,13 @@ def test_only_boxes_that_show_a_whole_animal_count() -> None:
     assert uprights([seen(5.0, 0.0, number, score=0.3) for number in range(20)]) == 0
     assert uprights(HERD, repeated=0.5) == 0
     assert uprights(HERD[: MIN_ANIMALS - 1]) == 0
-    assert animal_uprights(HERD, {}, [0.0] * len(HERD), SIZE) == []
+    assert animal_uprights(HERD, [None] * len(HERD), [0.0] * len(HERD), SIZE) == []
 
 
 def test_a_long_track_counts_little() -> None:
     standing = [seen(5.0, 0.0, 0, second) for second in range(40)]
     assert uprights(standing) == PER_TRACK
-    assert {one.kind for one in animal_uprights(standing, SHOULDERS, [0.0] * 40, SIZE)} == {UprightKind.ANIMAL}
+    assert {one.kind for one in animal_uprights(standing, [SHOULDER] * 40, [0.0] * 40, SIZE)} == {UprightKind.ANIMAL}
 
 
 def test_reference_marks_take_the_place_of_animals() -> None:

@@ -51,7 +51,7 @@ def test_points_and_labels_together_beat_labels_alone() -> None:
 
 
 def test_a_box_model_is_told_lens_and_size_which_are_then_used_up() -> None:
-    shoulders = {row.media_id: ShoulderHeight(0.45) for row in ROWS}
+    shoulders = (ShoulderHeight(0.45),) * len(ROWS)
     facts = SiteFacts(camera=CameraSetup(45.0), shoulders=shoulders, labels=((0, 4.0),), uprights=POINTS)
     informed, left = apply_known_facts(ROWS, PREDICTIONS, facts, HeightModel())
     untold = HeightModel().estimate(ROWS)
@@ -65,7 +65,7 @@ def test_without_points_nothing_of_the_camera_is_left() -> None:
 
 
 def test_other_models_are_corrected_for_the_lens_by_a_factor_and_the_rest_is_left() -> None:
-    facts = SiteFacts(camera=CameraSetup(20.0), shoulders={ROWS[0].media_id: ShoulderHeight(0.4)})
+    facts = SiteFacts(camera=CameraSetup(20.0), shoulders=(ShoulderHeight(0.4), *[None] * (len(ROWS) - 1)))
     informed, left = apply_known_facts(ROWS, PREDICTIONS, facts)
     assert informed[0].distance_m == pytest.approx(TRUTHS_M[0] * lens_ratio(CameraSetup(20.0)) ** 0.5)
     assert left is facts

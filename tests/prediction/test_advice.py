@@ -10,9 +10,11 @@ from fakes import HeightModel
 from trapmeter.boxmodel.expected_errors import error_ratio
 from trapmeter.boxmodel.knowledge import Knowledge
 from trapmeter.boxmodel.model import BoxModel
+from trapmeter.calibration.animal_facts import AnimalFacts
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.prediction.advice import advise
 from trapmeter.prediction.estimators import BoxEstimator
+from trapmeter.records import Observation
 from trapmeter.tables.cameras import CameraSetup
 from trapmeter.tables.species import ShoulderHeight
 
@@ -27,7 +29,8 @@ BY_PARK = {
 }
 MEDIA = ["1.jpg", "2.jpg", "3.jpg"]
 LENS = {name: CameraSetup(40.0) for name in MEDIA}
-SIZE = {name: ShoulderHeight(0.4) for name in MEDIA}
+SIZE = AnimalFacts(shoulder=ShoulderHeight(0.4))
+ANIMALS = [Observation(name, 0.0, animal_id=1) for name in MEDIA]
 
 
 @pytest.fixture
@@ -71,15 +74,15 @@ def test_ratios_are_of_parks_with_both_figures() -> None:
     ],
 )
 def test_the_next_step_is_named_with_its_gain(estimator: BoxEstimator, facts: FieldFacts, expected: str) -> None:
-    (line,) = advise(estimator, facts, MEDIA)
+    (line,) = advise(estimator, facts, ANIMALS)
     assert line.startswith(expected)
 
 
 def test_without_animals_or_measured_errors_nothing_is_said(estimator: BoxEstimator) -> None:
     assert advise(estimator, FieldFacts(), []) == []
-    assert advise(BoxEstimator(HeightModel()), FieldFacts(), MEDIA) == []
+    assert advise(BoxEstimator(HeightModel()), FieldFacts(), ANIMALS) == []
 
 
 def test_the_embedded_model_knows_what_helps() -> None:
-    (line,) = advise(BoxEstimator(BoxModel.load()), FieldFacts(), MEDIA)
+    (line,) = advise(BoxEstimator(BoxModel.load()), FieldFacts(), ANIMALS)
     assert "lens and species" in line

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fakes import HEIGHT, HeightModel
-from trapmeter.calibration.field_facts import FieldFacts, LensSource, facts_used_in, shoulders_by_medium
+from trapmeter.calibration.animal_facts import NO_ANIMAL_FACTS, AnimalFacts, read_animal_facts
+from trapmeter.calibration.field_facts import FieldFacts, LensSource, facts_used_in
 from trapmeter.calibration.lens import lens_ratio
 from trapmeter.errors import InputError
 from trapmeter.facts import Facts
@@ -43,6 +44,10 @@ def reconyx(media_id: str, model: str = "HYPERFIRE 2 COVERT", **changes: object)
     return replace(result(media_id, aspect=4 / 3), camera_make="RECONYX", camera_model=model, **changes)
 
 
+def seen(media_id: str) -> Observation:
+    return Observation(media_id, 0.0, BOX, 1)
+
+
 def settings(**changes: object) -> PredictSettings:
     return PredictSettings((Path("card"),), out=Path("out"), **changes)  # type: ignore[arg-type]
 
@@ -50,7 +55,7 @@ def settings(**changes: object) -> PredictSettings:
 def cameras(
     *media: MediumResult, table: dict[str, CameraSetup] | None = None, **changes: object
 ) -> dict[str, CameraSetup]:
-    return dict(find_camera_facts(media, CameraInputs(SITES, table or {}, {}), settings(**changes)).cameras)
+    return dict(find_camera_facts(media, CameraInputs(SITES, table or {}), settings(**changes)).cameras)
 
 
 def test_the_table_overrides_hfov_and_hfov_overrides_exif() -> None:
@@ -69,7 +74,7 @@ def test_exif_counts_only_if_a_sites_photos_agree() -> None:
 
 def test_run_json_counts_the_media_with_a_field_of_view_and_those_with_exif() -> None:
     media = [result("S1/a.jpg", 60.0), result("S1/b.jpg", 40.0), result("S2/c.jpg")]
-    facts = find_camera_facts(media, CameraInputs(SITES, {"S2": CameraSetup(20.0)}, {}), settings())
+    facts = find_camera_facts(media, CameraInputs(SITES, {"S2": CameraSetup(20.0)}), settings())
     assert count_known_cameras(media, facts) == {
         "n_with_hfov": 1,
         "n_exif": 2,
@@ -103,15 +108,15 @@ def test_media_without_a_model_share_their_sites_if_their_format_fits() -> None:
 
 def test_rows_and_run_json_say_where_the_lens_comes_from() -> None:
     media = [reconyx("S1/a.jpg"), reconyx("S1/b.jpg"), result("S2/c.jpg", 60.0)]
-    facts = find_camera_facts(media, CameraInputs(SITES, {}, {}), settings(exif=True))
-    assert facts.note("S1/a.jpg") == "; with lens 38.2 deg by camera model"
-    assert facts.note("S2/c.jpg") == "; with lens 60 deg by EXIF"
+    facts = find_camera_facts(media, CameraInputs(SITES, {}), settings(exif=True))
+    assert facts.note(seen("S1/a.jpg")) == "; with lens 38.2 deg by camera model"
+    assert facts.note(seen("S2/c.jpg")) == "; with lens 60 deg by EXIF"
     assert facts.lens_source("S1/b.jpg") is LensSource.MODEL
-    assert facts_used_in(facts.note("S1/a.jpg")) == {"lens"}
+    assert facts_used_in(facts.note(seen("S1/a.jpg"))) == {"lens"}
     counts = count_known_cameras(media, facts)
     assert counts["n_by_source"] == {"stated": 0, "exif": 1, "model": 2}
     assert [(m["name"], m["n_media"], m["n_without_hfov"]) for m in counts["models"]] == [("Reconyx HyperFire 2", 2, 0)]
-    unused = count_known_cameras(media, find_camera_facts(media, CameraInputs(SITES, {}, {}), settings()))
+    unused = count_known_cameras(media, find_camera_facts(media, CameraInputs(SITES, {}), settings()))
     assert [m["n_without_hfov"] for m in unused["models"]] == [2]
 
 
@@ -135,7 +140,7 @@ def test_a_box_model_is_told_the_lens_and_gets_the_detected_boxes() -> None:
 
 
 def test_the_box_model_of_a_blend_is_told_the_lens_and_the_size_follows_afterwards() -> None:
-    facts = FieldFacts({"S1/a.jpg": CameraSetup(20.0, aspect=16 / 9)}, {"S1/a.jpg": ShoulderHeight(0.3)})
+    facts = FieldFacts({"S1/a.jpg": CameraSetup(20.0, aspect=16 / 9)}, AnimalFacts(shoulder=ShoulderHeight(0.3)))
     received: list[DetectedAnimal] = []
 
     class Recorder(BoxEstimator):
@@ -150,12 +155,12 @@ def test_the_box_model_of_a_blend_is_told_the_lens_and_the_size_follows_afterwar
 
 
 def test_a_small_animal_is_estimated_nearer() -> None:
-    facts = FieldFacts({}, {"S1/a.jpg": ShoulderHeight(0.13)})
-    first, other = estimate_distances(
-        [result("S1/a.jpg"), result("S2/c.jpg")], SITES, BoxEstimator(HeightModel()), facts
-    )
+    box = replace(BOX, species="Genetta")
+    second = replace(SECOND, boxes=(box,))
+    media = [replace(result("S1/a.jpg"), seconds=(second,)), result("S2/c.jpg")]
+    first, other = estimate_distances(media, SITES, BoxEstimator(HeightModel()))
     assert first.distance is not None
-    assert first.distance.distance_m < 2.5
+    assert first.distance.distance_m < 2.8
     assert facts_used_in(first.model_id) == {"shoulder"}
     assert other.distance is not None
     assert other.distance.distance_m == pytest.approx(5.0)
@@ -187,8 +192,8 @@ def test_a_table_of_other_sites_is_refused(tmp_path: Path) -> None:
 
 def test_species_and_height_exclude_each_other() -> None:
     with pytest.raises(InputError, match="exclude each other"):
-        shoulders_by_medium("fox", 0.4, SITES.items())
-    assert shoulders_by_medium(None, None, SITES.items()) == {}
+        read_animal_facts(settings(species="fox", shoulder_m=0.4), SITES.items())
+    assert read_animal_facts(settings(), SITES.items()) == NO_ANIMAL_FACTS
 
 
 @pytest.mark.parametrize("degrees", [0.0, 4.0, 171.0])
@@ -207,4 +212,4 @@ def test_a_camera_that_sees_no_ground_is_refused_with_its_site(tmp_path: Path) -
 
 def test_a_lens_is_noted_whenever_it_was_told() -> None:
     facts = FieldFacts({"a": CameraSetup(45.0, aspect=16 / 9), "b": CameraSetup(aspect=16 / 9)})
-    assert (facts.note("a"), facts.note("b"), facts.note("c")) == ("; with lens 45 deg", "", "")
+    assert tuple(facts.note(seen(name)) for name in "abc") == ("; with lens 45 deg", "", "")

@@ -16,6 +16,7 @@ from conftest import MakeClip
 from fakes import HEIGHT
 from prediction_world import medium_task
 from training_world import World, make_world, tiny_recipe
+from trapmeter.calibration.animal_facts import AnimalFacts
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.errors import ModelError
 from trapmeter.facts import NO_FACTS, Facts
@@ -42,7 +43,8 @@ from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Box, Distance, Observation
 from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.tables.cameras import CameraSetup
-from trapmeter.tables.species import ShoulderHeight
+from trapmeter.tables.species import ShoulderHeight, shoulder_height_of
+from trapmeter.tables.species_names import Identification
 from trapmeter.uncertainty import Uncertainty, fit_uncertainty
 
 BOX = Box(0.4, 0.3, 0.6, 0.5, 0.9)
@@ -64,17 +66,19 @@ def settings(**changes: object) -> PredictSettings:
 
 
 def inputs(**changes: object) -> CameraInputs:
-    return replace(CameraInputs({"a": "S1", "b": "S2"}, {}, {}), **changes)
+    return replace(CameraInputs({"a": "S1", "b": "S2"}, {}), **changes)
 
 
 def test_stated_facts_come_from_the_table_then_from_options_and_the_package() -> None:
     known = inputs(
         cameras={"S1": CameraSetup(30.0, 1.5, -5.0, 1.6)},
         mountings={"a": CameraSetup(None, 3.0, -9.0), "b": CameraSetup(None, 2.0, -7.0)},
-        shoulders={"b": ShoulderHeight(0.4)},
+        animals=AnimalFacts(by_medium={"b": Identification("Meles meles")}),
     )
     assert stated_facts("a", known, settings(hfov_deg=50.0)) == Facts(30.0, 1.6, None, 1.5, -5.0)
-    assert stated_facts("b", known, settings(hfov_deg=50.0)) == Facts(50.0, None, 0.4, 2.0, -7.0)
+    assert stated_facts("b", known, settings(hfov_deg=50.0)) == Facts(
+        50.0, None, shoulder_height_of("badger").height_m, 2.0, -7.0
+    )
     assert stated_facts("c", inputs(), settings()) == NO_FACTS
 
 
@@ -139,7 +143,7 @@ class Fixed:
     ],
 )
 def test_distances_are_not_corrected_for_what_networks_were_told(told: ToldFacts, *, changes: bool) -> None:
-    facts = FieldFacts({"a": CameraSetup(20.0, 1.5, -5.0)}, {"a": ShoulderHeight(0.3)})
+    facts = FieldFacts({"a": CameraSetup(20.0, 1.5, -5.0)}, AnimalFacts(shoulder=ShoulderHeight(0.3)))
     animal = DetectedAnimal(Observation("a", 0.0, BOX, 1, "S1"), (5.0,))
     (distance,) = CameraCorrection(Fixed(), facts, told).estimate([animal])
     assert (distance.distance_m != pytest.approx(5.0)) == changes
@@ -180,9 +184,9 @@ def test_animals_of_told_size_have_intervals_of_their_own(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("facts", "is_told"),
     [
-        (FieldFacts({"a": CameraSetup(40.0)}, {"a": ShoulderHeight(0.5)}), True),
+        (FieldFacts({"a": CameraSetup(40.0)}, AnimalFacts(shoulder=ShoulderHeight(0.5))), True),
         (FieldFacts({"a": CameraSetup(40.0)}), False),
-        (FieldFacts({}, {"a": ShoulderHeight(0.5)}), False),
+        (FieldFacts({}, AnimalFacts(shoulder=ShoulderHeight(0.5))), False),
     ],
 )
 def test_a_size_is_told_by_lens_and_shoulder_height(facts: FieldFacts, *, is_told: bool) -> None:

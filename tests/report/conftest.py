@@ -13,6 +13,7 @@ from PIL import Image
 from trapmeter.prediction.estimates import RunSummary
 from trapmeter.prediction.run import PredictRun
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
+from trapmeter.tables.species_names import PERSON, VEHICLE
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 
@@ -66,6 +67,8 @@ def make_run(root: Path, rows: Sequence[Estimate], **changes: Any) -> PredictRun
         "n_static": sum(row.is_static for row in rows),
         "n_failed": statuses.count(Status.FAILED),
         "n_past_end": statuses.count(Status.PAST_END),
+        "n_people": sum(row.observation.species == PERSON for row in rows),
+        "n_vehicles": sum(row.observation.species == VEHICLE for row in rows),
         "n_without_site": 0,
         "n_unasked": 0,
         "median_m": median(distances) if distances else None,

@@ -2,10 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
+from report.pages import cards
 from trapmeter.errors import InputError
 from trapmeter.prediction.results import read_run
 from trapmeter.records import Status
@@ -13,6 +15,7 @@ from trapmeter.report.detection_preview import MIN_MEASUREMENTS
 from trapmeter.report.run_report import render_report
 from trapmeter.tables.distances import write_distances
 from trapmeter.tables.site_locations import SiteLocation
+from trapmeter.tables.species_names import PERSON, VEHICLE
 from trapmeter.tables.truth import TruthRow
 
 
@@ -102,3 +105,14 @@ def test_calibrated_results_keep_the_facts_of_their_run(survey, tmp_path):
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"has no distances\.csv"):
         read_run(tmp_path)
+
+
+def test_people_and_vehicles_are_counted(row, tmp_path):
+    walker = row(media_id="walk.mp4", status=Status.NO_ANIMAL)
+    rows = [
+        row(),
+        *(replace(walker, observation=replace(walker.observation, species=name)) for name in (PERSON, VEHICLE)),
+    ]
+    found = cards(render_report(read_run(write_results(tmp_path / "run", rows, {}))))
+    assert (found["People"], found["Vehicles"], found["No animal"], found["Measurements"]) == ("1", "1", "1", "1")
+    assert "People" not in cards(render_report(read_run(write_results(tmp_path / "none", rows[:1], {}))))

@@ -12,7 +12,14 @@ from trapmeter.errors import InputError, RunError
 from trapmeter.records import Status
 from trapmeter.report.run_report import render_report, write_html
 from trapmeter.report.words import COLUMN_MEANINGS, STATUS_MEANINGS
-from trapmeter.tables.distances import COLUMNS, DRAW_COLUMNS, NIGHT_COLUMN, SPECIES_COLUMN
+from trapmeter.tables.distances import (
+    COLUMNS,
+    DRAW_COLUMNS,
+    NIGHT_COLUMN,
+    SPECIES_COLUMN,
+    SPECIES_LABEL_COLUMN,
+    SPECIES_SCORE_COLUMN,
+)
 from trapmeter.tables.truth import TruthRow, read_truth
 
 HOSTILE = 'S1/<script>alert("x")</script>\'{{ 7*7 }}\udce9\x07.jpg'
@@ -188,6 +195,8 @@ def test_all_columns_and_statuses_are_explained():
         f"{DRAW_COLUMNS[0]} ... {DRAW_COLUMNS[-1]}",
         NIGHT_COLUMN,
         SPECIES_COLUMN,
+        SPECIES_SCORE_COLUMN,
+        SPECIES_LABEL_COLUMN,
     )
     assert set(STATUS_MEANINGS) == set(Status)
 

@@ -135,6 +135,34 @@ def test_correct_undo_and_reload(page: Page, live: str, results: Results) -> Non
     assert kinds(results) == ["distance", "undo", "distance"]
 
 
+def test_a_species_is_typed_in_any_language_and_undone(page: Page, live: str, results: Results) -> None:
+    open_at(page, live, 0)
+    press(page, "i")
+    expect(page.locator("#species")).to_be_focused()
+    page.keyboard.type("renard roux")
+    press(page, "{Enter}")
+    # All rows of the animal, in the second that is on display and in the list; the distance stays to be checked.
+    expect(page.locator("#row .facts")).to_contain_text("Vulpes vulpes")
+    for number in (0, 1):
+        expect(page.locator(f"#row-{number} .name")).to_contain_text("Vulpes vulpes")
+    expect(page.locator("#progress")).to_contain_text("0 of 7 animals reviewed")
+    expect(page.locator("#undo")).to_contain_text(f"undo: species, {AVI} at 0 s")
+    press(page, "i")
+    page.keyboard.type("danta")
+    press(page, "{Enter}")
+    expect(page.locator("#message")).to_contain_text("'danta' is ambiguous")
+    press(page, "i")
+    page.keyboard.type("person")
+    press(page, "{Enter}")
+    expect(page.locator("#row-1 .verdict")).to_have_text("person")
+    press(page, "uu")
+    expect(page.locator("#row-1 .name")).not_to_contain_text("Vulpes")
+    # Esc leaves the field, and keys work again.
+    press(page, "i{Escape}j")
+    expect(page).not_to_have_url(re.compile(r"[?&]row=0\b"))
+    assert kinds(results) == ["species", "species", "undo", "undo"]
+
+
 def test_every_key_does_what_it_says(page: Page, live: str, results: Results) -> None:
     open_at(page, live, 4)
     press(page, "r")

@@ -30,6 +30,8 @@ def decision_fields(draw: st.DrawFn) -> dict:
         fields["distance_m"] = draw(distances)
     if kind in (DecisionKind.BOX, DecisionKind.ADD):
         fields["xyxy"] = draw(boxes)
+    if kind is DecisionKind.SPECIES:
+        fields["species"] = draw(st.sampled_from(["", "Meles meles", "Homo sapiens", "duiker of some kind"]))
     return fields
 
 

@@ -22,9 +22,11 @@ from trapmeter.review.decisions import DecisionKind, open_log
 from trapmeter.review.export import export_review
 from trapmeter.review.results import Results, read_results
 from trapmeter.review.session import ReviewSession
+from trapmeter.review.state import replay_decisions
 from trapmeter.tables.density_inputs import read_excluded_animals
 from trapmeter.tables.distances import read_distances
 from trapmeter.tables.drivendata import read_labels
+from trapmeter.tables.species_names import PERSON, VEHICLE
 from trapmeter.tables.truth import read_labelled_rows, read_truth
 from trapmeter.training.samples import read_samples
 
@@ -212,3 +214,53 @@ def test_the_reviewed_results_are_never_overwritten(results: Results, capsys: py
     output = capsys.readouterr().out
     assert "7 animals: 6 open, 1 accepted" in output
     assert "labels: 1 animal in" in output
+
+
+def test_a_corrected_species_goes_into_all_rows_of_the_animal_and_keeps_what_was_said(tmp_path: Path) -> None:
+    fox = {"species": "Vulpes vulpes", "species_score": 0.7, "species_label": "red fox"}
+    rows = [row(AVI, second, 5.0) for second in range(2)] + [row(AVI, 1, 8.0, 2)]
+    rows = [replace(one, observation=replace(one.observation, **fox)) for one in rows]
+    results = results_of(tmp_path / "in", rows)
+    out = reviewed(results, (DecisionKind.SPECIES, 0, {"species": "blaireau"}))
+    first, second, other = read_distances(out / "distances.csv")
+    assert [one.observation.species for one in (first, second, other)] == ["Meles meles"] * 2 + ["Vulpes vulpes"]
+    assert (first.observation.species_score, first.observation.species_label) == (None, "red fox")
+    assert first.reason == "review: species was Vulpes vulpes"
+    assert other == results.rows[2]
+    # The distance is still to be checked.
+    assert (out / "labels.csv").read_text().count("\n") == 1
+
+
+def test_people_named_in_a_review_stay_apart_and_never_count(tmp_path: Path) -> None:
+    results = results_of(tmp_path / "in", [row(AVI, 0), row(AVI, 1), row(AVI, 1, 3.0, 2), row(AVI, 2, 4.0, 3)])
+    out = reviewed(
+        results,
+        (DecisionKind.SPECIES, 0, {"species": "person"}),
+        (DecisionKind.SPECIES, 3, {"species": "Fahrzeug"}),
+        (DecisionKind.ACCEPT, 3),
+    )
+    after = read_distances(out / "distances.csv")
+    found = [(one.observation.time_s, one.status, one.observation.species) for one in after]
+    assert found == [
+        (0, Status.NO_ANIMAL, PERSON),
+        (1, Status.NO_ANIMAL, PERSON),
+        (1, Status.MEASURED, ""),
+        (2, Status.NO_ANIMAL, VEHICLE),
+    ]
+    assert all(one.observation.box is not None and one.observation.animal_id in (0, 2) for one in after)
+    summary = read_run(out).summary
+    assert (summary.n_people, summary.n_vehicles, summary.n_measured, summary.n_no_animal) == (2, 1, 1, 2)
+    again = read_results(out)
+    assert replay_decisions(again, ()).row(0).current_species == PERSON
+
+
+def test_a_person_may_turn_out_to_be_an_animal(tmp_path: Path) -> None:
+    results = results_of(tmp_path / "in", [row(AVI, 0)])
+    out = reviewed(
+        results,
+        (DecisionKind.SPECIES, 0, {"species": "person"}),
+        (DecisionKind.SPECIES, 0, {"species": ""}),
+    )
+    assert read_distances(out / "distances.csv") == list(results.rows)
+    with pytest.raises(InputError, match="'danta' is ambiguous"):
+        reviewed(results, (DecisionKind.SPECIES, 0, {"species": "danta"}))

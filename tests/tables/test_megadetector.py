@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from trapmeter.errors import InputError
 from trapmeter.records import Box
 from trapmeter.tables.megadetector import FileDetections, FrameBox, read_megadetector
+from trapmeter.tables.species_names import PERSON, VEHICLE
 
 CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
 FOUND = {"category": "1", "conf": 0.9, "bbox": [0.25, 0.25, 0.5, 0.5]}
@@ -36,7 +38,7 @@ def test_photos_and_failures_are_read(write):
         )
     )
     assert read_megadetector(path) == [
-        FileDetections("a/b.jpg", (FrameBox(None, BOX),)),
+        FileDetections("a/b.jpg", (FrameBox(None, BOX), FrameBox(None, replace(BOX, species=PERSON)))),
         FileDetections("blank.jpg", ()),
         FileDetections("broken.jpg", (), "Failure image access"),
         FileDetections("odd.jpg", (), "the entry has neither detections nor a failure"),
@@ -56,12 +58,13 @@ def test_a_video_may_lack_its_frame_rate(write, rate):
     assert (file.detections, file.frame_rate, file.processed_frames) == ((FrameBox(20, BOX),), None, (20,))
 
 
-def test_other_categories_are_read_on_request(write):
-    path = write(document(photo(FOUND, FOUND | {"category": 2})))
-    (file,) = read_megadetector(path, categories=("Person", "animal"))
-    assert len(file.detections) == 2
-    with pytest.raises(InputError, match=r"category named bird, found animal, person, vehicle"):
-        read_megadetector(path, categories=("bird",))
+def test_people_and_vehicles_are_named_apart_and_other_categories_ignored(write):
+    boxes = [FOUND | {"category": category} for category in ("1", 2, "3", "4")]
+    named = {"detection_categories": {"1": "animal", "2": "Person", "3": "vehicle", "4": "bird"}}
+    (file,) = read_megadetector(write(document(photo(*boxes), **named)))
+    assert [found.box.species for found in file.detections] == ["", PERSON, VEHICLE]
+    with pytest.raises(InputError, match=r"category named animal, found bird"):
+        read_megadetector(write(document(detection_categories={"1": "bird"})))
 
 
 @pytest.mark.parametrize("info", [{"format_version": "1.0"}, {"format_version": 1.6}, {"detector": "x"}, {}, None])
@@ -132,7 +135,7 @@ def classified(*pairs):
 def test_the_best_class_is_the_species_of_its_box(write):
     boxes = (classified(("0", 0.8), ("1", 0.1)), classified(("2", 0.9)), FOUND | {"classifications": None}, FOUND)
     (file,) = read_megadetector(write(document(photo(*boxes), **CLASSES)))
-    assert [found.box.species for found in file.detections] == ["red fox", "", "", ""]
+    assert [found.box.species for found in file.detections] == ["Vulpes vulpes", "", "", ""]
     assert [found.box.species_score for found in file.detections] == [0.8, None, None, None]
 
 
@@ -144,12 +147,25 @@ def test_a_score_of_a_class_is_a_share(write, score):
 
 def test_a_class_may_lack_a_score(write):
     (file,) = read_megadetector(write(document(photo(classified(("0", None))), **CLASSES)))
-    assert [(found.box.species, found.box.species_score) for found in file.detections] == [("red fox", None)]
+    assert [(found.box.species, found.box.species_score) for found in file.detections] == [("Vulpes vulpes", None)]
 
 
-def test_an_animal_that_the_classifier_calls_a_person_is_left_out(write):
+def test_an_animal_that_the_classifier_calls_a_person_is_one(write):
     (file,) = read_megadetector(write(document(photo(classified(("1", 0.9)), classified(("0", 0.6))), **CLASSES)))
-    assert [found.box.species for found in file.detections] == ["red fox"]
+    assert [found.box.species for found in file.detections] == [PERSON, "Vulpes vulpes"]
+
+
+def test_descriptions_of_classes_tell_their_species(write):
+    uuid = "b1352069-a39c-4a84-a949-60044271c0c1"
+    classes = {"classification_categories": {"0": "a deer", "1": "unheard of"}}
+    classes["classification_category_descriptions"] = {
+        "0": f"{uuid};mammalia;artiodactyla;cervidae;odocoileus;virginianus;white-tailed deer",
+        "1": f"{uuid};mammalia;artiodactyla;cervidae;;;cervidae family",
+    }
+    boxes = classified(("0", 0.8)), classified(("1", 0.7))
+    (file,) = read_megadetector(write(document(photo(*boxes), info={"format_version": "1.6"}, **classes)))
+    found = [(one.box.species, one.box.species_score, one.box.species_label) for one in file.detections]
+    assert found == [("Odocoileus virginianus", 0.8, "a deer"), ("Cervidae", 0.7, "unheard of")]
 
 
 def test_of_repeated_entries_the_one_that_worked_counts(write):
@@ -180,7 +196,18 @@ def test_speciesnets_own_json_is_read(write):
         {"filepath": "e.jpg", "detections": [FOUND], "prediction": person, "prediction_score": 0.9},
     ]
     fox, broken, unnamed, empty, walker = read_megadetector(write(json.dumps({"predictions": predictions})))
-    assert [found.box.species for found in fox.detections] == ["Vulpes vulpes"]
+    assert [found.box.species for found in fox.detections] == ["Vulpes vulpes", PERSON]
     assert "DETECTOR" in broken.failure
     assert [found.box.species for found in unnamed.detections] == [""]
-    assert (empty.detections, empty.failure, walker.detections) == ((), "", ())
+    assert (empty.detections, empty.failure) == ((), "")
+    assert [found.box.species for found in (*fox.detections[1:], *walker.detections)] == [PERSON, PERSON]
+
+
+def test_dogs_with_people_stay_animals(write):
+    person = "990ae9dd-7a59-4344-afcb-1b7b21368000;mammalia;primates;hominidae;homo;sapiens;human"
+    human = FOUND | {"category": "2", "label": "human"}
+    with_person = {"filepath": "a.jpg", "detections": [FOUND, human], "prediction": person, "prediction_score": 0.9}
+    unsure = {**with_person, "filepath": "b.jpg", "detections": [FOUND, human | {"conf": 0.05}]}
+    walk, alone = read_megadetector(write(json.dumps({"predictions": [with_person, unsure]})))
+    assert [found.box.species for found in walk.detections] == ["", PERSON]
+    assert [found.box.species for found in alone.detections] == [PERSON, PERSON]

@@ -1,27 +1,58 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from trapmeter.calibration.field_facts import species_by_medium
 from trapmeter.errors import InputError
 from trapmeter.tables.csvfile import read_rows
-from trapmeter.tables.species import TABLE, ShoulderHeight, read_shoulder_heights, shoulder_height_of
+from trapmeter.tables.species import shoulder_height_of, usual_shoulder, usual_shoulder_m
+from trapmeter.tables.species_names import LANGUAGES, TABLE, all_names, canonical_name
 
-MEDIA = [("S1/a.jpg", "S1"), ("S1/b.jpg", "S1"), ("S2/c.jpg", "S2")]
 
-
-@pytest.mark.parametrize("name", ["red fox", "Red Fox", "red_fox", "fox", "Vulpes vulpes", " vulpes  VULPES "])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "red fox",
+        "Red Fox",
+        "red_fox",
+        "fox",
+        "Vulpes vulpes",
+        " vulpes  VULPES ",
+        "Rotfuchs",
+        "RENARD ROUX",
+        "zorro rojo",
+    ],
+)
 def test_a_species_has_many_names(name: str) -> None:
     assert shoulder_height_of(name).height_m == pytest.approx(0.4, abs=0.01)
 
 
-def test_all_heights_of_the_table_are_plausible_and_all_names_unique() -> None:
-    names = []
-    for row in read_rows(TABLE, required=("scientific", "english", "low_m", "high_m")):
+def test_all_heights_of_the_table_are_plausible() -> None:
+    for row in read_rows(TABLE, required=("scientific", "low_m", "high_m")):
         assert 0.05 < row.number("low_m") < row.number("high_m") < 2 * row.number("low_m"), row.where
-        names += [row.text("scientific"), *row.text("english").split("; ")]
-    assert len({name.casefold() for name in names}) == len(names) > 200
-    assert all(shoulder_height_of(name).sd_log < 0.2 for name in names)
+        height = usual_shoulder(row.text("scientific"))
+        assert height is not None
+        assert height.sd_log < 0.2
+
+
+def test_every_species_has_names_in_all_languages_and_english_ones_are_unique() -> None:
+    english = []
+    for row in read_rows(TABLE, required=("scientific", *LANGUAGES)):
+        names = [row.text(language).split("; ") for language in LANGUAGES]
+        assert all(name == name.strip() and name for of_language in names for name in of_language), row.where
+        english += [row.text("scientific"), *names[0]]
+    assert len({name.casefold() for name in english}) == len(english) > 200
+    assert all(canonical_name(name) in all_names() for name in english)
+
+
+def test_heights_are_told_only_where_they_are_known() -> None:
+    assert usual_shoulder_m("Sciurus niger") is usual_shoulder_m("Cervidae") is usual_shoulder_m("animal") is None
+    # A genus or subfamily may be listed as a whole, and a subspecies is as large as its species.
+    assert usual_shoulder_m("Genetta tigrina") == usual_shoulder_m("genet")
+    assert usual_shoulder_m("duiker") == pytest.approx(math.sqrt(0.35 * 0.65))
+    assert usual_shoulder_m("Sus scrofa scrofa") == usual_shoulder_m("wild boar")
+    assert usual_shoulder_m("Canis lupus familiaris") == usual_shoulder_m("dog") != usual_shoulder_m("Canis lupus")
 
 
 def test_an_unknown_species_is_refused_with_similar_names() -> None:
@@ -29,35 +60,14 @@ def test_an_unknown_species_is_refused_with_similar_names() -> None:
         shoulder_height_of("red foks")
 
 
-def test_tables_give_heights_by_medium_and_by_site(write):
-    by_medium = read_shoulder_heights(write("media_id,species\na.jpg,fox\nb.jpg,\nx.jpg,fox\n"), MEDIA)
-    assert by_medium == {"S1/a.jpg": shoulder_height_of("red fox")}
-    by_site = read_shoulder_heights(write("site_id,shoulder_m\nS1,0.9\n"), MEDIA)
-    assert by_site == {"S1/a.jpg": ShoulderHeight(0.9), "S1/b.jpg": ShoulderHeight(0.9)}
-    names = read_shoulder_heights(write("file,scientificName\nc.jpg,Meles meles\n"), MEDIA)
-    assert names["S2/c.jpg"].height_m == pytest.approx(0.28, abs=0.01)
-
-
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("name", "candidates"),
     [
-        ("media_id,species\na.jpg,unicorn\n", "line 2: no shoulder height is known for 'unicorn'"),
-        ("media_id,shoulder_m\na.jpg,9\n", "line 2: expected a shoulder height of"),
-        ("media_id,species\na.jpg,fox\na.jpg,moose\n", "line 3: a.jpg has another height in a row above"),
-        ("media_id,species\nz.jpg,fox\n", "none of the 1 names"),
-        ("animal,species\nz.jpg,fox\n", "media_id is missing"),
+        ("tejón", r"Meles meles \(European badger\), Nasua narica \(white-nosed coati\)"),
+        ("bear", r"Helarctos malayanus \(sun bear\).*Ursus thibetanus"),
+        ("Hirsch", r"Cervus elaphus \(red deer\)"),
     ],
 )
-def test_bad_tables_are_refused(write, text, message):
-    with pytest.raises(InputError, match=message):
-        read_shoulder_heights(write(text), MEDIA)
-
-
-def test_species_come_by_name_or_from_a_table(write):
-    media = [("S1/a.mp4", "S1"), ("S2/b.mp4", "S2"), ("S3/c.mp4", "S3")]
-    assert species_by_medium(None, media) == {}
-    assert species_by_medium("red fox", media) == {media_id: "red fox" for media_id, _ in media}
-    table = write("site_id,species,shoulder_m\nS1,red fox,\nS2,fox,0.4\nS2,lynx,0.4\n", "species.csv")
-    assert species_by_medium(str(table), media) == {"S1/a.mp4": "red fox"}
-    write("site_id,shoulder_m\nS1,0.4\n", "species.csv")
-    assert species_by_medium(str(table), media) == {}
+def test_an_ambiguous_name_is_refused_with_its_candidates(name: str, candidates: str) -> None:
+    with pytest.raises(InputError, match=rf"'{name}' is ambiguous: it may be .*{candidates}.*give the scientific name"):
+        shoulder_height_of(name)

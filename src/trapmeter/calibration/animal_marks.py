@@ -7,7 +7,7 @@ detector doubts are left out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from trapmeter.calibration.animal_size import EDGE_MARGIN, SizeSettings
 from trapmeter.records import Box, Observation
@@ -26,17 +26,18 @@ MAX_HEIGHT_M = 9.0
 
 def animal_uprights(
     observations: Sequence[Observation],
-    shoulders: Mapping[str, ShoulderHeight],
+    shoulders: Sequence[ShoulderHeight | None],
     repeated: Sequence[float],
     settings: SizeSettings,
 ) -> list[Upright]:
     """The animals of a site's rows that show its ground; none if there are fewer than MIN_ANIMALS.
 
-    shoulders: by media_id. repeated: of each row, the share (0..1) of the site's other videos that have the same box.
+    shoulders: of each row's animal, None if unknown. repeated: of each row, the share (0..1) of the site's other videos that
+    have the same box.
     """
     tracks: dict[tuple[str, int], list[tuple[float, Upright]]] = defaultdict(list)
-    for row, (observation, share) in enumerate(zip(observations, repeated, strict=True)):
-        shoulder, box = shoulders.get(observation.media_id), observation.box
+    for row, (observation, shoulder, share) in enumerate(zip(observations, shoulders, repeated, strict=True)):
+        box = observation.box
         if shoulder is None or box is None or not _is_whole(box) or share > 0:
             continue
         height_m = shoulder.height_m * settings.box_over_shoulder

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from trapmeter.calibration.animal_facts import NO_ANIMAL_FACTS, AnimalFacts
 from trapmeter.calibration.lens import TRAINED_HFOV_DEG
 from trapmeter.camera.prior import camera_prior, check_sees_ground
 from trapmeter.errors import InputError
 from trapmeter.facts import NO_FACTS, Facts
 from trapmeter.geometry import DEFAULT_HFOV_DEG
+from trapmeter.records import Observation
 from trapmeter.tables.cameras import CameraSetup
-from trapmeter.tables.species import ShoulderHeight, read_shoulder_heights, read_species, shoulder_height_of
+from trapmeter.tables.species import ShoulderHeight
 
 LENS, GROUND, SHOULDER = "lens", "height and pitch", "shoulder"
 """The facts that `FieldFacts.note` names in a model_id and `facts_used_in` finds there."""
@@ -32,15 +34,14 @@ _LENS_NOTES = {LensSource.STATED: "", LensSource.EXIF: " by EXIF", LensSource.MO
 
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
-    """Cameras, animals' shoulder heights and species by media_id. The media of a site share a camera.
+    """Cameras by media_id, and what is known of the animals. The media of a site share a camera.
 
     lens_sources: where the field of view of each camera comes from, if not from the user.
     """
 
     cameras: Mapping[str, CameraSetup] = field(default_factory=dict)
-    shoulders: Mapping[str, ShoulderHeight] = field(default_factory=dict)
+    animals: AnimalFacts = NO_ANIMAL_FACTS
     trained_hfov_deg: float = TRAINED_HFOV_DEG
-    species: Mapping[str, str] = field(default_factory=dict)
     lens_sources: Mapping[str, LensSource] = field(default_factory=dict)
 
     def lens_source(self, media_id: str) -> LensSource:
@@ -52,14 +53,14 @@ class FieldFacts:
         camera = self.cameras.get(media_id)
         return DEFAULT_HFOV_DEG if camera is None or camera.hfov_deg is None else camera.hfov_deg
 
-    def known(self, media_id: str) -> Facts:
-        """What models are told about a medium."""
-        camera, shoulder = self.cameras.get(media_id), self.shoulders.get(media_id)
-        return known_facts(camera, shoulder)
+    def known(self, observation: Observation) -> Facts:
+        """What models are told about an animal and its camera."""
+        return known_facts(self.cameras.get(observation.media_id), self.animals.shoulder_of(observation))
 
-    def note(self, media_id: str) -> str:
-        """The facts used for a medium, as a suffix for its rows' model_id; "" if there are none."""
-        camera, shoulder = self.cameras.get(media_id), self.shoulders.get(media_id)
+    def note(self, observation: Observation) -> str:
+        """The facts used for an animal, as a suffix for its row's model_id; "" if there are none."""
+        media_id = observation.media_id
+        camera, shoulder = self.cameras.get(media_id), self.animals.shoulder_of(observation)
         used = []
         if camera is not None and camera.hfov_deg is not None:
             used.append(f"{LENS} {self.hfov_deg(media_id):.3g} deg{_LENS_NOTES[self.lens_source(media_id)]}")
@@ -102,43 +103,3 @@ def facts_used_in(model_id: str) -> set[str]:
     """Which of LENS, GROUND and SHOULDER a row's model_id names."""
     _, _, note = model_id.rpartition("; with ")
     return {name for name in (LENS, GROUND, SHOULDER) if note != model_id and name in note}
-
-
-def shoulders_by_medium(
-    species: str | None, shoulder_m: float | None, media: Iterable[tuple[str, str]]
-) -> dict[str, ShoulderHeight]:
-    """The shoulder height of the animals of each medium.
-
-    Args:
-        species: a species for all media, or the path of a CSV file.
-        shoulder_m: a height for all media, in metres.
-        media: media_id and site_id of all media.
-
-    Raises:
-        InputError: both are given, the species is unknown, or the table is malformed.
-    """
-    if species is not None and shoulder_m is not None:
-        raise InputError("--species and --shoulder-height exclude each other: give one of them")
-    if shoulder_m is not None:
-        return {media_id: ShoulderHeight(shoulder_m) for media_id, _ in media}
-    if species is None:
-        return {}
-    if _is_table(species):
-        return read_shoulder_heights(Path(species), media)
-    shoulder = shoulder_height_of(species)
-    return {media_id: shoulder for media_id, _ in media}
-
-
-def species_by_medium(species: str | None, media: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The species of each medium, as the user wrote it; arguments as for `shoulders_by_medium`.
-
-    Raises:
-        InputError: the table is malformed.
-    """
-    if species is None:
-        return {}
-    return read_species(Path(species), media) if _is_table(species) else {media_id: species for media_id, _ in media}
-
-
-def _is_table(species: str) -> bool:
-    return species.lower().endswith(".csv") or Path(species).is_file()

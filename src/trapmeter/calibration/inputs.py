@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from statistics import median
 
+from trapmeter.calibration.animal_facts import AnimalFacts, read_animal_facts
 from trapmeter.calibration.field_facts import (
     GROUND,
     LENS,
     SHOULDER,
     check_cameras,
     facts_used_in,
-    shoulders_by_medium,
 )
 from trapmeter.calibration.settings import CalibrateSettings
 from trapmeter.calibration.site_correction import SiteFacts
@@ -31,7 +31,6 @@ from trapmeter.tables.density_inputs import read_media_starts
 from trapmeter.tables.file_names import NameIndex
 from trapmeter.tables.medium_times import read_medium_times
 from trapmeter.tables.reference_marks import MarkedDeployment, read_reference_marks
-from trapmeter.tables.species import ShoulderHeight
 from trapmeter.tables.times import TimeReader, to_instant
 from trapmeter.tables.truth import LabelledRow, match_truth, read_labelled_rows, truth_name_by_medium
 
@@ -113,15 +112,15 @@ class CalibrationInputs:
     """Everything that is known about the sites.
 
     labels: metres by the row's position in the table. n_unused: labels without a measured row. deployments: with reference
-    marks. cameras: by site. shoulders: by media_id. starts: when media were taken, by media_id, where it is known. notes: on
-    the tables, for the user.
+    marks. cameras: by site. animals: species and sizes. starts: when media were taken, by media_id, where it is known.
+    notes: on the tables, for the user.
     """
 
     labels: Mapping[int, float]
     n_unused: int
     deployments: tuple[MarkedDeployment, ...]
     cameras: Mapping[str, CameraSetup]
-    shoulders: Mapping[str, ShoulderHeight]
+    animals: AnimalFacts
     starts: Mapping[str, datetime]
     notes: tuple[str, ...] = ()
 
@@ -153,8 +152,7 @@ class CalibrationInputs:
     def for_site(self, site: MeasuredSite) -> SiteFacts:
         """What is known about a site."""
         labels = tuple((i, self.labels[row]) for i, row in enumerate(site.positions) if row in self.labels)
-        media = {observation.media_id for observation in site.observations}
-        shoulders = {media_id: self.shoulders[media_id] for media_id in sorted(media & self.shoulders.keys())}
+        shoulders = tuple(map(self.animals.shoulder_of, site.observations))
         uprights = () if site.deployment is None else site.deployment.uprights
         return SiteFacts(labels, uprights, camera_of(site.deployment, self.cameras.get(site.site_id)), shoulders)
 
@@ -192,10 +190,24 @@ def read_inputs(settings: CalibrateSettings, source: Path, estimates: Sequence[E
     rows = [] if settings.labels is None else _read_labels(settings.labels, settings.timezone)
     labels = _match_labels(settings.labels, rows, estimates, source)
     media = dict.fromkeys((observation.media_id, observation.site_id) for observation in measured)
-    shoulders = shoulders_by_medium(settings.species, settings.shoulder_m, media)
+    animals = _read_animals(settings, estimates, media)
+    notes += animals.notes
     return CalibrationInputs(
-        labels, len(rows) - len(labels), tuple(deployments), cameras, shoulders, starts, tuple(notes)
+        labels, len(rows) - len(labels), tuple(deployments), cameras, animals, starts, tuple(notes)
     )
+
+
+def _read_animals(
+    settings: CalibrateSettings, estimates: Sequence[Estimate], media: Iterable[tuple[str, str]]
+) -> AnimalFacts:
+    """What is known of the animals. The rows' own species tell their sizes only if `predict` knew nothing of any row.
+
+    Models take all that is known at once, so rows that were told something can't be told more.
+    """
+    animals = read_animal_facts(settings, media)
+    model_ids = {estimate.model_id for estimate in estimates if estimate.distance is not None}
+    is_untold = len(model_ids) == 1 and not any(map(facts_used_in, model_ids))
+    return replace(animals, has_usual_sizes=settings.species is not None or is_untold)
 
 
 def _read_starts(

@@ -125,6 +125,7 @@ def run_calibration(settings: CalibrateSettings, progress: Progress = no_progres
     if not any(estimate.distance for estimate in estimates):
         raise nothing_measured()
     inputs = read_inputs(settings, source, estimates)
+    estimates = [replace(row, observation=inputs.animals.name(row.observation)) for row in estimates]
     checked = PointCheck()
     if settings.points is not None:
         checked = check_points(settings.points, inputs.deployments, inputs.cameras)
@@ -135,7 +136,8 @@ def run_calibration(settings: CalibrateSettings, progress: Progress = no_progres
             estimates, lambda row: MOVED if views.moved_reason(row.media_id) else inputs.view_of(row)
         )
     ]
-    model = BoxModel.load(settings.box_model) if inputs.cameras or inputs.shoulders else None
+    has_sizes = any(inputs.animals.shoulder_of(row.observation) for row in estimates if row.distance is not None)
+    model = BoxModel.load(settings.box_model) if inputs.cameras or has_sizes else None
 
     make_output_folder(settings.out, source)
     after = list(estimates)
@@ -349,6 +351,7 @@ def _write_run_json(
         "box_model": None if model is None else asdict(model.identity),
         "species": settings.species,
         "shoulder_m": settings.shoulder_m,
+        "min_species_score": settings.min_species_score,
         "counts": {
             "rows": len(calibration.estimates),
             "moved": calibration.n_moved,

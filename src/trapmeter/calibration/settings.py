@@ -23,10 +23,13 @@ class FieldSettings:
     cameras: Path | None = None
     """Camera set-ups: a CSV file of site_id, hfov_deg or focal_35mm, height_m, pitch_deg, aspect."""
     species: str | None = None
-    """Species of the animals (English or scientific name), or a CSV file of media_id or site_id, with species or
-    shoulder_m."""
+    """Species of the animals (scientific, English, German, French or Spanish name), or a CSV file of media_id, folder or
+    site_id, and optionally time_s and box, with species or shoulder_m."""
     shoulder_m: Annotated[float | None, Parameter(name="--shoulder-height"), Range(above=0.0, unit="metres")] = None
     """Shoulder height of the animals, instead of --species."""
+    min_species_score: Annotated[float | None, Range(least=0.0, most=1.0)] = None
+    """A classifier's species with a lower score counts as unknown, and tells no size. Default: 0.5 when measuring; when
+    calibrating, species stay as they are."""
     trained_hfov_deg: Annotated[float, Parameter(name="--trained-hfov"), HFOV_RANGE] = DEFAULT_HFOV_DEG
     """Horizontal field of view of the cameras that the networks were trained on, if they don't take the lens themselves."""
     box_model: Path | None = None

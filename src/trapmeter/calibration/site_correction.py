@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -51,13 +51,22 @@ class SiteFacts:
     """What a field team knows about a site; any of it may be missing.
 
     labels: pairs of a row's position and its true distance in metres. uprights: points on the ground, poles and people in
-    reference photographs. shoulders: the shoulder height of a medium's animals, by media_id.
+    reference photographs. shoulders: the shoulder height of each row's animal, in the order of the rows; empty if none is
+    known.
     """
 
     labels: tuple[tuple[int, float], ...] = ()
     uprights: tuple[Upright, ...] = ()
     camera: CameraSetup | None = None
-    shoulders: Mapping[str, ShoulderHeight] = field(default_factory=dict)
+    shoulders: tuple[ShoulderHeight | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not any(self.shoulders):
+            object.__setattr__(self, "shoulders", ())
+
+    def shoulder(self, row: int) -> ShoulderHeight | None:
+        """The shoulder height of a row's animal."""
+        return self.shoulders[row] if self.shoulders else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,9 +93,9 @@ def apply_known_facts(
     if model is None:
         factor = network_lens_factor(facts.camera, trained_hfov_deg)
         return [scale_distance(distance, factor) for distance in distances], facts
-    told = [known_facts(facts.camera, facts.shoulders.get(row.media_id)) for row in observations]
+    told = [known_facts(facts.camera, facts.shoulder(row)) for row in range(len(observations))]
     # The lens still shapes the ground by reference points.
-    left = replace(facts, camera=facts.camera if facts.uprights else None, shoulders={})
+    left = replace(facts, camera=facts.camera if facts.uprights else None, shoulders=())
     is_untold = all(row == NO_FACTS for row in told)
     return list(distances) if is_untold else model.estimate(observations, told), left
 
@@ -191,7 +200,7 @@ def _correct_by_geometry(
     for rows in tracks.values():
         rows.sort(key=lambda i: observations[i].time_s)
         boxes = [observations[i].box for i in rows]
-        shoulder = facts.shoulders.get(observations[rows[0]].media_id)
+        shoulder = next(filter(None, map(facts.shoulder, rows)), None)
         if not any(boxes) or (camera is None and shoulder is None):
             continue
         size = None if shoulder is None else _animal_size(shoulder, camera, facts)

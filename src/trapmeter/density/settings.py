@@ -68,7 +68,8 @@ class DensitySettings:
     level: Annotated[float, Range(above=0.0, below=1.0)] = 0.95
     """Confidence level of all intervals."""
     species: str | None = None
-    """The species to use; `all` uses every row. Default: all, if the table has only one, or --by or the formula names it."""
+    """The species to use, by its scientific, English, German, French or Spanish name; `all` uses every row. Default: all, if
+    the table has only one, or --by or the formula names it. People and vehicles never count."""
     species_column: str | None = None
     """Column that holds the species. Default: species, if it exists."""
     strata: Annotated[bool, Parameter(negative="--no-strata")] = True

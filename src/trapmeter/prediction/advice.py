@@ -9,6 +9,7 @@ from trapmeter.boxmodel.knowledge import Knowledge
 from trapmeter.boxmodel.model import BoxModel
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.prediction.estimators import BoxEstimator, DistanceEstimator
+from trapmeter.records import Observation
 
 WORTH_TELLING = 0.95
 """Advice is given if errors become at least this much smaller."""
@@ -33,14 +34,14 @@ _POINTS = (
 )
 
 
-def advise(estimator: DistanceEstimator, facts: FieldFacts, with_animals: Collection[str]) -> list[str]:
+def advise(estimator: DistanceEstimator, facts: FieldFacts, animals: Collection[Observation]) -> list[str]:
     """A line that says what was known about most media with animals, and what to tell for smaller errors.
 
     Nothing if there are no animals, or if the estimator isn't a box model with measured errors.
     """
-    if not with_animals or not isinstance(estimator, BoxEstimator) or not isinstance(estimator.model, BoxModel):
+    if not animals or not isinstance(estimator, BoxEstimator) or not isinstance(estimator.model, BoxModel):
         return []
-    known = _usual_knowledge(facts, with_animals)
+    known = _usual_knowledge(facts, animals)
     if known is Knowledge.LENS_AND_SIZE:
         return [_POINTS]
     ratios = {after: error_ratio(estimator.model.card.held_out, known, after) for after in _NEXT[known]}
@@ -58,10 +59,11 @@ def _told(known: Knowledge, after: Knowledge) -> Knowledge:
     return after
 
 
-def _usual_knowledge(facts: FieldFacts, media_ids: Collection[str]) -> Knowledge:
-    """What is known about more than half of the media."""
-    half = len(media_ids) / 2
-    told = [facts.known(media_id) for media_id in media_ids]
+def _usual_knowledge(facts: FieldFacts, animals: Collection[Observation]) -> Knowledge:
+    """What is known about the first animal of more than half of the media."""
+    first = {animal.media_id: animal for animal in reversed(list(animals))}
+    half = len(first) / 2
+    told = [facts.known(animal) for animal in first.values()]
     has_lens = sum(known.hfov_deg is not None for known in told) > half
     has_size = sum(known.shoulder_m is not None for known in told) > half
     if has_lens and has_size:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
+from trapmeter.calibration.animal_facts import NO_ANIMAL_FACTS, AnimalFacts, read_animal_facts
 from trapmeter.calibration.field_facts import (
     FieldFacts,
     LensSource,
     check_cameras,
-    shoulders_by_medium,
-    species_by_medium,
 )
 from trapmeter.calibration.lens import network_lens_factor
 from trapmeter.calibration.site_correction import SiteFacts, correct_site
@@ -27,20 +26,21 @@ from trapmeter.prediction.settings import PredictSettings
 from trapmeter.records import Distance, Medium, ModelIdentity
 from trapmeter.tables.camera_models import CameraModel, find_camera_model
 from trapmeter.tables.cameras import CameraSetup, read_cameras
-from trapmeter.tables.species import ShoulderHeight
+from trapmeter.tables.species_names import Identification
 
+DEFAULT_MIN_SPECIES_SCORE = 0.5
+"""From this score on, a classifier is more often right than wrong."""
 MAX_FOCAL_RATIO = 1.2
 """If focal lengths in the EXIF of a site's photos differ by more, they are of several cameras, or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraInputs:
-    """User inputs: the site of each medium, cameras by site; shoulder heights, species and mountings by media_id."""
+    """User inputs: the site of each medium, cameras by site, species and sizes of animals, and mountings by media_id."""
 
     site_ids: Mapping[str, str]
     cameras: Mapping[str, CameraSetup]
-    shoulders: Mapping[str, ShoulderHeight]
-    species: Mapping[str, str] = field(default_factory=dict)
+    animals: AnimalFacts = NO_ANIMAL_FACTS
     mountings: Mapping[str, CameraSetup] = field(default_factory=dict)
 
 
@@ -100,13 +100,11 @@ class CameraCorrection:
             setups[(*site_or_medium, *mounting)].append(i)
         for rows in setups.values():
             observations = [animals[i].observation for i in rows]
-            media_ids = {observation.media_id for observation in observations}
-            known = {} if self._told.shoulder else self._facts.shoulders
-            shoulders = {name: known[name] for name in media_ids & known.keys()}
+            shoulders = () if self._told.shoulder else tuple(map(self._facts.animals.shoulder_of, observations))
             camera = self._facts.cameras.get(observations[0].media_id)
             if camera is not None and self._told.mounting:
                 camera = replace(camera, height_m=None, pitch_deg=None)
-            if camera is None and not shoulders:
+            if camera is None and not any(shoulders):
                 continue
             facts = SiteFacts(camera=camera, shoulders=shoulders)
             corrected = correct_site(observations, [distances[i] for i in rows], facts).distances
@@ -116,8 +114,8 @@ class CameraCorrection:
 
     def _inform(self, animal: DetectedAnimal) -> DetectedAnimal:
         """The animal with the facts that its models take."""
-        media_id = animal.observation.media_id
-        camera, known = self._facts.cameras.get(media_id), self._facts.known(media_id)
+        observation = animal.observation
+        camera, known = self._facts.cameras.get(observation.media_id), self._facts.known(observation)
         if not self._told.shoulder:
             known = replace(known, shoulder_m=None)
         if not self._told.mounting:
@@ -131,19 +129,17 @@ def read_camera_inputs(
     settings: PredictSettings,
     media: Sequence[Medium],
     mountings: Mapping[str, CameraSetup] | None = None,
-    package_species: Mapping[str, str] | None = None,
+    package_species: Mapping[str, Identification] | None = None,
 ) -> CameraInputs:
     """Reads the facts of cameras and animals that the settings give.
 
     mountings, package_species: how cameras were mounted and the animals' species, by media_id, as in the media's Camtrap DP.
-    Such a species is only copied to the rows; distances change only for a species in the settings.
 
     Raises:
         InputError: a table is not as expected or names none of the media, or a species is unknown.
     """
     site_ids = {medium.media_id: medium.site_id for medium in media}
-    shoulders = shoulders_by_medium(settings.species, settings.shoulder_m, site_ids.items())
-    species = {**(package_species or {}), **species_by_medium(settings.species, site_ids.items())}
+    animals = read_animal_facts(settings, site_ids.items(), package_species, DEFAULT_MIN_SPECIES_SCORE)
     cameras = {} if settings.cameras is None else read_cameras(settings.cameras)
     if settings.cameras is not None:
         check_cameras(settings.cameras, cameras)
@@ -151,7 +147,7 @@ def read_camera_inputs(
     if settings.cameras is not None and not cameras.keys() & set(sites):
         hint = f"the sites are {', '.join(sites[:8])}" if sites else "the media have no site; give it with --site"
         raise InputError(f"{settings.cameras}: none of its {len(cameras)} cameras is of a site of this run; {hint}")
-    return CameraInputs(site_ids, cameras, shoulders, species, mountings or {})
+    return CameraInputs(site_ids, cameras, animals, mountings or {})
 
 
 def find_camera_facts(media: Sequence[MediumResult], inputs: CameraInputs, settings: PredictSettings) -> FieldFacts:
@@ -175,7 +171,7 @@ def find_camera_facts(media: Sequence[MediumResult], inputs: CameraInputs, setti
                 camera = _with_mounting(camera, mounting)
         if camera is not None:
             cameras[medium.media_id] = replace(camera, aspect=camera.aspect or medium.aspect)
-    return FieldFacts(cameras, inputs.shoulders, settings.trained_hfov_deg, inputs.species, sources)
+    return FieldFacts(cameras, inputs.animals, settings.trained_hfov_deg, sources)
 
 
 def _lenses_by_exif(media: Sequence[MediumResult], site_ids: Mapping[str, str]) -> dict[str, tuple[float, LensSource]]:

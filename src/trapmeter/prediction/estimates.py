@@ -9,13 +9,15 @@ from statistics import median
 from types import MappingProxyType
 from typing import NamedTuple
 
+from trapmeter.calibration.animal_facts import AnimalFacts
 from trapmeter.calibration.field_facts import FieldFacts
 from trapmeter.detect.static_boxes import static_reasons
 from trapmeter.geometry import bearing_deg
 from trapmeter.prediction.camera_correction import TOLD_ALL, CameraCorrection, ToldFacts
 from trapmeter.prediction.estimators import DetectedAnimal, DistanceEstimator
 from trapmeter.prediction.medium_result import MediumResult, SecondResult
-from trapmeter.records import Estimate, Observation, Status, row_order
+from trapmeter.records import Box, Estimate, Observation, Status, row_order
+from trapmeter.tables.species_names import PERSON, VEHICLE, is_animal
 
 MEDIA_PER_GROUP = 1000
 
@@ -58,16 +60,16 @@ def estimate_distances(
             row
             for medium in group
             for second in medium.seconds
-            for row in _rows(medium, second, site_id, facts.species.get(medium.media_id, ""), bursts)
+            for row in _rows(medium, second, site_id, facts.animals, bursts)
         ]
-        # The model gets animals only, not the seconds without one.
-        animals = [animal for animal, second in rows if second.status is Status.MEASURED]
+        # The model gets animals only, not the seconds without one, nor people and vehicles.
+        animals = [animal for animal, status, _ in rows if status is Status.MEASURED]
         distances = iter(model.estimate(animals) if animals else [])
         static = iter(static_reasons([animal.observation for animal in animals]))
-        for animal, second in rows:
+        for animal, status, reason in rows:
             observation = animal.observation
-            if second.status is not Status.MEASURED:
-                estimates.append(Estimate(observation, second.status, reason=second.reason))
+            if status is not Status.MEASURED:
+                estimates.append(Estimate(observation, status, reason=reason))
                 continue
             box, distance = observation.box, next(distances)
             estimates.append(
@@ -76,8 +78,8 @@ def estimate_distances(
                     Status.MEASURED,
                     distance,
                     None if box is None else bearing_deg((box.x1 + box.x2) / 2, facts.hfov_deg(observation.media_id)),
-                    "; ".join(filter(None, (second.reason, distance.doubt, next(static)))),
-                    f"{model.identity.model_id}{facts.note(observation.media_id)}",
+                    "; ".join(filter(None, (reason, distance.doubt, next(static)))),
+                    f"{model.identity.model_id}{facts.note(observation)}",
                 )
             )
         progress(len(group))
@@ -88,20 +90,39 @@ def _rows(
     medium: MediumResult,
     second: SecondResult,
     site_id: str,
-    species: str,
+    facts: AnimalFacts,
     bursts: Mapping[tuple[str, int], BurstPlace],
-) -> Iterator[tuple[DetectedAnimal, SecondResult]]:
-    """A row for each animal of a second, or a single one if there are none."""
+) -> Iterator[tuple[DetectedAnimal, Status, str]]:
+    """A row, with its status and reason, for each animal, person and vehicle of a second, or one if there are none."""
+    empty = Observation(medium.media_id, second.time_s, None, 0, site_id, medium.is_night)
     predictions = second.answers or ((),) * len(second.boxes)
-    animals = zip(second.boxes, second.animal_ids, predictions, strict=True) if second.boxes else [(None, 0, ())]
-    for box, animal_id, distances_m in animals:
-        named = (box.species, box.species_score) if box and not species else (species, None)
-        observation = Observation(medium.media_id, second.time_s, box, animal_id, site_id, medium.is_night, *named)
+    for box, animal_id, distances_m in zip(second.boxes, second.animal_ids, predictions, strict=True):
+        observation = facts.name(_with_box(empty, box))
+        if not is_animal(observation.species):
+            yield DetectedAnimal(observation, ()), Status.NO_ANIMAL, second.reason
+            continue
+        observation = replace(observation, animal_id=animal_id)
         place = bursts.get((medium.media_id, animal_id))
         in_burst = None
         if place is not None:
             in_burst = replace(observation, media_id=place.burst_id, time_s=place.time_s, animal_id=place.animal_id)
-        yield DetectedAnimal(observation, distances_m, in_burst=in_burst), second
+        yield DetectedAnimal(observation, distances_m, in_burst=in_burst), second.status, second.reason
+    for box in second.others:
+        yield DetectedAnimal(_with_box(empty, box), ()), Status.NO_ANIMAL, second.reason
+    if not second.boxes and not second.others:
+        yield DetectedAnimal(empty, ()), second.status, second.reason
+
+
+def _with_box(observation: Observation, box: Box | None) -> Observation:
+    if box is None:
+        return observation
+    return replace(
+        observation,
+        box=box,
+        species=box.species,
+        species_score=box.species_score,
+        species_label=box.species_label,
+    )
 
 
 def _groups(by_site: Mapping[str, list[MediumResult]]) -> Iterator[tuple[str, list[MediumResult]]]:
@@ -114,8 +135,9 @@ def _groups(by_site: Mapping[str, list[MediumResult]]) -> Iterator[tuple[str, li
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Counts of a run. Rows are those of distances.csv; an animal counts once in each event.
+    """Counts of a run. Rows are those of distances.csv; an animal counts once in each event; n_no_animal counts seconds.
 
+    n_people, n_vehicles: boxes, one for each second in which a person or vehicle is seen.
     n_unasked: media that the table of times does not name. failures, doubts: pairs of media_id and reason.
     """
 
@@ -129,6 +151,8 @@ class RunSummary:
     n_static: int
     n_failed: int
     n_past_end: int
+    n_people: int
+    n_vehicles: int
     n_without_site: int
     n_unasked: int
     median_m: float | None
@@ -146,6 +170,7 @@ def summarise_run(
     """
     observations = [estimate.observation for estimate in estimates]
     statuses = Counter(estimate.status for estimate in estimates)
+    species = Counter(observation.species for observation in observations)
     distances_m = [estimate.distance.distance_m for estimate in estimates if estimate.distance is not None]
     failures = _failures(estimates)
     from_rows = {
@@ -158,11 +183,13 @@ def summarise_run(
         **{**from_rows, **counts},
         n_failed_media=len(failures),
         n_measured=statuses[Status.MEASURED],
-        n_no_animal=statuses[Status.NO_ANIMAL],
+        n_no_animal=len(_seconds_of(estimates, Status.NO_ANIMAL) - _seconds_of(estimates, Status.MEASURED)),
         n_unknown=statuses[Status.UNKNOWN],
         n_static=sum(estimate.is_static for estimate in estimates),
         n_failed=statuses[Status.FAILED],
         n_past_end=statuses[Status.PAST_END],
+        n_people=species[PERSON],
+        n_vehicles=species[VEHICLE],
         n_without_site=len({row.media_id for row in observations if not row.site_id}),
         median_m=median(distances_m) if distances_m else None,
         failures=failures,
@@ -177,6 +204,10 @@ def count_results(media: Sequence[MediumResult], n_unasked: int) -> dict[str, in
         "n_seconds": sum(len(medium.seconds) for medium in media),
         "n_unasked": n_unasked,
     }
+
+
+def _seconds_of(estimates: Iterable[Estimate], status: Status) -> set[tuple[str, float]]:
+    return {(row.observation.media_id, row.observation.time_s) for row in estimates if row.status is status}
 
 
 def _failures(estimates: Sequence[Estimate]) -> tuple[tuple[str, str], ...]:

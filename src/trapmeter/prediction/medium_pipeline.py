@@ -7,7 +7,7 @@ rows, as does one whose pictures a network can't process; only internal errors a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trapmeter.detect.second_look import SecondLook
 from trapmeter.detect.tracking import track_animals
@@ -32,6 +32,7 @@ from trapmeter.records import Detector, Medium, MediumKind, Status
 from trapmeter.storage.address import FileState
 from trapmeter.storage.remote import file_state
 from trapmeter.tables.boxes import MediumBoxes
+from trapmeter.tables.species_names import is_animal
 
 NOT_IN_TABLE = "the table of boxes says nothing about this second"
 """A text of distances.csv."""
@@ -100,7 +101,9 @@ def process_medium(task: MediumTask, models: WorkerModels) -> MediumResult:
         medium.media_id,
         *state,
         tuple(
-            SecondResult(second.time_s, second.status, second.reason, second.boxes, tuple(ids), second.answers)
+            SecondResult(
+                *(second.time_s, second.status, second.reason, second.boxes, tuple(ids), second.answers, second.others)
+            )
             for second, ids in zip(content.seconds, _track_ids(content.seconds), strict=True)
         ),
         doubts=content.doubts,
@@ -220,7 +223,10 @@ def _known_seconds(
         elif boxes is None:
             yield UntrackedSecond(time_s, Status.UNKNOWN, NOT_IN_TABLE)
         else:
-            yield untracked_second(time_s, tuple(box for box in boxes if box.score >= task.min_score), "")
+            kept = [box for box in boxes if box.score >= task.min_score]
+            animals = tuple(box for box in kept if is_animal(box.species))
+            others = tuple(box for box in kept if not is_animal(box.species))
+            yield replace(untracked_second(time_s, animals, ""), others=others)
 
 
 def _track_ids(seconds: Sequence[UntrackedSecond]) -> list[list[int]]:

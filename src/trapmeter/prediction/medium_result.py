@@ -17,6 +17,7 @@ class UntrackedSecond:
     reason: str = ""
     boxes: tuple[Box | None, ...] = ()
     answers: tuple[tuple[float, ...], ...] = ()
+    others: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class SecondResult:
 
     status is measured if there are boxes; their distances are estimated later. A second that was measured without detection
     has the single box None. animal_ids has an item for each box, and so has answers if networks ran: the distances in metres
-    that the ensemble's members predicted.
+    that the ensemble's members predicted. others: boxes of people and vehicles, which are not measured.
     """
 
     time_s: float
@@ -34,6 +35,7 @@ class SecondResult:
     boxes: tuple[Box | None, ...] = ()
     animal_ids: tuple[int, ...] = ()
     answers: tuple[tuple[float, ...], ...] = ()
+    others: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.status is Status.MEASURED) != bool(self.boxes) or len(self.boxes) != len(self.animal_ids):
@@ -103,6 +105,7 @@ class MediumResult:
                 tuple(None if box is None else Box(**box) for box in second["boxes"]),
                 tuple(second["animal_ids"]),
                 tuple(tuple(row) for row in second["answers"]),
+                tuple(Box(**box) for box in second.get("others", ())),
             )
             for second in data["seconds"]
         )

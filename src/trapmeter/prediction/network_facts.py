@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trapmeter.facts import Facts
 from trapmeter.media.reader import MediumFacts
+from trapmeter.records import Box
 from trapmeter.tables.camera_models import find_camera_model
 from trapmeter.tables.cameras import DEFAULT_ASPECT, CameraSetup
 
@@ -15,13 +17,13 @@ if TYPE_CHECKING:
     from trapmeter.prediction.settings import PredictSettings
 
 
-def stated_facts(media_id: str, inputs: CameraInputs, settings: PredictSettings) -> Facts:
-    """What is known about a medium's camera and animals before it is opened."""
+def stated_facts(media_id: str, inputs: CameraInputs, settings: PredictSettings, boxes: Sequence[Box] = ()) -> Facts:
+    """What is known about a medium's camera and animals before it is opened. boxes: of its animals, if they are known."""
     camera = inputs.cameras.get(inputs.site_ids.get(media_id, ""))
     if camera is None:
         mounting = inputs.mountings.get(media_id, CameraSetup())
         camera = CameraSetup(settings.hfov_deg, mounting.height_m, mounting.pitch_deg)
-    shoulder = inputs.shoulders.get(media_id)
+    shoulder = inputs.animals.shoulder_of_medium(media_id, boxes)
     return Facts(
         camera.hfov_deg,
         camera.aspect,

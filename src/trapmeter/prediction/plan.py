@@ -17,6 +17,7 @@ from trapmeter.detect.evidence import WEIGHTS
 from trapmeter.detect.megadetector_lite import DEFAULT_MIN_SCORE
 from trapmeter.detect.onnx_detector import OnnxDetector
 from trapmeter.errors import InputError
+from trapmeter.facts import Facts
 from trapmeter.files import sha256_of
 from trapmeter.frames.pictures import require_codec
 from trapmeter.frames.store import FrameStore
@@ -35,6 +36,7 @@ from trapmeter.prediction.camera_correction import (
     told_by_networks,
 )
 from trapmeter.prediction.estimators import BoxEstimator, DistanceEstimator, NetworkEstimator, identify_ensemble
+from trapmeter.prediction.medium_pipeline import MediumTask
 from trapmeter.prediction.network_facts import stated_facts
 from trapmeter.prediction.recording_times import TimeInputs, read_time_inputs
 from trapmeter.prediction.settings import PredictSettings
@@ -120,10 +122,9 @@ def plan_run(settings: PredictSettings) -> RunPlan:
     camera_inputs = read_camera_inputs(settings, media, sources.cameras, sources.species)
     time_inputs = read_time_inputs(settings, media, sources)
     tasks = (
-        replace(task, facts=stated_facts(task.medium.media_id, camera_inputs, settings), exif=settings.exif)
-        for task in task_plan.tasks
+        replace(task, facts=_facts_of(task, camera_inputs, settings), exif=settings.exif) for task in task_plan.tasks
     )
-    task_plan = replace(task_plan, tasks=tuple(tasks))
+    task_plan = replace(task_plan, tasks=tuple(tasks), notes=(*task_plan.notes, *camera_inputs.animals.notes))
     return RunPlan(settings, store, sources, boxes is not None, min_score, task_plan, camera_inputs, time_inputs)
 
 
@@ -191,6 +192,10 @@ def journal_settings(plan: RunPlan, models: RunModels) -> dict[str, Any]:
         # Runtimes round differently, so a run must not mix their predictions.
         "runtime": None if models.runtime_choice is None else models.runtime_choice.runtime,
     }
+
+
+def _facts_of(task: MediumTask, inputs: CameraInputs, settings: PredictSettings) -> Facts:
+    return stated_facts(task.medium.media_id, inputs, settings, () if task.boxes is None else task.boxes.boxes)
 
 
 def _needs_detector(plan: RunPlan) -> bool:

@@ -107,6 +107,7 @@ RECOMPUTED = {
     "trained_hfov_deg": "--trained-hfov",
     "species": "--species",
     "shoulder_m": "--shoulder-height",
+    "min_species_score": "--min-species-score",
     "media_times": "--media-times",
     "deployments": "--deployments",
     "clock_offset": "--clock-offset",

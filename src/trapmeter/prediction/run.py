@@ -161,8 +161,8 @@ def finish_run(
     facts = {**describe_run(plan, models, media, camera_facts, times, summary, clock), **more}
     facts["notes"] += [*time_notes, *dated.notes]
     facts["events"] = {"n_events": dated.n_events, "n_sequences": dated.n_sequences}
-    with_animals = {row.observation.media_id for row in estimates if row.distance is not None}
-    facts["notes"] += advise(models.estimator, camera_facts, with_animals)
+    animals = [row.observation for row in estimates if row.distance is not None]
+    facts["notes"] += advise(models.estimator, camera_facts, animals)
     facts["changed"] = find_changed_arguments(settings.out / RUN_FILE, facts)
     _write_traces(settings.out / ERROR_LOG, media)
     with atomic_file(settings.out / RUN_FILE) as file:

@@ -34,6 +34,7 @@ from trapmeter.tables.camtrapdp.media_observations import (
 )
 from trapmeter.tables.camtrapdp.package import DeploymentRow, camera_setup_of, read_package
 from trapmeter.tables.file_names import leaves_root
+from trapmeter.tables.species_names import Identification
 from trapmeter.tables.times import TimeReader
 
 # A text of distances.csv, as are the other reasons of this module.
@@ -56,7 +57,7 @@ class Sources:
     events: Mapping[str, str] = field(default_factory=dict)
     deployment_of: Mapping[str, str] = field(default_factory=dict)
     deployments: tuple[DeploymentRow, ...] = ()
-    species: Mapping[str, str] = field(default_factory=dict)
+    species: Mapping[str, Identification] = field(default_factory=dict)
     needs_detector: bool = True
     notes: tuple[str, ...] = ()
 

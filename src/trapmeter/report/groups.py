@@ -14,6 +14,7 @@ from trapmeter.report.distance_statistics import LAST_BIN_M, distances_m, histog
 from trapmeter.report.html_page import printable
 from trapmeter.report.plots import BLUE, GREY, INK
 from trapmeter.report.words import counted
+from trapmeter.tables.species_names import english_name
 
 MAX_GROUPS = 12
 """At most this many groups are drawn: those with the most measurements. A note counts the others."""
@@ -77,7 +78,12 @@ def group_by_species(estimates: Sequence[Estimate]) -> DistanceGroups | None:
     groups = _grouped(estimates, lambda estimate: estimate.observation.species)
     if set(groups) <= {""}:
         return None
-    return _largest({str(name or "(unknown)"): rows for name, rows in groups.items()})
+    return _largest({_species_text(str(name)): rows for name, rows in groups.items()})
+
+
+def _species_text(species: str) -> str:
+    english = english_name(species)
+    return f"{species} ({english})" if english else species or "(unknown)"
 
 
 def group_by_light(estimates: Sequence[Estimate]) -> DistanceGroups | None:

@@ -32,7 +32,10 @@ COLUMN_MEANINGS = {
     "q05_m ... q95_m": "Ten equally likely distances in metres, called draws: the middles of the ten tenths of the model's "
     "estimate. For density, give each draw a tenth of the row's weight; together they have the spread that distance_m lacks.",
     "night": "1 if most pictures of the video or photo lack colour, as with an infrared flash; 0 if they have colour.",
-    "species": "The species, from --species; the column exists only if species are known.",
+    "species": "The species by its scientific name, from --species, a classifier or a Camtrap DP; the column exists only if "
+    "species are known. Homo sapiens and vehicle are kept apart from animals: such rows have no distance.",
+    "species_score": "How sure the classifier is of the species, from 0 to 1; empty if a person named it.",
+    "species_label": "What the classifier or a person said, if that is another name than species.",
 }
 """What the columns of distances.csv mean, in their order."""
 

@@ -36,6 +36,7 @@ class DecisionKind(StrEnum):
 
     ACCEPT = "accept"
     DISTANCE = "distance"
+    SPECIES = "species"
     BOX = "box"
     DELETE = "delete"
     NOT_ANIMAL = "not_animal"
@@ -47,10 +48,13 @@ class DecisionKind(StrEnum):
     UNDO = "undo"
 
 
+ABOUT_ANIMALS = frozenset({DecisionKind.REACTS, DecisionKind.CALM, DecisionKind.SPECIES})
+"""Kinds that are about an animal in all its rows."""
 STATIC_KINDS = frozenset({DecisionKind.STATIC_ACCEPT, DecisionKind.STATIC_NOT_ANIMAL})
 
 _REQUIRED_FIELDS = {
     DecisionKind.DISTANCE: {"distance_m"},
+    DecisionKind.SPECIES: {"species"},
     DecisionKind.BOX: {"xyxy"},
     DecisionKind.ADD: {"distance_m", "xyxy"},
     DecisionKind.UNDO: {"target"},
@@ -66,7 +70,8 @@ class Decision:
     animals get the numbers after its end, and ADD itself names a row of the same second. media_id, time_s and animal_id
     describe the row to people. base: the number of the last decision about the row that the page knew, 0 without one.
     distance_m: metres, for DISTANCE and ADD. xyxy: the box, for BOX and ADD. target: the number of the decision that UNDO
-    takes back. blind: the person typed the distance without knowing the model's.
+    takes back. species: the canonical name, "" if unknown, for SPECIES. blind: the person typed the distance without knowing
+    the model's.
     """
 
     number: int
@@ -80,10 +85,11 @@ class Decision:
     distance_m: float | None = None
     xyxy: XYXY | None = None
     target: int | None = None
+    species: str | None = None
     blind: bool = False
 
     def __post_init__(self) -> None:
-        fields = {name for name in ("distance_m", "xyxy", "target") if getattr(self, name) is not None}
+        fields = {name for name in ("distance_m", "xyxy", "target", "species") if getattr(self, name) is not None}
         required = _REQUIRED_FIELDS.get(self.kind, set())
         if fields != required:
             raise InputError(

@@ -82,15 +82,17 @@ def export_review(results: str | Path, out: str | Path) -> list[str]:
 def reviewed_estimates(state: ReviewState, rows: Sequence[RowState]) -> Iterator[Estimate]:
     """The rows of the corrected distances.csv, in no particular order.
 
-    Removed animals are left out. A second that loses all its animals becomes a second without an animal, since it was
-    examined; a second without an animal loses that row if an animal is added.
+    Removed animals are left out; people and vehicles stay as rows without a distance. A second that loses all its animals
+    becomes a second without an animal, since it was examined; one without an animal loses that row if an animal is added.
     """
     widths = _half_widths(state.results.rows)
     for second in _by_second(rows):
         animals = [row for row in second if row.has_animal]
         for row in animals:
             yield _estimate(row, widths)
-        if not animals:
+        apart = [row for row in second if row.is_apart]
+        yield from map(_person_or_vehicle, apart)
+        if not animals and not apart:
             without_animal = [row for row in second if row.measured.distance is None]
             yield from map(_without_animal, without_animal or second[:1])
 
@@ -107,6 +109,8 @@ def _estimate(row: RowState, widths: Mapping[str, float]) -> Estimate:
         reasons.append(f"{REVIEW_PREFIX}distance was {measured.distance.distance_m:.2f} m")
     if row.box is not None:
         reasons.append(f"{REVIEW_PREFIX}box moved")
+    if row.species is not None and row.species != measured.observation.species:
+        reasons.append(f"{REVIEW_PREFIX}species was {measured.observation.species or 'unknown'}")
     if row.reacts:
         reasons.append(f"{REVIEW_PREFIX}reacts to the camera")
     return replace(
@@ -117,6 +121,13 @@ def _estimate(row: RowState, widths: Mapping[str, float]) -> Estimate:
         reason="; ".join(filter(None, reasons)),
         model_id=measured.model_id if row.distance_m is None else REVIEW_MODEL_ID,
     )
+
+
+def _person_or_vehicle(row: RowState) -> Estimate:
+    """The row of a person or vehicle: a box without a distance, of a species that is no animal's."""
+    if row.measured.distance is None:
+        return row.measured
+    return Estimate(replace(_observation(row), animal_id=0), Status.NO_ANIMAL, reason=f"{REVIEW_PREFIX}not an animal")
 
 
 def _without_animal(row: RowState) -> Estimate:
@@ -164,7 +175,12 @@ def _angle_deg(row: RowState, widths: Mapping[str, float]) -> float | None:
 
 
 def _observation(row: RowState) -> Observation:
-    return replace(row.measured.observation, box=row.current_box)
+    observation = replace(row.measured.observation, box=row.current_box)
+    if row.species is None:
+        return observation
+    said = observation.species_label or observation.species
+    label = "" if said == row.species else said
+    return replace(observation, species=row.species, species_score=None, species_label=label)
 
 
 def _current_distance_m(row: RowState) -> float:

@@ -27,6 +27,7 @@ from trapmeter.review.pictures import PLAYABLE_TYPES
 from trapmeter.review.results import Results
 from trapmeter.review.row_view import STATUSES, RowView, box_values, view_of
 from trapmeter.review.state import ReviewState, RowState
+from trapmeter.tables.species_names import PERSON, VEHICLE, all_names, english_name
 
 BOX_WINDOW_S = 60.0
 """A row comes with the boxes of this many seconds before and after it, to draw while the video plays."""
@@ -34,6 +35,7 @@ BOX_WINDOW_S = 60.0
 _KINDS = {
     DecisionKind.ACCEPT: "accepted",
     DecisionKind.DISTANCE: "distance",
+    DecisionKind.SPECIES: "species",
     DecisionKind.BOX: "box moved",
     DecisionKind.DELETE: "deleted",
     DecisionKind.NOT_ANIMAL: "not an animal",
@@ -68,11 +70,18 @@ class PageRenderer:
             row_filter=row_filter,
             sites=self._results.sites,
             statuses=STATUSES,
+            species_names=self._species_names(),
             is_blind=self._blinding.is_on,
             n_only=None if self._results.only is None else len(self._results.only),
             folder=str(self._results.source.parent),
             **self._detail(state, shown),
         )
+
+    def _species_names(self) -> list[tuple[str, str]]:
+        """The species to choose from, with their English names: those of the results first."""
+        known = sorted({row.observation.species for row in self._results.rows} - {""})
+        names = dict.fromkeys((*known, PERSON, VEHICLE, *all_names()))
+        return [(name, english_name(name)) for name in names]
 
     def rows(self, state: ReviewState, row_filter: RowFilter, offset: int) -> str:
         """A part of the list, from an offset on."""

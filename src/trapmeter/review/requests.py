@@ -28,6 +28,7 @@ class DecisionRequest(BaseModel):
     distance_m: float | None = None
     xyxy: XYXY | None = None
     target: int | None = None
+    species: str | None = None
     confirmed: bool = False
     show: int | None = None
 

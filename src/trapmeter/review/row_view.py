@@ -10,6 +10,7 @@ from trapmeter.records import Distance, Status
 from trapmeter.report import words
 from trapmeter.report.examples import log_interval_width
 from trapmeter.review.state import REMOVED, RowState, Verdict
+from trapmeter.tables.species_names import PERSON, VEHICLE
 
 _VERDICTS = {
     Verdict.OPEN: "",
@@ -26,6 +27,10 @@ STATUSES = {
     Status.FAILED: "failed",
     Status.PAST_END: "past the end",
 }
+
+
+_APART = {PERSON: "person", VEHICLE: "vehicle"}
+"""What is no animal, by its canonical name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,9 @@ class RowView:
     reason: str
     score: str
     width: str
+    species: str
+    species_score: str
+    species_label: str
 
 
 def view_of(row: RowState, medium: int, *, is_shown: bool) -> RowView:
@@ -81,8 +89,8 @@ def view_of(row: RowState, medium: int, *, is_shown: bool) -> RowView:
         was=""
         if before is None
         else " m, interval ".join(filter(None, (f"{before.distance_m:.1f}", _interval(before)))),
-        status=STATUSES[row.measured.status],
-        verdict=_VERDICTS[row.verdict],
+        status=_APART.get(observation.species, STATUSES[row.measured.status]),
+        verdict=_APART[row.current_species] if row.species is not None and row.is_apart else _VERDICTS[row.verdict],
         is_open=row.verdict is Verdict.OPEN,
         is_gone=row.verdict in REMOVED,
         is_hidden=not is_shown,
@@ -91,6 +99,11 @@ def view_of(row: RowState, medium: int, *, is_shown: bool) -> RowView:
         is_static=row.measured.is_static and is_shown,
         reason=row.measured.reason if is_shown else "",
         score="" if observation.box is None or row.is_added else f"{observation.box.score:.2f}",
+        species=row.current_species,
+        species_score=""
+        if row.species is not None or observation.species_score is None
+        else f"{observation.species_score:.2f}",
+        species_label=observation.species_label or (observation.species if row.species is not None else ""),
         width=f"{log_interval_width(distance):.2f}" if distance is not None and _interval(distance) else "",
     )
 

@@ -117,6 +117,7 @@ def make_app(results: Results, session: ReviewSession, pictures: Pictures, refer
                 distance_m=request.distance_m,
                 xyxy=request.xyxy,
                 target=request.target,
+                species=request.species,
                 confirmed=request.confirmed,
             )
         except DoubtfulDistanceError as error:

@@ -12,6 +12,7 @@ from trapmeter.review.decisions import XYXY, Decision, DecisionKind
 from trapmeter.review.plausible import check_distance
 from trapmeter.review.results import Results
 from trapmeter.review.state import ReviewState, check_decision, replay_decisions
+from trapmeter.tables.species_names import require_name
 
 
 class ReviewSession:
@@ -35,6 +36,7 @@ class ReviewSession:
         distance_m: float | None = None,
         xyxy: XYXY | None = None,
         target: int | None = None,
+        species: str | None = None,
         confirmed: bool = False,
     ) -> tuple[Decision, ReviewState]:
         """Adds a decision to the log, and returns once it is on disk. For the fields see `Decision`.
@@ -68,6 +70,7 @@ class ReviewSession:
                 distance_m=distance_m,
                 xyxy=xyxy,
                 target=target,
+                species=None if species is None else require_name(species),
                 blind=kind is DecisionKind.DISTANCE and self.blinding.is_unknown(before),
             )
             check_decision(self.state, decision)

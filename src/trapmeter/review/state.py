@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 from trapmeter.errors import InputError, TrapmeterError
 from trapmeter.records import REVIEW_MODEL_ID, Box, Distance, Estimate, Observation, Status
-from trapmeter.review.decisions import STATIC_KINDS, Decision, DecisionKind
+from trapmeter.review.decisions import ABOUT_ANIMALS, STATIC_KINDS, Decision, DecisionKind
 from trapmeter.review.results import Results
+from trapmeter.tables.species_names import is_animal
 
 
 class StaleDecisionError(TrapmeterError):
@@ -35,8 +36,8 @@ REMOVED = (Verdict.DELETED, Verdict.NOT_ANIMAL)
 class RowState:
     """The current state of a row.
 
-    measured: the row as it was measured or added. distance_m, box: a person's corrections, None without one. reacts: the
-    animal is marked as reacting to the camera. is_added: a person added it. is_checked: a person confirmed or entered the
+    measured: the row as it was measured or added. distance_m, box, species: a person's corrections, None without one. reacts:
+    the animal is marked as reacting to the camera. is_added: a person added it. is_checked: a person confirmed or entered the
     distance. is_blind: without knowing the model's. revision: the number of the last decision that touched the row, or 0.
     """
 
@@ -45,6 +46,7 @@ class RowState:
     verdict: Verdict = Verdict.OPEN
     distance_m: float | None = None
     box: Box | None = None
+    species: str | None = None
     reacts: bool = False
     revision: int = 0
     is_added: bool = False
@@ -54,7 +56,18 @@ class RowState:
     @property
     def has_animal(self) -> bool:
         """Whether the row has a measured or added animal that was not removed."""
-        return self.measured.distance is not None and self.verdict not in REMOVED
+        is_measured = self.measured.distance is not None and self.verdict not in REMOVED
+        return is_measured and is_animal(self.current_species)
+
+    @property
+    def current_species(self) -> str:
+        """The corrected species, or else the measured one; "" if unknown."""
+        return self.measured.observation.species if self.species is None else self.species
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the row shows a person or vehicle, by its species."""
+        return not is_animal(self.current_species) and self.verdict is not Verdict.DELETED
 
     @property
     def current_box(self) -> Box | None:
@@ -192,8 +205,11 @@ class _Tracks:
             return (self._new_rows[decision.number].number,)
         if decision.kind in STATIC_KINDS:
             return self._results.static_rows
-        if decision.kind in (DecisionKind.REACTS, DecisionKind.CALM) and decision.row < len(self._results.rows):
+        if decision.kind in ABOUT_ANIMALS and decision.row < len(self._results.rows):
             observation = self._results.rows[decision.row].observation
+            if decision.kind is DecisionKind.SPECIES and not observation.animal_id:
+                # Animals without a number may be of different species.
+                return (decision.row,)
             return self._results.tracks[observation.animal_key]
         return (decision.row,)
 
@@ -224,6 +240,17 @@ def _added_row(results: Results, decision: Decision, others: Iterable[RowState])
     )
 
 
+def _with_species(row: RowState, species: str) -> RowState:
+    """The row of another species. The distance stays unchecked; a person or vehicle is no animal."""
+    row = replace(row, species=species)
+    if not is_animal(species):
+        return replace(row, verdict=Verdict.NOT_ANIMAL)
+    if row.verdict is not Verdict.NOT_ANIMAL:
+        return row
+    is_changed = row.distance_m is not None or row.box is not None
+    return replace(row, verdict=Verdict.ADDED if row.is_added else Verdict.CORRECTED if is_changed else Verdict.OPEN)
+
+
 def _apply(row: RowState, decision: Decision) -> RowState:
     """The row after a decision."""
     changed = Verdict.ADDED if row.is_added else Verdict.CORRECTED
@@ -240,6 +267,8 @@ def _apply(row: RowState, decision: Decision) -> RowState:
             # Unless a person entered it, the distance belongs to the old box.
             is_checked = row.is_added or row.distance_m is not None
             return replace(row, verdict=changed, box=Box(*decision.xyxy, score), is_checked=is_checked)
+        case DecisionKind.SPECIES:
+            return _with_species(row, decision.species or "")
         case DecisionKind.DELETE:
             return replace(row, verdict=Verdict.DELETED)
         case DecisionKind.NOT_ANIMAL:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trapmeter.errors import InputError
-from trapmeter.records import Box, Status
+from trapmeter.records import Box, Observation, Status
 from trapmeter.tables.csvfile import read_columns, read_text
 from trapmeter.tables.distances import COLUMNS, read_distances
 from trapmeter.tables.drivendata import METADATA_COLUMNS, read_metadata
@@ -38,6 +38,12 @@ class MediumBoxes:
     failure: str = ""
     by_frame_number: tuple[tuple[int, tuple[Box, ...]], ...] = ()
     is_exhaustive: bool = False
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """All boxes, of whatever time."""
+        timed = (box for _, boxes in (*self.by_time, *self.by_frame_number) for box in boxes)
+        return (*self.untimed, *timed)
 
     def with_frame_rate(self, frame_rate: float | None) -> MediumBoxes:
         """The same with times in place of frame numbers. frame_rate: frames per second of the medium, None for a photo."""
@@ -172,11 +178,17 @@ def _medium_of_megadetector(file: FileDetections) -> MediumBoxes:
     return medium.with_frame_rate(file.frame_rate)
 
 
+def _box_with_species(row: Observation) -> Box | None:
+    if row.box is None:
+        return None
+    return replace(row.box, species=row.species, species_score=row.species_score, species_label=row.species_label)
+
+
 def _media_of_distances(path: Path) -> list[MediumBoxes]:
     """A second that failed or lies past the end says nothing about animals, unless its row has a box."""
     estimates = read_distances(path)
     processed = [
-        (estimate.observation.media_id, estimate.observation.time_s, estimate.observation.box)
+        (estimate.observation.media_id, estimate.observation.time_s, _box_with_species(estimate.observation))
         for estimate in estimates
         if estimate.observation.box is not None or estimate.status in (Status.MEASURED, Status.NO_ANIMAL)
     ]

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
 from trapmeter.tables.csvfile import UniqueRows, read_rows, to_cell
+from trapmeter.tables.species_names import canonical_name, is_animal
 from trapmeter.tables.times import TimeReader, hour_of_day, hour_or_time
 
 
@@ -57,7 +58,8 @@ def read_activity_times(
     common = next(iter(set(zones.values()))) if len(set(zones.values())) == 1 else None
     times, first = [], None
     for row in read_rows(path, required=required):
-        if species_column is not None and row.text(species_column) != species:
+        name = canonical_name(row.optional_text("species") if species_column is None else row.text(species_column))
+        if not is_animal(name) or (species_column is not None and name != canonical_name(species or "")):
             continue
         site_id, time = row.optional_text("site_id"), hour_or_time(row, "time")
         known_zone = zone or zones.get(site_id, common)

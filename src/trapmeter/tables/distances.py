@@ -43,9 +43,13 @@ COLUMNS = (
 )
 DRAW_COLUMNS = tuple(f"q{percent:02d}_m" for percent in range(5, 100, 10))
 """q05_m, q15_m, ... q95_m: quantiles of where the animal may stand, the middle of each tenth."""
-NIGHT_COLUMN, SPECIES_COLUMN, SPECIES_SCORE_COLUMN = "night", "species", "species_score"
+NIGHT_COLUMN, SPECIES_COLUMN = "night", "species"
+SPECIES_SCORE_COLUMN, SPECIES_LABEL_COLUMN = "species_score", "species_label"
 TAKEN_COLUMN, EVENT_COLUMN, FIRST_COLUMN = "taken_at", "event_id", "first_position"
-OPTIONAL_COLUMNS = (SPECIES_COLUMN, SPECIES_SCORE_COLUMN, TAKEN_COLUMN, EVENT_COLUMN, FIRST_COLUMN)
+OPTIONAL_COLUMNS = (
+    *(SPECIES_COLUMN, SPECIES_SCORE_COLUMN, SPECIES_LABEL_COLUMN),
+    *(TAKEN_COLUMN, EVENT_COLUMN, FIRST_COLUMN),
+)
 """Columns that earlier versions lack, as they lack NIGHT_COLUMN. Each is written only when some row has a value."""
 
 
@@ -189,6 +193,7 @@ def _optional_cells(observation: Observation) -> dict[str, str]:
     return {
         SPECIES_COLUMN: to_cell(observation.species),
         SPECIES_SCORE_COLUMN: "" if score is None else fixed_decimals(score, 3),
+        SPECIES_LABEL_COLUMN: to_cell(observation.species_label),
         TAKEN_COLUMN: "" if taken_at is None else taken_at.isoformat(),
         EVENT_COLUMN: to_cell(observation.event_id),
         FIRST_COLUMN: "" if is_first is None else str(int(is_first)),
@@ -212,6 +217,7 @@ def _estimate(row: Row) -> Estimate:
                 is_night=_yes_or_no(row, NIGHT_COLUMN, "1 (pictures without colours)"),
                 species=row.optional_text(SPECIES_COLUMN),
                 species_score=row.optional_number(SPECIES_SCORE_COLUMN),
+                species_label=row.optional_text(SPECIES_LABEL_COLUMN),
                 taken_at=_taken_at(row),
                 event_id=from_cell(row.raw(EVENT_COLUMN)),
                 is_first=_yes_or_no(row, FIRST_COLUMN, "1 (the animal's first position in its event)"),
@@ -290,6 +296,7 @@ def _dataframe_row(estimate: Estimate) -> dict[str, object]:
         NIGHT_COLUMN: observation.is_night,
         SPECIES_COLUMN: observation.species,
         SPECIES_SCORE_COLUMN: observation.species_score,
+        SPECIES_LABEL_COLUMN: observation.species_label,
         TAKEN_COLUMN: observation.taken_at,
         EVENT_COLUMN: observation.event_id,
         FIRST_COLUMN: observation.is_first,

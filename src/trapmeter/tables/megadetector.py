@@ -5,6 +5,8 @@ Videos have frame_rate and frames_processed and a frame_number with every detect
 and often all but one frame. SpeciesNet's own JSON, with 'predictions' in place of 'images', is read as well. The other JSON
 of this name, a bare list with boxes in pixels, is refused because it lacks the picture's size. Written detections also carry
 distance_m, low_m and high_m, which other tools ignore.
+
+People and vehicles come as boxes whose species is `PERSON` or `VEHICLE`: whoever measures keeps them apart.
 """
 
 from __future__ import annotations
@@ -18,14 +20,24 @@ from typing import Any, TypeGuard
 
 from trapmeter.errors import InputError
 from trapmeter.files import atomic_file
-from trapmeter.records import Box, Estimate, Status
+from trapmeter.records import CONFIDENT_SCORE, Box, Estimate, Status
 from trapmeter.tables.boxcells import make_box
 from trapmeter.tables.csvfile import read_text
+from trapmeter.tables.species_names import (
+    PERSON,
+    UNIDENTIFIED,
+    VEHICLE,
+    Identification,
+    canonical_name,
+    identify,
+    is_animal,
+)
 
 FORMAT_VERSION = "1.6"
-PEOPLE_AND_VEHICLES = frozenset({"person", "people", "human", "homo sapiens", "vehicle"})
-NOT_SPECIES = frozenset({"", "animal", "blank", "empty", "unknown", "no cv result"})
-"""Labels of classifiers that name no species."""
+ANIMAL_CATEGORY = "animal"
+CATEGORIES = {"1": ANIMAL_CATEGORY, "2": "person", "3": "vehicle"}
+_KEYS = {PERSON: "2", VEHICLE: "3"}
+"""The category of what is no animal, by canonical name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +65,14 @@ class FileDetections:
     is_video: bool = False
 
 
-def read_megadetector(path: str | Path, *, categories: Sequence[str] = ("animal",)) -> list[FileDetections]:
-    """Reads the boxes of the named categories, in the order of the file.
+def read_megadetector(path: str | Path) -> list[FileDetections]:
+    """Reads the boxes of animals, people and vehicles, in the order of the file.
 
     A file without info or format_version is read as 1.x (old tools left it out); other versions are refused. Detections of a
     category that the file does not name are ignored, as the format says.
 
     Raises:
-        InputError: the file has another format, an entry is broken, or none of the categories occurs.
+        InputError: the file has another format, an entry is broken, or no category is of animals.
     """
     try:
         document = json.loads(read_text(path))
@@ -82,11 +94,11 @@ def read_megadetector(path: str | Path, *, categories: Sequence[str] = ("animal"
             "but the file has neither"
         )
     _check_version(path, document.get("info"))
-    wanted = _wanted_categories(path, document.get("detection_categories"), categories)
-    species = _species_names(document.get("classification_categories"))
+    wanted = _wanted_categories(path, document.get("detection_categories"))
+    labels = _labels(document.get("classification_categories"), document.get("classification_category_descriptions"))
     files: dict[str, tuple[int, FileDetections]] = {}
     for number, image in enumerate(document["images"]):
-        found = _read_file(f"{path}, images[{number}]", image, wanted, species)
+        found = _read_file(f"{path}, images[{number}]", image, wanted, labels)
         before = files.get(found.file)
         if before is None or before[1].failure:
             # A later entry of a file that failed at first is another try.
@@ -119,34 +131,44 @@ def _from_speciesnet(path: str | Path, predictions: Sequence[Any]) -> dict[str, 
         if isinstance(prediction, str) and isinstance(image["detections"], list):
             key = classes.setdefault(prediction, str(len(classes)))
             score = entry.get("prediction_score")
-            image["detections"] = [
-                {**found, "classifications": [[key, score]]}
-                if isinstance(found, dict) and str(found.get("category")) == "1"
-                else found
-                for found in image["detections"]
-            ]
+            if is_animal(identify(prediction).species) or not any(map(_is_sure_of_no_animal, image["detections"])):
+                # Else the prediction is about the person or vehicle, and the animals beside it are of unknown species.
+                image["detections"] = [
+                    {**found, "classifications": [[key, score]]}
+                    if isinstance(found, dict) and str(found.get("category")) == "1"
+                    else found
+                    for found in image["detections"]
+                ]
         images.append(image)
     return {
-        "detection_categories": {"1": "animal", "2": "human", "3": "vehicle"},
-        "classification_categories": {key: _speciesnet_name(label) for label, key in classes.items()},
+        "detection_categories": CATEGORIES,
+        "classification_categories": {key: label for label, key in classes.items()},
         "images": images,
     }
 
 
-def _speciesnet_name(label: str) -> str:
-    """The scientific name in a label of SpeciesNet if it names a species, else its common name."""
-    parts = label.split(";")
-    if len(parts) < 7:
-        return label
-    genus, species, common = parts[-3].strip(), parts[-2].strip(), parts[-1].strip()
-    return f"{genus.capitalize()} {species}" if genus and species and common not in PEOPLE_AND_VEHICLES else common
+def _is_sure_of_no_animal(found: Any) -> bool:
+    """Whether a detection of SpeciesNet is a person or vehicle rather than not."""
+    if not isinstance(found, dict) or str(found.get("category")) not in _KEYS.values():
+        return False
+    conf = _number_in(found.get("conf"))
+    return _is_number(conf) and conf >= CONFIDENT_SCORE
 
 
-def _species_names(classes: Any) -> dict[str, str]:
-    """The species that each class of a classifier stands for; "" for those that name none."""
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """What a class of a classifier is called, and its taxonomy if the file describes it."""
+
+    text: str
+    taxonomy: str = ""
+
+
+def _labels(classes: Any, descriptions: Any) -> dict[str, _Label]:
+    """The label of each class."""
     if not isinstance(classes, dict):
         return {}
-    return {key: "" if str(name).casefold() in NOT_SPECIES else str(name) for key, name in classes.items()}
+    taxonomies = descriptions if isinstance(descriptions, dict) else {}
+    return {key: _Label(str(name), str(taxonomies.get(key, ""))) for key, name in classes.items()}
 
 
 def write_megadetector(
@@ -166,11 +188,11 @@ def write_megadetector(
         RunError: the file can't be written.
     """
     estimates = list(estimates)
-    species = sorted({estimate.observation.species for estimate in estimates} - {""})
+    species = sorted({estimate.observation.species for estimate in estimates} - {"", PERSON, VEHICLE})
     classes = {name: str(number) for number, name in enumerate(species, 1)}
     document = {
         "info": {"format_version": FORMAT_VERSION, "detector": detector},
-        "detection_categories": {"1": "animal"},
+        "detection_categories": CATEGORIES,
         **({"classification_categories": {key: name for name, key in classes.items()}} if classes else {}),
         "images": [
             _image(media_id, list(rows), frame_rates[media_id], classes)
@@ -199,10 +221,11 @@ def _detection(row: Estimate, frame_rate: float | None, classes: Mapping[str, st
     box, species = row.observation.box, row.observation.species
     assert box is not None  # noqa: S101 - the caller has checked it
     sides = box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1
-    found: dict[str, Any] = {"category": "1", "conf": round(box.score, 3), "bbox": [round(side, 4) for side in sides]}
+    found: dict[str, Any] = {"category": _KEYS.get(species, "1"), "conf": round(box.score, 3)}
+    found["bbox"] = [round(side, 4) for side in sides]
     if frame_rate is not None:
         found["frame_number"] = _frame_at(row.observation.time_s, frame_rate)
-    if species:
+    if species in classes:
         score = row.observation.species_score
         found["classifications"] = [[classes[species], 1.0 if score is None else round(score, 3)]]
     if row.distance is not None:
@@ -224,20 +247,21 @@ def _check_version(path: str | Path, info: Any) -> None:
         )
 
 
-def _wanted_categories(path: str | Path, named: Any, categories: Sequence[str]) -> frozenset[str]:
+def _wanted_categories(path: str | Path, named: Any) -> dict[str, str]:
+    """The canonical name of each category that is read: "" for animals, and those of people and vehicles."""
     if not isinstance(named, dict):
         raise InputError(f"{path}: expected 'detection_categories' such as {{'1': 'animal'}}, got {named!r}; add it")
-    wanted = {category.strip().casefold() for category in categories}
-    keys = frozenset(key for key, name in named.items() if str(name).strip().casefold() in wanted)
-    if named and not keys:
+    animals = {key: "" for key, name in named.items() if str(name).strip().casefold() == ANIMAL_CATEGORY}
+    if named and not animals:
         raise InputError(
-            f"{path}: expected a detection category named {' or '.join(categories)}, "
-            f"found {', '.join(map(str, named.values()))}; name the category to count"
+            f"{path}: expected a detection category named {ANIMAL_CATEGORY}, "
+            f"found {', '.join(map(str, named.values()))}; give that of the animals this name"
         )
-    return keys
+    others = {key: canonical_name(str(name)) for key, name in named.items()}
+    return animals | {key: name for key, name in others.items() if not is_animal(name)}
 
 
-def _read_file(where: str, image: Any, wanted: frozenset[str], species: Mapping[str, str]) -> FileDetections:
+def _read_file(where: str, image: Any, wanted: Mapping[str, str], labels: Mapping[str, _Label]) -> FileDetections:
     if not isinstance(image, dict) or not isinstance(image.get("file"), str) or not image["file"]:
         raise InputError(f"{where}: expected an entry with 'file', the name of a photo or video; correct or remove it")
     file = image["file"]
@@ -257,9 +281,9 @@ def _read_file(where: str, image: Any, wanted: frozenset[str], species: Mapping[
         if not isinstance(detection, dict) or "category" not in detection:
             raise InputError(f"{here}: expected category, conf and bbox, got {detection!r}; correct or remove it")
         if str(detection["category"]) in wanted:
-            name, score = _top_class(here, detection.get("classifications"), species)
-            if name.casefold() not in PEOPLE_AND_VEHICLES:
-                detections.append(_read_detection(here, detection, name, score))
+            category = wanted[str(detection["category"])]
+            named = Identification(category) if category else _top_class(here, detection.get("classifications"), labels)
+            detections.append(_read_detection(here, detection, named))
     frames = image.get("frames_processed")
     if frames is not None and not isinstance(frames, list):
         raise InputError(
@@ -271,24 +295,25 @@ def _read_file(where: str, image: Any, wanted: frozenset[str], species: Mapping[
     return FileDetections(file, tuple(detections), "", frame_rate, processed, is_video)
 
 
-def _top_class(where: str, classifications: Any, species: Mapping[str, str]) -> tuple[str, float | None]:
-    """The species of the best classification with its score: "" and None if there is none."""
+def _top_class(where: str, classifications: Any, labels: Mapping[str, _Label]) -> Identification:
+    """What the best classification says."""
     if not classifications:
-        return "", None
+        return UNIDENTIFIED
     pairs: list[Any] = classifications if isinstance(classifications, list) else [None]
     if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise InputError(
             f"{where}: expected classifications such as [['3', 0.9]], got {classifications!r}; correct or remove them"
         )
-    name, score = species.get(str(pairs[0][0]), ""), _number_in(pairs[0][1])
-    if not name or score is None:
-        return name, None
+    label, score = labels.get(str(pairs[0][0])), _number_in(pairs[0][1])
+    named = UNIDENTIFIED if label is None else identify(label.text, taxonomy=label.taxonomy)
+    if not named.species or score is None:
+        return named
     if not _is_number(score) or not 0 <= score <= 1:
         raise InputError(f"{where}, classifications: expected a score in 0..1, got {pairs[0][1]!r}; correct it")
-    return name, float(score)
+    return replace(named, score=float(score))
 
 
-def _read_detection(where: str, detection: dict[str, Any], species: str, score: float | None) -> FrameBox:
+def _read_detection(where: str, detection: dict[str, Any], named: Identification) -> FrameBox:
     bbox = detection.get("bbox")
     conf = detection.get("conf")
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(_is_number(value) for value in bbox):
@@ -297,7 +322,7 @@ def _read_detection(where: str, detection: dict[str, Any], species: str, score: 
         raise InputError(f"{where}: expected conf, a number in 0..1, got {conf!r}; correct it")
     left, top, width, height = bbox
     box = make_box((left, top, left + width, top + height), conf, f"{where}, bbox")
-    box = replace(box, species=species, species_score=score)
+    box = replace(box, species=named.species, species_score=named.score, species_label=named.label)
     number = detection.get("frame_number")
     return FrameBox(None if number is None else _frame_number(f"{where}, frame_number", number), box)
 

@@ -155,3 +155,9 @@ def test_packages_without_distances_or_angle_are_refused(tmp_path):
         InputError, match=r"deployments\.csv, line 2: expected a number above 0 in the column 'theta_deg'"
     ):
         survey(tmp_path, [row(0, 4)], theta_deg=None)
+
+
+def test_people_never_count(tmp_path):
+    rows = [row(0, 4), row(2, 5, species="Homo sapiens"), row(4, 6, species="red fox")]
+    assert survey(tmp_path, rows).distance_m.ravel().tolist() == [4, 6]
+    assert survey(tmp_path, rows, species="Vulpes vulpes").distance_m.ravel().tolist() == [4, 6]

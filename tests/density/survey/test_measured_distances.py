@@ -186,3 +186,19 @@ def test_an_interval_longer_than_the_deployment_is_refused(measured):
     text = deployments_text(snapshot_s=2).replace(",2,", ",2000000,")
     with pytest.raises(InputError, match=r"snapshot_s = 2e\+06 is longer than the [\d,]+ s that the camera worked"):
         measured(distances_rows(), text)
+
+
+def test_a_species_has_any_of_its_names_and_people_never_count(measured):
+    rows = distances_rows()
+    names = ["Vulpes vulpes", "red fox", "human", ""]
+    rows = [{**row, "species": names[i % 4]} for i, row in enumerate(rows)]
+    survey = measured(rows, deployments_text(), species="Rotfuchs")
+    assert len(survey.distance_m) == 120
+    assert "60 of 240 measured animals have an unknown species" in survey.notes[0]
+    assert len(measured(rows, deployments_text(), species="all").distance_m) == 180
+    with pytest.raises(InputError, match="no species is called 'red foxx'; did you mean 'red fox'"):
+        measured(rows, deployments_text(), species="red foxx")
+    with pytest.raises(InputError, match="'tejón' is ambiguous: it may be Meles meles"):
+        measured(rows, deployments_text(), species="tejón")
+    with pytest.raises(InputError, match="no detection of 'human'"):
+        measured(rows, deployments_text(), species="human")

@@ -32,7 +32,7 @@ from trapmeter.density.survey.species import (
     Filter,
     apply_filters,
     check_species,
-    is_any_species,
+    is_requested,
     nothing_counts,
 )
 from trapmeter.density.survey.survey import Survey
@@ -201,7 +201,7 @@ def _select_measured(package: Package, species: str | None) -> tuple[list[Observ
     animals = [row for row in package.observations if row.kind == ANIMAL]
     detected = (row.species for row in animals if row.radius_m is not None)
     check_species(package.path / "observations", "scientificName", detected, species)
-    requested = [row for row in animals if is_any_species(species) or row.species == species]
+    requested = [row for row in animals if is_requested(row.species, species)]
     measured = [row for row in requested if row.radius_m is not None]
     if len(measured) == len(requested):
         return measured, ()

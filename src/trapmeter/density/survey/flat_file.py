@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from trapmeter.density.survey.columns import check_value, column_of_rows
-from trapmeter.density.survey.species import is_any_species
+from trapmeter.density.survey.species import is_requested
 from trapmeter.density.survey.survey import Availability, Station, Survey
 from trapmeter.errors import InputError
 from trapmeter.tables.flatfile import SIZE_COLUMN, FlatRow
@@ -67,8 +67,7 @@ def survey_from_rows(
         )
         for (stratum, station), row in first.items()
     )
-    is_any = is_any_species(species)
-    detections = [row for row in rows if row.distance_m is not None and (is_any or row.species == species)]
+    detections = [row for row in rows if row.distance_m is not None and is_requested(row.species, species)]
     if not detections:
         file = rows[0].where.rsplit(", line", 1)[0]
         raise InputError(

@@ -44,7 +44,9 @@ from trapmeter.density.survey.species import (
     check_species,
     find_species_column,
     is_any_species,
+    is_requested,
     nothing_counts,
+    unknown_species_notes,
 )
 from trapmeter.density.survey.survey import Survey
 from trapmeter.errors import InputError
@@ -96,7 +98,8 @@ def read_measured_survey(settings: DensitySettings) -> Survey:
         deployments, silence_notes = judge_silence(
             deployments, media, rule, snapshot_s=settings.snapshot_s, is_photos=is_photos
         )
-    notes = [*table_notes, *gap_notes, *silence_notes]
+    requested = settings.requested_species if settings.species_column is None else None
+    notes = [*unknown_species_notes(everything, requested), *table_notes, *gap_notes, *silence_notes]
     if is_triggered:
         deployments, interval_notes = in_seconds(deployments)
         sites = compute_effort(deployments, settings)
@@ -196,8 +199,7 @@ def _read_estimates(settings: DensitySettings) -> tuple[list[Estimate], list[Est
     names = [row.optional_text(column) for _, row in rows]
     named = list(zip(everything, names, strict=True))
     check_species(path, column, (name for row, name in named if row.distance is not None), species)
-    is_any = is_any_species(species)
-    return everything, [row for row, name in named if is_any or row.distance is None or name == species], by_id
+    return everything, [row for row, name in named if row.distance is None or is_requested(name, species)], by_id
 
 
 def _observed_columns(

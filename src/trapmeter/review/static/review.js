@@ -134,6 +134,12 @@ const commands = {
   a: () => decide("accept", {}, { moves: true }),
   d: () => decide("delete", {}, { moves: true }),
   x: () => decide("not_animal", {}, { moves: true }),
+  i: () => at("species") ? at("species").select() : announce("no animal was measured in this second; press n to add one"),
+  species: () => {
+    // Else the field would keep the focus when the detail is replaced, and take the next keys.
+    at("species").blur();
+    return decide("species", { species: at("species").value.trim() });
+  },
   r: () => decide(stage.reacts ? "calm" : "reacts"),
   s: () => decide("static_not_animal"),
   S: () => decide("static_accept"),
@@ -179,6 +185,10 @@ document.addEventListener("keydown", (event) => {
   const target = event.target;
   if (target.closest("#filter")) return;
   // The browser itself handles typing in the field, and Enter and Space on a button, except on the row on display.
+  if (target.id === "species") {
+    if (event.key === "Escape") target.blur();
+    return;
+  }
   if (target.id === "typed" && !["Enter", "Escape"].includes(event.key)) return;
   const button = target.closest("button:not([aria-current])");
   if (button && ["Enter", " "].includes(event.key) && !at("typed").value && !stage.draft) return;
@@ -205,6 +215,7 @@ document.addEventListener("click", (event) => {
   if (key) press(key);
 });
 document.addEventListener("submit", (event) => {
+  if (event.target.id === "naming") { event.preventDefault(); press("species"); }
   if (event.target.id === "metres") { event.preventDefault(); press("Enter"); }
 });
 document.body.addEventListener("htmx:afterSwap", (event) => {

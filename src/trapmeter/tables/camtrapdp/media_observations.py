@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from itertools import accumulate
 
@@ -15,14 +16,38 @@ from trapmeter.tables.boxes import MediumBoxes
 from trapmeter.tables.camtrapdp.observation_cells import is_measured_by_person, trapmeter_tags
 from trapmeter.tables.camtrapdp.package import MediumRow, ObservationRow, Package
 from trapmeter.tables.metres import FARTHEST_KNOWN_M, expected_metres
+from trapmeter.tables.species_names import PERSON, VEHICLE, Identification, identify
 from trapmeter.tables.truth import LabelledRow, TruthRow
 
 ANIMAL, HUMAN = "animal", "human"
+_NOT_ANIMALS = {HUMAN: PERSON, "vehicle": VEHICLE}
+"""The canonical names of kinds of observations that are kept apart from animals."""
 
 
 def is_animal_in_medium(observation: ObservationRow) -> bool:
     """Whether this is an animal in one photo or video, not in an event of several."""
     return observation.level == "media" and observation.kind == ANIMAL and bool(observation.media_id)
+
+
+def identification_of(observation: ObservationRow) -> Identification:
+    """What an observation says of its animal, person or vehicle. Only a machine's classification has a score."""
+    if observation.kind in _NOT_ANIMALS:
+        return Identification(_NOT_ANIMALS[observation.kind])
+    score = None if observation.method == HUMAN or not observation.probability else _probability(observation)
+    return identify(observation.species, score, is_taxon=True)
+
+
+def _probability(observation: ObservationRow) -> float:
+    try:
+        score = float(observation.probability or 1)
+    except ValueError:
+        score = -1.0
+    if not 0 <= score <= 1:
+        raise InputError(
+            f"{observation.where}, column 'classificationProbability': expected a number from 0 to 1, or nothing, got "
+            f"{observation.probability!r}; correct that cell"
+        )
+    return score
 
 
 def second_of(observation: ObservationRow, medium: MediumRow) -> float:
@@ -48,20 +73,16 @@ def box_of(observation: ObservationRow) -> Box | None:
     if observation.bbox is None:
         return None
     x, y, width, height = observation.bbox
-    try:
-        score = 1.0 if observation.method == HUMAN else float(observation.probability or 1)
-    except ValueError:
-        score = -1.0
-    if not 0 <= score <= 1:
-        raise InputError(
-            f"{observation.where}, column 'classificationProbability': expected a number from 0 to 1, or nothing, got "
-            f"{observation.probability!r}; correct that cell"
-        )
-    return make_box((x, y, x + width, y + height), score, f"{observation.where}, bboxX to bboxHeight")
+    score = 1.0 if observation.method == HUMAN else _probability(observation)
+    box = make_box((x, y, x + width, y + height), score, f"{observation.where}, bboxX to bboxHeight")
+    named = identification_of(observation)
+    return replace(box, species=named.species, species_score=named.score, species_label=named.label)
 
 
 def boxes_by_medium(package: Package) -> dict[str, MediumBoxes]:
-    """The boxes of animals in each photo and video that has any, by mediaID.
+    """The boxes of animals, people and vehicles in each photo and video that has any, by mediaID.
+
+    Left out are those of people and vehicles beside animals of which none has a box.
 
     Left out are videos whose boxes all have the video's start as their time, unless trapmeter wrote one of them: most
     programs write one time for a whole video, which says nothing about when the box was visible.
@@ -72,9 +93,10 @@ def boxes_by_medium(package: Package) -> dict[str, MediumBoxes]:
     found: dict[str, dict[float, dict[tuple[float, ...], Box]]] = defaultdict(lambda: defaultdict(dict))
     is_timed: set[str] = set()
     media = {medium.media_id: medium for medium in package.media}
-    for observation in filter(is_animal_in_medium, package.observations):
+    boxless = _media_with_boxless_animals(package)
+    for observation in filter(_is_seen_in_medium, package.observations):
         medium, box = media.get(observation.media_id), box_of(observation)
-        if medium is None or box is None:
+        if medium is None or box is None or observation.media_id in boxless:
             continue
         second = max(second_of(observation, medium), 0.0)
         if second > 0 or "second" in trapmeter_tags(observation):
@@ -126,13 +148,37 @@ def labels_of(package: Package) -> list[LabelledRow]:
     return labels
 
 
-def species_by_medium(package: Package) -> dict[str, str]:
-    """The scientific name of the animals in each medium, by mediaID; media with none or several are left out."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for observation in filter(is_animal_in_medium, package.observations):
-        if observation.species:
-            found[observation.media_id].add(observation.species)
-    return {media_id: next(iter(names)) for media_id, names in found.items() if len(names) == 1}
+def species_by_medium(package: Package) -> dict[str, Identification]:
+    """What the animals in each medium are, by mediaID; media with none or several species are left out.
+
+    Of several observations with a score the surest counts; a person's has none, and counts more.
+
+    Raises:
+        InputError: a probability is out of range.
+    """
+    found: dict[str, list[Identification]] = defaultdict(list)
+    for observation in filter(_is_seen_in_medium, package.observations):
+        named = identification_of(observation)
+        if named.species:
+            found[observation.media_id].append(named)
+    return {
+        media_id: max(names, key=lambda named: 2.0 if named.score is None else named.score)
+        for media_id, names in found.items()
+        if len({named.species for named in names}) == 1
+    }
+
+
+def _is_seen_in_medium(observation: ObservationRow) -> bool:
+    """Whether this is an animal, person or vehicle in one photo or video."""
+    return is_animal_in_medium(observation) or (
+        observation.level == "media" and observation.kind in _NOT_ANIMALS and bool(observation.media_id)
+    )
+
+
+def _media_with_boxless_animals(package: Package) -> set[str]:
+    """The media with animals, none of which has a box: the detector has to find them."""
+    animals = [row for row in package.observations if is_animal_in_medium(row)]
+    return {row.media_id for row in animals} - {row.media_id for row in animals if row.bbox is not None}
 
 
 def events_by_medium(package: Package) -> dict[str, str]:

@@ -18,6 +18,7 @@ from trapmeter.errors import InputError
 from trapmeter.records import Box, Estimate
 from trapmeter.tables.camtrapdp.package import MediumRow, ObservationRow
 from trapmeter.tables.csvfile import fixed_decimals, to_cell
+from trapmeter.tables.species_names import canonical_name, is_scientific
 
 PREFIX = "trapmeter:"
 CLASSIFIED_BY = f"trapmeter {__version__}"
@@ -86,7 +87,10 @@ def new_row_cells(medium: MediumRow, estimate: Estimate, agreed: AgreedValues, c
     """
     time = timestamp_at(medium.row.raw("timestamp").strip(), estimate.observation.time_s)
     position = _position_cells(estimate)
-    tags = _tags("", estimate, position["individualPositionAngle"], has_species_of_medium=bool(agreed.species))
+    own = scientific_name(estimate)
+    is_of_medium = own in ("", canonical_name(agreed.species, is_taxon=True)) and bool(agreed.species)
+    is_of_medium &= estimate.observation.species_score is None
+    tags = _tags("", estimate, position["individualPositionAngle"], has_species_of_medium=is_of_medium)
     return {
         "observationID": observation_id(medium, estimate),
         "deploymentID": medium.row.raw("deploymentID"),
@@ -96,7 +100,7 @@ def new_row_cells(medium: MediumRow, estimate: Estimate, agreed: AgreedValues, c
         "eventEnd": time,
         "observationLevel": "media",
         "observationType": "animal",
-        "scientificName": agreed.species,
+        "scientificName": agreed.species if is_of_medium else own,
         "count": "1",
         **_bbox_cells(estimate.observation.box),
         **position,
@@ -119,7 +123,8 @@ def updated_cells(
     if angle and trapmeter_tags(observation).get("angle") != angle:
         del changes["individualPositionAngle"]
     angle_tag = changes.get("individualPositionAngle", "")
-    changes["observationTags"] = _tags(tags, estimate, angle_tag, has_species_of_medium=_SPECIES in tags)
+    is_of_medium = _SPECIES in tags and estimate.observation.species_score is None
+    changes["observationTags"] = _tags(tags, estimate, angle_tag, has_species_of_medium=is_of_medium)
     if not observation.event_id and _event_id(estimate):
         changes["eventID"] = _event_id(estimate)
     if not observation.individual_id and observation.count in (None, 1):
@@ -131,10 +136,19 @@ def updated_cells(
         changes |= _bbox_cells(estimate.observation.box)
     if is_own_row:
         changes |= _classification(estimate, classified_at)
+        own = scientific_name(estimate)
+        if own and not is_of_medium:
+            changes["scientificName"] = own
     return changes
 
 
 _SPECIES = f"{PREFIX}species=medium"
+
+
+def scientific_name(estimate: Estimate) -> str:
+    """The scientific name of an animal as a cell; "" if it is unknown or the results have another name."""
+    species = estimate.observation.species
+    return to_cell(species) if is_scientific(species) else ""
 
 
 def _position_cells(estimate: Estimate) -> dict[str, str]:
@@ -172,12 +186,13 @@ def _event_id(estimate: Estimate) -> str:
 
 
 def _classification(estimate: Estimate, classified_at: str) -> dict[str, str]:
-    box = estimate.observation.box
+    box, score = estimate.observation.box, estimate.observation.species_score
+    score = score if score is not None or box is None else box.score
     return {
         "classificationMethod": _method(estimate),
         "classifiedBy": to_cell(f"{CLASSIFIED_BY} {estimate.model_id}".rstrip()),
         "classificationTimestamp": classified_at,
-        "classificationProbability": "" if box is None else f"{box.score:.3f}",
+        "classificationProbability": "" if score is None else f"{score:.3f}",
     }
 
 
