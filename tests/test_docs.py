@@ -20,6 +20,10 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+QUICKER = {"evaluate": ("--simulated", "20"), "train": ("--simulated", "20")}
+"""Added to the box model's commands, whose usual number of simulated sites takes minutes."""
+
+
 def commands(page: Path) -> list[list[str]]:
     blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
@@ -96,7 +100,7 @@ def test_there_is_something_to_try() -> None:
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda page: page.name)
 def test_commands_run(page: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in commands(page):
-        monkeypatch.setattr(sys, "argv", ["trapmeter", *command])
+        monkeypatch.setattr(sys, "argv", ["trapmeter", *command, *QUICKER.get(command[1], ())])
         with pytest.raises(SystemExit) as ended:
             main()
         assert not ended.value.code, command

@@ -213,7 +213,7 @@ def test_commands_read_from_and_write_to_buckets(
         "results: s3://traps/results/distances.csv\nreport:  s3://traps/results/report.html" in capsys.readouterr().out
     )
     files = uploaded()
-    assert files.keys() == {"distances.csv", "report.html", "run.json", "seen.jsonl"}
+    assert files.keys() == {"distances.csv", "media.csv", "report.html", "run.json", "seen.jsonl"}
     assert files["distances.csv"] == table
     # The pictures of the report come from the bucket.
     assert files["report.html"].count(b"data:image/jpeg") == 4
