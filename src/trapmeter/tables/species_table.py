@@ -97,9 +97,10 @@ def read_species_table(path: str | Path, media: Iterable[tuple[str, str]]) -> Sp
     }
     by_medium = _by_medium(path, name, named, list(media))
     if not any(by_medium.values()):
-        raise InputError(
-            f"{path}: none of the {len(named)} names in column {name!r} is one of the media; write names as in media_id"
+        kind, hint = (
+            ("sites", "name the sites with --site") if name == "site_id" else ("media", "write names as in media_id")
         )
+        raise InputError(f"{path}: none of the {len(named)} names in column {name!r} is one of the {kind}; {hint}")
     found = [row for animals in by_medium.values() for row in animals]
     names = {row.identification.species for row in found if row.shoulder is None}
     unsized = sorted(name for name in names if is_animal(name) and usual_shoulder(name) is None)
