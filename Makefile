@@ -17,8 +17,11 @@ demo-train: $(FULL)/installed
 check: $(FULL)/installed lint
 	$(FULL)/bin/python -m pytest -n auto -m "not slow"
 
+# Trainings get processes of their own: in one that had run thousands of other tests, torch sometimes died.
+TRAININGS := tests/training tests/distillation tests/competition
 test: $(FULL)/installed lint
-	$(FULL)/bin/python -m pytest -n auto
+	$(FULL)/bin/python -m pytest -n auto $(TRAININGS:%=--ignore=%)
+	$(FULL)/bin/python -m pytest -n auto $(TRAININGS)
 
 lint: $(FULL)/installed
 	$(FULL)/bin/ruff format --check .

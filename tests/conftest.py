@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 
 if TYPE_CHECKING:
@@ -119,3 +121,11 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
     # The browser also reports responses by which the server refuses a request on purpose.
     assert [text for text in errors if PLAYWRIGHT_STYLE not in text and "Failed to load resource" not in text] == []
+
+
+@pytest.fixture(autouse=True)
+def trace_of_a_crash(pytestconfig: pytest.Config) -> None:
+    """Shows where a crash happened: Ray replaces pytest's handlers, and its own trace goes to the captured output."""
+    descriptor = pytestconfig.stash.get(fault_handler_stderr_fd_key, None)
+    if descriptor is not None:
+        faulthandler.enable(descriptor)
