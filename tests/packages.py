@@ -10,9 +10,11 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 MISSING = ["", "NA", "NaN", "nan"]
 FEATURES = [
@@ -142,6 +144,24 @@ def write_package(
     resources[-1] |= resource
     (folder / "datapackage.json").write_text(json.dumps({"name": "made-up", "resources": resources}, indent=2) + "\n")
     return folder
+
+
+def frictionless_problems(folder: Path, whole: Collection[str] = NAMES) -> list[list[str]]:
+    """The problems that frictionless finds in a package's tables and their keys, by the columns of the standard.
+
+    whole: the tables that must have all columns; others are checked by those that they have.
+    """
+    frictionless = pytest.importorskip("frictionless", reason="frictionless is not installed")
+    resources = json.loads((folder / "datapackage.json").read_text())["resources"]
+    for resource in resources:
+        schema = SCHEMAS[resource["name"]]
+        if resource["name"] not in whole:
+            head = (folder / resource["path"]).read_text().splitlines()[0].split(",")
+            schema = {**schema, "fields": [field for field in schema["fields"] if field["name"] in head]}
+        resource["schema"] = schema
+        del resource["profile"]
+    package = frictionless.Package.from_descriptor({"name": "a", "resources": resources}, basepath=str(folder))
+    return package.validate().flatten(["type", "note"])
 
 
 def packed(folder: Path, path: Path, root: str = "") -> Path:

@@ -18,6 +18,7 @@ from packages import (
     SCHEMAS,
     SITE,
     contents,
+    frictionless_problems,
     medium,
     observation,
     observations_in,
@@ -51,21 +52,7 @@ def problems() -> Validate:
 
     Of deployments and media, which trapmeter doesn't write, only the columns that the tables have.
     """
-    frictionless = pytest.importorskip("frictionless", reason="frictionless is not installed")
-
-    def validate(folder: Path) -> list[list[str]]:
-        resources = json.loads((folder / "datapackage.json").read_text())["resources"]
-        for resource in resources:
-            schema = SCHEMAS[resource["name"]]
-            if resource["name"] != "observations":
-                head = (folder / resource["path"]).read_text().splitlines()[0].split(",")
-                schema = {**schema, "fields": [field for field in schema["fields"] if field["name"] in head]}
-            resource["schema"] = schema
-            del resource["profile"]
-        package = frictionless.Package.from_descriptor({"name": "a", "resources": resources}, basepath=str(folder))
-        return package.validate().flatten(["type", "note"])
-
-    return validate
+    return lambda folder: frictionless_problems(folder, ["observations"])
 
 
 def test_missing_values_of_the_standard_count_as_empty_cells(package: Path, tmp_path: Path, problems: Validate) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,26 @@ from trapmeter.files import PathLike, check_writable
 from trapmeter.media.discovery import medium_kind
 from trapmeter.media.opening import open_medium
 from trapmeter.records import Estimate, Medium, MediumKind, Status, row_order
+from trapmeter.tables.cameras import read_cameras
+from trapmeter.tables.camtrapdp.descriptor import (
+    CaptureMethod,
+    ObservationLevel,
+    PackageMetadata,
+    SamplingDesign,
+    parse_contributor,
+)
 from trapmeter.tables.camtrapdp.export import export_package
+from trapmeter.tables.camtrapdp.new_package import SurveyTables, write_new_package
+from trapmeter.tables.csvfile import read_columns
+from trapmeter.tables.deployments import read_deployments
 from trapmeter.tables.distances import find_distances, read_distances, read_run_facts
 from trapmeter.tables.drivendata import write_nearest_distances
 from trapmeter.tables.file_names import leaves_root
+from trapmeter.tables.medium_times import MEDIA_CSV, read_media
 from trapmeter.tables.megadetector import write_megadetector
-from trapmeter.tables.site_locations import read_site_locations, write_geojson
+from trapmeter.tables.site_locations import SiteLocation, read_site_locations, write_geojson
 from trapmeter.tables.timelapse import write_timelapse
-from trapmeter.tables.times import parse_zone
+from trapmeter.tables.times import TimeReader, parse_zone
 
 MILLISECOND_RATE = 1000.0
 """Frame rate of videos that are missing. Their frame numbers count milliseconds, which tools convert to the same times."""
@@ -36,6 +49,26 @@ class ExportFormat(StrEnum):
     CAMTRAP_DP = "camtrap-dp"
 
 
+@dataclass(frozen=True, slots=True)
+class NewPackageOptions:
+    """What a new Camtrap DP needs besides the results; see `trapmeter export`.
+
+    title, contributors and sampling_design are required. deployments: a table as `trapmeter density` takes it. cameras: a
+    table as `trapmeter predict` takes it.
+    """
+
+    title: str | None = None
+    contributors: tuple[str, ...] = ()
+    sampling_design: SamplingDesign | None = None
+    capture_method: CaptureMethod | None = None
+    level: ObservationLevel | None = None
+    deployments: PathLike | None = None
+    cameras: PathLike | None = None
+
+
+NO_OPTIONS = NewPackageOptions()
+
+
 def export_results(
     results: PathLike,
     out: PathLike,
@@ -43,12 +76,14 @@ def export_results(
     places: PathLike | None = None,
     package: PathLike | None = None,
     timezone: str | None = None,
+    new_package: NewPackageOptions = NO_OPTIONS,
 ) -> list[str]:
     """Writes results in another format and returns notes for the user.
 
     results: a folder that `predict` wrote, or a distances.csv. places: the locations of the sites, as `read_site_locations`
-    takes them; for geojson only. package: the Camtrap DP to copy, with the distances added; for camtrap-dp only.
-    timezone: of the package's times that carry none, such as Europe/Berlin or +02:00.
+    takes them; for geojson, and for a new Camtrap DP. package: the Camtrap DP to copy, with the distances added; without
+    it, camtrap-dp writes a new one. timezone: of the package's times that carry none, such as Europe/Berlin or +02:00.
+    new_package: for a new Camtrap DP only.
 
     Raises:
         InputError: a table is not as expected, or has nothing that the format can express.
@@ -56,15 +91,9 @@ def export_results(
     """
     results, out = Path(results), Path(out)
     zone = None if timezone is None else parse_zone(timezone)
-    if (places is None) == (form is ExportFormat.GEOJSON):
-        raise InputError(
-            "--places, a CSV file of site_id, latitude and longitude, goes with --format geojson, and only there"
-        )
-    if (package is None) == (form is ExportFormat.CAMTRAP_DP):
-        raise InputError(
-            "--package, the Camtrap DP that the media are of, goes with --format camtrap-dp, and only there"
-        )
-    if package is None:
+    is_new_package = form is ExportFormat.CAMTRAP_DP and package is None
+    _check_options(form, places, package, new_package, is_new_package=is_new_package)
+    if form is not ExportFormat.CAMTRAP_DP:
         check_writable(out)
     source = find_distances(results)
     if out.exists() and out.samefile(source):
@@ -84,9 +113,114 @@ def export_results(
             return [f"{len(missing):,} sites have no location and were left out: {names}"] if missing else []
         case ExportFormat.CAMTRAP_DP if package is not None:
             return export_package(Path(package), out, estimates, _finished_at(read_run_facts(source)), zone)
+        case ExportFormat.CAMTRAP_DP:
+            return _export_new_package(source, out, estimates, places, zone, new_package)
         case _:
             return _export_megadetector(source, out, estimates)
     return []
+
+
+def _check_options(
+    form: ExportFormat,
+    places: PathLike | None,
+    package: PathLike | None,
+    new_package: NewPackageOptions,
+    *,
+    is_new_package: bool,
+) -> None:
+    """Raises InputError if an option is of another format, or one that the format requires is missing."""
+    if package is not None and form is not ExportFormat.CAMTRAP_DP:
+        raise InputError(
+            "--package, the Camtrap DP that the media are of, goes with --format camtrap-dp, and only there"
+        )
+    if form is ExportFormat.GEOJSON and places is None:
+        raise InputError("--format geojson needs --places, a CSV file of site_id, latitude and longitude")
+    if places is not None and not (form is ExportFormat.GEOJSON or is_new_package):
+        raise InputError(
+            "--places, a CSV file of site_id, latitude and longitude, goes with --format geojson, or with --format "
+            "camtrap-dp without --package, and only there"
+        )
+    given = [f"--{name.replace('_', '-')}" for name in _given(new_package)]
+    if given and not is_new_package:
+        raise InputError(
+            f"{', '.join(given)} goes with --format camtrap-dp without --package, which writes a new package, and only there"
+        )
+
+
+def _given(options: NewPackageOptions) -> list[str]:
+    """The names of the options that are set, as the command line has them."""
+    names = {"contributors": "contributor"}
+    return [names.get(field.name, field.name) for field in fields(options) if getattr(options, field.name)]
+
+
+def _export_new_package(
+    source: Path,
+    out: Path,
+    estimates: Sequence[Estimate],
+    places: PathLike | None,
+    zone: tzinfo | None,
+    options: NewPackageOptions,
+) -> list[str]:
+    metadata = _package_metadata(options)
+    times = source.with_name(MEDIA_CSV)
+    if not times.is_file():
+        raise InputError(
+            f"{times} does not exist, so nothing says when the media were taken, which Camtrap DP requires; run `trapmeter "
+            "predict` again, or give its folder"
+        )
+    media = read_media(times)
+    deployments = None if options.deployments is None else Path(options.deployments)
+    survey = SurveyTables(
+        None if deployments is None else read_deployments(deployments, TimeReader(zone)),
+        _locations(places, deployments),
+        {} if options.cameras is None else read_cameras(options.cameras),
+    )
+    if survey.deployments and survey.deployments[0].start.tzinfo is None:
+        raise InputError(
+            f"{survey.deployments[0].where}: Camtrap DP requires times with a zone; name that of the table with --timezone, "
+            "such as --timezone Europe/Berlin or --timezone +02:00"
+        )
+    names = {estimate.observation.media_id for estimate in estimates} | media.keys()
+    return write_new_package(
+        out,
+        estimates,
+        media,
+        {name: medium_kind(Path(name)) or MediumKind.VIDEO for name in names},
+        survey,
+        metadata,
+        created=datetime.now(UTC),
+        classified_at=_finished_at(read_run_facts(source)),
+        zone=zone,
+    )
+
+
+def _package_metadata(options: NewPackageOptions) -> PackageMetadata:
+    """What the user says about the survey.
+
+    Raises:
+        InputError: something that the standard requires is missing.
+    """
+    if options.title is None or not options.contributors or options.sampling_design is None:
+        raise InputError(
+            "a new Camtrap DP needs --title, --contributor and --sampling-design (one of "
+            f"{', '.join(SamplingDesign)}), which the standard requires; to fill in a package that you have, give --package"
+        )
+    return PackageMetadata(
+        options.title,
+        tuple(parse_contributor(text) for text in options.contributors),
+        options.sampling_design,
+        options.capture_method or CaptureMethod.ACTIVITY_DETECTION,
+        options.level or ObservationLevel.MEDIA,
+    )
+
+
+def _locations(places: PathLike | None, deployments: Path | None) -> dict[str, SiteLocation]:
+    """The locations of the sites: from a table of their own, or else from that of the deployments if it has them."""
+    if places is not None:
+        return read_site_locations(places)
+    if deployments is not None and {"latitude", "longitude"} <= set(read_columns(deployments)):
+        return read_site_locations(deployments)
+    return {}
 
 
 def _export_megadetector(source: Path, out: Path, estimates: Sequence[Estimate]) -> list[str]:

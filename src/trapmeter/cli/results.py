@@ -11,6 +11,7 @@ from trapmeter.cli.options import OUT, print_progress
 from trapmeter.export import ExportFormat
 from trapmeter.report.run_report import ReportFormat
 from trapmeter.settings import Jobs, Range
+from trapmeter.tables.camtrapdp.descriptor import CaptureMethod, ObservationLevel, SamplingDesign
 
 review = App(name="review")
 """`trapmeter review DIR` opens the page, `trapmeter review export DIR` writes what was decided."""
@@ -81,6 +82,13 @@ def export(
     places: Path | None = None,
     package: Path | None = None,
     timezone: str | None = None,
+    deployments: Path | None = None,
+    cameras: Path | None = None,
+    title: str | None = None,
+    contributor: tuple[str, ...] = (),
+    sampling_design: SamplingDesign | None = None,
+    capture_method: CaptureMethod | None = None,
+    level: ObservationLevel | None = None,
 ) -> None:
     """Write results in the format of another tool.
 
@@ -90,6 +98,8 @@ def export(
         trapmeter export results/ --format timelapse --out timelapse.csv
         trapmeter export results/ --format geojson --places deployments.csv --out sites.geojson
         trapmeter export results/ --format camtrap-dp --package survey-dp/ --out survey-dp-distances/
+        trapmeter export results/ --format camtrap-dp --deployments deployments.csv --title "Tai 2024" \
+            --contributor "Ada Example <ada@example.org>" --sampling-design systematic-random --out tai-dp
 
     Parameters
     ----------
@@ -100,15 +110,33 @@ def export(
     format_
         megadetector (JSON), timelapse (CSV to import there), drivendata (video_id, time, distance), geojson or camtrap-dp.
     places
-        For geojson: a CSV file of site_id, latitude, longitude, or a Camtrap DP or its deployments.csv.
+        For geojson, and for a new Camtrap DP: a CSV file of site_id, latitude, longitude, or a Camtrap DP or its
+        deployments.csv.
     package
-        For camtrap-dp: the package to copy, with distances in its observations (folder, zip or datapackage.json).
+        For camtrap-dp: the package to copy, with distances in its observations (folder, zip or datapackage.json). Without it,
+        a new package is written, for which the following options are.
     timezone
-        For camtrap-dp: the zone of the package's times that carry none, such as Europe/Berlin or +02:00.
+        For camtrap-dp: the zone of times that carry none, such as Europe/Berlin or +02:00.
+    deployments
+        When cameras worked: a CSV file of site_id, start, end, and optionally latitude, longitude, or others of the standard.
+        Default: from the first to the last medium of each site.
+    cameras
+        CSV file of site_id, hfov_deg, height_m, pitch_deg, for the height and tilt of the cameras.
+    title
+        Title of the survey. Required.
+    contributor
+        Name, or name and e-mail address, of somebody who contributed. May be given several times. Required.
+    sampling_design
+        How the places of the cameras were chosen. Required.
+    capture_method
+        What made the cameras take media. Default: activity-detection.
+    level
+        Rows of observations: an animal in each photo and at each second (media, the default), or in each event.
     """
-    from trapmeter.export import export_results
+    from trapmeter.export import NewPackageOptions, export_results
 
-    for line in export_results(results, out, format_, places, package, timezone):
+    options = NewPackageOptions(title, contributor, sampling_design, capture_method, level, deployments, cameras)
+    for line in export_results(results, out, format_, places, package, timezone, options):
         print(line)
     print(f"written: {out}")
 

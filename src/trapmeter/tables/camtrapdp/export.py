@@ -62,17 +62,29 @@ def check_copy(path: Path, out: Path) -> None:
     if is_archive(path) != is_archive(out):
         kind = "a zip archive: let --out end in .zip too" if is_archive(path) else "a folder: give a folder as --out"
         raise RunError(f"{out}: the package {path} is {kind}")
-    if not out.absolute().parent.is_dir():
-        raise RunError(f"{out} can't be written: there is no folder {out.parent}; create it or correct the name")
+    check_new(out)
     if is_archive(path):
-        if out.exists() and (out.is_dir() or out.samefile(path)):
-            raise RunError(f"{out} is {'a folder' if out.is_dir() else 'the package itself'}; choose another --out")
+        if out.exists() and out.samefile(path):
+            raise RunError(f"{out} is the package itself; choose another --out")
         return
     root = PackageFolder(path).root
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} exists already; remove it or choose another --out")
     if out.resolve().is_relative_to(root.resolve()):
         raise RunError(f"{out} lies in the package {root}; choose another --out")
+
+
+def check_new(out: Path) -> None:
+    """Checks that a package can be written to out: a zip archive, which is replaced, or a folder that is new or empty.
+
+    Raises:
+        RunError: out is something else, or its folder doesn't exist.
+    """
+    if not out.absolute().parent.is_dir():
+        raise RunError(f"{out} can't be written: there is no folder {out.parent}; create it or correct the name")
+    if is_archive(out):
+        if out.is_dir():
+            raise RunError(f"{out} is a folder; choose another --out")
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists already; remove it or choose another --out")
 
 
 def _copy_archive(package: PackageArchive, path: Path, out: Path, replaced: Mapping[str, bytes]) -> None:

@@ -22,7 +22,8 @@ from trapmeter.tables.species_names import canonical_name, is_scientific
 
 PREFIX = "trapmeter:"
 CLASSIFIED_BY = f"trapmeter {__version__}"
-_NAMESPACE = UUID("6c1d8f0e-5a37-5f0b-9f0d-3f3a2d5a7c11")
+NAMESPACE = UUID("6c1d8f0e-5a37-5f0b-9f0d-3f3a2d5a7c11")
+"""Of the ids of rows that trapmeter adds."""
 _POSITION = ("individualPositionRadius", "individualPositionAngle")
 _BBOX = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
 REQUIRED_COLUMNS = ("mediaID", "individualID", *_POSITION, *_BBOX, "classificationMethod", "observationTags")
@@ -77,7 +78,7 @@ def is_measured_by_person(observation: ObservationRow) -> bool:
 def observation_id(medium: MediumRow, estimate: Estimate) -> str:
     """The id of a row that trapmeter adds: always the same for an animal at a second of a medium."""
     time_s, animal_id = estimate.observation.time_s, estimate.observation.animal_id
-    return str(uuid5(_NAMESPACE, json.dumps([medium.media_id, _seconds_text(time_s), animal_id])))
+    return str(uuid5(NAMESPACE, json.dumps([medium.media_id, _seconds_text(time_s), animal_id])))
 
 
 def new_row_cells(medium: MediumRow, estimate: Estimate, agreed: AgreedValues, classified_at: str) -> dict[str, str]:
@@ -85,27 +86,45 @@ def new_row_cells(medium: MediumRow, estimate: Estimate, agreed: AgreedValues, c
 
     classified_at: date and time of the run, "" when it isn't known.
     """
-    time = timestamp_at(medium.row.raw("timestamp").strip(), estimate.observation.time_s)
     position = _position_cells(estimate)
     own = scientific_name(estimate)
     is_of_medium = own in ("", canonical_name(agreed.species, is_taxon=True)) and bool(agreed.species)
     is_of_medium &= estimate.observation.species_score is None
     tags = _tags("", estimate, position["individualPositionAngle"], has_species_of_medium=is_of_medium)
     return {
+        **_row_cells(medium, estimate, "animal", classified_at),
         "observationID": observation_id(medium, estimate),
-        "deploymentID": medium.row.raw("deploymentID"),
-        "mediaID": medium.row.raw("mediaID"),
         "eventID": agreed.event_id or _event_id(estimate),
-        "eventStart": time,
-        "eventEnd": time,
-        "observationLevel": "media",
-        "observationType": "animal",
         "scientificName": agreed.species if is_of_medium else own,
         "count": "1",
-        **_bbox_cells(estimate.observation.box),
         **position,
         "individualID": _individual_id(medium, estimate),
         "observationTags": tags,
+    }
+
+
+def unmeasured_row_cells(medium: MediumRow, estimate: Estimate, kind: str, classified_at: str) -> dict[str, str]:
+    """The cells, by column, of a row for what has no position: a person, vehicle or thing, or a medium without an animal.
+
+    kind: the observationType. classified_at: date and time of the run, "" when it isn't known.
+    """
+    box = estimate.observation.box
+    what = [medium.media_id, _seconds_text(estimate.observation.time_s), kind, None if box is None else box.xyxy]
+    identity = str(uuid5(NAMESPACE, json.dumps(what)))
+    return {"observationID": identity, **_row_cells(medium, estimate, kind, classified_at)}
+
+
+def _row_cells(medium: MediumRow, estimate: Estimate, kind: str, classified_at: str) -> dict[str, str]:
+    time = timestamp_at(medium.row.raw("timestamp").strip(), estimate.observation.time_s)
+    return {
+        "deploymentID": medium.row.raw("deploymentID"),
+        "mediaID": medium.row.raw("mediaID"),
+        "eventID": _event_id(estimate),
+        "eventStart": time,
+        "eventEnd": time,
+        "observationLevel": "media",
+        "observationType": kind,
+        **_bbox_cells(estimate.observation.box),
         **_classification(estimate, classified_at),
     }
 
