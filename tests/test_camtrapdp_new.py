@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from packages import NAMES, frictionless_problems
+from photo_world import LEFT, RIGHT, Photo, photo_settings
 from terminal import call
 from trapmeter.density.run import run_density
 from trapmeter.errors import InputError, RunError
 from trapmeter.export import ExportFormat, NewPackageOptions, export_results
+from trapmeter.prediction.run import run_prediction
 from trapmeter.records import Box, Distance, Estimate, Observation, Status
 from trapmeter.tables.camtrapdp.descriptor import CaptureMethod, ObservationLevel, SamplingDesign, parse_contributor
 from trapmeter.tables.camtrapdp.new_deployments import COLUMNS as DEPLOYMENT_COLUMNS
@@ -384,6 +386,36 @@ def test_density_of_the_package_is_that_of_the_results(export: Export, tmp_path:
     alone = run_density(tmp_path / "dp", theta_deg=42, snapshot_s=2, **choices)
     for run in (with_table, alone):
         assert run.analysis.best.density == of_results.analysis.best.density
+
+
+def test_a_wildlife_insights_download_becomes_a_package(tmp_path: Path) -> None:
+    photos = {"D1/a.jpg": Photo(None, [LEFT]), "D1/b.jpg": Photo(None), "D2/a.jpg": Photo(None, [RIGHT])}
+    (tmp_path / "deployments.csv").write_text(
+        "project_id,deployment_id,placename,longitude,latitude,start_date,end_date\n"
+        "20,D1,north,-62.9,-8.5,2021-08-26 00:00:00,2021-09-19 00:00:00\n"
+        "20,D2,north,-62.9,-8.5,2021-09-19 00:00:00,2021-10-19 00:00:00\n"
+    )
+    (tmp_path / "images.csv").write_text(
+        "project_id,deployment_id,image_id,filename,is_blank,genus,species,common_name,timestamp\n"
+        "20,D1,i1,a.jpg,0,Panthera,onca,Jaguar,2021-08-27 10:00:00\n"
+        "20,D1,i2,b.jpg,1,,,Blank,2021-08-27 11:00:00\n"
+        "20,D2,i3,a.jpg,0,Mazama,,Brocket,2021-09-27 12:00:00\n"
+    )
+    images, deployments = tmp_path / "images.csv", tmp_path / "deployments.csv"
+    told = {"media_times": images, "species": str(images), "site": f"csv:{images}", "timezone": "-04:00"}
+    run_prediction(photo_settings(tmp_path, photos, deployments=deployments, places=deployments, **told))
+    new_package = NewPackageOptions(**OPTIONS, deployments=deployments)
+    made = tmp_path / "dp"
+    export_results(tmp_path / "out", made, ExportFormat.CAMTRAP_DP, timezone="-04:00", new_package=new_package)
+    assert frictionless_problems(made) == []
+    assert [row["deploymentID"] for row in rows_of(made, "deployments")] == ["D1", "D2"]
+    assert [(row["mediaID"], row["deploymentID"], row["timestamp"]) for row in rows_of(made, "media")] == [
+        ("D1/a.jpg", "D1", "2021-08-27T10:00:00-04:00"),
+        ("D1/b.jpg", "D1", "2021-08-27T11:00:00-04:00"),
+        ("D2/a.jpg", "D2", "2021-09-27T12:00:00-04:00"),
+    ]
+    observed = [(row["observationType"], row["scientificName"]) for row in rows_of(made, "observations")]
+    assert observed == [("animal", "Panthera onca"), ("blank", ""), ("animal", "Mazama")]
 
 
 def test_the_command_writes_a_package(export: Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

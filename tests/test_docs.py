@@ -53,6 +53,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "site_id,x,y,width,height,distance_m\nS01,500,600,1280,720,3\nS01,700,400,1280,720,6\nS01,600,330,1280,720,10\n"
     )
     (tmp_path / "STARTS_CSV").write_text("media_id,start\nS01/a.mp4,2024-05-01T06:00:00\n")
+    (tmp_path / "DEPLOYMENTS_CSV").write_text(
+        "site_id,start,end,latitude,longitude\nS01,2024-05-01,2024-05-11,-6.5,12.25\n"
+    )
     (tmp_path / "SPECIES_CSV").write_text("site_id,species\nS01,red river hog\n")
     (tmp_path / "CAMERAS_CSV").write_text("site_id,focal_35mm,height_m,pitch_deg\nS01,43,1.0,-8\n")
     (tmp_path / "PLACES_CSV").write_text("site_id,latitude,longitude\nS01,-6.5,12.25\n")

@@ -14,6 +14,7 @@ from trapmeter.files import atomic_file
 from trapmeter.tables.csvfile import UniqueRows, read_rows, to_cell
 from trapmeter.tables.species_names import canonical_name, is_animal
 from trapmeter.tables.times import TimeReader, hour_of_day, hour_or_time
+from trapmeter.tables.wildlife_insights import read_survey_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ def read_activity_times(
 def read_media_starts(path: str | Path, times: TimeReader | None = None) -> dict[str, datetime]:
     """Reads a CSV file with media_id and start, the date and time at which each video or photo starts.
 
+    The images.csv of a Wildlife Insights download is read as well.
+
     times: reads the times of this table and of those that are compared with it.
 
     Raises:
@@ -89,7 +92,7 @@ def read_media_starts(path: str | Path, times: TimeReader | None = None) -> dict
     times = times or TimeReader()
     starts: dict[str, datetime] = {}
     media = UniqueRows()
-    for row in read_rows(path, required=("media_id", "start")):
+    for row in read_survey_rows(path, required=("media_id", "start"), one_per_image=True):
         name = row.text("media_id")
         media.check(row, name, name)
         starts[name] = times.read(row, "start")

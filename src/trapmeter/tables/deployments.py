@@ -4,6 +4,7 @@ Columns: site_id, start, end (or from, to), theta_deg, snapshot_s, and optionall
 separated by a blank), stratum, area_km2 and clock_offset (what must be added to the camera's time, which `predict` does).
 Camtrap DP's deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well. It has neither angle nor interval,
 so you give these for all sites, or in columns theta_deg and snapshot_s beside its own. Gaps have site_id, from and to.
+That of a Wildlife Insights download (placename, start_date, end_date) is read likewise.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pathlib import Path
 from trapmeter.errors import InputError
 from trapmeter.tables import clock_offsets
 from trapmeter.tables.camtrapdp.package import DeploymentRow, deployment_row, with_missing_emptied
-from trapmeter.tables.csvfile import Row, read_columns, read_rows
+from trapmeter.tables.csvfile import Row, read_rows
 from trapmeter.tables.times import Hours, TimeReader, hour_of_day, in_zone, is_within_hours, parse_hours, to_instant
+from trapmeter.tables.wildlife_insights import read_survey_columns, read_survey_rows
 
 REQUIRED_COLUMNS = ("site_id", "start", "end")
 PERIOD_COLUMNS = (("start", "end"), ("from", "to"))
@@ -106,7 +108,7 @@ def read_deployments(path: str | Path, times: TimeReader | None = None) -> list[
         InputError: a column is missing or a cell is wrong; names file, line and column.
     """
     times = times or TimeReader()
-    if set(CAMTRAP_DP_COLUMNS) <= set(read_columns(path)):
+    if set(CAMTRAP_DP_COLUMNS) <= set(read_survey_columns(path)):
         return [
             deployment_from_row(deployment_row(with_missing_emptied(row), times), times.zone)
             for row in read_rows(path, required=CAMTRAP_DP_COLUMNS)
@@ -114,13 +116,13 @@ def read_deployments(path: str | Path, times: TimeReader | None = None) -> list[
     first, last = period_columns(path)
     return [
         _deployment(row, row.text("site_id"), times.read(row, first), times.read(row, last), times.zone)
-        for row in read_rows(path, required=("site_id", first, last))
+        for row in read_survey_rows(path, required=("site_id", first, last))
     ]
 
 
 def period_columns(path: str | Path) -> tuple[str, str]:
     """The columns of a table in which periods start and end: from and to, or else start and end."""
-    columns = read_columns(path)
+    columns = read_survey_columns(path)
     return next((pair for pair in PERIOD_COLUMNS if set(pair) <= set(columns)), PERIOD_COLUMNS[0])
 
 
@@ -133,7 +135,9 @@ def read_gaps(path: str | Path, times: TimeReader | None = None) -> dict[str, li
         InputError: a column is missing, a cell is not a date and time, or a gap ends before it starts; names file and line.
     """
     times = times or TimeReader()
-    first, last = period_columns(path) if set(PERIOD_COLUMNS[0]) <= set(read_columns(path)) else PERIOD_COLUMNS[1]
+    first, last = (
+        period_columns(path) if set(PERIOD_COLUMNS[0]) <= set(read_survey_columns(path)) else PERIOD_COLUMNS[1]
+    )
     gaps: dict[str, list[Period]] = {}
     for row in read_rows(path, required=("site_id", first, last)):
         start, end = times.read(row, first), times.read(row, last)

@@ -14,7 +14,8 @@ from trapmeter.files import atomic_file
 from trapmeter.records import Estimate
 from trapmeter.tables.camtrapdp.container import is_package
 from trapmeter.tables.camtrapdp.package import read_deployment_rows, site_id_of, with_missing_emptied
-from trapmeter.tables.csvfile import Row, read_columns, read_rows
+from trapmeter.tables.csvfile import Row, read_rows
+from trapmeter.tables.wildlife_insights import read_survey_columns, read_survey_rows
 
 OWN_COLUMNS = ("site_id", "latitude", "longitude")
 CAMTRAP_DP_COLUMNS = ("locationID", "latitude", "longitude")
@@ -29,7 +30,9 @@ class SiteLocation:
 
 
 def read_site_locations(path: str | Path) -> dict[str, SiteLocation]:
-    """Reads site_id, latitude and longitude from a CSV file, or the deployments of a Camtrap DP (its table or the package).
+    """Reads site_id, latitude and longitude from a CSV file, a Camtrap DP, or the deployments of a download.
+
+    Of a Camtrap DP the package or its table of deployments, of Wildlife Insights the deployments.csv.
 
     A site with several rows, one for each deployment for example, has the location of its first row. Deployments of a package
     without a location are skipped.
@@ -53,12 +56,12 @@ def _rows_by_site(path: Path) -> Iterator[tuple[str, Row]]:
         for deployment in read_deployment_rows(path):
             if deployment.row.optional_text("latitude") and deployment.row.optional_text("longitude"):
                 yield deployment.site_id, deployment.row
-    elif CAMTRAP_DP_COLUMNS[0] in read_columns(path):
+    elif CAMTRAP_DP_COLUMNS[0] in read_survey_columns(path):
         yield from (
             (site_id_of(row), row) for row in map(with_missing_emptied, read_rows(path, required=CAMTRAP_DP_COLUMNS))
         )
     else:
-        yield from ((row.text(OWN_COLUMNS[0]), row) for row in read_rows(path, required=OWN_COLUMNS))
+        yield from ((row.text(OWN_COLUMNS[0]), row) for row in read_survey_rows(path, required=OWN_COLUMNS))
 
 
 def write_geojson(path: str | Path, estimates: Iterable[Estimate], locations: Mapping[str, SiteLocation]) -> list[str]:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from trapmeter.errors import InputError
 from trapmeter.records import Medium
-from trapmeter.tables.csvfile import read_columns, read_rows
 from trapmeter.tables.file_names import NameIndex, list_names, name_parts
+from trapmeter.tables.wildlife_insights import read_survey_columns, read_survey_rows
 
 RULE_FORMS = """\
   none                        no sites
@@ -155,7 +155,7 @@ def look_up_column(path: Path, value_column: str, media_ids: Sequence[str]) -> d
 
 
 def _table_lookup(path: Path, media_ids: Sequence[str], value_column: str = "site_id") -> Callable[[str], str]:
-    columns = read_columns(path)
+    columns = read_survey_columns(path)
     column = next((name for name in NAME_COLUMNS if name in columns), NAME_COLUMNS[0])
     values = _read_values(path, column, value_column)
     if column == "folder":
@@ -170,7 +170,7 @@ def _read_values(path: Path, column: str, value_column: str) -> dict[str, str]:
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     what = "sites" if value_column == "site_id" else f"values of {value_column}"
-    for row in read_rows(path, required=(column, "site_id")):
+    for row in read_survey_rows(path, required=(column, "site_id")):
         name, value = row.text(column), row.optional_text(value_column)
         if column == "folder":
             name = "/".join(name_parts(name))

@@ -1,7 +1,8 @@
 """Species of animals from a table: by medium, by second and box, by folder, or by site.
 
 A CSV file with media_id, video_id, file, folder or site_id, and with species or scientificName, or shoulder_m. A time
-(seconds) or a box tells which of a medium's animals a row is about. A distances.csv is such a table too.
+(seconds) or a box tells which of a medium's animals a row is about. A distances.csv is such a table too, and so is the
+images.csv of a Wildlife Insights download.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from trapmeter.errors import InputError
 from trapmeter.geometry import SAME_ANIMAL_IOU, iou
 from trapmeter.records import Box
 from trapmeter.tables.boxcells import COORDINATES, read_box
-from trapmeter.tables.csvfile import Row, read_columns, read_rows
+from trapmeter.tables.csvfile import Row
 from trapmeter.tables.file_names import NameIndex
 from trapmeter.tables.species import ShoulderHeight, usual_shoulder
 from trapmeter.tables.species_names import UNIDENTIFIED, Identification, identify, is_animal, require_name
+from trapmeter.tables.wildlife_insights import read_survey_columns, read_survey_rows
 
 NAME_COLUMNS = ("media_id", "video_id", "file", "folder", "site_id")
 """The first of these columns that a table has says what a row is about."""
@@ -85,11 +87,11 @@ def read_species_table(path: str | Path, media: Iterable[tuple[str, str]]) -> Sp
         InputError: a column is missing, a name is ambiguous or looks misspelt, a cell is wrong, a name fits several media,
             or the table has none of the media.
     """
-    columns = read_columns(path)
+    columns = read_survey_columns(path)
     value = next((column for column in ("shoulder_m", *SPECIES_COLUMNS) if column in columns), "species")
     name = next((column for column in NAME_COLUMNS if column in columns), NAME_COLUMNS[0])
     rows: dict[str, list[NamedAnimal]] = defaultdict(list)
-    for row in read_rows(path, required=(name, value)):
+    for row in read_survey_rows(path, required=(name, value)):
         rows[row.text(name)].append(_named_animal(row, columns))
     named = {
         about: tuple(row for row in found if row.identification.species or row.shoulder)

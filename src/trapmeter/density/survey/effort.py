@@ -20,6 +20,7 @@ from trapmeter.density.survey.columns import column_of_sites
 from trapmeter.density.survey.species import MAX_LISTED
 from trapmeter.density.survey.survey import Column, Station, Survey, circle_share
 from trapmeter.errors import InputError
+from trapmeter.tables import wildlife_insights
 from trapmeter.tables.csvfile import find_ignored_columns, find_misspelt_columns, read_columns
 from trapmeter.tables.deployments import (
     CAMTRAP_DP_COLUMNS,
@@ -121,7 +122,8 @@ def read_periods(path: Path, settings: DensitySettings, times: TimeReader) -> tu
     # A Camtrap DP has many columns of its own.
     is_of_package = set(CAMTRAP_DP_COLUMNS) <= set(read_columns(path))
     find_columns = find_misspelt_columns if is_of_package else find_ignored_columns
-    notes = [*find_columns(path, (*REQUIRED_COLUMNS, *PERIOD_COLUMNS[1], *OPTIONAL_COLUMNS, *settings.columns))]
+    known = (*REQUIRED_COLUMNS, *PERIOD_COLUMNS[1], *OPTIONAL_COLUMNS, *settings.columns)
+    notes = [] if wildlife_insights.is_deployments(read_columns(path)) else [*find_columns(path, known)]
     for name, default in (("theta_deg", settings.theta_deg), ("snapshot_s", settings.snapshot_s)):
         differing = {getattr(deployment, name) for deployment in deployments} - {default}
         if default is not None and differing and None not in differing:
