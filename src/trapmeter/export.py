@@ -18,9 +18,8 @@ from trapmeter.tables.cameras import read_cameras
 from trapmeter.tables.camtrapdp.descriptor import (
     CaptureMethod,
     ObservationLevel,
-    PackageMetadata,
     SamplingDesign,
-    parse_contributor,
+    make_metadata,
 )
 from trapmeter.tables.camtrapdp.export import export_package
 from trapmeter.tables.camtrapdp.new_package import SurveyTables, write_new_package
@@ -161,7 +160,9 @@ def _export_new_package(
     zone: tzinfo | None,
     options: NewPackageOptions,
 ) -> list[str]:
-    metadata = _package_metadata(options)
+    metadata = make_metadata(
+        options.title, options.contributors, options.sampling_design, options.capture_method, options.level
+    )
     times = source.with_name(MEDIA_CSV)
     if not times.is_file():
         raise InputError(
@@ -191,26 +192,6 @@ def _export_new_package(
         created=datetime.now(UTC),
         classified_at=_finished_at(read_run_facts(source)),
         zone=zone,
-    )
-
-
-def _package_metadata(options: NewPackageOptions) -> PackageMetadata:
-    """What the user says about the survey.
-
-    Raises:
-        InputError: something that the standard requires is missing.
-    """
-    if options.title is None or not options.contributors or options.sampling_design is None:
-        raise InputError(
-            "a new Camtrap DP needs --title, --contributor and --sampling-design (one of "
-            f"{', '.join(SamplingDesign)}), which the standard requires; to fill in a package that you have, give --package"
-        )
-    return PackageMetadata(
-        options.title,
-        tuple(parse_contributor(text) for text in options.contributors),
-        options.sampling_design,
-        options.capture_method or CaptureMethod.ACTIVITY_DETECTION,
-        options.level or ObservationLevel.MEDIA,
     )
 
 

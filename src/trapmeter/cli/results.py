@@ -98,7 +98,7 @@ def export(
         trapmeter export results/ --format timelapse --out timelapse.csv
         trapmeter export results/ --format geojson --places deployments.csv --out sites.geojson
         trapmeter export results/ --format camtrap-dp --package survey-dp/ --out survey-dp-distances/
-        trapmeter export res/ --format camtrap-dp --places p.csv --title Tai --contributor Ada --sampling-design targeted --out dp
+        trapmeter export r/ --format camtrap-dp --places p.csv --title T --contributor A --sampling-design targeted --out dp
 
     Parameters
     ----------

@@ -54,8 +54,8 @@ class PackageMetadata:
     title: str
     contributors: tuple[dict[str, str], ...]
     sampling_design: SamplingDesign
-    capture_method: CaptureMethod = CaptureMethod.ACTIVITY_DETECTION
-    level: ObservationLevel = ObservationLevel.MEDIA
+    capture_method: CaptureMethod
+    level: ObservationLevel
 
 
 def parse_contributor(text: str) -> dict[str, str]:
@@ -76,6 +76,32 @@ def parse_contributor(text: str) -> dict[str, str]:
         )
     title, email = found.groups()
     return {"title": title, "email": email} if email else {"title": title}
+
+
+def make_metadata(
+    title: str | None,
+    contributors: Collection[str],
+    sampling_design: SamplingDesign | None,
+    capture_method: CaptureMethod | None = None,
+    level: ObservationLevel | None = None,
+) -> PackageMetadata:
+    """What a user says about a survey, None where nothing is said. contributors: as `parse_contributor` takes them.
+
+    Raises:
+        InputError: something that the standard requires is missing, or a contributor has another form.
+    """
+    if not title or not contributors or sampling_design is None:
+        raise InputError(
+            f"a new Camtrap DP needs --title, --contributor and --sampling-design (one of {', '.join(SamplingDesign)}), as "
+            "the standard requires them; to fill in a package that you have, give --package"
+        )
+    return PackageMetadata(
+        title,
+        tuple(parse_contributor(text) for text in contributors),
+        sampling_design,
+        capture_method or CaptureMethod.ACTIVITY_DETECTION,
+        level or ObservationLevel.MEDIA,
+    )
 
 
 def standard_word(choice: SamplingDesign | CaptureMethod) -> str:

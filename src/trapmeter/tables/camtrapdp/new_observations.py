@@ -130,12 +130,10 @@ def _seen_cells(estimate: Estimate, medium: MediumRow, speeds: Mapping[AnimalKey
 def _empty_cells(estimates: Sequence[Estimate], medium: MediumRow, classified_at: str) -> Cells:
     """The row of a medium in which nothing was seen, up to its last known second."""
     is_blank = all(row.status in (Status.NO_ANIMAL, Status.PAST_END) for row in estimates)
-    last_s = max(
-        row.observation.time_s for row in estimates if row.status is not Status.PAST_END or row is estimates[0]
-    )
+    known_s = (row.observation.time_s for row in estimates if row.status is not Status.PAST_END)
     cells = unmeasured_row_cells(medium, estimates[0], "blank" if is_blank else "unclassified", classified_at)
     cells["eventStart"] = medium.row.raw("timestamp")
-    cells["eventEnd"] = timestamp_at(cells["eventStart"], last_s)
+    cells["eventEnd"] = timestamp_at(cells["eventStart"], max(known_s, default=0.0))
     if not is_blank:
         cells |= dict.fromkeys(("classificationMethod", "classifiedBy", "classificationTimestamp"), "")
     return cells

@@ -102,7 +102,7 @@ def write_new_package(
     placed, outside = _deployment_of_each(timed, sites, deployments)
     if outside:
         notes.append(f"{_listed(outside)} lie outside of their site's deployments, and got the nearest one")
-    doubtful = {sites_of.site_id for sites_of in media.values() if sites_of.note}
+    doubtful = {medium.site_id for medium in media.values() if medium.note}
     deployments = [row.with_timestamp_issues(has_issues=row.site_id in doubtful) for row in deployments]
 
     rows = {
@@ -196,8 +196,10 @@ def _deployment_of_each(
                 f"--deployments has no row for the site {sites[name]!r} of {name}; it has "
                 f"{', '.join(map(repr, list(of_site)[:MAX_LISTED])) or 'no rows'}. Use the same site_id in both"
             )
-        placed[name] = min(of_site[sites[name]], key=lambda deployment, time=time: deployment.seconds_from(time))  # type: ignore[misc]
-        if placed[name].seconds_from(time):
+        candidates = of_site[sites[name]]
+        seconds = [deployment.seconds_from(time) for deployment in candidates]
+        placed[name] = candidates[seconds.index(min(seconds))]
+        if min(seconds):
             outside.append(name)
     return placed, outside
 
