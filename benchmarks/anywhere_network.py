@@ -1,7 +1,7 @@
 """Compares a network that takes facts with the box model, and with a blend of both, at rendered sites that neither has seen.
 
-    python benchmarks/anywhere_network.py BUNDLE --survey simtrap --split test
-    python benchmarks/anywhere_network.py BUNDLE --survey export --fit blend.json
+    PYTHONPATH=tools python benchmarks/anywhere_network.py BUNDLE --survey simtrap --split test
+    PYTHONPATH=tools python benchmarks/anywhere_network.py BUNDLE --survey export --fit blend.json
 
 BUNDLE is the network's folder. A survey is a folder of simtrap or of an export of its renderer. Both models get the
 detector's best box of each labelled second, right or wrong or none, and the same facts (see tools/simtrap_tables.py). The
@@ -12,14 +12,12 @@ of them.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 from simtrap_tables import facts_of_site, nearest_animals, read, shoulder_of
 from trapmeter.boxmodel.knowledge import FACTS_OF, Knowledge, show
@@ -39,7 +37,7 @@ BATCH = 32
 
 
 def main() -> None:
-    """Prints a table: what is told, and the error of each model."""
+    """Prints the error of each model, by what is known about camera and animal."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--survey", type=Path, action="append", required=True)
@@ -60,11 +58,14 @@ def main() -> None:
         write_blend(arguments.fit, fit_blend(pairs, model.identity.sha256, {network.bundle.identity.sha256}))
 
 
+@dataclass(frozen=True, slots=True)
 class LabelledSecond:
-    """A labelled second of a rendered survey: what is seen, known and true."""
+    """A labelled second of a rendered survey, with all facts that a field team would state."""
 
-    def __init__(self, video: Path, observation: Observation, facts: Facts, truth_m: float) -> None:
-        self.video, self.observation, self.facts, self.truth_m = video, observation, facts, truth_m
+    video: Path
+    observation: Observation
+    facts: Facts
+    truth_m: float
 
 
 def labelled_seconds(survey: Path, split: str, sites: Sequence[str] | None) -> list[LabelledSecond]:
@@ -98,8 +99,8 @@ def pairs_of(
     by_network = network_predictions(seconds, network, photos=photos)
     pairs = []
     for known, predicted in by_network.items():
-        told = [show(second.facts, FACTS_OF[known]) for second in seconds]
-        by_boxes = model.estimate([second.observation for second in seconds], told)
+        facts = [show(second.facts, FACTS_OF[known]) for second in seconds]
+        by_boxes = model.estimate([second.observation for second in seconds], facts)
         for second, network_m, by_box in zip(seconds, predicted.tolist(), by_boxes, strict=True):
             observation = second.observation
             pair = (observation.site_id, observation.box, max(network_m, 0.0), by_box.distance_m, second.truth_m, known)
@@ -142,8 +143,8 @@ def run(
     numbers, windows = [number for number, _ in inputs], np.stack([window for _, window in inputs])
     boxes: list[Box | None] = [seconds[number].observation.box for number in numbers]
     for known, of_all in metres.items():
-        told = [show(seconds[number].facts, FACTS_OF[known]) for number in numbers]
-        of_all[numbers] = network.metres(windows, fact_inputs(boxes, network.bundle.spec, told))
+        facts = [show(seconds[number].facts, FACTS_OF[known]) for number in numbers]
+        of_all[numbers] = network.metres(windows, fact_inputs(boxes, network.bundle.spec, facts))
 
 
 def report(pairs: Sequence[HeldOutPair], blend: Path | None) -> None:
@@ -165,16 +166,16 @@ def report(pairs: Sequence[HeldOutPair], blend: Path | None) -> None:
         "network": np.array([pair.networks_m for pair in pairs]),
         "blend": np.asarray(blended),
     }
-    known = np.array([pair.known for pair in pairs])
-    n_rows = int((known == Knowledge.NOTHING).sum())
+    states = np.array([pair.known for pair in pairs])
+    n_rows = int((states == Knowledge.NOTHING).sum())
     print(
         f"{n_rows} seconds, {len({pair.site_id for pair in pairs})} sites; error in metres, and median relative error\n"
     )
-    print("| told | " + " | ".join(answers) + " | share of the network |")
+    print(f"| known | {' | '.join(answers)} | weight of the network |")
     print("| --- |" + " --- |" * (len(answers) + 1))
     shares = fit_blend(pairs, "").by_knowledge
     for state in Knowledge:
-        chosen = known == state
+        chosen = states == state
         cells = [
             f"{np.abs(metres - truth)[chosen].mean():.3f}, {np.median((np.abs(metres - truth) / truth)[chosen]):.0%}"
             for metres in answers.values()

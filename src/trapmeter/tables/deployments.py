@@ -2,9 +2,11 @@
 
 Columns: site_id, start, end (or from, to), theta_deg, snapshot_s, and optionally hours (such as 06:00-18:00; two ranges are
 separated by a blank), stratum, area_km2 and clock_offset (what must be added to the camera's time, which `predict` does).
-Camtrap DP's deployments.csv (locationID, deploymentStart, deploymentEnd) is read as well. It has neither angle nor interval,
-so you give these for all sites, or in columns theta_deg and snapshot_s beside its own. Gaps have site_id, from and to.
-That of a Wildlife Insights download (placename, start_date, end_date) is read likewise.
+Gaps have site_id, from and to.
+
+The deployments.csv of a Camtrap DP (locationID, deploymentStart, deploymentEnd) or of a Wildlife Insights download
+(placename, start_date, end_date) is read as well. It has neither angle nor interval, so you give these for all sites, or in columns
+theta_deg and snapshot_s beside its own.
 """
 
 from __future__ import annotations
@@ -120,10 +122,10 @@ def read_deployments(path: str | Path, times: TimeReader | None = None) -> list[
     ]
 
 
-def period_columns(path: str | Path) -> tuple[str, str]:
-    """The columns of a table in which periods start and end: from and to, or else start and end."""
+def period_columns(path: str | Path, usual: tuple[str, str] = PERIOD_COLUMNS[0]) -> tuple[str, str]:
+    """The columns of a table in which periods start and end; usual: the names to ask for if the table has neither pair."""
     columns = read_survey_columns(path)
-    return next((pair for pair in PERIOD_COLUMNS if set(pair) <= set(columns)), PERIOD_COLUMNS[0])
+    return next((pair for pair in PERIOD_COLUMNS if set(pair) <= set(columns)), usual)
 
 
 def read_gaps(path: str | Path, times: TimeReader | None = None) -> dict[str, list[Period]]:
@@ -135,9 +137,7 @@ def read_gaps(path: str | Path, times: TimeReader | None = None) -> dict[str, li
         InputError: a column is missing, a cell is not a date and time, or a gap ends before it starts; names file and line.
     """
     times = times or TimeReader()
-    first, last = (
-        period_columns(path) if set(PERIOD_COLUMNS[0]) <= set(read_survey_columns(path)) else PERIOD_COLUMNS[1]
-    )
+    first, last = period_columns(path, usual=PERIOD_COLUMNS[1])
     gaps: dict[str, list[Period]] = {}
     for row in read_rows(path, required=("site_id", first, last)):
         start, end = times.read(row, first), times.read(row, last)
