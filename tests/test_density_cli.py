@@ -213,7 +213,7 @@ def test_a_camtrap_dp_is_read_from_folder_descriptor_and_archive(tmp_path, densi
     assert found["effort_snapshots"] == 6 * 10 * 86400
     status, _, error = density(folder, "--theta", 42, "--points")
     assert status == 2
-    assert "points is for distances only, but" in error
+    assert "--points is for distances only, but" in error
     status, _, error = density(folder, *arguments, "--csv", folder / "observations.csv")
     assert status == 2
     assert "observations.csv is an input and would be overwritten" in error

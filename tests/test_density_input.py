@@ -57,10 +57,10 @@ def flat(tmp_path):
         (["--format", "distances"], ["contains no effort; give --deployments"]),
         (
             ["--points"],
-            ["points is for distances only, but", "is read as r-flat; leave it out, or give --format distances"],
+            ["--points is for distances only, but", "is read as r-flat; leave it out, or give --format distances"],
         ),
-        (["--snapshot", "2"], ["snapshot_s is for distances and camtrap-dp only"]),
-        (["--leave-out-tags", "odd"], ["leave_out_tags is for camtrap-dp only"]),
+        (["--snapshot", "2"], ["--snapshot is for distances and camtrap-dp only"]),
+        (["--leave-out-tags", "odd"], ["--leave-out-tags is for camtrap-dp only"]),
         (["--errors", "deep-chimpact"], ["measurement error needs binned distances; give cutpoints"]),
         (["--errors", "deep-chimpact", "--distance-cv", "0.2"], ["exclude each other"]),
         (["--distance-cv", "20"], ["such as 0.2 for 20 %, got 20"]),

@@ -315,10 +315,10 @@ def print_density(run: DensityRun) -> None:
         )
     for part, low, high in run.level_intervals:
         size = part.group_size
-        of_groups = "" if size is None else f", {size.mean:.3g} animals per group (se {size.se:.2g})"
+        of_groups = "" if size is None else f", mean group size {size.mean:.3g} (se {size.se:.2g})"
         print(
             f"  {part.column} {terminal_text(part.level)}: {part.density.density_km2:.4g} per km2 "
-            f"({_interval_text(low, high)}), {part.density.n:,.0f} detections, Pa {part.pa:.4f}{of_groups}"
+            f"({_interval_text(low, high)}), detections: {part.density.n:,.0f}, Pa {part.pa:.4f}{of_groups}"
         )
     if best.group_size is not None:
         groups = best.group_size

@@ -118,7 +118,7 @@ def _note_levels(survey: Survey, settings: AnalysisSettings, model: FittedModel,
     if not without:
         return []
     return [
-        f"{settings.by} {', '.join(without)}: no density, because fewer than two stations (of a stratum) have it; merge "
+        f"{settings.by} {', '.join(without)}: no density, because fewer than two stations of a stratum have it; merge "
         "levels or strata (--no-strata)"
     ]
 

@@ -49,7 +49,7 @@ def to_record(run: DensityRun) -> dict[str, Any]:
                 "availability": density.availability_cv,
             },
             "n": distances.n,
-            "n_outside": len(survey.distance_m) - distances.n,
+            "n_outside": float(survey.observation_weights().sum()) - distances.n,
             "n_stations": density.n_stations,
             "n_stations_without_detections": sum(
                 not station.n for station in survey.count_detections(distances.left_m, distances.right_m)
@@ -156,11 +156,11 @@ def _fit_record(model: FittedModel, analysis: Analysis, is_selected: bool) -> di
 
 def _near_camera_record(analysis: Analysis) -> dict[str, Any]:
     """What was left out near the camera, and what the selected function can't explain there."""
-    distances = analysis.distances
+    survey, distances = analysis.survey, analysis.distances
     misfit = find_misfit_near_camera(analysis.best.fit, distances)
     return {
         "left_m": distances.left_m,
-        "n_nearer": float((analysis.survey.distance_m < distances.left_m).mean(axis=1).sum()),
+        "n_nearer": float(survey.observation_weights() @ (survey.distance_m < distances.left_m).mean(axis=1)),
         "misfit": None
         if misfit is None
         else {

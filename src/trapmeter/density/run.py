@@ -24,6 +24,7 @@ from trapmeter.density.survey.species import SPECIES_COLUMN, check_species, find
 from trapmeter.density.survey.survey import Availability, Survey, check_effort_of_detections, circle_share
 from trapmeter.errors import InputError
 from trapmeter.progress import Progress, no_progress
+from trapmeter.settings import settings_of
 from trapmeter.tables.camtrapdp.container import is_package, table_files
 from trapmeter.tables.csvfile import find_ignored_columns, read_columns
 from trapmeter.tables.distances import COLUMNS as DISTANCE_COLUMNS
@@ -223,12 +224,13 @@ _OF_DISTANCES = {"mediaid", "distancem"}
 
 def _refuse_unused(settings: DensitySettings, survey_format: SurveyFormat) -> None:
     """Refuses settings that this format doesn't use."""
+    options = {setting.name: setting.option for setting in settings_of(DensitySettings)}
     for name, formats in _ONLY_FOR.items():
         value = getattr(settings, name)
         if value is not None and value is not False and value != () and survey_format not in formats:
             raise InputError(
-                f"{name} is for {' and '.join(formats)} only, but {settings.file} is read as {survey_format}; leave it out, "
-                f"or give --format {formats[0]}{_INSTEAD.get(name, '')}"
+                f"{options[name]} is for {' and '.join(formats)} only, but {settings.file} is read as {survey_format}; leave it "
+                f"out, or give --format {formats[0]}{_INSTEAD.get(name, '')}"
             )
 
 

@@ -5,8 +5,8 @@ separated by a blank), stratum, area_km2 and clock_offset (what must be added to
 Gaps have site_id, from and to.
 
 The deployments.csv of a Camtrap DP (locationID, deploymentStart, deploymentEnd) or of a Wildlife Insights download
-(placename, start_date, end_date) is read as well. It has neither angle nor interval, so you give these for all sites, or in columns
-theta_deg and snapshot_s beside its own.
+(placename, start_date, end_date) is read as well. It has neither angle nor interval, so you give these for all sites, or in
+columns theta_deg and snapshot_s beside its own.
 """
 
 from __future__ import annotations

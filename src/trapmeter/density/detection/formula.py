@@ -76,7 +76,7 @@ def _parse_terms(text: str) -> Iterator[Term]:
         match = _TERM.fullmatch(part)
         if match is None:
             what = "interactions and functions of columns aren't supported" if re.search(r"[*:^(/|-]", part) else ""
-            found = f"got {part!r} in {text!r}" if part else f"got {text!r}"
+            found = f"got {part!r} in {text!r}" if part and part != body else f"got {text!r}"
             raise InputError(f"expected a formula, {found}{f': {what}' if what else ''}; {_ADVICE}")
         yield Term(match["quoted"] or match["plain"], match["factor"] is not None)
 

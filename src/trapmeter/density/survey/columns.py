@@ -25,8 +25,9 @@ def missing_column(name: str, paths: Sequence[Path], found: Sequence[str]) -> In
     """The error for a column that a formula or --by names and no table has. found: columns of the tables."""
     tables = " and ".join(map(str, paths))
     verb = "have" if len(paths) > 1 else "has"
+    known = ", ".join(map(repr, dict.fromkeys(found)))
     return InputError(
-        f"{tables} {verb} no column {name!r}, which --formula or --by names; there are {', '.join(map(repr, found))}. "
+        f"{tables} {verb} no column {name!r}, which --formula or --by names; there are {known}. "
         "Correct the name; capitals matter"
     )
 

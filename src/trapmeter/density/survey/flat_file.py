@@ -141,7 +141,7 @@ def availability_from_rows(rows: Sequence[FlatRow]) -> Availability | None:
     """The availability of the survey, None without the column.
 
     Raises:
-        InputError: rows differ in it, or it is not above 0 and up to 1.
+        InputError: rows differ in it, or it is not above 0.
     """
     by_share = {row.availability: row for row in rows if row.availability is not None}
     if len(by_share) > 1:

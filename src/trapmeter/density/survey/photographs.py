@@ -25,8 +25,8 @@ from trapmeter.tables.deployments import Deployment
 FEW_ANIMALS = 30
 """With fewer animals on the last photographs of bursts, the share that stays is rough."""
 SURE_OF_SINGLE, SURE_OF_BURST = 0.75, 0.15
-"""Below these shares of animals that stay until the camera is ready, the curve of leaving is uncertain: in simulations,
-densities were off by more than 5 % (docs/results/photographs.md)."""
+"""If fewer animals than this stay until the camera is ready, the curve of leaving is uncertain: in simulations, densities
+were off by more than 5 % (docs/results/photographs.md)."""
 
 LEAST_WEIGHT = 1e-6
 
@@ -159,7 +159,7 @@ def _notes(timing: TriggerTiming, stays: Stays, n_animals: int, known: Mapping[s
     if n_animals < FEW_ANIMALS:
         yield (
             f"{n_animals:,} animals on photographs are few: how long animals stay, and with it the interval that a "
-            "photograph stands for, is rough, which intervals of density don't show"
+            "photograph stands for, is rough; the intervals of density don't include this"
         )
     if known:
         yield (

@@ -28,8 +28,8 @@ from trapmeter.density.detection.quadrature import Floats
 from trapmeter.density.survey.triggers import TriggerTiming, group_bursts
 
 ONE_STAY_S = 20.0
-"""An animal that triggers a ready camera again within this time never left (it stood still), apart from the share that comes
-anew by chance. Chosen in `benchmarks/photographs.py`: with 60 s, animals that leave and come back count as staying."""
+"""An animal that triggers a ready camera within this time has never left; triggers by animals that come anew by chance are
+subtracted. With a longer time, animals that leave and come back would count as staying (`benchmarks/photographs.py`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,7 @@ class Burst:
 
     def __post_init__(self) -> None:
         if self.n < 1 or (self.n > 1) != (self.spacing_s > 0):
-            raise InputError(
-                "--burst: expected the number of photographs of a trigger and the seconds between them, such as '3 x 1', or "
-                f"1 for single photographs; got '{self.n} x {self.spacing_s:g}'"
-            )
+            raise _no_burst(f"{self.n} x {self.spacing_s:g}")
 
     @property
     def length_s(self) -> float:
@@ -61,12 +58,17 @@ def parse_burst(text: str) -> Burst:
         InputError: it is something else.
     """
     found = _BURST.fullmatch(text.strip())
-    if found is None:
-        raise InputError(
-            "--burst: expected the number of photographs of a trigger and the seconds between them, such as '3 x 1', or 1 "
-            f"for single photographs; got {text!r}"
-        )
-    return Burst(int(found[1]), float(found[2] or 0.0) if int(found[1]) > 1 else 0.0)
+    n, spacing_s = (int(found[1]), float(found[2] or 0.0)) if found else (0, 0.0)
+    if n < 1 or (n > 1 and not spacing_s):
+        raise _no_burst(text)
+    return Burst(n, spacing_s if n > 1 else 0.0)
+
+
+def _no_burst(text: str) -> InputError:
+    return InputError(
+        "--burst: expected the number of photographs of a trigger and the seconds between them, such as '3 x 1', or 1 for "
+        f"single photographs; got {text!r}"
+    )
 
 
 BurstSetting = Annotated[Burst | None, Parsed(parse_burst), Parameter(name="--burst")]
