@@ -229,8 +229,8 @@ def _refuse_unused(settings: DensitySettings, survey_format: SurveyFormat) -> No
         value = getattr(settings, name)
         if value is not None and value is not False and value != () and survey_format not in formats:
             raise InputError(
-                f"{options[name]} is for {' and '.join(formats)} only, but {settings.file} is read as {survey_format}; leave it "
-                f"out, or give --format {formats[0]}{_INSTEAD.get(name, '')}"
+                f"{options[name]} is for {' and '.join(formats)} only, but {settings.file} is read as {survey_format}; leave "
+                f"it out, or give --format {formats[0]}{_INSTEAD.get(name, '')}"
             )
 
 
